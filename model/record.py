@@ -1,0 +1,139 @@
+"""What one attention sub-layer did: the facts as multiplied, and everything that follows from them on demand.
+
+A record keeps O(n · d) numbers. Scores, weights and contributions are functions of it, for one head and any range of
+rows and columns; with the log-sum-exp of each row (free from the fused kernel) a tile is exact without its rows:
+
+    weights[i, j] = exp(scale · q_i · k_j + bias_ij − lse_i)       (Dao et al. 2022, FlashAttention, section 3.1)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from model.attention import softmax
+from model.errors import OutOfRange
+from model.masks import Mask
+from model.positions import alibi_bias, offsets
+from model.sites import Site
+from model.store import Store
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionRecord:
+    """Facts of the sub-layer at `site`; tensors are read from `store` under `{site}.{q, k, v, lse, context, output}`.
+
+    q [h, q, d_k], k [h_kv, k, d_k], v [h_kv, k, d_v] exactly as multiplied (after any rotation); lse [h, q];
+    context [h, q, d_v] = weights · v; output [q, d] after W_O. `slopes` are ALiBi's; `distance` is Shaw's clipping.
+    """
+
+    site: Site
+    scale: float
+    mask: Mask
+    store: Store
+    slopes: Tensor | None = None
+    distance: int | None = None
+
+    def _name(self, part: str) -> str:
+        return f"{self.site}.{part}"
+
+    @property
+    def q(self) -> Float[Tensor, "h q d_k"]:
+        return self.store[self._name("q")]
+
+    @property
+    def k(self) -> Float[Tensor, "h_kv k d_k"]:
+        return self.store[self._name("k")]
+
+    @property
+    def v(self) -> Float[Tensor, "h_kv k d_v"]:
+        return self.store[self._name("v")]
+
+    @property
+    def context(self) -> Float[Tensor, "h q d_v"]:
+        return self.store[self._name("context")]
+
+    @property
+    def output(self) -> Float[Tensor, "q d"]:
+        return self.store[self._name("output")]
+
+    @property
+    def heads(self) -> int:
+        return self.store.shape(self._name("q"))[0]
+
+    @property
+    def queries(self) -> int:
+        return self.store.shape(self._name("q"))[1]
+
+    @property
+    def keys(self) -> int:
+        return self.store.shape(self._name("k"))[1]
+
+    @property
+    def d_k(self) -> int:
+        return self.store.shape(self._name("q"))[2]
+
+    @property
+    def groups(self) -> int:
+        """Query heads to one key/value head: head h reads key/value head h // groups."""
+        return self.heads // self.store.shape(self._name("k"))[0]
+
+    def check_head(self, head: int) -> int:
+        if not 0 <= head < self.heads:
+            raise OutOfRange(what="Head", got=head, last=self.heads - 1)
+        return head
+
+    def head(self, part: str, head: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """One head of q, k, v, lse or context, without reading the others."""
+        index = head // self.groups if part in "kv" else head
+        return self.store.first(self._name(part), index).to(dtype)
+
+    def allowed(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        """bool [rows, columns]: which cells the mask leaves."""
+        return self.mask.allowed(self.queries, self.keys, rows, columns)
+
+    def products(
+        self, head: int, rows: slice = slice(None), columns: slice = slice(None), dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """q · kᵀ before scaling: [rows, columns]; with Shaw's positions q · (k + a^K)."""
+        q = self.head("q", self.check_head(head), dtype)[rows]
+        products = q @ self.head("k", head, dtype)[columns].T
+        if self.distance is not None:
+            a_k = self.store[self._name("relative_keys")].to(dtype)
+            table = offsets(self.queries, self.keys, self.distance, rows, columns)
+            products = products + (q @ a_k.T).gather(1, table)
+        return products
+
+    def scores(
+        self, head: int, rows: slice = slice(None), columns: slice = slice(None), dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """q · kᵀ · scale + bias + mask, −∞ where masked: [rows, columns]."""
+        scores = self.products(head, rows, columns, dtype) * self.scale
+        if self.slopes is not None:
+            slope = self.slopes[head : head + 1].to(dtype)
+            scores = scores + alibi_bias(slope, self.queries, self.keys, rows, columns)[0]
+        return scores.masked_fill(~self.allowed(rows, columns), -torch.inf)
+
+    def weights(
+        self, head: int, rows: slice = slice(None), columns: slice = slice(None), dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """softmax(scores): [rows, columns]; rows sum to 1 over all columns, fully masked rows are all 0."""
+        whole = columns == slice(None)
+        if whole or self._name("lse") not in self.store:
+            return softmax(self.scores(head, rows, dtype=dtype))[0][:, columns]
+        lse = self.head("lse", head, dtype)[rows]
+        return (self.scores(head, rows, columns, dtype) - lse[:, None]).exp()
+
+    def mixed(self, head: int, rows: slice = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
+        """weights · v, as the record implies it: [rows, d_v]; with Shaw's positions the offsets' values are added."""
+        weights = self.weights(head, rows, dtype=dtype)
+        mixed = weights @ self.head("v", head, dtype)
+        if self.distance is not None:
+            table = offsets(self.queries, self.keys, self.distance, rows)
+            a_v = self.store[self._name("relative_values")].to(dtype)
+            shares = weights.new_zeros(weights.shape[0], a_v.shape[0]).scatter_add(1, table, weights)
+            mixed = mixed + shares @ a_v
+        return mixed

@@ -1,0 +1,124 @@
+"""Text to ids and back for our own models: whole words or single characters, never a silent change.
+
+A word that the vocabulary lacks is refused by name with its nearest known neighbours. The one folding there is, upper
+to lower case where the vocabulary has only the lower-case word, is reported in `Reading.folded`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from dataclasses import dataclass, field
+
+from model.errors import EmptyText, TextTooLong, UnknownWords
+
+PAD = "<pad>"
+END = "</s>"
+_SPECIAL = re.compile(r"^<[^<>\s]+>$")
+_PIECES = re.compile(r"[\w]+(?:['’-][\w]+)*['’]?|[^\w\s]", re.UNICODE)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the model reads: ids, their tokens, and the (typed, read) pairs that differ only in case."""
+
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    folded: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """`vocabulary[id]` is a token; `kind` is "words" or "characters"; id 0 is reserved for padding."""
+
+    vocabulary: tuple[str, ...]
+    kind: str = "words"
+    max_length: int = 100
+    ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.vocabulary or self.vocabulary[0] != PAD:
+            raise ValueError(
+                f"id 0 is {self.vocabulary[:1]}, but it must be {PAD}: padding may not share a real token's id"
+            )
+        object.__setattr__(self, "ids", {token: i for i, token in enumerate(self.vocabulary)})
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def is_special(self, token: str) -> bool:
+        return bool(_SPECIAL.match(token)) and token in self.ids
+
+    def read(self, text: str, side: str = "source") -> Reading:
+        """Text -> `Reading`. Raises EmptyText, TextTooLong (before any word is looked up) or UnknownWords."""
+        text = unicodedata.normalize("NFC", text).strip()
+        if not text:
+            raise EmptyText()
+        pieces = list(text) if self.kind == "characters" else _PIECES.findall(text.replace("’", "'"))
+        # Characters that no piece covers (control characters, joiners) would vanish silently: they are unknown words.
+        lost = (
+            [] if self.kind == "characters" else [c for c in _PIECES.sub("", text.replace("’", "'")) if not c.isspace()]
+        )
+        if len(pieces) > self.max_length:
+            raise TextTooLong(got=len(pieces), allowed=self.max_length)
+        tokens: list[str] = []
+        folded: list[tuple[str, str]] = []
+        unknown: list[str] = [_visible(c) for c in lost]
+        for piece in pieces:
+            found = self._lookup(piece)
+            if found is None:
+                unknown.append(piece)
+                continue
+            tokens.extend(found)
+            if len(found) == 1 and found[0] != piece:
+                folded.append((piece, found[0]))
+        if unknown:
+            unique = list(dict.fromkeys(unknown))
+            raise UnknownWords([(_visible(word), self.nearest(word)) for word in unique[:8]], side)
+        if len(tokens) > self.max_length:
+            raise TextTooLong(got=len(tokens), allowed=self.max_length)
+        return Reading(tuple(self.ids[t] for t in tokens), tuple(tokens), tuple(folded))
+
+    def _lookup(self, piece: str) -> list[str] | None:
+        """The tokens of one typed piece: itself, folded, or cut into known words where no spaces are written."""
+        for candidate in (piece, piece.lower()):
+            if candidate in self.ids and not self.is_special(candidate):
+                return [candidate]
+        return None if self.kind == "characters" else self._segment(piece.lower())
+
+    def _segment(self, piece: str) -> list[str] | None:
+        """The fewest known words that spell `piece` (Chinese has no spaces; French elides), or None."""
+        best: list[list[str] | None] = [[]] + [None] * len(piece)
+        joined = {
+            t for t in self.vocabulary if not self.is_special(t) and (_is_han(t) or t.endswith("'") or not t.isalpha())
+        }
+        for end in range(1, len(piece) + 1):
+            for start in range(max(0, end - 12), end):
+                word, before = piece[start:end], best[start]
+                whole_tail = start > 0 and piece[start - 1] == "'" and end == len(piece)
+                if before is None or not (word in joined or (whole_tail and word in self.ids)):
+                    continue
+                if best[end] is None or len(before) + 1 < len(best[end]):
+                    best[end] = [*before, word]
+        return best[-1] or None
+
+    def nearest(self, word: str, count: int = 3) -> list[str]:
+        """Known words that are spelled most alike, best first."""
+        known = [token for token in self.vocabulary if not self.is_special(token)]
+        close = difflib.get_close_matches(word.lower(), known, n=count, cutoff=0.6)
+        return close or [token for token in known if len(word) > 2 and token.startswith(word[:2].lower())][:count]
+
+    def text(self, tokens: list[str] | tuple[str, ...]) -> str:
+        """Tokens -> readable text, specials left out."""
+        words = [token for token in tokens if not self.is_special(token)]
+        return ("" if self.kind == "characters" else " ").join(words)
+
+
+def _is_han(text: str) -> bool:
+    return all("\u3400" <= c <= "\u9fff" for c in text)
+
+
+def _visible(text: str) -> str:
+    """Control and other invisible characters as U+XXXX, so that a sentence can name them."""
+    return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in text)

@@ -1,0 +1,176 @@
+"""The record of one run: what was read, what every sub-layer did, what came out. Facts are kept, the rest is derived.
+
+A trace holds one example, never a batch. It costs O(layers · n · d) numbers; attention weights are made when asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model.errors import OutOfRange, UnknownOption, UnknownSite
+from model.fidelity import Fidelity, site_error
+from model.record import AttentionRecord
+from model.sites import Site
+from model.store import Store
+
+
+@dataclass(frozen=True)
+class TraceKey:
+    """What a run is: equal keys give equal traces, so caches are keyed on it."""
+
+    model: str
+    weights_hash: str
+    source: str
+    target: str | None = None
+    options: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class Side:
+    """The tokens of one stack, as the model read them."""
+
+    tokens: tuple[str, ...]
+    ids: tuple[int, ...]
+    special: tuple[bool, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One recorded run.
+
+    `sides` maps "encoder" and "decoder" to their tokens; `attention` maps each `Site` to its record; `store` holds the
+    activations by name: `encoder.embedding`, `encoder.positions`, `encoder.input`, then per layer `encoder.0.self.q` /
+    `.k` / `.v` / `.lse` / `.context` / `.output` / `.residual` / `.norm`, `encoder.0.ffn.pre` / `.post` / `.output` /
+    `.residual` / `.norm`, `encoder.output`, the same for the decoder, and `logits` [m, V]. Parameters of the attention
+    sub-layers stand under `parameters/`, in the orientation of the formula x · W.
+    """
+
+    key: TraceKey
+    sides: Mapping[str, Side]
+    attention: Mapping[Site, AttentionRecord]
+    store: Store
+    vocabulary: tuple[str, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
+    measured: Fidelity | None = None
+    plain_logits: Callable[[], Tensor] | None = field(default=None, repr=False)
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Every attention sub-layer, in the order of the computation; `str(site)` is its name."""
+        return tuple(self.attention)
+
+    def record(self, site: Site | str) -> AttentionRecord:
+        by_name = {str(known): record for known, record in self.attention.items()}
+        if str(site) not in by_name:
+            raise UnknownSite(site=site, allowed=", ".join(by_name))
+        return by_name[str(site)]
+
+    def side(self, side: str) -> Side:
+        if side not in self.sides:
+            raise UnknownOption(what="Side", got=side, allowed=", ".join(self.sides))
+        return self.sides[side]
+
+    def tokens(self, side: str) -> list[str]:
+        return list(self.side(side).tokens)
+
+    def token_ids(self, side: str) -> list[int]:
+        return list(self.side(side).ids)
+
+    def written(self) -> list[str]:
+        """The token that follows each decoder position in this run (row t of `logits` scores `written()[t]`)."""
+        return list(self.facts.get("written", ()))
+
+    def weights(
+        self, site: Site | str, head: int, rows: slice | int | None = None, columns: slice | int | None = None
+    ) -> Tensor:
+        """Attention weights of one head: float32 [query, key], or the tile `rows` × `columns` of it."""
+        return self.record(site).weights(head, _span(rows), _span(columns))
+
+    def row(self, site: Site | str, head: int, i: int) -> Tensor:
+        """The weights of query `i`: float32 [key]."""
+        record = self.record(site)
+        if not 0 <= i < record.queries:
+            raise OutOfRange(what="Query", got=i, last=record.queries - 1)
+        return record.weights(head, slice(i, i + 1))[0]
+
+    def q(self, site: Site | str) -> Tensor:
+        return self.record(site).q
+
+    def k(self, site: Site | str) -> Tensor:
+        return self.record(site).k
+
+    def v(self, site: Site | str) -> Tensor:
+        return self.record(site).v
+
+    def activation(self, name: str) -> Tensor:
+        """A recorded activation by its name (see the class), one example: [n, ·]."""
+        if name not in self.store:
+            known = ", ".join(n for n in self.store.names() if not n.startswith("parameters/"))
+            raise UnknownOption(what="Activation", got=name, allowed=known)
+        return self.store[name]
+
+    def parameter(self, site: Site | str, name: str) -> Tensor | None:
+        """A parameter of the sub-layer at `site` (`W_Q` [d, h · d_k], `b_Q`, …, `gamma`, `beta`), or None."""
+        full = f"parameters/{site}.{name}"
+        return self.store[full] if full in self.store else None
+
+    @property
+    def logits(self) -> Tensor | None:
+        return self.store["logits"] if "logits" in self.store else None
+
+    def next_tokens(self, position: int = -1, top: int = 5) -> list[tuple[str, int, float]]:
+        """The most probable next tokens after decoder `position`: (token, id, probability), best first."""
+        if self.logits is None:
+            return []
+        probabilities = self.logits[position].double().softmax(-1)
+        best = probabilities.topk(min(top, probabilities.shape[0]))
+        return [
+            (self.vocabulary[i] if i < len(self.vocabulary) else f"#{i}", i, p)
+            for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+
+    def fidelity(self) -> Fidelity:
+        """Measure (once) what the record implies against what the model put out, sub-layer by sub-layer."""
+        if self.measured is None or not self.measured.sites:
+            sites = {}
+            for site, record in self.attention.items():
+                W_O = self.parameter(site, "W_O")
+                if W_O is not None:
+                    sites[str(site)] = site_error(record, W_O, self.parameter(site, "b_O"))
+            logits_error = self.measured.logits_error if self.measured else None
+            if self.plain_logits is not None and self.logits is not None:
+                logits_error = (self.plain_logits() - self.logits).abs().max().item()
+            # The measurement belongs to the frozen facts; it is kept so that every figure quotes the same one.
+            object.__setattr__(self, "measured", Fidelity(sites, logits_error))
+        return self.measured
+
+    def save(self, path: str | Path) -> Path:
+        """Write the trace as one safetensors file with JSON metadata."""
+        from model.trace_file import save
+
+        return save(self, Path(path))
+
+    @staticmethod
+    def open(path: str | Path) -> Trace:
+        """Open a saved trace; tensors are read when looked at. Raises TraceFileError in one sentence."""
+        from model.trace_file import load
+
+        return load(Path(path))
+
+    def nbytes(self) -> int:
+        """Bytes of the recorded activations (parameters are the model's own and not counted)."""
+        names = [n for n in self.store.names() if not n.startswith("parameters/")]
+        return sum(4 * int(torch.tensor(self.store.shape(n)).prod()) for n in names)
+
+
+def _span(index: slice | int | None) -> slice:
+    if index is None:
+        return slice(None)
+    if isinstance(index, int):
+        return slice(index, index + 1 or None)
+    return index

@@ -1,0 +1,110 @@
+"""Traces on disk: one safetensors file whose metadata is JSON; no pickle, opened lazily, versioned."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from model.errors import NewerTraceFile, TraceFileError
+from model.fidelity import Fidelity
+from model.masks import Mask
+from model.record import AttentionRecord
+from model.sites import Site
+from model.store import FileStore
+from model.trace import Side, Trace, TraceKey
+
+FORMAT = "headlight-trace"
+VERSION = 1
+_NEEDED = ("q", "k", "v", "context", "output")
+
+
+def save(trace: Trace, path: Path) -> Path:
+    """Write `trace` to `path` (parents are made) and return it; an interrupted write leaves no half file behind."""
+    from safetensors.torch import save_file
+
+    # Records may be views into one larger tensor; a file needs each on its own.
+    tensors = {name: trace.store[name].contiguous().clone() for name in trace.store.names()}
+    attention = []
+    for site, record in trace.attention.items():
+        entry = {"site": str(site), "scale": record.scale, "causal": record.mask.causal, "distance": record.distance}
+        if record.mask.keys is not None:
+            tensors[f"{site}.mask_keys"] = record.mask.keys.to(torch.uint8)
+        if record.slopes is not None:
+            tensors[f"{site}.slopes"] = record.slopes.contiguous()
+        attention.append(entry)
+    fidelity = trace.fidelity()
+    document = {
+        "key": asdict(trace.key),
+        "sides": {name: asdict(side) for name, side in trace.sides.items()},
+        "attention": attention,
+        "vocabulary": list(trace.vocabulary),
+        "facts": dict(trace.facts),
+        "logits_error": fidelity.logits_error,
+        "torch": torch.__version__,
+    }
+    metadata = {"format": FORMAT, "version": str(VERSION), "trace": json.dumps(document, ensure_ascii=False)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, str(partial), metadata=metadata)
+    partial.replace(path)
+    return path
+
+
+def load(path: Path) -> Trace:
+    """Open the file at `path`. Raises TraceFileError (missing, not a trace, damaged) or NewerTraceFile."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise TraceFileError(path=path, reason="there is no such file")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise TraceFileError(path=path, reason="it is damaged or not a safetensors file") from error
+    if metadata.get("format") != FORMAT:
+        raise TraceFileError(path=path, reason="it is a safetensors file, but not a recorded trace")
+    version = metadata.get("version", "")
+    if not version.isdigit():
+        raise TraceFileError(path=path, reason=f"its format version “{version}” is not a number")
+    if int(version) > VERSION:
+        raise NewerTraceFile(path=path, got=version, allowed=VERSION)
+    try:
+        return _build(json.loads(metadata["trace"]), FileStore(path))
+    except (KeyError, TypeError, ValueError) as error:
+        raise TraceFileError(path=path, reason=f"its description is damaged ({error})") from error
+
+
+def _build(document: dict, store: FileStore) -> Trace:
+    sides = {
+        name: Side(tuple(side["tokens"]), tuple(side["ids"]), tuple(side["special"]))
+        for name, side in document["sides"].items()
+    }
+    attention = {}
+    for entry in document["attention"]:
+        site = Site.parse(entry["site"])
+        missing = [part for part in _NEEDED if f"{site}.{part}" not in store]
+        if missing:
+            raise ValueError(f"{site} lacks {', '.join(missing)}")
+        expected = (len(sides[site.query_side].tokens), len(sides[site.key_side].tokens))
+        found = (store.shape(f"{site}.q")[1], store.shape(f"{site}.k")[1])
+        if found != expected:
+            raise ValueError(f"{site} is {found[0]} × {found[1]}, but its tokens are {expected[0]} × {expected[1]}")
+        keys = store[f"{site}.mask_keys"].bool() if f"{site}.mask_keys" in store else None
+        slopes = store[f"{site}.slopes"] if f"{site}.slopes" in store else None
+        mask = Mask(bool(entry["causal"]), keys)
+        attention[site] = AttentionRecord(site, float(entry["scale"]), mask, store, slopes, entry["distance"])
+    key = document["key"]
+    return Trace(
+        key=TraceKey(
+            key["model"], key["weights_hash"], key["source"], key["target"], tuple(map(tuple, key["options"]))
+        ),
+        sides=sides,
+        attention=attention,
+        store=store,
+        vocabulary=tuple(document["vocabulary"]),
+        facts=document["facts"],
+        measured=Fidelity({}, document["logits_error"]),
+    )
