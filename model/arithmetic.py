@@ -166,12 +166,12 @@ def _weights(record: AttentionRecord, head: int, q: Matrix, k: Matrix) -> list[S
     A = Matrix("A", softmax(masked.values)[0], "query", "key", dead)
     recorded = record.weights(head)
     k_t = Matrix("kT", k.values.T, "dim", "key")
-    divisor = r"\div\sqrt{d_k}"
+    divisor = f"÷ √{record.d_k}"
     return [
         Step("products", latex, (q, "×", k_t), s, _difference(q.values @ k.values.T, products) if not relative else None,
              None if relative else ("q", "kT")),
         Step("scaled", scaled_latex, (s, divisor), scaled),
-        Step("mask", r"S'' = S' + M,\quad M_{ij} \in \{0, -\infty\}", (scaled, "+M"), masked),
+        Step("mask", r"S'' = S' + M,\quad M_{ij} \in \{0, -\infty\}", (scaled, "+ M"), masked),
         Step("softmax", r"A_{ij} = \frac{e^{S''_{ij}}}{\sum_{j'} e^{S''_{ij'}}}", (masked, "softmax"), A,
              _difference(A.values, recorded)),
     ]  # fmt: skip

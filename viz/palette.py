@@ -65,13 +65,13 @@ def _polar(chroma: float, hue: float) -> tuple[float, float]:
 
 def sequential(theme: str, steps: int = 256) -> list[str]:
     """Weights 0..1: the page's background to deep indigo (light) or warm amber (dark), even in lightness."""
-    start, _, _ = to_oklab(THEMES[theme]["background"])
+    start, start_a, start_b = to_oklab(THEMES[theme]["background"])
     lightness, chroma, hue = _SEQUENTIAL_END[theme]
     colours = []
     for i in range(steps):
         t = i / (steps - 1)
         a, b = _polar(chroma * t**0.8, _SEQUENTIAL_HUE[theme] + (hue - _SEQUENTIAL_HUE[theme]) * t)
-        colours.append(from_oklab(start + (lightness - start) * t, a, b))
+        colours.append(from_oklab(start + (lightness - start) * t, start_a * (1 - t) + a, start_b * (1 - t) + b))
     colours[0] = THEMES[theme]["background"]
     return colours
 

@@ -1,0 +1,16 @@
+"""Headlight: see what every attention head really does. Start it with `streamlit run app.py`."""
+
+import streamlit as st
+
+from viz.ui import controls, frame, server, session
+
+app = st.App(__file__, lifespan=server.lifespan)
+
+if server.in_session():
+    session.start()
+    page = st.navigation(frame.sections(), position="sidebar")
+    frame.configure(page)
+    controls.side_bar()
+    page.run()
+    session.write_link()
+    frame.follow()

@@ -1,0 +1,19 @@
+"""Heads: one attention head as a matrix to click in, and all heads of its site as lines between the tokens."""
+
+import streamlit as st
+
+from viz.ui import controls, frame, panels, session
+
+panels.title("heads")
+trace = session.current_trace()
+panels.notices(trace)
+controls.head_picker(trace)
+panels.selection_line(trace)
+with st.container(key="figures"):
+    left, right = st.columns([3, 2], gap="large")
+with left:
+    panels.attention_matrix(trace)
+with right:
+    panels.attention_lines(trace)
+frame.link("steps", panels.say("door.cell"))
+panels.notes("heads")

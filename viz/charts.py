@@ -1,0 +1,25 @@
+"""Small summary charts in Altair; dense views are the canvas components'."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+
+def loss_curve(curve: list[dict[str, float]], words: dict[str, str]) -> alt.Chart:
+    """Training and validation loss over the steps, on a logarithmic scale; `words` names step, loss and the two lines."""
+    table = pd.DataFrame(curve).rename(columns={"train": words["training"], "validation": words["validation"]})
+    names = [words["training"], words["validation"]]
+    long = table.melt("step", names, var_name="line", value_name="loss").dropna()
+    return (
+        alt.Chart(long)
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=alt.X("step:Q", title=words["step"]),
+            y=alt.Y("loss:Q", title=words["loss"], scale=alt.Scale(type="log")),
+            color=alt.Color("line:N", title=None, sort=names, legend=alt.Legend(orient="top")),
+            strokeDash=alt.StrokeDash("line:N", sort=names, legend=None),
+            tooltip=["step:Q", "line:N", alt.Tooltip("loss:Q", format=".4f")],
+        )
+        .properties(height=240)
+    )

@@ -1,0 +1,63 @@
+"""The data of a figure as files: CSV for reading, npz for computing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from model.sites import Site
+    from model.trace import Trace
+
+
+def matrix_csv(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> bytes:
+    """One row a query: position, token, then a column a key named `position:token`; exact float32 digits."""
+    frame = pd.DataFrame(values, columns=[f"{j}:{column}" for j, column in enumerate(columns)])
+    frame.insert(0, "token", list(rows))
+    frame.insert(0, "position", range(len(rows)))
+    # The mark at the front lets spreadsheet programs read 中文 as UTF-8; cells that look like formulas stay text.
+    frame["token"] = [f"'{t}" if t[:1] in "=+-@" else t for t in frame["token"]]
+    return frame.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+
+def npz(**arrays: np.ndarray | Sequence[str]) -> bytes:
+    """The arrays by name, compressed; texts are stored as unicode arrays, so loading needs no pickle."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
+    return buffer.getvalue()
+
+
+def site_csv(trace: Trace, site: Site) -> bytes:
+    """Every head of one site, one row a weight: site, head, query, key, their tokens, weight."""
+    record = trace.record(site)
+    weights = np.stack([record.weights(head).numpy() for head in range(record.heads)])
+    head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
+    rows, columns = np.array(trace.tokens(site.query_side)), np.array(trace.tokens(site.key_side))
+    frame = pd.DataFrame(
+        {
+            "site": str(site),
+            "head": head,
+            "query": query,
+            "key": key,
+            "query_token": rows[query],
+            "key_token": columns[key],
+            "weight": weights.ravel(),
+        }
+    )
+    return frame.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+
+def trace_csv(trace: Trace) -> bytes:
+    """The weights of every site and head, as `site_csv`."""
+    parts = [site_csv(trace, site).decode("utf-8-sig").split("\n", 1) for site in trace.sites]
+    return (parts[0][0] + "\n" + "".join(body for _, body in parts)).encode("utf-8-sig")
+
+
+def trace_npz(trace: Trace) -> bytes:
+    """Everything recorded, by its name, without the parameters; tokens under `tokens/{side}`."""
+    arrays = {name: trace.store[name].numpy() for name in trace.store.names() if not name.startswith("parameters/")}
+    return npz(**arrays, **{f"tokens/{side}": trace.tokens(side) for side in trace.sides})

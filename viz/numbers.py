@@ -1,0 +1,42 @@
+"""Numbers as the app sets them: three significant digits, a true minus sign, powers of ten written as such."""
+
+from __future__ import annotations
+
+import math
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def short(value: float, digits: int = 3) -> str:
+    """0.9312 -> 0.931; 0.00031 -> 3.1·10⁻⁴; −∞ and NaN as themselves."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if value == round(value) and size < 1e5:
+        return f"{value:.0f}".replace("-", "−")
+    if size >= 1e5 or size < 1e-3:
+        mantissa, power = f"{value:.1e}".split("e")
+        return f"{mantissa}·10{str(int(power)).translate(_SUPERSCRIPT)}".replace("-", "−")
+    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+def tex(value: float, digits: int = 3) -> str:
+    """The same for LaTeX."""
+    if math.isinf(value):
+        return r"\infty" if value > 0 else r"-\infty"
+    text = short(value, digits)
+    if "·10" in text:
+        mantissa, power = f"{value:.1e}".split("e")
+        return rf"{mantissa}\cdot10^{{{int(power)}}}"
+    return text.replace("−", "-")
+
+
+def factor(value: float, digits: int = 3) -> str:
+    """A number as the second factor of a product: negative ones in brackets."""
+    text = tex(value, digits)
+    return f"({text})" if text.startswith("-") else text

@@ -1,0 +1,54 @@
+"""How a token is shown, everywhere the same: spaces and line ends visible, special tokens marked, never as markup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.sites import Site
+
+if TYPE_CHECKING:
+    from model.trace import Trace
+
+_MARKS = {" ": "·", "\n": "⏎", "\r": "⏎", "\t": "⇥", "\u00a0": "⍽", "\u3000": "·"}
+Label = dict[str, str]
+
+
+def readable(token: str) -> str:
+    """A token with its invisible characters made visible; "" becomes ∅, control characters U+XXXX."""
+    if not token:
+        return "∅"
+    shown = (_MARKS.get(c, c) for c in token)
+    return "".join(c if c.isprintable() or c in _MARKS.values() else f"U+{ord(c):04X}" for c in shown)
+
+
+def label(token: str, special: bool = False) -> Label:
+    """What the canvas components take: {"text", "kind"} with kind "word", "special" or "space"."""
+    kind = "special" if special else "space" if not token.strip() else "word"
+    return {"text": readable(token), "kind": kind}
+
+
+def labels(trace: Trace, side: str) -> list[Label]:
+    """The tokens of one side, in reading order."""
+    tokens = trace.side(side)
+    return [label(token, special) for token, special in zip(tokens.tokens, tokens.special, strict=True)]
+
+
+def written_labels(trace: Trace) -> list[Label]:
+    """The token that each decoder position wrote (or was forced to write)."""
+    return [label(token, token.startswith("<") and token.endswith(">") and len(token) > 2) for token in trace.written()]
+
+
+def query_labels(trace: Trace, site: Site) -> list[Label]:
+    """Row labels. A decoder's query has just read one token and is about to write the next, so both are named."""
+    rows = labels(trace, site.query_side)
+    if site.query_side != "decoder" or not trace.written():
+        return rows
+    return [
+        {"text": f"{row['text']} ▸ {after['text']}", "kind": row["kind"]}
+        for row, after in zip(rows, written_labels(trace), strict=True)
+    ]
+
+
+def key_labels(trace: Trace, site: Site) -> list[Label]:
+    """Column labels."""
+    return labels(trace, site.key_side)

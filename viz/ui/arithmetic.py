@@ -1,0 +1,157 @@
+"""The step-by-step page: the selected cell written out, then every step as matrices beside its formula."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.sites import Site
+from viz import equation, export, latex, numbers, tokens
+from viz.ui import components, language, panels, session
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.arithmetic import Step
+    from model.trace import Trace
+
+
+def steps(trace: Trace) -> None:
+    """The cell in one line, then the strip; steps unfold one at a time or all at once."""
+    from model import arithmetic
+
+    site, head, row, column = session.selected()
+    cell = arithmetic.cell(trace, site, head, row, column)
+    found = arithmetic.head_steps(trace, site, head, row)
+    _cell(cell, trace.record(site).d_k)
+    shown = _unfold(len(found))
+    axes = {"query": site.query_side, "key": site.key_side}
+    for step in found[:shown]:
+        _step(trace, site, step, axes, (row, column), latex.with_numbers(step, row, column, cell))
+    _advance(len(found))
+    if shown == len(found):
+        _output(trace, site, row)
+
+
+def _cell(cell, d_k: int) -> None:
+    """The chosen cell as a chain of numbers, and every product behind it for a calculator."""
+    with st.container(key="cell-chain"):
+        st.latex(latex.chain(cell, d_k))
+    with st.expander(say("steps.written_out", terms=len(cell.terms)), expanded=False):
+        text, total = latex.written_out(cell)
+        st.code(f"q·k = {text}", language=None, wrap_lines=True)
+        st.caption(
+            say("steps.calculator", printed=f"{total:.4f}", exact=f"{cell.product:.7f}", root=f"{1 / cell.scale:.4f}",
+                score=f"{cell.score:.7f}", weight=f"{cell.weight:.7f}")
+        )  # fmt: skip
+        scores = ", ".join(f"{s:.4f}" for s in cell.row_scores)
+        st.caption(say("steps.row_scores", scores=scores.replace("-inf", "−∞").replace("-", "−")))
+
+
+def _unfold(count: int) -> int:
+    """How many steps are open; −1 in the link means all."""
+    now = session.view().step
+    mode = "all" if now < 0 else "one"
+    key = f"unfold-{language.current()}"
+    if st.session_state.get(key) != mode:
+        st.session_state[key] = mode
+    st.segmented_control(
+        say("steps.unfold"), ["all", "one"], format_func=lambda m: say(f"steps.{m}"), key=key, required=True,
+        on_change=lambda: session.change(step=-1 if st.session_state[key] == "all" else 0), label_visibility="collapsed",
+    )  # fmt: skip
+    return count if now < 0 else min(now, count - 1) + 1
+
+
+def _advance(count: int) -> None:
+    now = session.view().step
+    if now < 0:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            say("steps.back"), disabled=now == 0, on_click=session.change, kwargs={"step": now - 1}, key="step-back"
+        )
+        st.button(
+            say("steps.next"), disabled=now >= count - 1, on_click=session.change, kwargs={"step": now + 1},
+            type="primary", key="step-next",
+        )  # fmt: skip
+        st.caption(say("steps.progress", now=min(now, count - 1) + 1, count=count), width="content")
+
+
+def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[int, int], line: str) -> None:
+    """One step: its matrices on the left, the formula and the same formula with this row's numbers on the right."""
+    key = f"step-{step.key}"
+    with st.container(key=f"{key}-box"):
+        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+    with right:
+        st.markdown(f"**{say(f'step.{step.key}.name')}**  \n{say(f'step.{step.key}.what')}")
+        st.latex(step.latex)
+        st.latex(line)
+    with left:
+        words = language.group("equation") | {"alt": f"{say(f'step.{step.key}.name')}. {say(f'step.{step.key}.what')}"}
+        if step.key != "input":
+            words["help"] = ""  # once on a page is enough
+        frame = equation.step_frame(trace, step, axes, *at, words)
+
+        def select() -> None:
+            _select(key, step)
+
+        components.equation(key=key, data=frame, on_select_change=select)
+        badge = panels.fidelity_badge(step.error)
+        panels.foot(key, say("steps.shape", symbol=step.result.symbol.replace("_", ""), shape=_shape(step)), badge,
+                    lambda: _files(trace, site, step))  # fmt: skip
+
+
+def _shape(step: Step) -> str:
+    rows, columns = step.result.values.shape
+    return f"{rows} × {columns}"
+
+
+def _select(key: str, step: Step) -> None:
+    """A click on a cell whose axes are queries and keys selects it; on a row of queries, that query."""
+    picked = st.session_state[key].get("select")
+    if not picked:
+        return
+    matrices = [m for m in (*step.operands, step.result) if not isinstance(m, str)]
+    matrix = next((m for m in matrices if m.symbol == picked.get("matrix")), None)
+    if matrix is None:
+        return
+    changes = {}
+    for axis, index in ((matrix.rows, picked["row"]), (matrix.columns, picked["column"])):
+        if axis in ("query", "key"):
+            changes["row" if axis == "query" else "column"] = int(index)
+    if changes:
+        session.change(**changes)
+
+
+def _files(trace: Trace, site: Site, step: Step):
+    values = step.result.values.numpy()
+    side = {"query": site.query_side, "key": site.key_side}.get(step.result.rows or "")
+    rows = trace.tokens(side) if side else [str(i) for i in range(values.shape[0])]
+    columns = trace.tokens(site.key_side) if step.result.columns == "key" else [str(i) for i in range(values.shape[1])]
+    slug = f"{trace.key.model}-{site}-head{session.view().head}-{step.key}"
+    return {
+        f"{slug}.csv": lambda: export.matrix_csv(values, rows, columns),
+        f"{slug}.npz": lambda: export.npz(result=values, rows=rows, columns=columns),
+    }
+
+
+def _output(trace: Trace, site: Site, row: int) -> None:
+    """Where it all leads: the probabilities of the next token after this decoder position."""
+    if site.stack != "decoder" or trace.logits is None:
+        return
+    st.markdown(f"**{say('step.output.name')}**  \n{say('step.output.what')}")
+    st.latex(r"p = \mathrm{softmax}(y^{(N)} W_{out} + b_{out})")
+    best = trace.next_tokens(row, top=5)
+    st.dataframe(
+        {
+            say("card.token"): [tokens.readable(token) for token, _, _ in best],
+            say("card.id"): [i for _, i, _ in best],
+            say("steps.probability"): [p for _, _, p in best],
+            say("steps.exact"): [numbers.short(p, 4) for _, _, p in best],
+        },
+        column_config={
+            say("steps.probability"): st.column_config.ProgressColumn(format=" ", min_value=0.0, max_value=1.0)
+        },
+        hide_index=True,
+        width=620,
+    )

@@ -1,0 +1,176 @@
+"""The by-hand page: inputs in editors, every step recomputed at once, three ways to weigh side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from model import worked_example
+from model.errors import HeadlightError
+from model.worked_example import HandSized
+from viz import export, numbers
+from viz.equation import EquationFrame
+from viz.ui import components, language, panels
+from viz.ui.language import say
+
+_INPUTS = {"x": "X", "w_query": "W_Q", "w_key": "W_K", "w_value": "W_V"}
+_WAYS = ("unscaled", "scaled", "rounded")
+
+
+def show() -> None:
+    """Editors, then the computation; a bad cell says so and keeps the last good one."""
+    inputs = _editors()
+    try:
+        result = worked_example.attention_by_hand(**inputs)
+        st.session_state.by_hand_good = inputs
+    except HeadlightError as error:
+        st.error(language.explain(error), icon=":material/error:")
+        result = worked_example.attention_by_hand(**st.session_state.get("by_hand_good", _original()))
+    row, column = _pick(result)
+    with st.container(key="figures"):
+        areas = [*st.columns(2, gap="large"), *st.columns(2, gap="large")]
+    _projections(areas, result, row, column)
+    with areas[3]:
+        _scores(result, row, column)
+    _ways(result, row, column)
+
+
+def _original() -> dict[str, np.ndarray]:
+    return {name: worked_example.fixture()[name] for name in _INPUTS}
+
+
+def _editors() -> dict[str, np.ndarray]:
+    """X and the three weight matrices; what was typed stays when one leaves the page and comes back."""
+    version = st.session_state.setdefault("by_hand_version", 0)
+    kept = st.session_state.setdefault("by_hand_kept", _original())
+    edited = {}
+    with st.container(key="editors"):
+        columns = st.columns(4, gap="small")
+    for column, (name, symbol) in zip(columns, _INPUTS.items(), strict=True):
+        key = f"edit-{name}-{version}"
+        base = st.session_state.setdefault(f"base-{key}", kept[name])
+        if key not in st.session_state:
+            base = st.session_state[f"base-{key}"] = kept[name]
+        prefix = "x" if name == "x" else "w"
+        table = pd.DataFrame(base, columns=[f"{i}" for i in range(base.shape[1])])
+        table.index = [f"{prefix}{i}" for i in range(base.shape[0])]
+        with column:
+            st.latex(symbol)
+            found = st.data_editor(
+                table, key=key, num_rows="fixed", width="stretch",
+                column_config={c: st.column_config.NumberColumn(c, format="%g", step=0.001) for c in table.columns},
+            )  # fmt: skip
+        edited[name] = found.to_numpy(dtype=np.float64, na_value=np.nan)
+    st.session_state.by_hand_kept = edited
+    st.button(say("by_hand.reset"), on_click=_reset, key="by-hand-reset", type="tertiary")
+    return edited
+
+
+def _reset() -> None:
+    st.session_state.by_hand_version += 1
+    st.session_state.by_hand_kept = _original()
+
+
+def _pick(result: HandSized) -> tuple[int, int]:
+    """Which query and key the hairlines follow."""
+    n = result.x.shape[0]
+    left, right = st.columns(2)
+    row = left.segmented_control(say("pick.query"), list(range(n)), default=1, key="hand-row", required=True,
+                                 persist_state="session")  # fmt: skip
+    column = right.segmented_control(say("pick.key"), list(range(n)), default=1, key="hand-column", required=True,
+                                     persist_state="session")  # fmt: skip
+    return int(row or 0), int(column or 0)
+
+
+def _labels(prefix: str, count: int) -> list[dict[str, str]]:
+    return [{"text": f"{prefix}{i}", "kind": "word"} for i in range(count)]
+
+
+def _equation(key: str, frame: EquationFrame, alt: str) -> None:
+    frame.words = language.group("equation") | {"alt": alt}
+    if key != "hand-q":
+        frame.words["help"] = ""  # once on a page is enough
+    components.equation(key=key, data=frame.frame())
+
+
+def _projections(areas: list, result: HandSized, row: int, column: int) -> None:
+    """q = X W_Q, k = X W_K, v = X W_V."""
+    n = result.x.shape[0]
+    triples = (
+        ("q", result.w_query, result.query),
+        ("k", result.w_key, result.key),
+        ("v", result.w_value, result.value),
+    )
+    for area, (letter, weight, values) in zip(areas, triples, strict=False):
+        followed = row if letter == "q" else column
+        frame = EquationFrame({}, followed, None, 130)
+        frame.matrix("X", result.x, ("query", _labels("x", n)))
+        frame.operator("×")
+        frame.matrix(f"W_{letter.upper()}", weight)
+        frame.operator("=")
+        frame.matrix(letter, values, ("query", None), result=True)
+        frame.link = {"kind": "product", "left": "X", "right": f"W_{letter.upper()}", "result": letter}
+        with area:
+            _equation(f"hand-{letter}", frame, say(f"step.{letter}.what"))
+
+
+def _scores(result: HandSized, row: int, column: int) -> None:
+    n = result.x.shape[0]
+    frame = EquationFrame({}, row, column, 130)
+    frame.matrix("q", result.query, ("query", _labels("q", n)))
+    frame.operator("×")
+    frame.matrix("kT", result.key.T, (None, None), ("key", _labels("k", n)))
+    frame.operator("=")
+    frame.matrix("S", result.scores, ("query", None), ("key", _labels("k", n)), result=True)
+    frame.link = {"kind": "product", "left": "q", "right": "kT", "result": "S"}
+    _equation("hand-scores", frame, say("step.products.what"))
+    terms = " + ".join(
+        f"{numbers.tex(a)}\\cdot{numbers.factor(b)}" for a, b in zip(result.query[row], result.key[column], strict=True)
+    )
+    st.latex(
+        rf"S_{{{row},{column}}} = q_{{{row}}}\cdot k_{{{column}}} = {terms} = {numbers.tex(result.scores[row, column])}"
+    )
+
+
+def _ways(result: HandSized, row: int, column: int) -> None:
+    """Softmax unscaled, scaled by 1/√d_k, and rounded to tenths for reading: weights and output of each."""
+    n, d_k = result.x.shape[0], result.query.shape[1]
+    with st.container(key="figures-ways"):
+        columns = st.columns(3, gap="large")
+    for area, way in zip(columns, _WAYS, strict=True):
+        weights, output = getattr(result, f"weights_{way}"), getattr(result, f"output_{way}")
+        with area:
+            st.markdown(f"**{say(f'by_hand.{way}')}**  \n{say(f'by_hand.{way}_what', d_k=d_k)}")
+            frame = EquationFrame({}, row, column, 130)
+            frame.matrix("A", weights, ("query", _labels("q", n)), ("key", _labels("k", n)))
+            frame.operator("×")
+            frame.matrix("v", result.value)
+            frame.operator("=")
+            frame.matrix("o", output, ("query", None), result=True)
+            frame.link = {"kind": "product", "left": "A", "right": "v", "result": "o"}
+            _equation(f"hand-{way}", frame, say("step.sum.what"))
+            st.latex(_softmax_line(result, way, row, column, weights))
+    sums = max(abs(float(getattr(result, f"weights_{way}").sum(-1).max()) - 1) for way in _WAYS)
+    panels.foot(
+        "by-hand", say("by_hand.sentence"), say("by_hand.rows", error=numbers.short(sums)), lambda: _files(result)
+    )
+
+
+def _softmax_line(result: HandSized, way: str, row: int, column: int, weights: np.ndarray) -> str:
+    weight = numbers.tex(float(weights[row, column]), 4)
+    if way == "rounded":
+        return rf"{numbers.tex(float(result.weights_unscaled[row, column]), 4)} \approx {weight}"
+    scores = result.scores if way == "unscaled" else result.scores_scaled
+    below = " + ".join(f"e^{{{numbers.tex(float(s))}}}" for s in scores[row])
+    return rf"\frac{{e^{{{numbers.tex(float(scores[row, column]))}}}}}{{{below}}} = {weight}"
+
+
+def _files(result: HandSized):
+    arrays = dict(vars(result))
+    rows = [(name, i, j, v) for name, m in arrays.items() for (i, j), v in np.ndenumerate(m)]
+    table = pd.DataFrame(rows, columns=["matrix", "row", "column", "value"])
+    return {
+        "by-hand.csv": lambda: table.to_csv(index=False, lineterminator="\n").encode(),
+        "by-hand.npz": lambda: export.npz(**arrays),
+    }

@@ -1,0 +1,86 @@
+"""The model card page: what the checkpoint is, how well it does, how it was trained, what words it knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from viz import charts, tokens
+from viz.ui.language import in_card, say
+
+if TYPE_CHECKING:
+    from model.checkpoints.own import OwnModel
+
+
+def show(model: OwnModel) -> None:
+    """Facts, scores, training curve, vocabulary."""
+    card, config = model.card, model.config
+    st.markdown(f"### {in_card(card['title'])}\n{in_card(card['description'])}")
+    scores = card["test"]
+    columns = st.columns(max(3, len(scores) + 1))
+    for column, (name, score) in zip(columns, scores.items(), strict=False):
+        column.metric(
+            say("card.exact", name=_language(name)),
+            f"{score['exact_match']:.2%}",
+            help=say("card.exact_help", n=score["pairs"]),
+        )
+    columns[len(scores)].metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
+    left, right = st.columns(2, gap="large")
+    facts = {
+        say("card.layers"): f"{config.encoder_layers} + {config.decoder_layers}",
+        say("card.heads"): str(config.heads),
+        "d_model": str(config.d_model),
+        "d_k = d_model / h": str(config.d_k),
+        "d_ff": str(config.d_ff),
+        say("card.positions"): say(f"positions.{config.positions}"),
+        say("card.norm"): say(f"norm.{config.norm}"),
+        say("card.vocabulary"): f"{len(model.source)} → {len(model.target)}",
+        say("card.max_length"): str(config.max_length),
+        say("card.licence"): str(card["licence"]),
+        say("card.seed"): f"{card['seed']} · {card['steps']}",
+        say("card.hash"): model.weights_hash,
+    }
+    left.dataframe(
+        pd.DataFrame({say("card.fact"): facts.keys(), say("card.value"): facts.values()}), hide_index=True,
+        height="content",
+    )  # fmt: skip
+    with right:
+        st.altair_chart(
+            charts.loss_curve(card["curve"], {k: say(f"card.{k}") for k in ("step", "loss", "training", "validation")})
+        )
+        st.caption(say("card.curve"))
+        st.code(str(card["command"]), language="bash")
+    if card.get("alignment"):
+        _alignment(card["alignment"])
+    st.markdown(f"**{say('card.data')}**  \n{in_card(card['data'])}")
+    _vocabulary(model)
+
+
+def _language(name: str) -> str:
+    return say(f"language.{name}")
+
+
+def _alignment(alignment: dict) -> None:
+    st.markdown(f"**{say('card.alignment')}**  \n{say('card.alignment_what')}")
+    rows = [
+        {
+            say("card.language"): _language(name),
+            say("card.best_head"): f"{found['site']} · {found['head']}",
+            say("card.agreement"): f"{found['agreement']:.1%}",
+        }
+        for name, found in alignment.items()
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
+
+
+def _vocabulary(model: OwnModel) -> None:
+    """The id ↔ text table of both sides; the search box of the table finds a word."""
+    st.markdown(f"**{say('card.words')}**  \n{say('card.words_what')}")
+    columns = st.columns(2, gap="large")
+    for column, side, tokenizer in zip(columns, ("source", "target"), (model.source, model.target), strict=True):
+        shown = [tokens.readable(token) for token in tokenizer.vocabulary]
+        table = pd.DataFrame({say("card.id"): range(len(shown)), say("card.token"): shown})
+        column.caption(say(f"card.{side}"))
+        column.dataframe(table, hide_index=True, height=280)

@@ -1,0 +1,118 @@
+"""The shared side bar and the pickers; each writes to the session's view in its callback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.checkpoints.catalogue import shipped
+from model.sites import Site
+from viz.ui import language, session
+from viz.ui.language import in_card, say
+
+if TYPE_CHECKING:
+    from model.trace import Trace
+
+
+def _keep(name: str, key: str, empty: str = "") -> None:
+    session.change(**{name: st.session_state[key] if st.session_state[key] is not None else empty})
+
+
+def _mirror(key: str, value: object) -> str:
+    """Hand a widget the view's value before it is drawn; the language in the key redraws its labels on a switch."""
+    full = f"{key}-{language.current()}"
+    if st.session_state.get(full) != value:
+        st.session_state[full] = value
+    return full
+
+
+def side_bar() -> None:
+    """Model, texts, target and language, on every page."""
+    cards = shipped()
+    now = session.view()
+    with st.sidebar:
+        key = _mirror("model", now.model)
+        st.selectbox(
+            say("bar.model"), list(cards), format_func=lambda name: in_card(cards[name]["title"]), key=key,
+            on_change=_keep, args=("model", key),
+        )  # fmt: skip
+        key = _mirror("text", now.text)
+        st.text_input(say("bar.text"), key=key, on_change=_keep, args=("text", key), help=say("bar.text_help"))
+        _examples(cards[now.model])
+        _languages(cards[now.model])
+        key = _mirror("target", now.target)
+        st.text_input(
+            say("bar.target"), key=key, placeholder=say("bar.target_empty"), on_change=_keep, args=("target", key),
+            help=say("bar.target_help"),
+        )  # fmt: skip
+        st.segmented_control(
+            say("bar.language"), list(language.LANGUAGES), format_func=language.LANGUAGES.__getitem__,
+            key=_mirror("ui_language", language.current()), on_change=_switch_language, required=True,
+            label_visibility="collapsed",
+        )  # fmt: skip
+
+
+def _switch_language() -> None:
+    st.session_state.language = st.session_state[f"ui_language-{language.current()}"]
+
+
+def _examples(card: dict) -> None:
+    with st.popover(say("bar.examples"), width="stretch"):
+        for i, example in enumerate(card["examples"]):
+            st.button(
+                example, key=f"example-{i}", type="tertiary", on_click=session.change,
+                kwargs={"text": example, "target": ""},
+            )  # fmt: skip
+
+
+def _languages(card: dict) -> None:
+    languages = card.get("languages", [])
+    if len(languages) > 1:
+        key = _mirror("to", session.view().to)
+        st.segmented_control(
+            say("bar.to"), languages, format_func=lambda code: say(f"language.{code}"), key=key, on_change=_keep,
+            args=("to", key), required=True,
+        )  # fmt: skip
+
+
+def site_name(site: object) -> str:
+    """`decoder.1.cross` -> "decoder 1 · cross-attention"."""
+    stack, layer, kind = str(site).split(".")
+    return say("site.name", stack=say(f"site.{stack}"), layer=layer, kind=say(f"site.{kind}"))
+
+
+def head_picker(trace: Trace) -> None:
+    """Site and head in one row; changing either keeps the selected cell where it still exists."""
+    names = [str(site) for site in trace.sites]
+    now = session.view()
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    key = _mirror("site", now.site)
+    left.selectbox(say("pick.site"), names, format_func=site_name, key=key, on_change=_keep, args=("site", key))
+    heads = list(range(trace.record(now.site).heads))
+    key = _mirror("head", now.head)
+    right.segmented_control(
+        say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,), required=True,
+    )  # fmt: skip
+
+
+def _keep_head(key: str) -> None:
+    # The lines follow the picked head; further heads are switched on in the lines themselves.
+    session.change(head=st.session_state[key], heads="")
+
+
+def cell_picker(trace: Trace) -> None:
+    """Query and key by name, for whoever prefers a list to a click."""
+    from viz import tokens
+
+    site = Site.parse(session.view().site)
+    now = session.view()
+    rows = [f"{i}: {item['text']}" for i, item in enumerate(tokens.query_labels(trace, site))]
+    columns = [f"{j}: {item['text']}" for j, item in enumerate(tokens.key_labels(trace, site))]
+    left, right = st.columns(2)
+    for area, name, names in ((left, "row", rows), (right, "column", columns)):
+        key = _mirror(f"pick-{name}", getattr(now, name))
+        area.selectbox(
+            say("pick.query" if name == "row" else "pick.key"), range(len(names)), format_func=names.__getitem__,
+            key=key, on_change=_keep, args=(name, key),
+        )  # fmt: skip

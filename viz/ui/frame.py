@@ -1,0 +1,48 @@
+"""The frame around every page: the navigation registry, the page's settings and style, and jumps between pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from viz.ui.language import say
+
+_HERE = Path(__file__).parent
+# Section -> file stems; a stem is the page's URL and its name in the catalogue.
+SECTIONS = {
+    "look": ("overview", "heads"),
+    "learn": ("steps", "by_hand"),
+    "about": ("model_card",),
+}
+
+
+def _page(section: str, stem: str) -> st.Page:
+    # No icon: Streamlit makes a page's icon its favicon and fetches that one from a font host.
+    return st.Page(f"pages/{section}/{stem}.py", title=say(f"{stem}.name"), default=stem == "overview", url_path=stem)
+
+
+def sections() -> dict[str, list[st.Page]]:
+    """What st.navigation takes; titles follow the language."""
+    return {say(f"section.{section}"): [_page(section, stem) for stem in stems] for section, stems in SECTIONS.items()}
+
+
+def configure(page: st.Page) -> None:
+    st.set_page_config(page_title=f"{page.title} · Headlight", page_icon=str(_HERE / "assets/icon.svg"), layout="wide")
+    mode = "dark" if st.context.theme.type == "dark" else "light"
+    st.logo(str(_HERE / f"assets/logo-{mode}.svg"), size="large", icon_image=str(_HERE / "assets/icon.svg"))
+    st.html(_HERE / "style.css")  # a .css file is wrapped in <style>
+
+
+def follow() -> None:
+    """Go where a click inside a figure pointed. After the page, because a switch ends the run."""
+    target = st.session_state.pop("go_to", None)
+    for section, stems in SECTIONS.items():
+        if target in stems:
+            st.switch_page(f"pages/{section}/{target}.py")
+
+
+def link(stem: str, label: str) -> None:
+    """A door to another page; the selection goes along because it lives in the session."""
+    section = next(name for name, stems in SECTIONS.items() if stem in stems)
+    st.page_link(f"pages/{section}/{stem}.py", label=f"{label} →")

@@ -1,0 +1,57 @@
+"""Words on the page: one catalogue in English and 中文, asked by key."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+
+from model.errors import HeadlightError, UnknownWords
+
+LANGUAGES = {"en": "English", "zh": "中文"}
+_FOLDER = Path(__file__).parent / "words"
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """key -> text of one language."""
+    return json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+
+
+def from_browser() -> str:
+    """中文 for any Chinese browser, else English."""
+    return "zh" if str(st.context.locale or "").lower().startswith("zh") else "en"
+
+
+def current() -> str:
+    return st.session_state.get("language", "en")
+
+
+def say(key: str, **values: object) -> str:
+    """The text of `key` in the language of this session."""
+    text = catalogue(current())[key]
+    return text.format(**values) if values else text
+
+
+def group(prefix: str) -> dict[str, str]:
+    """All texts under `prefix.`, keyed by the rest: what a component takes as its `words`."""
+    return {k.removeprefix(f"{prefix}."): v for k, v in catalogue(current()).items() if k.startswith(f"{prefix}.")}
+
+
+def in_card(value: object) -> str:
+    """A text of a model card, which may be given per language."""
+    return str(value.get(current(), value.get("en", ""))) if isinstance(value, dict) else str(value)
+
+
+def explain(error: HeadlightError) -> str:
+    """The sentence of an error in this language; what was got, what is allowed, what to do."""
+    if isinstance(error, UnknownWords):
+        unknown = error.values["unknown"]
+        words = say("error.comma").join(f"“{word}”" for word, _ in unknown)
+        near = [f"“{word}” → {', '.join(nearest)}" for word, nearest in unknown if nearest]
+        hint = say("error.nearest", words="; ".join(near)) if near else say("error.vocabulary")
+        return say("error.unknown_words", words=words) + " " + hint
+    key = f"error.{error.code}"
+    return say(key, **error.values) if key in catalogue(current()) else str(error)

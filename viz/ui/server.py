@@ -1,0 +1,34 @@
+"""What the server does once, before anybody is there: one trap of Streamlit's set right, torch imported ahead."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+
+def in_session() -> bool:
+    """Whether this run of app.py is for a person's page, and not the server reading it at its start."""
+    return get_script_run_ctx(suppress_warning=True) is not None
+
+
+def _import_ahead() -> None:
+    """Import torch and open the first model while the browser still loads the page; a failure shows up there."""
+    from model.checkpoints.catalogue import shipped
+    from viz.ui import session
+
+    for name in list(shipped())[:1]:
+        session.open_ahead(name)
+
+
+@asynccontextmanager
+async def lifespan(_app: object) -> AsyncIterator[None]:
+    """Runs around the server's life."""
+    # A folder named pages/ switches Streamlit's old multipage mode on until st.navigation has run once, and the first
+    # visitor's deep link would be answered with a "Page not found" dialog.
+    PagesManager.uses_pages_directory = False
+    threading.Thread(target=_import_ahead, daemon=True).start()
+    yield

@@ -1,0 +1,209 @@
+"""What this session looks at: one `View`, kept in the session, mirrored in the link.
+
+The link carries everything (model, texts, site, head, selected cell, language), so a pasted one restores the page.
+Widgets write to the view in callbacks; nothing else holds state of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.checkpoints.catalogue import shipped
+from model.errors import HeadlightError
+from model.sites import Site
+from viz.ui import language
+
+if TYPE_CHECKING:
+    from model.checkpoints.own import OwnModel
+    from model.trace import Trace
+
+# The names in the link, short and the same in every language.
+_IN_LINK = {
+    "model": "model", "text": "text", "target": "target", "to": "to", "site": "site", "head": "head", "row": "q",
+    "column": "k", "heads": "heads", "step": "step",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class View:
+    """model and texts say what was run; site, head, row, column say what is selected; heads are the lines switched on."""
+
+    model: str = "translate"
+    text: str = ""
+    target: str = ""
+    to: str = ""
+    site: str = ""
+    head: int = 0
+    row: int = -1
+    column: int = -1
+    heads: str = ""
+    step: int = -1  # −1 unfolds every step
+
+
+def start() -> None:
+    """Once a script run, before anything is drawn: take the link's values when they are not the ones we wrote."""
+    link = {key: st.query_params.get(name) for key, name in _IN_LINK.items() if name in st.query_params}
+    fresh = "view" not in st.session_state
+    if fresh:
+        st.session_state.view = View()
+        st.session_state.language = language.from_browser()
+    if "lang" in st.query_params and st.query_params["lang"] in language.LANGUAGES and _foreign(link):
+        st.session_state.language = st.query_params["lang"]
+    if fresh or (link and _foreign(link)):
+        _take(link)
+    settle()
+
+
+def _foreign(link: dict[str, str]) -> bool:
+    """Whether the link differs from the one this session wrote last: a pasted link or the browser's Back."""
+    return st.session_state.get("written_link") != dict(st.query_params.to_dict())
+
+
+def _take(link: dict[str, str]) -> None:
+    numbers = {f.name for f in fields(View) if f.type == "int"}
+    values = {}
+    for key, value in link.items():
+        if key in numbers:
+            if value.lstrip("-").isdigit() and len(value) < 7:
+                values[key] = int(value)
+        else:
+            values[key] = value
+    if "row" not in values or "column" not in values:
+        values |= {"row": -1, "column": -1}
+    if values.get("model", "translate") not in shipped():
+        st.session_state.notice = language.say(
+            "error.unknown_model", name=values["model"], allowed=", ".join(shipped())
+        )
+        values["model"] = View.model
+    st.session_state.view = View(**({"text": ""} | values))
+
+
+def view() -> View:
+    return st.session_state.view
+
+
+def change(**values: object) -> None:
+    """Replace fields of the view; a new model or text lets the selection find its own place again."""
+    before = view()
+    if {"model", "text", "target", "to"} & values.keys() and any(getattr(before, k) != v for k, v in values.items()):
+        values = {"row": -1, "column": -1} | values
+        if values.get("model", before.model) != before.model:
+            values |= {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
+    st.session_state.view = replace(before, **values)
+    settle()
+
+
+def settle() -> None:
+    """Give empty fields their defaults from the model's card."""
+    now = view()
+    card = shipped()[now.model]
+    languages = list(card.get("languages", []))
+    changes: dict[str, object] = {}
+    if not now.text:
+        changes["text"] = card["examples"][0]
+    if languages and now.to not in languages:
+        changes["to"] = languages[0]
+    if changes:
+        st.session_state.view = replace(now, **changes)
+
+
+def write_link() -> None:
+    """Mirror the view in the address bar, once, after the page is drawn."""
+    values = {_IN_LINK[key]: str(value) for key, value in asdict(view()).items() if value not in ("", -1)}
+    values["lang"] = language.current()
+    if st.query_params.to_dict() != values:
+        st.query_params.from_dict(values)
+    st.session_state.written_link = values
+
+
+def open_ahead(name: str) -> None:
+    """Fill the cache before the first visitor; what goes wrong is said when the model is really asked for."""
+    with contextlib.suppress(HeadlightError):
+        _open(name)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _open(name: str) -> OwnModel:
+    import torch
+
+    from model import open_model
+
+    # Two contending threads are slower than one for models of this size; a class on one laptop gains as well.
+    torch.set_num_threads(int(os.environ.get("HEADLIGHT_THREADS", "1")))
+    return open_model(name)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _run(name: str, weights_hash: str, text: str, target: str, to: str) -> Trace:
+    trace = _open(name).trace(text, target or None, language=to or None)
+    trace.fidelity()
+    return trace
+
+
+def current_model() -> OwnModel:
+    with st.spinner(language.say("wait.opening"), show_time=False):
+        return _open(view().model)
+
+
+def current_trace() -> Trace:
+    """The run that this session looks at. Bad input says so in one sentence and leaves the last good run in place."""
+    now = view()
+    model = current_model()
+    try:
+        with st.spinner(language.say("wait.running")):
+            trace = _run(now.model, model.weights_hash, now.text, now.target, now.to)
+        st.session_state.last_good = (now.model, now.text, now.target, now.to)
+    except HeadlightError as error:
+        st.error(language.explain(error), icon=":material/error:")
+        trace = _last_good(model, now)
+    _select(trace)
+    return trace
+
+
+def _last_good(model: OwnModel, now: View) -> Trace:
+    """The last run that worked with this model, or its first example; what is shown is said."""
+    name, text, target, to = st.session_state.get("last_good", ("", "", "", ""))
+    if name != now.model:
+        text, target, to = model.examples[0], "", now.to
+    st.caption(language.say("error.kept", text=text))
+    return _run(now.model, model.weights_hash, text, target, to)
+
+
+def _select(trace: Trace) -> None:
+    """Make the selection one that exists in this trace: an absent one goes to the best head and its strongest cell."""
+    from viz.overview import best_cross_head
+
+    now = view()
+    names = [str(site) for site in trace.sites]
+    site, head = now.site, now.head
+    if site not in names:
+        if site:
+            st.warning(language.say("error.unknown_site", site=site, allowed=", ".join(names)))
+        best = best_cross_head(trace, shipped()[now.model], now.to) or (trace.sites[0], 0)
+        site, head = str(best[0]), best[1]
+    record = trace.record(site)
+    head = head if 0 <= head < record.heads else 0
+    row, column = now.row, now.column
+    if not (0 <= row < record.queries and 0 <= column < record.keys):
+        weights = trace.weights(site, head)
+        inner = weights[1:] if record.queries > 2 else weights
+        row = int(inner.max(dim=-1).values.argmax()) + (1 if record.queries > 2 else 0)
+        column = int(weights[row].argmax())
+    st.session_state.view = replace(now, site=site, head=head, row=row, column=column)
+
+
+def selected() -> tuple[Site, int, int, int]:
+    """(site, head, row, column) of the selection."""
+    now = view()
+    return Site.parse(now.site), now.head, now.row, now.column
+
+
+def heads_shown(count: int) -> list[int]:
+    """The heads whose lines are switched on: those in the link, else the selected one."""
+    chosen = [int(h) for h in view().heads.split(".") if h.isdigit() and int(h) < count]
+    return chosen or [view().head]
