@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.attention import softmax
 from model.errors import OutOfRange
-from model.positions import Rotary, alibi_bias
+from model.positions import Rotary, alibi_bias, offsets
 from model.record import AttentionRecord
 from model.sites import Site
 from model.trace import Trace
@@ -126,12 +126,18 @@ def _input(trace: Trace, site: Site, X: Matrix, name: str) -> Step:
     """Where X comes from: the embedding and its position at the bottom, the sub-layer below anywhere else."""
     embedding, positions = f"{site.stack}.embedding", f"{site.stack}.positions"
     if name != f"{site.stack}.input" or positions not in trace.store:
-        return Step("input", r"X", (X,), X)
+        return Step("input", _named(name, "encoder.output" if site.kind == "cross" else None), (X,), X)
     E = Matrix("E", trace.activation(embedding).double(), "query", "dim")
     PE = Matrix("PE", trace.activation(positions).double(), "query", "dim")
     total = Matrix("X", E.values + PE.values, "query", "dim")
     latex = r"X = \sqrt{d_{model}}\,E[\mathrm{id}] + PE"
     return Step("input", latex, (E, "+", PE), total, _difference(total.values, X.values))
+
+
+def _named(queries: str, keys: str | None) -> str:
+    """`X = decoder.1.self.norm`: the name under which the record holds the stream."""
+    names = {"X": queries} | ({"Y": keys} if keys else {})
+    return r",\quad ".join(rf"{symbol} = \texttt{{{name}}}" for symbol, name in names.items())
 
 
 def _projection(letter: str, stream: Matrix, record: AttentionRecord, parameters: _Parameters, head: int) -> Step:
@@ -187,7 +193,8 @@ def _mixing(
     shares = Matrix("A_ij·v_j", weights[row][:, None] * v.values, "key", "dim")
     o = Matrix("o", record.mixed(head, dtype=torch.float64), "query", "dim")
     relative = record.distance is not None
-    heads = torch.cat([record.mixed(h, dtype=torch.float64) for h in range(record.heads)], dim=-1)
+    each = [record.mixed(h, dtype=torch.float64) for h in range(record.heads)]
+    heads = torch.cat(each, dim=-1)
     concat = Matrix("C", heads, "query", "dim")
     W_O, b_O = Matrix("W_O", parameters.whole("W_O")), parameters.whole("b_O")
     output = Matrix("O", heads @ W_O.values + b_O, "query", "dim")
@@ -197,12 +204,23 @@ def _mixing(
         Step("weighted", r"A_{ij}\,v_j", (a_row, "⊙", v), shares),
         Step("sum", r"o_i = \sum_j A_{ij}\,v_j" if not relative else r"o_i = \sum_j A_{ij}\,(v_j + a^V_{j-i})",
              (A, "×", v), o, _difference(o.values, record.head("context", head)), None if relative else ("A", "v")),
-        Step("concat", r"C = [\,o^{(1)};\ldots;o^{(h)}\,]", (o, "⊕"), concat),
+        Step("concat", r"C = [\,o^{(0)};\ldots;o^{(h-1)}\,]", _side_by_side(each, head), concat),
         Step("project", r"O = C\,W_O + b_O", (concat, "×", W_O, "+", Matrix("b_O", b_O[None])), output,
              _difference(output.values, record.output), ("C", "W_O")),
         Step("residual", r"r = x + O", (x, "+", output), total, _difference(total.values, trace.activation(f"{site}.residual"))),
     ]  # fmt: skip
     return [*steps, _norm(trace, site, parameters, total)]
+
+
+def _side_by_side(each: list[Tensor], head: int) -> tuple[Matrix | str, ...]:
+    """Every head's output with `;` between; beyond eight only this one, since the others would be too small to see."""
+    if len(each) > 8:
+        return Matrix(f"o_{head}", each[head], "query", "dim"), "; …"
+    operands: list[Matrix | str] = []
+    for h, values in enumerate(each):
+        operands += [";"] if h else []
+        operands.append(Matrix(f"o_{h}", values, "query", "dim"))
+    return tuple(operands)
 
 
 def _norm(trace: Trace, site: Site, parameters: _Parameters, total: Matrix) -> Step:
@@ -227,6 +245,9 @@ def cell(trace: Trace, site: Site | str, head: int, row: int, column: int) -> Ce
             raise OutOfRange(what=what, got=got, last=count - 1)
     rows = slice(row, row + 1)
     q, k = record.head("q", head, torch.float64)[row], record.head("k", head, torch.float64)[column]
+    if record.distance is not None:  # Shaw's key is k + a^K, and the terms must sum to the product
+        at = offsets(record.queries, record.keys, record.distance, rows)[0, column]
+        k = k + record.store[f"{record.site}.relative_keys"][at].double()
     product = record.products(head, rows, dtype=torch.float64)[0, column].item()
     scores = record.scores(head, rows, dtype=torch.float64)[0]
     allowed = bool(record.allowed(rows)[0, column])

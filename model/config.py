@@ -43,10 +43,14 @@ class TransformerConfig:
             "max_length",
             "relative_distance",
         ):
+            self._check(name, type(getattr(self, name)) is int, "it must be a whole number")
             self._check(name, getattr(self, name) >= 1, "it must be at least 1")
         for name in ("encoder_layers", "decoder_layers"):
+            self._check(name, type(getattr(self, name)) is int, "it must be a whole number")
             self._check(name, getattr(self, name) >= 1, "an encoder–decoder needs at least one layer on each side")
         self._check("d_model", self.d_model % self.heads == 0, f"it must be divisible by heads = {self.heads}")
+        smaller = min(self.source_vocabulary, self.target_vocabulary)
+        self._check("pad_id", 0 <= self.pad_id < smaller, f"it must be in both vocabularies: 0 to {smaller - 1}")
         self._check("dropout", 0 <= self.dropout < 1, "it must be at least 0 and below 1")
         self._check("positions", self.positions in POSITIONS, f"it must be one of {', '.join(POSITIONS)}")
         self._check("norm", self.norm in NORMS, f"it must be one of {', '.join(NORMS)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -26,7 +27,9 @@ class Fidelity:
 
     @property
     def max_error(self) -> float:
-        return max(self.sites.values(), default=0.0)
+        """NaN where any figure is, or where nothing was measured: neither may pass for a good figure."""
+        figures = list(self.sites.values())
+        return max(figures) if figures and not any(map(math.isnan, figures)) else math.nan
 
     @property
     def holds(self) -> bool:
@@ -47,5 +50,7 @@ def site_error(record: AttentionRecord, W_O: Tensor, b_O: Tensor | None) -> floa
     for start in range(0, record.queries, _BLOCK):
         rows = slice(start, min(start + _BLOCK, record.queries))
         difference = (implied_output(record, W_O, b_O, rows) - record.output[rows].double()).abs().max().item()
-        worst = difference if not difference <= worst else worst  # a NaN must win
+        if math.isnan(difference):
+            return difference  # a later block may not hide it
+        worst = max(worst, difference)
     return worst

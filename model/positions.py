@@ -38,7 +38,7 @@ class Sinusoidal(nn.Module):
 
     def __init__(self, length: int, d: int):
         super().__init__()
-        self.register_buffer("table", sinusoidal(length, d), persistent=False)
+        self.register_buffer("table", sinusoidal(length, d, dtype=torch.get_default_dtype()), persistent=False)
 
     def encoding(self, length: int) -> Tensor:
         """What is added at the first `length` positions: [k, d]."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_FORM = re.compile(r"^(encoder|decoder)\.(\d+)\.(self|cross)$")
+_FORM = re.compile(r"(encoder|decoder)\.([0-9]+)\.(self|cross)")
 
 
 @dataclass(frozen=True, order=True)
@@ -19,7 +19,7 @@ class Site:
     @classmethod
     def parse(cls, text: str | Site) -> Site:
         """`"decoder.1.cross"` -> Site; raises ValueError with the allowed form otherwise."""
-        found = _FORM.match(str(text))
+        found = _FORM.fullmatch(str(text))
         if found is None:
             raise ValueError(
                 f"{str(text)!r} is not a site: write it as encoder.0.self, decoder.0.self or decoder.0.cross"

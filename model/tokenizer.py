@@ -15,6 +15,7 @@ from model.errors import EmptyText, TextTooLong, UnknownWords
 
 PAD = "<pad>"
 END = "</s>"
+_LONGEST_NAMED = 40  # characters of an unknown word that a sentence quotes
 _SPECIAL = re.compile(r"^<[^<>\s]+>$")
 _PIECES = re.compile(r"[\w]+(?:['’-][\w]+)*['’]?|[^\w\s]", re.UNICODE)
 
@@ -71,8 +72,8 @@ class Tokenizer:
                 unknown.append(piece)
                 continue
             tokens.extend(found)
-            if len(found) == 1 and found[0] != piece:
-                folded.append((piece, found[0]))
+            if (spelled := "".join(found)) != piece:
+                folded.append((piece, spelled))
         if unknown:
             unique = list(dict.fromkeys(unknown))
             raise UnknownWords([(_visible(word), self.nearest(word)) for word in unique[:8]], side)
@@ -120,5 +121,6 @@ def _is_han(text: str) -> bool:
 
 
 def _visible(text: str) -> str:
-    """Control and other invisible characters as U+XXXX, so that a sentence can name them."""
-    return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in text)
+    """Control and other invisible characters as U+XXXX, a very long word cut, so that a sentence can name them."""
+    shown = text if len(text) <= _LONGEST_NAMED else text[:_LONGEST_NAMED] + "…"
+    return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def save(trace: Trace, path: Path) -> Path:
         "key": asdict(trace.key),
         "sides": {name: asdict(side) for name, side in trace.sides.items()},
         "attention": attention,
+        "tensors": {name: list(tensor.shape) for name, tensor in tensors.items()},
         "vocabulary": list(trace.vocabulary),
         "facts": dict(trace.facts),
         "logits_error": fidelity.logits_error,
@@ -67,21 +69,34 @@ def load(path: Path) -> Trace:
     if metadata.get("format") != FORMAT:
         raise TraceFileError(path=path, reason="it is a safetensors file, but not a recorded trace")
     version = metadata.get("version", "")
-    if not version.isdigit():
+    if not re.fullmatch("[0-9]{1,9}", version):
         raise TraceFileError(path=path, reason=f"its format version “{version}” is not a number")
     if int(version) > VERSION:
         raise NewerTraceFile(path=path, got=version, allowed=VERSION)
     try:
         return _build(json.loads(metadata["trace"]), FileStore(path))
-    except (KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError) as error:
+        raise TraceFileError(path=path, reason="it is damaged or not a safetensors file") from error
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError) as error:
+        raise TraceFileError(path=path, reason="its description is damaged") from error
+    except ValueError as error:
         raise TraceFileError(path=path, reason=f"its description is damaged ({error})") from error
 
 
+def _side(name: str, side: dict) -> Side:
+    tokens, ids, special = (tuple(side[part]) for part in ("tokens", "ids", "special"))
+    if not len(tokens) == len(ids) == len(special) or not all(isinstance(token, str) for token in tokens):
+        raise ValueError(f"the {name}'s tokens, ids and marks do not belong together")
+    return Side(tokens, ids, special)
+
+
 def _build(document: dict, store: FileStore) -> Trace:
-    sides = {
-        name: Side(tuple(side["tokens"]), tuple(side["ids"]), tuple(side["special"]))
-        for name, side in document["sides"].items()
-    }
+    wrong = [
+        name for name, shape in document["tensors"].items() if name not in store or store.shape(name) != tuple(shape)
+    ]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong[:3])} {'is' if len(wrong) == 1 else 'are'} missing or of another size")
+    sides = {name: _side(name, side) for name, side in document["sides"].items()}
     attention = {}
     for entry in document["attention"]:
         site = Site.parse(entry["site"])
@@ -92,11 +107,16 @@ def _build(document: dict, store: FileStore) -> Trace:
         found = (store.shape(f"{site}.q")[1], store.shape(f"{site}.k")[1])
         if found != expected:
             raise ValueError(f"{site} is {found[0]} × {found[1]}, but its tokens are {expected[0]} × {expected[1]}")
+        distance = entry["distance"]
+        if distance is not None and store.shape(f"{site}.relative_keys")[0] != 2 * distance + 1:
+            raise ValueError(f"{site} has no vectors for a distance of {distance}")
         keys = store[f"{site}.mask_keys"].bool() if f"{site}.mask_keys" in store else None
         slopes = store[f"{site}.slopes"] if f"{site}.slopes" in store else None
         mask = Mask(bool(entry["causal"]), keys)
-        attention[site] = AttentionRecord(site, float(entry["scale"]), mask, store, slopes, entry["distance"])
-    key = document["key"]
+        attention[site] = AttentionRecord(site, float(entry["scale"]), mask, store, slopes, distance)
+    key, facts = document["key"], document["facts"]
+    if not isinstance(facts, dict) or not isinstance(facts.get("written", []), list):
+        raise ValueError("its facts are not a table")
     return Trace(
         key=TraceKey(
             key["model"], key["weights_hash"], key["source"], key["target"], tuple(map(tuple, key["options"]))
@@ -105,6 +125,6 @@ def _build(document: dict, store: FileStore) -> Trace:
         attention=attention,
         store=store,
         vocabulary=tuple(document["vocabulary"]),
-        facts=document["facts"],
+        facts=facts,
         measured=Fidelity({}, document["logits_error"]),
     )

@@ -6,9 +6,11 @@ import altair as alt
 import pandas as pd
 
 
-def loss_curve(curve: list[dict[str, float]], words: dict[str, str]) -> alt.Chart:
+def loss_curve(curve: list[list[float]], columns: list[str], words: dict[str, str]) -> alt.Chart:
     """Training and validation loss over the steps, on a logarithmic scale; `words` names step, loss and the two lines."""
-    table = pd.DataFrame(curve).rename(columns={"train": words["training"], "validation": words["validation"]})
+    table = pd.DataFrame(curve, columns=columns).rename(
+        columns={"train_loss": words["training"], "validation_loss": words["validation"]}
+    )
     names = [words["training"], words["validation"]]
     long = table.melt("step", names, var_name="line", value_name="loss").dropna()
     return (
@@ -16,9 +18,11 @@ def loss_curve(curve: list[dict[str, float]], words: dict[str, str]) -> alt.Char
         .mark_line(strokeWidth=2)
         .encode(
             x=alt.X("step:Q", title=words["step"]),
-            y=alt.Y("loss:Q", title=words["loss"], scale=alt.Scale(type="log")),
+            y=alt.Y(
+                "loss:Q", title=words["loss"], scale=alt.Scale(type="log"), axis=alt.Axis(tickCount=4, format="~g")
+            ),
             color=alt.Color("line:N", title=None, sort=names, legend=alt.Legend(orient="top")),
-            strokeDash=alt.StrokeDash("line:N", sort=names, legend=None),
+            strokeDash=alt.StrokeDash("line:N", title=None, sort=names, legend=alt.Legend(orient="top")),
             tooltip=["step:Q", "line:N", alt.Tooltip("loss:Q", format=".4f")],
         )
         .properties(height=240)

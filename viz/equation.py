@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from model.trace import Trace
 
 _WEIGHTS = ("A", "A_iT")
+# Which cells of the operands a result's cell comes from, where it is no matrix product.
+# Steps whose matrices are compared with each other: they share one scale.
+_COMPARED = ("input", "scaled", "mask", "weighted", "sum", "concat", "residual", "norm")
+_LINKS = {"scaled": "elementwise", "mask": "elementwise", "softmax": "rows", "residual": "elementwise", "norm": "rows"}
 
 
 def _scale(symbol: str, values: np.ndarray) -> dict[str, Any]:
@@ -24,6 +28,11 @@ def _scale(symbol: str, values: np.ndarray) -> dict[str, Any]:
     finite = np.abs(values[np.isfinite(values)])
     high = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
     return {"kind": "diverging", "low": -high, "high": high}
+
+
+def shared_scale(matrices: list[np.ndarray]) -> dict[str, Any]:
+    """One symmetric scale for matrices that are compared with each other, so that equal colours are equal numbers."""
+    return _scale("", np.concatenate([matrix.ravel() for matrix in matrices]))
 
 
 def _digits(values: np.ndarray) -> int:
@@ -93,6 +102,8 @@ def step_frame(
     """
     frame = EquationFrame(words, row, column)
     names: dict[str, str] = {}
+    matrices = [m for m in (*step.operands, step.result) if not isinstance(m, str) and m.symbol not in _WEIGHTS]
+    shared = shared_scale([m.values.numpy() for m in matrices]) if step.key in _COMPARED else None
 
     def add(matrix: Matrix, result: bool, label_rows: bool) -> None:
         axis = matrix.rows
@@ -102,7 +113,13 @@ def step_frame(
         column_labels = tokens.labels(trace, column_side) if column_side and result else None
         masked = matrix.masked.numpy() if matrix.masked is not None else None
         name = frame.matrix(
-            matrix.symbol, matrix.values.numpy(), (axis, row_labels), (matrix.columns, column_labels), masked, result
+            matrix.symbol,
+            matrix.values.numpy(),
+            (axis, row_labels),
+            (matrix.columns, column_labels),
+            masked,
+            result,
+            scale=None if matrix.symbol in _WEIGHTS else shared,
         )
         names[matrix.symbol] = name
 
@@ -117,12 +134,19 @@ def step_frame(
     if not (len(step.operands) == 1 and step.operands[0] is step.result):
         frame.operator("=")
         add(step.result, result=True, label_rows=step.result.rows is not None and step.result.rows not in labelled)
+    frame.link = _link(step, names)
+    return frame.frame()
+
+
+def _link(step: Step, names: dict[str, str]) -> dict[str, Any] | None:
+    """Where a cell of the result comes from, so that hovering it can mark its operands and write out its sum."""
+    result = names[step.result.symbol]
     if step.product:
         left, right = step.product
-        frame.link = {
-            "kind": "product",
-            "left": names[left],
-            "right": names[right],
-            "result": names[step.result.symbol],
-        }
-    return frame.frame()
+        bias = next((name for symbol, name in names.items() if symbol.startswith("b_")), None)
+        link = {"kind": "product", "left": names[left], "right": names[right], "result": result}
+        return link | ({"bias": bias} if bias else {})
+    if step.key in _LINKS:
+        operands = [names[matrix.symbol] for matrix in step.operands if not isinstance(matrix, str)]
+        return {"kind": _LINKS[step.key], "operands": operands, "result": result}
+    return None

@@ -60,7 +60,7 @@ def _first_entry(step: Step, row: int, column: int) -> str:
     left, right, *rest = _matrices(step)
     at = column if step.result.rows == "key" else row
     sum_ = products(left.values[at], right.values[:, 0])
-    total = [plus([sum_, tex(float(rest[0].values[0, 0]))])] if rest else [sum_]
+    total = [sum_ + r" \\ &\quad" + plus(["", tex(float(rest[0].values[0, 0]))])] if rest else [sum_]
     name = _name(step.result.symbol, at, 0)
     value = tex(float(step.result.values[at, 0]))
     return aligned(name, *total, value)
@@ -94,9 +94,9 @@ def _softmax(step: Step, row: int, column: int, cell: Cell) -> str:
     if not cell.allowed:
         return rf"A_{{{row},{column}}} = e^{{-\infty}} / \ldots = 0"
     shown = rf"e^{{{tex(cell.score)} - {factor(cell.row_max)}}}"
-    total = tex(cell.row_sum)
+    total = tex(cell.row_sum, 4)
     bottom = rf"\sum_{{j'}} e^{{S''_{{{row},j'}} - {factor(cell.row_max)}}}"
-    fraction = rf"\frac{{{shown}}}{{{bottom}}} = \frac{{{tex(cell.weight * cell.row_sum)}}}{{{total}}}"
+    fraction = rf"\frac{{{shown}}}{{{bottom}}} = \frac{{{tex(cell.weight * cell.row_sum, 4)}}}{{{total}}}"
     return aligned(rf"A_{{{row},{column}}}", fraction, tex(cell.weight))
 
 

@@ -21,7 +21,9 @@ def short(value: float, digits: int = 3) -> str:
     if size >= 1e5 or size < 1e-3:
         mantissa, power = f"{value:.1e}".split("e")
         return f"{mantissa}·10{str(int(power)).translate(_SUPERSCRIPT)}".replace("-", "−")
-    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+    # Rounded first: 0.9997 has three digits as 1.00, not as 1.000.
+    rounded = float(f"{size:.{digits - 1}e}")
+    decimals = max(0, digits - 1 - math.floor(math.log10(rounded)))
     return f"{value:.{decimals}f}".replace("-", "−")
 
 

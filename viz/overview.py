@@ -22,7 +22,8 @@ def best_cross_head(trace: Trace, card: dict[str, Any], language: str | None) ->
     crosses = [site for site in trace.sites if site.kind == "cross"]
     if not crosses:
         return None
-    told = card.get("alignment", {}).get(language or "", {})
+    # The row that writes a word is the one whose ribbons are drawn, so the agreement of "predicting" rows decides.
+    told = card.get("alignment", {}).get(language or "", {}).get("predicting", {})
     if told.get("site") in {str(site) for site in crosses}:
         return Site.parse(told["site"]), int(told["head"])
     sharpness = {
@@ -38,7 +39,7 @@ def hero_rows(trace: Trace) -> int:
     return sum(1 for item in tokens.written_labels(trace) if item["kind"] != "special")
 
 
-def _attention_part(trace: Trace, site: Site, title: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _attention_part(trace: Trace, site: Site, words: dict[str, str], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     record = trace.record(site)
     heads = []
     for head in range(record.heads):
@@ -46,8 +47,15 @@ def _attention_part(trace: Trace, site: Site, title: str, arrays: dict[str, np.n
         name = f"{site}.{head}"
         arrays[name] = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
         arrays[f"{name}.state"] = states(values, allowed)
-        heads.append({"array": name, "state": f"{name}.state", "head": head})
-    return {"kind": "attention", "site": str(site), "title": title, "heads": heads}
+        title = words["head"].format(head=head)
+        heads.append({"array": name, "state": f"{name}.state", "head": head, "title": title})
+    causal = record.mask.causal and site.kind == "self"
+    return {
+        "kind": "attention",
+        "site": str(site),
+        "title": words["masked_self" if causal else site.kind],
+        "heads": heads,
+    }
 
 
 def _norm_part(trace: Trace, name: str, target: str, title: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -71,9 +79,7 @@ def stacks(trace: Trace, words: dict[str, str], arrays: dict[str, np.ndarray]) -
         layers: dict[int, list[dict[str, Any]]] = {}
         for site in (s for s in trace.sites if s.stack == stack):
             parts = layers.setdefault(site.layer, [])
-            causal = trace.record(site).mask.causal
-            title = words["masked_self" if causal and site.kind == "self" else site.kind]
-            parts.append(_attention_part(trace, site, title, arrays))
+            parts.append(_attention_part(trace, site, words, arrays))
             parts.append(_norm_part(trace, f"{site}.residual", str(site), words["add_norm"], arrays))
         for layer, parts in layers.items():
             ffn = f"{stack}.{layer}.ffn"

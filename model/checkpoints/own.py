@@ -61,6 +61,7 @@ class OwnModel:
         target: None lets the model write (greedy); a text forces it. language: one of `languages`. pad_to: pad the
         source to this many tokens, to see the padding mask at work.
         """
+        target = target if target is not None and target.strip() else None  # an empty box forces nothing
         language = language or self.languages[0]
         if language not in self.starts:
             raise UnknownOption(what="Language", got=language, allowed=", ".join(self.languages))
@@ -105,7 +106,7 @@ class OwnModel:
         )
 
     def _target(self, source: torch.Tensor, forced: str | None, start: int) -> tuple[list[int], bool]:
-        if forced is None or not forced.strip():
+        if forced is None:
             return greedy(self.module, source, start, self.target.ids[END], self.config.max_length)
         ids = self.target.read(forced, side="target").ids
         if len(ids) + 1 > self.config.max_length:

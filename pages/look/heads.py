@@ -10,7 +10,7 @@ panels.notices(trace)
 controls.head_picker(trace)
 panels.selection_line(trace)
 with st.container(key="figures"):
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([5, 4], gap="medium")
 with left:
     panels.attention_matrix(trace)
 with right:

@@ -96,9 +96,20 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
             _select(key, step)
 
         components.equation(key=key, data=frame, on_select_change=select)
+        if len(step.operands) > 1 and step.key == "input":
+            _ids(trace, site)
         badge = panels.fidelity_badge(step.error)
         panels.foot(key, say("steps.shape", symbol=step.result.symbol.replace("_", ""), shape=_shape(step)), badge,
                     lambda: _files(trace, site, step))  # fmt: skip
+
+
+def _ids(trace: Trace, site: Site) -> None:
+    """Each token's vocabulary id: the row of the embedding table that E is read from."""
+    side = trace.side(site.query_side)
+    pairs = " · ".join(
+        f"{panels.code(tokens.readable(token))} {i}" for token, i in zip(side.tokens, side.ids, strict=True)
+    )
+    st.caption(say("steps.ids", ids=pairs))
 
 
 def _shape(step: Step) -> str:

@@ -10,7 +10,7 @@ from model import worked_example
 from model.errors import HeadlightError
 from model.worked_example import HandSized
 from viz import export, numbers
-from viz.equation import EquationFrame
+from viz.equation import EquationFrame, shared_scale
 from viz.ui import components, language, panels
 from viz.ui.language import say
 
@@ -46,7 +46,7 @@ def _editors() -> dict[str, np.ndarray]:
     kept = st.session_state.setdefault("by_hand_kept", _original())
     edited = {}
     with st.container(key="editors"):
-        columns = st.columns(4, gap="small")
+        columns = st.columns([9, 8, 8, 8], gap="small")
     for column, (name, symbol) in zip(columns, _INPUTS.items(), strict=True):
         key = f"edit-{name}-{version}"
         base = st.session_state.setdefault(f"base-{key}", kept[name])
@@ -59,7 +59,7 @@ def _editors() -> dict[str, np.ndarray]:
             st.latex(symbol)
             found = st.data_editor(
                 table, key=key, num_rows="fixed", width="stretch",
-                column_config={c: st.column_config.NumberColumn(c, format="%g", step=0.001) for c in table.columns},
+                column_config={c: st.column_config.NumberColumn(c, format="%g", step=0.001, width=48) for c in table.columns},
             )  # fmt: skip
         edited[name] = found.to_numpy(dtype=np.float64, na_value=np.nan)
     st.session_state.by_hand_kept = edited
@@ -105,11 +105,12 @@ def _projections(areas: list, result: HandSized, row: int, column: int) -> None:
     for area, (letter, weight, values) in zip(areas, triples, strict=False):
         followed = row if letter == "q" else column
         frame = EquationFrame({}, followed, None, 130)
-        frame.matrix("X", result.x, ("query", _labels("x", n)))
+        scale = shared_scale([result.x, weight, values])
+        frame.matrix("X", result.x, ("query", _labels("x", n)), scale=scale)
         frame.operator("×")
-        frame.matrix(f"W_{letter.upper()}", weight)
+        frame.matrix(f"W_{letter.upper()}", weight, scale=scale)
         frame.operator("=")
-        frame.matrix(letter, values, ("query", None), result=True)
+        frame.matrix(letter, values, ("query", None), result=True, scale=scale)
         frame.link = {"kind": "product", "left": "X", "right": f"W_{letter.upper()}", "result": letter}
         with area:
             _equation(f"hand-{letter}", frame, say(f"step.{letter}.what"))
@@ -118,11 +119,12 @@ def _projections(areas: list, result: HandSized, row: int, column: int) -> None:
 def _scores(result: HandSized, row: int, column: int) -> None:
     n = result.x.shape[0]
     frame = EquationFrame({}, row, column, 130)
-    frame.matrix("q", result.query, ("query", _labels("q", n)))
+    scale = shared_scale([result.query, result.key, result.scores])
+    frame.matrix("q", result.query, ("query", _labels("q", n)), scale=scale)
     frame.operator("×")
-    frame.matrix("kT", result.key.T, (None, None), ("key", _labels("k", n)))
+    frame.matrix("kT", result.key.T, (None, None), ("key", _labels("k", n)), scale=scale)
     frame.operator("=")
-    frame.matrix("S", result.scores, ("query", None), ("key", _labels("k", n)), result=True)
+    frame.matrix("S", result.scores, ("query", None), ("key", _labels("k", n)), result=True, scale=scale)
     frame.link = {"kind": "product", "left": "q", "right": "kT", "result": "S"}
     _equation("hand-scores", frame, say("step.products.what"))
     terms = " + ".join(
@@ -136,7 +138,7 @@ def _scores(result: HandSized, row: int, column: int) -> None:
 def _ways(result: HandSized, row: int, column: int) -> None:
     """Softmax unscaled, scaled by 1/√d_k, and rounded to tenths for reading: weights and output of each."""
     n, d_k = result.x.shape[0], result.query.shape[1]
-    with st.container(key="figures-ways"):
+    with st.container(key="ways"):
         columns = st.columns(3, gap="large")
     for area, way in zip(columns, _WAYS, strict=True):
         weights, output = getattr(result, f"weights_{way}"), getattr(result, f"output_{way}")
@@ -145,9 +147,10 @@ def _ways(result: HandSized, row: int, column: int) -> None:
             frame = EquationFrame({}, row, column, 130)
             frame.matrix("A", weights, ("query", _labels("q", n)), ("key", _labels("k", n)))
             frame.operator("×")
-            frame.matrix("v", result.value)
+            scale = shared_scale([result.value, output])
+            frame.matrix("v", result.value, scale=scale)
             frame.operator("=")
-            frame.matrix("o", output, ("query", None), result=True)
+            frame.matrix("o", output, ("query", None), result=True, scale=scale)
             frame.link = {"kind": "product", "left": "A", "right": "v", "result": "o"}
             _equation(f"hand-{way}", frame, say("step.sum.what"))
             st.latex(_softmax_line(result, way, row, column, weights))

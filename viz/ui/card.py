@@ -24,7 +24,7 @@ def show(model: OwnModel) -> None:
         column.metric(
             say("card.exact", name=_language(name)),
             f"{score['exact_match']:.2%}",
-            help=say("card.exact_help", n=score["pairs"]),
+            help=say("card.exact_help", n=score["n"]),
         )
     columns[len(scores)].metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
     left, right = st.columns(2, gap="large")
@@ -48,7 +48,11 @@ def show(model: OwnModel) -> None:
     )  # fmt: skip
     with right:
         st.altair_chart(
-            charts.loss_curve(card["curve"], {k: say(f"card.{k}") for k in ("step", "loss", "training", "validation")})
+            charts.loss_curve(
+                card["curve"],
+                card["curve_columns"],
+                {k: say(f"card.{k}") for k in ("step", "loss", "training", "validation")},
+            )
         )
         st.caption(say("card.curve"))
         st.code(str(card["command"]), language="bash")
@@ -67,10 +71,12 @@ def _alignment(alignment: dict) -> None:
     rows = [
         {
             say("card.language"): _language(name),
+            say("card.rows"): say(f"card.rows_{rows}"),
             say("card.best_head"): f"{found['site']} · {found['head']}",
             say("card.agreement"): f"{found['agreement']:.1%}",
         }
-        for name, found in alignment.items()
+        for name, both in alignment.items()
+        for rows, found in both.items()
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
 

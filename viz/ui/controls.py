@@ -67,7 +67,7 @@ def _examples(card: dict) -> None:
 
 
 def _languages(card: dict) -> None:
-    languages = card.get("languages", [])
+    languages = list(card["test"])
     if len(languages) > 1:
         key = _mirror("to", session.view().to)
         st.segmented_control(
@@ -86,7 +86,7 @@ def head_picker(trace: Trace) -> None:
     """Site and head in one row; changing either keeps the selected cell where it still exists."""
     names = [str(site) for site in trace.sites]
     now = session.view()
-    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    left, right = st.columns([2, 3])
     key = _mirror("site", now.site)
     left.selectbox(say("pick.site"), names, format_func=site_name, key=key, on_change=_keep, args=("site", key))
     heads = list(range(trace.record(now.site).heads))

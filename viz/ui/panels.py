@@ -58,14 +58,14 @@ def selection_line(trace: Trace) -> None:
     parts = [
         site_name(site),
         say("site.head", head=head),
-        f"{_code(query)} ← {_code(key)}",
+        f"{code(query)} ← {code(key)}",
         f"**{numbers.short(weight)}**",
     ]
     with st.container(key="selection-line"):
         st.markdown(" · ".join(parts))
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """Text as inline code that Markdown cannot break out of."""
     fence = "``" if "`" in text else "`"
     pad = " " if "`" in text else ""

@@ -29,6 +29,9 @@ _IN_LINK = {
 }  # fmt: skip
 
 
+_LONGEST_IN_LINK = 2000
+
+
 @dataclass(frozen=True)
 class View:
     """model and texts say what was run; site, head, row, column say what is selected; heads are the lines switched on."""
@@ -102,7 +105,7 @@ def settle() -> None:
     """Give empty fields their defaults from the model's card."""
     now = view()
     card = shipped()[now.model]
-    languages = list(card.get("languages", []))
+    languages = list(card["test"])
     changes: dict[str, object] = {}
     if not now.text:
         changes["text"] = card["examples"][0]
@@ -115,6 +118,8 @@ def settle() -> None:
 def write_link() -> None:
     """Mirror the view in the address bar, once, after the page is drawn."""
     values = {_IN_LINK[key]: str(value) for key, value in asdict(view()).items() if value not in ("", -1)}
+    # A text that no model reads (they stop at 100 tokens) would make a link that no browser takes.
+    values = {name: value for name, value in values.items() if len(value) <= _LONGEST_IN_LINK}
     values["lang"] = language.current()
     if st.query_params.to_dict() != values:
         st.query_params.from_dict(values)

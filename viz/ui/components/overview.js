@@ -50,6 +50,20 @@ function paint(canvas, array, theme, high, state) {
   context.putImageData(picture, 0, 0);
 }
 
+/** A long, narrow picture is averaged when it shrinks; repeating its few columns (or rows) first keeps their edges. */
+function widen(canvas) {
+  const { width, height } = canvas;
+  const times = (few, many) => (many > 40 && few < 32 ? Math.ceil(64 / few) : 1);
+  const [x, y] = [times(width, height), times(height, width)];
+  if (x * y === 1) return;
+  const copy = new OffscreenCanvas(width, height);
+  copy.getContext("2d").drawImage(canvas, 0, 0);
+  [canvas.width, canvas.height] = [width * x, height * y];
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(copy, 0, 0, canvas.width, canvas.height);
+}
+
 class Overview {
   constructor(parent) {
     this.root = el("div", "headlight overview", parent);
@@ -336,6 +350,7 @@ class Overview {
         thumb.classList.toggle("selected", Boolean(chosen) && chosen.site === part.site && chosen.head === h);
         const canvas = el("canvas", "", thumb);
         paint(canvas, this.arrays[head.array], this.theme, 1, this.arrays[head.state]);
+        widen(canvas);
         for (const event of ["pointerenter", "focus"]) thumb.addEventListener(event, () => this.magnify(thumb, entry, head, name));
         for (const event of ["pointerleave", "blur"]) thumb.addEventListener(event, () => (this.popover.hidden = true));
         entry.thumbs.push(thumb);
