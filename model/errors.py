@@ -76,3 +76,8 @@ class TraceFileError(HeadlightError):
 class NewerTraceFile(TraceFileError):
     code = "newer_trace_file"
     sentence = "The trace file {path} has format {got}, and this Headlight reads up to {allowed}: update Headlight."
+
+
+class TraceNotSaved(HeadlightError):
+    code = "trace_not_saved"
+    sentence = "The trace cannot be written to {path}: {reason}. Choose another place."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from model.errors import NewerTraceFile, TraceFileError
+from model.errors import NewerTraceFile, TraceFileError, TraceNotSaved
 from model.fidelity import Fidelity
 from model.masks import Mask
 from model.record import AttentionRecord
@@ -23,7 +23,8 @@ _NEEDED = ("q", "k", "v", "context", "output")
 
 
 def save(trace: Trace, path: Path) -> Path:
-    """Write `trace` to `path` (parents are made) and return it; an interrupted write leaves no half file behind."""
+    """Write `trace` to `path` (parents are made) and return it. Raises TraceNotSaved; no half file is left behind."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # Records may be views into one larger tensor; a file needs each on its own.
@@ -48,10 +49,15 @@ def save(trace: Trace, path: Path) -> Path:
         "torch": torch.__version__,
     }
     metadata = {"format": FORMAT, "version": str(VERSION), "trace": json.dumps(document, ensure_ascii=False)}
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, str(partial), metadata=metadata)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, str(partial), metadata=metadata)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        if partial.is_file():
+            partial.unlink()
+        raise TraceNotSaved(path=path, reason=getattr(error, "strerror", None) or error) from error
     return path
 
 

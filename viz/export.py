@@ -19,9 +19,14 @@ def matrix_csv(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) 
     frame = pd.DataFrame(values, columns=[f"{j}:{column}" for j, column in enumerate(columns)])
     frame.insert(0, "token", list(rows))
     frame.insert(0, "position", range(len(rows)))
-    # The mark at the front lets spreadsheet programs read 中文 as UTF-8; cells that look like formulas stay text.
-    frame["token"] = [f"'{t}" if t[:1] in "=+-@" else t for t in frame["token"]]
+    frame["token"] = [_text(token) for token in frame["token"]]
+    # The mark at the front lets spreadsheet programs read 中文 as UTF-8.
     return frame.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+
+def _text(token: str) -> str:
+    """A token that looks like a formula gets an apostrophe, with which spreadsheet programs leave it text."""
+    return f"'{token}" if token.startswith(("=", "+", "-", "@")) else token
 
 
 def npz(**arrays: np.ndarray | Sequence[str]) -> bytes:
@@ -36,7 +41,7 @@ def site_csv(trace: Trace, site: Site) -> bytes:
     record = trace.record(site)
     weights = np.stack([record.weights(head).numpy() for head in range(record.heads)])
     head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
-    rows, columns = np.array(trace.tokens(site.query_side)), np.array(trace.tokens(site.key_side))
+    rows, columns = (np.array([_text(t) for t in trace.tokens(side)]) for side in (site.query_side, site.key_side))
     frame = pd.DataFrame(
         {
             "site": str(site),

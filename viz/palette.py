@@ -20,8 +20,9 @@ _DIVERGING_ENDS = {
     "light": ((0.50, 0.150, 255.0), (0.50, 0.150, 48.0)),
     "dark": ((0.76, 0.125, 250.0), (0.76, 0.125, 62.0)),
 }
-# Okabe & Ito, reordered so that neighbours differ most; black is left out because it vanishes on the dark page.
-HEADS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#a08c00", "#7a6ff0")
+# Six of Okabe & Ito (black and yellow vanish on one of the pages) and two that stay apart from them for colour-blind
+# eyes, in the order in which neighbours differ most; tests/viz/test_palette.py measures both.
+HEADS = ("#0072b2", "#e69f00", "#cc79a7", "#a0341f", "#56b4e9", "#d55e00", "#7a6ff0", "#009e73")
 
 
 def _linear(channel: float) -> float:

@@ -8,6 +8,18 @@ from pathlib import Path
 SHIPPED = Path(__file__).parents[2] / "checkpoints"
 
 
+def in_grammar(name: str, words: tuple[str, ...], language: str) -> bool | None:
+    """Whether a sentence is one that the training grammar can say; None where a model has no such grammar.
+
+    A small model that is asked for anything else still writes something, and only this tells that it is guessing.
+    """
+    if name != "translate":
+        return None
+    from model.training.grammar import gold_alignment
+
+    return gold_alignment(words, language) is not None
+
+
 def shipped() -> dict[str, dict]:
     """Name -> model card of every checkpoint that ships, the translator first."""
     cards = {

@@ -134,6 +134,8 @@ def load(folder: Path, name: str | None = None) -> OwnModel:
         config = TransformerConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
         words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        if not isinstance(card, dict):
+            raise ValueError("card.json is not a table")
         with torch.random.fork_rng(devices=[]):  # building the module may not disturb the caller's random numbers
             module = Transformer(config)
         module.load_state_dict({key: value.float() for key, value in load_file(weights).items()})

@@ -97,18 +97,18 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
 
         components.equation(key=key, data=frame, on_select_change=select)
         if len(step.operands) > 1 and step.key == "input":
-            _ids(trace, site)
+            _ids(trace, site, at[0])
         badge = panels.fidelity_badge(step.error)
         panels.foot(key, say("steps.shape", symbol=step.result.symbol.replace("_", ""), shape=_shape(step)), badge,
                     lambda: _files(trace, site, step))  # fmt: skip
 
 
-def _ids(trace: Trace, site: Site) -> None:
-    """Each token's vocabulary id: the row of the embedding table that E is read from."""
+def _ids(trace: Trace, site: Site, row: int) -> None:
+    """Each token's vocabulary id: the row of the embedding table that E is read from; of a long text the selected one's."""
     side = trace.side(site.query_side)
-    pairs = " · ".join(
-        f"{panels.code(tokens.readable(token))} {i}" for token, i in zip(side.tokens, side.ids, strict=True)
-    )
+    shown = list(zip(side.tokens, side.ids, strict=True))
+    shown = shown if len(shown) <= 24 else shown[row : row + 1]
+    pairs = " · ".join(f"{panels.code(tokens.readable(token))} {i}" for token, i in shown)
     st.caption(say("steps.ids", ids=pairs))
 
 

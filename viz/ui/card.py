@@ -58,6 +58,8 @@ def show(model: OwnModel) -> None:
         st.code(str(card["command"]), language="bash")
     if card.get("alignment"):
         _alignment(card["alignment"])
+    if card.get("coreference"):
+        _coreference(card["coreference"])
     st.markdown(f"**{say('card.data')}**  \n{in_card(card['data'])}")
     _vocabulary(model)
 
@@ -77,6 +79,20 @@ def _alignment(alignment: dict) -> None:
         }
         for name, both in alignment.items()
         for rows, found in both.items()
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
+
+
+def _coreference(found: dict) -> None:
+    """Where the gender of "it" comes from, measured on held-out sentences."""
+    st.markdown(f"**{say('card.coreference')}**  \n{say('card.coreference_what', n=found['n'])}")
+    rows = [
+        {
+            say("card.question"): say(f"card.{name}"),
+            say("card.best_head"): f"{found[name]['site']} · {found[name]['head']}",
+            say("card.share"): f"{found[name]['share']:.1%}",
+        }
+        for name in ("adjective_to_noun", "pronoun_to_adjective", "it_to_noun")
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
 

@@ -88,7 +88,10 @@ def head_picker(trace: Trace) -> None:
     now = session.view()
     left, right = st.columns([2, 3])
     key = _mirror("site", now.site)
-    left.selectbox(say("pick.site"), names, format_func=site_name, key=key, on_change=_keep, args=("site", key))
+    left.selectbox(
+        say("pick.site"), names, format_func=site_name, key=key, on_change=_keep, args=("site", key),
+        help=say("pick.count_help"),
+    )  # fmt: skip
     heads = list(range(trace.record(now.site).heads))
     key = _mirror("head", now.head)
     right.segmented_control(

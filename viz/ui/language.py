@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -45,13 +46,19 @@ def in_card(value: object) -> str:
     return str(value.get(current(), value.get("en", ""))) if isinstance(value, dict) else str(value)
 
 
+def plain(text: object) -> str:
+    """What somebody typed, safe in a sentence that is read as Markdown: no emphasis, formula, link or foreign picture."""
+    return re.sub(r"([\\`*_\[\]#!|<>~$:])", r"\\\1", str(text))
+
+
 def explain(error: HeadlightError) -> str:
     """The sentence of an error in this language; what was got, what is allowed, what to do."""
     if isinstance(error, UnknownWords):
         unknown = error.values["unknown"]
-        words = say("error.comma").join(f"“{word}”" for word, _ in unknown)
-        near = [f"“{word}” → {', '.join(nearest)}" for word, nearest in unknown if nearest]
+        words = say("error.comma").join(f"“{plain(word)}”" for word, _ in unknown)
+        near = [f"“{plain(word)}” → {plain(', '.join(nearest))}" for word, nearest in unknown if nearest]
         hint = say("error.nearest", words="; ".join(near)) if near else say("error.vocabulary")
         return say("error.unknown_words", words=words) + " " + hint
     key = f"error.{error.code}"
-    return say(key, **error.values) if key in catalogue(current()) else str(error)
+    values = {name: plain(value) for name, value in error.values.items()}
+    return say(key, **values) if key in catalogue(current()) else plain(error)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from model.checkpoints.catalogue import in_grammar, shipped
 from model.sites import Site
 from viz import export, matrix, numbers, overview, tokens
 from viz.ui import components, language, session
@@ -43,6 +44,9 @@ def notices(trace: Trace) -> None:
     if folded := trace.facts.get("folded"):
         pairs = ", ".join(f"“{typed}” → “{read}”" for typed, read in folded)
         st.caption(say("note.folded", pairs=pairs))
+    language_read = dict(trace.key.options).get("language", "")
+    if in_grammar(trace.key.model, tuple(trace.tokens("encoder")), str(language_read)) is False:
+        st.caption(say("note.outside"))
     if not trace.facts.get("finished", True):
         st.caption(say("note.unfinished"))
     if not trace.facts.get("generated", True):
@@ -189,8 +193,6 @@ def _go() -> None:
 
 def model_picture(trace: Trace) -> None:
     """The first screen: the sentence, the answer, and the model with what every part computed."""
-    from model.checkpoints.catalogue import shipped
-
     now = session.view()
     site, head, row, column = session.selected()
     hero = overview.best_cross_head(trace, shipped()[now.model], now.to)

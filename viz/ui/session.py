@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ def start() -> None:
         st.session_state.language = st.query_params["lang"]
     if fresh or (link and _foreign(link)):
         _take(link)
-    settle()
+        settle(new=True)
 
 
 def _foreign(link: dict[str, str]) -> bool:
@@ -72,7 +73,7 @@ def _take(link: dict[str, str]) -> None:
     values = {}
     for key, value in link.items():
         if key in numbers:
-            if value.lstrip("-").isdigit() and len(value) < 7:
+            if re.fullmatch(r"-?[0-9]{1,6}", value):
                 values[key] = int(value)
         else:
             values[key] = value
@@ -80,10 +81,13 @@ def _take(link: dict[str, str]) -> None:
         values |= {"row": -1, "column": -1}
     if values.get("model", "translate") not in shipped():
         st.session_state.notice = language.say(
-            "error.unknown_model", name=values["model"], allowed=", ".join(shipped())
+            "error.unknown_model", name=language.plain(values["model"]), allowed=", ".join(shipped())
         )
         values["model"] = View.model
     st.session_state.view = View(**({"text": ""} | values))
+    asked = {name: st.query_params[name] for name in ("head", "q", "k", "to", "lang") if name in st.query_params}
+    # Half a cell is no cell: the strongest is selected without remark.
+    st.session_state.asked = asked if {"q", "k"} <= asked.keys() else {n: asked[n] for n in asked.keys() - {"q", "k"}}
 
 
 def view() -> View:
@@ -93,21 +97,22 @@ def view() -> View:
 def change(**values: object) -> None:
     """Replace fields of the view; a new model or text lets the selection find its own place again."""
     before = view()
+    other_model = values.get("model", before.model) != before.model
     if {"model", "text", "target", "to"} & values.keys() and any(getattr(before, k) != v for k, v in values.items()):
         values = {"row": -1, "column": -1} | values
-        if values.get("model", before.model) != before.model:
-            values |= {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
+        if other_model:
+            values = {"text": ""} | values | {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
     st.session_state.view = replace(before, **values)
-    settle()
+    settle(new=other_model)
 
 
-def settle() -> None:
-    """Give empty fields their defaults from the model's card."""
+def settle(new: bool = False) -> None:
+    """Give empty fields their defaults from the model's card; a text that a person emptied stays so, and is answered."""
     now = view()
     card = shipped()[now.model]
     languages = list(card["test"])
     changes: dict[str, object] = {}
-    if not now.text:
+    if new and not now.text:
         changes["text"] = card["examples"][0]
     if languages and now.to not in languages:
         changes["to"] = languages[0]
@@ -165,6 +170,7 @@ def current_trace() -> Trace:
         st.session_state.last_good = (now.model, now.text, now.target, now.to)
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
+        st.session_state.asked = {}  # one complaint at a time
         trace = _last_good(model, now)
     _select(trace)
     return trace
@@ -175,7 +181,7 @@ def _last_good(model: OwnModel, now: View) -> Trace:
     name, text, target, to = st.session_state.get("last_good", ("", "", "", ""))
     if name != now.model:
         text, target, to = model.examples[0], "", now.to
-    st.caption(language.say("error.kept", text=text))
+    st.caption(language.say("error.kept", text=language.plain(text)))
     return _run(now.model, model.weights_hash, text, target, to)
 
 
@@ -188,7 +194,8 @@ def _select(trace: Trace) -> None:
     site, head = now.site, now.head
     if site not in names:
         if site:
-            st.warning(language.say("error.unknown_site", site=site, allowed=", ".join(names)))
+            st.session_state.asked = {}
+            st.warning(language.say("error.unknown_site", site=language.plain(site), allowed=", ".join(names)))
         best = best_cross_head(trace, shipped()[now.model], now.to) or (trace.sites[0], 0)
         site, head = str(best[0]), best[1]
     record = trace.record(site)
@@ -200,6 +207,19 @@ def _select(trace: Trace) -> None:
         row = int(inner.max(dim=-1).values.argmax()) + (1 if record.queries > 2 else 0)
         column = int(weights[row].argmax())
     st.session_state.view = replace(now, site=site, head=head, row=row, column=column)
+    _mention_absent()
+
+
+def _mention_absent() -> None:
+    """One sentence for what the link asked for and this run does not have."""
+    now = view()
+    shown = {"head": now.head, "q": now.row, "k": now.column, "to": now.to, "lang": language.current()}
+    asked = st.session_state.pop("asked", {})
+    absent = [
+        f"{name}={language.plain(asked[name][:40])}" for name in shown.keys() & asked if asked[name] != str(shown[name])
+    ]
+    if absent and "notice" not in st.session_state:
+        st.session_state.notice = language.say("note.link", values=", ".join(sorted(absent)))
 
 
 def selected() -> tuple[Site, int, int, int]:
@@ -210,5 +230,5 @@ def selected() -> tuple[Site, int, int, int]:
 
 def heads_shown(count: int) -> list[int]:
     """The heads whose lines are switched on: those in the link, else the selected one."""
-    chosen = [int(h) for h in view().heads.split(".") if h.isdigit() and int(h) < count]
+    chosen = [int(h) for h in view().heads.split(".") if re.fullmatch(r"[0-9]{1,4}", h) and int(h) < count]
     return chosen or [view().head]
