@@ -1,0 +1,107 @@
+"""`python -m model record …`, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model import Trace
+from model.__main__ import main
+from tests.model import tiny
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "model", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
+    """The one line on stderr of a refused command."""
+    assert main(list(arguments)) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert "Traceback" not in said.err
+    return said.err
+
+
+def test_record_writes_a_trace_that_opens(checkpoint: Path, tmp_path: Path):
+    out = tmp_path / "new" / "run.safetensors"
+    done = command(
+        "record", "--model", str(checkpoint), "--text", tiny.TEXT, "--target", tiny.WRITTEN, "--out", str(out)
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{out}: 6 attention sub-layers")
+    assert done.stdout.count("\n") == 1
+    trace = Trace.open(out)
+    assert trace.key.source == tiny.TEXT
+    assert trace.tokens("decoder") == ["<zh>", *tiny.WRITTEN.split()]
+    assert trace.fidelity().holds
+
+
+def test_a_bad_checkpoint_is_one_line(checkpoint: Path, tmp_path: Path):
+    sizes = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps(sizes | {"d_model": 16.0}))
+    done = command("record", "--model", str(checkpoint), "--text", "the", "--out", str(tmp_path / "x.safetensors"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "d_model is 16.0, but it must be a whole number" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_model_writes_where_no_target_is_forced(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    out = str(tmp_path / "run.safetensors")
+    assert main(["record", "--model", str(checkpoint), "--text", "The cat", "--language", "fr", "--out", out]) == 0
+    trace = Trace.open(out)
+    assert trace.tokens("decoder")[0] == "<fr>"
+    assert trace.facts["generated"] is True
+    assert " ".join(trace.written()) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--text", "the xylophone"], "xylophone"),
+        (["--text", ""], "empty"),
+        (["--text", " \n"], "empty"),
+        (["--text", "cat " * 10_000], "10000 tokens"),
+        (["--text", "🐈\x1b"], "U+001B"),
+        (["--text", "the cat", "--target", "猫 chat chien"], "chien"),
+        (["--text", "the cat", "--language", "de"], "“de” is not known"),
+        (["--text", "the cat", "--model", "nowhere"], "There is no model called “nowhere”"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], said: str
+):
+    out = tmp_path / "x.safetensors"
+    given = ["record", "--model", str(checkpoint), "--out", str(out), *arguments]
+    assert said in refused(capsys, *given)
+    assert not out.exists()
+
+
+def test_a_place_that_cannot_be_written_is_one_line(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path, tmp_path / "file" / "run.safetensors"):
+        said = refused(capsys, "record", "--model", str(checkpoint), "--text", "the", "--out", str(out))
+        assert str(out) in said
+    assert not list(tmp_path.parent.glob("*.partial"))
+
+
+def test_damaged_checkpoints_are_one_line(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    whole = {path: path.read_bytes() for path in checkpoint.iterdir()}
+    for path, content in whole.items():
+        for damaged in (content[:-9], b"", b"[]", b"\xff\xfe\x00", None):
+            if damaged is None:
+                path.unlink()
+            else:
+                path.write_bytes(damaged)
+            said = refused(capsys, "record", "--model", str(checkpoint), "--text", "cat", "--out", str(tmp_path / "x"))
+            assert str(checkpoint) in said, (path.name, damaged)
+            path.write_bytes(content)

@@ -1,0 +1,153 @@
+"""Who may import whom, and what may lie where: the rules of the house, read from the files."""
+
+from __future__ import annotations
+
+import ast
+import io
+import subprocess
+import sys
+import tokenize
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+APP = [ROOT / "app.py"]
+MODEL, PAGES, UI = (sorted((ROOT / folder).rglob("*.py")) for folder in ("model", "pages", "viz/ui"))
+VIZ = [path for path in sorted((ROOT / "viz").rglob("*.py")) if path not in UI]
+SCREEN = {"streamlit", "plotly", "altair"}
+HEAVY = {"torch", "transformers", "plotly", "altair"}
+EXPLAINED = {
+    "README.md", "app.py", "viz", "model", "pages", "tests", "requirements.txt",  # fixed by the user
+    "LICENSE", "CHANGELOG.md", "pyproject.toml", "requirements-dev.txt", ".streamlit", ".ci", ".gitignore",
+    "benchmarks", "checkpoints",
+}  # fmt: skip
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def typed_only(tree: ast.Module) -> set[ast.AST]:
+    """What stands under `if TYPE_CHECKING:` and is never run."""
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    return {inner for block in blocks for statement in block.body for inner in ast.walk(statement)}
+
+
+def imports(path: Path, top_level: bool = False) -> set[str]:
+    """Dotted names that the file imports, `from viz import tokens` as viz.tokens; `top_level`: when it is imported."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = set(ast.walk(tree)) - typed_only(tree)
+    if top_level:
+        functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
+        nodes -= {inner for function in functions for inner in ast.walk(function)}
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)}: imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def packages(found: set[str]) -> set[str]:
+    return {module.partition(".")[0] for module in found}
+
+
+def words_of(path: Path) -> list[str]:
+    """The names and operators of a file, without its texts and comments."""
+    source = io.StringIO(path.read_text(encoding="utf-8"))
+    kinds = (tokenize.NAME, tokenize.OP)
+    return [token.string for token in tokenize.generate_tokens(source.readline) if token.type in kinds]
+
+
+def test_there_is_something_to_read():
+    assert all((MODEL, VIZ, UI, PAGES))
+    assert packages(imports(ROOT / "viz" / "charts.py")) >= {"altair", "pandas"}
+
+
+@pytest.mark.parametrize("path", MODEL, ids=name)
+def test_model_draws_nothing(path: Path):
+    assert not packages(imports(path)) & (SCREEN | {"viz", "pages", "app", "tests"})
+
+
+@pytest.mark.parametrize("path", MODEL, ids=name)
+def test_model_reads_other_formats_only_in_checkpoints_and_when_asked(path: Path):
+    foreign = {"transformers", "tokenizers", "gguf"}
+    assert not packages(imports(path, top_level=True)) & foreign
+    assert path.parent.name == "checkpoints" or not packages(imports(path)) & foreign
+
+
+@pytest.mark.parametrize("path", VIZ, ids=name)
+def test_viz_knows_no_streamlit(path: Path):
+    found = imports(path)
+    assert not packages(found) & {"streamlit", "pages", "app", "tests", "transformers"}
+    assert not any(module.startswith("viz.ui") for module in found)
+
+
+@pytest.mark.parametrize("path", UI, ids=name)
+def test_the_shared_ui_knows_no_page(path: Path):
+    assert not packages(imports(path)) & {"pages", "app", "tests", "transformers"}
+    assert not packages(imports(path, top_level=True)) & HEAVY
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_pages_only_arrange(path: Path):
+    found = imports(path)
+    assert packages(found) <= {"streamlit", "viz", "__future__"}
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_app_only_navigates():
+    found = imports(ROOT / "app.py") - {"__future__.annotations"}
+    assert all(module == "streamlit" or module.startswith("viz.ui") for module in found), found
+
+
+def test_pages_lie_in_sections_with_names_of_their_own():
+    # Streamlit runs a file directly in pages/ on its own, without app.py.
+    assert not list((ROOT / "pages").glob("*.py"))
+    assert all(path.parent.parent == ROOT / "pages" for path in PAGES)
+    stems = [path.stem for path in PAGES]
+    assert sorted(stems) == sorted(set(stems))  # the stem is the address
+
+
+@pytest.mark.parametrize("module", ["model", "model.checkpoints.catalogue", "viz.ui.panels", "viz.overview"])
+def test_importing_is_cheap(module: str):
+    """A page starts without torch (2.4 s) or transformers (1.7 s)."""
+    code = f"import sys, {module}; print(*sorted({{'torch', 'transformers'}} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []
+
+
+def test_every_entry_at_the_top_is_explained():
+    ignored = [line.strip("/\n") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()]
+    ours = {path.name for path in ROOT.iterdir()} - {".git"}
+    assert {entry for entry in ours - EXPLAINED if not any(fnmatch(entry, pattern) for pattern in ignored)} == set()
+
+
+@pytest.mark.parametrize("path", [*APP, *MODEL, *VIZ, *UI, *PAGES], ids=name)
+def test_nothing_runs_code_from_data_or_prints(path: Path):
+    words = words_of(path)
+    pairs = list(zip(words, words[1:], words[2:], strict=False))
+    assert not {"pickle", "cloudpickle", "dill", "joblib", "trust_remote_code", "breakpoint"} & set(words)
+    assert not {("torch", ".", "load"), ("torch", ".", "save"), ("np", ".", "load")} & set(pairs)
+    assert not any(first != "." and call == ("print", "(") for first, *rest in pairs if (call := tuple(rest)))
+    assert not any(first != "." and second in ("eval", "exec") and third == "(" for first, second, third in pairs)
+
+
+def test_test_folders_are_not_named_like_libraries():
+    known = sys.stdlib_module_names | {"torch", "streamlit", "numpy", "pandas", "altair", "playwright", "safetensors"}
+    folders = {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()}
+    assert not folders & known
+
+
+def test_test_files_are_modules_of_their_own():
+    """Outside a package the file's name alone is the module, and pytest refuses the second of a name."""
+    files = (ROOT / "tests").rglob("test_*.py")
+    modules = [name(path) if (path.parent / "__init__.py").is_file() else path.stem for path in files]
+    assert sorted(modules) == sorted(set(modules))

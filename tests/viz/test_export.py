@@ -1,0 +1,71 @@
+"""Downloads read back: CSV to the same float32 bits, npz without pickle, nothing that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+
+from model import Trace
+from model.sites import Site
+from viz import export
+
+ODD = ['=HYPERLINK("x")', "+1", "-2", "@x", 'a"b', "a,b", "line\nend", "喜欢", "", "nan"]
+
+
+def read(data: bytes) -> list[list[str]]:
+    assert data.startswith(b"\xef\xbb\xbf")  # so that spreadsheets read 中文 as UTF-8
+    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def test_a_matrix_reads_back_to_the_same_bits():
+    generator = np.random.default_rng(0)
+    values = (generator.random((10, 10)) ** 9).astype(np.float32)
+    values[0, :3] = [0, 1, 1e-38]
+    head, *rows = read(export.matrix_csv(values, ODD, ODD))
+    assert head == ["position", "token", *(f"{j}:{token}" for j, token in enumerate(ODD))]
+    assert [row[0] for row in rows] == [str(i) for i in range(10)]
+    assert [row[1] for row in rows] == [f"'{token}" for token in ODD[:4]] + ODD[4:]
+    assert not any(row[1][:1] in tuple("=+-@") for row in rows if row[1])
+    np.testing.assert_array_equal(np.array([row[2:] for row in rows], dtype=np.float32), values)
+
+
+def test_a_site_is_one_row_a_weight(trace: Trace):
+    site = Site.parse("decoder.1.cross")
+    head, *rows = read(export.site_csv(trace, site))
+    assert head == ["site", "head", "query", "key", "query_token", "key_token", "weight"]
+    assert len(rows) == 4 * 5 * 8
+    weights = [trace.weights(site, h).numpy() for h in range(4)]
+    for name, h, i, j, query, key, weight in rows:
+        assert name == "decoder.1.cross"
+        assert (query, key) == (trace.tokens("decoder")[int(i)], trace.tokens("encoder")[int(j)])
+        assert np.float32(weight) == weights[int(h)][int(i), int(j)]
+
+
+def test_no_token_is_run_by_a_spreadsheet(trace: Trace):
+    import dataclasses
+
+    side = dataclasses.replace(trace.sides["encoder"], tokens=("=1+1", "+x", "-x", "@x", "a", "b", "c", "d"))
+    odd = dataclasses.replace(trace, sides={**trace.sides, "encoder": side})
+    _, *rows = read(export.site_csv(odd, Site.parse("decoder.1.cross")))
+    assert not any(row[5][:1] in tuple("=+-@") for row in rows)
+
+
+def test_a_trace_is_every_site(trace: Trace):
+    head, *rows = read(export.trace_csv(trace))
+    assert head[0] == "site"
+    assert list(dict.fromkeys(row[0] for row in rows)) == [str(site) for site in trace.sites]
+    assert len(rows) == 4 * (2 * 8 * 8 + 2 * 5 * 5 + 2 * 5 * 8)
+
+
+def test_npz_needs_no_pickle(trace: Trace):
+    found = np.load(io.BytesIO(export.trace_npz(trace)), allow_pickle=False)
+    assert found["tokens/encoder"].tolist() == trace.tokens("encoder")
+    assert found["tokens/decoder"].tolist() == trace.tokens("decoder")
+    names = {name for name in trace.store.names() if not name.startswith("parameters/")}
+    assert set(found.files) == names | {"tokens/encoder", "tokens/decoder"}
+    for name in names:
+        np.testing.assert_array_equal(found[name], trace.activation(name).numpy())
+    one = np.load(io.BytesIO(export.npz(weights=np.eye(2), tokens=["<pad>", "喜欢"])), allow_pickle=False)
+    assert one["tokens"].tolist() == ["<pad>", "喜欢"]

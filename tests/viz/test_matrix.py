@@ -1,0 +1,55 @@
+"""The frames of the matrix and of the lines: the values are the trace's, odd cells are marked as themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model import Trace
+from model.sites import Site
+from viz.matrix import CLIPPED, MASKED, NAN, PLAIN, lines_frame, matrix_frame, states
+from viz.payload import unpack
+
+SITES = ["encoder.0.self", "decoder.1.self", "decoder.0.cross"]
+
+
+def test_states_are_told_apart():
+    values = np.array([[0.5, np.nan, 1.2, -0.1], [0.0, 1.0, np.inf, -np.inf], [np.nan, 1 + 1e-7, -1e-7, 2.0]])
+    allowed = np.ones_like(values, bool)
+    allowed[2, [0, 3]] = False
+    want = [[PLAIN, NAN, CLIPPED, CLIPPED], [PLAIN, PLAIN, CLIPPED, CLIPPED], [MASKED, PLAIN, PLAIN, MASKED]]
+    assert states(values, allowed).tolist() == want
+    assert states(values, None)[2].tolist() == [NAN, PLAIN, PLAIN, CLIPPED]
+    assert states(np.array([[-3.0, 3.0, 5.0]]), None, -4, 4).tolist() == [[PLAIN, PLAIN, CLIPPED]]
+    assert states(values, allowed).dtype == np.uint8
+    assert len({PLAIN, MASKED, NAN, CLIPPED}) == 4
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_a_frame_holds_the_weights(trace: Trace, words: dict, site: str):
+    for head in range(4):
+        header, arrays = unpack(matrix_frame(trace, Site.parse(site), head, (1, 2), words))
+        weights = trace.weights(site, head).numpy()
+        np.testing.assert_array_equal(arrays["values"], weights)
+        assert ((arrays["state"] == MASKED) == ~trace.record(site).allowed().numpy()).all()
+        assert set(np.unique(arrays["state"])) <= {PLAIN, MASKED}
+        assert (len(header["rows"]), len(header["columns"])) == weights.shape
+        assert header["selection"] == {"row": 1, "column": 2}
+        assert (header["scale"]["low"], header["scale"]["high"]) == (0, 1)
+    sides = header["row_side"], header["column_side"]
+    assert sides == (site.split(".")[0], "encoder" if "cross" in site else site.split(".")[0])
+
+
+def test_without_a_selection_none_is_sent(trace: Trace, words: dict):
+    assert unpack(matrix_frame(trace, Site.parse(SITES[0]), 0, None, words))[0]["selection"] is None
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_lines_hold_every_head(trace: Trace, words: dict, site: str):
+    header, arrays = unpack(lines_frame(trace, Site.parse(site), 2, [0, 2], (0, 0), words))
+    for head in range(4):
+        np.testing.assert_array_equal(arrays["weights"][head], trace.weights(site, head).numpy())
+    assert ((arrays["state"] == MASKED) == ~trace.record(site).allowed().numpy()).all()
+    assert [item["index"] for item in header["heads"]] == [0, 1, 2, 3]
+    assert (header["shown"], header["current_head"]) == ([0, 2], 2)
+    assert (len(header["left"]), len(header["right"])) == arrays["weights"].shape[1:]
