@@ -17,11 +17,22 @@ def _record(arguments: argparse.Namespace) -> str:
     trace = open_model(arguments.model).trace(arguments.text, arguments.target, **options)
     path = trace.save(arguments.out)
     fidelity = trace.fidelity()
-    words = " ".join(trace.written())
+    wrote = f"wrote “{' '.join(trace.written())}”; " if trace.written() else ""
+    logits = "" if fidelity.logits_error is None else f", logits to {fidelity.logits_error:.1e}"
     return (
         f"{path}: {len(trace.sites)} attention sub-layers, {trace.nbytes() / 2**20:.2f} MiB recorded; "
-        f"wrote “{words}”; checks to {fidelity.max_error:.1e}, logits to {fidelity.logits_error:.1e}"
+        f"{wrote}checks to {fidelity.max_error:.1e}{logits}"
     )
+
+
+def _families(_arguments: argparse.Namespace) -> str:
+    from model.checkpoints.families import FAMILIES
+
+    rows = [("model_type", "family", "recorded by", "notes")]
+    rows += [(f.model_type, f.title, f.route, f.notes) for f in FAMILIES]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)
 
 
 def _train(arguments: argparse.Namespace) -> str:
@@ -40,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("--language", help="which output language, where the model has several")
     record.add_argument("--out", type=Path, required=True, help="the .safetensors file to write")
     record.set_defaults(run=_record)
+    families = commands.add_parser("families", help="which families of the transformers library open, and how")
+    families.set_defaults(run=_families)
     train = commands.add_parser("train", help="train a shipped model again from its seed")
     train.add_argument("name", help="translate or dates")
     train.add_argument("--out", type=Path, help="folder to write; default: checkpoints/<name>")

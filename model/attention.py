@@ -65,9 +65,13 @@ def attend_relative(
     return dropped @ v + torch.einsum("bhqk,qkd->bhqd", dropped, relative.values[table]), lse
 
 
-def softmax(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax over the last axis -> (weights, log-sum-exp); a row of −∞ only gives weights 0 and log-sum-exp 0."""
-    lse = torch.logsumexp(scores, dim=-1)
+def softmax(scores: Tensor, sink: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Softmax over the last axis -> (weights, log-sum-exp); a row of −∞ only gives weights 0 and log-sum-exp 0.
+
+    sink: one more score a row (broadcast to [..., 1]) whose weight is dropped, so that rows sum to less than 1.
+    """
+    wide = scores if sink is None else torch.cat([scores, sink.expand(*scores.shape[:-1], 1)], dim=-1)
+    lse = torch.logsumexp(wide, dim=-1)
     lse = torch.where(torch.isneginf(lse), torch.zeros_like(lse), lse)
     return (scores - lse[..., None]).exp(), lse
 

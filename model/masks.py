@@ -6,6 +6,7 @@ in which every key is masked is defined instead: its weights are all 0 and so is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,12 @@ class Mask:
         tile = self.allowed(queries, keys).to(device)
         return (tile[None, None] if tile.dim() == 2 else tile), False
 
+    def parts(self) -> tuple[str, dict[str, Tensor]]:
+        """(kind, tensors) for a file; `from_parts` is the inverse."""
+        if self.keys is None:
+            return ("causal" if self.causal else "all"), {}
+        return ("causal and keys" if self.causal else "keys"), {"keys": self.keys.to(torch.uint8)}
+
     def example(self, index: int) -> Mask:
         """The mask of one example of a batch."""
         return self if self.keys is None or self.keys.dim() == 1 else Mask(self.causal, self.keys[index])
@@ -49,3 +56,66 @@ def padding(ids: Tensor, pad_id: int, causal: bool = False) -> Mask:
     """The mask of a padded batch: ids [b, k] -> keys [b, k]. Without padding it stays a pure rule."""
     keys = ids != pad_id
     return Mask(causal, None if bool(keys.all()) else keys)
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """Each query may attend one run of keys, `first[i] <= j < last[i]`: every causal, sliding and padded mask is one.
+
+    first, last: int32 [q]; first == last is a fully masked row. O(q) memory for a mask that came as q × k.
+    """
+
+    first: Tensor
+    last: Tensor
+    keys: None = None
+
+    @property
+    def causal(self) -> bool:
+        """Whether no query attends a later key."""
+        return bool((self.last <= torch.arange(1, self.last.shape[0] + 1)).all())
+
+    def parts(self) -> tuple[str, dict[str, Tensor]]:
+        return "intervals", {"first": self.first, "last": self.last}
+
+    def allowed(self, queries: int, keys: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        """The tile `rows` × `columns`: bool [rows, columns]."""
+        j = torch.arange(keys)[None, columns]
+        return (j >= self.first[rows, None]) & (j < self.last[rows, None])
+
+
+@dataclass(frozen=True, eq=False)
+class Explicit:
+    """A mask that is no run of keys a row, kept as it came: bool [q, k]."""
+
+    tile: Tensor
+    keys: None = None
+
+    @property
+    def causal(self) -> bool:
+        return not bool(self.tile.triu(1).any())
+
+    def parts(self) -> tuple[str, dict[str, Tensor]]:
+        return "explicit", {"tile": self.tile.to(torch.uint8)}
+
+    def allowed(self, queries: int, keys: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        return self.tile[rows, columns]
+
+
+def from_parts(kind: str, read: Callable[[str], Tensor]) -> Mask | Intervals | Explicit:
+    """The mask that `parts` took apart; `read(name)` gives a tensor. Raises ValueError for an unknown kind."""
+    if kind == "intervals":
+        return Intervals(read("first"), read("last"))
+    if kind == "explicit":
+        return Explicit(read("tile").bool())
+    if kind not in ("causal", "all", "causal and keys", "keys"):
+        raise ValueError(f"a mask of kind {kind!r} is not known")
+    return Mask(kind.startswith("causal"), read("keys").bool() if kind.endswith("keys") else None)
+
+
+def compress(allowed: Tensor) -> Intervals | Explicit:
+    """bool [q, k] -> the smallest mask that says the same."""
+    count = allowed.sum(-1, dtype=torch.int32)
+    first = allowed.to(torch.uint8).argmax(-1).to(torch.int32)
+    found = Intervals(first, first + count)
+    same = torch.equal(found.allowed(*allowed.shape), allowed)
+    return found if same else Explicit(allowed.clone())

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model.attention import softmax
 from model.errors import OutOfRange
-from model.masks import Mask
+from model.masks import Explicit, Intervals, Mask
 from model.positions import alibi_bias, offsets
 from model.sites import Site
 from model.store import Store
@@ -27,15 +27,19 @@ class AttentionRecord:
     """Facts of the sub-layer at `site`; tensors are read from `store` under `{site}.{q, k, v, lse, context, output}`.
 
     q [h, q, d_k], k [h_kv, k, d_k], v [h_kv, k, d_v] exactly as multiplied (after any rotation); lse [h, q];
-    context [h, q, d_v] = weights · v; output [q, d] after W_O. `slopes` are ALiBi's; `distance` is Shaw's clipping.
+    context [h, q, d_v] = weights · v; output [q, d] after W_O. `slopes` are ALiBi's; `distance` is Shaw's clipping;
+    `softcap` c turns a scaled score s into c · tanh(s / c) (Gemma 2). Where the store has `{site}.bias` [h, q, k] or
+    `{site}.bias_offsets` [h, q + k − 1] (one number an offset j − i) it is added to the scores; `{site}.sinks` [h] is one
+    more score a row whose weight is dropped.
     """
 
     site: Site
     scale: float
-    mask: Mask
+    mask: Mask | Intervals | Explicit
     store: Store
     slopes: Tensor | None = None
     distance: int | None = None
+    softcap: float | None = None
 
     def _name(self, part: str) -> str:
         return f"{self.site}.{part}"
@@ -115,7 +119,24 @@ class AttentionRecord:
         if self.slopes is not None:
             slope = self.slopes[head : head + 1].to(dtype)
             scores = scores + alibi_bias(slope, self.queries, self.keys, rows, columns)[0]
+        if self.softcap is not None:
+            scores = self.softcap * torch.tanh(scores / self.softcap)
+        bias = self._bias(head, rows, columns)
+        if bias is not None:
+            scores = scores + bias.to(dtype)
         return scores.masked_fill(~self.allowed(rows, columns), -torch.inf)
+
+    def _bias(self, head: int, rows: slice, columns: slice) -> Tensor | None:
+        """The additive position bias of one head (T5): [rows, columns], or None."""
+        if self._name("bias") in self.store:
+            return self.store.first(self._name("bias"), head)[rows, columns]
+        if self._name("bias_offsets") in self.store:
+            i, j = torch.arange(self.queries)[rows, None], torch.arange(self.keys)[None, columns]
+            return self.store.first(self._name("bias_offsets"), head)[j - i + self.queries - 1]
+        return None
+
+    def _sink(self, head: int, dtype: torch.dtype) -> Tensor | None:
+        return self.store.first(self._name("sinks"), head).to(dtype) if self._name("sinks") in self.store else None
 
     def weights(
         self, head: int, rows: slice = slice(None), columns: slice = slice(None), dtype: torch.dtype = torch.float32
@@ -123,7 +144,7 @@ class AttentionRecord:
         """softmax(scores): [rows, columns]; rows sum to 1 over all columns, fully masked rows are all 0."""
         whole = columns == slice(None)
         if whole or self._name("lse") not in self.store:
-            return softmax(self.scores(head, rows, dtype=dtype))[0][:, columns]
+            return softmax(self.scores(head, rows, dtype=dtype), self._sink(head, dtype))[0][:, columns]
         lse = self.head("lse", head, dtype)[rows]
         return (self.scores(head, rows, columns, dtype) - lse[:, None]).exp()
 

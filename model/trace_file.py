@@ -11,7 +11,7 @@ import torch
 
 from model.errors import NewerTraceFile, TraceFileError, TraceNotSaved
 from model.fidelity import Fidelity
-from model.masks import Mask
+from model.masks import from_parts
 from model.record import AttentionRecord
 from model.sites import Site
 from model.store import FileStore
@@ -31,9 +31,10 @@ def save(trace: Trace, path: Path) -> Path:
     tensors = {name: trace.store[name].contiguous().clone() for name in trace.store.names()}
     attention = []
     for site, record in trace.attention.items():
-        entry = {"site": str(site), "scale": record.scale, "causal": record.mask.causal, "distance": record.distance}
-        if record.mask.keys is not None:
-            tensors[f"{site}.mask_keys"] = record.mask.keys.to(torch.uint8)
+        entry = {"site": str(site), "scale": record.scale, "distance": record.distance, "softcap": record.softcap}
+        kind, parts = record.mask.parts()
+        entry["mask"] = kind
+        tensors |= {f"{site}.mask_{name}": part for name, part in parts.items()}
         if record.slopes is not None:
             tensors[f"{site}.slopes"] = record.slopes.contiguous()
         attention.append(entry)
@@ -116,10 +117,10 @@ def _build(document: dict, store: FileStore) -> Trace:
         distance = entry["distance"]
         if distance is not None and store.shape(f"{site}.relative_keys")[0] != 2 * distance + 1:
             raise ValueError(f"{site} has no vectors for a distance of {distance}")
-        keys = store[f"{site}.mask_keys"].bool() if f"{site}.mask_keys" in store else None
         slopes = store[f"{site}.slopes"] if f"{site}.slopes" in store else None
-        mask = Mask(bool(entry["causal"]), keys)
-        attention[site] = AttentionRecord(site, float(entry["scale"]), mask, store, slopes, distance)
+        mask = from_parts(entry["mask"], lambda name, site=site: store[f"{site}.mask_{name}"])
+        softcap = entry["softcap"]
+        attention[site] = AttentionRecord(site, float(entry["scale"]), mask, store, slopes, distance, softcap)
     key, facts = document["key"], document["facts"]
     if not isinstance(facts, dict) or not isinstance(facts.get("written", []), list):
         raise ValueError("its facts are not a table")

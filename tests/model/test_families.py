@@ -1,0 +1,125 @@
+"""One contract for every family: a tiny random model of it, recorded, against the library's own eager attention."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.overrides import TorchFunctionMode
+
+transformers = pytest.importorskip("transformers")
+
+from model.checkpoints import hugging_face as hf  # noqa: E402
+from model.checkpoints.families import FAMILIES, Family, small_model  # noqa: E402
+from model.fidelity import site_error  # noqa: E402
+
+# Soft-capped scores and sinks have no fused kernel: the library's default there is eager, ours blocks of rows.
+BLOCKED = {"gemma2", "gpt_oss"}
+BOUND = {torch.float32: 2e-6, torch.float64: 1e-12}
+
+
+class NoCast(TorchFunctionMode):
+    """Most eager attention casts its softmax to float32; in a float64 comparison that cast would be all one measures."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if func is torch.nn.functional.softmax and args[0].dtype == torch.float64:
+            kwargs.pop("dtype", None)
+        return func(*args, **kwargs)
+
+
+def small(family: Family, dtype: torch.dtype) -> torch.nn.Module:
+    # T5 has scale 1: sharpened five-fold its scores leave float32 no digits.
+    model = small_model(family, sharpen=1.0 if family.model_type in ("t5", "mt5") else 5.0).to(dtype)
+    if family.model_type == "gpt_oss":
+        model.set_experts_implementation("eager")  # torch's grouped matrix product knows no float64
+    return model
+
+
+def inputs(model: torch.nn.Module, n: int = 24, m: int = 9) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    found = {"input_ids": torch.randint(4, 97, (1, n), generator=generator)}
+    if model.config.is_encoder_decoder:
+        found["decoder_input_ids"] = torch.randint(4, 97, (1, m), generator=generator)
+    return found
+
+
+def eager(model: torch.nn.Module, given: dict[str, torch.Tensor], stack: str) -> dict[str, torch.Tensor]:
+    """site -> weights [h, q, k], from the library's own eager attention."""
+    model.set_attn_implementation("eager")
+    with torch.no_grad(), NoCast():
+        output = model(**given, output_attentions=True)
+    if not model.config.is_encoder_decoder:
+        return {f"{stack}.{i}.self": weights[0] for i, weights in enumerate(output.attentions)}
+    parts = (("encoder", "self", "encoder_attentions"), ("decoder", "self", "decoder_attentions"),
+             ("decoder", "cross", "cross_attentions"))  # fmt: skip
+    return {f"{s}.{i}.{kind}": w[0] for s, kind, name in parts for i, w in enumerate(getattr(output, name))}
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+def test_weights_equal_eager(family: Family, dtype: torch.dtype):
+    model = small(family, dtype)
+    given = inputs(model)
+    with torch.no_grad():
+        plain = hf.plain(model, given)
+        recorded = hf.record(hf.use_hook(model), given)
+    expected = eager(model, given, next(iter(recorded.stacks)))
+    assert {str(site) for site in recorded.attention} == expected.keys()
+    for site, record in recorded.attention.items():
+        for head in range(record.heads):
+            wanted = expected[str(site)][head].to(dtype)
+            whole = record.weights(head, dtype=dtype)
+            tile = record.weights(head, slice(2, 7), slice(1, 5), dtype=dtype)
+            torch.testing.assert_close(whole, wanted, atol=BOUND[dtype], rtol=0)
+            torch.testing.assert_close(tile, wanted[2:7, 1:5], atol=BOUND[dtype], rtol=0)
+    logits = recorded.store["logits"]
+    if family.model_type in BLOCKED:
+        torch.testing.assert_close(logits, plain, atol=5e-6, rtol=0)
+    else:
+        assert torch.equal(logits, plain)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
+def test_w_o_is_found_and_the_record_implies_the_output(family: Family):
+    model = small(family, torch.float32)
+    recorded = hf.record(hf.use_hook(model), inputs(model))
+    for site, record in recorded.attention.items():
+        assert f"parameters/{site}.W_O" in recorded.store
+        bias = f"parameters/{site}.b_O"
+        b_O = recorded.store[bias] if bias in recorded.store else None
+        assert site_error(record, recorded.store[f"parameters/{site}.W_O"], b_O) < 2e-6
+
+
+def test_grouped_heads_stay_compact():
+    family = next(f for f in FAMILIES if f.model_type == "llama")
+    model = small(family, torch.float32)
+    record = next(iter(hf.record(hf.use_hook(model), inputs(model)).attention.values()))
+    assert (record.heads, record.k.shape[0], record.groups) == (4, 2, 2)
+
+
+def test_a_sliding_window_is_kept_as_intervals():
+    family = next(f for f in FAMILIES if f.model_type == "mistral")
+    model = small(family, torch.float32)
+    record = next(iter(hf.record(hf.use_hook(model), inputs(model)).attention.values()))
+    i, j = torch.arange(24)[:, None], torch.arange(24)[None]
+    assert torch.equal(record.allowed(), (j <= i) & (j > i - 6))
+    assert record.mask.first.shape == (24,)
+
+
+def test_t5_bias_is_one_number_an_offset():
+    family = next(f for f in FAMILIES if f.model_type == "t5")
+    model = small(family, torch.float32)
+    store = hf.record(hf.use_hook(model), inputs(model)).store
+    assert store["encoder.1.self.bias_offsets"].shape == (4, 47)
+
+
+def test_nobody_listening_leaves_the_plain_path():
+    family = next(f for f in FAMILIES if f.model_type == "gpt2")
+    model = small(family, torch.float32)
+    given = inputs(model)
+    before = hf.plain(model, given)
+    assert torch.equal(hf.plain(hf.use_hook(model), given), before)
+    hf.record(model, given)  # the library itself leaves hooks of its own at the first request for hidden states
+    hooks = sum(len(module._forward_hooks) for module in model.modules())
+    hf.record(model, given)
+    assert sum(len(module._forward_hooks) for module in model.modules()) == hooks

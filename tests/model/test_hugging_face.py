@@ -1,0 +1,101 @@
+"""A library checkpoint on disk, from its folder to a saved trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from model import Trace, open_model
+from model.__main__ import main
+from model.checkpoints.families import FAMILIES, small_model
+from model.errors import DamagedCheckpoint, EmptyText, TextTooLong
+
+WORDS = ["<pad>", "<s>", "</s>", "<unk>", *["the", "cat", "sat", "on", "mat", "and", "a", "dog", "ran", "to", "house"]]
+
+
+def write(folder: Path, model_type: str) -> Path:
+    """A tiny random checkpoint of the family with a word tokenizer, as the library saves it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {word: i for i, word in enumerate(WORDS)} | {f"w{i}": i for i in range(len(WORDS), 97)}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+    family = next(f for f in FAMILIES if f.model_type == model_type)
+    small_model(family).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["bert", "llama", "bart"])
+def folder(request, tmp_path_factory) -> Path:
+    return write(tmp_path_factory.mktemp(request.param) / request.param, request.param)
+
+
+def test_sites_and_tokens(folder: Path):
+    trace = open_model(folder).trace("the cat sat on the mat")
+    stacks = {"bert": ["encoder"], "llama": ["decoder"], "bart": ["encoder", "decoder"]}[folder.name]
+    assert sorted(trace.sides) == sorted(stacks)
+    kinds = {"bert": {"encoder.0.self", "encoder.1.self"}, "llama": {"decoder.0.self", "decoder.1.self"}}
+    names = {str(site) for site in trace.sites}
+    if folder.name == "bart":
+        assert names == {f"encoder.{i}.self" for i in range(2)} | {
+            f"decoder.{i}.{kind}" for i in range(3) for kind in ("self", "cross")
+        }
+    else:
+        assert names == kinds[folder.name]
+    assert trace.tokens(stacks[0])[:3] == ["the", "cat", "sat"]
+    for site in trace.sites:
+        weights = trace.weights(site, 0)
+        assert weights.dtype == torch.float32
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[0]), atol=1e-5, rtol=0)
+
+
+def test_fidelity_and_a_saved_trace(folder: Path, tmp_path: Path):
+    trace = open_model(folder).trace("a dog ran to the house")
+    fidelity = trace.fidelity()
+    assert fidelity.holds and fidelity.logits_error == 0.0 and len(fidelity.sites) == len(trace.sites)
+    opened = Trace.open(trace.save(tmp_path / "run.safetensors"))
+    for site in trace.sites:
+        torch.testing.assert_close(opened.weights(site, 1), trace.weights(site, 1), atol=1e-6, rtol=0)
+    assert opened.fidelity().holds
+
+
+def test_bad_input_is_one_sentence(folder: Path):
+    model = open_model(folder)
+    with pytest.raises(EmptyText):
+        model.trace("  ")
+    if model.max_length < 1000:
+        with pytest.raises(TextTooLong):
+            model.trace("cat " * (model.max_length + 1))
+
+
+def test_truncated_weights_are_refused(folder: Path, tmp_path: Path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in folder.iterdir():
+        data = file.read_bytes()
+        (broken / file.name).write_bytes(data[: len(data) // 2] if file.suffix == ".safetensors" else data)
+    with pytest.raises(DamagedCheckpoint) as caught:
+        open_model(broken)
+    assert "\n" not in str(caught.value)
+
+
+def test_record_from_the_command_line(folder: Path, tmp_path: Path, capsys):
+    out = tmp_path / "run.safetensors"
+    assert main(["record", "--model", str(folder), "--text", "the cat sat", "--out", str(out)]) == 0
+    assert "checks to" in capsys.readouterr().out
+    assert Trace.open(out).sites
+
+
+def test_families_are_listed(capsys):
+    assert main(["families"]) == 0
+    printed = capsys.readouterr().out
+    assert all(family.model_type in printed and family.title in printed for family in FAMILIES)
