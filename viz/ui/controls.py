@@ -54,6 +54,7 @@ def side_bar() -> None:
 
 
 def _switch_language() -> None:
+    st.session_state.acted = True
     st.session_state.language = st.session_state[f"ui_language-{language.current()}"]
 
 

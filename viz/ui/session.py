@@ -56,14 +56,16 @@ def start() -> None:
     if fresh:
         st.session_state.view = View()
         st.session_state.language = language.from_browser()
-    if "lang" in st.query_params and st.query_params["lang"] in language.LANGUAGES and _foreign(link):
+    # A second quick click arrives with the link of before the first; what a person just did counts, not that link.
+    foreign = not st.session_state.pop("acted", False) and _foreign()
+    if foreign and st.query_params.get("lang") in language.LANGUAGES:
         st.session_state.language = st.query_params["lang"]
-    if fresh or (link and _foreign(link)):
+    if fresh or (link and foreign):
         _take(link)
         settle(new=True)
 
 
-def _foreign(link: dict[str, str]) -> bool:
+def _foreign() -> bool:
     """Whether the link differs from the one this session wrote last: a pasted link or the browser's Back."""
     return st.session_state.get("written_link") != dict(st.query_params.to_dict())
 
@@ -96,6 +98,7 @@ def view() -> View:
 
 def change(**values: object) -> None:
     """Replace fields of the view; a new model or text lets the selection find its own place again."""
+    st.session_state.acted = True
     before = view()
     other_model = values.get("model", before.model) != before.model
     if {"model", "text", "target", "to"} & values.keys() and any(getattr(before, k) != v for k, v in values.items()):
