@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from viz.ui import language
 from viz.ui.language import say
 
 _HERE = Path(__file__).parent
@@ -32,6 +33,8 @@ def configure(page: st.Page) -> None:
     mode = "dark" if st.context.theme.type == "dark" else "light"
     st.logo(str(_HERE / f"assets/logo-{mode}.svg"), size="large", icon_image=str(_HERE / "assets/icon.svg"))
     st.html(_HERE / "style.css")  # a .css file is wrapped in <style>
+    if language.current() == "zh":
+        st.html(_HERE / "style-zh.css")
 
 
 def follow() -> None:

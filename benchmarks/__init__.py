@@ -1,0 +1,1 @@
+"""Timings of the app, printed as Markdown tables. Ratios within one run travel to other machines; milliseconds do not."""

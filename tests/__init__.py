@@ -1,0 +1,1 @@
+"""Tests of every level; `python -m tests` runs them all."""

@@ -1,0 +1,34 @@
+"""`python -m tests`: find or get a Chromium, check the style, run every test. Arguments go to pytest."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.browser import chromium
+
+ROOT = Path(__file__).parents[1]
+STYLE = (("ruff", "check", "."), ("ruff", "format", "--check", "."))
+
+
+def run(module: tuple[str, ...], environment: dict[str, str]) -> int:
+    return subprocess.run([sys.executable, "-m", *module], cwd=ROOT, env=environment, check=False).returncode
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status: pytest's, or 1 where only the style fails, or 2 where there is no browser."""
+    browser = chromium.find() or chromium.get()
+    if browser is None:
+        print(chromium.HELP, file=sys.stderr)
+        return 2
+    chromium.ensure_font()
+    # One thread each: the server, the browser and the tests already share the cores.
+    environment = os.environ | {chromium.VARIABLE: browser, "OMP_NUM_THREADS": "1"}
+    style = [run(command, environment) for command in STYLE]
+    return run(("pytest", *arguments), environment) or int(any(style))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

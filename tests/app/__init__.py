@@ -1,0 +1,1 @@
+"""The app through Streamlit's AppTest: every page and every control, without a browser."""

@@ -1,0 +1,37 @@
+"""A session of the app without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from streamlit import config
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from tests.app.visit import Visit
+from viz.ui import language
+
+
+@pytest.fixture(autouse=True)
+def told_in_full() -> None:
+    """A failing test names the exception that a visitor is not shown."""
+    config.set_option("client.showErrorDetails", "full")
+
+
+@pytest.fixture
+def visit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Visit]:
+    """`visit("heads", text="I like cats")`: a page opened with these values in its link."""
+    visits: list[Visit] = []
+    inside = language.current
+
+    def current() -> str:
+        # AppTest calls the labels' format functions between runs, where no session says the language.
+        return inside() if get_script_run_ctx(suppress_warning=True) else visits[-1].language
+
+    def open_page(*args: object, **link: object) -> Visit:
+        visits.append(Visit.__new__(Visit))
+        visits[-1].__init__(*args, **link)
+        return visits[-1]
+
+    monkeypatch.setattr(language, "current", current)
+    return open_page

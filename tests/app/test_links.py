@@ -1,0 +1,111 @@
+"""A link restores what was seen; one that is wrong is answered in a sentence, never with an exception."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.visit import PAGES, Visit
+
+LINK = {
+    "model": "translate", "text": "the cat sat on the mat", "to": "fr", "site": "decoder.0.cross", "head": "3", "q": "2",
+    "k": "4", "heads": "0.3", "step": "2", "lang": "zh",
+}  # fmt: skip
+
+
+def test_a_link_restores_everything(visit) -> None:
+    seen = visit("heads", **LINK).sound()
+    header, _ = seen.figure("matrix")
+    assert header["selection"] == {"row": 2, "column": 4} and seen.figure("lines")[0]["shown"] == [0, 3]
+    assert [label["text"] for label in header["columns"]] == LINK["text"].split()
+    assert (seen.view.site, seen.view.head, seen.view.to, seen.language) == ("decoder.0.cross", 3, "fr", "zh")
+    assert len(seen.go("steps").sound().figures()) == 3
+    assert seen.link == LINK
+
+
+def test_a_link_restores_a_forced_target(visit, translator) -> None:
+    words = translator.trace("I like cats", language="zh").written()[:-1]
+    seen = visit(text="I like cats", target=" ".join(reversed(words)), to="zh").sound()
+    assert [t["text"] for t in seen.figure("overview")[0]["shifted"]][1:] == words[::-1]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_the_app_writes_restores_the_same_view(visit, page: str) -> None:
+    first = visit("heads", text="the cat sat on the mat").set("to", "fr").set("head", 1)
+    again = Visit(page, **first.link)
+    assert again.view == first.view and again.link == first.link
+
+
+def test_a_pasted_link_replaces_the_view_of_a_running_session(visit) -> None:
+    seen = visit("heads", **LINK)
+    seen.at.query_params.update(head="0", q="1", k="1")
+    seen.at.run()
+    assert seen.figure("matrix")[0]["selection"] == {"row": 1, "column": 1} and seen.view.head == 0
+
+
+def test_a_quick_second_click_is_not_undone_by_the_old_link(visit) -> None:
+    """A browser that has not yet heard of the first click's link sends the old one along with the second click."""
+    seen = visit("heads", site="decoder.1.cross", head=0, q=1, k=1)
+    old = seen.link
+    seen.set("head", 2)
+    for name, value in (("site", "encoder.1.self"), ("ui_language", "zh"), ("text", "the cat sat on the mat")):
+        seen.at.query_params.clear()
+        seen.at.query_params.update(old)
+        seen.set(name, value).sound()
+        assert seen.view.head == 2
+    assert (seen.view.site, seen.language, seen.view.text) == ("encoder.1.self", "zh", "the cat sat on the mat")
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ({"site": "encoder.9.self"}, "error.unknown_site"),
+        ({"site": "<b>x"}, "error.unknown_site"),
+        ({"model": "nope"}, "error.unknown_model"),
+        ({"model": "../dates"}, "error.unknown_model"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_said_in_one_sentence(visit, link: dict[str, str], said: str) -> None:
+    seen = visit(**link)
+    assert seen.complaint().startswith(seen.say(said, name="nope", site="x", allowed="x").split("“")[0])
+    assert seen.figures() == ["overview"]
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"head": "99"}, {"head": "-1"}, {"head": "two"}, {"head": "²"}, {"q": "-5", "k": "0"}, {"q": "99", "k": "99"},
+        {"q": "--5", "k": "1"}, {"q": "0", "k": "9" * 400}, {"lang": "xx"}, {"to": "de"}, {"to": "![](//x)"},
+        {"head": "99", "q": "-5", "k": "0", "lang": "xx"},
+    ],
+)  # fmt: skip
+def test_a_value_that_does_not_exist_is_said_and_leads_to_one_that_does(visit, link: dict[str, str]) -> None:
+    seen = visit(site="decoder.1.cross", **link)
+    said = seen.complaint()
+    assert any(f"{name}={value[:40]}" in said for name, value in link.items()) and len(said) < 300
+    assert said.startswith(seen.say("note.link", values="\0").split("\0")[0])
+    exists(seen)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"q": "1"}, {"heads": "7.x.-1"}, {"heads": "²"}, {"step": "1e9"}, {"step": "-9"}, {"step": "99"}, {"foo": "1"},
+        {"text": ""},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("page", ["heads", "steps"])
+def test_what_is_half_said_is_filled_in(visit, page: str, link: dict[str, str]) -> None:
+    exists(visit(page, site="decoder.1.cross", **link).sound())
+
+
+def exists(seen: Visit) -> None:
+    """The view is one that its own link restores."""
+    assert 0 <= seen.view.head < 4 and seen.view.row >= 0 and seen.view.column >= 0 and seen.figures()
+    assert Visit(**seen.link).sound().view == seen.view
+
+
+@pytest.mark.parametrize("name", ["model", "site", "head", "to", "lang", "text", "target"])
+def test_a_link_cannot_smuggle_markup_in(visit, name: str) -> None:
+    seen = visit(**{name: "![x](http://example.com/a.png) $y$ :red[z]"})
+    said = [e.value for kind in (seen.at.error, seen.at.warning, seen.at.caption, seen.at.markdown) for e in kind]
+    assert not any(mark in text for text in said for mark in ("![", "x](http", "$y$", " :red[z"))

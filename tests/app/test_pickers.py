@@ -1,0 +1,103 @@
+"""The pages' own controls: site, head, query, key, and how the steps unfold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+TEXT = "the cat sat on the mat"
+SITES = [f"{stack}.{layer}.{kind}" for stack in ("encoder", "decoder") for layer in (0, 1)
+         for kind in (("self",) if stack == "encoder" else ("self", "cross"))]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trace(translator):
+    return translator.trace(TEXT, language="zh")
+
+
+def test_these_are_the_sites_of_the_shipped_model(trace) -> None:
+    assert [str(site) for site in trace.sites] == SITES
+
+
+@pytest.mark.parametrize("page", ["heads", "steps"])
+def test_every_site_can_be_picked(visit, trace, page: str) -> None:
+    seen = visit(page, text=TEXT, site=SITES[0], head=1)
+    for site in reversed(SITES):
+        seen.set("site", site).sound()
+        expected = trace.weights(site, 1).numpy()
+        if page == "heads":
+            np.testing.assert_array_equal(seen.figure("matrix")[1]["values"], expected)
+        else:
+            np.testing.assert_allclose(seen.figure("step-softmax")[1]["A"], expected, atol=2e-6)
+        assert seen.link["site"] == site and seen.view.head == 1
+
+
+@pytest.mark.parametrize("page", ["heads", "steps"])
+def test_every_head_can_be_picked(visit, trace, page: str) -> None:
+    seen = visit(page, text=TEXT, site="decoder.1.cross", head=0)
+    for head in (3, 2, 1, 0):
+        seen.set("head", head).sound()
+        key, name = ("matrix", "values") if page == "heads" else ("step-softmax", "A")
+        expected = trace.weights("decoder.1.cross", head).numpy()
+        np.testing.assert_allclose(seen.figure(key)[1][name], expected, atol=2e-6)
+        assert seen.link["head"] == str(head)
+        if page == "heads":
+            assert seen.figure("lines")[0]["shown"] == [head]
+
+
+def test_the_selected_cell_stays_with_the_head_where_it_exists(visit) -> None:
+    seen = visit("heads", text=TEXT, site="encoder.0.self", head=0, q=5, k=1).set("head", 2)
+    assert seen.figure("matrix")[0]["selection"] == {"row": 5, "column": 1}
+    seen.set("site", "encoder.1.self")
+    assert seen.figure("matrix")[0]["selection"] == {"row": 5, "column": 1}
+
+
+def test_query_and_key_pickers_move_the_written_out_cell(visit, trace) -> None:
+    seen = visit("steps", text=TEXT, site="encoder.0.self", head=1, q=0, k=0)
+    before = seen.at.code[0].value
+    seen.set("pick-row", 4).sound()
+    seen.set("pick-column", 2).sound()
+    assert (seen.view.row, seen.view.column) == (4, 2)
+    assert (seen.link["q"], seen.link["k"]) == ("4", "2")
+    assert seen.at.code[0].value != before
+    header, _ = seen.figure("step-softmax")
+    result = next(item for item in header["items"] if item.get("result"))
+    assert (result["highlight_row"], result["highlight_column"]) == (4, 2)
+    query, key = trace.q("encoder.0.self")[1, 4].double(), trace.k("encoder.0.self")[1, 2].double()
+    assert f"{float(query @ key):.7f}" in " ".join(caption.value for caption in seen.at.caption)
+
+
+def test_the_printed_products_sum_to_the_printed_total(visit) -> None:
+    seen = visit("steps", text=TEXT)
+    _, sum_ = seen.at.code[0].value.replace("−", "-").replace("·", "*").split(" = ", 1)
+    assert sum_.count("*") == seen.figure("step-q")[1]["W_Q"].shape[1]
+    total = eval(sum_, {"__builtins__": {}})
+    assert f"{total:.4f}" in seen.at.caption[-1].value or any(f"{total:.4f}" in c.value for c in seen.at.caption)
+
+
+def test_steps_unfold_one_at_a_time_and_all_at_once(visit) -> None:
+    seen = visit("steps", text=TEXT)
+    everything = seen.figures()
+    seen.set("unfold", "one").sound()
+    assert seen.figures() == everything[:1] and seen.link["step"] == "0"
+    for count in range(2, len(everything) + 1):
+        seen.click("step-next").sound()
+        assert seen.figures() == everything[:count]
+    assert seen.at.button(key="step-next").disabled
+    seen.click("step-back").sound()
+    assert seen.figures() == everything[:-1]
+    seen.set("unfold", "all").sound()
+    assert seen.figures() == everything and "step" not in seen.link
+
+
+def test_back_is_off_at_the_first_step(visit) -> None:
+    assert visit("steps", step=0).at.button(key="step-back").disabled
+
+
+def test_the_selection_is_the_same_on_every_page(visit) -> None:
+    seen = visit("heads", text=TEXT, site="decoder.0.cross", head=2, q=3, k=4)
+    line = [m.value for m in seen.at.markdown if "←" in m.value]
+    seen.go("steps")
+    assert [m.value for m in seen.at.markdown if "←" in m.value] == line and len(line) == 1
+    seen.go("heads")
+    assert seen.figure("matrix")[0]["selection"] == {"row": 3, "column": 4}

@@ -1,0 +1,88 @@
+"""One person's visit: a page through app.py, its controls by name, and what its figures were given, decoded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+from viz.payload import unpack
+from viz.ui import frame
+from viz.ui.language import catalogue
+from viz.ui.session import View
+
+APP = Path(__file__).parents[2] / "app.py"
+PAGES = {stem: f"pages/{section}/{stem}.py" for section, stems in frame.SECTIONS.items() for stem in stems}
+
+
+class Visit:
+    """A session; keyword arguments are the link's values."""
+
+    def __init__(self, page: str = "overview", locale: str = "en-US", **link: object):
+        self.at = AppTest.from_file(str(APP), default_timeout=60)
+        self.at.context["locale"] = locale
+        self.at.query_params.update({name: str(value) for name, value in link.items()})
+        self.at.run()
+        if page != "overview":
+            self.go(page)
+
+    def go(self, page: str) -> Visit:
+        self.at.switch_page(PAGES[page]).run()
+        return self
+
+    @property
+    def language(self) -> str:
+        return self.at.session_state["language"]
+
+    @property
+    def view(self) -> View:
+        return self.at.session_state["view"]
+
+    @property
+    def link(self) -> dict[str, str]:
+        return dict(self.at.query_params)
+
+    def say(self, key: str, **values: object) -> str:
+        return catalogue(self.language)[key].format(**values)
+
+    def set(self, name: str, value: object) -> Visit:
+        """Set the control `name`, whose key carries the language, and run; fails where there is not exactly one."""
+        key = f"{name}-{self.language}"
+        found = [
+            widget
+            for kind in ("selectbox", "text_input", "segmented_control")
+            for widget in self.at.get("button_group" if kind == "segmented_control" else kind)
+            if widget.key in (key, name)
+        ]
+        assert len(found) == 1, f"{len(found)} controls are called {name}"
+        found[0].set_value(value)
+        self.at.run()
+        return self
+
+    def click(self, key: str) -> Visit:
+        self.at.button(key=key).click()
+        self.at.run()
+        return self
+
+    def figures(self) -> list[str]:
+        return [element.key for element in self.at.get("bidi_component")]
+
+    def figure(self, key: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """(header, arrays) of a canvas component, as the browser receives them."""
+        (element,) = [element for element in self.at.get("bidi_component") if element.key == key]
+        return unpack(element.proto.bytes)
+
+    def sound(self) -> Visit:
+        """No exception, no error and no warning is on the page."""
+        said = [e.value for kind in (self.at.exception, self.at.error, self.at.warning) for e in kind]
+        assert not said, said
+        return self
+
+    def complaint(self) -> str:
+        """The one sentence that the page complains with; there is never an exception behind it."""
+        assert not self.at.exception, self.at.exception[0].value
+        (said,) = [e.value for kind in (self.at.error, self.at.warning) for e in kind]
+        return re.sub(r"\\([^A-Za-z0-9])", r"\1", said)  # as it is read: what was typed is escaped for Markdown

@@ -1,0 +1,62 @@
+"""The app as its users start it, on a free port of this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FIRST_PORT = 8700
+PATIENCE = 60  # s
+
+
+def free_port() -> int:
+    """The first port from FIRST_PORT on that nobody listens on."""
+    for port in range(FIRST_PORT, FIRST_PORT + 200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise RuntimeError(f"no port is free from {FIRST_PORT} on")
+
+
+def healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@contextmanager
+def running(script: Path, log: Path, wait: bool = True) -> Iterator[str]:
+    """`streamlit run script` -> its URL; what the server says goes to `log`."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
+    # The repository's root is on the path, as it is for app.py, also for a script that lies elsewhere in it.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    url = f"http://127.0.0.1:{port}"
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            start = time.monotonic()
+            while wait and not healthy(url):
+                if process.poll() is not None or time.monotonic() - start > PATIENCE:
+                    raise RuntimeError(f"streamlit did not start:\n{log.read_text()[-2000:]}")
+                time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,66 @@
+"""The data under a figure: CSV and npz hold exactly the weights that the matrix shows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TEXT, SITE, HEAD = "the cat sat on the mat", "decoder.1.cross", 1
+
+
+@pytest.fixture(scope="module")
+def trace(translator):
+    return translator.trace(TEXT, language="zh")
+
+
+def download(screen, figure: str, kind: str) -> Path:
+    """The file behind the figure's data button."""
+    button = screen.find(f".st-key-{figure}-{kind} button")
+    if not button.is_visible():
+        screen.find(f".st-key-foot-{figure} [data-testid=stPopover] button").click()
+    with screen.page.expect_download() as arriving:
+        button.click()
+    return Path(arriving.value.path()), arriving.value.suggested_filename
+
+
+@pytest.fixture
+def heads(screen):
+    return screen.open("heads", text=TEXT, site=SITE, head=HEAD, to="zh", lang="en")
+
+
+def test_the_matrix_as_csv(heads, trace) -> None:
+    path, name = download(heads, "matrix", "csv")
+    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+    assert name == f"translate-{SITE}-head{HEAD}.csv"
+    assert rows[0][2:] == [f"{j}:{token}" for j, token in enumerate(trace.tokens("encoder"))]
+    assert [row[1] for row in rows[1:]] == trace.tokens("decoder")
+    np.testing.assert_array_equal(
+        np.array([row[2:] for row in rows[1:]], np.float32), trace.weights(SITE, HEAD).numpy()
+    )
+
+
+def test_the_matrix_as_npz(heads, trace) -> None:
+    path, _ = download(heads, "matrix", "npz")
+    with np.load(path, allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["weights"], trace.weights(SITE, HEAD).numpy())
+        np.testing.assert_array_equal(arrays["q"], trace.q(SITE)[HEAD].numpy())
+        assert list(arrays["keys"]) == trace.tokens("encoder")
+
+
+def test_every_head_as_npz(heads, trace) -> None:
+    path, _ = download(heads, "lines", "npz")
+    with np.load(path, allow_pickle=False) as arrays:
+        for head in range(4):
+            np.testing.assert_array_equal(arrays["weights"][head], trace.weights(SITE, head).numpy())
+
+
+def test_the_whole_trace_as_npz(screen, trace) -> None:
+    screen.open(text=TEXT, to="zh", lang="en")
+    path, _ = download(screen, "overview", "npz")
+    with np.load(path, allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays[f"{SITE}.q"], trace.q(SITE).numpy())
+        assert list(arrays["tokens/decoder"]) == trace.tokens("decoder")

@@ -1,0 +1,174 @@
+"""The matrix and the lines: click, keys, zoom, head, language, and the way to the cell's arithmetic."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from model import arithmetic
+
+TEXT, SITE, HEAD = "the cat sat on the mat", "encoder.1.self", 2
+
+
+@pytest.fixture
+def heads(screen):
+    return screen.open("heads", text=TEXT, site=SITE, head=HEAD, q=0, k=0, to="zh", lang="en")
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-"))
+
+
+def test_a_clicked_cell_is_written_out_on_the_step_by_step_page(heads, translator) -> None:
+    heads.click_cell(4, 1)
+    expect(heads.matrix).to_have_attribute("data-row", "4")
+    heads.find("[data-testid=stPageLink] a").filter(has_text=heads.say("door.cell")).click()
+    heads.shows_title("steps.title")
+    heads.wait_for_link(q=4, k=1)
+    heads.find("summary").filter(has_text=re.compile(r"\d")).click()
+    pattern = re.escape(heads.say("steps.calculator", printed="P", exact="E", root="R", score="S", weight="W"))
+    for name in "PERSW":
+        pattern = re.sub(rf"(?<![A-Za-z]){name}(?![A-Za-z])", rf"(?P<{name}>[−-]?\\d+\\.\\d+)", pattern, count=1)
+    start = heads.say("steps.calculator", printed="P", exact="E", root="R", score="S", weight="W").split("P", 1)[0]
+    caption = heads.find("[data-testid=stCaptionContainer]").filter(has_text=start).first
+    expect(caption).to_be_visible()
+    found = re.search(pattern, caption.inner_text()).groupdict()
+    cell = arithmetic.cell(translator.trace(TEXT, language="zh"), SITE, HEAD, 4, 1)
+    for name, expected in {"E": cell.product, "S": cell.score, "W": cell.weight}.items():
+        assert abs(number(found[name]) - expected) < 2e-6, name
+    assert abs(number(found["P"]) - cell.product) < 0.01
+    products = heads.find("[data-testid=stCode]").first.inner_text()
+    factors = [number(f) for f in re.findall(r"[−-]?\d+\.\d+", products)]
+    expected = [round(f, 4) for pair in cell.terms for f in pair]
+    assert factors == pytest.approx(expected, abs=1.01e-4)
+
+
+def test_the_arrow_keys_move_the_selection(heads) -> None:
+    heads.click_cell(2, 2)
+    for key, q, k in (("ArrowDown", 3, 2), ("ArrowRight", 3, 3), ("ArrowUp", 2, 3), ("ArrowLeft", 2, 2), ("End", 2, 5)):
+        heads.page.keyboard.press(key)
+        expect(heads.matrix).to_have_attribute("data-row", str(q))
+        expect(heads.matrix).to_have_attribute("data-column", str(k))
+    heads.wait_for_link(q=2, k=5)
+    heads.page.keyboard.press("Home")
+    for _ in range(4):
+        heads.page.keyboard.press("ArrowUp")
+    heads.wait_for_link(q=0, k=0)
+
+
+def test_quick_clicks_all_count(heads) -> None:
+    for row in range(6):
+        heads.page.mouse.click(*heads.cell(row, 5 - row))
+    heads.wait_for_link(q=5, k=0)
+    heads.pick("head-en", "1")
+    heads.find(".headlight.matrix > canvas").click(position={"x": 5, "y": 5})
+    heads.pick("head-en", "3")
+    heads.page.mouse.click(*heads.cell(1, 1))
+    heads.wait_for_link(head=3, q=1, k=1)
+    heads.page.wait_for_timeout(500)
+    heads.wait_for_link(head=3, q=1, k=1)
+
+
+def test_plus_zooms_in_and_zero_shows_everything(screen) -> None:
+    text = "the animal didn't cross the street because it was too tired"
+    screen.open("heads", text=text, site=SITE, head=0, q=0, k=0, lang="en").click_cell(5, 5)
+
+    def pitch() -> float:
+        return screen.cell(5, 6)[0] - screen.cell(5, 5)[0]
+
+    whole = pitch()
+    screen.page.keyboard.press("+")
+    assert pitch() == pytest.approx(1.5 * whole)
+    screen.page.mouse.click(*screen.cell(6, 5))
+    screen.wait_for_link(q=6, k=5)
+    screen.page.keyboard.press("0")
+    assert pitch() == pytest.approx(whole)
+
+
+def test_hover_names_the_pair_and_its_weight(heads, translator) -> None:
+    trace = translator.trace(TEXT, language="zh")
+    heads.page.mouse.move(*heads.cell(3, 4))
+    readout = heads.find(".headlight.matrix .readout")
+    expect(readout).to_contain_text("on")
+    expect(readout).to_contain_text("the")
+    # Every digit of the float32 stands in the read-out, or three where they are enough.
+    digits = readout.locator(".value, .exact:not(:empty)").last.inner_text()
+    assert number(digits) == pytest.approx(float(trace.weights(SITE, HEAD)[3, 4]), rel=1e-6)
+
+
+def test_another_head_is_another_matrix(heads) -> None:
+    drawn = heads.matrix.get_attribute("data-drawn")
+    heads.pick("head-en", "0")
+    heads.wait_for_link(head=0)
+    expect(heads.matrix).not_to_have_attribute("data-drawn", drawn)
+    expect(heads.find(".st-key-selection-line")).to_contain_text(heads.say("site.head", head=0))
+
+
+def test_the_language_switch_changes_the_words_and_keeps_the_selection(heads) -> None:
+    heads.click_cell(3, 4)
+    before = {name: value for name, value in heads.link.items() if name != "lang"}
+    heads.pick("ui_language-en", "中文")
+    heads.wait_for_link(lang="zh")
+    heads.shows_title("heads.title")
+    assert {name: value for name, value in heads.link.items() if name != "lang"} == before
+    expect(heads.matrix).to_have_attribute("data-row", "3")
+    expect(heads.find(".headlight.matrix .foot")).to_contain_text(heads.say("matrix.legend"))
+    heads.pick("ui_language-zh", "English")
+    heads.wait_for_link(lang="en")
+    heads.shows_title("heads.title")
+
+
+def test_a_reload_keeps_everything(heads) -> None:
+    heads.click_cell(5, 2)
+    before = heads.link
+    heads.page.reload()
+    heads.settle()
+    assert heads.link == before
+    expect(heads.matrix).to_have_attribute("data-row", "5")
+    expect(heads.matrix).to_have_attribute("data-column", "2")
+
+
+def test_a_link_restores_everything_for_somebody_else(heads, new_screen) -> None:
+    heads.click_cell(2, 4)
+    other = new_screen(locale="zh-CN")
+    other.page.goto(heads.page.url)
+    other.settle()
+    assert other.link == heads.link
+    expect(other.matrix).to_have_attribute("data-row", "2")
+    expect(other.matrix).to_have_attribute("data-column", "4")
+    other.shows_title("heads.title")
+
+
+def test_back_brings_the_earlier_cell(heads) -> None:
+    heads.click_cell(4, 1).click_cell(2, 2)
+    heads.page.go_back()
+    heads.wait_for_link(q=4, k=1)
+    expect(heads.matrix).to_have_attribute("data-row", "4")
+
+
+def test_back_brings_the_earlier_page(heads) -> None:
+    heads.find("[data-testid=stPageLink] a").filter(has_text=heads.say("door.cell")).click()
+    heads.shows_title("steps.title")
+    heads.wait_for_link(site=SITE)
+    heads.page.go_back()  # the address that Streamlit's link wrote before ours, with nothing in it
+    heads.wait_for_link(site=SITE)
+    heads.page.go_back()
+    heads.shows_title("heads.title")
+    heads.settle()
+
+
+def test_heads_are_switched_on_in_the_lines(heads) -> None:
+    lines = heads.find(".headlight.lines")
+    before = int(lines.get_attribute("data-lines"))
+    heads.find(".headlight.lines .pills button").filter(has_text="0").first.click()
+    heads.wait_for_link(heads="0.2")
+    assert int(lines.get_attribute("data-lines")) > before
+
+
+def test_a_chosen_site_is_shown(heads) -> None:
+    heads.find(".st-key-site-en [data-baseweb=select], .st-key-site-en input").first.click()
+    heads.page.get_by_role("option").last.click()
+    heads.wait_for_link(site="decoder.1.cross")
+    expect(heads.find(".st-key-selection-line")).to_contain_text(heads.say("site.cross"))

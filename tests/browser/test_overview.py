@@ -1,0 +1,108 @@
+"""The first screen: edit the sentence in place, go where a click points, keep the picture when the text is bad."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+
+@pytest.fixture
+def overview(screen):
+    return screen.open(text="I like cats", to="zh", lang="en")
+
+
+def edit(screen, text: str) -> None:
+    """Type over the sentence in the picture and press Enter."""
+    screen.find(".headlight.overview button.edit").click()
+    box = screen.find(".headlight.overview .editor input")
+    box.fill(text)
+    box.press("Enter")
+
+
+def sources(screen):
+    return screen.find(".headlight.overview .words.source .chip bdi")
+
+
+def test_the_sentence_is_edited_in_place(overview, translator) -> None:
+    edit(overview, "the cat sat on the mat")
+    overview.wait_for_link(text="the+cat+sat+on+the+mat")
+    expect(sources(overview)).to_have_text(["the", "cat", "sat", "on", "the", "mat"])
+    written = translator.trace("the cat sat on the mat", language="zh").written()[:-1]
+    expect(overview.find(".headlight.overview .words.target .chip bdi")).to_have_text(written)
+    expect(overview.find(".st-key-text-en input")).to_have_value("the cat sat on the mat")
+
+
+def test_the_side_bars_sentence_is_run(overview) -> None:
+    box = overview.find(".st-key-text-en input")
+    box.fill("she gave him a red apple")
+    box.press("Enter")
+    overview.wait_for_link(text="she+gave+him+a+red+apple")
+    expect(sources(overview)).to_have_text(["she", "gave", "him", "a", "red", "apple"])
+
+
+@pytest.mark.parametrize(
+    "text", ["I like catz", "   ", "I like 🐱", "</script><b>x", "I $ like $ **cats** ![x](//h/i)"]
+)
+def test_a_bad_sentence_is_explained_and_the_picture_stays(overview, text: str) -> None:
+    box = overview.find(".st-key-text-en input")
+    box.fill(text)
+    box.press("Enter")
+    alert = overview.find("[data-testid=stAlert]")
+    expect(alert).to_have_count(1)
+    if text.strip():
+        word = next(w for w in ("catz", "🐱", "script", "$") if w in text)
+        expect(alert).to_contain_text(f"“{word}”")
+    expect(alert.locator("img, b, .katex")).to_have_count(0)
+    overview.settle()
+    expect(sources(overview)).to_have_text(["I", "like", "cats"])
+    box.fill("I like cats")
+    box.press("Enter")
+    expect(alert).to_have_count(0)
+
+
+def test_a_thumbnail_leads_to_its_head(overview) -> None:
+    overview.find('.headlight.overview .thumb[data-key="encoder.1.self 3"]').click()
+    overview.shows_title("heads.title")
+    overview.wait_for_link(site="encoder.1.self", head=3)
+    assert overview.path == "heads"
+    expect(overview.find(".st-key-selection-line")).to_contain_text(overview.say("site.head", head=3))
+
+
+def test_a_written_word_leads_to_its_strongest_cell(overview, translator) -> None:
+    overview.find('.headlight.overview .words.target [data-key="target 1"]').click()
+    overview.shows_title("heads.title")
+    overview.settle()
+    weights = translator.trace("I like cats", language="zh").weights(overview.link["site"], int(overview.link["head"]))
+    assert (overview.link["q"], overview.link["k"]) == ("1", str(int(weights[1].argmax())))
+
+
+def test_the_next_word_leads_to_the_arithmetic(overview) -> None:
+    overview.find('.headlight.overview [data-key="output"]').click()
+    overview.shows_title("steps.title")
+    assert overview.path == "steps"
+
+
+def test_hovering_a_word_marks_its_ribbons(overview) -> None:
+    overview.find(".headlight.overview .words.target .chip").first.hover()
+    expect(overview.find(".headlight.overview .ribbons.focused path.kept").first).to_be_visible()
+
+
+def test_an_example_is_run(overview) -> None:
+    overview.find("[data-testid=stPopover] button").filter(has_text=overview.say("bar.examples")).click()
+    overview.find(".st-key-example-1 button").click()
+    overview.wait_for_link(text="the+cat+sat+on+the+mat")
+    expect(sources(overview)).to_have_text(["the", "cat", "sat", "on", "the", "mat"])
+
+
+def test_the_output_language_is_switched(overview, translator) -> None:
+    overview.pick("to-en", overview.say("language.fr"))
+    overview.wait_for_link(to="fr")
+    written = translator.trace("I like cats", language="fr").written()[:-1]
+    expect(overview.find(".headlight.overview .words.target .chip bdi")).to_have_text(written)
+
+
+def test_two_people_do_not_disturb_each_other(overview, new_screen) -> None:
+    other = new_screen().open(text="she gave him a red apple")
+    edit(overview, "the cat sat on the mat")
+    overview.wait_for_link(text="the+cat+sat+on+the+mat")
+    expect(sources(other)).to_have_text(["she", "gave", "him", "a", "red", "apple"])
