@@ -21,7 +21,7 @@ HEAVY = {"torch", "transformers", "plotly", "altair"}
 EXPLAINED = {
     "README.md", "app.py", "viz", "model", "pages", "tests", "requirements.txt",  # fixed by the user
     "LICENSE", "CHANGELOG.md", "pyproject.toml", "requirements-dev.txt", ".streamlit", ".ci", ".gitignore",
-    "benchmarks", "checkpoints",
+    "benchmarks", "checkpoints", "docs",
 }  # fmt: skip
 
 
