@@ -27,7 +27,8 @@ def show(model: OwnModel) -> None:
             help=say("card.exact_help", n=score["n"]),
         )
     columns[len(scores)].metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
-    left, right = st.columns(2, gap="large")
+    with st.container(key="figures"):
+        left, right = st.columns(2, gap="large")
     facts = {
         say("card.layers"): f"{config.encoder_layers} + {config.decoder_layers}",
         say("card.heads"): str(config.heads),

@@ -1,4 +1,4 @@
-"""Our canvas components: registered once, each a .js and .css file of this folder.
+"""Our canvas components: registered once, each from the .js parts and the .css file of this folder.
 
 The files are read and passed inline because a plain clone that was never installed cannot serve component assets by path.
 """
@@ -13,6 +13,7 @@ import streamlit as st
 from viz import palette
 
 _HERE = Path(__file__).parent
+_SHARED = ("common.js", "dom.js", "canvas.js", "sync.js")
 
 
 def _read(*names: str) -> str:
@@ -20,12 +21,47 @@ def _read(*names: str) -> str:
     return "\n" + "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
-def _register(name: str):
-    script = f"const PALETTE = {json.dumps(palette.tables())};\n" + _read("common.js", f"{name}.js")
+def _register(name: str, *parts: str):
+    """One component. A script passed inline cannot import others, so its parts become one module, in this order, after the
+    shared ones; a name at the top level of one part is known in all of them and must be taken only once.
+    """
+    script = f"const PALETTE = {json.dumps(palette.tables())};\n" + _read(*_SHARED, *parts)
     return st.components.v2.component(f"headlight_{name}", css=_read("common.css", f"{name}.css"), js=script)
 
 
-matrix = _register("matrix")
-lines = _register("lines")
-overview = _register("overview")
-equation = _register("equation")
+matrix = _register(
+    "matrix",
+    "matrix_grid.js",
+    "matrix_picture.js",
+    "matrix_draw.js",
+    "matrix_words.js",
+    "matrix_input.js",
+    "matrix.js",
+)
+lines = _register(
+    "lines",
+    "lines_tokens.js",
+    "lines_sheet.js",
+    "lines_draw.js",
+    "lines_heads.js",
+    "lines_input.js",
+    "lines.js",
+)
+overview = _register(
+    "overview",
+    "overview_ribbons.js",
+    "overview_hero.js",
+    "overview_popover.js",
+    "overview_wires.js",
+    "overview_model.js",
+    "overview.js",
+)
+equation = _register(
+    "equation",
+    "equation_text.js",
+    "equation_layout.js",
+    "equation_draw.js",
+    "equation_figure.js",
+    "equation_readout.js",
+    "equation.js",
+)

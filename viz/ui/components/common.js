@@ -1,5 +1,9 @@
-// What every canvas view shares. This text is placed before each component's own script (a Blob module has no relative
-// imports); PALETTE is placed before this by viz/ui/components/__init__.py from viz/palette.py.
+// What every canvas view shares: the bytes from Python, the theme and its colours, numbers and texts. This text and the
+// other shared ones are placed before each component's own parts (a Blob module has no relative imports); PALETTE is placed
+// before this by viz/ui/components/__init__.py from viz/palette.py.
+
+const STATE = { plain: 0, masked: 1, nan: 2, clipped: 3 };
+const MORPH = 300; // ms in which a picture becomes the next one
 
 /** Bytes from viz/payload.py -> header with `arrays: {name: {data: TypedArray, shape}}`. */
 function unpack(bytes) {
@@ -14,6 +18,7 @@ function unpack(bytes) {
   return header;
 }
 
+// ---- theme and colours ---------------------------------------------------------------------------------------------
 function rgbTable(text) {
   const table = new Uint8ClampedArray(text.length / 2);
   for (let i = 0; i < table.length; i++) table[i] = parseInt(text.substr(2 * i, 2), 16);
@@ -50,12 +55,7 @@ function readTheme(root) {
 /** Index of a value in a colour table of `count` entries; `low`..`high` is the scale that the legend states. */
 function shade(value, low, high, count) {
   const t = high > low ? (value - low) / (high - low) : 0;
-  return Math.max(0, Math.min(count - 1, Math.round(t * (count - 1))));
-}
-function colourOf(theme, scale, value) {
-  const table = theme[scale.kind];
-  const i = 3 * shade(value, scale.low, scale.high, table.length / 3);
-  return `rgb(${table[i]},${table[i + 1]},${table[i + 2]})`;
+  return clamp(Math.round(t * (count - 1)), 0, count - 1);
 }
 /** Black or white, whichever is readable on the cell's colour. */
 function inkOn(theme, scale, value) {
@@ -63,6 +63,17 @@ function inkOn(theme, scale, value) {
   const i = 3 * shade(value, scale.low, scale.high, table.length / 3);
   return 0.299 * table[i] + 0.587 * table[i + 1] + 0.114 * table[i + 2] > 140 ? "#15161e" : "#ffffff";
 }
+/** A legend's bar: the whole colour table as a CSS gradient of so many stops. */
+function ramp(table, count = 9) {
+  const stops = Array.from({ length: count }, (_, k) => 3 * Math.round((k / (count - 1)) * (table.length / 3 - 1)));
+  return `linear-gradient(90deg, ${stops.map((i) => `rgb(${[...table.slice(i, i + 3)]})`).join(",")})`;
+}
+
+// ---- numbers and texts ---------------------------------------------------------------------------------------------
+const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+/** 0 to 1 with a gentle start and end. */
+const smooth = (t) => t * t * (3 - 2 * t);
+const reducedMotion = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** Three significant digits, true minus sign; tabular figures come from the CSS. */
 function number(value) {
@@ -79,56 +90,7 @@ function number(value) {
   else text = size >= 100 ? value.toFixed(0) : value.toPrecision(3);
   return text.replace("-", "−");
 }
-
-/** A token chip: {text, kind} where kind is "word", "special" or "space". Text only, never markup. */
-function chip(token, title) {
-  const element = document.createElement("span");
-  element.className = `chip ${token.kind || "word"}`;
-  element.textContent = token.text;
-  if (title) element.title = title;
-  return element;
-}
-
-/** Hover and selection are shared by every component on the page without asking Python.
- *  detail: {side: "encoder"|"decoder", index: number|null} for hover. */
-const BUS = "headlight:hover";
-function announceHover(side, index, source) {
-  window.dispatchEvent(new CustomEvent(BUS, { detail: { side, index, source } }));
-}
-function listenHover(callback) {
-  const listener = (event) => callback(event.detail);
-  window.addEventListener(BUS, listener);
-  return () => window.removeEventListener(BUS, listener);
-}
-
-/** Canvas sized in CSS pixels and drawn in device pixels. */
-function fitCanvas(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.max(1, Math.round(width * ratio));
-  canvas.height = Math.max(1, Math.round(height * ratio));
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  const context = canvas.getContext("2d");
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return context;
-}
-
-/** Fine diagonal hatching: "masked", never a colour of the scale. */
-function hatch(context, x, y, width, height, colour) {
-  context.save();
-  context.beginPath();
-  context.rect(x, y, width, height);
-  context.clip();
-  context.strokeStyle = colour;
-  context.lineWidth = 0.75;
-  context.beginPath();
-  for (let d = -height; d < width; d += 4) {
-    context.moveTo(x + d, y + height);
-    context.lineTo(x + d + height, y);
-  }
-  context.stroke();
-  context.restore();
-}
-
-const reducedMotion = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-const STATE = { plain: 0, masked: 1, nan: 2, clipped: 3 };
+/** A sentence from the header with its {names} filled in. */
+const fill = (template, values) => (template || "").replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+/** At most `count` characters, the last an ellipsis if any is missing. */
+const cut = (text, count) => ([...text].length > count ? [...text].slice(0, count - 1).join("") + "…" : text);

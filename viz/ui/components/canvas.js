@@ -1,0 +1,56 @@
+// Canvases: sharp on every screen, one pixel a cell for pictures of numbers, hatching for what is masked.
+
+/** Canvas sized in CSS pixels and drawn in device pixels. */
+function fitCanvas(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.max(1, Math.round(width * ratio));
+  canvas.height = Math.max(1, Math.round(height * ratio));
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return context;
+}
+
+/** One pixel a cell; masked and broken cells stay transparent so that the hatching behind them shows.
+ *  `scale` is {low, high, unit}: a stored value times `unit` is what low and high are stated in. */
+function paintPixels(canvas, values, [rows, columns], table, { low, high, unit = 1 }, state) {
+  canvas.width = columns;
+  canvas.height = rows;
+  const context = canvas.getContext("2d");
+  const picture = context.createImageData(columns, rows);
+  const count = table.length / 3;
+  for (let i = 0; i < rows * columns; i++) {
+    const from = 3 * shade(values[i] * unit, low, high, count);
+    for (let k = 0; k < 3; k++) picture.data[4 * i + k] = table[from + k];
+    const broken = state && (state[i] === STATE.masked || state[i] === STATE.nan);
+    picture.data[4 * i + 3] = broken || Number.isNaN(values[i]) ? 0 : 255;
+  }
+  context.putImageData(picture, 0, 0);
+}
+
+/** Fine diagonal hatching: "masked", never a colour of the scale. */
+function hatch(context, x, y, width, height, colour) {
+  context.save();
+  context.beginPath();
+  context.rect(x, y, width, height);
+  context.clip();
+  context.strokeStyle = colour;
+  context.lineWidth = 0.75;
+  context.beginPath();
+  for (let d = -height; d < width; d += 4) {
+    context.moveTo(x + d, y + height);
+    context.lineTo(x + d + height, y);
+  }
+  context.stroke();
+  context.restore();
+}
+
+/** Runs of masked cells instead of single ones, so that the hatching is even; `cell` is {x, y, width, height} of the first. */
+function hatchMasked(context, state, [rows, columns], cell, colour) {
+  for (let i = 0; state && i < rows; i++)
+    for (let j = 0, k; j < columns; j = Math.max(k, j + 1)) {
+      for (k = j; k < columns && state[i * columns + k] === STATE.masked; k++);
+      if (k > j) hatch(context, cell.x + j * cell.width, cell.y + i * cell.height, (k - j) * cell.width, cell.height, colour);
+    }
+}

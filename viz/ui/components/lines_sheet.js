@@ -1,0 +1,123 @@
+// All curves of the shown heads. They are grouped into a few paths a head and cached as one bitmap: a hover fades the bitmap
+// and draws only its own lines.
+
+const STEPS = 16; // opacities and widths that a head's curves are grouped into
+const MOST = 9000; // curves: beyond this the eye sees a blot and a redraw takes longer than a glance
+const A_FRAME = 700; // curves painted into the cache in one frame, one head at least
+const LARGE = 16e6; // device pixels of the cached bitmap
+
+const thickness = (layout, weight) => Math.max(0.5, (layout.pitch < 20 ? 4.5 : 6) * weight);
+const opacity = (weight) => Math.max(0.05, 0.9 * weight); // of the weight alone: never shared out among the heads
+
+/** Heads that agree on a pair run side by side instead of hiding each other. */
+function lane(view, head) {
+  const heads = view.visible(), gap = Math.min(7, (view.layout.pitch - 6) / heads.length);
+  return heads.includes(head) ? (heads.indexOf(head) - (heads.length - 1) / 2) * gap : 0;
+}
+function trace(path, layout, row, column, offset = 0) {
+  const half = (layout.from + layout.to) / 2, y = (row + 0.5) * layout.pitch + offset, z = (column + 0.5) * layout.pitch + offset;
+  path.moveTo(layout.from, y);
+  path.bezierCurveTo(half, y, half, z, layout.to, z);
+}
+
+class Sheet {
+  constructor(view) {
+    this.view = view;
+    const paper = () => ({ canvas: document.createElement("canvas"), ratio: 0 });
+    this.shown = paper();
+    this.next = paper();
+    this.paths = new Map(); // head -> its curves in this layout and at this threshold
+    this.queue = null; // what remains to be painted
+    this.lines = []; // what is drawn, one list a head of head, row, column, head, row, column …
+    this.hidden = this.floor = 0; // weights below the floor are not drawn
+    this.stale = true;
+  }
+  /** The layout or the weights are others: nothing painted holds any more. */
+  forget() {
+    this.paths.clear();
+    this.stale = true;
+  }
+
+  /** The threshold in force: the header's, or what leaves the heaviest MOST curves. The foot line states it. */
+  threshold(heads) {
+    const { weights, n, m, header } = this.view, least = header.threshold;
+    const bins = new Uint32Array(1001);
+    for (const head of heads)
+      for (let i = head * n * m, end = i + n * m; i < end; i++)
+        if (weights[i] >= least) bins[Math.min(1000, Math.floor(weights[i] * 1000))] += 1;
+    let bin = 1000, count = 0;
+    while (bin > 0 && count + bins[bin] <= MOST) count += bins[bin--];
+    return Math.max(least, bin > 0 ? (bin + 1) / 1000 : 0);
+  }
+
+  /** A head's curves as a few paths, one a step of opacity. */
+  pathsOf(head) {
+    if (this.paths.has(head)) return this.paths.get(head);
+    const { view, floor } = this, { layout, n, m } = view;
+    const steps = Array.from({ length: STEPS }, () => null), kept = [];
+    let below = 0;
+    for (let row = 0; row < n; row++)
+      for (let column = 0; column < m; column++) {
+        const weight = view.at(head, row, column);
+        if (view.masked(row, column)) continue;
+        if (!(weight >= floor)) {
+          below += 1;
+          continue;
+        }
+        const step = Math.min(STEPS - 1, Math.floor(weight * STEPS));
+        steps[step] ??= { path: new Path2D(), sum: 0, count: 0 };
+        steps[step].sum += weight;
+        steps[step].count += 1;
+        trace(steps[step].path, layout, row, column);
+        kept.push(head, row, column);
+      }
+    const built = { steps: steps.filter(Boolean), kept, below };
+    this.paths.set(head, built);
+    return built;
+  }
+
+  /** Paints on; a few heads a frame on a second canvas that is swapped in when complete, so that hover stays quick. */
+  paint() {
+    if (this.stale) this.begin();
+    this.stale = false;
+    if (this.queue) this.continue();
+  }
+  begin() {
+    const { next, view } = this, { layout } = view, heads = view.visible(), before = this.floor;
+    this.floor = this.threshold(heads);
+    if (this.floor !== before) this.paths.clear();
+    // The whole height at once, so that scrolling only copies; very tall ones give up some sharpness instead of memory.
+    next.ratio = Math.min(window.devicePixelRatio || 1, Math.sqrt(LARGE / (layout.width * layout.total)));
+    next.canvas.width = Math.round(layout.width * next.ratio);
+    next.canvas.height = Math.round(layout.total * next.ratio);
+    next.canvas.getContext("2d").scale(next.ratio, next.ratio);
+    this.queue = { heads, hidden: 0, lines: [] };
+  }
+  continue() {
+    const { queue, view } = this, context = this.next.canvas.getContext("2d");
+    for (let budget = A_FRAME; queue.heads.length && budget > 0; ) {
+      const head = queue.heads.shift(), { steps, kept, below } = this.pathsOf(head), offset = lane(view, head);
+      budget -= kept.length / 3;
+      queue.hidden += below;
+      queue.lines.push(kept);
+      context.strokeStyle = view.colour(head);
+      context.setLineDash(view.dash(head));
+      context.translate(0, offset);
+      for (const { path, sum, count } of steps) {
+        context.globalAlpha = opacity(sum / count);
+        context.lineWidth = thickness(view.layout, sum / count);
+        context.stroke(path);
+      }
+      context.translate(0, -offset);
+    }
+    if (queue.heads.length) return;
+    [this.shown, this.next] = [this.next, this.shown];
+    Object.assign(this, { hidden: queue.hidden, lines: queue.lines, queue: null });
+    view.root.dataset.lines = this.lines.reduce((total, kept) => total + kept.length / 3, 0);
+  }
+  /** Copies what is in sight. */
+  copy(context, scroll) {
+    const { canvas, ratio } = this.shown, { width, height } = this.view.layout;
+    if (ratio) context.drawImage(canvas, 0, scroll * ratio, width * ratio, height * ratio, 0, 0, width, height);
+  }
+}

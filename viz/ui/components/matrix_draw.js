@@ -1,0 +1,95 @@
+// One frame of the matrix: the cached picture, and over it the hairlines, the chosen cell and the labels.
+
+const LABEL_PITCH = 11; // px: labels closer than this collide, so they are thinned out
+const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
+
+function drawFrame(matrix) {
+  const { screen, grid, theme, header, hover, foreign } = matrix, selection = matrix.selection.value;
+  if (matrix.stale || matrix.morph) paintBase(matrix);
+  matrix.stale = false;
+  screen.clearRect(0, 0, matrix.width, grid.total);
+  screen.drawImage(matrix.base, grid.left, grid.top, grid.width, grid.height);
+  // The keyboard's focus ring is the frame itself: a ring around the canvas would enclose the labels and empty space.
+  const ring = matrix.canvas.matches(":focus-visible");
+  screen.strokeStyle = ring ? theme.accent : theme.line;
+  screen.lineWidth = ring ? 2 : 1;
+  const gap = ring ? 1 : 0.5;
+  screen.strokeRect(grid.left - gap, grid.top - gap, grid.width + 2 * gap, grid.height + 2 * gap);
+  screen.save();
+  screen.beginPath();
+  screen.rect(grid.left - 2, grid.top - 2, grid.width + 4, grid.height + 4);
+  screen.clip();
+  const soft = theme.mode === "light" ? "rgba(27,28,38,0.55)" : "rgba(232,230,225,0.6)";
+  if (selection) drawBand(matrix, selection, theme.accent);
+  drawBand(matrix, foreign, soft);
+  drawBand(matrix, hover, soft);
+  if (selection) drawOutline(matrix, selection);
+  screen.restore();
+  drawLabels(matrix, true);
+  drawLabels(matrix, false);
+  screen.font = `11px ${theme.font}`;
+  screen.fillStyle = theme.faint;
+  screen.direction = "inherit";
+  screen.textBaseline = "alphabetic";
+  screen.textAlign = "left";
+  screen.fillText(`${header.column_title} →`, grid.left, 11);
+  screen.textAlign = "right";
+  screen.fillText(`${header.row_title} ↓`, grid.left - 8, grid.top - 7);
+}
+
+/** Hairlines on both edges of a row and of a column: they frame the numbers instead of striking them out. */
+function drawBand({ screen, grid }, { row, column }, colour) {
+  screen.strokeStyle = colour;
+  screen.lineWidth = 1;
+  screen.beginPath();
+  for (const edge of row === null ? [] : [grid.topOf(row), grid.topOf(row + 1)]) {
+    const y = Math.round(edge) - 0.5;
+    screen.moveTo(grid.left, y), screen.lineTo(grid.left + grid.width, y);
+  }
+  for (const edge of column === null ? [] : [grid.leftOf(column), grid.leftOf(column + 1)]) {
+    const x = Math.round(edge) - 0.5;
+    screen.moveTo(x, grid.top), screen.lineTo(x, grid.top + grid.height);
+  }
+  screen.stroke();
+}
+
+function drawOutline({ screen, grid, theme }, { row, column }) {
+  const x = grid.leftOf(column), y = grid.topOf(row), w = grid.cellWidth, h = grid.cellHeight;
+  // The inner ring of page colour keeps the accent visible on a cell of nearly the same colour.
+  if (Math.min(w, h) >= 8) {
+    screen.strokeStyle = theme.background;
+    screen.lineWidth = 1;
+    screen.strokeRect(x + 1, y + 1, w - 3, h - 3);
+  }
+  screen.strokeStyle = theme.accent;
+  screen.lineWidth = 2;
+  screen.strokeRect(x - 0.5, y - 0.5, w, h);
+}
+
+function drawLabels(matrix, isRow) {
+  const { screen, grid, theme, header, hover, foreign } = matrix;
+  const tokens = isRow ? header.rows : header.columns, labels = isRow ? grid.rows : grid.columns;
+  const axis = isRow ? "row" : "column", pitch = isRow ? grid.cellHeight : grid.cellWidth;
+  const step = Math.ceil((LABEL_PITCH - 0.01) / pitch);
+  const first = isRow ? grid.y : grid.x, count = (isRow ? grid.n : grid.m) / grid.zoom;
+  const chosen = matrix.selection.value?.[axis] ?? null;
+  const strong = [hover[axis], foreign[axis], chosen].filter((index) => index !== null);
+  const way = grid.across + 10 <= grid.cellWidth ? "level" : grid.way === "slant" ? "slant" : "upright";
+  const start = isRow ? grid.top : grid.left, end = start + (isRow ? grid.height : grid.width);
+  for (let i = Math.floor(first); i < Math.min(tokens.length, first + count); i++) {
+    const middle = isRow ? grid.topOf(i + 0.5) : grid.leftOf(i + 0.5), bold = strong.includes(i);
+    if (middle < start || middle > end || (!bold && i % step)) continue;
+    if (!bold && step > 1 && strong.some((other) => Math.abs(other - i) * pitch < LABEL_PITCH)) continue;
+    screen.save();
+    screen.font = `${bold ? "600 " : ""}12px ${theme.mono}`;
+    screen.fillStyle = i === chosen ? theme.accent : tokens[i].kind === "word" || bold ? theme.text : theme.faint;
+    screen.direction = RTL.test(tokens[i].text) ? "rtl" : "ltr";
+    screen.textBaseline = "middle";
+    if (isRow) screen.translate(grid.left - 8, middle + 0.5);
+    else screen.translate(middle, grid.top - (way === "level" ? 12 : 7));
+    screen.textAlign = isRow ? "right" : way === "level" ? "center" : "left";
+    if (!isRow && way !== "level") screen.rotate(way === "slant" ? -Math.PI / 4 : -Math.PI / 2);
+    screen.fillText(labels[i], 0, 0);
+    screen.restore();
+  }
+}

@@ -1,0 +1,67 @@
+// The words around the matrix: the cell in the line above, the legend below, and what a screen reader is told.
+
+/** The shortest decimal that reads back as the same float32. */
+function exact(value) {
+  if (!Number.isFinite(value)) return number(value);
+  for (let digits = 1; digits < 10; digits++) {
+    const text = value.toPrecision(digits);
+    if (Math.fround(+text) === value) return String(+text).replace("-", "−");
+  }
+  return String(value);
+}
+/** A scale's end without trailing zeros: 0.5 and not 0.500. */
+const brief = (value) => (exact(value).length > 6 ? number(value) : exact(value));
+
+function fillReadout(matrix) {
+  const { header, hover, values } = matrix, { words } = header;
+  const free = hover.row === null && hover.column === null;
+  const { row, column } = (free && matrix.selection.value) || hover, parts = [];
+  const say = (text, name) => parts.push(el("span", name, null, text));
+  if (row !== null) parts.push(chip(header.rows[row], header.rows[row].text));
+  if (row !== null && column !== null) say("←", "faint");
+  if (column !== null) parts.push(chip(header.columns[column], header.columns[column].text));
+  if (row !== null && column !== null) {
+    const i = row * matrix.grid.m + column, value = values[i], state = matrix.stateAt(i);
+    if (state === STATE.masked || state === STATE.nan) say(words[state === STATE.nan ? "nan" : "masked"], "faint");
+    else {
+      say(number(value), "value");
+      if (exact(value) !== number(value)) say(exact(value), "faint exact");
+      if (state === STATE.clipped) say(words.clipped, "faint exact");
+    }
+  }
+  say(words.help, parts.length ? "faint help quiet" : "faint help");
+  parts.at(-1).title = words.help;
+  matrix.readout.replaceChildren(...parts);
+}
+
+function fillFoot(matrix) {
+  const { foot, theme, header } = matrix, { scale, words } = header;
+  foot.replaceChildren();
+  const key = el("span", "key", foot);
+  el("span", "end", key, brief(scale.low));
+  el("span", "bar", key).style.background = ramp(theme[scale.kind], 17);
+  el("span", "end", key, brief(scale.high));
+  el("span", "name", foot, words.legend);
+  for (const [kind, word] of [[STATE.masked, "masked"], [STATE.nan, "nan"], [STATE.clipped, "clipped"]]) {
+    if (!matrix.has(kind)) continue;
+    const item = el("span", "key", foot), context = fitCanvas(el("canvas", "swatch", item), 14, 14);
+    if (kind === STATE.masked) hatch(context, 0, 0, 14, 14, theme.faint);
+    else if (kind === STATE.nan) cross(context, 7, 7, 4, theme.text);
+    else notch(context, 13, 1, 7, theme.text);
+    context.strokeStyle = theme.line;
+    context.lineWidth = 1;
+    context.strokeRect(0.5, 0.5, 13, 13);
+    el("span", "", item, words[word]);
+  }
+  if (words.pooled) el("span", "pooled", foot, words.pooled);
+}
+
+/** The chosen cell in one sentence. */
+function speak(matrix) {
+  const { header } = matrix, { words } = header, { row, column } = matrix.selection.value;
+  const i = row * matrix.grid.m + column;
+  const kinds = { [STATE.masked]: words.masked, [STATE.nan]: words.nan };
+  const what = kinds[matrix.stateAt(i)] ?? `${words.value} ${number(matrix.values[i])}`;
+  const names = `${header.row_title} ${header.rows[row].text}, ${header.column_title} ${header.columns[column].text}`;
+  matrix.live.textContent = `${names}: ${what}, ${words.selected}`;
+}

@@ -1,0 +1,162 @@
+// The model as the paper draws it: stacks of layers from bottom to top, each layer a card of its parts, the parts buttons.
+
+const percent = (weight) => `${Math.round(100 * weight)}%`;
+const isCross = (part) => part.site.endsWith(".cross");
+/** What one stored step is worth: weights of large models come as bytes. */
+const unitOf = (array) => (array.data instanceof Uint8Array ? 1 / 255 : 1);
+
+function paintWeights(canvas, array, theme, high, state) {
+  const [rows, columns] = array.shape;
+  if (rows && columns) paintPixels(canvas, array.data, array.shape, theme.sequential, { low: 0, high, unit: unitOf(array) }, state?.data);
+}
+
+/** A long, narrow picture is averaged when it shrinks; repeating its few columns (or rows) first keeps their edges. */
+function widen(canvas) {
+  const { width, height } = canvas;
+  const times = (few, many) => (many > 40 && few < 32 ? Math.ceil(64 / few) : 1);
+  const [x, y] = [times(width, height), times(height, width)];
+  if (x * y === 1) return;
+  const copy = new OffscreenCanvas(width, height);
+  copy.getContext("2d").drawImage(canvas, 0, 0);
+  [canvas.width, canvas.height] = [width * x, height * y];
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(copy, 0, 0, canvas.width, canvas.height);
+}
+
+class Model {
+  constructor(overview) {
+    const { header, arrays } = (this.overview = overview);
+    this.box = el("section", "model", overview.root);
+    this.wires = svg("svg", this.box, { class: "wires", "aria-hidden": "true" });
+    this.parts = []; // of all layers, in one list
+    const parts = header.stacks.flatMap((stack) => stack.layers.flatMap((layer) => layer.parts));
+    const highest = ({ values }) => arrays[values].data.reduce((a, b) => (b > a ? b : a), 0);
+    const peak = (kind) => Math.max(1e-9, ...parts.filter((part) => part.kind === kind).map(highest));
+    this.peaks = { ffn: peak("ffn"), norm: peak("norm") }; // one scale for all layers: they compare
+    this.stacks = header.stacks.map((stack) => this.buildStack(stack));
+    this.deep = Math.max(...this.stacks.map((entry) => entry.cards.length)) > 4;
+    this.box.classList.toggle("single", this.stacks.length === 1);
+    this.box.classList.toggle("deep", this.deep);
+    if (this.stacks.length > 1 && header.words.memory) this.memory = el("div", "memory faint", this.box, header.words.memory);
+  }
+
+  buildStack(stack) {
+    const { overview } = this, { header } = overview, encoder = stack.name === "encoder";
+    const box = el("div", `stack ${stack.name}`, this.box);
+    const entry = { stack, cards: [] };
+    for (const layer of stack.layers) {
+      const card = el("section", "card", el("div", "layer", box));
+      el("div", "name faint", card.parentElement, layer.title);
+      entry.cards.push({ card, parts: layer.parts.map((part) => this.buildPart(part, layer, stack, card)) });
+    }
+    el("div", "title", el("div", "top", box), stack.title);
+    const last = stack === header.stacks.at(-1);
+    if (header.next && last && !encoder) this.buildNext((entry.next = el("div", "next", box)));
+    entry.inputs = el("div", `inputs ${stack.name}`, this.box);
+    const row = el("div", "chips", entry.inputs);
+    row.dir = "auto";
+    entry.tokens = stack.tokens || (!encoder && header.shifted?.length ? header.shifted : header.source);
+    entry.tokens.forEach((token, i) => overview.token(token, encoder ? "encoder" : "decoder", i, row));
+    const typed = encoder || header.stacks.length === 1;
+    el("div", "faint", entry.inputs, typed ? header.words.source : header.words.shifted);
+    el("div", "added faint", entry.inputs, header.words.inputs);
+    return entry;
+  }
+
+  buildPart(part, layer, stack, card) {
+    const { overview } = this, { arrays } = overview;
+    const node = el("div", `part ${part.kind}`, card);
+    el("div", "label faint", node, part.title);
+    const body = el("div", "body", node);
+    const where = [stack.title, layer.title, part.title];
+    const entry = { node, part, stack, where, body, thumbs: [] };
+    const array = arrays[part.kind === "attention" ? part.heads[0].array : part.values];
+    node.style.setProperty("--rows", array.shape[0]);
+    node.style.setProperty("--columns", part.kind === "norm" ? array.shape[0] : array.shape[1]);
+    if (part.kind === "attention") entry.thumbs = part.heads.map((head, k) => this.buildThumb(entry, head, head.head ?? k));
+    else {
+      const strip = button(`strip ${part.kind}`, body, where.join(", "), () => overview.go({ page: "steps", site: part.target }));
+      strip.dataset.key = `${part.target} ${part.kind}`;
+      if (part.kind === "ffn") paintWeights(el("canvas", "", strip), array, overview.theme, this.peaks.ffn);
+      else for (const value of array.data) el("i", "", strip).style.height = `${(100 * value) / this.peaks.norm}%`;
+    }
+    this.parts.push(entry);
+    return entry;
+  }
+
+  buildThumb(entry, head, h) {
+    const { overview } = this, { header, arrays, theme } = overview, { part, where } = entry, chosen = header.selection;
+    const name = head.title || fill(header.words.head || "{n}", { n: h + 1 });
+    const go = () => overview.go({ page: "heads", site: part.site, head: h });
+    const thumb = button("thumb", entry.body, [...where, name].join(", "), go);
+    thumb.dataset.key = `${part.site} ${h}`;
+    thumb.classList.toggle("selected", Boolean(chosen) && chosen.site === part.site && chosen.head === h);
+    const canvas = el("canvas", "", thumb);
+    paintWeights(canvas, arrays[head.array], theme, 1, arrays[head.state]);
+    widen(canvas);
+    for (const event of ["pointerenter", "focus"]) thumb.addEventListener(event, () => magnify(overview, thumb, entry, head, name));
+    for (const event of ["pointerleave", "blur"]) thumb.addEventListener(event, () => (overview.popover.hidden = true));
+    return thumb;
+  }
+
+  /** The likeliest next words, on top of the decoder. */
+  buildNext(box) {
+    const { next } = this.overview.header;
+    const summary = [next.title, ...next.bars.map((bar) => `${bar.text} ${percent(bar.probability)}`)].join(", ");
+    const bars = button("bars", box, summary, () => this.overview.go({ page: "steps", part: "output" }));
+    bars.dataset.key = "output";
+    const title = el("span", "title", bars);
+    if (next.after) title.append(chip({ text: next.after, kind: next.after_kind }), "→ ");
+    title.append(next.title);
+    for (const bar of next.bars) {
+      const line = el("span", "bar", bars);
+      line.append(chip(bar));
+      el("i", "", el("span", "track", line)).style.width = `${100 * bar.probability}%`;
+      el("span", "value", line, bar.probability < 0.001 ? "<0.1%" : `${(100 * bar.probability).toFixed(1)}%`);
+    }
+  }
+
+  /** A hovered word's row or column in every part. */
+  mark(side, index) {
+    for (const { node, part, stack } of this.parts) {
+      const encoder = stack.name === "encoder", attention = part.kind === "attention";
+      const mine = index !== null && (encoder ? side === "encoder" : side !== "encoder");
+      const keys = attention && isCross(part) ? side === "encoder" : mine && side !== "decoder-output";
+      node.classList.toggle("mark-row", mine && part.kind !== "norm");
+      node.classList.toggle("mark-column", index !== null && (attention ? keys : part.kind === "norm" && mine));
+      node.style.setProperty("--at", index ?? 0);
+    }
+  }
+
+  arrange() {
+    const spaces = this.parts.map(({ body }) => body.clientWidth); // all reads before all writes: one layout, not one a part
+    let span = 0; // a strip is as long as the row of heads before it
+    for (const [p, entry] of this.parts.entries()) {
+      if (entry.thumbs.length) span = this.arrangeThumbs(entry, spaces[p]);
+      else this.arrangeStrip(entry, Math.min(spaces[p], span || spaces[p]));
+    }
+    drawWires(this);
+  }
+  /** In as few lines as leave each head 20 px; the width that a line takes. */
+  arrangeThumbs({ part, body, thumbs }, space) {
+    const gap = thumbs.length > 8 ? 4 : 6, most = this.deep ? 44 : 64;
+    let [size, lines] = [0, 1];
+    const count = () => Math.ceil(thumbs.length / lines);
+    for (; lines <= thumbs.length; lines++) {
+      size = Math.min(most, Math.floor((space - gap * (count() - 1)) / count()));
+      if (size >= 20) break;
+    }
+    body.style.setProperty("--thumb", `${Math.max(14, size)}px`);
+    body.style.gap = `${gap}px`;
+    const longest = Math.max(...this.overview.arrays[part.heads[0].array].shape);
+    thumbs.forEach((thumb) => thumb.classList.toggle("fine", longest > size));
+    return count() * size + gap * (count() - 1);
+  }
+  arrangeStrip({ part, body }, full) {
+    const [rows] = this.overview.arrays[part.values].shape, strip = body.firstChild;
+    strip.style.width = `${part.kind === "norm" ? Math.min(full, rows * 9) : full}px`;
+    strip.style.setProperty("--gap", `${full / rows > 6 ? 4 : full / rows > 3 ? 1 : 0}px`);
+    if (part.kind === "ffn") strip.style.height = `${clamp(rows * 5, 18, this.deep ? 24 : 44)}px`;
+  }
+}
