@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from model.trace import Trace
 
 _UNITS = 96
+# From here on the thumbnails show the strongest cell of each block; overview_model.js has the same number.
+THUMB_BLOCKS = 48
 
 
 def best_cross_head(trace: Trace, card: dict[str, Any], language: str | None) -> tuple[Site, int] | None:

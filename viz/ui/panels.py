@@ -213,4 +213,6 @@ def model_picture(trace: Trace) -> None:
 
     fidelity = trace.fidelity()
     logits = say("foot.logits", error=numbers.short(fidelity.logits_error or 0.0))
-    foot("overview", say("overview.sentence"), fidelity_badge(fidelity.max_error) + " " + logits, files)
+    longest = max(len(side.tokens) for side in trace.sides.values())
+    sentence = say("overview.sentence") + (say("overview.pooled") if longest > overview.THUMB_BLOCKS else "")
+    foot("overview", sentence, fidelity_badge(fidelity.max_error) + " " + logits, files)
