@@ -214,5 +214,5 @@ def model_picture(trace: Trace) -> None:
     fidelity = trace.fidelity()
     logits = say("foot.logits", error=numbers.short(fidelity.logits_error or 0.0))
     longest = max(len(side.tokens) for side in trace.sides.values())
-    sentence = say("overview.sentence") + (say("overview.pooled") if longest > overview.THUMB_BLOCKS else "")
-    foot("overview", sentence, fidelity_badge(fidelity.max_error) + " " + logits, files)
+    remarks = [say("overview.sentence")] + [say("overview.pooled")] * (longest > overview.THUMB_BLOCKS)
+    foot("overview", " ".join(remarks), fidelity_badge(fidelity.max_error) + " " + logits, files)
