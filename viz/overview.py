@@ -98,6 +98,7 @@ def overview_frame(
     selection: dict[str, Any] | None,
     words: dict[str, str],
     hero_title: str = "",
+    doors: list[dict[str, str]] | None = None,
 ) -> bytes:
     """The frame of the overview component; see viz/ui/components/overview.js for how it is drawn."""
     arrays: dict[str, np.ndarray] = {}
@@ -110,6 +111,7 @@ def overview_frame(
         "stacks": stacks(trace, words, arrays),
         "selection": selection,
         "words": words,
+        "doors": doors or [],
         "direction": "ltr",
     }
     if hero is not None:

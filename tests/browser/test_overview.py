@@ -106,3 +106,10 @@ def test_two_people_do_not_disturb_each_other(overview, new_screen) -> None:
     edit(overview, "the cat sat on the mat")
     overview.wait_for_link(text="the+cat+sat+on+the+mat")
     expect(sources(other)).to_have_text(["she", "gave", "him", "a", "red", "apple"])
+
+
+@pytest.mark.parametrize("page", ["heads", "steps", "by_hand"])
+def test_a_door_leads_to_its_page_and_keeps_the_selection(overview, page: str) -> None:
+    overview.find(".headlight.overview .door").filter(has_text=overview.say(f"door.{page}")).click()
+    expect(overview.find("h1")).to_have_text(overview.say(f"{page}.title"))
+    overview.wait_for_link(text="I+like+cats", site="decoder.1.cross")

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from model.trace import Trace
 
 
+_DOORS = ("heads", "steps", "by_hand")
+
+
 def title(key: str) -> None:
     """The page's name and its one sentence: what am I looking at."""
     st.title(say(f"{key}.title"), anchor=False)
@@ -200,7 +203,8 @@ def model_picture(trace: Trace) -> None:
     words["alt"] = say("overview.alt_text", source=trace.key.source, target=" ".join(trace.written()[:-1]))
     selection = {"site": str(site), "head": head, "row": row, "column": column}
     hero_title = f"{site_name(hero[0])} · {say('site.head', head=hero[1])}" if hero else ""
-    frame = overview.overview_frame(trace, hero, selection, words, hero_title)
+    doors = [{"page": page, "text": say(f"door.{page}"), "why": say(f"door.{page}_why")} for page in _DOORS]
+    frame = overview.overview_frame(trace, hero, selection, words, hero_title, doors)
     components.overview(
         key="overview", data=frame, on_go_change=_go, on_text_change=_go,
     )  # fmt: skip

@@ -34,6 +34,7 @@ class Overview {
     this.hero = this.header.hero || this.header.editable ? new Hero(this) : null;
     this.model = new Model(this);
     this.buildLegend();
+    this.buildDoors();
     this.popover = el("div", "popover", this.root);
     this.popover.hidden = true;
     this.arrange();
@@ -55,6 +56,17 @@ class Overview {
     for (const name of ["pointerleave", "blur"]) node.addEventListener(name, () => tell(null));
     this.tokens[side].push({ node, index });
     return node;
+  }
+
+  /** Where to go from here: above the shorter encoder, where the paper's figure has room, else below the picture. */
+  buildDoors() {
+    this.doors = el("nav", "doors", this.root);
+    for (const { page, text, why } of this.header.doors || []) {
+      const door = button("door", this.doors, text, () => this.go({ page }));
+      door.dataset.key = `door ${page}`;
+      el("span", "name", door, `${text} →`);
+      el("span", "faint", door, why);
+    }
   }
 
   buildLegend() {
@@ -88,6 +100,9 @@ class Overview {
     if (!width || !this.header) return;
     const single = this.model.stacks.length === 1;
     this.root.dataset.layout = width >= (single ? SIDE_BY_SIDE : ROOMY) ? "roomy" : width >= SIDE_BY_SIDE || single ? "close" : "stacked";
+    const beside = this.root.querySelector(".stack.encoder");
+    const above = beside && !single && this.root.dataset.layout !== "stacked";
+    (above ? beside : this.root).append(this.doors);
     this.hero?.arrange(width);
     this.model.arrange();
   }
