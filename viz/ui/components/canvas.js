@@ -30,7 +30,7 @@ function paintPixels(canvas, values, [rows, columns], table, { low, high, unit =
 }
 
 /** At most `most` blocks a side, of each the strongest cell, so that a single bright one survives a small picture. */
-function strongest({ data, shape: [rows, columns] }, state, most) {
+function strongestOfBlocks({ data, shape: [rows, columns] }, state, most) {
   const [a, b] = [Math.ceil(rows / most), Math.ceil(columns / most)];
   if (a === 1 && b === 1) return { data, shape: [rows, columns], state };
   const shape = [Math.ceil(rows / a), Math.ceil(columns / b)];

@@ -94,7 +94,7 @@ class Model {
     thumb.dataset.key = `${part.site} ${h}`;
     thumb.classList.toggle("selected", Boolean(chosen) && chosen.site === part.site && chosen.head === h);
     const canvas = el("canvas", "", thumb);
-    const small = strongest(arrays[head.array], arrays[head.state]?.data, THUMB_BLOCKS);
+    const small = strongestOfBlocks(arrays[head.array], arrays[head.state]?.data, THUMB_BLOCKS);
     paintWeights(canvas, small, theme, 1, small.state && { data: small.state });
     widen(canvas);
     for (const event of ["pointerenter", "focus"]) thumb.addEventListener(event, () => magnify(overview, thumb, entry, head, name));
