@@ -107,7 +107,7 @@ class Tokenizer:
     def nearest(self, word: str, count: int = 3) -> list[str]:
         """Known words that are spelled most alike, best first."""
         known = [token for token in self.vocabulary if not self.is_special(token)]
-        close = difflib.get_close_matches(word.lower(), known, n=count, cutoff=0.6)
+        close = difflib.get_close_matches(word.lower(), known, n=count, cutoff=0.7)
         return close or [token for token in known if len(word) > 2 and token.startswith(word[:2].lower())][:count]
 
     def text(self, tokens: list[str] | tuple[str, ...]) -> str:

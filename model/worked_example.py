@@ -11,6 +11,8 @@ import numpy as np
 
 from model.errors import HeadlightError
 
+INPUTS = ("x", "w_query", "w_key", "w_value")
+
 
 class BadMatrix(HeadlightError):
     code = "bad_matrix"
@@ -43,6 +45,25 @@ def fixture() -> dict[str, np.ndarray]:
     """The inputs X, W_Q, W_K, W_V of the worked example, and its results to nine digits."""
     text = (Path(__file__).parent / "worked_example.json").read_text(encoding="utf-8")
     return {name: np.array(value, dtype=np.float64) for name, value in json.loads(text).items() if name != "about"}
+
+
+def to_text(inputs: dict[str, np.ndarray]) -> str:
+    """The four inputs on one line for a link, cells by `,`, rows by `;`, matrices by `|`; "" for the worked example's own."""
+    if all(np.array_equal(inputs[name], fixture()[name]) for name in INPUTS):
+        return ""
+    rows = [[",".join(f"{cell:.7g}" for cell in row) for row in inputs[name]] for name in INPUTS]
+    return "|".join(";".join(matrix) for matrix in rows)
+
+
+def from_text(text: str) -> dict[str, np.ndarray] | None:
+    """The inverse of `to_text`; None for "" and for anything that is not four finite matrices of the example's sizes."""
+    try:
+        parts = [[[float(cell) for cell in row.split(",")] for row in part.split(";")] for part in text.split("|")]
+        found = {name: np.array(part) for name, part in zip(INPUTS, parts, strict=True)}
+    except ValueError:
+        return None
+    fits = all(m.shape == fixture()[name].shape and np.isfinite(m).all() for name, m in found.items())
+    return found if fits else None
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

@@ -148,8 +148,12 @@ def chain(cell: Cell, d_k: int) -> str:
     return rf"{first} \;\longrightarrow\; {second} {arrow} {last}"
 
 
+def _bracketed(value: float, decimals: int) -> str:
+    return f"({value:.{decimals}f})" if value < 0 else f"{value:.{decimals}f}"
+
+
 def written_out(cell: Cell, decimals: int = 4) -> tuple[str, float]:
     """Every product of q·k with `decimals` digits, for a calculator, and the sum of what is printed."""
     pairs = [(round(a, decimals), round(b, decimals)) for a, b in cell.terms]
-    text = " + ".join(f"{a:.{decimals}f}·{f'({b:.{decimals}f})' if b < 0 else f'{b:.{decimals}f}'}" for a, b in pairs)
+    text = " + ".join(f"{_bracketed(a, decimals)}·{_bracketed(b, decimals)}" for a, b in pairs)
     return text.replace("-", "−"), sum(a * b for a, b in pairs)

@@ -92,6 +92,13 @@ def stacks(trace: Trace, words: dict[str, str], arrays: dict[str, np.ndarray]) -
     return found
 
 
+def _step_shown(trace: Trace, selection: dict[str, Any] | None) -> int:
+    """The decoder position whose next word is shown: the selected query, where it is one, else the last word written."""
+    if selection is not None and str(selection["site"]).startswith("decoder"):
+        return int(selection["row"])
+    return max(0, hero_rows(trace) - 1)
+
+
 def overview_frame(
     trace: Trace,
     hero: tuple[Site, int] | None,
@@ -120,7 +127,7 @@ def overview_frame(
         header["hero"] = {"site": str(hero[0]), "head": hero[1], "title": hero_title}
         arrays["hero"] = trace.weights(*hero).numpy()[:rows]
     if trace.logits is not None:
-        step = max(0, hero_rows(trace) - 1)
+        step = _step_shown(trace, selection)
         header["next"] = {
             "title": words["next"],
             "after": tokens.readable(trace.tokens("decoder")[step]),

@@ -112,3 +112,17 @@ def test_extreme_scores_do_not_overflow():
         np.testing.assert_allclose(got.weights_unscaled.sum(1), 1, atol=1e-12)
     equal = attention_by_hand(np.zeros((3, 4)), *INPUTS[1:])
     np.testing.assert_allclose(equal.weights_scaled, 1 / 3, atol=1e-15)
+
+
+def test_edited_inputs_go_into_a_link_and_back():
+    inputs = {name: hand.fixture()[name].copy() for name in hand.INPUTS}
+    assert hand.to_text(inputs) == ""
+    inputs["x"][1, 1], inputs["w_value"][3, 0] = -7.25, 0.001
+    found = hand.from_text(hand.to_text(inputs))
+    for name in hand.INPUTS:
+        np.testing.assert_array_equal(found[name], inputs[name])
+
+
+@pytest.mark.parametrize("text", ["", "1", "1,2;3", "a|b|c|d", "|||", "nan,0,0,0|1|1|1", "1e999" + ",0" * 3])
+def test_a_link_that_fits_nothing_is_no_input(text: str):
+    assert hand.from_text(text) is None

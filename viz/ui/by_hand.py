@@ -11,7 +11,7 @@ from model.errors import HeadlightError
 from model.worked_example import HandSized
 from viz import export, numbers
 from viz.equation import EquationFrame, shared_scale
-from viz.ui import components, language, panels
+from viz.ui import components, language, panels, session
 from viz.ui.language import say
 
 _INPUTS = {"x": "X", "w_query": "W_Q", "w_key": "W_K", "w_value": "W_V"}
@@ -42,8 +42,13 @@ def _original() -> dict[str, np.ndarray]:
 
 def _editors() -> dict[str, np.ndarray]:
     """X and the three weight matrices; what was typed stays when one leaves the page and comes back."""
-    version = st.session_state.setdefault("by_hand_version", 0)
-    kept = st.session_state.setdefault("by_hand_kept", _original())
+    link = session.view().hand
+    if st.session_state.get("by_hand_link") != link:  # a link with other inputs: the editors begin anew
+        st.session_state.by_hand_link = link
+        st.session_state.by_hand_kept = worked_example.from_text(link) or _original()
+        st.session_state.by_hand_version = st.session_state.get("by_hand_version", 0) + 1
+    version = st.session_state.by_hand_version
+    kept = st.session_state.by_hand_kept
     edited = {}
     with st.container(key="editors"):
         columns = st.columns([9, 8, 8, 8], gap="small")
@@ -63,6 +68,10 @@ def _editors() -> dict[str, np.ndarray]:
             )  # fmt: skip
         edited[name] = found.to_numpy(dtype=np.float64, na_value=np.nan)
     st.session_state.by_hand_kept = edited
+    if all(np.isfinite(matrix).all() for matrix in edited.values()):
+        st.session_state.by_hand_link = worked_example.to_text(edited)
+        session.remember(hand=st.session_state.by_hand_link)
+    st.caption(say("by_hand.edit"))
     st.button(say("by_hand.reset"), on_click=_reset, key="by-hand-reset", type="tertiary")
     return edited
 
@@ -70,6 +79,8 @@ def _editors() -> dict[str, np.ndarray]:
 def _reset() -> None:
     st.session_state.by_hand_version += 1
     st.session_state.by_hand_kept = _original()
+    st.session_state.by_hand_link = ""
+    session.change(hand="")
 
 
 def _pick(result: HandSized) -> tuple[int, int]:

@@ -80,6 +80,7 @@ def _alignment(alignment: dict) -> None:
         }
         for name, both in alignment.items()
         for rows, found in both.items()
+        if rows == "predicting"
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
 

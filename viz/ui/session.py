@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _IN_LINK = {
     "model": "model", "text": "text", "target": "target", "to": "to", "site": "site", "head": "head", "row": "q",
     "column": "k", "heads": "heads", "step": "step",
+    "hand": "hand",
 }  # fmt: skip
 
 
@@ -47,6 +48,7 @@ class View:
     column: int = -1
     heads: str = ""
     step: int = -1  # −1 unfolds every step
+    hand: str = ""  # the inputs of the page By hand, where they are not the worked example's
 
 
 def start() -> None:
@@ -103,10 +105,23 @@ def change(**values: object) -> None:
     other_model = values.get("model", before.model) != before.model
     if {"model", "text", "target", "to"} & values.keys() and any(getattr(before, k) != v for k, v in values.items()):
         values = {"row": -1, "column": -1} | values
+        if "to" in values and _is_hero(before):
+            values = {"site": "", "head": 0, "heads": ""} | values  # another language has another best head
         if other_model:
             values = {"text": ""} | values | {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
     st.session_state.view = replace(before, **values)
     settle(new=other_model)
+
+
+def _is_hero(now: View) -> bool:
+    """Whether the selected head is the one whose ribbons the first screen draws, and nobody chose another."""
+    told = shipped()[now.model].get("alignment", {}).get(now.to, {}).get("predicting", {})
+    return (now.site, now.head) == (told.get("site"), told.get("head"))
+
+
+def remember(**values: object) -> None:
+    """Note in the view what a page found out while it was drawn, so that the link carries it."""
+    st.session_state.view = replace(view(), **values)
 
 
 def settle(new: bool = False) -> None:
