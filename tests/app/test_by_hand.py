@@ -87,3 +87,14 @@ def test_query_and_key_move_the_hairlines_and_the_formula(visit) -> None:
     assert (result["highlight_row"], result["highlight_column"]) == (2, 0)
     formula = next(latex.value for latex in seen.at.latex if "S_{2,0}" in latex.value)
     assert formula.strip("$ \n").endswith(f"= {arrays['S'][2, 0]:g}")
+
+
+def test_a_link_carries_the_edited_inputs(visit) -> None:
+    first = edit(visit("by_hand"), "edit-x", 1, 1, 7)
+    again = Visit("by_hand", **first.link).sound()
+    assert again.figure("hand-q")[1]["X"][1, 1] == 7
+    assert "hand" not in first.click("by-hand-reset").link
+
+
+def test_a_broken_link_shows_the_worked_example(visit) -> None:
+    assert visit("by_hand", hand="1,2|x").sound().figure("hand-q")[1]["X"][1, 1] == 2

@@ -109,3 +109,16 @@ def test_a_link_cannot_smuggle_markup_in(visit, name: str) -> None:
     seen = visit(**{name: "![x](http://example.com/a.png) $y$ :red[z]"})
     said = [e.value for kind in (seen.at.error, seen.at.warning, seen.at.caption, seen.at.markdown) for e in kind]
     assert not any(mark in text for text in said for mark in ("![", "x](http", "$y$", " :red[z"))
+
+
+def test_another_language_selects_its_own_best_head(visit, translator) -> None:
+    best = {name: found["predicting"] for name, found in translator.card["alignment"].items()}
+    seen = visit("overview", text="I like cats", to="zh").set("to", "fr").sound()
+    assert (seen.view.site, seen.view.head) == (best["fr"]["site"], best["fr"]["head"])
+    hero, selection = (seen.figure("overview")[0][part] for part in ("hero", "selection"))
+    assert (hero["site"], hero["head"]) == (selection["site"], selection["head"])
+
+
+def test_a_head_that_was_chosen_stays_when_the_language_changes(visit) -> None:
+    seen = visit("heads", text="I like cats", to="zh").set("site", "encoder.0.self").set("head", 2).set("to", "fr")
+    assert (seen.view.site, seen.view.head) == ("encoder.0.self", 2)
