@@ -53,6 +53,11 @@ class DamagedCheckpoint(HeadlightError):
     sentence = "The checkpoint in {path} cannot be used: {reason}. Train it again or restore the folder."
 
 
+class UnsupportedFamily(HeadlightError):
+    code = "unsupported_family"
+    sentence = "The checkpoint in {path} is of the family “{family}”, {reason}. These open: {allowed}."
+
+
 class UnknownSite(HeadlightError):
     code = "unknown_site"
     sentence = "“{site}” is not an attention site of this record: choose one of {allowed}."

@@ -38,6 +38,7 @@ class Family:
     small: dict[str, Any] = field(default_factory=dict)
     notes: str = ""
     route: str = "hook"
+    reads: str = "text"  # or "pictures", "sound"
 
 
 FAMILIES = (
@@ -78,8 +79,31 @@ FAMILIES = (
     Family("mbart", "mBART", "MBartForConditionalGeneration", "MBartConfig", _BART),
     Family("pegasus", "Pegasus", "PegasusForConditionalGeneration", "PegasusConfig", _BART),
     Family("marian", "Marian", "MarianMTModel", "MarianConfig", _BART | {"decoder_vocab_size": _V}),
+    Family("vit", "ViT", "ViTForImageClassification", "ViTConfig",
+           {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64,
+            "image_size": 16, "patch_size": 4}, "patches as tokens; from Python only", reads="pictures"),
+    Family("whisper", "Whisper", "WhisperForConditionalGeneration", "WhisperConfig",
+           {"vocab_size": _V, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+            "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "num_mel_bins": 8,
+            "max_source_positions": 20, "max_target_positions": 16, "pad_token_id": 0, "bos_token_id": 1,
+            "eos_token_id": 2, "decoder_start_token_id": 1, "suppress_tokens": None, "begin_suppress_tokens": None},
+           "audio frames as tokens; from Python only", reads="sound"),
     Family("m2m_100", "M2M100, NLLB", "M2M100ForConditionalGeneration", "M2M100Config", _BART),
 )  # fmt: skip
+
+
+def small_inputs(family: Family, encoder_decoder: bool, n: int = 24, m: int = 9, seed: int = 1) -> dict[str, Any]:
+    """Random inputs of batch 1 for `small_model`: n source tokens (or a picture, or sound) and m target tokens."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    if family.reads == "pictures":
+        return {"pixel_values": torch.randn(1, 3, 16, 16, generator=generator)}
+    if family.reads == "sound":
+        found = {"input_features": torch.randn(1, 8, 40, generator=generator)}
+    else:
+        found = {"input_ids": torch.randint(4, _V, (1, n), generator=generator)}
+    return found | ({"decoder_input_ids": torch.randint(4, _V, (1, m), generator=generator)} if encoder_decoder else {})
 
 
 def small_model(family: Family, seed: int = 0, sharpen: float = 5.0):

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoints import hook
-from model.errors import DamagedCheckpoint, EmptyText, TextTooLong
+from model.checkpoints.families import FAMILIES
+from model.errors import DamagedCheckpoint, EmptyText, TextTooLong, UnsupportedFamily
 from model.masks import Mask, compress
 from model.record import AttentionRecord
 from model.sites import Site
@@ -127,14 +128,15 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
         name = "hidden_states" if getattr(output, "hidden_states", None) is not None else f"{stack}_hidden_states"
         for i, state in enumerate(getattr(output, name, None) or ()):
             tensors[f"{stack}.{i}.stream"] = state[0]
-    if getattr(output, "logits", None) is not None:
-        tensors["logits"] = output.logits[0]
+    logits = getattr(output, "logits", None)
+    if logits is not None and logits.dim() == 3:  # one row a token; a classifier has one for the whole input
+        tensors["logits"] = logits[0]
     store = MemoryStore(tensors)
     return Recorded(store, {site: _with_store(site, facts, store) for site, facts in attention.items()})
 
 
 def plain(module: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Logits [n, V] of a run that nobody listens to."""
+    """Logits [n, V] (a classifier's: [V]) of a run that nobody listens to."""
     return (module(**inputs, use_cache=False) if _caches(module) else module(**inputs)).logits[0]
 
 
@@ -208,14 +210,27 @@ def use_hook(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
+def _refuse(folder: Path, family: str, reason: str) -> None:
+    allowed = ", ".join(known.model_type for known in FAMILIES if known.reads == "text")
+    raise UnsupportedFamily(path=folder, family=family, reason=reason, allowed=allowed)
+
+
+def _refuse_unread(folder: Path, family: str) -> None:
+    """Pictures and sound are recorded by `record`, but there is no reader for them here yet."""
+    for known in FAMILIES:
+        if known.model_type == family and known.reads != "text":
+            _refuse(folder, family, f"which reads {known.reads}, and this version reads text")
+
+
 def load(folder: Path) -> HuggingFaceModel:
-    """Open a checkpoint folder of the library. Raises DamagedCheckpoint in one sentence."""
+    """Open a checkpoint folder of the library. Raises DamagedCheckpoint or UnsupportedFamily in one sentence."""
     import transformers
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoTokenizer
 
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        _refuse_unread(folder, config.model_type)
         names = getattr(config, "architectures", None) or []
         known = [getattr(transformers, name) for name in names if hasattr(transformers, name)]
         kind = known[0] if known else transformers.AutoModel
@@ -223,11 +238,15 @@ def load(folder: Path) -> HuggingFaceModel:
             folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except UnsupportedFamily:
+        raise
     except SafetensorError as error:
         raise DamagedCheckpoint(path=folder, reason="a weights file is truncated or not what its name says") from error
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise DamagedCheckpoint(path=folder, reason=reason) from error
+    if not getattr(module, "_can_set_attn_implementation", lambda: True)():
+        _refuse(folder, config.model_type, "whose attention does not go through the library's registry")
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.safetensors")):
         digest.update(file.read_bytes())
