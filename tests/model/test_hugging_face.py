@@ -104,11 +104,9 @@ def test_families_are_listed(capsys):
 def test_a_family_outside_the_registry_is_named(folder: Path, tmp_path: Path):
     import transformers
 
-    transformers.GPTNeoForCausalLM(
-        transformers.GPTNeoConfig(
-            vocab_size=97, hidden_size=32, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]]
-        )
-    ).save_pretrained(tmp_path)
+    layers = {"num_layers": 2, "attention_types": [[["global", "local"], 1]]}
+    config = transformers.GPTNeoConfig(vocab_size=97, hidden_size=32, num_heads=4, **layers)
+    transformers.GPTNeoForCausalLM(config).save_pretrained(tmp_path)
     for file in folder.glob("tokenizer*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     with pytest.raises(UnsupportedFamily) as caught:
