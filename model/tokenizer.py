@@ -1,7 +1,7 @@
 """Text to ids and back for our own models: whole words or single characters, never a silent change.
 
-A word that the vocabulary lacks is refused by name with its nearest known neighbours. The one folding there is, upper
-to lower case where the vocabulary has only the lower-case word, is reported in `Reading.folded`.
+A word that the vocabulary lacks is refused by name with its nearest known neighbours. The one folding there is, of
+letter case where the vocabulary has the word in another one only, is reported in `Reading.folded`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Tokenizer:
 
     def _lookup(self, piece: str) -> list[str] | None:
         """The tokens of one typed piece: itself, folded, or cut into known words where no spaces are written."""
-        for candidate in (piece, piece.lower()):
+        for candidate in (piece, piece.lower(), piece.capitalize()):
             if candidate in self.ids and not self.is_special(candidate):
                 return [candidate]
         return None if self.kind == "characters" else self._segment(piece.lower())

@@ -198,8 +198,11 @@ def model_picture(trace: Trace) -> None:
     """The first screen: the sentence, the answer, and the model with what every part computed."""
     now = session.view()
     site, head, row, column = session.selected()
-    hero = overview.best_cross_head(trace, shipped()[now.model], now.to)
+    # The language of the run that is shown: after a refused text that is the last good one's.
+    hero = overview.best_cross_head(trace, shipped()[now.model], str(dict(trace.key.options).get("language", "")))
     words = language.group("overview")
+    if not trace.facts.get("generated", True):
+        words["target"] = say("overview.forced")
     words["alt"] = say("overview.alt_text", source=trace.key.source, target=" ".join(trace.written()[:-1]))
     selection = {"site": str(site), "head": head, "row": row, "column": column}
     hero_title = f"{site_name(hero[0])} · {say('site.head', head=hero[1])}" if hero else ""

@@ -214,7 +214,10 @@ def _select(trace: Trace) -> None:
         if site:
             st.session_state.asked = {}
             st.warning(language.say("error.unknown_site", site=language.plain(site), allowed=", ".join(names)))
-        best = best_cross_head(trace, shipped()[now.model], now.to) or (trace.sites[0], 0)
+        best = best_cross_head(trace, shipped()[now.model], str(dict(trace.key.options).get("language", ""))) or (
+            trace.sites[0],
+            0,
+        )
         site, head = str(best[0]), best[1]
     record = trace.record(site)
     head = head if 0 <= head < record.heads else 0
