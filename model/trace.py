@@ -81,6 +81,11 @@ class Trace:
     def token_ids(self, side: str) -> list[int]:
         return list(self.side(side).ids)
 
+    @property
+    def language(self) -> str:
+        """The output language the model was asked for, "" where it has none."""
+        return str(dict(self.key.options).get("language", ""))
+
     def written(self) -> list[str]:
         """The token that follows each decoder position in this run (row t of `logits` scores `written()[t]`)."""
         return list(self.facts.get("written", ()))

@@ -19,13 +19,20 @@ _UNITS = 96
 THUMB_BLOCKS = 48
 
 
+def aligned_head(card: dict[str, Any], language: str | None) -> dict[str, Any]:
+    """What the card measured as the best-aligning head of a language: site, head, agreement; {} where it did not.
+
+    The row that writes a word is the one whose ribbons are drawn, so the agreement of "predicting" rows decides.
+    """
+    return card.get("alignment", {}).get(language or "", {}).get("predicting", {})
+
+
 def best_cross_head(trace: Trace, card: dict[str, Any], language: str | None) -> tuple[Site, int] | None:
     """The cross-attention head that the card found to align best, else the one with the sharpest rows here."""
     crosses = [site for site in trace.sites if site.kind == "cross"]
     if not crosses:
         return None
-    # The row that writes a word is the one whose ribbons are drawn, so the agreement of "predicting" rows decides.
-    told = card.get("alignment", {}).get(language or "", {}).get("predicting", {})
+    told = aligned_head(card, language)
     if told.get("site") in {str(site) for site in crosses}:
         return Site.parse(told["site"]), int(told["head"])
     sharpness = {
@@ -132,7 +139,7 @@ def overview_frame(
             "title": words["next"],
             "after": tokens.readable(trace.tokens("decoder")[step]),
             "bars": [
-                tokens.label(token, token.startswith("<")) | {"probability": p}
+                tokens.label(token, tokens.looks_special(token)) | {"probability": p}
                 for token, _, p in trace.next_tokens(step)
             ],
         }

@@ -21,6 +21,11 @@ def readable(token: str) -> str:
     return "".join(c if c.isprintable() or c in _MARKS.values() else f"U+{ord(c):04X}" for c in shown)
 
 
+def looks_special(token: str) -> bool:
+    """Whether a token of the output vocabulary is written like `<zh>` or `</s>`."""
+    return token.startswith("<") and token.endswith(">") and len(token) > 2
+
+
 def label(token: str, special: bool = False) -> Label:
     """What the canvas components take: {"text", "kind"} with kind "word", "special" or "space"."""
     kind = "special" if special else "space" if not token.strip() else "word"
@@ -35,7 +40,7 @@ def labels(trace: Trace, side: str) -> list[Label]:
 
 def written_labels(trace: Trace) -> list[Label]:
     """The token that each decoder position wrote (or was forced to write)."""
-    return [label(token, token.startswith("<") and token.endswith(">") and len(token) > 2) for token in trace.written()]
+    return [label(token, looks_special(token)) for token in trace.written()]
 
 
 def query_labels(trace: Trace, site: Site) -> list[Label]:

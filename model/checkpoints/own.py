@@ -100,7 +100,6 @@ class OwnModel:
                 "norm": self.config.norm,
                 "positions": self.config.positions,
                 "folded": [list(pair) for pair in reading.folded],
-                "d_model": self.config.d_model,
             },
             plain_logits=plain_logits,
         )

@@ -54,9 +54,9 @@ def _editors() -> dict[str, np.ndarray]:
         columns = st.columns([9, 8, 8, 8], gap="small")
     for column, (name, symbol) in zip(columns, _INPUTS.items(), strict=True):
         key = f"edit-{name}-{version}"
-        base = st.session_state.setdefault(f"base-{key}", kept[name])
-        if key not in st.session_state:
-            base = st.session_state[f"base-{key}"] = kept[name]
+        if key not in st.session_state:  # an editor starts anew from what was kept; later its own edits lie on top
+            st.session_state[f"base-{key}"] = kept[name]
+        base = st.session_state[f"base-{key}"]
         prefix = "x" if name == "x" else "w"
         table = pd.DataFrame(base, columns=[f"{i}" for i in range(base.shape[1])])
         table.index = [f"{prefix}{i}" for i in range(base.shape[0])]

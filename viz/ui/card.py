@@ -74,13 +74,11 @@ def _alignment(alignment: dict) -> None:
     rows = [
         {
             say("card.language"): _language(name),
-            say("card.rows"): say(f"card.rows_{rows}"),
-            say("card.best_head"): f"{found['site']} · {found['head']}",
-            say("card.agreement"): f"{found['agreement']:.1%}",
+            say("card.rows"): say("card.rows_predicting"),
+            say("card.best_head"): f"{both['predicting']['site']} · {both['predicting']['head']}",
+            say("card.agreement"): f"{both['predicting']['agreement']:.1%}",
         }
         for name, both in alignment.items()
-        for rows, found in both.items()
-        if rows == "predicting"
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
 

@@ -47,8 +47,7 @@ def notices(trace: Trace) -> None:
     if folded := trace.facts.get("folded"):
         pairs = ", ".join(f"“{typed}” → “{read}”" for typed, read in folded)
         st.caption(say("note.folded", pairs=pairs))
-    language_read = dict(trace.key.options).get("language", "")
-    if in_grammar(trace.key.model, tuple(trace.tokens("encoder")), str(language_read)) is False:
+    if in_grammar(trace.key.model, tuple(trace.tokens("encoder")), trace.language) is False:
         st.caption(say("note.outside"))
     if not trace.facts.get("finished", True):
         st.caption(say("note.unfinished"))
@@ -199,7 +198,7 @@ def model_picture(trace: Trace) -> None:
     now = session.view()
     site, head, row, column = session.selected()
     # The language of the run that is shown: after a refused text that is the last good one's.
-    hero = overview.best_cross_head(trace, shipped()[now.model], str(dict(trace.key.options).get("language", "")))
+    hero = overview.best_cross_head(trace, shipped()[now.model], trace.language)
     words = language.group("overview")
     if not trace.facts.get("generated", True):
         words["target"] = say("overview.forced")

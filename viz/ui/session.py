@@ -17,6 +17,7 @@ import streamlit as st
 from model.checkpoints.catalogue import shipped
 from model.errors import HeadlightError
 from model.sites import Site
+from viz.overview import aligned_head, best_cross_head
 from viz.ui import language
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def change(**values: object) -> None:
 
 def _is_hero(now: View) -> bool:
     """Whether the selected head is the one whose ribbons the first screen draws, and nobody chose another."""
-    told = shipped()[now.model].get("alignment", {}).get(now.to, {}).get("predicting", {})
+    told = aligned_head(shipped()[now.model], now.to)
     return (now.site, now.head) == (told.get("site"), told.get("head"))
 
 
@@ -205,8 +206,6 @@ def _last_good(model: OwnModel, now: View) -> Trace:
 
 def _select(trace: Trace) -> None:
     """Make the selection one that exists in this trace: an absent one goes to the best head and its strongest cell."""
-    from viz.overview import best_cross_head
-
     now = view()
     names = [str(site) for site in trace.sites]
     site, head = now.site, now.head
@@ -214,10 +213,7 @@ def _select(trace: Trace) -> None:
         if site:
             st.session_state.asked = {}
             st.warning(language.say("error.unknown_site", site=language.plain(site), allowed=", ".join(names)))
-        best = best_cross_head(trace, shipped()[now.model], str(dict(trace.key.options).get("language", ""))) or (
-            trace.sites[0],
-            0,
-        )
+        best = best_cross_head(trace, shipped()[now.model], trace.language) or (trace.sites[0], 0)
         site, head = str(best[0]), best[1]
     record = trace.record(site)
     head = head if 0 <= head < record.heads else 0
