@@ -26,9 +26,9 @@ def open_model(name: str | Path) -> OwnModel | HuggingFaceModel:
     if not folder.is_dir():
         raise UnknownModel(name=name, allowed=", ".join(f"“{key}”" for key in known) or "none")
     if _is_library_checkpoint(folder):
-        from model.checkpoints import hugging_face
+        from model.checkpoints import loading
 
-        return hugging_face.load(folder)
+        return loading.load(folder)
     return load(folder)
 
 

@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 transformers = pytest.importorskip("transformers")
 
-from model.checkpoints import hugging_face as hf  # noqa: E402
+from model.checkpoints import recording  # noqa: E402
 from model.checkpoints.families import FAMILIES, Family, small_inputs, small_model  # noqa: E402
 from model.fidelity import site_error  # noqa: E402
 
@@ -59,8 +59,8 @@ def test_weights_equal_eager(family: Family, dtype: torch.dtype):
     model = small(family, dtype)
     given = inputs(model)
     with torch.no_grad():
-        plain = hf.plain(model, given)
-        recorded = hf.record(hf.use_hook(model), given)
+        plain = recording.plain(model, given)
+        recorded = recording.record(recording.use_hook(model), given)
     expected = eager(model, given, next(iter(recorded.stacks)))
     assert {str(site) for site in recorded.attention} == expected.keys()
     for site, record in recorded.attention.items():
@@ -83,7 +83,7 @@ def test_weights_equal_eager(family: Family, dtype: torch.dtype):
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
 def test_w_o_is_found_and_the_record_implies_the_output(family: Family):
     model = small(family, torch.float32)
-    recorded = hf.record(hf.use_hook(model), inputs(model))
+    recorded = recording.record(recording.use_hook(model), inputs(model))
     for site, record in recorded.attention.items():
         assert f"parameters/{site}.W_O" in recorded.store
         bias = f"parameters/{site}.b_O"
@@ -94,14 +94,14 @@ def test_w_o_is_found_and_the_record_implies_the_output(family: Family):
 def test_grouped_heads_stay_compact():
     family = next(f for f in FAMILIES if f.model_type == "llama")
     model = small(family, torch.float32)
-    record = next(iter(hf.record(hf.use_hook(model), inputs(model)).attention.values()))
+    record = next(iter(recording.record(recording.use_hook(model), inputs(model)).attention.values()))
     assert (record.heads, record.k.shape[0], record.groups) == (4, 2, 2)
 
 
 def test_a_sliding_window_is_kept_as_intervals():
     family = next(f for f in FAMILIES if f.model_type == "mistral")
     model = small(family, torch.float32)
-    record = next(iter(hf.record(hf.use_hook(model), inputs(model)).attention.values()))
+    record = next(iter(recording.record(recording.use_hook(model), inputs(model)).attention.values()))
     i, j = torch.arange(24)[:, None], torch.arange(24)[None]
     assert torch.equal(record.allowed(), (j <= i) & (j > i - 6))
     assert record.mask.first.shape == (24,)
@@ -110,7 +110,7 @@ def test_a_sliding_window_is_kept_as_intervals():
 def test_t5_bias_is_one_number_an_offset():
     family = next(f for f in FAMILIES if f.model_type == "t5")
     model = small(family, torch.float32)
-    store = hf.record(hf.use_hook(model), inputs(model)).store
+    store = recording.record(recording.use_hook(model), inputs(model)).store
     assert store["encoder.1.self.bias_offsets"].shape == (4, 47)
 
 
@@ -118,9 +118,9 @@ def test_nobody_listening_leaves_the_plain_path():
     family = next(f for f in FAMILIES if f.model_type == "gpt2")
     model = small(family, torch.float32)
     given = inputs(model)
-    before = hf.plain(model, given)
-    assert torch.equal(hf.plain(hf.use_hook(model), given), before)
-    hf.record(model, given)  # the library itself leaves hooks of its own at the first request for hidden states
+    before = recording.plain(model, given)
+    assert torch.equal(recording.plain(recording.use_hook(model), given), before)
+    recording.record(model, given)  # the library itself leaves hooks of its own at the first request for hidden states
     hooks = sum(len(module._forward_hooks) for module in model.modules())
-    hf.record(model, given)
+    recording.record(model, given)
     assert sum(len(module._forward_hooks) for module in model.modules()) == hooks
