@@ -23,7 +23,9 @@ class Mask:
     causal: bool = False
     keys: Tensor | None = None
 
-    def allowed(self, queries: int, keys: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+    def allowed(
+        self, queries: int, keys: int, rows: slice | Tensor = slice(None), columns: slice = slice(None)
+    ) -> Tensor:
         """The tile `rows` × `columns` of the mask: bool [rows, columns], or [b, 1, rows, columns] for a batch."""
         i = torch.arange(queries)[rows, None]
         j = torch.arange(keys)[None, columns]
@@ -77,7 +79,9 @@ class Intervals:
     def parts(self) -> tuple[str, dict[str, Tensor]]:
         return "intervals", {"first": self.first, "last": self.last}
 
-    def allowed(self, queries: int, keys: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+    def allowed(
+        self, queries: int, keys: int, rows: slice | Tensor = slice(None), columns: slice = slice(None)
+    ) -> Tensor:
         """The tile `rows` × `columns`: bool [rows, columns]."""
         j = torch.arange(keys)[None, columns]
         return (j >= self.first[rows, None]) & (j < self.last[rows, None])
@@ -97,7 +101,9 @@ class Explicit:
     def parts(self) -> tuple[str, dict[str, Tensor]]:
         return "explicit", {"tile": self.tile.to(torch.uint8)}
 
-    def allowed(self, queries: int, keys: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+    def allowed(
+        self, queries: int, keys: int, rows: slice | Tensor = slice(None), columns: slice = slice(None)
+    ) -> Tensor:
         return self.tile[rows, columns]
 
 

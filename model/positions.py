@@ -71,7 +71,9 @@ class Relative(nn.Module):
         self.values = nn.Parameter(torch.randn(2 * distance + 1, d_k) * d_k**-0.5)
 
 
-def offsets(queries: int, keys: int, distance: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+def offsets(
+    queries: int, keys: int, distance: int, rows: slice | Tensor = slice(None), columns: slice = slice(None)
+) -> Tensor:
     """Row of the relative table for each pair: clip(j − i, −distance, distance) + distance, int64 [rows, columns]."""
     i = torch.arange(queries)[rows, None]
     j = torch.arange(keys)[None, columns]
@@ -107,7 +109,7 @@ def alibi_slopes(heads: int) -> Float[Tensor, h]:
 
 
 def alibi_bias(
-    slopes: Tensor, queries: int, keys: int, rows: slice = slice(None), columns: slice = slice(None)
+    slopes: Tensor, queries: int, keys: int, rows: slice | Tensor = slice(None), columns: slice = slice(None)
 ) -> Tensor:
     """−slope_h · |i − j| added to the scores: [h, rows, columns], in the dtype of `slopes`."""
     i = torch.arange(queries)[rows, None]

@@ -95,12 +95,16 @@ class AttentionRecord:
         index = head // self.groups if part in "kv" else head
         return self.store.first(self._name(part), index).to(dtype)
 
-    def allowed(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
-        """bool [rows, columns]: which cells the mask leaves."""
+    def allowed(self, rows: slice | Tensor = slice(None), columns: slice = slice(None)) -> Tensor:
+        """bool [rows, columns]: which cells the mask leaves; `rows` is a slice or a tensor of indices, here and below."""
         return self.mask.allowed(self.queries, self.keys, rows, columns)
 
     def products(
-        self, head: int, rows: slice = slice(None), columns: slice = slice(None), dtype: torch.dtype = torch.float32
+        self,
+        head: int,
+        rows: slice | Tensor = slice(None),
+        columns: slice = slice(None),
+        dtype: torch.dtype = torch.float32,
     ) -> Tensor:
         """q · kᵀ before scaling: [rows, columns]; with Shaw's positions q · (k + a^K)."""
         q = self.head("q", self.check_head(head), dtype)[rows]
@@ -112,7 +116,11 @@ class AttentionRecord:
         return products
 
     def scores(
-        self, head: int, rows: slice = slice(None), columns: slice = slice(None), dtype: torch.dtype = torch.float32
+        self,
+        head: int,
+        rows: slice | Tensor = slice(None),
+        columns: slice = slice(None),
+        dtype: torch.dtype = torch.float32,
     ) -> Tensor:
         """q · kᵀ · scale + bias + mask, −∞ where masked: [rows, columns]."""
         scores = self.products(head, rows, columns, dtype) * self.scale
@@ -126,7 +134,7 @@ class AttentionRecord:
             scores = scores + bias.to(dtype)
         return scores.masked_fill(~self.allowed(rows, columns), -torch.inf)
 
-    def _bias(self, head: int, rows: slice, columns: slice) -> Tensor | None:
+    def _bias(self, head: int, rows: slice | Tensor, columns: slice) -> Tensor | None:
         """The additive position bias of one head (T5): [rows, columns], or None."""
         if self._name("bias") in self.store:
             return self.store.first(self._name("bias"), head)[rows, columns]
@@ -139,7 +147,11 @@ class AttentionRecord:
         return self.store.first(self._name("sinks"), head).to(dtype) if self._name("sinks") in self.store else None
 
     def weights(
-        self, head: int, rows: slice = slice(None), columns: slice = slice(None), dtype: torch.dtype = torch.float32
+        self,
+        head: int,
+        rows: slice | Tensor = slice(None),
+        columns: slice = slice(None),
+        dtype: torch.dtype = torch.float32,
     ) -> Tensor:
         """softmax(scores): [rows, columns]; rows sum to 1 over all columns, fully masked rows are all 0."""
         whole = columns == slice(None)
@@ -148,7 +160,7 @@ class AttentionRecord:
         lse = self.head("lse", head, dtype)[rows]
         return (self.scores(head, rows, columns, dtype) - lse[:, None]).exp()
 
-    def mixed(self, head: int, rows: slice = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
+    def mixed(self, head: int, rows: slice | Tensor = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
         """weights · v, as the record implies it: [rows, d_v]; with Shaw's positions the offsets' values are added."""
         weights = self.weights(head, rows, dtype=dtype)
         mixed = weights @ self.head("v", head, dtype)

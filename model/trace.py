@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from model import logits
 from model.errors import OutOfRange, UnknownOption, UnknownSite
-from model.fidelity import Fidelity, site_error
+from model.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, site_error
 from model.record import AttentionRecord
 from model.sites import Site
 from model.store import Store
@@ -32,11 +33,23 @@ class TraceKey:
 
 @dataclass(frozen=True)
 class Side:
-    """The tokens of one stack, as the model read them."""
+    """The tokens of one stack, as the model read them.
+
+    shown: how each reads to a person where that is not `tokens` itself (byte-level alphabets decoded). words: which word
+    each token belongs to, −1 for none (special tokens). segments: 0 or 1 where a pair of texts was read. Each may be ().
+    """
 
     tokens: tuple[str, ...]
     ids: tuple[int, ...]
     special: tuple[bool, ...]
+    shown: tuple[str, ...] = ()
+    words: tuple[int, ...] = ()
+    segments: tuple[int, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What a person reads: `shown`, else the tokens themselves."""
+        return self.shown or self.tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,17 +139,19 @@ class Trace:
 
     @property
     def logits(self) -> Tensor | None:
+        """[m, V], or None where the model has none or too many to keep (then `next_tokens` reads the likeliest)."""
         return self.store["logits"] if "logits" in self.store else None
+
+    @property
+    def predicts(self) -> bool:
+        """Whether there is a probability for a token at every position."""
+        return logits.kept(self.store)
 
     def next_tokens(self, position: int = -1, top: int = 5) -> list[tuple[str, int, float]]:
         """The most probable next tokens after decoder `position`: (token, id, probability), best first."""
-        if self.logits is None:
-            return []
-        probabilities = self.logits[position].double().softmax(-1)
-        best = probabilities.topk(min(top, probabilities.shape[0]))
         return [
             (self.vocabulary[i] if i < len(self.vocabulary) else f"#{i}", i, p)
-            for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+            for i, p in logits.most_probable(self.store, position, top)
         ]
 
     def fidelity(self) -> Fidelity:
@@ -148,10 +163,11 @@ class Trace:
                 if W_O is not None:
                     sites[str(site)] = site_error(record, W_O, self.parameter(site, "b_O"))
             logits_error = self.measured.logits_error if self.measured else None
-            if self.plain_logits is not None and self.logits is not None:
-                logits_error = (self.plain_logits() - self.logits).abs().max().item()
+            if self.plain_logits is not None:
+                logits_error = logits.difference(self.plain_logits(), self.store)
+            partly = any(record.queries > ALL_ROWS for record in self.attention.values())
             # The measurement belongs to the frozen facts; it is kept so that every figure quotes the same one.
-            object.__setattr__(self, "measured", Fidelity(sites, logits_error))
+            object.__setattr__(self, "measured", Fidelity(sites, logits_error, SOME_ROWS if partly else None))
         return self.measured
 
     def save(self, path: str | Path) -> Path:

@@ -92,9 +92,11 @@ def load(path: Path) -> Trace:
 
 def _side(name: str, side: dict) -> Side:
     tokens, ids, special = (tuple(side[part]) for part in ("tokens", "ids", "special"))
-    if not len(tokens) == len(ids) == len(special) or not all(isinstance(token, str) for token in tokens):
+    more = {part: tuple(side.get(part, ())) for part in ("shown", "words", "segments")}
+    lengths = {len(part) for part in (ids, special, *filter(None, more.values()))}
+    if lengths != {len(tokens)} or not all(isinstance(token, str) for token in (*tokens, *more["shown"])):
         raise ValueError(f"the {name}'s tokens, ids and marks do not belong together")
-    return Side(tokens, ids, special)
+    return Side(tokens, ids, special, **more)
 
 
 def _build(document: dict, store: FileStore) -> Trace:
