@@ -7,61 +7,26 @@ al. 2017, section 3.2): X holds the queries' stream, Y the keys' (Y = X in self-
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
 import torch
 from torch import Tensor
 
 from model.attention import softmax
 from model.errors import OutOfRange
-from model.positions import Rotary, alibi_bias, offsets
+from model.positions import Rotary, offsets
 from model.record import AttentionRecord
+from model.score_steps import score_steps
 from model.sites import Site
+from model.steps import Cell, Matrix, Step, difference
 from model.trace import Trace
 
 STEPS = (
     "input", "q", "k", "v", "products", "scaled", "mask", "softmax", "weighted", "sum", "concat", "project",
     "residual", "norm",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Matrix:
-    """float64 [rows, columns] with what its axes are: "query", "key", "dim" or None; `masked` marks dead cells."""
-
-    symbol: str
-    values: Tensor
-    rows: str | None = None
-    columns: str | None = None
-    masked: Tensor | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """`operands` are matrices and operators in reading order; `error` is max |recomputed − recorded|, where recorded."""
-
-    key: str
-    latex: str
-    operands: tuple[Matrix | str, ...]
-    result: Matrix
-    error: float | None = None
-    product: tuple[str, str] | None = None  # symbols of the two operands whose matrix product `result` is
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One weight, written out: Σ terms = product; product · scale (+ bias) = score; exp(score − lse) = weight."""
-
-    terms: tuple[tuple[float, float], ...]
-    product: float
-    scale: float
-    bias: float
-    score: float
-    allowed: bool
-    row_scores: tuple[float, ...]
-    row_sum: float
-    row_max: float
-    weight: float
+# Between "scaled" and "mask", where a model has them: soft-capped scores (Gemma 2), a position bias (T5).
+SPECIAL = ("softcap", "bias")
 
 
 def stream_before(trace: Trace, site: Site) -> str:
@@ -78,16 +43,18 @@ def inputs(trace: Trace, site: Site) -> tuple[str, str]:
     return queries, "encoder.output" if site.kind == "cross" else queries
 
 
-def _difference(got: Tensor, recorded: Tensor) -> float:
-    return (got - recorded.double()).abs().max().item()
-
-
 class _Parameters:
     """One head's slice of W_Q, W_K, W_V, and the whole W_O, in float64."""
 
     def __init__(self, trace: Trace, site: Site, record: AttentionRecord, head: int):
-        self.trace, self.site, self.d_k = trace, site, record.d_k
+        self.trace, self.site, self.d_k, self.head = trace, site, record.d_k, head
         self.start, self.kv = head * record.d_k, head // record.groups * record.d_k
+
+    @property
+    def complete(self) -> bool:
+        """Whether the record knows how q, k and v were made and what the block did with the output."""
+        names = ("W_Q", "W_K", "W_V", "W_O", "gamma")
+        return all(self.trace.parameter(self.site, name) is not None for name in names)
 
     def whole(self, name: str) -> Tensor:
         found = self.trace.parameter(self.site, name)
@@ -102,24 +69,43 @@ class _Parameters:
 
 
 def head_steps(trace: Trace, site: Site | str, head: int, row: int) -> list[Step]:
-    """All steps of `STEPS` for one head; "weighted" is written for the query `row`. Needs the recorded parameters."""
+    """All steps of one head that its record holds; "weighted" is written for the query `row`.
+
+    From our own models all of `STEPS`; from others those from q, k and v to W_O, with `SPECIAL` ones where they occur.
+    """
     site = Site.parse(site)
     record = trace.record(site)
     record.check_head(head)
     if not 0 <= row < record.queries:
         raise OutOfRange(what="Query", got=row, last=record.queries - 1)
     parameters = _Parameters(trace, site, record, head)
+    before, (q, k, v) = _projected(trace, site, record, parameters) if parameters.complete else _recorded(record, head)
+    return [
+        *before,
+        *score_steps(record, head, q, k),
+        *_mixing(trace, site, record, parameters, head, row, v),
+    ]
+
+
+def _projected(
+    trace: Trace, site: Site, record: AttentionRecord, parameters: _Parameters
+) -> tuple[list[Step], tuple[Matrix, ...]]:
+    """The input and its three projections."""
     name_x, name_y = inputs(trace, site)
     X = Matrix("X", trace.activation(name_x).double(), "query", "dim")
     Y = X if name_x == name_y else Matrix("Y", trace.activation(name_y).double(), "key", "dim")
+    head = parameters.head
     projections = [_projection(letter, X if letter == "Q" else Y, record, parameters, head) for letter in "QKV"]
-    q, k, v = (step.result for step in projections)
-    return [
-        _input(trace, site, X, name_x),
-        *projections,
-        *_weights(record, head, q, k),
-        *_mixing(trace, site, record, parameters, head, row, v),
-    ]
+    return [_input(trace, site, X, name_x), *projections], tuple(step.result for step in projections)
+
+
+def _recorded(record: AttentionRecord, head: int) -> tuple[list[Step], tuple[Matrix, ...]]:
+    """q, k and v as the model multiplied them, where how it made them was not recorded."""
+    steps = []
+    for small, axis in (("q", "query"), ("k", "key"), ("v", "key")):
+        values = Matrix(small, record.head(small, head, torch.float64), axis, "dim")
+        steps.append(Step(small, rf"\texttt{{{record.site}.{small}}}", (values,), values))
+    return steps, tuple(step.result for step in steps)
 
 
 def _input(trace: Trace, site: Site, X: Matrix, name: str) -> Step:
@@ -131,7 +117,7 @@ def _input(trace: Trace, site: Site, X: Matrix, name: str) -> Step:
     PE = Matrix("PE", trace.activation(positions).double(), "query", "dim")
     total = Matrix("X", E.values + PE.values, "query", "dim")
     latex = r"X = \sqrt{d_{model}}\,E[\mathrm{id}] + PE"
-    return Step("input", latex, (E, "+", PE), total, _difference(total.values, X.values))
+    return Step("input", latex, (E, "+", PE), total, difference(total.values, X.values))
 
 
 def _named(queries: str, keys: str | None) -> str:
@@ -150,37 +136,8 @@ def _projection(letter: str, stream: Matrix, record: AttentionRecord, parameters
         latex = rf"{small} = R_{{\Theta}}({stream.symbol}\,W_{letter} + b_{letter})"
     result = Matrix(small, values, axis, "dim")
     operands = (stream, "×", Matrix(f"W_{letter}", W), "+", Matrix(f"b_{letter}", b[None]))
-    error = _difference(values, record.head(small, head))
+    error = difference(values, record.head(small, head))
     return Step(small, latex, operands, result, error, (stream.symbol, f"W_{letter}"))
-
-
-def _weights(record: AttentionRecord, head: int, q: Matrix, k: Matrix) -> list[Step]:
-    """q kᵀ, · 1/√d_k, mask, softmax; the products are those of the recorded q and k."""
-    products = record.products(head, dtype=torch.float64)
-    s = Matrix("S", products, "query", "key")
-    relative = record.distance is not None
-    latex = r"S = q\,(k + a^K)^{\top}" if relative else r"S = q\,k^{\top}"
-    scaled_values = products * record.scale
-    scaled_latex = r"S' = S / \sqrt{d_k}"
-    if record.slopes is not None:
-        slope = record.slopes[head : head + 1].double()
-        scaled_values = scaled_values + alibi_bias(slope, record.queries, record.keys)[0]
-        scaled_latex += r" - m_h\,|i - j|"
-    scaled = Matrix("S'", scaled_values, "query", "key")
-    dead = ~record.allowed()
-    masked = Matrix("S''", scaled_values.masked_fill(dead, -torch.inf), "query", "key", dead)
-    A = Matrix("A", softmax(masked.values)[0], "query", "key", dead)
-    recorded = record.weights(head)
-    k_t = Matrix("kT", k.values.T, "dim", "key")
-    divisor = f"÷ √{record.d_k}"
-    return [
-        Step("products", latex, (q, "×", k_t), s, _difference(q.values @ k.values.T, products) if not relative else None,
-             None if relative else ("q", "kT")),
-        Step("scaled", scaled_latex, (s, divisor), scaled),
-        Step("mask", r"S'' = S' + M,\quad M_{ij} \in \{0, -\infty\}", (scaled, "+ M"), masked),
-        Step("softmax", r"A_{ij} = \frac{e^{S''_{ij}}}{\sum_{j'} e^{S''_{ij'}}}", (masked, "softmax"), A,
-             _difference(A.values, recorded)),
-    ]  # fmt: skip
 
 
 def _mixing(
@@ -196,20 +153,34 @@ def _mixing(
     each = [record.mixed(h, dtype=torch.float64) for h in range(record.heads)]
     heads = torch.cat(each, dim=-1)
     concat = Matrix("C", heads, "query", "dim")
-    W_O, b_O = Matrix("W_O", parameters.whole("W_O")), parameters.whole("b_O")
-    output = Matrix("O", heads @ W_O.values + b_O, "query", "dim")
-    x = Matrix("x", trace.activation(stream_before(trace, site)).double(), "query", "dim")
-    total = Matrix("r", x.values + output.values, "query", "dim")
     steps = [
         Step("weighted", r"A_{ij}\,v_j", (a_row, "⊙", v), shares),
         Step("sum", r"o_i = \sum_j A_{ij}\,v_j" if not relative else r"o_i = \sum_j A_{ij}\,(v_j + a^V_{j-i})",
-             (A, "×", v), o, _difference(o.values, record.head("context", head)), None if relative else ("A", "v")),
+             (A, "×", v), o, difference(o.values, record.head("context", head)), None if relative else ("A", "v")),
         Step("concat", r"C = [\,o^{(0)};\ldots;o^{(h-1)}\,]", _side_by_side(each, head), concat),
-        Step("project", r"O = C\,W_O + b_O", (concat, "×", W_O, "+", Matrix("b_O", b_O[None])), output,
-             _difference(output.values, record.output), ("C", "W_O")),
-        Step("residual", r"r = x + O", (x, "+", output), total, _difference(total.values, trace.activation(f"{site}.residual"))),
     ]  # fmt: skip
-    return [*steps, _norm(trace, site, parameters, total)]
+    return [*steps, *_block(trace, site, record, parameters, concat)]
+
+
+def _block(trace: Trace, site: Site, record: AttentionRecord, parameters: _Parameters, concat: Matrix) -> list[Step]:
+    """W_O where it is known, then the residual and the norm where the record holds the stream."""
+    if trace.parameter(site, "W_O") is None:
+        return []
+    W_O, b_O = Matrix("W_O", parameters.whole("W_O")), trace.parameter(site, "b_O")
+    values = concat.values @ W_O.values
+    operands: tuple[Matrix | str, ...] = (concat, "×", W_O)
+    if b_O is not None:
+        values, operands = values + b_O.double(), (*operands, "+", Matrix("b_O", b_O.double()[None]))
+    output = Matrix("O", values, "query", "dim")
+    latex = r"O = C\,W_O + b_O" if b_O is not None else r"O = C\,W_O"
+    project = Step("project", latex, operands, output, difference(values, record.output), ("C", "W_O"))
+    if not parameters.complete:
+        return [project]
+    x = Matrix("x", trace.activation(stream_before(trace, site)).double(), "query", "dim")
+    total = Matrix("r", x.values + output.values, "query", "dim")
+    error = difference(total.values, trace.activation(f"{site}.residual"))
+    residual = Step("residual", r"r = x + O", (x, "+", output), total, error)
+    return [project, residual, _norm(trace, site, parameters, total)]
 
 
 def _side_by_side(each: list[Tensor], head: int) -> tuple[Matrix | str, ...]:
@@ -233,7 +204,7 @@ def _norm(trace: Trace, site: Site, parameters: _Parameters, total: Matrix) -> S
     symbol = "X" if before else "y"
     latex = rf"{symbol} = \gamma\,\frac{{{r.symbol} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + \beta"
     result = Matrix(symbol, values, "query", "dim")
-    return Step("norm", latex, (r, "LayerNorm"), result, _difference(values, trace.activation(f"{site}.norm")))
+    return Step("norm", latex, (r, "LayerNorm"), result, difference(values, trace.activation(f"{site}.norm")))
 
 
 def cell(trace: Trace, site: Site | str, head: int, row: int, column: int) -> Cell:
@@ -243,27 +214,34 @@ def cell(trace: Trace, site: Site | str, head: int, row: int, column: int) -> Ce
     for what, got, count in (("Query", row, record.queries), ("Key", column, record.keys)):
         if not 0 <= got < count:
             raise OutOfRange(what=what, got=got, last=count - 1)
-    rows = slice(row, row + 1)
+    rows, columns = slice(row, row + 1), slice(column, column + 1)
     q, k = record.head("q", head, torch.float64)[row], record.head("k", head, torch.float64)[column]
     if record.distance is not None:  # Shaw's key is k + a^K, and the terms must sum to the product
         at = offsets(record.queries, record.keys, record.distance, rows)[0, column]
         k = k + record.store[f"{record.site}.relative_keys"][at].double()
     product = record.products(head, rows, dtype=torch.float64)[0, column].item()
     scores = record.scores(head, rows, dtype=torch.float64)[0]
-    allowed = bool(record.allowed(rows)[0, column])
-    top = scores[~scores.isneginf()].max().item() if not bool(scores.isneginf().all()) else 0.0
-    bias = 0.0
-    if record.slopes is not None:
-        bias = -float(record.slopes[head]) * abs(row - column)
+    sink = record.sink(head, torch.float64)
+    reached = [s for s in (*scores.tolist(), *([sink.item()] if sink is not None else [])) if s != -math.inf]
+    top = max(reached, default=0.0)
+    slope = 0.0 if record.slopes is None else -float(record.slopes[head]) * abs(row - column)
+    scaled = product * record.scale + slope
+    capped = None if record.softcap is None else record.softcap * math.tanh(scaled / record.softcap)
+    bias = record.bias(head, rows, columns)
+    added = 0.0 if bias is None else float(bias[0, 0])
     return Cell(
         terms=tuple(zip(q.tolist(), k.tolist(), strict=True)),
         product=product,
         scale=record.scale,
-        bias=bias,
-        score=product * record.scale + bias,
-        allowed=allowed,
+        bias=slope,
+        score=(scaled if capped is None else capped) + added,
+        allowed=bool(record.allowed(rows)[0, column]),
         row_scores=tuple(scores.tolist()),
-        row_sum=(scores - top).exp().sum().item(),
+        row_sum=math.fsum(math.exp(s - top) for s in reached),
         row_max=top,
-        weight=softmax(scores[None])[0][0, column].item(),
+        weight=softmax(scores[None], sink)[0][0, column].item(),
+        scaled=scaled,
+        capped=capped,
+        added=added,
+        sink=None if sink is None else sink.item(),
     )

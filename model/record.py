@@ -129,12 +129,12 @@ class AttentionRecord:
             scores = scores + alibi_bias(slope, self.queries, self.keys, rows, columns)[0]
         if self.softcap is not None:
             scores = self.softcap * torch.tanh(scores / self.softcap)
-        bias = self._bias(head, rows, columns)
+        bias = self.bias(head, rows, columns)
         if bias is not None:
             scores = scores + bias.to(dtype)
         return scores.masked_fill(~self.allowed(rows, columns), -torch.inf)
 
-    def _bias(self, head: int, rows: slice | Tensor, columns: slice) -> Tensor | None:
+    def bias(self, head: int, rows: slice | Tensor, columns: slice) -> Tensor | None:
         """The additive position bias of one head (T5): [rows, columns], or None."""
         if self._name("bias") in self.store:
             return self.store.first(self._name("bias"), head)[rows, columns]
@@ -143,7 +143,8 @@ class AttentionRecord:
             return self.store.first(self._name("bias_offsets"), head)[j - i + self.queries - 1]
         return None
 
-    def _sink(self, head: int, dtype: torch.dtype) -> Tensor | None:
+    def sink(self, head: int, dtype: torch.dtype) -> Tensor | None:
+        """The score whose weight is dropped (GPT-OSS): a number, or None."""
         return self.store.first(self._name("sinks"), head).to(dtype) if self._name("sinks") in self.store else None
 
     def weights(
@@ -156,7 +157,7 @@ class AttentionRecord:
         """softmax(scores): [rows, columns]; rows sum to 1 over all columns, fully masked rows are all 0."""
         whole = columns == slice(None)
         if whole or self._name("lse") not in self.store:
-            return softmax(self.scores(head, rows, dtype=dtype), self._sink(head, dtype))[0][:, columns]
+            return softmax(self.scores(head, rows, dtype=dtype), self.sink(head, dtype))[0][:, columns]
         lse = self.head("lse", head, dtype)[rows]
         return (self.scores(head, rows, columns, dtype) - lse[:, None]).exp()
 

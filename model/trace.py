@@ -154,8 +154,11 @@ class Trace:
             for i, p in logits.most_probable(self.store, position, top)
         ]
 
-    def fidelity(self) -> Fidelity:
-        """Measure (once) what the record implies against what the model put out, sub-layer by sub-layer."""
+    def fidelity(self, plain: bool = True) -> Fidelity:
+        """Measure (once) what the record implies against what the model put out, sub-layer by sub-layer.
+
+        plain: run the model once more without listening, and compare the logits.
+        """
         if self.measured is None or not self.measured.sites:
             sites = {}
             for site, record in self.attention.items():
@@ -163,7 +166,7 @@ class Trace:
                 if W_O is not None:
                     sites[str(site)] = site_error(record, W_O, self.parameter(site, "b_O"))
             logits_error = self.measured.logits_error if self.measured else None
-            if self.plain_logits is not None:
+            if plain and self.plain_logits is not None:
                 logits_error = logits.difference(self.plain_logits(), self.store)
             partly = any(record.queries > ALL_ROWS for record in self.attention.values())
             # The measurement belongs to the frozen facts; it is kept so that every figure quotes the same one.

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from model.trace import Trace
 
 _WEIGHTS = ("A", "A_iT")
+# As many queries or keys as a step shows; of a longer text those around the selected ones.
+WINDOW = 48
 # Which cells of the operands a result's cell comes from, where it is no matrix product.
 # Steps whose matrices are compared with each other: they share one scale.
-_COMPARED = ("input", "scaled", "mask", "weighted", "sum", "concat", "residual", "norm")
-_LINKS = {"scaled": "elementwise", "mask": "elementwise", "softmax": "rows", "residual": "elementwise", "norm": "rows"}
+_COMPARED = ("input", "scaled", "softcap", "bias", "mask", "weighted", "sum", "concat", "residual", "norm")
+_LINKS = {
+    "scaled": "elementwise", "softcap": "elementwise", "bias": "elementwise", "mask": "elementwise", "softmax": "rows",
+    "residual": "elementwise", "norm": "rows",
+}  # fmt: skip
 
 
 def _scale(symbol: str, values: np.ndarray) -> dict[str, Any]:
@@ -98,23 +103,27 @@ def step_frame(
 ) -> bytes:
     """The step as drawn: labels stand beside the first matrix that has tokens for rows, and on the result's columns.
 
-    site_axes maps "query" and "key" to the side whose tokens they are.
+    site_axes maps "query" and "key" to the side whose tokens they are. Of a long side `WINDOW` tokens are drawn, which
+    hold the selected one.
     """
-    frame = EquationFrame(words, row, column)
+    cuts = {axis: window(trace, side, at) for (axis, side), at in zip(site_axes.items(), (row, column), strict=True)}
+    cut = any(len(trace.tokens(side)) > WINDOW for side in site_axes.values())
+    frame = EquationFrame(words, row - cuts["query"].start, column - cuts["key"].start)
     names: dict[str, str] = {}
     matrices = [m for m in (*step.operands, step.result) if not isinstance(m, str) and m.symbol not in _WEIGHTS]
     shared = shared_scale([m.values.numpy() for m in matrices]) if step.key in _COMPARED else None
 
     def add(matrix: Matrix, result: bool, label_rows: bool) -> None:
         axis = matrix.rows
+        rows, columns = (cuts.get(name or "", slice(None)) for name in (axis, matrix.columns))
         side = site_axes.get(axis or "")
-        row_labels = tokens.labels(trace, side) if side and label_rows else None
+        row_labels = tokens.labels(trace, side)[rows] if side and label_rows else None
         column_side = site_axes.get(matrix.columns or "")
-        column_labels = tokens.labels(trace, column_side) if column_side and result else None
-        masked = matrix.masked.numpy() if matrix.masked is not None else None
+        column_labels = tokens.labels(trace, column_side)[columns] if column_side and result else None
+        masked = matrix.masked[rows, columns].numpy() if matrix.masked is not None else None
         name = frame.matrix(
             matrix.symbol,
-            matrix.values.numpy(),
+            matrix.values[rows, columns].numpy(),
             (axis, row_labels),
             (matrix.columns, column_labels),
             masked,
@@ -134,8 +143,16 @@ def step_frame(
     if not (len(step.operands) == 1 and step.operands[0] is step.result):
         frame.operator("=")
         add(step.result, result=True, label_rows=step.result.rows is not None and step.result.rows not in labelled)
-    frame.link = _link(step, names)
+    # A sum over keys of which most are not drawn cannot be written out from what is.
+    frame.link = None if cut and step.key in ("sum", "softmax") else _link(step, names)
     return frame.frame()
+
+
+def window(trace: Trace, side: str, at: int) -> slice:
+    """The tokens of a side that a step draws: all, or `WINDOW` around the selected one."""
+    total = len(trace.tokens(side))
+    start = min(max(0, at - WINDOW // 2), max(0, total - WINDOW))
+    return slice(start, min(total, start + WINDOW))
 
 
 def _link(step: Step, names: dict[str, str]) -> dict[str, Any] | None:

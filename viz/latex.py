@@ -57,8 +57,11 @@ def _matrices(step: Step) -> list[Matrix]:
 
 def _first_entry(step: Step, row: int, column: int) -> str:
     """Entry 0 of the selected row of a linear map: Σ_m left[i, m] · right[m, 0] (+ b[0])."""
-    left, right, *rest = _matrices(step)
+    left, *others = _matrices(step)
     at = column if step.result.rows == "key" else row
+    if not others:  # shown as it was recorded
+        return rf"{_name(step.result.symbol, at)} = {vector(left.values[at])}"
+    right, *rest = others
     sum_ = products(left.values[at], right.values[:, 0])
     total = [sum_ + r" \\ &\quad" + plus(["", tex(float(rest[0].values[0, 0]))])] if rest else [sum_]
     name = _name(step.result.symbol, at, 0)
@@ -82,7 +85,16 @@ def _product(step: Step, row: int, column: int, cell: Cell) -> str:
 def _scaled(step: Step, row: int, column: int, cell: Cell) -> str:
     bias = f" + {factor(cell.bias)}" if cell.bias else ""
     divisor = tex(1 / cell.scale, 4)
-    return rf"S'_{{{row},{column}}} = {tex(cell.product)} \,/\, {divisor}{bias} = {tex(cell.score)}"
+    return rf"S'_{{{row},{column}}} = {tex(cell.product)} \,/\, {divisor}{bias} = {tex(cell.scaled)}"
+
+
+def _softcap(step: Step, row: int, column: int, cell: Cell) -> str:
+    return rf"\hat S_{{{row},{column}}} = c\,\tanh({tex(cell.scaled)} / c) = {tex(cell.capped)}"
+
+
+def _bias(step: Step, row: int, column: int, cell: Cell) -> str:
+    before = cell.scaled if cell.capped is None else cell.capped
+    return rf"\hat S_{{{row},{column}}} = {tex(before)} + {factor(cell.added)} = {tex(cell.score)}"
 
 
 def _mask(step: Step, row: int, column: int, cell: Cell) -> str:
@@ -96,6 +108,8 @@ def _softmax(step: Step, row: int, column: int, cell: Cell) -> str:
     shown = rf"e^{{{tex(cell.score)} - {factor(cell.row_max)}}}"
     total = tex(cell.row_sum, 4)
     bottom = rf"\sum_{{j'}} e^{{S''_{{{row},j'}} - {factor(cell.row_max)}}}"
+    if cell.sink is not None:
+        bottom += rf" + e^{{{tex(cell.sink)} - {factor(cell.row_max)}}}"
     fraction = rf"\frac{{{shown}}}{{{bottom}}} = \frac{{{tex(cell.weight * cell.row_sum, 4)}}}{{{total}}}"
     return aligned(rf"A_{{{row},{column}}}", fraction, tex(cell.weight))
 
@@ -128,6 +142,8 @@ _LINES = {
     "input": _input,
     "products": _product,
     "scaled": _scaled,
+    "softcap": _softcap,
+    "bias": _bias,
     "mask": _mask,
     "softmax": _softmax,
     "weighted": _weighted,
@@ -138,11 +154,17 @@ _LINES = {
 
 
 def chain(cell: Cell, d_k: int) -> str:
-    """The whole cell in one line: q·k, ÷ √d_k, softmax."""
+    """The whole cell in one line: q·k, ÷ √d_k (or the model's own scale), cap, bias, softmax."""
     first = rf"q\cdot k = {tex(cell.product, 4)}"
-    root = rf"\frac{{{tex(cell.product, 4)}}}{{\sqrt{{{d_k}}}}}"
+    product = tex(cell.product, 4)
+    by_root = abs(cell.scale * d_k**0.5 - 1) < 1e-6
+    root = rf"\frac{{{product}}}{{\sqrt{{{d_k}}}}}" if by_root else rf"{tex(cell.scale, 4)}\cdot {factor(cell.product)}"
     bias = f" + {factor(cell.bias)}" if cell.bias else ""
-    second = rf"{root}{bias} = {tex(cell.score, 4)}"
+    second = rf"{root}{bias} = {tex(cell.scaled, 4)}"
+    if cell.capped is not None:
+        second += rf" \;\xrightarrow{{\;c\tanh\;}}\; {tex(cell.capped, 4)}"
+    if cell.added:
+        second += rf" \;\xrightarrow{{\;+\,{tex(cell.added, 4)}\;}}\; {tex(cell.score, 4)}"
     last = tex(cell.weight, 4) if cell.allowed else r"0 \;(+\,{-\infty})"
     arrow = r"\;\xrightarrow{\;\mathrm{softmax}\;}\;"
     return rf"{first} \;\longrightarrow\; {second} {arrow} {last}"

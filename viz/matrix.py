@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.sites import Site
-from viz import tokens
+from viz.axes import LINES, Axes, by_block, by_word, map_axes
+from viz.axes import axes as token_axes
 from viz.payload import pack
 
 if TYPE_CHECKING:
@@ -36,44 +37,84 @@ def head_weights(record: AttentionRecord, head: int) -> tuple[np.ndarray, np.nda
     return record.weights(head).numpy(), record.allowed().numpy()
 
 
-def matrix_frame(
-    trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 620
-) -> bytes:
-    """The attention matrix of one head: rows are queries, columns keys, colour is the weight on a fixed 0–1 scale."""
-    values, allowed = head_weights(trace.record(site), head)
-    header: dict[str, Any] = {
-        "rows": tokens.query_labels(trace, site),
-        "columns": tokens.key_labels(trace, site),
-        "row_side": site.query_side,
-        "column_side": site.key_side,
+def _cells(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
+    """(weights, allowed) of the figure's items; whole words where an item is more than a token."""
+    rows, columns = axes[0].span, axes[1].span
+    everything = axes[1].whole
+    weights = record.weights(head, rows, slice(None) if everything else columns).numpy()
+    allowed = record.allowed(rows, columns).numpy()
+    if any(len(axis.starts) != axis.stop - axis.starts[0] for axis in axes):
+        return by_word(weights, allowed, axes)
+    return weights, allowed
+
+
+def _header(trace: Trace, site: Site, axes: Axes, selection: tuple[int, int] | None, words: Words) -> dict[str, Any]:
+    at = None if selection is None else (axes[0].item(selection[0]), axes[1].item(selection[1]))
+    return {
+        "selection": None if at is None or None in at else {"row": at[0], "column": at[1]},
+        "words": words,
         "row_title": words["query_decoder" if site.query_side == "decoder" and trace.written() else "query"],
         "column_title": words["key"],
+        "row_side": site.query_side,
+        "column_side": site.key_side,
+        # Hovered tokens are told to other figures by their place in the whole side.
+        "row_start": axes[0].first,
+        "column_start": axes[1].first,
+    }
+
+
+def matrix_frame(
+    trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 620,
+    axes: Axes | None = None,
+) -> bytes:  # fmt: skip
+    """The attention matrix of one head: rows are queries, columns keys, colour is the weight on a fixed 0–1 scale."""
+    axes = axes or token_axes(trace, site, selection or (0, 0))
+    values, allowed = _cells(trace.record(site), head, axes)
+    header = _header(trace, site, axes, selection, words) | {
+        "rows": list(axes[0].labels),
+        "columns": list(axes[1].labels),
         "scale": {"kind": "sequential", "low": 0, "high": 1},
-        "selection": None if selection is None else {"row": selection[0], "column": selection[1]},
-        "words": words,
+        "max_height": max_height,
+    }
+    return pack(header, values=values, state=states(values, allowed))
+
+
+def map_frame(
+    trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 300
+) -> bytes:
+    """The whole of a long head: the strongest weight of each block of queries and keys."""
+    axes = map_axes(trace.record(site))
+    values, allowed = by_block(*head_weights(trace.record(site), head), axes)
+    header = _header(trace, site, axes, selection, words) | {
+        "rows": list(axes[0].labels),
+        "columns": list(axes[1].labels),
+        "row_side": "map-rows",  # a hovered block is no token of the other figures
+        "column_side": "map-columns",
+        "scale": {"kind": "sequential", "low": 0, "high": 1},
         "max_height": max_height,
     }
     return pack(header, values=values, state=states(values, allowed))
 
 
 def lines_frame(
-    trace: Trace, site: Site, head: int, shown: list[int], selection: tuple[int, int] | None, words: Words
-) -> bytes:
+    trace: Trace, site: Site, head: int, shown: list[int], selection: tuple[int, int] | None, words: Words,
+    axes: Axes | None = None,
+) -> bytes:  # fmt: skip
     """All heads of one site as lines between two token columns; `shown` are the ones switched on."""
     record = trace.record(site)
-    weights = np.stack([record.weights(h).numpy() for h in range(record.heads)])
-    header = {
-        "left": tokens.query_labels(trace, site),
-        "right": tokens.key_labels(trace, site),
+    axes = axes or token_axes(trace, site, selection or (0, 0), size=LINES)
+    cells = [_cells(record, h, axes) for h in range(record.heads)]
+    header = _header(trace, site, axes, selection, words)
+    header |= {
+        "left": list(axes[0].labels),
+        "right": list(axes[1].labels),
         "left_side": site.query_side,
         "right_side": site.key_side,
-        "left_title": words["query_decoder" if site.query_side == "decoder" and trace.written() else "query"],
-        "right_title": words["key"],
+        "left_title": header["row_title"],
+        "right_title": header["column_title"],
         "heads": [{"index": h, "name": words["head_name"].format(head=h)} for h in range(record.heads)],
         "shown": shown,
-        "selection": None if selection is None else {"row": selection[0], "column": selection[1]},
         "current_head": head,
         "threshold": 0.02,
-        "words": words,
     }
-    return pack(header, weights=weights, state=states(weights[0], record.allowed().numpy()))
+    return pack(header, weights=np.stack([values for values, _ in cells]), state=states(*cells[0]))

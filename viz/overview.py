@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.sites import Site
-from viz import tokens
-from viz.matrix import head_weights, states
+from viz import thumbnails, tokens
 from viz.payload import pack
+from viz.thumbnails import LONG
 
 if TYPE_CHECKING:
     from model.trace import Trace
 
 _UNITS = 96
-# From here on the thumbnails show the strongest cell of each block; overview_model.js has the same number.
-THUMB_BLOCKS = 48
+# A sentence longer than this is no picture of ribbons; chips beyond it are counted, not drawn.
+RIBBONS = 64
+_WORTH = 0.2
+Arrays = dict[str, np.ndarray]
 
 
 def aligned_head(card: dict[str, Any], language: str | None) -> dict[str, Any]:
@@ -27,20 +29,51 @@ def aligned_head(card: dict[str, Any], language: str | None) -> dict[str, Any]:
     return card.get("alignment", {}).get(language or "", {}).get("predicting", {})
 
 
-def best_cross_head(trace: Trace, card: dict[str, Any], language: str | None) -> tuple[Site, int] | None:
-    """The cross-attention head that the card found to align best, else the one with the sharpest rows here."""
-    crosses = [site for site in trace.sites if site.kind == "cross"]
-    if not crosses:
-        return None
+def best_head(trace: Trace, card: dict[str, Any], language: str | None) -> tuple[Site, int]:
+    """The head that a first look shows: what the card says aligns best, else one whose rows point at single words.
+
+    Of models without cross-attention, weights on special tokens and on the query's own and neighbouring places do not
+    count: most heads look there, and they would all be alike. Of a long text the middle layer's head 0.
+    """
     told = aligned_head(card, language)
-    if told.get("site") in {str(site) for site in crosses}:
+    if told.get("site") in {str(site) for site in trace.sites}:
         return Site.parse(told["site"]), int(told["head"])
-    sharpness = {
-        (site, head): float(trace.weights(site, head).max(dim=-1).values.mean())
-        for site in crosses
-        for head in range(trace.record(site).heads)
+    crosses = [site for site in trace.sites if site.kind == "cross"]
+    candidates = crosses or list(trace.sites)
+    if max(len(side.tokens) for side in trace.sides.values()) > LONG:
+        return candidates[len(candidates) // 2], 0
+    pointed = {
+        (site, head): _pointed(trace, site, head) for site in candidates for head in range(trace.record(site).heads)
     }
-    return max(sharpness, key=sharpness.__getitem__)
+    return max(pointed, key=pointed.__getitem__)
+
+
+def _pointed(trace: Trace, site: Site, head: int) -> float:
+    """The mean over the rows of the strongest weight; in self-attention, of a word that is not near."""
+    weights = trace.weights(site, head).numpy()
+    if site.kind == "self":
+        i, j = np.indices(weights.shape)
+        weights = np.where((np.abs(i - j) <= 1) | np.array(trace.side(site.key_side).special) | (j == 0), 0.0, weights)
+    return float(weights.max(axis=-1).mean())
+
+
+def first_cell(trace: Trace, site: Site | str, head: int) -> tuple[int, int]:
+    """The cell that is selected where nobody has: the strongest, the first row aside (it often has no choice).
+
+    In self-attention a weight on the first token, on a special one or on the query itself is a habit of most heads: the
+    strongest of the others is taken where there is one worth showing.
+    """
+    weights = trace.weights(site, head).numpy()
+    key_side = trace.record(site).site.key_side
+    if weights.shape[0] > 2:
+        weights = np.concatenate([np.zeros_like(weights[:1]), weights[1:]])
+    if trace.record(site).site.kind == "self":
+        others = weights.copy()
+        others[:, [0, *np.flatnonzero(trace.side(key_side).special)]] = 0
+        np.fill_diagonal(others, 0)
+        weights = others if others.max() > _WORTH else weights
+    row, column = divmod(int(weights.argmax()), weights.shape[1])
+    return row, column
 
 
 def hero_rows(trace: Trace) -> int:
@@ -48,14 +81,17 @@ def hero_rows(trace: Trace) -> int:
     return sum(1 for item in tokens.written_labels(trace) if item["kind"] != "special")
 
 
-def _attention_part(trace: Trace, site: Site, words: dict[str, str], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def drawable(trace: Trace) -> bool:
+    """Whether the sentences are short enough for chips in a row with ribbons between them."""
+    return max(len(side.tokens) for side in trace.sides.values()) <= RIBBONS
+
+
+def _attention_part(trace: Trace, site: Site, words: dict[str, str], arrays: Arrays) -> dict[str, Any]:
     record = trace.record(site)
     heads = []
-    for head in range(record.heads):
-        values, allowed = head_weights(record, head)
+    for head, (weights, state) in enumerate(thumbnails.heads(record)):
         name = f"{site}.{head}"
-        arrays[name] = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
-        arrays[f"{name}.state"] = states(values, allowed)
+        arrays[name], arrays[f"{name}.state"] = weights, state
         title = words["head"].format(head=head)
         heads.append({"array": name, "state": f"{name}.state", "head": head, "title": title})
     causal = record.mask.causal and site.kind == "self"
@@ -64,15 +100,17 @@ def _attention_part(trace: Trace, site: Site, words: dict[str, str], arrays: dic
         "site": str(site),
         "title": words["masked_self" if causal else site.kind],
         "heads": heads,
+        "rows": record.queries,
+        "columns": record.keys,
     }
 
 
-def _norm_part(trace: Trace, name: str, target: str, title: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    arrays[f"{name}.length"] = trace.activation(name).norm(dim=-1).numpy()
+def _norm_part(trace: Trace, name: str, target: str, title: str, arrays: Arrays) -> dict[str, Any]:
+    arrays[f"{name}.length"] = trace.activation(name).float().norm(dim=-1).numpy()
     return {"kind": "norm", "title": title, "values": f"{name}.length", "target": target}
 
 
-def _ffn_part(trace: Trace, name: str, target: str, title: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _ffn_part(trace: Trace, name: str, target: str, title: str, arrays: Arrays) -> dict[str, Any]:
     """Hidden units after ReLU; neighbouring units are max-pooled to at most `_UNITS` so that a firing one survives."""
     hidden = trace.activation(f"{name}.post").numpy()
     size = -(-hidden.shape[1] // _UNITS)
@@ -81,7 +119,21 @@ def _ffn_part(trace: Trace, name: str, target: str, title: str, arrays: dict[str
     return {"kind": "ffn", "title": title, "values": f"{name}.units", "target": target, "pooled": size}
 
 
-def stacks(trace: Trace, words: dict[str, str], arrays: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def _after_attention(
+    trace: Trace, stack: str, layer: int, words: dict[str, str], arrays: Arrays
+) -> list[dict[str, Any]]:
+    """The feed-forward part where its hidden units were recorded; of a library's model the stream after the layer."""
+    ffn, stream, target = f"{stack}.{layer}.ffn", f"{stack}.{layer + 1}.stream", f"{stack}.{layer}.self"
+    found = []
+    if f"{ffn}.post" in trace.store:
+        found.append(_ffn_part(trace, ffn, target, words["ffn"], arrays))
+        found.append(_norm_part(trace, f"{ffn}.residual", target, words["add_norm"], arrays))
+    elif stream in trace.store:
+        found.append(_norm_part(trace, stream, target, words["stream"], arrays) | {"stream": True})
+    return found
+
+
+def stacks(trace: Trace, words: dict[str, str], arrays: Arrays) -> list[dict[str, Any]]:
     """Encoder and decoder, layer by layer, with the names of the arrays that hold each thumbnail."""
     found = []
     for stack in dict.fromkeys(site.stack for site in trace.sites):
@@ -89,21 +141,57 @@ def stacks(trace: Trace, words: dict[str, str], arrays: dict[str, np.ndarray]) -
         for site in (s for s in trace.sites if s.stack == stack):
             parts = layers.setdefault(site.layer, [])
             parts.append(_attention_part(trace, site, words, arrays))
-            parts.append(_norm_part(trace, f"{site}.residual", str(site), words["add_norm"], arrays))
+            if f"{site}.residual" in trace.store:
+                parts.append(_norm_part(trace, f"{site}.residual", str(site), words["add_norm"], arrays))
         for layer, parts in layers.items():
-            ffn = f"{stack}.{layer}.ffn"
-            parts.append(_ffn_part(trace, ffn, f"{stack}.{layer}.self", words["ffn"], arrays))
-            parts.append(_norm_part(trace, f"{ffn}.residual", f"{stack}.{layer}.self", words["add_norm"], arrays))
+            parts.extend(_after_attention(trace, stack, layer, words, arrays))
         titled = [{"title": words["layer"].format(layer=i), "parts": parts} for i, parts in sorted(layers.items())]
         found.append({"name": stack, "title": words[stack], "layers": titled})
     return found
 
 
-def _step_shown(trace: Trace, selection: dict[str, Any] | None) -> int:
-    """The decoder position whose next word is shown: the selected query, where it is one, else the last word written."""
-    if selection is not None and str(selection["site"]).startswith("decoder"):
+def _chips(labels: list[tokens.Label]) -> list[tokens.Label]:
+    """Chips for a row; of a long side the first ones and how many follow."""
+    if len(labels) <= RIBBONS:
+        return labels
+    return [*labels[:RIBBONS], {"text": f"+ {len(labels) - RIBBONS:,}", "kind": "special"}]
+
+
+def _step_shown(trace: Trace, side: str, selection: dict[str, Any] | None) -> int:
+    """The position whose prediction is shown: the first gap, else the selected query, else the last word written."""
+    if gaps := trace.facts.get("gaps"):
+        return int(gaps[0])
+    if selection is not None and str(selection["site"]).startswith(side):
         return int(selection["row"])
-    return max(0, hero_rows(trace) - 1)
+    return max(0, (hero_rows(trace) or len(trace.tokens(side))) - 1)
+
+
+def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str]) -> dict[str, Any] | None:
+    """The likeliest tokens after (or at) the position shown, or the likeliest classes."""
+    if classes := trace.facts.get("classes"):
+        bars = [{"text": name, "kind": "word", "probability": p} for name, p in classes]
+        return {"title": words["classes"], "bars": bars, "encoder": "decoder" not in trace.sides}
+    if not trace.predicts:
+        return None
+    side = "decoder" if "decoder" in trace.sides else "encoder"
+    step = _step_shown(trace, side, selection)
+    bars = [
+        tokens.label(token, tokens.looks_special(token)) | {"probability": p} for token, _, p in trace.next_tokens(step)
+    ]
+    after = tokens.readable(trace.side(side).texts[step])
+    title = words["next" if side == "decoder" else "gap"]
+    return {"title": title, "after": after, "bars": bars, "encoder": side == "encoder"}
+
+
+def _hero(trace: Trace, hero: tuple[Site, int], title: str, arrays: Arrays) -> dict[str, Any]:
+    """Ribbons of one head: cross-attention below what was written, self-attention below the sentence itself."""
+    site, head = hero
+    arrays["hero"] = trace.weights(site, head).numpy()
+    target = tokens.query_labels(trace, site)
+    if site.kind == "cross":
+        rows = hero_rows(trace)
+        target, arrays["hero"] = tokens.written_labels(trace)[:rows], arrays["hero"][:rows]
+    return {"target": target, "hero": {"site": str(site), "head": head, "title": title}}
 
 
 def overview_frame(
@@ -113,34 +201,25 @@ def overview_frame(
     words: dict[str, str],
     hero_title: str = "",
     doors: list[dict[str, str]] | None = None,
+    editable: bool = True,
 ) -> bytes:
     """The frame of the overview component; see viz/ui/components/overview.js for how it is drawn."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays: Arrays = {}
+    sides = {side: _chips(tokens.labels(trace, side)) for side in trace.sides}
     header: dict[str, Any] = {
-        "source": tokens.labels(trace, "encoder"),
+        "source": sides.get("encoder", []),
         "target": [],
-        "shifted": tokens.labels(trace, "decoder") if "decoder" in trace.sides else [],
+        "shifted": sides.get("decoder", []),
         "source_text": trace.key.source,
-        "editable": True,
+        "editable": editable,
         "stacks": stacks(trace, words, arrays),
         "selection": selection,
         "words": words,
         "doors": doors or [],
         "direction": "ltr",
     }
-    if hero is not None:
-        rows = hero_rows(trace)
-        header["target"] = tokens.written_labels(trace)[:rows]
-        header["hero"] = {"site": str(hero[0]), "head": hero[1], "title": hero_title}
-        arrays["hero"] = trace.weights(*hero).numpy()[:rows]
-    if trace.logits is not None:
-        step = _step_shown(trace, selection)
-        header["next"] = {
-            "title": words["next"],
-            "after": tokens.readable(trace.tokens("decoder")[step]),
-            "bars": [
-                tokens.label(token, tokens.looks_special(token)) | {"probability": p}
-                for token, _, p in trace.next_tokens(step)
-            ],
-        }
+    if hero is not None and drawable(trace):
+        header |= _hero(trace, hero, hero_title, arrays)
+    if (found := _next(trace, selection, words)) is not None:
+        header["next"] = found
     return pack(header, **arrays)

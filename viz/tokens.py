@@ -35,7 +35,7 @@ def label(token: str, special: bool = False) -> Label:
 def labels(trace: Trace, side: str) -> list[Label]:
     """The tokens of one side, in reading order."""
     tokens = trace.side(side)
-    return [label(token, special) for token, special in zip(tokens.tokens, tokens.special, strict=True)]
+    return [label(token, special) for token, special in zip(tokens.texts, tokens.special, strict=True)]
 
 
 def written_labels(trace: Trace) -> list[Label]:

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from model.progress import tick
+
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
 NAME = "headlight"
 _CROSS = re.compile(r"encoder_attn|cross_?attn|crossattention|EncDecAttention|inter_attention", re.IGNORECASE)
@@ -47,9 +49,10 @@ class Call:
 
 @dataclass(eq=False)
 class Listener:
-    """What is heard in one forward; `names` maps modules to their dotted paths."""
+    """What is heard in one forward; `names` maps modules to their dotted paths; `expected` calls, 0 if not known."""
 
     names: dict[nn.Module, str]
+    expected: int = 0
     calls: list[Call] = field(default_factory=list)
 
 
@@ -75,6 +78,8 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     listener = _listening.get()
+    if listener is not None:
+        tick("layers", min(1.0, len(listener.calls) / listener.expected) if listener.expected else None)
     softcap = options.get("softcap")
     sinks = options.get("s_aux", options.get("sinks"))
     special = softcap is not None or sinks is not None
@@ -148,10 +153,17 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
+def _layers(config: object) -> int:
+    """Attention calls of one forward as the configuration counts them: what a progress bar needs, no more."""
+    layers = getattr(config, "num_hidden_layers", 0) or 0
+    decoder = getattr(config, "decoder_layers", None) or getattr(config, "num_decoder_layers", None) or 0
+    return layers + 2 * decoder if getattr(config, "is_encoder_decoder", False) else layers
+
+
 @contextmanager
 def listen(model: nn.Module) -> Iterator[list[Call]]:
     """Hear every attention call of the forwards inside the block, and find each one's W_O by data flow."""
-    listener = Listener({module: name for name, module in model.named_modules()})
+    listener = Listener({module: name for name, module in model.named_modules()}, _layers(model.config))
 
     def projected(module: nn.Module, inputs: tuple, output: Tensor) -> None:
         # W_O is the first linear module that reads the very memory an attention call has just written.

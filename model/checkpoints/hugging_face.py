@@ -8,13 +8,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from model import logits
+from model.checkpoints.families import FAMILIES
+from model.checkpoints.reading import Encoded, encode, ids_of, side, vocabulary
 from model.checkpoints.recording import Recorded, plain, record
-from model.errors import EmptyText, TextTooLong
+from model.checkpoints.tasks import task_of
+from model.errors import NotInThisModel, TextTooLong
+from model.progress import tick
 from model.trace import Side, Trace, TraceKey
 
 
@@ -31,61 +37,139 @@ class HuggingFaceModel:
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
+    def task(self) -> str:
+        """One of `model.checkpoints.tasks.TASKS`."""
+        return task_of(type(self.module).__name__)
+
+    @property
+    def reads(self) -> str:
+        """ "text", "pictures" or "sound"."""
+        return next((known.reads for known in FAMILIES if known.model_type == self.family), "text")
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        """What each id reads as; ids beyond the tokenizer's (a padded table) have no text."""
+        return () if self.tokenizer is None else vocabulary(self.tokenizer)
+
+    @property
     def max_length(self) -> int:
         """Tokens that the positions allow; 1,000,000 where the configuration sets no limit."""
         config = self.module.config
         for name in ("max_position_embeddings", "n_positions", "n_ctx"):
             if isinstance(getattr(config, name, None), int):
-                return getattr(config, name)
+                reserved = config.pad_token_id + 1 if self.family in ("roberta", "xlm-roberta", "camembert") else 0
+                return getattr(config, name) - reserved
         return 1_000_000
 
-    def trace(self, text: str, target: str | None = None, *, max_new_tokens: int = 40) -> Trace:
-        """Run `text` and record it; an encoder–decoder writes its target (greedy) unless `target` forces one."""
-        if not text.strip():
-            raise EmptyText()
-        ids = self.tokenizer(text, return_tensors="pt").input_ids
-        if ids.shape[1] > self.max_length:
-            raise TextTooLong(got=ids.shape[1], allowed=self.max_length)
-        inputs = {"input_ids": ids}
+    def trace(
+        self,
+        text: str,
+        target: str | None = None,
+        *,
+        pair: str | None = None,
+        chat: bool = False,
+        new_tokens: int | None = None,
+        language: str | None = None,
+    ) -> Trace:
+        """Run `text` and record it in one forward.
+
+        target: forces the output of an encoder–decoder, which else writes its own (greedy). pair: a second text, for
+        models that read two. chat: each line of `text` is a turn, the user's first, through the tokenizer's template.
+        new_tokens: how many tokens to write at most (default: 40 for an encoder–decoder, none for a decoder, whose
+        continuation is then recorded with the text). language: for models of ours; ignored here.
+        """
+        target = target if target is not None and target.strip() else None
+        given = encode(self.tokenizer, text, pair, chat)
+        self._check(given.length)
+        inputs = dict(given.inputs)
+        encoder_decoder = bool(self.module.config.is_encoder_decoder)
+        prompt = given.length
         with self.lock, torch.no_grad():
-            if self.module.config.is_encoder_decoder:
-                inputs["decoder_input_ids"] = self._target(ids, target, max_new_tokens)
+            if encoder_decoder:
+                limit = 40 if new_tokens is None else new_tokens
+                inputs["decoder_input_ids"] = self._target(inputs["input_ids"], target, limit)
+            elif target is not None:
+                raise NotInThisModel(what="An output of its own", does="has no decoder that reads another text")
+            elif new_tokens and self.task == "causal":
+                inputs = {"input_ids": self.generate(inputs["input_ids"], new_tokens)}
+            tick("layers", 0.0)
             recorded = record(self.module, inputs)
-        return self._trace(text, target, inputs, recorded)
+        options: dict[str, object] = {"pair": pair, "chat": chat or None, "new_tokens": new_tokens or None}
+        key = TraceKey(
+            self.name, self.weights_hash, text, target,
+            tuple(sorted((name, value) for name, value in options.items() if value is not None)),
+        )  # fmt: skip
+        facts = {"generated": target is None, "prompt": prompt} if encoder_decoder or new_tokens else {}
+        return self._trace(key, given, inputs, recorded, facts)
+
+    def _check(self, length: int) -> None:
+        if length > self.max_length:
+            raise TextTooLong(got=length, allowed=self.max_length)
+
+    def generate(self, ids: Tensor, new_tokens: int, **how: Any) -> Tensor:
+        """ids [1, n] -> [s, n + ·]: the text continued, greedily unless `how` says otherwise (the library's own)."""
+        from transformers import StoppingCriteriaList
+
+        def heard(written: Tensor, _scores: object) -> Tensor:
+            done = written.shape[1] - start
+            tick("writing", min(1.0, done / new_tokens))
+            return torch.zeros(written.shape[0], dtype=torch.bool, device=written.device)
+
+        encoder_decoder = bool(self.module.config.is_encoder_decoder)
+        start = 1 if encoder_decoder else ids.shape[1]
+        room = self.max_length - start
+        return self.module.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
+            stopping_criteria=StoppingCriteriaList([heard]), pad_token_id=self._pad(),
+            **({"do_sample": False, "num_beams": 1} | how),
+        )  # fmt: skip
+
+    def _pad(self) -> int | None:
+        for number in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
+            if number is not None:
+                return number
+        return None
 
     def _target(self, ids: Tensor, forced: str | None, limit: int) -> Tensor:
         """Decoder input ids beginning with the start token: [1, m]."""
-        if forced and forced.strip():
-            labels = self.tokenizer(text_target=forced, return_tensors="pt").input_ids
-            return self.module.prepare_decoder_input_ids_from_labels(labels)
-        return self.module.generate(input_ids=ids, max_new_tokens=limit, do_sample=False, num_beams=1)
+        if forced is None:
+            return self.generate(ids, limit)
+        labels = self.tokenizer(text_target=forced, return_tensors="pt").input_ids
+        self._check(labels.shape[1])
+        return self.module.prepare_decoder_input_ids_from_labels(labels)
 
-    def _trace(self, text: str, target: str | None, inputs: dict[str, Tensor], recorded: Recorded) -> Trace:
-        sides = {}
-        for name, ids in inputs.items():
-            decoder = name.startswith("decoder") or (len(inputs) == 1 and recorded.stacks == {"decoder"})
-            sides["decoder" if decoder else "encoder"] = self._side(ids[0].tolist())
+    def _trace(
+        self, key: TraceKey, given: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
+    ) -> Trace:
+        store = recorded.store
+        sides = self._sides(given, inputs, recorded)
+        facts = {"family": self.family, "task": self.task, "norm": "unknown"} | facts
+        if (gap := self.tokenizer.mask_token_id) is not None and "encoder" in sides:
+            facts["gaps"] = [i for i, number in enumerate(sides["encoder"].ids) if number == gap]
+        if "decoder" in sides and self.task in ("causal", "seq2seq") and logits.kept(store):
+            ((best, _),) = logits.most_probable(store, -1, 1)
+            facts["written"] = [*sides["decoder"].texts[1:], self._text(best)]
 
         def plain_logits() -> Tensor:
             with self.lock, torch.no_grad():
                 return plain(self.module, inputs)
 
-        store = recorded.store
-        facts: dict[str, object] = {"family": self.family, "generated": target is None, "norm": "unknown"}
-        if "logits" in store and "decoder" in sides:
-            best = int(store["logits"][-1].argmax())
-            facts["written"] = [*sides["decoder"].tokens[1:], *self._side([best]).tokens]
         return Trace(
-            key=TraceKey(self.name, self.weights_hash, text, target),
+            key=key,
             sides=sides,
             attention=recorded.attention,
             store=store,
-            vocabulary=tuple(self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))),
+            vocabulary=self.vocabulary,
             facts=facts,
-            plain_logits=plain_logits if "logits" in store else None,
+            plain_logits=plain_logits if logits.kept(store) else None,
         )
 
-    def _side(self, ids: list[int]) -> Side:
-        special = set(self.tokenizer.all_special_ids)
-        tokens = tuple(self.tokenizer.convert_ids_to_tokens(ids))
-        return Side(tokens, tuple(ids), tuple(i in special for i in ids))
+    def _text(self, number: int) -> str:
+        return self.vocabulary[number] if number < len(self.vocabulary) else f"#{number}"
+
+    def _sides(self, given: Encoded, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[str, Side]:
+        own = "decoder" if recorded.stacks == {"decoder"} else "encoder"
+        sides = {own: side(self.tokenizer, ids_of(inputs, "input_ids"), given.text, given.segments)}
+        if "decoder_input_ids" in inputs:
+            sides["decoder"] = side(self.tokenizer, ids_of(inputs, "decoder_input_ids"))
+        return sides

@@ -3,5 +3,6 @@
 from viz.ui import card, panels, session
 
 panels.title("model_card")
-card.show(session.current_model())
-panels.notes("model_card")
+model = session.current_model()
+card.show(model)
+panels.notes("model_card" if card.is_ours(model) else "library_card")

@@ -8,7 +8,7 @@ import pytest
 from model import Trace
 from model.sites import Site
 from viz.matrix import MASKED
-from viz.overview import best_cross_head, hero_rows, overview_frame
+from viz.overview import best_head, hero_rows, overview_frame
 from viz.payload import unpack
 
 CROSS = Site.parse("decoder.1.cross")
@@ -94,9 +94,9 @@ def test_the_bars_are_probabilities(trace: Trace, words: dict):
 
 def test_the_best_head_is_the_cards_else_the_sharpest(trace: Trace):
     told = {"alignment": {"zh": {"predicting": {"site": "decoder.0.cross", "head": 2}}}}
-    assert best_cross_head(trace, told, "zh") == (Site.parse("decoder.0.cross"), 2)
+    assert best_head(trace, told, "zh") == (Site.parse("decoder.0.cross"), 2)
     heads = [(site, h) for site in trace.sites if site.kind == "cross" for h in range(4)]
     sharpest = max(heads, key=lambda at: trace.weights(*at).double().max(-1).values.mean())
     for card in ({}, {"alignment": {}}, {"alignment": {"zh": {"predicting": {"site": "decoder.9.cross", "head": 0}}}}):
-        assert best_cross_head(trace, card, "zh") == sharpest
-    assert best_cross_head(trace, told, "fr") == best_cross_head(trace, told, None) == sharpest
+        assert best_head(trace, card, "zh") == sharpest
+    assert best_head(trace, told, "fr") == best_head(trace, told, None) == sharpest

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from model.trace import Trace
 
 
+# More scores than this are for the data of the figure, not for reading.
+_ROW_SCORES = 64
+
+
 def steps(trace: Trace) -> None:
     """The cell in one line, then the strip; steps unfold one at a time or all at once."""
     from model import arithmetic
@@ -23,6 +27,10 @@ def steps(trace: Trace) -> None:
     site, head, row, column = session.selected()
     cell = arithmetic.cell(trace, site, head, row, column)
     found = arithmetic.head_steps(trace, site, head, row)
+    if found[0].key != "input":
+        st.caption(say("steps.recorded"))
+    if max(trace.record(site).queries, trace.record(site).keys) > equation.WINDOW:
+        st.caption(say("steps.window", n=equation.WINDOW))
     _cell(cell, trace.record(site).d_k)
     shown = _unfold(len(found))
     axes = {"query": site.query_side, "key": site.key_side}
@@ -44,8 +52,9 @@ def _cell(cell, d_k: int) -> None:
             say("steps.calculator", printed=f"{total:.4f}", exact=f"{cell.product:.7f}", root=f"{1 / cell.scale:.4f}",
                 score=f"{cell.score:.7f}", weight=f"{cell.weight:.7f}")
         )  # fmt: skip
-        scores = ", ".join(f"{s:.4f}" for s in cell.row_scores)
-        st.caption(say("steps.row_scores", scores=scores.replace("-inf", "−∞").replace("-", "−")))
+        if len(cell.row_scores) <= _ROW_SCORES:
+            scores = ", ".join(f"{s:.4f}" for s in cell.row_scores)
+            st.caption(say("steps.row_scores", scores=scores.replace("-inf", "−∞").replace("-", "−")))
 
 
 def _unfold(count: int) -> int:
@@ -139,7 +148,7 @@ def _files(trace: Trace, site: Site, step: Step):
     side = {"query": site.query_side, "key": site.key_side}.get(step.result.rows or "")
     rows = trace.tokens(side) if side else [str(i) for i in range(values.shape[0])]
     columns = trace.tokens(site.key_side) if step.result.columns == "key" else [str(i) for i in range(values.shape[1])]
-    slug = f"{trace.key.model}-{site}-head{session.view().head}-{step.key}"
+    slug = f"{panels.safe(trace.key.model)}-{site}-head{session.view().head}-{step.key}"
     return {
         f"{slug}.csv": lambda: export.matrix_csv(values, rows, columns),
         f"{slug}.npz": lambda: export.npz(result=values, rows=rows, columns=columns),
@@ -148,10 +157,11 @@ def _files(trace: Trace, site: Site, step: Step):
 
 def _output(trace: Trace, site: Site, row: int) -> None:
     """Where it all leads: the probabilities of the next token after this decoder position."""
-    if site.stack != "decoder" or trace.logits is None:
+    if not trace.predicts or (trace.sides.keys() - {site.stack} and site.stack != "decoder"):
         return
     st.markdown(f"**{say('step.output.name')}**  \n{say('step.output.what')}")
-    st.latex(r"p = \mathrm{softmax}(y^{(N)} W_{out} + b_{out})")
+    if trace.parameter(site, "gamma") is not None:
+        st.latex(r"p = \mathrm{softmax}(y^{(N)} W_{out} + b_{out})")
     best = trace.next_tokens(row, top=5)
     st.dataframe(
         {

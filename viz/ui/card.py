@@ -8,13 +8,30 @@ import pandas as pd
 import streamlit as st
 
 from viz import charts, tokens
+from viz.ui import library_card
 from viz.ui.language import in_card, say
 
 if TYPE_CHECKING:
+    from model.checkpoints.hugging_face import HuggingFaceModel
     from model.checkpoints.own import OwnModel
 
 
-def show(model: OwnModel) -> None:
+def show(model: OwnModel | HuggingFaceModel | None) -> None:
+    """The card of whatever was opened; a saved trace has none."""
+    if model is None:
+        st.info(say("card.no_model"))
+    elif is_ours(model):
+        _ours(model)
+    else:
+        library_card.show(model)
+
+
+def is_ours(model: object) -> bool:
+    """Whether the model was trained here, with a card that tells how."""
+    return hasattr(model, "starts")
+
+
+def _ours(model: OwnModel) -> None:
     """Facts, scores, training curve, vocabulary."""
     card, config = model.card, model.config
     st.markdown(f"### {in_card(card['title'])}\n{in_card(card['description'])}")

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.checkpoints.catalogue import shipped
 from model.sites import Site
-from viz.ui import language, session
-from viz.ui.language import in_card, say
+from viz.ui import inputs, language, models, session
+from viz.ui.language import say
 
 if TYPE_CHECKING:
     from model.trace import Trace
+
+
+# More heads than fit on one line as buttons are a list.
+_BUTTONS = 16
 
 
 def _keep(name: str, key: str, empty: str = "") -> None:
@@ -29,28 +32,47 @@ def _mirror(key: str, value: object) -> str:
 
 def side_bar() -> None:
     """Model, texts, target and language, on every page."""
-    cards = shipped()
     now = session.view()
+    card = models.card(now.model)
     with st.sidebar:
         key = _mirror("model", now.model)
         st.selectbox(
-            say("bar.model"), list(cards), format_func=lambda name: in_card(cards[name]["title"]), key=key,
-            on_change=_keep, args=("model", key),
+            say("bar.model"), models.names(now.model), format_func=models.described, key=key, on_change=_keep,
+            args=("model", key),
         )  # fmt: skip
-        key = _mirror("text", now.text)
-        st.text_input(say("bar.text"), key=key, on_change=_keep, args=("text", key), help=say("bar.text_help"))
-        _examples(cards[now.model])
-        _languages(cards[now.model])
-        key = _mirror("target", now.target)
-        st.text_input(
-            say("bar.target"), key=key, placeholder=say("bar.target_empty"), on_change=_keep, args=("target", key),
-            help=say("bar.target_help"),
-        )  # fmt: skip
+        if models.is_trace(now.model):
+            st.caption(say("bar.saved"))
+        else:
+            _texts(card)
         st.segmented_control(
             say("bar.language"), list(language.LANGUAGES), format_func=language.LANGUAGES.__getitem__,
             key=_mirror("ui_language", language.current()), on_change=_switch_language, required=True,
             label_visibility="collapsed",
         )  # fmt: skip
+
+
+def _texts(card: dict) -> None:
+    """What is read and, where the model writes, what it is made to write."""
+    now = session.view()
+    ours = models.is_ours(now.model)
+    key = _mirror("text", now.text)
+    if ours:
+        st.text_input(say("bar.text"), key=key, on_change=_keep, args=("text", key), help=say("bar.text_help"))
+    elif card.get("reads", "text") == "text" or models.reads_captions(now.model):
+        st.text_area(
+            say("bar.chat" if now.chat else "bar.text"), key=key, on_change=_keep, args=("text", key), height=96,
+            help=say("bar.chat_help" if now.chat else "bar.area_help"),
+        )  # fmt: skip
+    _examples(card)
+    _languages(card)
+    if ours or models.writes(now.model):
+        key = _mirror("target", now.target)
+        st.text_input(
+            say("bar.target"), key=key, placeholder=say("bar.target_empty"), on_change=_keep, args=("target", key),
+            help=say("bar.target_help"),
+        )  # fmt: skip
+    if not ours:
+        inputs.more(card)
 
 
 def _switch_language() -> None:
@@ -59,10 +81,13 @@ def _switch_language() -> None:
 
 
 def _examples(card: dict) -> None:
+    if not card["examples"]:
+        return
     with st.popover(say("bar.examples"), width="stretch"):
         for i, example in enumerate(card["examples"]):
+            shown = example if len(example) <= 80 else f"{example[:79]}…"
             st.button(
-                example, key=f"example-{i}", type="tertiary", on_click=session.change,
+                shown, key=f"example-{i}", type="tertiary", on_click=session.change,
                 kwargs={"text": example, "target": ""},
             )  # fmt: skip
 
@@ -85,9 +110,12 @@ def site_name(site: object) -> str:
 
 def head_picker(trace: Trace) -> None:
     """Site and head in one row; changing either keeps the selected cell where it still exists."""
+    from viz import axes
+
     names = [str(site) for site in trace.sites]
     now = session.view()
-    left, right = st.columns([2, 3])
+    merge = axes.mergeable(trace, Site.parse(now.site))
+    left, right, *more = st.columns([2, 3, 1] if merge else [2, 3], vertical_alignment="bottom")
     key = _mirror("site", now.site)
     left.selectbox(
         say("pick.site"), names, format_func=site_name, key=key, on_change=_keep, args=("site", key),
@@ -95,9 +123,21 @@ def head_picker(trace: Trace) -> None:
     )  # fmt: skip
     heads = list(range(trace.record(now.site).heads))
     key = _mirror("head", now.head)
-    right.segmented_control(
-        say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,), required=True,
-    )  # fmt: skip
+    if len(heads) <= _BUTTONS:
+        right.segmented_control(
+            say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,), required=True,
+        )  # fmt: skip
+    else:
+        right.selectbox(say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,))
+    for place in more:
+        key = _mirror("by_word", bool(now.by_word))
+        place.toggle(
+            say("pick.by_word"), key=key, on_change=_keep_switch, args=("by_word", key), help=say("pick.by_word_help")
+        )
+
+
+def _keep_switch(name: str, key: str) -> None:
+    session.change(**{name: int(st.session_state[key])})
 
 
 def _keep_head(key: str) -> None:

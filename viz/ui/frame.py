@@ -14,7 +14,7 @@ _HERE = Path(__file__).parent
 SECTIONS = {
     "look": ("overview", "heads"),
     "learn": ("steps", "by_hand"),
-    "about": ("model_card",),
+    "about": ("models", "model_card"),
 }
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from model.checkpoints.catalogue import in_grammar, shipped
+from model.checkpoints.catalogue import in_grammar
 from model.sites import Site
-from viz import export, matrix, numbers, overview, tokens
-from viz.ui import components, language, session
+from viz import axes, export, matrix, numbers, overview, thumbnails, tokens
+from viz.ui import components, language, models, runs, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
 if TYPE_CHECKING:
+    from model.fidelity import Fidelity
+    from model.record import AttentionRecord
     from model.trace import Trace
 
 
@@ -30,7 +33,14 @@ def title(key: str) -> None:
 
 def headline() -> None:
     """The first screen's name and its one sentence."""
-    title("headline")
+    translates = models.writes(session.view().model)
+    st.title(say("headline.title"), anchor=False)
+    st.markdown(say("headline.what") if translates else say("headline.what_self"))
+
+
+def has_cross(trace: Trace) -> bool:
+    """Whether the run has ribbons from an answer to a question: cross-attention."""
+    return any(site.kind == "cross" for site in trace.sites)
 
 
 def notes(key: str) -> None:
@@ -42,17 +52,25 @@ def notes(key: str) -> None:
 
 def notices(trace: Trace) -> None:
     """Quiet remarks about how the text was read: folded case, a target that was forced or did not end."""
+    if complaint := st.session_state.pop("complaint", None):
+        st.error(complaint, icon=":material/error:")
     if note := st.session_state.pop("notice", None):
         st.warning(note)
     if folded := trace.facts.get("folded"):
         pairs = ", ".join(f"“{typed}” → “{read}”" for typed, read in folded)
         st.caption(say("note.folded", pairs=pairs))
-    if in_grammar(trace.key.model, tuple(trace.tokens("encoder")), trace.language) is False:
+    if models.is_ours(trace.key.model) and _outside(trace):
         st.caption(say("note.outside"))
+    if notice := models.card(session.view().model).get("notice"):
+        st.caption(f"{say('note.look')} {language.in_card(notice)}")
     if not trace.facts.get("finished", True):
         st.caption(say("note.unfinished"))
     if not trace.facts.get("generated", True):
         st.caption(say("note.forced"))
+
+
+def _outside(trace: Trace) -> bool:
+    return in_grammar(trace.key.model, tuple(trace.tokens("encoder")), trace.language) is False
 
 
 def selection_line(trace: Trace) -> None:
@@ -102,7 +120,7 @@ def foot(name: str, sentence: str, badge: str, files: Callable[[], dict[str, Cal
 
 
 def _slug(trace: Trace, site: Site, head: int) -> str:
-    return f"{trace.key.model}-{site}-head{head}"
+    return f"{safe(trace.key.model)}-{site}-head{head}"
 
 
 def _matrix_files(trace: Trace, site: Site, head: int) -> dict[str, Callable[[], bytes]]:
@@ -127,21 +145,54 @@ def _site_badge(trace: Trace, site: Site) -> str:
     return fidelity_badge(trace.fidelity().sites.get(str(site)))
 
 
-def _select_cell(key: str) -> None:
+def _select_cell(key: str, record: AttentionRecord, head: int, shown: axes.Axes) -> None:
+    """A click on a figure's cell: the token pair behind it, the strongest where it stands for several."""
     if picked := st.session_state[key].get("select"):
-        session.change(row=int(picked["row"]), column=int(picked["column"]))
+        row, column = axes.strongest(record, head, shown, (int(picked["row"]), int(picked["column"])))
+        session.change(row=row, column=column)
+
+
+def _part_shown(shown: axes.Axes) -> str:
+    """Which part of a long side a figure shows, in words; "" where it is all."""
+    if all(axis.whole for axis in shown):
+        return ""
+    rows, columns = (f"{axis.starts[0]}–{axis.stop - 1}" for axis in shown)
+    return say("axes.part", rows=rows, columns=columns, queries=f"{shown[0].total:,}", keys=f"{shown[1].total:,}")
+
+
+def _remarks(trace: Trace, site: Site, shown: axes.Axes) -> str:
+    merged = session.view().by_word and axes.mergeable(trace, site)
+    return " ".join(filter(None, (say("axes.by_word") if merged else "", _part_shown(shown))))
 
 
 def attention_matrix(trace: Trace, max_height: int = 560) -> None:
-    """The selected head as a clickable matrix."""
+    """The selected head as a clickable matrix; of a long text a window of it, and a map of the whole."""
     site, head, row, column = session.selected()
+    record = trace.record(site)
     words = language.group("matrix") | {
-        "alt": say("matrix.alt_text", site=site_name(site), head=head, rows=trace.record(site).queries,
-                   columns=trace.record(site).keys)
-    }  # fmt: skip
-    frame = matrix.matrix_frame(trace, site, head, (row, column), words, max_height)
-    components.matrix(key="matrix", data=frame, on_select_change=lambda: _select_cell("matrix"))
-    foot("matrix", say("matrix.sentence"), _site_badge(trace, site), lambda: _matrix_files(trace, site, head))
+        "alt": say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys)
+    }
+    shown = axes.axes(trace, site, (row, column), bool(session.view().by_word))
+    if not all(axis.whole for axis in shown):
+        _map(trace, site, head, (row, column), words)
+    frame = matrix.matrix_frame(trace, site, head, (row, column), words, max_height, shown)
+    components.matrix(
+        key="matrix", data=frame, on_select_change=lambda: _select_cell("matrix", record, head, shown)
+    )  # fmt: skip
+    sentence = f"{say('matrix.sentence')} {_remarks(trace, site, shown)}"
+    foot("matrix", sentence, _site_badge(trace, site), lambda: _matrix_files(trace, site, head))
+
+
+def _map(trace: Trace, site: Site, head: int, at: tuple[int, int], words: dict[str, str]) -> None:
+    """The whole head in blocks; a click moves the window below it to the block's strongest cell."""
+    record = trace.record(site)
+    frame = matrix.map_frame(trace, site, head, at, words | {"help": say("axes.map_help")})
+    blocks = axes.map_axes(record)
+    components.matrix(
+        key="map", data=frame, on_select_change=lambda: _select_cell("map", record, head, blocks)
+    )  # fmt: skip
+    size = blocks[0].tokens(0).stop
+    st.caption(say("axes.map", size=size))
 
 
 def _select_heads() -> None:
@@ -155,11 +206,13 @@ def attention_lines(trace: Trace) -> None:
     site, head, row, column = session.selected()
     record = trace.record(site)
     words = language.group("lines") | {"alt": say("lines.alt_text", site=site_name(site))}
-    shown = session.heads_shown(record.heads)
-    frame = matrix.lines_frame(trace, site, head, shown, (row, column), words)
+    switched_on = session.heads_shown(record.heads)
+    shown = axes.axes(trace, site, (row, column), bool(session.view().by_word), axes.LINES)
+    frame = matrix.lines_frame(trace, site, head, switched_on, (row, column), words, shown)
     components.lines(
-        key="lines", data=frame, on_select_change=lambda: _select_cell("lines"), on_heads_change=_select_heads
-    )
+        key="lines", data=frame, on_select_change=lambda: _select_cell("lines", record, head, shown),
+        on_heads_change=_select_heads,
+    )  # fmt: skip
 
     def files() -> dict[str, Callable[[], bytes]]:
         def csv() -> bytes:
@@ -169,9 +222,11 @@ def attention_lines(trace: Trace) -> None:
             weights = np.stack([record.weights(h).numpy() for h in range(record.heads)])
             return export.npz(weights=weights, queries=trace.tokens(site.query_side), keys=trace.tokens(site.key_side))
 
-        return {f"{trace.key.model}-{site}.csv": csv, f"{trace.key.model}-{site}.npz": npz}
+        slug = f"{safe(trace.key.model)}-{site}"
+        return {f"{slug}.csv": csv, f"{slug}.npz": npz}
 
-    foot("lines", say("lines.sentence"), _site_badge(trace, site), files)
+    sentence = f"{say('lines.sentence')} {_remarks(trace, site, shown)}"
+    foot("lines", sentence, _site_badge(trace, site), files)
 
 
 def _go() -> None:
@@ -193,32 +248,64 @@ def _go() -> None:
         st.session_state.go_to = picked.get("page", "heads")
 
 
+def _picture_words(trace: Trace, hero: tuple[Site, int]) -> dict[str, str]:
+    """The captions, which say what the rows of ribbons are for this model."""
+    words = language.group("overview")
+    if hero[0].kind == "self":
+        words["target"] = say("overview.asking")
+    elif not trace.facts.get("generated", True):
+        words["target"] = say("overview.forced")
+    written = " ".join(trace.written()[:-1]) if hero[0].kind == "cross" else ""
+    return words | {"alt": say("overview.alt_text", source=trace.key.source[:200], target=written)}
+
+
 def model_picture(trace: Trace) -> None:
     """The first screen: the sentence, the answer, and the model with what every part computed."""
     now = session.view()
     site, head, row, column = session.selected()
-    # The language of the run that is shown: after a refused text that is the last good one's.
-    hero = overview.best_cross_head(trace, shipped()[now.model], trace.language)
-    words = language.group("overview")
-    if not trace.facts.get("generated", True):
-        words["target"] = say("overview.forced")
-    words["alt"] = say("overview.alt_text", source=trace.key.source, target=" ".join(trace.written()[:-1]))
+    # The run that is shown: after a refused text that is the last good one's.
+    hero = runs.best_head(trace)
     selection = {"site": str(site), "head": head, "row": row, "column": column}
-    hero_title = f"{site_name(hero[0])} · {say('site.head', head=hero[1])}" if hero else ""
+    hero_title = f"{site_name(hero[0])} · {say('site.head', head=hero[1])}"
     doors = [{"page": page, "text": say(f"door.{page}"), "why": say(f"door.{page}_why")} for page in _DOORS]
-    frame = overview.overview_frame(trace, hero, selection, words, hero_title, doors)
+    editable = not models.is_trace(now.model) and not trace.facts.get("reads")
+    frame = overview.overview_frame(
+        trace, hero, selection, _picture_words(trace, hero), hero_title, doors, editable
+    )  # fmt: skip
     components.overview(
         key="overview", data=frame, on_go_change=_go, on_text_change=_go,
     )  # fmt: skip
 
     def files() -> dict[str, Callable[[], bytes]]:
         return {
-            f"{now.model}-trace.npz": lambda: export.trace_npz(trace),
-            f"{now.model}-weights.csv": lambda: export.trace_csv(trace),
+            f"{safe(now.model)}-trace.npz": lambda: export.trace_npz(trace),
+            f"{safe(now.model)}-weights.csv": lambda: export.trace_csv(trace),
         }
 
     fidelity = trace.fidelity()
-    logits = say("foot.logits", error=numbers.short(fidelity.logits_error or 0.0))
+    foot("overview", " ".join(_picture_remarks(trace)), _badges(fidelity), files)
+
+
+def _picture_remarks(trace: Trace) -> list[str]:
     longest = max(len(side.tokens) for side in trace.sides.values())
-    remarks = [say("overview.sentence")] + [say("overview.pooled")] * (longest > overview.THUMB_BLOCKS)
-    foot("overview", " ".join(remarks), fidelity_badge(fidelity.max_error) + " " + logits, files)
+    kind = thumbnails.how(longest, longest)
+    remarks = [say("overview.sentence")]
+    if kind != "weight":
+        remarks.append(say(f"overview.pooled_{kind}"))
+    if not overview.drawable(trace):
+        remarks.append(say("overview.long", n=f"{longest:,}"))
+    return remarks
+
+
+def _badges(fidelity: Fidelity) -> str:
+    badge = fidelity_badge(fidelity.max_error)
+    if fidelity.rows is not None:
+        badge += " " + say("foot.rows", rows=fidelity.rows)
+    if fidelity.logits_error is not None:
+        badge += " " + say("foot.logits", error=numbers.short(fidelity.logits_error))
+    return badge
+
+
+def safe(name: str) -> str:
+    """A model's name as the beginning of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "model"

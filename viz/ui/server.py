@@ -18,10 +18,10 @@ def in_session() -> bool:
 def _import_ahead() -> None:
     """Import torch and open the first model while the browser still loads the page; a failure shows up there."""
     from model.checkpoints.catalogue import shipped
-    from viz.ui import session
+    from viz.ui import runs
 
     for name in list(shipped())[:1]:
-        session.open_ahead(name)
+        runs.open_ahead(name)
 
 
 @asynccontextmanager

@@ -6,33 +6,33 @@ Widgets write to the view in callbacks; nothing else holds state of its own.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from model.checkpoints.catalogue import shipped
-from model.errors import HeadlightError
 from model.sites import Site
-from viz.overview import aligned_head, best_cross_head
-from viz.ui import language
+from viz.overview import aligned_head, first_cell
+from viz.ui import language, models
 
 if TYPE_CHECKING:
-    from model.checkpoints.own import OwnModel
     from model.trace import Trace
 
 # The names in the link, short and the same in every language.
 _IN_LINK = {
     "model": "model", "text": "text", "target": "target", "to": "to", "site": "site", "head": "head", "row": "q",
-    "column": "k", "heads": "heads", "step": "step",
-    "hand": "hand",
+    "column": "k", "heads": "heads", "step": "step", "hand": "hand", "pair": "pair", "chat": "chat", "new": "new",
+    "by_word": "words", "media": "media",
 }  # fmt: skip
+# What a run depends on: another value of any of these is another run.
+RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
 
 
 _LONGEST_IN_LINK = 2000
+# More tokens than this are not written at once, whatever a link says.
+_MOST = {"new": 200}
+_SWITCHES = ("chat", "new", "by_word")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class View:
     heads: str = ""
     step: int = -1  # −1 unfolds every step
     hand: str = ""  # the inputs of the page By hand, where they are not the worked example's
+    pair: str = ""  # a second text
+    chat: int = 0  # 1: each line of the text is a turn of a chat
+    new: int = 0  # how many tokens a decoder writes after the text
+    by_word: int = 0  # 1: the tokens of a word are shown as one
+    media: str = ""  # which picture or sound is read
 
 
 def start() -> None:
@@ -79,14 +84,14 @@ def _take(link: dict[str, str]) -> None:
     for key, value in link.items():
         if key in numbers:
             if re.fullmatch(r"-?[0-9]{1,6}", value):
-                values[key] = int(value)
+                values[key] = max(-1, min(int(value), _MOST.get(key, 999_999)))
         else:
             values[key] = value
     if "row" not in values or "column" not in values:
         values |= {"row": -1, "column": -1}
-    if values.get("model", "translate") not in shipped():
+    if not models.openable(values.get("model", View.model)):
         st.session_state.notice = language.say(
-            "error.unknown_model", name=language.plain(values["model"]), allowed=", ".join(shipped())
+            "error.unknown_model", name=language.plain(values["model"]), allowed=", ".join(models.found())
         )
         values["model"] = View.model
     st.session_state.view = View(**({"text": ""} | values))
@@ -104,19 +109,20 @@ def change(**values: object) -> None:
     st.session_state.acted = True
     before = view()
     other_model = values.get("model", before.model) != before.model
-    if {"model", "text", "target", "to"} & values.keys() and any(getattr(before, k) != v for k, v in values.items()):
+    if set(RUN) & values.keys() and any(getattr(before, k) != v for k, v in values.items()):
         values = {"row": -1, "column": -1} | values
         if "to" in values and _is_hero(before):
             values = {"site": "", "head": 0, "heads": ""} | values  # another language has another best head
         if other_model:
-            values = {"text": ""} | values | {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
+            values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": ""} | values
+            values |= {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
     st.session_state.view = replace(before, **values)
     settle(new=other_model)
 
 
 def _is_hero(now: View) -> bool:
     """Whether the selected head is the one whose ribbons the first screen draws, and nobody chose another."""
-    told = aligned_head(shipped()[now.model], now.to)
+    told = aligned_head(models.card(now.model), now.to)
     return (now.site, now.head) == (told.get("site"), told.get("head"))
 
 
@@ -128,20 +134,26 @@ def remember(**values: object) -> None:
 def settle(new: bool = False) -> None:
     """Give empty fields their defaults from the model's card; a text that a person emptied stays so, and is answered."""
     now = view()
-    card = shipped()[now.model]
+    card = models.card(now.model)
     languages = list(card["test"])
     changes: dict[str, object] = {}
-    if new and not now.text:
+    if new and not now.text and card["examples"]:
         changes["text"] = card["examples"][0]
-    if languages and now.to not in languages:
-        changes["to"] = languages[0]
+    if card.get("reads", "text") != "text" and not now.media:
+        changes["media"] = "sample"
+    if now.to not in languages:
+        changes["to"] = languages[0] if languages else ""
     if changes:
         st.session_state.view = replace(now, **changes)
 
 
 def write_link() -> None:
     """Mirror the view in the address bar, once, after the page is drawn."""
-    values = {_IN_LINK[key]: str(value) for key, value in asdict(view()).items() if value not in ("", -1)}
+    values = {
+        _IN_LINK[key]: str(value)
+        for key, value in asdict(view()).items()
+        if value not in ("", -1) and not (key in _SWITCHES and value == 0)
+    }
     # A text that no model reads (they stop at 100 tokens) would make a link that no browser takes.
     values = {name: value for name, value in values.items() if len(value) <= _LONGEST_IN_LINK}
     values["lang"] = language.current()
@@ -150,62 +162,26 @@ def write_link() -> None:
     st.session_state.written_link = values
 
 
-def open_ahead(name: str) -> None:
-    """Fill the cache before the first visitor; what goes wrong is said when the model is really asked for."""
-    with contextlib.suppress(HeadlightError):
-        _open(name)
+def current_model() -> Any:
+    """The opened model, None where a saved trace is looked at."""
+    from viz.ui import runs
 
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _open(name: str) -> OwnModel:
-    import torch
-
-    from model import open_model
-
-    # Two contending threads are slower than one for models of this size; a class on one laptop gains as well.
-    torch.set_num_threads(int(os.environ.get("HEADLIGHT_THREADS", "1")))
-    return open_model(name)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _run(name: str, weights_hash: str, text: str, target: str, to: str) -> Trace:
-    trace = _open(name).trace(text, target or None, language=to or None)
-    trace.fidelity()
-    return trace
-
-
-def current_model() -> OwnModel:
-    with st.spinner(language.say("wait.opening"), show_time=False):
-        return _open(view().model)
+    return runs.model()
 
 
 def current_trace() -> Trace:
-    """The run that this session looks at. Bad input says so in one sentence and leaves the last good run in place."""
-    now = view()
-    model = current_model()
-    try:
-        with st.spinner(language.say("wait.running")):
-            trace = _run(now.model, model.weights_hash, now.text, now.target, now.to)
-        st.session_state.last_good = (now.model, now.text, now.target, now.to)
-    except HeadlightError as error:
-        st.error(language.explain(error), icon=":material/error:")
-        st.session_state.asked = {}  # one complaint at a time
-        trace = _last_good(model, now)
+    """The run that this session looks at, with a selection that exists in it; see viz/ui/runs.py."""
+    from viz.ui import runs
+
+    trace = runs.current()
     _select(trace)
     return trace
 
 
-def _last_good(model: OwnModel, now: View) -> Trace:
-    """The last run that worked with this model, or its first example; what is shown is said."""
-    name, text, target, to = st.session_state.get("last_good", ("", "", "", ""))
-    if name != now.model:
-        text, target, to = model.examples[0], "", now.to
-    st.caption(language.say("error.kept", text=language.plain(text)))
-    return _run(now.model, model.weights_hash, text, target, to)
-
-
 def _select(trace: Trace) -> None:
     """Make the selection one that exists in this trace: an absent one goes to the best head and its strongest cell."""
+    from viz.ui import runs
+
     now = view()
     names = [str(site) for site in trace.sites]
     site, head = now.site, now.head
@@ -213,16 +189,13 @@ def _select(trace: Trace) -> None:
         if site:
             st.session_state.asked = {}
             st.warning(language.say("error.unknown_site", site=language.plain(site), allowed=", ".join(names)))
-        best = best_cross_head(trace, shipped()[now.model], trace.language) or (trace.sites[0], 0)
+        best = runs.best_head(trace)
         site, head = str(best[0]), best[1]
     record = trace.record(site)
     head = head if 0 <= head < record.heads else 0
     row, column = now.row, now.column
     if not (0 <= row < record.queries and 0 <= column < record.keys):
-        weights = trace.weights(site, head)
-        inner = weights[1:] if record.queries > 2 else weights
-        row = int(inner.max(dim=-1).values.argmax()) + (1 if record.queries > 2 else 0)
-        column = int(weights[row].argmax())
+        row, column = first_cell(trace, site, head)
     st.session_state.view = replace(now, site=site, head=head, row=row, column=column)
     _mention_absent()
 

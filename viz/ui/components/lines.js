@@ -126,9 +126,9 @@ class Lines {
   setHover(next) {
     const { header, hover } = this;
     if (next?.left === hover?.left && next?.right === hover?.right) return;
-    for (const [side, role] of [["left", "query"], ["right", "key"]]) {
+    for (const [side, role, start] of [["left", "query", header.row_start], ["right", "key", header.column_start]]) {
       const index = next?.[side] ?? null;
-      if (index !== (hover?.[side] ?? null)) announceHover(header[`${side}_side`], index, this, role);
+      if (index !== (hover?.[side] ?? null)) announceHover(header[`${side}_side`], outside(index, start), this, role);
     }
     this.hover = next;
     markTokens(this);
@@ -138,8 +138,8 @@ class Lines {
     if (detail.source === this || !this.header) return;
     const { foreign, header } = this, { index } = detail;
     const axes = axesOf(detail, { query: header.left_side, key: header.right_side });
-    if (axes.includes("query")) Object.assign(foreign, { left: within(index, this.n), sure: axes.length === 1 });
-    if (axes.includes("key")) foreign.right = within(index, this.m);
+    if (axes.includes("query")) Object.assign(foreign, { left: within(index, this.n, header.row_start), sure: axes.length === 1 });
+    if (axes.includes("key")) foreign.right = within(index, this.m, header.column_start);
     markTokens(this);
     this.schedule();
   }

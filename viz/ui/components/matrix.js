@@ -126,8 +126,8 @@ class Matrix {
     const { hover, header } = this, before = { ...hover };
     if (row === before.row && column === before.column) return;
     Object.assign(hover, { row, column });
-    if (row !== before.row) announceHover(header.row_side, row, this, "query");
-    if (column !== before.column) announceHover(header.column_side, column, this, "key");
+    if (row !== before.row) announceHover(header.row_side, outside(row, header.row_start), this, "query");
+    if (column !== before.column) announceHover(header.column_side, outside(column, header.column_start), this, "key");
     fillReadout(this);
     this.schedule();
   }
@@ -135,8 +135,8 @@ class Matrix {
     if (detail.source === this || !this.header) return;
     const { foreign, grid, header } = this, { index } = detail;
     const axes = axesOf(detail, { query: header.row_side, key: header.column_side });
-    if (axes.includes("query")) foreign.row = within(index, grid.n);
-    if (axes.includes("key")) foreign.column = within(index, grid.m);
+    if (axes.includes("query")) foreign.row = within(index, grid.n, header.row_start);
+    if (axes.includes("key")) foreign.column = within(index, grid.m, header.column_start);
     this.schedule();
   }
   select(row, column, delay) {

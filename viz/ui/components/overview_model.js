@@ -39,6 +39,8 @@ class Model {
     this.deep = Math.max(...this.stacks.map((entry) => entry.cards.length)) > 4;
     this.box.classList.toggle("single", this.stacks.length === 1);
     this.box.classList.toggle("deep", this.deep);
+    this.tall = this.stacks.length === 1 && this.stacks[0].cards.length > 8; // one line a layer, or it would not end
+    this.box.classList.toggle("tall", this.tall);
     if (this.stacks.length > 1 && header.words.memory) this.memory = el("div", "memory faint", this.box, header.words.memory);
   }
 
@@ -53,7 +55,7 @@ class Model {
     }
     el("div", "title", el("div", "top", box), stack.title);
     const last = stack === header.stacks.at(-1);
-    if (header.next && last && !encoder) this.buildNext((entry.next = el("div", "next", box)));
+    if (header.next && last && (!encoder || header.next.encoder)) this.buildNext((entry.next = el("div", "next", box)));
     entry.inputs = el("div", `inputs ${stack.name}`, this.box);
     const row = el("div", "chips", entry.inputs);
     row.dir = "auto";
@@ -73,8 +75,8 @@ class Model {
     const where = [stack.title, layer.title, part.title];
     const entry = { node, part, stack, where, body, thumbs: [] };
     const array = arrays[part.kind === "attention" ? part.heads[0].array : part.values];
-    node.style.setProperty("--rows", array.shape[0]);
-    node.style.setProperty("--columns", part.kind === "norm" ? array.shape[0] : array.shape[1]);
+    node.style.setProperty("--rows", part.rows ?? array.shape[0]); // of tokens: a long head comes in blocks
+    node.style.setProperty("--columns", part.columns ?? array.shape[part.kind === "norm" ? 0 : 1]);
     if (part.kind === "attention") entry.thumbs = part.heads.map((head, k) => this.buildThumb(entry, head, head.head ?? k));
     else {
       const strip = button(`strip ${part.kind}`, body, where.join(", "), () => overview.go({ page: "steps", site: part.target }));
@@ -142,7 +144,7 @@ class Model {
   }
   /** In as few lines as leave each head 20 px; the width that a line takes. */
   arrangeThumbs({ part, body, thumbs }, space) {
-    const gap = thumbs.length > 8 ? 4 : 6, most = this.deep ? 44 : 64;
+    const gap = thumbs.length > 8 ? 4 : 6, most = this.tall ? 34 : this.deep ? 44 : 64;
     let [size, lines] = [0, 1];
     const count = () => Math.ceil(thumbs.length / lines);
     for (; lines <= thumbs.length; lines++) {

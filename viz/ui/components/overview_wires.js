@@ -23,17 +23,18 @@ function drawWires(model) {
   wires.replaceChildren();
   wires.setAttribute("width", frame.width);
   wires.setAttribute("height", frame.height);
-  for (const stack of stacks) wireStack(wires, pen, stack);
+  for (const stack of stacks) wireStack(wires, pen, stack, model.tall);
   if (stacks.length > 1) wireMemory(model, pen, frame);
 }
 
-function wireStack(wires, { line, up, rect }, { cards, inputs, next }) {
+function wireStack(wires, { line, up, rect }, { cards, inputs, next }, tall) {
   const boxes = cards.map(({ card }) => rect(card));
   const x = boxes[0].x;
   up(x, rect(inputs.firstChild).top - 5, boxes[0].bottom + 2);
-  for (let i = 1; i < boxes.length; i++) up(x, boxes[i - 1].top, boxes[i].bottom + 2);
+  for (let i = 1; i < boxes.length && !tall; i++) up(x, boxes[i - 1].top, boxes[i].bottom + 2);
   if (next) up(x, boxes.at(-1).top, rect(next).bottom + 4);
   for (const [c, { parts }] of cards.entries()) {
+    if (parts.some(({ part }) => part.stream)) continue; // where such a model adds and normalises is not recorded
     const edge = boxes[c].right - 9;
     const pre = parts[0]?.part.kind === "norm"; // GPT-2 normalises before the sub-layer, the paper after it
     for (let p = 0; p + 1 < parts.length; p += 2) {

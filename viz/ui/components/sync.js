@@ -17,8 +17,10 @@ function axesOf({ side, role }, sides) {
   const axes = ["query", "key"].filter((axis) => sides[axis] === side);
   return axes.length === 2 && role ? [role] : axes;
 }
-/** A hovered place, or null where this figure has no such token. */
-const within = (index, count) => (index !== null && index < count ? index : null);
+/** A hovered place in this figure, which begins at `start` of the whole side, or null where it has no such token. */
+const within = (index, count, start = 0) => (index !== null && index >= start && index - start < count ? index - start : null);
+/** A place in this figure as a place in the whole side. */
+const outside = (index, start = 0) => (index === null || index === undefined ? null : index + start);
 
 /** A value that the user changes here and Python answers: an old answer never undoes a newer change. */
 function shared(deliver) {

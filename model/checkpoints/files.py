@@ -1,0 +1,71 @@
+"""The files of a checkpoint folder of the library: which hold the weights, and whether they are all there and whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from model.checkpoints.headers import config_of, safetensors_header
+from model.errors import BadFile, MissingShard, NoWeights
+from model.progress import tick
+
+# In the library's own order of preference.
+_SINGLE = ("model.safetensors", "pytorch_model.bin")
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
+               "source.spm", "bpe.codes", "tokenizer_config.json")  # fmt: skip
+_BLOCK = 2**24
+
+
+def config(folder: Path) -> dict[str, Any]:
+    """config.json. Raises BadFile where it is no JSON table."""
+    try:
+        return config_of(folder)
+    except (ValueError, OSError) as error:
+        raise BadFile(path=folder / "config.json") from error
+
+
+def weights(folder: Path, whole: bool = True) -> list[Path]:
+    """The weights files: one, or the shards that an index names; `whole` reads the header of each.
+
+    Raises NoWeights, MissingShard (naming them) or BadFile.
+    """
+    for name in _SINGLE:
+        index = folder / f"{name}.index.json"
+        found = [folder / name] if (folder / name).is_file() else _shards(index) if index.is_file() else []
+        for path in found if whole and name.endswith(".safetensors") else ():
+            try:
+                safetensors_header(path)
+            except (ValueError, OSError, KeyError, TypeError, IndexError) as error:
+                raise BadFile(path=path) from error
+        if found:
+            return found
+    raise NoWeights(path=folder, allowed=" or ".join(_SINGLE))
+
+
+def _shards(index: Path) -> list[Path]:
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, OSError, KeyError, AttributeError, TypeError) as error:
+        raise BadFile(path=index) from error
+    missing = [name for name in names if not (index.parent / str(name)).is_file()]
+    if missing:
+        raise MissingShard(path=index.parent, files=", ".join(map(str, missing)))
+    return [index.parent / name for name in names]
+
+
+def has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _TOKENIZERS)
+
+
+def digest(paths: list[Path], what: str = "hashing") -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the files one after the other; ticks as it reads."""
+    total, done, sha = max(1, sum(path.stat().st_size for path in paths)), 0, hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                sha.update(block)
+                done += len(block)
+                tick(what, min(1.0, done / total))
+    return sha.hexdigest()[:16]

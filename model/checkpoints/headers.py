@@ -1,0 +1,128 @@
+"""What the first bytes of a weights file say, without reading weights and without torch.
+
+safetensors: u64 length, then that much JSON (github.com/huggingface/safetensors, "Format"). GGUF: magic, version, counts,
+key–value pairs, tensor infos (github.com/ggml-org/ggml, docs/gguf.md).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+_LARGEST_HEADER = 100_000_000  # the limit that the safetensors library itself keeps
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """The folder's config.json as a dict. Raises ValueError or OSError where it is none."""
+    found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError("config.json is not a table")
+    return found
+
+
+def safetensors_header(path: Path) -> dict[str, Any]:
+    """Name -> {dtype, shape, data_offsets}, and "__metadata__". Raises ValueError when truncated or of another kind."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        if length > min(size - 8, _LARGEST_HEADER):
+            raise ValueError("not a safetensors file")
+        header = json.loads(file.read(length))
+    if not isinstance(header, dict):
+        raise ValueError("not a safetensors file")
+    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+    if not all(isinstance(entry, dict) and {"dtype", "shape", "data_offsets"} <= entry.keys() for entry in tensors):
+        raise ValueError("not a safetensors file")
+    if max((entry["data_offsets"][1] for entry in tensors), default=0) > size - 8 - length:
+        raise ValueError("truncated")
+    return header
+
+
+def parameters(path: Path) -> int:
+    """Numbers in a safetensors file."""
+    return sum(prod(entry["shape"]) for name, entry in safetensors_header(path).items() if name != "__metadata__")
+
+
+@dataclass(frozen=True)
+class Gguf:
+    """`values`: the single values of the metadata; lists (the vocabulary) are skipped. `shapes`: tensor -> shape."""
+
+    values: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def architecture(self) -> str:
+        return str(self.values.get("general.architecture", ""))
+
+    @property
+    def parameters(self) -> int:
+        return sum(prod(shape) for shape in self.shapes.values())
+
+
+def gguf_header(path: Path, tensors: bool = False) -> Gguf:
+    """The file's metadata; without `tensors` only up to the first list of texts. Raises ValueError when damaged."""
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise ValueError("not a GGUF file")
+        reader = _Reader(file, os.fstat(file.fileno()).st_size)
+        version, count, pairs = reader.number("I"), reader.number("Q"), reader.number("Q")
+        if version not in (2, 3):
+            raise ValueError(f"GGUF version {version}")
+        values: dict[str, Any] = {}
+        for _ in range(pairs):
+            name, kind = reader.text(), reader.number("I")
+            if kind == _ARRAY:
+                if not tensors:
+                    return Gguf(values)
+                reader.skip_list()
+            else:
+                values[name] = reader.text() if kind == _STRING else reader.number(_SCALARS.get(kind, "?"))
+        shapes = {}
+        for _ in range(count if tensors else 0):
+            name, rank = reader.text(), reader.number("I")
+            if rank > 8:
+                raise ValueError("damaged")
+            shapes[name] = tuple(reader.number("Q") for _ in range(rank))
+            reader.number("I")
+            reader.number("Q")
+    return Gguf(values, shapes)
+
+
+class _Reader:
+    """Little-endian values of a file; anything that would lie beyond its end is a ValueError."""
+
+    def __init__(self, file: BinaryIO, size: int):
+        self.file, self.size = file, size
+
+    def number(self, code: str) -> Any:
+        size = struct.calcsize(code)
+        data = self.file.read(size)
+        if len(data) < size:
+            raise ValueError("truncated")
+        return struct.unpack(f"<{code}", data)[0]
+
+    def bytes(self, length: int) -> bytes:
+        if length > self.size - self.file.tell():
+            raise ValueError("truncated")
+        return self.file.read(length)
+
+    def text(self) -> str:
+        return self.bytes(self.number("Q")).decode("utf-8", "replace")
+
+    def skip_list(self) -> None:
+        kind, length = self.number("I"), self.number("Q")
+        if kind == _STRING:
+            for _ in range(length):
+                self.bytes(self.number("Q"))
+        elif kind in _SCALARS:
+            self.bytes(length * struct.calcsize(_SCALARS[kind]))
+        else:
+            raise ValueError("a list of lists")

@@ -1,0 +1,61 @@
+"""How a checkpoint wants its pictures or sound prepared: the folder's own file, as a plain table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from model.errors import BadFile
+
+
+def processor_config(folder: Path) -> dict[str, object] | None:
+    """preprocessor_config.json of a folder, or the part of its newer processor_config.json; None where neither lies there.
+
+    Raises BadFile where the file is no table.
+    """
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        file = folder / name
+        if not file.is_file():
+            continue
+        try:
+            table = json.loads(file.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise BadFile(path=file) from error
+        if not isinstance(table, dict):
+            raise BadFile(path=file)
+        for part in ("image_processor", "feature_extractor"):
+            if isinstance(table.get(part), dict):
+                return table[part]
+        if name == "preprocessor_config.json":
+            return table
+    return None
+
+
+def both_ways(size: int | Sequence[int]) -> tuple[int, int]:
+    """A size of a configuration as (height, width)."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def image_processor(module: nn.Module, processor_config: Mapping[str, object] | None) -> Any:
+    """The library's own image processor, the one that needs Pillow alone, with the folder's settings.
+
+    Without settings: the model's size; mean and deviation 0.5 for ViT, and for CLIP what the library has for CLIP.
+    """
+    import transformers
+
+    clip = hasattr(module.config, "vision_config")
+    default = "CLIPImageProcessor" if clip else "ViTImageProcessor"
+    if processor_config is None:
+        height, width = both_ways(getattr(module.config, "vision_config", module.config).image_size)
+        size = {"size": {"shortest_edge": height}, "crop_size": {"height": height, "width": width}} if clip else {
+            "size": {"height": height, "width": width}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3,
+        }  # fmt: skip
+        return getattr(transformers, default + "Pil")(**size)
+    named = str(processor_config.get("image_processor_type") or processor_config.get("feature_extractor_type") or "")
+    named = named.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
+    kind = getattr(transformers, f"{named}Pil", None) or getattr(transformers, default + "Pil")
+    return kind.from_dict(dict(processor_config))

@@ -1,0 +1,45 @@
+"""Long work says how far it is and can be stopped: whoever waits listens, whoever works ticks.
+
+A forward of a large model takes seconds; whoever computes calls `tick` between its pieces, which tells the listener of
+this thread's context, if there is one, and raises `Stopped` where the listener no longer wants the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from model.errors import Stopped
+
+
+@dataclass(frozen=True)
+class Listener:
+    """told(what, fraction): fraction 0–1, or None where the end is not known. stop() says whether to give up."""
+
+    told: Callable[[str, float | None], None]
+    stop: Callable[[], bool]
+
+
+_listener: ContextVar[Listener | None] = ContextVar("progress", default=None)
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Inside the block, ticks of this context go to `listener`."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def tick(what: str, fraction: float | None = None) -> None:
+    """Say how far the work is; raises Stopped when nobody wants it any more."""
+    listener = _listener.get()
+    if listener is None:
+        return
+    if listener.stop():
+        raise Stopped()
+    listener.told(what, fraction)

@@ -1,0 +1,53 @@
+"""Every head of a sub-layer, small: its cells as bytes, in blocks where there are more than a thumbnail has pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viz.axes import block_axis, by_block
+from viz.matrix import head_weights, states
+
+if TYPE_CHECKING:
+    from model.record import AttentionRecord
+
+# From here on a thumbnail is in blocks.
+BLOCKS = 48
+# From here on its blocks hold shares of attention, which the record gives without its n × n weights.
+LONG = 256
+
+
+def how(queries: int, keys: int) -> str:
+    """What a cell of a thumbnail is: "weight", "strongest" of its block, or the "share" from block to block."""
+    longest = max(queries, keys)
+    return "weight" if longest <= BLOCKS else "strongest" if longest <= LONG else "share"
+
+
+def heads(record: AttentionRecord) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(weights in 255 steps, states) of each head, both uint8 [rows, columns]."""
+    kind = how(record.queries, record.keys)
+    if kind == "share":
+        return _shares(record)
+    axes = (block_axis(record.queries, BLOCKS), block_axis(record.keys, BLOCKS))
+    found = []
+    for head in range(record.heads):
+        values, allowed = head_weights(record, head)
+        if kind == "strongest":
+            values, allowed = by_block(values, allowed, axes)
+        found.append((_bytes(values), states(values, allowed)))
+    return found
+
+
+def _shares(record: AttentionRecord) -> list[tuple[np.ndarray, np.ndarray]]:
+    from model.pooled import block_shares
+
+    found = block_shares(record, BLOCKS).numpy()
+    axes = (block_axis(record.queries, BLOCKS), block_axis(record.keys, BLOCKS))
+    allowed = record.allowed().numpy()
+    _, open_ = by_block(allowed, allowed, axes)
+    return [(_bytes(values), states(values, open_)) for values in found]
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)

@@ -1,0 +1,125 @@
+"""The page of models: what is found on this computer, a path of one's own, and packages that bring trained weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.checkpoints import discovery, estimate, packages
+from model.errors import HeadlightError
+from viz.ui import language, models, session
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.checkpoints.discovery import Entry
+    from model.checkpoints.packages import Package
+
+_ROWS = 40
+
+
+def show() -> None:
+    """Three parts, from what is at hand to what could be fetched."""
+    if complaint := st.session_state.pop("complaint", None):
+        st.error(complaint, icon=":material/error:")
+    _found()
+    _own_path()
+    _offered()
+
+
+def size(count: int) -> str:
+    """Bytes for reading: 4.2 MB."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count} B"
+
+
+def _found() -> None:
+    entries = models.found()
+    st.markdown(f"#### {say('models.here')}")
+    wanted = ""
+    if len(entries) > 12:
+        wanted = st.text_input(say("models.search"), key="models-search", placeholder=say("models.search")).lower()
+    shown = [entry for entry in entries.values() if wanted in f"{entry.name} {entry.title} {entry.family}".lower()]
+    with st.container(key="models-list"):
+        for entry in shown[:_ROWS]:
+            _row(entry)
+    if len(shown) > _ROWS:
+        st.caption(say("models.more", n=len(shown) - _ROWS))
+    places = [str(place) for place in (*discovery.configured(), discovery.hub_folder())]
+    st.caption(say("models.places", places=", ".join(f"`{language.plain(place)}`" for place in places)))
+
+
+def _row(entry: Entry) -> None:
+    """One model: what it is, where it is from, what opening it takes, and the button."""
+    now = session.view().model == entry.name
+    words, cost, button = st.columns([5, 3, 1], vertical_alignment="center")
+    kind = entry.kind.replace(" ", "_")
+    facts = [entry.family if entry.kind != "trace" else "", say(f"kind.{kind}"), entry.licence]
+    words.markdown(
+        f"**{language.plain(models.title(entry.name))}**  \n" + " · ".join(language.plain(f) for f in facts if f)
+    )
+    cost.caption(_cost(entry))
+    button.button(
+        say("models.shown") if now else say("models.open"), key=f"open-{entry.name}", disabled=now,
+        on_click=_choose, args=(entry.name,),
+    )  # fmt: skip
+
+
+def _cost(entry: Entry) -> str:
+    """Size on disk and, for what must be loaded, memory and time before it is begun."""
+    if entry.kind in ("shipped", "trace"):
+        return size(entry.size_bytes)
+    return about(entry.path, entry.size_bytes)
+
+
+def about(path: Path, on_disk: int | None = None) -> str:
+    """What loading a folder or file takes; "" where its headers do not tell."""
+    try:
+        found = estimate.before_loading(path)
+    except (HeadlightError, ValueError, OSError):
+        return "" if on_disk is None else size(on_disk)
+    return say(
+        "models.cost", parameters=f"{found.parameters / 1e6:,.3g}", memory=size(found.weight_bytes),
+        seconds=f"{max(1, round(found.seconds))}",
+    )  # fmt: skip
+
+
+def _choose(name: str) -> None:
+    session.change(model=name)
+    st.session_state.go_to = "overview"
+
+
+def _own_path() -> None:
+    """A folder, a .gguf file or a saved trace, by its path, looked at before it is opened."""
+    st.markdown(f"#### {say('models.path')}")
+    typed, button = st.columns([8, 1], vertical_alignment="bottom")
+    path = typed.text_input(say("models.path_what"), key="models-path", placeholder=say("models.path_example"))
+    path = path.strip().strip('"')
+    exists = bool(path) and Path(path).expanduser().exists()
+    button.button(
+        say("models.open"), key="open-path", on_click=_choose, args=(path,), disabled=not path,
+        type="primary" if exists else "secondary",
+    )  # fmt: skip
+    if path:
+        st.caption(about(Path(path).expanduser()) if exists else say("models.no_path"))
+
+
+def _offered() -> None:
+    """Optional packages that are not installed, with what they bring."""
+    absent = [package for package in packages.PACKAGES if package.path() is None]
+    if not absent:
+        return
+    st.markdown(f"#### {say('models.offered')}")
+    st.caption(say("models.offered_what"))
+    for package in absent:
+        _package(package)
+
+
+def _package(package: Package) -> None:
+    words, command = st.columns([4, 5], vertical_alignment="center")
+    facts = " · ".join(filter(None, (package.family, size(package.size_bytes), package.licence)))
+    words.markdown(f"**{package.title}**  \n{facts}")
+    command.code(package.command, language="bash")

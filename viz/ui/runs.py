@@ -1,0 +1,142 @@
+"""Opening models and running texts for a page: cached, with progress and Stop, one sentence for what goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from model.errors import HeadlightError, Stopped
+from viz import overview
+from viz.ui import language, media, models, opening, session, work
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.sites import Site
+    from model.trace import Trace
+
+_THREADS = "HEADLIGHT_THREADS"
+# Up to here the logits are compared with a plain run's at once; that run costs as much as the recorded one.
+_COMPARED = 512
+_MODELS, _TRACES = 3, 32
+
+
+@st.cache_resource(max_entries=_MODELS, show_spinner=False)
+def _open(name: str) -> Any:
+    from model import open_model
+
+    return open_model(name, confined=models.confined())
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _saved(path: str, _changed: float) -> Trace:
+    from model import Trace
+
+    return Trace.open(path)
+
+
+@st.cache_resource(max_entries=_TRACES, show_spinner=False)
+def _run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trace:
+    model, given = _open(name), dict(how)
+    _set_threads(shared=models.is_ours(name))
+    if given["media"]:
+        trace = media.trace(model, given["media"], given["text"], given["target"] or None)
+    elif models.is_ours(name):
+        trace = model.trace(given["text"], given["target"] or None, language=given["to"] or None)
+    else:
+        options = {"pair": given["pair"] or None, "chat": bool(given["chat"]), "new_tokens": given["new"] or None}
+        trace = model.trace(given["text"], given["target"] or None, **options)
+    trace.fidelity(plain=max(len(side.tokens) for side in trace.sides.values()) <= _COMPARED)
+    return trace
+
+
+def _set_threads(shared: bool) -> None:
+    """Two contending threads are slower than one for our small models, and a class shares them; large ones gain."""
+    import torch
+
+    torch.set_num_threads(int(os.environ.get(_THREADS, 1 if shared else max(1, (os.cpu_count() or 2) // 2))))
+
+
+def open_ahead(name: str) -> None:
+    """Fill the cache before the first visitor; what goes wrong is said when the model is really asked for."""
+    with contextlib.suppress(HeadlightError):
+        _open(name)
+
+
+def model() -> Any:
+    """The model of this session, or None where a saved trace is looked at. What cannot be opened changes nothing."""
+    name = session.view().model
+    if models.is_trace(name):
+        return None
+    try:
+        known = models.entry(name)
+        about = "" if models.is_ours(name) else opening.about(known.path if known else models.Path(name).expanduser())
+        return work.run(("open", name), lambda: _open(name), say("wait.opening"), about)
+    except HeadlightError as error:
+        _back(error)
+
+
+def current() -> Trace:
+    """The run of this session. Bad input says so in one sentence and leaves the last good run in place."""
+    now = session.view()
+    try:
+        trace = _trace(now)
+        st.session_state.last_good = now
+        return trace
+    except HeadlightError as error:
+        st.error(language.explain(error), icon=":material/error:")
+        st.session_state.asked = {}  # one complaint at a time
+        return _last_good(now)
+
+
+def _trace(now: session.View) -> Trace:
+    if models.is_trace(now.model):
+        path = models.trace_path(now.model)
+        return _saved(str(path), path.stat().st_mtime if path.is_file() else 0.0)
+    opened = model()
+    how = tuple((name, value) for name, value in asdict(now).items() if name in session.RUN and name != "model")
+    key = ("run", now.model, opened.weights_hash, how)
+    return work.run(key, lambda: _run(now.model, opened.weights_hash, how), say("wait.running"))
+
+
+def _last_good(now: session.View) -> Trace:
+    """The last run that worked with this model, or its first example; what is shown is said."""
+    good = st.session_state.get("last_good")
+    if good is None or good.model != now.model:
+        examples = models.card(now.model)["examples"]
+        good = replace(session.View(model=now.model, to=now.to), text=examples[0] if examples else "")
+    try:
+        trace = _trace(good)
+    except HeadlightError as error:
+        _back(error)
+    st.caption(say("error.kept", text=language.plain(good.text)))
+    return trace
+
+
+def _back(error: HeadlightError) -> None:
+    """Return to what was looked at before, and say there what went wrong. Ends this run of the script."""
+    good = st.session_state.get("last_good")
+    failed = session.view().model
+    if good is None or good.model == failed:
+        good = session.View()
+    if failed == session.View.model:  # nothing to return to: the shipped model itself does not open
+        st.error(language.explain(error), icon=":material/error:")
+        st.stop()
+    st.session_state.complaint = None if isinstance(error, Stopped) else language.explain(error)
+    st.session_state.view, st.session_state.acted = good, True
+    session.settle(new=True)
+    st.rerun()
+
+
+def best_head(trace: Trace) -> tuple[Site, int]:
+    """The head that a first look at `trace` shows."""
+    from model.sites import Site
+
+    card = models.card(session.view().model)
+    told = card.get("head")
+    if told and told[0] in {str(site) for site in trace.sites}:
+        return Site.parse(told[0]), int(told[1])
+    return overview.best_head(trace, card, trace.language)

@@ -1,0 +1,75 @@
+"""Long work on a page: it runs in a thread of its own, says how far it is, and a button stops it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import add_script_run_ctx
+
+from viz.ui.language import say
+
+# What is done within this time needs no sign.
+_QUIET = 0.1
+_EVERY = 0.15
+
+
+class Job:
+    """One piece of work of this session, with how far it is."""
+
+    def __init__(self, key: tuple[Any, ...], work: Callable[[], Any]):
+        self.key, self.what, self.fraction = key, "", None
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        add_script_run_ctx(self.thread)
+
+    def _run(self, work: Callable[[], Any]) -> None:
+        from model.progress import Listener, heard_by
+
+        try:
+            with heard_by(Listener(self._told, self.stopping.is_set)):
+                self.result = work()
+        except BaseException as error:
+            self.error = error
+
+    def _told(self, what: str, fraction: float | None) -> None:
+        self.what, self.fraction = what, fraction
+
+
+def run(key: tuple[Any, ...], work: Callable[[], Any], title: str, about: str = "") -> Any:
+    """Do `work` and return what it returns; what it raises is raised here.
+
+    key: what kind of work and on what; asked for again by a rerun it is waited for, not begun again. about: its cost.
+    """
+    job = st.session_state.get("job")
+    if job is None or job.key != key or job.stopping.is_set():
+        if job is not None:
+            job.stopping.set()  # the page asks for something else now
+        job = st.session_state.job = Job(key, work)
+        job.thread.start()
+    job.thread.join(_QUIET)
+    if job.thread.is_alive():
+        _wait(job, title, about)
+    st.session_state.job = None
+    if job.error is not None:
+        raise job.error
+    return job.result
+
+
+def _wait(job: Job, title: str, about: str) -> None:
+    place = st.empty()
+    with place.container(key=f"work-{job.key[0]}"), st.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0, text=title, width="stretch")
+        st.button(say("work.stop"), on_click=job.stopping.set, key=f"stop-{job.key[0]}", type="tertiary")
+        started = time.monotonic()
+        while job.thread.is_alive():
+            job.thread.join(_EVERY)
+            what = say(f"progress.{job.what}") if job.what else ""
+            spent = say("work.seconds", seconds=f"{time.monotonic() - started:.0f}")
+            bar.progress(job.fraction or 0.0, text=" · ".join(part for part in (title, what, spent, about) if part))
+    place.empty()
