@@ -236,3 +236,10 @@ class NotHandedIn(HeadlightError):
 class NotText(HeadlightError):
     code = "not_text"
     sentence = "The file {name} is not a text in UTF-8: save it as UTF-8 and choose it again."
+
+
+class TooLargeToTrain(HeadlightError):
+    code = "too_large_to_train"
+    sentence = (
+        "This model has {got} parameters, and a training step is made with at most {allowed}: take a smaller one."
+    )

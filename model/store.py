@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -27,28 +28,46 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """Tensors of a run that has just been recorded; references, not copies."""
+    """Tensors of a run that has just been recorded; references, not copies, and some that are made when looked at."""
+
+    _MADE = 2  # of those, the last so many are held
 
     def __init__(self, tensors: Mapping[str, Tensor]):
         self._tensors = dict(tensors)
+        self._lazy: dict[str, tuple[tuple[int, ...], Callable[[], Tensor]]] = {}
+        self._made: OrderedDict[str, Tensor] = OrderedDict()
 
     def add(self, name: str, tensor: Tensor) -> None:
         self._tensors[name] = tensor
 
+    def add_lazy(self, name: str, shape: tuple[int, ...], make: Callable[[], Tensor]) -> None:
+        """A tensor that `make` gives when it is read; it stands among the names from now on."""
+        self._lazy[name] = (tuple(shape), make)
+
     def names(self) -> Iterable[str]:
-        return self._tensors.keys()
+        return [*self._tensors, *self._lazy]
+
+    def held(self) -> Iterable[Tensor]:
+        """The tensors that are in memory now."""
+        return [*self._tensors.values(), *self._made.values()]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tensors
+        return name in self._tensors or name in self._lazy
 
     def __getitem__(self, name: str) -> Tensor:
-        return self._tensors[name]
+        if name in self._tensors or name not in self._lazy:
+            return self._tensors[name]
+        made = self._made.pop(name, None)
+        self._made[name] = made = self._lazy[name][1]() if made is None else made
+        while len(self._made) > self._MADE:
+            self._made.popitem(last=False)
+        return made
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(self._tensors[name].shape)
+        return self._lazy[name][0] if name in self._lazy else tuple(self._tensors[name].shape)
 
     def first(self, name: str, index: int) -> Tensor:
-        return self._tensors[name][index]
+        return self[name][index]
 
 
 class FileStore:

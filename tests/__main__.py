@@ -1,4 +1,4 @@
-"""`python -m tests`: find or get a Chromium, check the style, run every test. Arguments go to pytest."""
+"""`python -m tests`: find or get a Chromium and trained weights, check the style, run every test. Arguments go to pytest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import weights
 from tests.browser import chromium
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +27,8 @@ def main(arguments: list[str]) -> int:
     chromium.ensure_font()
     # One thread each: the server, the browser and the tests already share the cores.
     environment = os.environ | {chromium.VARIABLE: browser, "OMP_NUM_THREADS": "1"}
+    packages = [os.environ.get("HEADLIGHT_PACKAGES", ""), *map(str, weights.get())]
+    environment["HEADLIGHT_PACKAGES"] = os.pathsep.join(filter(None, packages))
     style = [run(command, environment) for command in STYLE]
     return run(("pytest", *arguments), environment) or int(any(style))
 

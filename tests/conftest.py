@@ -15,6 +15,7 @@ torch.set_num_threads(1)
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "shipped: holds for the weights that ship, not for any trained ones")
+    config.addinivalue_line("markers", "real_weights: needs a package that brings trained weights; skipped without it")
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,18 @@ _BART = {
     "decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 64,
     "pad_token_id": 1, "decoder_start_token_id": 2,
 }  # fmt: skip
+_GPT = {"vocab_size": _V, "n_embd": 32, "n_layer": 2, "n_head": 4}
+_FALCON = {"vocab_size": _V, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+_DISENTANGLED = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "max_relative_positions": 16}
+_CLIP = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
 
 @dataclass(frozen=True)
 class Family:
-    """`model_type` as in config.json; `model` and `config` are the library's class names; `route` says how we record."""
+    """`model_type` as in config.json; `model` and `config` are the library's class names; `route` says how we record:
+
+    "hook" by the library's attention registry, "replay" by watching the model multiply (see those modules).
+    """
 
     model_type: str
     title: str
@@ -89,6 +96,32 @@ FAMILIES = (
             "eos_token_id": 2, "decoder_start_token_id": 1, "suppress_tokens": None, "begin_suppress_tokens": None},
            "audio frames as tokens; from Python only", reads="sound"),
     Family("m2m_100", "M2M100, NLLB", "M2M100ForConditionalGeneration", "M2M100Config", _BART),
+    Family("openai-gpt", "GPT-1 (2018)", "OpenAIGPTLMHeadModel", "OpenAIGPTConfig", _GPT | {"n_positions": 64},
+           "", "replay"),
+    Family("gpt_neo", "GPT-Neo", "GPTNeoForCausalLM", "GPTNeoConfig",
+           {"vocab_size": _V, "hidden_size": 32, "num_layers": 2, "num_heads": 4, "intermediate_size": 64,
+            "max_position_embeddings": 64, "window_size": 6, "attention_types": [[["global", "local"], 1]]},
+           "local and global layers, scale 1", "replay"),
+    Family("gptj", "GPT-J", "GPTJForCausalLM", "GPTJConfig", _GPT | {"n_positions": 64, "rotary_dim": 4}, "", "replay"),
+    Family("bloom", "BLOOM", "BloomForCausalLM", "BloomConfig",
+           {"vocab_size": _V, "hidden_size": 32, "n_layer": 2, "n_head": 4}, "ALiBi", "replay"),
+    Family("falcon", "Falcon", "FalconForCausalLM", "FalconConfig", _FALCON, "one key/value head", "replay"),
+    Family("mpnet", "MPNet", "MPNetForMaskedLM", "MPNetConfig", _BERT | {"pad_token_id": 1},
+           "relative position bias", "replay"),
+    Family("deberta", "DeBERTa", "DebertaForMaskedLM", "DebertaConfig", _BERT | _DISENTANGLED,
+           "disentangled positions", "replay"),
+    Family("deberta-v2", "DeBERTa-v2, DeBERTa-v3", "DebertaV2ForMaskedLM", "DebertaV2Config",
+           _BERT | _DISENTANGLED | {"position_buckets": 8, "share_att_key": True, "norm_rel_ebd": "layer_norm"},
+           "disentangled positions", "replay"),
+    Family("xlnet", "XLNet", "XLNetLMHeadModel", "XLNetConfig",
+           {"vocab_size": _V, "d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64}, "relative positions", "replay"),
+    Family("xlm", "XLM", "XLMWithLMHeadModel", "XLMConfig",
+           {"vocab_size": _V, "emb_dim": 32, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 64,
+            "pad_index": 2, "bos_index": 0, "eos_index": 1}, "", "replay"),
+    Family("clip", "CLIP", "CLIPModel", "CLIPConfig",
+           {"text_config": _CLIP | {"vocab_size": _V, "max_position_embeddings": 64, "eos_token_id": 2},
+            "vision_config": _CLIP | {"image_size": 16, "patch_size": 4}, "projection_dim": 16},
+           "a tower for pictures and one for texts; from Python only", reads="pictures"),
 )  # fmt: skip
 
 
@@ -98,7 +131,9 @@ def small_inputs(family: Family, encoder_decoder: bool, n: int = 24, m: int = 9,
 
     generator = torch.Generator().manual_seed(seed)
     if family.reads == "pictures":
-        return {"pixel_values": torch.randn(1, 3, 16, 16, generator=generator)}
+        found = {"pixel_values": torch.randn(1, 3, 16, 16, generator=generator)}
+        texts = {"input_ids": torch.randint(4, _V, (1, m), generator=generator)} if family.model_type == "clip" else {}
+        return found | texts
     if family.reads == "sound":
         found = {"input_features": torch.randn(1, 8, 40, generator=generator)}
     else:

@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from model import logits
+from model.checkpoints import estimate
+from model.checkpoints.estimate import Running
 from model.checkpoints.families import FAMILIES
 from model.checkpoints.reading import Encoded, encode, ids_of, side, vocabulary
 from model.checkpoints.recording import Recorded, plain, record
 from model.checkpoints.tasks import task_of
-from model.errors import NotInThisModel, TextTooLong
+from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnsupportedFamily
 from model.progress import tick
 from model.trace import Side, Trace, TraceKey
 
@@ -56,7 +58,7 @@ class HuggingFaceModel:
         """Tokens that the positions allow; 1,000,000 where the configuration sets no limit."""
         config = self.module.config
         for name in ("max_position_embeddings", "n_positions", "n_ctx"):
-            if isinstance(getattr(config, name, None), int):
+            if isinstance(getattr(config, name, None), int) and getattr(config, name) > 0:  # XLNet: −1, no limit
                 reserved = config.pad_token_id + 1 if self.family in ("roberta", "xlm-roberta", "camembert") else 0
                 return getattr(config, name) - reserved
         return 1_000_000
@@ -78,9 +80,13 @@ class HuggingFaceModel:
         new_tokens: how many tokens to write at most (default: 40 for an encoder–decoder, none for a decoder, whose
         continuation is then recorded with the text). language: for models of ours; ignored here.
         """
+        if self.tokenizer is None:
+            raise NotInThisModel(what="Reading a text", does="reads pictures")
         target = target if target is not None and target.strip() else None
         given = encode(self.tokenizer, text, pair, chat)
         self._check(given.length)
+        # Said before the forward: a machine that runs out of memory says nothing.
+        estimate.check_record(self._cost(given.length + (new_tokens or 0), 1).record_bytes)
         inputs = dict(given.inputs)
         encoder_decoder = bool(self.module.config.is_encoder_decoder)
         prompt = given.length
@@ -93,7 +99,15 @@ class HuggingFaceModel:
             elif new_tokens and self.task == "causal":
                 inputs = {"input_ids": self.generate(inputs["input_ids"], new_tokens)}
             tick("layers", 0.0)
-            recorded = record(self.module, inputs)
+            try:
+                recorded = record(self.module, inputs)
+            except HeadlightError:
+                raise
+            except ValueError as error:  # what of this family cannot be followed, said by the recorder
+                names = ", ".join(known.model_type for known in FAMILIES)
+                raise UnsupportedFamily(
+                    path=self.name, family=self.family, reason=f"and {error}", allowed=names
+                ) from error
         options: dict[str, object] = {"pair": pair, "chat": chat or None, "new_tokens": new_tokens or None}
         key = TraceKey(
             self.name, self.weights_hash, text, target,
@@ -101,6 +115,16 @@ class HuggingFaceModel:
         )  # fmt: skip
         facts = {"generated": target is None, "prompt": prompt} if encoder_decoder or new_tokens else {}
         return self._trace(key, given, inputs, recorded, facts)
+
+    def expects(self, text: str, pair: str | None = None, chat: bool = False, new_tokens: int = 0) -> Running:
+        """What recording this input will take, before it is begun. Raises as `trace` does for input it refuses."""
+        given = encode(self.tokenizer, text, pair, chat)
+        self._check(given.length)
+        return self._cost(given.length + new_tokens, 40 if self.module.config.is_encoder_decoder else 0)
+
+    def _cost(self, n: int, m: int) -> Running:
+        facts = self.module.config.to_dict() | {"architectures": [type(self.module).__name__]}
+        return estimate.before_run(facts, n, m)
 
     def _check(self, length: int) -> None:
         if length > self.max_length:

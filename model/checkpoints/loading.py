@@ -1,60 +1,200 @@
-"""Opening a checkpoint folder of the transformers library: local files, safetensors and library classes only."""
+"""Opening a checkpoint folder of the transformers library: local files, tensors only, library classes only."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
+from model.checkpoints import estimate, files
+from model.checkpoints.conversion import cache_folder
+from model.checkpoints.conversion_weights import asked_for
 from model.checkpoints.families import FAMILIES
 from model.checkpoints.hugging_face import HuggingFaceModel
-from model.checkpoints.recording import use_hook
-from model.errors import DamagedCheckpoint, UnsupportedFamily
+from model.checkpoints.processors import processor_config
+from model.checkpoints.quiet import quiet
+from model.checkpoints.recording import prepare, registered
+from model.errors import (
+    BadFile,
+    DamagedCheckpoint,
+    HeadlightError,
+    NeedsPackage,
+    NoCache,
+    NoMatchingWeights,
+    NoTokenizer,
+    RemoteCode,
+    UnsafeWeights,
+    UnsupportedFamily,
+    WrongShape,
+)  # fmt: skip
+from model.progress import tick
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A library model without its tokenizer. `fresh`: parameters that the files lack and that are random, by name;
+    `unused`: tensors of the files that the class has no place for."""
+
+    module: nn.Module
+    family: str
+    weights_hash: str
+    fresh: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+
+    @property
+    def card(self) -> dict[str, object]:
+        config = self.module.config
+        return {
+            "architectures": [type(self.module).__name__],
+            "config": json.loads(config.to_json_string()),
+            "fresh": self.fresh,
+            "unused": self.unused,
+        }
+
+
+def load(folder: Path, name: str | None = None, card: Mapping[str, object] | None = None) -> HuggingFaceModel:
+    """Open a checkpoint folder of the library; `card` is added to the model's own. A model that reads pictures alone
+    has no tokenizer (None); how its folder wants pictures or sound prepared is `card["processor"]`.
+
+    Raises DamagedCheckpoint (or one of its kinds), UnsupportedFamily, RemoteCode, NeedsPackage or WeightsTooLarge, each one
+    sentence.
+    """
+    config = _config(folder)
+    known = next((known for known in FAMILIES if known.model_type == config.model_type), None)
+    wordless = known is not None and known.reads == "pictures" and not files.has_tokenizer(folder)
+    tokenizer = None if wordless else _tokenizer(folder)
+    loaded = read(folder)
+    if not registered(prepare(loaded.module)) and (known is None or known.route == "hook"):
+        _refuse(folder, loaded.family, "whose attention does not go through the library's registry")
+    return HuggingFaceModel(
+        name or folder.name, loaded.module, tokenizer, loaded.family, loaded.weights_hash,
+        loaded.card | {"processor": processor_config(folder)} | dict(card or {}),
+    )  # fmt: skip
+
+
+def read(folder: Path) -> Loaded:
+    """The module with its weights in float32, in evaluation mode and not yet recorded; raises as `load` does."""
+    config = _config(folder)
+    weights = files.weights(folder)
+    digest = files.digest(weights)
+    tick("loading", None)
+    options = _room(folder, digest)
+    safe = weights[0].suffix == ".safetensors"
+    try:
+        # Parameters that the files lack are drawn at random: always the same ones, and not from the caller's numbers.
+        with quiet(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module, info = _class(config).from_pretrained(
+                folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=safe,
+                weights_only=True, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **options,
+            )  # fmt: skip
+    except HeadlightError:
+        raise
+    except Exception as error:
+        raise _said(folder, weights, error) from error
+    fresh, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
+    _check(folder, module, info, fresh, unused)
+    return Loaded(module.eval(), config.model_type, digest, fresh, unused)
+
+
+def _config(folder: Path) -> Any:
+    """The library's configuration. Raises BadFile, RemoteCode or UnsupportedFamily before any weight is touched."""
+    from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    told = files.config(folder)
+    family = str(told.get("model_type"))
+    if family not in CONFIG_MAPPING:
+        if told.get("auto_map"):
+            raise RemoteCode(path=folder, family=family, allowed=_families())
+        _refuse(folder, family, "which the installed transformers library does not know")
+    try:
+        with quiet():
+            return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the library checks values with several validators, each with errors of its own
+        raise DamagedCheckpoint(path=folder, reason=f"its config.json is refused ({_first_line(error)})") from error
+
+
+def _class(config: Any) -> Any:
+    """The library class that the configuration names, else the bare model of its family."""
+    import transformers
+
+    for name in getattr(config, "architectures", None) or []:
+        found = getattr(transformers, str(name), None)
+        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+            return found
+    return transformers.AutoModel
+
+
+def _room(folder: Path, digest: str) -> dict[str, Any]:
+    """What from_pretrained is told where the weights do not fit: the library then leaves a part of them on disk."""
+    from importlib.util import find_spec
+
+    needed, limit = estimate.before_loading(folder).weight_bytes, estimate.memory_limit()
+    if needed <= limit:
+        return {}
+    if find_spec("accelerate") is None:
+        estimate.refuse_weights(needed)
+    offload = cache_folder() / "offload" / digest
+    try:
+        offload.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoCache(path=folder, folder=offload, reason=error.strerror) from error
+    return {"device_map": "auto", "max_memory": {"cpu": limit}, "offload_folder": str(offload)}
+
+
+def _check(folder: Path, module: nn.Module, info: Mapping[str, Any], fresh: list[str], unused: list[str]) -> None:
+    # The matrices first: "64×32 for 65×32" says more than the length of a bias.
+    for name, got, expected in sorted(info["mismatched_keys"], key=lambda found: (-len(found[1]), found[0])):
+        got, expected = ("×".join(map(str, shape)) for shape in (got, expected))
+        raise WrongShape(path=folder, tensor=name, got=got, allowed=expected)
+    if info["error_msgs"]:
+        raise DamagedCheckpoint(path=folder, reason=_first_line(info["error_msgs"][0]))
+    tied = set(getattr(module, "all_tied_weights_keys", None) or ())
+    if fresh and unused and not {name for name, _ in module.named_parameters()} - tied - set(fresh):
+        raise NoMatchingWeights(path=folder, model=type(module).__name__, got=unused[0])
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        for package in ("sentencepiece", "tiktoken"):
+            if package in str(error).lower() and files.has_tokenizer(folder):
+                raise NeedsPackage(path=folder, package=package, command=f"pip install {package}") from error
+        raise NoTokenizer(path=folder) from error
+    # Where the files are missing the library may still hand out a tokenizer, one that knows its special tokens alone.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise NoTokenizer(path=folder)
+    return tokenizer
+
+
+def _said(folder: Path, weights: list[Path], error: Exception) -> HeadlightError:
+    """What went wrong in the library, as one of our sentences."""
+    kind = type(error).__name__
+    if asked_for(error):
+        return UnsafeWeights(path=weights[0], reason=asked_for(error))
+    torn = weights[0].suffix == ".bin" and isinstance(error, OSError | RuntimeError)
+    if torn or kind in ("SafetensorError", "UnpicklingError", "EOFError"):
+        return BadFile(path=weights[0])
+    return DamagedCheckpoint(path=folder, reason=_first_line(error))
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _families() -> str:
+    return ", ".join(known.model_type for known in FAMILIES if known.reads == "text")
 
 
 def _refuse(folder: Path, family: str, reason: str) -> None:
-    allowed = ", ".join(known.model_type for known in FAMILIES if known.reads == "text")
-    raise UnsupportedFamily(path=folder, family=family, reason=reason, allowed=allowed)
-
-
-def _refuse_unread(folder: Path, family: str) -> None:
-    """Pictures and sound are recorded by `record`, but there is no reader for them here yet."""
-    for known in FAMILIES:
-        if known.model_type == family and known.reads != "text":
-            _refuse(folder, family, f"which reads {known.reads}, and this version reads text")
-
-
-def load(folder: Path) -> HuggingFaceModel:
-    """Open a checkpoint folder of the library. Raises DamagedCheckpoint or UnsupportedFamily in one sentence."""
-    import transformers
-    from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoTokenizer
-
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        _refuse_unread(folder, config.model_type)
-        names = getattr(config, "architectures", None) or []
-        known = [getattr(transformers, name) for name in names if hasattr(transformers, name)]
-        kind = known[0] if known else transformers.AutoModel
-        module = kind.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except UnsupportedFamily:
-        raise
-    except SafetensorError as error:
-        raise DamagedCheckpoint(path=folder, reason="a weights file is truncated or not what its name says") from error
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
-        raise DamagedCheckpoint(path=folder, reason=reason) from error
-    if not getattr(module, "_can_set_attn_implementation", lambda: True)():
-        _refuse(folder, config.model_type, "whose attention does not go through the library's registry")
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        digest.update(file.read_bytes())
-    return HuggingFaceModel(
-        folder.name, use_hook(module), tokenizer, config.model_type, digest.hexdigest()[:16],
-        {"architectures": names, "config": json.loads(config.to_json_string())},
-    )  # fmt: skip
+    raise UnsupportedFamily(path=folder, family=family, reason=reason, allowed=_families())

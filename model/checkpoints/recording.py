@@ -1,19 +1,28 @@
-"""One forward of a library model, recorded: every attention call named by its site, with what the record needs."""
+"""One forward of a library model, recorded: every attention call named by its site, with what the record needs.
+
+Models that go through the library's attention registry are heard there (`hook`); the others are watched (`replay`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from model.checkpoints import hook
-from model.masks import Mask, compress
+from model.checkpoints import hook, offload, replay
+from model.checkpoints.score_notes import Attended
+from model.checkpoints.score_terms import position_bias
+from model.logits import parts as kept_logits
+from model.masks import Explicit, Intervals, Mask, compress
 from model.record import AttentionRecord
 from model.sites import Site
 from model.store import MemoryStore
+
+# Read both ways, though the library also counts them among the models that write.
+_BOTH_WAYS = {"xlnet", "xlm"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,28 +37,74 @@ class Recorded:
         return {site.stack for site in self.attention}
 
 
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """One attention call, whichever way it was heard: `parts` by their names in the record, batch axis gone.
+
+    `bias` makes the dense bias [h, q, k] of the call when it is asked for.
+    """
+
+    cross: bool
+    mask: Mask | Intervals | Explicit
+    scale: float
+    parts: dict[str, Tensor]
+    parameters: dict[str, Tensor] = field(default_factory=dict)
+    softcap: float | None = None
+    bias: Callable[[], Tensor] | None = None
+
+
 def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     """Run a library model once on inputs of batch 1 and keep every attention call and hidden state.
 
-    The model must have been put on our registry entry (`use_hook`). Raises ValueError when nothing was heard.
+    `prepare` the model first. Raises ValueError when nothing was heard, or a call whose scores cannot be told apart.
     """
-    with hook.listen(module) as calls:
-        output = module(**inputs, use_cache=False, output_hidden_states=True) if _caches(module) else module(
-            **inputs, output_hidden_states=True
-        )  # fmt: skip
-    if not calls:
-        raise ValueError("no attention call was heard: this family does not go through the library's registry")
+    heard, output = _heard(module, inputs)
     tensors: dict[str, Tensor] = {}
-    attention = attention_records(calls, tensors)
+    store = MemoryStore({})
+    attention = attention_records(heard, tensors, store)
     for stack in {site.stack for site in attention}:
-        name = "hidden_states" if getattr(output, "hidden_states", None) is not None else f"{stack}_hidden_states"
-        for i, state in enumerate(getattr(output, name, None) or ()):
+        for i, state in enumerate(_states(output, stack)):
             tensors[f"{stack}.{i}.stream"] = state[0]
     logits = getattr(output, "logits", None)
     if logits is not None and logits.dim() == 3:  # one row a token; a classifier has one for the whole input
-        tensors["logits"] = logits[0]
-    store = MemoryStore(tensors)
-    return Recorded(store, {site: _with_store(site, facts, store) for site, facts in attention.items()})
+        tensors |= kept_logits(logits[0])
+    for name, tensor in tensors.items():
+        store.add(name, tensor)
+    return Recorded(
+        store, {site: AttentionRecord(site=site, store=store, **facts) for site, facts in attention.items()}
+    )
+
+
+def _heard(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[Heard], Any]:
+    options = {"output_hidden_states": True} | ({"use_cache": False} if _caches(module) else {})
+    if registered(module):
+        with hook.listen(module) as calls:
+            output = module(**inputs, **options)
+        masks: dict[int, Any] = {}
+        biases: dict[int, tuple[str, Tensor]] = {}
+        if calls:
+            return [_from_hook(call, masks, biases) for call in calls], output
+    watch = replay.Watch({m: name for name, m in module.named_modules()}, hook._layers(module.config))
+    with torch.no_grad(), replay.watched(module, watch) as attended:
+        output = module(**inputs, **options)
+    missed = watch.chain.lost or watch.heard != len(attended)
+    if watch.unread or missed or not attended:
+        where = f" of {watch.unread[0]}" if watch.unread else ""
+        what = f"its scores{where} cannot be told apart" if watch.unread or missed else "none was heard"
+        raise ValueError(f"the attention of this model cannot be recorded: {what}")
+    if any(call.w_o is None for call in attended):
+        # Not every softmax between two products is an attention sub-layer (Nyströmformer has three in one).
+        raise ValueError("the attention of this model cannot be recorded: what it mixes goes through no W_O")
+    single = _one_token_is_causal(module)
+    return [_from_watch(call, single) for call in attended], output
+
+
+def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
+    """The hidden states of one stack; CLIP's towers each have an output of their own."""
+    tower = getattr(output, "vision_model_output" if stack == "encoder" else "text_model_output", None)
+    output = output if tower is None else tower
+    name = "hidden_states" if getattr(output, "hidden_states", None) is not None else f"{stack}_hidden_states"
+    return getattr(output, name, None) or ()
 
 
 def plain(module: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -61,43 +116,71 @@ def _caches(module: nn.Module) -> bool:
     return hasattr(module.config, "use_cache")
 
 
-def _with_store(site: Site, facts: dict[str, Any], store: MemoryStore) -> AttentionRecord:
-    return AttentionRecord(site=site, store=store, **facts)
+def registered(module: nn.Module) -> bool:
+    """Whether the model calls our function of the library's attention registry."""
+    return getattr(module.config, "_attn_implementation", None) == hook.NAME
 
 
-def attention_records(calls: list[hook.Call], tensors: dict[str, Tensor]) -> dict[Site, dict[str, Any]]:
+def attention_records(calls: list[Heard], tensors: dict[str, Tensor], store: MemoryStore) -> dict[Site, dict[str, Any]]:
     """Name each call by its site, put its tensors under that name, and keep its scale, mask and soft cap.
 
     Layers are counted in the order of the calls, because one module may serve every layer (ALBERT).
     """
-    masks: dict[int, Any] = {}
-    biases: dict[int, tuple[str, Tensor]] = {}
     counts: dict[tuple[str, str], int] = {}
     found: dict[Site, dict[str, Any]] = {}
     for call in calls:
-        mask = _mask(call, masks)
         kind = "cross" if call.cross else "self"
-        stack = "decoder" if call.cross or mask.causal else "encoder"
+        stack = "decoder" if call.cross or call.mask.causal else "encoder"
         site = Site(stack, counts.get((stack, kind), 0), kind)
         counts[stack, kind] = site.layer + 1
-        parts = {"q": call.q[0], "k": call.k[0], "v": call.v[0], "context": call.context[0].transpose(0, 1)}
-        if call.lse is not None:
-            parts["lse"] = call.lse[0, : call.q.shape[1], : call.q.shape[2]]
-        if call.output is not None:
-            parts["output"] = call.output.reshape(-1, call.output.shape[-1])
-        if call.sinks is not None:
-            parts["sinks"] = call.sinks.detach().reshape(-1)
+        tensors |= {f"{site}.{name}": part.detach() for name, part in call.parts.items()}
+        tensors |= {f"parameters/{site}.{name}": part.detach() for name, part in call.parameters.items()}
         if call.bias is not None:
-            name, bias = biases.setdefault(id(call.bias), position_bias(call.bias[0]))
-            parts[name] = bias
-        tensors |= {f"{site}.{name}": part.detach() for name, part in parts.items()}
-        if call.projection is not None:
-            weight = call.projection.weight.detach()
-            tensors[f"parameters/{site}.W_O"] = weight.T if isinstance(call.projection, nn.Linear) else weight
-            if call.projection.bias is not None:
-                tensors[f"parameters/{site}.b_O"] = call.projection.bias.detach()
-        found[site] = {"scale": call.scale, "mask": mask, "softcap": call.softcap}
+            shape = (*call.parts["q"].shape[:2], call.parts["k"].shape[1])
+            store.add_lazy(f"{site}.bias", shape, call.bias)
+        found[site] = {"scale": call.scale, "mask": call.mask, "softcap": call.softcap}
     return found
+
+
+def _from_hook(call: hook.Call, masks: dict[int, Any], biases: dict[int, tuple[str, Tensor]]) -> Heard:
+    parts = {"q": call.q[0], "k": call.k[0], "v": call.v[0], "context": call.context[0].transpose(0, 1)}
+    if call.lse is not None:
+        parts["lse"] = call.lse[0, : call.q.shape[1], : call.q.shape[2]]
+    if call.output is not None:
+        parts["output"] = call.output.reshape(-1, call.output.shape[-1])
+    if call.sinks is not None:
+        parts["sinks"] = call.sinks.reshape(-1)
+    if call.bias is not None:
+        name, bias = biases.setdefault(id(call.bias), position_bias(call.bias[0]))
+        parts[name] = bias
+    parameters = {}
+    if call.projection is not None:
+        weight, bias = (offload.parameter(call.projection, name) for name in ("weight", "bias"))
+        parameters["W_O"] = weight.T if isinstance(call.projection, nn.Linear) else weight
+        if bias is not None:
+            parameters["b_O"] = bias
+    return Heard(call.cross, _mask(call, masks), call.scale, parts, parameters, call.softcap)
+
+
+def _from_watch(call: Attended, single: bool) -> Heard:
+    scores, kept = call.scores, call.value
+    k, v = replay.compact(scores.k, call.v)
+    parts = {"q": scores.q, "k": k, "v": v, "context": call.context} | kept.parts
+    if call.output is not None:
+        parts["output"] = call.output
+    parameters = {name: part for name, part in (("W_O", call.w_o), ("b_O", call.b_o)) if part is not None}
+    mask = Mask(single) if scores.shape[1:] == (1, 1) else kept.mask
+    cross = bool(hook._CROSS.search(kept.name))
+    return Heard(cross, mask, scores.scale, parts, parameters, bias=kept.again)
+
+
+def _one_token_is_causal(module: nn.Module) -> bool:
+    """One token alone has no mask that tells: then the library's own list of the models that write does."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as WRITES
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as FILLS
+
+    family = module.config.model_type
+    return (family in WRITES and family not in FILLS and family not in _BOTH_WAYS) or family == "openai-gpt"
 
 
 def _mask(call: hook.Call, seen: dict[int, Any]) -> Any:
@@ -110,18 +193,15 @@ def _mask(call: hook.Call, seen: dict[int, Any]) -> Any:
     return seen[id(call.mask)]
 
 
-def position_bias(bias: Tensor) -> tuple[str, Tensor]:
-    """bias [h, q, k] -> ("bias_offsets", [h, q + k − 1]) where it depends on the offset alone, else ("bias", as it is)."""
-    _, q, k = bias.shape
-    offsets = torch.cat([bias[:, :, 0].flip(1), bias[:, 0, 1:]], dim=1)
-    i, j = torch.arange(q)[:, None], torch.arange(k)[None]
-    if torch.equal(offsets[:, j - i + q - 1], bias):
-        return "bias_offsets", offsets.contiguous()
-    return "bias", bias
+def prepare(module: nn.Module) -> nn.Module:
+    """Make a library model ready for `record`, once and for good: switching to and fro races between threads.
 
-
-def use_hook(module: nn.Module) -> nn.Module:
-    """Put a library model on our registry entry, once and for good: switching to and fro races between threads."""
-    hook.register()
-    module.set_attn_implementation(hook.NAME)
+    Where its attention goes through the library's registry it is put on our entry there; the others stay as they are.
+    """
+    if getattr(module, "_can_set_attn_implementation", lambda: True)():
+        hook.register()
+        module.set_attn_implementation(hook.NAME)
     return module.eval()
+
+
+use_hook = prepare

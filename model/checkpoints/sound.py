@@ -76,7 +76,7 @@ def trace_sound(
 ) -> Trace:
     """Run a sound through Whisper and record it in one forward; `target` forces the text, else it is written greedily.
 
-    samples: float [n], mono, at `rate`. The encoder's tokens are its positions, named by when they begin ("0.02 s");
+    samples: float [n], mono, at `rate`. The encoder's tokens are its positions, named by when they begin ("0.02s");
     those after the sound's end are special. The store has "features" [mel bins, frames] and "samples" [n] at 16 kHz.
     Where Whisper wrote the text, `facts["written"]` ends with the token it wrote last. Raises SoundTooLong, TextTooLong
     or UnreadableSound (no samples, or numbers that are none).
@@ -134,7 +134,7 @@ def _checked(samples: np.ndarray, name: str) -> np.ndarray:
 
 
 def _positions(count: int, end: int, seconds: float) -> Side:
-    tokens = tuple(f"{i * seconds:.2f} s" for i in range(count))
+    tokens = tuple(f"{i * seconds:.2f}s" for i in range(count))
     return Side(tokens, tuple(range(count)), tuple(i > end for i in range(count)))
 
 

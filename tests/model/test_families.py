@@ -24,12 +24,41 @@ class NoCast(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func is torch.nn.functional.softmax and args[0].dtype == torch.float64:
             kwargs.pop("dtype", None)
+        if func in (torch.Tensor.float, torch.Tensor.to) and args[0].dtype == torch.float64:
+            wanted = kwargs.get("dtype", args[1] if len(args) > 1 else torch.float32)
+            if wanted == torch.float32:
+                return args[0]
+        return func(*args, **kwargs)
+
+
+class Fused(TorchFunctionMode):
+    """softmax(scale · q · kᵀ + mask) of every fused call, in float64: Falcon's own output is wrong under it."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            q, k = args[0].double(), args[1].double()
+            scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+            mask = kwargs["attn_mask"]
+            later = torch.ones(q.shape[-2], q.shape[-2], dtype=torch.bool).triu(1)
+            if mask is None:
+                scores = scores.masked_fill(later, -torch.inf)
+            elif mask.dtype == torch.bool:
+                scores = scores.masked_fill(~mask, -torch.inf)
+            else:
+                scores = scores + mask.double()
+            self.weights.append(scores.softmax(-1))
         return func(*args, **kwargs)
 
 
 def small(family: Family, dtype: torch.dtype) -> torch.nn.Module:
-    # T5 has scale 1: sharpened five-fold its scores leave float32 no digits.
-    model = small_model(family, sharpen=1.0 if family.model_type in ("t5", "mt5") else 5.0).to(dtype)
+    # Sharpened five-fold the scores of these leave float32 no digits (T5 and GPT-Neo have scale 1).
+    flat = family.model_type in ("t5", "mt5", "gpt_neo", "clip")
+    model = small_model(family, sharpen=1.0 if flat else 5.0).to(dtype)
     if family.model_type == "gpt_oss":
         model.set_experts_implementation("eager")  # torch's grouped matrix product knows no float64
     return model
@@ -43,9 +72,16 @@ def inputs(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def eager(model: torch.nn.Module, given: dict[str, torch.Tensor], stack: str) -> dict[str, torch.Tensor]:
     """site -> weights [h, q, k], from the library's own eager attention."""
+    if model.config.model_type == "falcon":
+        with torch.no_grad(), NoCast(), Fused() as seen:
+            model(**given)
+        return {f"{stack}.{i}.self": weights[0] for i, weights in enumerate(seen.weights)}
     model.set_attn_implementation("eager")
     with torch.no_grad(), NoCast():
         output = model(**given, output_attentions=True)
+    if model.config.model_type == "clip":
+        towers = {"encoder": output.vision_model_output, "decoder": output.text_model_output}
+        return {f"{s}.{i}.self": w[0] for s, tower in towers.items() for i, w in enumerate(tower.attentions)}
     if not model.config.is_encoder_decoder:
         return {f"{stack}.{i}.self": weights[0] for i, weights in enumerate(output.attentions)}
     parts = (("encoder", "self", "encoder_attentions"), ("decoder", "self", "decoder_attentions"),
@@ -58,9 +94,9 @@ def eager(model: torch.nn.Module, given: dict[str, torch.Tensor], stack: str) ->
 def test_weights_equal_eager(family: Family, dtype: torch.dtype):
     model = small(family, dtype)
     given = inputs(model)
-    with torch.no_grad():
-        plain = recording.plain(model, given)
-        recorded = recording.record(recording.use_hook(model), given)
+    with torch.no_grad(), NoCast():
+        plain = None if family.model_type == "clip" else recording.plain(model, given)
+        recorded = recording.record(recording.prepare(model), given)
     expected = eager(model, given, next(iter(recorded.stacks)))
     assert {str(site) for site in recorded.attention} == expected.keys()
     for site, record in recorded.attention.items():
@@ -83,7 +119,7 @@ def test_weights_equal_eager(family: Family, dtype: torch.dtype):
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
 def test_w_o_is_found_and_the_record_implies_the_output(family: Family):
     model = small(family, torch.float32)
-    recorded = recording.record(recording.use_hook(model), inputs(model))
+    recorded = recording.record(recording.prepare(model), inputs(model))
     for site, record in recorded.attention.items():
         assert f"parameters/{site}.W_O" in recorded.store
         bias = f"parameters/{site}.b_O"
@@ -94,14 +130,14 @@ def test_w_o_is_found_and_the_record_implies_the_output(family: Family):
 def test_grouped_heads_stay_compact():
     family = next(f for f in FAMILIES if f.model_type == "llama")
     model = small(family, torch.float32)
-    record = next(iter(recording.record(recording.use_hook(model), inputs(model)).attention.values()))
+    record = next(iter(recording.record(recording.prepare(model), inputs(model)).attention.values()))
     assert (record.heads, record.k.shape[0], record.groups) == (4, 2, 2)
 
 
 def test_a_sliding_window_is_kept_as_intervals():
     family = next(f for f in FAMILIES if f.model_type == "mistral")
     model = small(family, torch.float32)
-    record = next(iter(recording.record(recording.use_hook(model), inputs(model)).attention.values()))
+    record = next(iter(recording.record(recording.prepare(model), inputs(model)).attention.values()))
     i, j = torch.arange(24)[:, None], torch.arange(24)[None]
     assert torch.equal(record.allowed(), (j <= i) & (j > i - 6))
     assert record.mask.first.shape == (24,)
@@ -110,7 +146,7 @@ def test_a_sliding_window_is_kept_as_intervals():
 def test_t5_bias_is_one_number_an_offset():
     family = next(f for f in FAMILIES if f.model_type == "t5")
     model = small(family, torch.float32)
-    store = recording.record(recording.use_hook(model), inputs(model)).store
+    store = recording.record(recording.prepare(model), inputs(model)).store
     assert store["encoder.1.self.bias_offsets"].shape == (4, 47)
 
 
@@ -119,7 +155,7 @@ def test_nobody_listening_leaves_the_plain_path():
     model = small(family, torch.float32)
     given = inputs(model)
     before = recording.plain(model, given)
-    assert torch.equal(recording.plain(recording.use_hook(model), given), before)
+    assert torch.equal(recording.plain(recording.prepare(model), given), before)
     recording.record(model, given)  # the library itself leaves hooks of its own at the first request for hidden states
     hooks = sum(len(module._forward_hooks) for module in model.modules())
     recording.record(model, given)

@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 from model import Trace, open_model
 from model.__main__ import main
 from model.checkpoints.families import FAMILIES, small_model
-from model.errors import DamagedCheckpoint, EmptyText, TextTooLong, UnsupportedFamily
+from model.errors import DamagedCheckpoint, EmptyText, TextTooLong
 
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", *["the", "cat", "sat", "on", "mat", "and", "a", "dog", "ran", "to", "house"]]
 
@@ -99,22 +99,3 @@ def test_families_are_listed(capsys):
     assert main(["families"]) == 0
     printed = capsys.readouterr().out
     assert all(family.model_type in printed and family.title in printed for family in FAMILIES)
-
-
-def test_a_family_outside_the_registry_is_named(folder: Path, tmp_path: Path):
-    import transformers
-
-    layers = {"num_layers": 2, "attention_types": [[["global", "local"], 1]]}
-    config = transformers.GPTNeoConfig(vocab_size=97, hidden_size=32, num_heads=4, **layers)
-    transformers.GPTNeoForCausalLM(config).save_pretrained(tmp_path)
-    for file in folder.glob("tokenizer*"):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(UnsupportedFamily) as caught:
-        open_model(tmp_path)
-    assert "gpt_neo" in str(caught.value) and "gpt2" in str(caught.value)
-
-
-def test_a_family_that_reads_pictures_is_refused_in_a_sentence(tmp_path: Path):
-    small_model(next(f for f in FAMILIES if f.model_type == "vit")).save_pretrained(tmp_path)
-    with pytest.raises(UnsupportedFamily, match="reads pictures"):
-        open_model(tmp_path)

@@ -70,7 +70,7 @@ def test_whisper_is_recorded():
     model = whisper()
     trace = trace_sound(model, short(0.25), max_new_tokens=6)
     encoder, decoder = trace.side("encoder"), trace.side("decoder")
-    assert encoder.tokens[:3] == ("0.00 s", "0.02 s", "0.04 s") and len(encoder.tokens) == 20
+    assert encoder.tokens[:3] == ("0.00s", "0.02s", "0.04s") and len(encoder.tokens) == 20
     # 4,000 samples are 12.5 positions of 320.
     assert trace.facts["sound_end"] == 12 and trace.facts["padding"] == 7 and trace.facts["seconds"] == 0.25
     assert encoder.special == (*[False] * 13, *[True] * 7)

@@ -12,7 +12,7 @@ from viz.ui.language import say
 _HERE = Path(__file__).parent
 # Section -> file stems; a stem is the page's URL and its name in the catalogue.
 SECTIONS = {
-    "look": ("overview", "heads"),
+    "look": ("overview", "heads", "output"),
     "learn": ("steps", "by_hand"),
     "about": ("models", "model_card"),
 }

@@ -83,7 +83,7 @@ def current() -> Trace:
     """The run of this session. Bad input says so in one sentence and leaves the last good run in place."""
     now = session.view()
     try:
-        trace = _trace(now)
+        trace = trace_of(now)
         st.session_state.last_good = now
         return trace
     except HeadlightError as error:
@@ -92,14 +92,31 @@ def current() -> Trace:
         return _last_good(now)
 
 
-def _trace(now: session.View) -> Trace:
+def is_library(trace: Trace) -> bool:
+    """Whether the run is of a model of the transformers library."""
+    return "family" in trace.facts
+
+
+def trace_of(now: session.View) -> Trace:
+    """The run of a view. Raises a HeadlightError for what cannot be run."""
     if models.is_trace(now.model):
         path = models.trace_path(now.model)
         return _saved(str(path), path.stat().st_mtime if path.is_file() else 0.0)
     opened = model()
     how = tuple((name, value) for name, value in asdict(now).items() if name in session.RUN and name != "model")
     key = ("run", now.model, opened.weights_hash, how)
-    return work.run(key, lambda: _run(now.model, opened.weights_hash, how), say("wait.running"))
+    return work.run(key, lambda: _run(now.model, opened.weights_hash, how), say("wait.running"), _about(opened, now))
+
+
+def _about(opened: Any, now: session.View) -> str:
+    """What the run is expected to take, "" for models that are done before it is read."""
+    if not hasattr(opened, "expects") or now.media:
+        return ""
+    try:
+        cost = opened.expects(now.text, now.pair or None, bool(now.chat), now.new)
+    except HeadlightError:  # the run itself says it
+        return ""
+    return say("wait.cost", memory=opening.size(cost.record_bytes), seconds=max(1, round(cost.seconds)))
 
 
 def _last_good(now: session.View) -> Trace:
@@ -109,7 +126,7 @@ def _last_good(now: session.View) -> Trace:
         examples = models.card(now.model)["examples"]
         good = replace(session.View(model=now.model, to=now.to), text=examples[0] if examples else "")
     try:
-        trace = _trace(good)
+        trace = trace_of(good)
     except HeadlightError as error:
         _back(error)
     st.caption(say("error.kept", text=language.plain(good.text)))

@@ -144,7 +144,7 @@ class Model {
   }
   /** In as few lines as leave each head 20 px; the width that a line takes. */
   arrangeThumbs({ part, body, thumbs }, space) {
-    const gap = thumbs.length > 8 ? 4 : 6, most = this.tall ? 34 : this.deep ? 44 : 64;
+    const gap = thumbs.length > 8 ? 4 : 6, most = this.tall ? 46 : this.deep ? 44 : 64;
     let [size, lines] = [0, 1];
     const count = () => Math.ceil(thumbs.length / lines);
     for (; lines <= thumbs.length; lines++) {

@@ -29,7 +29,7 @@ function drawWires(model) {
 
 function wireStack(wires, { line, up, rect }, { cards, inputs, next }, tall) {
   const boxes = cards.map(({ card }) => rect(card));
-  const x = boxes[0].x;
+  const x = tall ? rect(inputs).x : boxes[0].x;
   up(x, rect(inputs.firstChild).top - 5, boxes[0].bottom + 2);
   for (let i = 1; i < boxes.length && !tall; i++) up(x, boxes[i - 1].top, boxes[i].bottom + 2);
   if (next) up(x, boxes.at(-1).top, rect(next).bottom + 4);

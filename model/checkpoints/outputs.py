@@ -1,0 +1,163 @@
+"""What a model is for, beyond its attention: sampled continuations, one training step, a sentence as a vector."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from model.checkpoints.reading import encode
+from model.errors import HeadlightError, NotInThisModel, TooLargeToTrain
+from model.progress import tick
+
+if TYPE_CHECKING:
+    from model.checkpoints.hugging_face import HuggingFaceModel
+    from model.trace import Trace
+
+# A training step holds weights, gradients and Adam's two moments: four times the weights, on a copy.
+LARGEST_TRAINED = 500_000_000
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """One sampled sequence: the whole text, what was added, and Σ log p of the added tokens under the model itself.
+
+    The log-probabilities are those of the unmodified distribution, whatever temperature, top-k or top-p drew with.
+    """
+
+    text: str
+    added: str
+    tokens: int
+    log_probability: float
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """One optimiser step on one pair: the cross-entropy before and after, per token of `labels`, and ‖gradient‖₂."""
+
+    labels: tuple[str, ...]
+    loss_before: float
+    loss_after: float
+    gradient_norm: float
+    learning_rate: float
+
+
+def sample(
+    model: HuggingFaceModel, text: str, count: int = 3, *, new_tokens: int = 30, temperature: float = 1.0,
+    top_k: int = 50, top_p: float = 1.0, seed: int = 0,
+) -> list[Continuation]:  # fmt: skip
+    """`count` sequences that go on with `text` (or answer it, from an encoder–decoder), drawn with `seed`.
+
+    temperature > 0; top_k 0 keeps every token; top_p in (0, 1]. The same seed draws the same sequences.
+    """
+    if model.task not in ("causal", "seq2seq"):
+        raise NotInThisModel(what="Writing", does="reads, and says nothing of what comes next")
+    for name, got, right in (
+        ("temperature", temperature, temperature > 0), ("top_p", top_p, 0 < top_p <= 1), ("top_k", top_k, top_k >= 0),
+        ("count", count, 1 <= count <= 10), ("new_tokens", new_tokens, 1 <= new_tokens <= 200),
+    ):  # fmt: skip
+        if not right or not math.isfinite(got):
+            raise HeadlightError(reason=f"{name} is {got}, which is out of its range.")
+    ids = encode(model.tokenizer, text).inputs["input_ids"]
+    with model.lock, torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        found = model.generate(
+            ids,
+            new_tokens,
+            do_sample=True,
+            num_return_sequences=count,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+        )
+        return [_continuation(model, ids, row) for row in found]
+
+
+def _continuation(model: HuggingFaceModel, ids: Tensor, row: Tensor) -> Continuation:
+    """Score one drawn sequence by the model's own probabilities, up to its end token."""
+    both = model.task == "seq2seq"
+    start = 1 if both else ids.shape[1]
+    ends = _end_ids(model)
+    stop = next((i + 1 for i in range(start, len(row)) if int(row[i]) in ends), len(row))
+    row = row[:stop]
+    given = {"input_ids": ids, "decoder_input_ids": row[None]} if both else {"input_ids": row[None]}
+    logits = model.module(**given, use_cache=False).logits[0].float()
+    steps = logits[start - 1 : -1].log_softmax(-1).gather(1, row[start:, None])
+    added = model.tokenizer.decode(row[start:], skip_special_tokens=True)
+    whole = added if both else model.tokenizer.decode(row, skip_special_tokens=True)
+    return Continuation(whole, added, int(row.shape[0] - start), float(steps.double().sum()))
+
+
+def _end_ids(model: HuggingFaceModel) -> set[int]:
+    told = model.module.generation_config.eos_token_id
+    return set(told) if isinstance(told, list) else {told} if told is not None else set()
+
+
+def training_step(model: HuggingFaceModel, text: str, target: str, *, learning_rate: float = 1e-4) -> TrainingStep:
+    """One Adam step (β = 0.9, 0.98, ε = 1e-9; Vaswani et al. 2017, section 5.3) on a copy; the model stays as it is.
+
+    An encoder–decoder learns to write `target`; a decoder learns to go on with it, and the text itself is not scored.
+    Without labels a model gives no loss, which is why the target is needed.
+    """
+    if model.task not in ("causal", "seq2seq"):
+        raise NotInThisModel(what="Learning to write a target", does="has no output that writes")
+    if not target.strip():
+        raise HeadlightError(reason="The target is empty: without labels there is no loss. Type what it should write.")
+    size = sum(p.numel() for p in model.module.parameters())
+    if size > LARGEST_TRAINED:
+        raise TooLargeToTrain(got=f"{size:,}", allowed=f"{LARGEST_TRAINED:,}")
+    given, labels = _pair(model, text, target)
+    tick("training", 0.1)
+    with model.lock:
+        module = copy.deepcopy(model.module)
+    with torch.enable_grad():
+        optimiser = torch.optim.Adam(module.parameters(), lr=learning_rate, betas=(0.9, 0.98), eps=1e-9)
+        loss = module(**given, labels=labels, use_cache=False).loss
+        tick("training", 0.4)
+        loss.backward()
+        norm = math.sqrt(sum(float(p.grad.double().pow(2).sum()) for p in module.parameters() if p.grad is not None))
+        tick("training", 0.7)
+        optimiser.step()
+    with torch.no_grad():
+        after = float(module(**given, labels=labels, use_cache=False).loss)
+    scored = labels[0][labels[0] != -100].tolist()
+    names = tuple(model.vocabulary[i] if i < len(model.vocabulary) else f"#{i}" for i in scored)
+    return TrainingStep(names, float(loss.detach()), after, norm, learning_rate)
+
+
+def _pair(model: HuggingFaceModel, text: str, target: str) -> tuple[dict[str, Tensor], Tensor]:
+    ids = encode(model.tokenizer, text).inputs["input_ids"]
+    if model.task == "seq2seq":
+        return {"input_ids": ids}, model.tokenizer(text_target=target, return_tensors="pt").input_ids
+    more = model.tokenizer(target, add_special_tokens=False, return_tensors="pt").input_ids
+    labels = torch.cat([torch.full_like(ids, -100), more], dim=1)
+    return {"input_ids": torch.cat([ids, more], dim=1)}, labels
+
+
+def pooling(folder: Path) -> str:
+    """How a sentence encoder's folder says its vectors are made: "mean" or "cls"; "mean" where it does not say."""
+    try:
+        told = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "mean"
+    return "cls" if told.get("pooling_mode_cls_token") else "mean"
+
+
+def sentence_vector(trace: Trace, how: str = "mean") -> Tensor:
+    """A sentence as one vector of length 1, from the last layer's recorded stream: float64 [d].
+
+    "mean" averages over every token, special ones among them (Reimers and Gurevych 2019, Sentence-BERT, section 3);
+    "cls" takes the first.
+    """
+    stack = "encoder" if "encoder" in trace.sides else "decoder"
+    layers = [site.layer for site in trace.sites if site.stack == stack]
+    stream = trace.activation(f"{stack}.{max(layers) + 1}.stream").double()
+    vector = stream.mean(0) if how == "mean" else stream[0]
+    return functional.normalize(vector, dim=0)
