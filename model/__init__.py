@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from model.checkpoints.opening import open_model
+    from model.instrumented import instrument
     from model.trace import Trace
 
 __version__ = "0.1.0"
-__all__ = ["Trace", "__version__", "open_model"]
-_LAZY = {"open_model": "model.checkpoints.opening", "Trace": "model.trace"}
+__all__ = ["Trace", "__version__", "instrument", "open_model"]
+_LAZY = {"open_model": "model.checkpoints.opening", "instrument": "model.instrumented", "Trace": "model.trace"}
 
 
 def __getattr__(name: str):

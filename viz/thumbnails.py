@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from viz.matrix import head_weights, states
 if TYPE_CHECKING:
     from model.record import AttentionRecord
 
+Thumbnail = tuple[np.ndarray, np.ndarray]
+# A record never changes, and drawing a page again must not cost what its first drawing did.
+_made: WeakKeyDictionary[AttentionRecord, list[Thumbnail]] = WeakKeyDictionary()
 # From here on a thumbnail is in blocks.
 BLOCKS = 48
 # From here on its blocks hold shares of attention, which the record gives without its n × n weights.
@@ -24,8 +28,14 @@ def how(queries: int, keys: int) -> str:
     return "weight" if longest <= BLOCKS else "strongest" if longest <= LONG else "share"
 
 
-def heads(record: AttentionRecord) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(weights in 255 steps, states) of each head, both uint8 [rows, columns]."""
+def heads(record: AttentionRecord) -> list[Thumbnail]:
+    """(weights in 255 steps, states) of each head, both uint8 [rows, columns]; made once for a record."""
+    if record not in _made:
+        _made[record] = _heads(record)
+    return _made[record]
+
+
+def _heads(record: AttentionRecord) -> list[Thumbnail]:
     kind = how(record.queries, record.keys)
     if kind == "share":
         return _shares(record)
@@ -39,7 +49,7 @@ def heads(record: AttentionRecord) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def _shares(record: AttentionRecord) -> list[tuple[np.ndarray, np.ndarray]]:
+def _shares(record: AttentionRecord) -> list[Thumbnail]:
     from model.pooled import block_shares
 
     found = block_shares(record, BLOCKS).numpy()

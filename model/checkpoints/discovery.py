@@ -94,7 +94,7 @@ def _shipped() -> Iterator[Entry]:
 def _packages() -> Iterator[Entry]:
     for name, (package, path) in packages.installed().items():
         yield Entry(
-            name, "package", path, package.family, package.title, _size(path), package.licence, package.reads
+            name, "package", path, package.family, package.title, package.size_bytes, package.licence, package.reads
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from model.errors import NotAllowed, NotFetched, NotHere, NotPublic, UnknownMode
 from model.progress import Listener, heard_by
 
 if TYPE_CHECKING:
+    from model.checkpoints.annalog import Annalog
     from model.checkpoints.hugging_face import HuggingFaceModel
 
 
@@ -23,7 +24,7 @@ def open_model(
     progress: Callable[[float | None, str], None] | None = None,
     stop: Callable[[], bool] | None = None,
     confined: bool = False,
-) -> OwnModel | HuggingFaceModel:
+) -> OwnModel | HuggingFaceModel | Annalog:
     """Open "translate", a name of `discovery.found()`, a folder, a .gguf file, or the `org/name` of a model hub.
 
     A hub's model is taken from the local cache; else, with an internet connection, its safetensors are fetched.
@@ -37,11 +38,15 @@ def open_model(
         return _open(name, confined)
 
 
-def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel:
+def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel | Annalog:
     if str(name) in shipped():
         return load(SHIPPED / str(name), str(name))
     for package, place in packages.installed().values():
         if name in (package.name, str(place), place):
+            if package.name == "annalog":
+                from model.checkpoints import annalog
+
+                return annalog.load(place.parents[1], package.name)
             return _open_path(place, package.name, package.card)
     path = Path(name).expanduser()
     if not path.exists():
@@ -54,7 +59,7 @@ def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel:
     return _open_path(path)
 
 
-def _open_path(path: Path, name: str | None = None, card: dict | None = None) -> OwnModel | HuggingFaceModel:
+def _open_path(path: Path, name: str | None = None, card: dict | None = None) -> OwnModel | HuggingFaceModel | Annalog:
     """A folder of ours, one of the library, or what is converted to one."""
     from model.checkpoints.conversion import convert
 

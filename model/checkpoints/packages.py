@@ -107,6 +107,16 @@ PACKAGES = (
          "zh": "写出单词时，交叉注意力沿着声音移动；解码器的头 1.0、2.0、2.5 和 3.0–3.4 最能跟随时间。"},
         reads="sound", head=("decoder.2.cross", 0),
     ),
+    Package(
+        "annalog", "annalog", "model_files/seq2seq_attention.py", "annalog==1.0.6",
+        "ANNalog (analogues of a molecule)", "Seq2Seq", 16_000_000, "MIT",
+        ("CC(=O)Oc1ccccc1C(=O)O", "CN1CCC[C@H]1c1cccnc1", "CC(C)Cc1ccc(cc1)C(C)C(=O)O"),
+        {"en": "An encoder–decoder that someone else wrote and trained, recorded as it is. It rewrites a molecule into a similar "
+               "one. Decoder layer 2 head 2 copies: at each position it looks at the input token that is written next.",
+         "zh": "别人编写并训练的编码器–解码器，原样记录。它把一个分子改写成相似的分子。解码器第 2 层第 2 头负责复制："
+               "在每个位置，它看向输入中接下来要写的词元。"},
+        head=("decoder.2.cross", 2),
+    ),
 )  # fmt: skip
 
 

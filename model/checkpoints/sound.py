@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,10 +28,19 @@ from model.trace import Side, Trace, TraceKey
 if TYPE_CHECKING:
     from model.checkpoints.hugging_face import HuggingFaceModel
 
-__all__ = ["extractor", "features", "read_wav", "sample_sound", "trace_sound", "wav_bytes"]
+__all__ = ["extractor", "features", "read_wav", "sample_sound", "spoken_sample", "trace_sound", "wav_bytes"]
 
 _STRIDE = 2  # mel frames to one encoder position: the second convolution's step
 _PROMPT = 4  # start, language, task and "no timestamps" are what Whisper is given at most
+
+
+# A spoken sample that Debian's alsa-utils installs ("Front Center", 1.4 s); nothing is shipped or fetched for it.
+SPOKEN = Path("/usr/share/sounds/alsa/Front_Center.wav")
+
+
+def spoken_sample() -> tuple[np.ndarray, int] | None:
+    """(samples, rate) of speech that this computer happens to have, or None."""
+    return read_wav(SPOKEN) if SPOKEN.is_file() else None
 
 
 def sample_sound() -> tuple[np.ndarray, int]:

@@ -14,6 +14,7 @@ with st.container(key="figures"):
 with left:
     panels.attention_matrix(trace)
 with right:
+    panels.beside(trace)
     panels.attention_lines(trace)
 frame.link("steps", panels.say("door.cell"))
 panels.notes("heads")

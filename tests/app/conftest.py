@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from streamlit import config
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from tests.app import checkpoints
 from tests.app.visit import Visit
 from viz.ui import language
+from viz.ui.models import found
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +38,20 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Visit]:
 
     monkeypatch.setattr(language, "current", current)
     return open_page
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny checkpoint of every kind, see tests/app/checkpoints.py."""
+    pytest.importorskip("transformers")
+    return checkpoints.write_all(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def models(written: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """The same folder, as the app's folder of models; nothing is looked for on the internet."""
+    for name, value in (("HEADLIGHT_MODELS", written), ("HF_HUB_CACHE", tmp_path), ("HF_HUB_OFFLINE", "1")):
+        monkeypatch.setenv(name, str(value))
+    found.clear()
+    yield written
+    found.clear()

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from viz import charts, tokens
-from viz.ui import library_card
+from viz.ui import library_card, runs
 from viz.ui.language import in_card, say
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ def show(model: OwnModel | HuggingFaceModel | None) -> None:
         st.info(say("card.no_model"))
     elif is_ours(model):
         _ours(model)
-    else:
+    elif runs.is_library_model(model):
         library_card.show(model)
+    else:
+        library_card.show_foreign(model)
 
 
 def is_ours(model: object) -> bool:

@@ -71,7 +71,7 @@ def _texts(card: dict) -> None:
             say("bar.target"), key=key, placeholder=say("bar.target_empty"), on_change=_keep, args=("target", key),
             help=say("bar.target_help"),
         )  # fmt: skip
-    if not ours:
+    if models.takes_more(now.model):
         inputs.more(card)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -39,6 +39,24 @@ def show(model: HuggingFaceModel) -> None:
         _parts(facts)
     if model.vocabulary:
         _vocabulary(model)
+
+
+def show_foreign(model: Any) -> None:
+    """The card of somebody's own module: what can be said of any, and the parameters of its parts."""
+    st.markdown(f"### {in_card(models.card(session.view().model)['title'])}")
+    sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in model.module.named_children()}
+    st.metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
+    known = models.entry(session.view().model)
+    rows = {
+        say("card.family"): type(model.module).__name__,
+        say("card.max_length"): _number(model.max_length),
+        say("card.licence"): known.licence if known else "",
+        say("card.hash"): model.weights_hash,
+    }
+    table = pd.DataFrame({say("card.fact"): rows.keys(), say("card.value"): rows.values()})
+    st.dataframe(table, hide_index=True, height="content", width=640)
+    parts = pd.DataFrame({say("card.part"): sizes.keys(), say("card.parameters"): [f"{n:,}" for n in sizes.values()]})
+    st.dataframe(parts, hide_index=True, height="content", width=640)
 
 
 def _facts(model: HuggingFaceModel, facts: Description) -> dict[str, str]:

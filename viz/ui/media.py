@@ -47,7 +47,8 @@ def trace(model: Any, name: str, text: str, target: str | None) -> Trace:
     if model.reads == "sound":
         from model.checkpoints import sound
 
-        samples, rate = sound.sample_sound() if name == SAMPLE else sound.read_wav(data(name))
+        sample = sound.spoken_sample() or sound.sample_sound()
+        samples, rate = sample if name == SAMPLE else sound.read_wav(data(name))
         return sound.trace_sound(model, samples, target, rate=rate, name=name)
     from model.checkpoints import pictures
 

@@ -35,7 +35,8 @@ _MASKED = {
     "xlnet",
     "xlm",
 }
-_SEQ2SEQ = {"bart", "mbart", "pegasus", "marian", "m2m_100"}
+_FOREIGN = "Seq2Seq"  # a stranger's own encoder–decoder: one text in, one out
+_SEQ2SEQ = {_FOREIGN, "bart", "mbart", "pegasus", "marian", "m2m_100"}
 
 
 @st.cache_resource(ttl=20, show_spinner=False)
@@ -76,6 +77,12 @@ def continues(name: str) -> bool:
     """Whether the model may be a decoder that goes on with its text."""
     known = entry(name)
     return known is None or known.family not in _SEQ2SEQ | _MASKED | {"t5", "mt5"}
+
+
+def takes_more(name: str) -> bool:
+    """Whether the model may take more than a text and a target."""
+    known = entry(name)
+    return known is None or known.family not in (_FOREIGN, "headlight")
 
 
 def reads_captions(name: str) -> bool:

@@ -25,7 +25,7 @@ def show(trace: Trace) -> None:
         _classes(trace)
     if trace.facts.get("captions"):
         _captions(trace)
-    if task in ("causal", "seq2seq"):
+    if task in ("causal", "seq2seq") and "decoder" in trace.sides:
         _written(trace)
     if trace.predicts:
         _next(trace, gap=task == "masked")

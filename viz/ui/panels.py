@@ -11,7 +11,7 @@ import streamlit as st
 
 from model.checkpoints.catalogue import in_grammar
 from model.sites import Site
-from viz import axes, export, matrix, numbers, overview, thumbnails, tokens
+from viz import axes, export, matrix, numbers, overview, patches, thumbnails, tokens
 from viz.ui import components, language, models, runs, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
@@ -191,8 +191,32 @@ def _map(trace: Trace, site: Site, head: int, at: tuple[int, int], words: dict[s
     components.matrix(
         key="map", data=frame, on_select_change=lambda: _select_cell("map", record, head, blocks)
     )  # fmt: skip
-    size = blocks[0].tokens(0).stop
-    st.caption(say("axes.map", size=size))
+    rows, columns = (axis.tokens(0).stop for axis in blocks)
+    st.caption(say("axes.map", rows=rows, columns=columns))
+
+
+def beside(trace: Trace) -> None:
+    """What the selected head reads of a picture or a sound, shown on the picture or the sound itself."""
+    site, head, row, column = session.selected()
+    if patches.has_picture(trace, site):
+        words = language.group("patches") | {"alt": say("patches.alt_text", site=site_name(site), head=head)}
+        frame = patches.patches_frame(trace, site, head, (row, column), words)
+        components.patches(key="patches", data=frame, on_select_change=lambda: _select_patch(trace, site, head))
+        st.caption(say("patches.sentence"))
+    elif patches.has_sound(trace, site):
+        words = language.group("sound")
+        st.altair_chart(patches.listening(trace, site, head, row, words))
+        share = numbers.short(patches.unheard(trace, site, head, row))
+        st.caption(say("sound.sentence", share=share))
+
+
+def _select_patch(trace: Trace, site: Site, head: int) -> None:
+    """A clicked patch asks; where it reads most is selected with it, unless a key was clicked."""
+    picked = st.session_state["patches"].get("select")
+    if picked:
+        row = int(picked["row"])
+        column = picked.get("column")
+        session.change(row=row, column=int(trace.row(site, head, row).argmax()) if column is None else int(column))
 
 
 def _select_heads() -> None:

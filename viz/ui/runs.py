@@ -6,11 +6,13 @@ import contextlib
 import os
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import streamlit as st
 
 from model.errors import HeadlightError, Stopped
-from viz import overview
+from model.progress import tick
+from viz import overview, thumbnails
 from viz.ui import language, media, models, opening, session, work
 from viz.ui.language import say
 
@@ -46,9 +48,14 @@ def _run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trac
         trace = media.trace(model, given["media"], given["text"], given["target"] or None)
     elif models.is_ours(name):
         trace = model.trace(given["text"], given["target"] or None, language=given["to"] or None)
+    elif not is_library_model(model):
+        trace = model.trace(given["text"], given["target"] or None)
     else:
         options = {"pair": given["pair"] or None, "chat": bool(given["chat"]), "new_tokens": given["new"] or None}
         trace = model.trace(given["text"], given["target"] or None, **options)
+    for i, record in enumerate(trace.attention.values()):
+        tick("pictures", i / len(trace.attention))
+        thumbnails.heads(record)
     trace.fidelity(plain=max(len(side.tokens) for side in trace.sides.values()) <= _COMPARED)
     return trace
 
@@ -92,6 +99,11 @@ def current() -> Trace:
         return _last_good(now)
 
 
+def is_library_model(model: Any) -> bool:
+    """Whether an opened model is one of the transformers library."""
+    return hasattr(model, "expects")
+
+
 def is_library(trace: Trace) -> bool:
     """Whether the run is of a model of the transformers library."""
     return "family" in trace.facts
@@ -110,7 +122,7 @@ def trace_of(now: session.View) -> Trace:
 
 def _about(opened: Any, now: session.View) -> str:
     """What the run is expected to take, "" for models that are done before it is read."""
-    if not hasattr(opened, "expects") or now.media:
+    if not is_library_model(opened) or now.media:
         return ""
     try:
         cost = opened.expects(now.text, now.pair or None, bool(now.chat), now.new)
@@ -148,8 +160,18 @@ def _back(error: HeadlightError) -> None:
     st.rerun()
 
 
+# A trace never changes, and finding its head takes every head's weights.
+_best: WeakKeyDictionary[Trace, tuple[Site, int]] = WeakKeyDictionary()
+
+
 def best_head(trace: Trace) -> tuple[Site, int]:
     """The head that a first look at `trace` shows."""
+    if trace not in _best:
+        _best[trace] = _find_best(trace)
+    return _best[trace]
+
+
+def _find_best(trace: Trace) -> tuple[Site, int]:
     from model.sites import Site
 
     card = models.card(session.view().model)

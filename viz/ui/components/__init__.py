@@ -65,3 +65,4 @@ equation = _register(
     "equation_readout.js",
     "equation.js",
 )
+patches = _register("patches", "patches.js")
