@@ -10,7 +10,10 @@ from torch import Tensor
 
 from model.record import AttentionRecord
 
+# What 32-bit arithmetic leaves, relative to the largest number that the sub-layer put out (at least 1); half precision
+# keeps 8 to 11 bits. A stream of a large model holds numbers in the thousands, and an error is one in their last digits.
 TOLERANCE = 1e-4
+_TOLERANCES = {torch.float16: 5e-3, torch.bfloat16: 4e-2}
 # Up to here every row is checked; of a longer input this many, evenly spaced, because one row costs O(h · n · d).
 ALL_ROWS = 256
 SOME_ROWS = 64
@@ -22,12 +25,14 @@ class Fidelity:
 
     sites: per sub-layer, softmax(q kᵀ · scale + mask) · v · W_O, computed in float64 from the record, against the
     module's own output. logits_error: the recorded run against a plain run of the same model (None without logits).
-    rows: how many query rows of each long sub-layer were checked, None where all were.
+    rows: how many query rows of each long sub-layer were checked, None where all were. limits: how large the difference
+    may be at each sub-layer; `TOLERANCE` where it is not told.
     """
 
     sites: dict[str, float] = field(default_factory=dict)
     logits_error: float | None = None
     rows: int | None = None
+    limits: dict[str, float] = field(default_factory=dict)
 
     @property
     def max_error(self) -> float:
@@ -37,8 +42,19 @@ class Fidelity:
 
     @property
     def holds(self) -> bool:
-        """Whether every figure is as near as 32-bit arithmetic allows (below `TOLERANCE`); NaN does not hold."""
-        return self.max_error <= TOLERANCE and (self.logits_error is None or self.logits_error <= TOLERANCE)
+        """Whether every figure is as near as its arithmetic allows; NaN does not hold, nor does nothing measured."""
+        logits = self.logits_error is None or self.logits_error <= max([TOLERANCE, *self.limits.values()])
+        return bool(self.sites) and all(map(self.holds_at, self.sites)) and logits
+
+    def holds_at(self, site: str) -> bool:
+        """Whether one sub-layer's figure is within its limit; one that was not measured is not known to fail."""
+        return site not in self.sites or self.sites[site] <= self.limits.get(site, TOLERANCE)
+
+
+def limit(record: AttentionRecord) -> float:
+    """How far the implied output of a sub-layer may lie from the real one."""
+    output = record.output
+    return _TOLERANCES.get(output.dtype, TOLERANCE) * max(1.0, output.abs().max().item())
 
 
 def implied_output(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from model.fidelity import TOLERANCE
+
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
@@ -28,6 +30,12 @@ class Step:
     result: Matrix
     error: float | None = None
     product: tuple[str, str] | None = None  # symbols of the two operands whose matrix product `result` is
+
+    @property
+    def limit(self) -> float:
+        """How large `error` may be: what 32-bit arithmetic leaves of numbers this large (`model.fidelity.TOLERANCE`)."""
+        finite = self.result.values[self.result.values.isfinite()]
+        return TOLERANCE * max(1.0, finite.abs().max().item() if finite.numel() else 0.0)
 
 
 @dataclass(frozen=True)

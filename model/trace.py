@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model import logits
 from model.errors import OutOfRange, UnknownOption, UnknownSite
-from model.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, site_error
+from model.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, limit, site_error
 from model.record import AttentionRecord
 from model.sites import Site
 from model.store import Store
@@ -61,6 +61,11 @@ class Trace:
     `.k` / `.v` / `.lse` / `.context` / `.output` / `.residual` / `.norm`, `encoder.0.ffn.pre` / `.post` / `.output` /
     `.residual` / `.norm`, `encoder.output`, the same for the decoder, and `logits` [m, V]. Parameters of the attention
     sub-layers stand under `parameters/`, in the orientation of the formula x · W.
+
+    Of a library model, where it can be told: `encoder.0.self.input` [n, d] is what its queries (keys, values) were made
+    of, and `decoder.0.cross.memory` what keys and values were, where that is another; `decoder.0.self.rotary` [1] says
+    which of the tables `decoder.rotary.0.cos` / `.sin` [n, ·] turned q and k. The parameters `gamma_q`, `beta_q` and
+    `epsilon_q` (`_k`) are those of a norm of q (k); only a LayerNorm has a β.
     """
 
     key: TraceKey
@@ -160,17 +165,18 @@ class Trace:
         plain: run the model once more without listening, and compare the logits.
         """
         if self.measured is None or not self.measured.sites:
-            sites = {}
+            sites, limits = {}, {}
             for site, record in self.attention.items():
                 W_O = self.parameter(site, "W_O")
                 if W_O is not None:
                     sites[str(site)] = site_error(record, W_O, self.parameter(site, "b_O"))
+                    limits[str(site)] = limit(record)
             logits_error = self.measured.logits_error if self.measured else None
             if plain and self.plain_logits is not None:
                 logits_error = logits.difference(self.plain_logits(), self.store)
             partly = any(record.queries > ALL_ROWS for record in self.attention.values())
             # The measurement belongs to the frozen facts; it is kept so that every figure quotes the same one.
-            object.__setattr__(self, "measured", Fidelity(sites, logits_error, SOME_ROWS if partly else None))
+            object.__setattr__(self, "measured", Fidelity(sites, logits_error, SOME_ROWS if partly else None, limits))
         return self.measured
 
     def save(self, path: str | Path) -> Path:

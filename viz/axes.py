@@ -47,6 +47,12 @@ class Axis:
         """Whether the axis shows the side from its first token to its last."""
         return self.starts[0] == 0 and self.stop == self.total
 
+    @property
+    def breaks(self) -> list[int]:
+        """The items with which another text of a pair begins."""
+        segments = [label.get("segment") for label in self.labels]
+        return [i for i in range(1, len(segments)) if segments[i] != segments[i - 1]]
+
     def item(self, token: int) -> int | None:
         """The item that holds `token`, None where it lies outside the window."""
         if not self.starts[0] <= token < self.stop:
@@ -91,7 +97,7 @@ def _join(parts: list[tokens.Label]) -> tokens.Label:
     reads = [text.split(" ▸ ")[0] for text in texts]
     whole = reads[0] + "".join(text.removeprefix("##") for text in reads[1:])
     after = texts[-1].split(" ▸ ")[1:]
-    return {"text": " ▸ ".join([whole, *after]), "kind": parts[0]["kind"]}
+    return parts[0] | {"text": " ▸ ".join([whole, *after])}
 
 
 def block_axis(total: int, most: int = BLOCKS) -> Axis:

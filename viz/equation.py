@@ -22,7 +22,8 @@ WINDOW = 48
 _COMPARED = ("input", "scaled", "softcap", "bias", "mask", "weighted", "sum", "concat", "residual", "norm")
 _LINKS = {
     "scaled": "elementwise", "softcap": "elementwise", "bias": "elementwise", "mask": "elementwise", "softmax": "rows",
-    "residual": "elementwise", "norm": "rows",
+    "residual": "elementwise", "norm": "rows", "q_norm": "elementwise", "k_norm": "elementwise",
+    "rotate_q": "elementwise", "rotate_k": "elementwise",
 }  # fmt: skip
 
 

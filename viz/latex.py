@@ -64,6 +64,8 @@ def _first_entry(step: Step, row: int, column: int) -> str:
     right, *rest = others
     sum_ = products(left.values[at], right.values[:, 0])
     total = [sum_ + r" \\ &\quad" + plus(["", tex(float(rest[0].values[0, 0]))])] if rest else [sum_]
+    if isinstance(step.operands[-1], str):  # the sum in brackets, over √d_k (OPT, Whisper)
+        total = [rf"({total[0]}) \,/\, \sqrt{{{step.result.values.shape[1]}}}"]
     name = _name(step.result.symbol, at, 0)
     value = tex(float(step.result.values[at, 0]))
     return aligned(name, *total, value)
@@ -138,6 +140,28 @@ def _norm(step: Step, row: int, column: int, cell: Cell) -> str:
     return rf"\begin{{aligned}}\mu &= {mean},\quad \sigma^2 = {variance} \\ {result}\end{{aligned}}"
 
 
+def _qk_norm(step: Step, row: int, column: int, cell: Cell) -> str:
+    at = column if step.result.rows == "key" else row
+    entry = {matrix.symbol: float(matrix.values[at if matrix.rows else 0, 0]) for matrix in _matrices(step)}
+    x, *_ = entry.values()
+    top = plus([tex(x), tex(-entry["μ"])]) if "μ" in entry else tex(x)
+    scaled = rf"\frac{{{top}}}{{{tex(entry['σ'])}}}\cdot {factor(entry['γ'])}"
+    sum_ = plus([scaled, tex(entry["β"])]) if "β" in entry else scaled
+    return aligned(_name(_hatted(step.result.symbol), at, 0), sum_, tex(float(step.result.values[at, 0])))
+
+
+def _rotation(step: Step, row: int, column: int, cell: Cell) -> str:
+    at = column if step.result.rows == "key" else row
+    x, cos, other, sin = (float(matrix.values[at, 0]) for matrix in _matrices(step))
+    turned = plus([rf"{tex(x)}\cdot {factor(cos)}", rf"{tex(other)}\cdot {factor(sin)}"])
+    return aligned(_name(step.result.symbol, at, 0), turned, tex(float(step.result.values[at, 0])))
+
+
+def _hatted(symbol: str) -> str:
+    """A letter under its own hat as LaTeX writes it."""
+    return rf"\hat {symbol[0]}" if symbol.endswith("\u0302") else symbol
+
+
 _LINES = {
     "input": _input,
     "products": _product,
@@ -150,6 +174,10 @@ _LINES = {
     "concat": _concat,
     "residual": _residual,
     "norm": _norm,
+    "q_norm": _qk_norm,
+    "k_norm": _qk_norm,
+    "rotate_q": _rotation,
+    "rotate_k": _rotation,
 }
 
 

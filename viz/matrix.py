@@ -73,6 +73,8 @@ def matrix_frame(
     header = _header(trace, site, axes, selection, words) | {
         "rows": list(axes[0].labels),
         "columns": list(axes[1].labels),
+        "row_breaks": axes[0].breaks,
+        "column_breaks": axes[1].breaks,
         "scale": {"kind": "sequential", "low": 0, "high": 1},
         "max_height": max_height,
     }

@@ -18,6 +18,8 @@ _UNITS = 96
 # A sentence longer than this is no picture of ribbons; chips beyond it are counted, not drawn.
 RIBBONS = 64
 _WORTH = 0.2
+# Weights this near to each other are no choice.
+_EVEN = 1e-3
 Arrays = dict[str, np.ndarray]
 
 
@@ -55,6 +57,26 @@ def _pointed(trace: Trace, site: Site, head: int) -> float:
         i, j = np.indices(weights.shape)
         weights = np.where((np.abs(i - j) <= 1) | np.array(trace.side(site.key_side).special) | (j == 0), 0.0, weights)
     return float(weights.max(axis=-1).mean())
+
+
+def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
+    """Heads that give every allowed key the same weight in every row that has a choice: untrained, or switched off.
+
+    Of a long text nothing is said, because it takes every head's weights.
+    """
+    if max(len(side.tokens) for side in trace.sides.values()) > LONG:
+        return []
+    found = []
+    for site, record in trace.attention.items():
+        allowed = record.allowed().numpy()
+        choice = allowed.sum(-1) > 2
+        if not choice.any():
+            continue
+        even = allowed / np.maximum(1, allowed.sum(-1, keepdims=True))
+        for head in range(record.heads):
+            if np.abs(record.weights(head).numpy() - even)[choice].max() < _EVEN:
+                found.append((site, head))
+    return found
 
 
 def first_cell(trace: Trace, site: Site | str, head: int) -> tuple[int, int]:
@@ -191,6 +213,8 @@ def _hero(trace: Trace, hero: tuple[Site, int], title: str, arrays: Arrays) -> d
     if site.kind == "cross":
         rows = hero_rows(trace)
         target, arrays["hero"] = tokens.written_labels(trace)[:rows], arrays["hero"][:rows]
+    elif site.query_side == "decoder":
+        target = tokens.labels(trace, "decoder")  # what each has read; what it wrote is the next chip
     return {"target": target, "hero": {"site": str(site), "head": head, "title": title}}
 
 

@@ -35,7 +35,11 @@ def label(token: str, special: bool = False) -> Label:
 def labels(trace: Trace, side: str) -> list[Label]:
     """The tokens of one side, in reading order."""
     tokens = trace.side(side)
-    return [label(token, special) for token, special in zip(tokens.texts, tokens.special, strict=True)]
+    found = [label(token, special) for token, special in zip(tokens.texts, tokens.special, strict=True)]
+    for item, segment in zip(found, tokens.segments, strict=False):
+        if segment:
+            item["segment"] = "second"
+    return found
 
 
 def written_labels(trace: Trace) -> list[Label]:
@@ -49,7 +53,7 @@ def query_labels(trace: Trace, site: Site) -> list[Label]:
     if site.query_side != "decoder" or not trace.written():
         return rows
     return [
-        {"text": f"{row['text']} ▸ {after['text']}", "kind": row["kind"]}
+        row | {"text": f"{row['text']} ▸ {after['text']}"}
         for row, after in zip(rows, written_labels(trace), strict=True)
     ]
 

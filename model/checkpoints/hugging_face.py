@@ -168,6 +168,8 @@ class HuggingFaceModel:
         store = recorded.store
         sides = self._sides(given, inputs, recorded)
         facts = {"family": self.family, "task": self.task, "norm": "unknown"} | facts
+        if self.card.get("fresh"):
+            facts["fresh"] = list(self.card["fresh"])
         if (gap := self.tokenizer.mask_token_id) is not None and "encoder" in sides:
             facts["gaps"] = [i for i, number in enumerate(sides["encoder"].ids) if number == gap]
         if "decoder" in sides and self.task in ("causal", "seq2seq") and logits.kept(store):

@@ -107,7 +107,7 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
         components.equation(key=key, data=frame, on_select_change=select)
         if len(step.operands) > 1 and step.key == "input":
             _ids(trace, site, at[0])
-        badge = panels.fidelity_badge(step.error)
+        badge = panels.fidelity_badge(step.error, step.limit)
         panels.foot(key, say("steps.shape", symbol=step.result.symbol.replace("_", ""), shape=_shape(step)), badge,
                     lambda: _files(trace, site, step))  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -38,9 +39,11 @@ def headline() -> None:
     st.markdown(say("headline.what") if translates else say("headline.what_self"))
 
 
-def has_cross(trace: Trace) -> bool:
-    """Whether the run has ribbons from an answer to a question: cross-attention."""
-    return any(site.kind == "cross" for site in trace.sites)
+def overview_notes(trace: Trace) -> str:
+    """Which remarks belong under the first picture of this run."""
+    if not any(site.kind == "cross" for site in trace.sites):
+        return "overview_self"
+    return "overview" if models.is_ours(trace.key.model) else "overview_cross"
 
 
 def notes(key: str) -> None:
@@ -63,10 +66,26 @@ def notices(trace: Trace) -> None:
         st.caption(say("note.outside"))
     if notice := models.card(session.view().model).get("notice"):
         st.caption(f"{say('note.look')} {language.in_card(notice)}")
+    _warnings(trace)
     if not trace.facts.get("finished", True):
         st.caption(say("note.unfinished"))
     if not trace.facts.get("generated", True):
         st.caption(say("note.forced"))
+
+
+def _warnings(trace: Trace) -> None:
+    """What makes a picture of this checkpoint less than it seems: random layers, heads that look at everything alike."""
+    if fresh := trace.facts.get("fresh"):
+        names = ", ".join(code(name) for name in fresh[:3]) + (" …" if len(fresh) > 3 else "")
+        st.warning(say("note.fresh", n=len(fresh), names=names))
+    if uniform := runs.uniform_heads(trace):
+        names = ", ".join(f"{site_name(site)} · {head}" for site, head in uniform[:4]) + (
+            " …" if len(uniform) > 4 else ""
+        )
+        st.caption(say("note.uniform", n=len(uniform), names=names))
+    for side in trace.sides.values():
+        if any(side.segments):
+            st.caption(say("note.pair", last=len(side.segments) - 1, second=side.segments.index(1)))
 
 
 def _outside(trace: Trace) -> bool:
@@ -96,15 +115,25 @@ def code(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
-def fidelity_badge(error: float | None, what: str = "") -> str:
-    """“✓ 3·10⁻⁷” or a red statement; the tolerance is the record's own."""
+def fidelity_badge(error: float | None, limit: float | None = None) -> str:
+    """“✓ 3·10⁻⁷” or a red statement; `limit` is how far off the record's arithmetic may leave it."""
     from model.fidelity import TOLERANCE
 
     if error is None:
         return ""
-    if error <= TOLERANCE:
-        return say("foot.checks", error=numbers.short(error)) + what
-    return f":red[{say('foot.fails', error=numbers.short(error))}]{what}"
+    if error <= (TOLERANCE if limit is None else limit):
+        return say("foot.checks", error=numbers.short(error))
+    return f":red[{say('foot.fails', error=numbers.short(error))}]"
+
+
+def refused(trace: Trace, site: Site) -> bool:
+    """Where the record does not imply what the module put out there is no picture, but a red statement."""
+    fidelity = trace.fidelity()
+    if fidelity.holds_at(str(site)):
+        return False
+    error = numbers.short(fidelity.sites[str(site)])
+    st.error(say("foot.refused", site=site_name(site), error=error), icon=":material/error:")
+    return True
 
 
 def foot(name: str, sentence: str, badge: str, files: Callable[[], dict[str, Callable[[], bytes]]]) -> None:
@@ -142,7 +171,8 @@ def _matrix_files(trace: Trace, site: Site, head: int) -> dict[str, Callable[[],
 
 
 def _site_badge(trace: Trace, site: Site) -> str:
-    return fidelity_badge(trace.fidelity().sites.get(str(site)))
+    fidelity = trace.fidelity()
+    return fidelity_badge(fidelity.sites.get(str(site)), fidelity.limits.get(str(site)))
 
 
 def _select_cell(key: str, record: AttentionRecord, head: int, shown: axes.Axes) -> None:
@@ -168,6 +198,8 @@ def _remarks(trace: Trace, site: Site, shown: axes.Axes) -> str:
 def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     """The selected head as a clickable matrix; of a long text a window of it, and a map of the whole."""
     site, head, row, column = session.selected()
+    if refused(trace, site):
+        return
     record = trace.record(site)
     words = language.group("matrix") | {
         "alt": say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys)
@@ -228,6 +260,8 @@ def _select_heads() -> None:
 def attention_lines(trace: Trace) -> None:
     """All heads of the selected site as lines between the query tokens and the key tokens."""
     site, head, row, column = session.selected()
+    if not trace.fidelity().holds_at(str(site)):
+        return
     record = trace.record(site)
     words = language.group("lines") | {"alt": say("lines.alt_text", site=site_name(site))}
     switched_on = session.heads_shown(record.heads)
@@ -275,6 +309,9 @@ def _go() -> None:
 def _picture_words(trace: Trace, hero: tuple[Site, int]) -> dict[str, str]:
     """The captions, which say what the rows of ribbons are for this model."""
     words = language.group("overview")
+    reads = trace.facts.get("reads")
+    if reads:
+        words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
     if hero[0].kind == "self":
         words["target"] = say("overview.asking")
     elif not trace.facts.get("generated", True):
@@ -322,7 +359,7 @@ def _picture_remarks(trace: Trace) -> list[str]:
 
 
 def _badges(fidelity: Fidelity) -> str:
-    badge = fidelity_badge(fidelity.max_error)
+    badge = fidelity_badge(fidelity.max_error, math.inf if fidelity.holds else 0.0)
     if fidelity.rows is not None:
         badge += " " + say("foot.rows", rows=fidelity.rows)
     if fidelity.logits_error is not None:

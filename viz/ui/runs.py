@@ -160,8 +160,16 @@ def _back(error: HeadlightError) -> None:
     st.rerun()
 
 
-# A trace never changes, and finding its head takes every head's weights.
+# A trace never changes, and finding these takes every head's weights.
 _best: WeakKeyDictionary[Trace, tuple[Site, int]] = WeakKeyDictionary()
+_uniform: WeakKeyDictionary[Trace, list[tuple[Site, int]]] = WeakKeyDictionary()
+
+
+def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
+    """Heads of this run that look at everything alike."""
+    if trace not in _uniform:
+        _uniform[trace] = overview.uniform_heads(trace)
+    return _uniform[trace]
 
 
 def best_head(trace: Trace) -> tuple[Site, int]:

@@ -26,7 +26,7 @@ function button(name, parent, label, action) {
 
 /** A token chip: {text, kind} where kind is "word", "special" or "space". Text only, never markup. */
 function chip(token, title) {
-  const element = el("span", `chip ${token.kind || "word"}`, null, token.text);
+  const element = el("span", `chip ${token.kind || "word"} ${token.segment || ""}`, null, token.text);
   if (title) element.title = title;
   return element;
 }

@@ -19,6 +19,7 @@ function drawFrame(matrix) {
   screen.beginPath();
   screen.rect(grid.left - 2, grid.top - 2, grid.width + 4, grid.height + 4);
   screen.clip();
+  drawBreaks(matrix);
   const soft = theme.mode === "light" ? "rgba(27,28,38,0.55)" : "rgba(232,230,225,0.6)";
   if (selection) drawBand(matrix, selection, theme.accent);
   drawBand(matrix, foreign, soft);
@@ -35,6 +36,24 @@ function drawFrame(matrix) {
   screen.fillText(`${header.column_title} →`, grid.left, 11);
   screen.textAlign = "right";
   screen.fillText(`${header.row_title} ↓`, grid.left - 8, grid.top - 7);
+}
+
+/** Dashes where the second text of a pair begins. */
+function drawBreaks({ screen, grid, header, theme }) {
+  screen.strokeStyle = theme.faint;
+  screen.lineWidth = 1;
+  screen.setLineDash([5, 3]);
+  screen.beginPath();
+  for (const row of header.row_breaks || []) {
+    const y = Math.round(grid.topOf(row)) - 0.5;
+    screen.moveTo(grid.left, y), screen.lineTo(grid.left + grid.width, y);
+  }
+  for (const column of header.column_breaks || []) {
+    const x = Math.round(grid.leftOf(column)) - 0.5;
+    screen.moveTo(x, grid.top), screen.lineTo(x, grid.top + grid.height);
+  }
+  screen.stroke();
+  screen.setLineDash([]);
 }
 
 /** Hairlines on both edges of a row and of a column: they frame the numbers instead of striking them out. */

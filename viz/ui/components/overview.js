@@ -49,7 +49,7 @@ class Overview {
   /** A word's chip; hovering or focusing it is told to the page. */
   token(token, side, index, parent, tag = "span") {
     const node = tag === "button" ? button("", parent, token.text, null) : el(tag, "", parent);
-    node.className = `chip ${token.kind || "word"}`;
+    node.className = `chip ${token.kind || "word"} ${token.segment || ""}`;
     el("bdi", "", node, token.text);
     const tell = (at) => announceHover(side, at, this.root);
     for (const name of ["pointerenter", "focus"]) node.addEventListener(name, () => tell(index));
