@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from model.errors import HeadlightError
 
@@ -13,8 +15,7 @@ from model.errors import HeadlightError
 def _record(arguments: argparse.Namespace) -> str:
     from model import open_model
 
-    options = {} if arguments.language is None else {"language": arguments.language}
-    trace = open_model(arguments.model).trace(arguments.text, arguments.target, **options)
+    trace = _trace(open_model(arguments.model, progress=_progress), arguments)
     path = trace.save(arguments.out)
     fidelity = trace.fidelity()
     wrote = f"wrote “{' '.join(trace.written())}”; " if trace.written() else ""
@@ -23,6 +24,33 @@ def _record(arguments: argparse.Namespace) -> str:
         f"{path}: {len(trace.sites)} attention sub-layers, {trace.nbytes() / 2**20:.2f} MiB recorded; "
         f"{wrote}checks to {fidelity.max_error:.1e}{logits}"
     )
+
+
+def _trace(model: Any, arguments: argparse.Namespace) -> Any:
+    """Run what was asked for: a picture, a sound, or a text with whatever goes with it."""
+    if arguments.picture:
+        from model.checkpoints.pictures import read_picture, trace_picture
+
+        return trace_picture(model, read_picture(arguments.picture), arguments.text)
+    if arguments.sound:
+        from model.checkpoints.sound import read_wav, trace_sound
+
+        samples, rate = read_wav(arguments.sound)
+        return trace_sound(model, samples, arguments.target, rate=rate, name=arguments.sound.name)
+    if arguments.text is None:
+        raise HeadlightError(reason="Nothing to read was given: add --text, --picture or --sound.")
+    names = ("language", "pair", "chat", "new_tokens")
+    options = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
+    taken = inspect.signature(model.trace).parameters
+    if unknown := [f"--{name.replace('_', '-')}" for name in options if name not in taken]:
+        raise HeadlightError(reason=f"This model takes no {', '.join(unknown)}: leave it out.")
+    return model.trace(arguments.text, arguments.target, **options)
+
+
+def _progress(fraction: float | None, what: str) -> None:
+    """One line that is written over, where somebody looks."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{what} {'' if fraction is None else f'{fraction:4.0%}'}   ")
 
 
 def _families(_arguments: argparse.Namespace) -> str:
@@ -45,8 +73,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m model", description="Record and train without the app.")
     commands = parser.add_subparsers(dest="command", required=True)
     record = commands.add_parser("record", help="run a text and save everything that was computed")
-    record.add_argument("--model", default="translate", help="a shipped name or a checkpoint folder")
-    record.add_argument("--text", required=True)
+    record.add_argument("--model", default="translate", help="a shipped name, a checkpoint folder, a .gguf file")
+    record.add_argument("--text")
+    record.add_argument("--pair", help="a second text, for models that read two")
+    record.add_argument(
+        "--chat", action="store_true", help="each line of the text is a turn, through the chat template"
+    )
+    record.add_argument("--new-tokens", type=int, help="how many tokens a decoder writes after the text")
+    record.add_argument("--picture", type=Path, help="a picture, for ViT and CLIP")
+    record.add_argument("--sound", type=Path, help="a WAV file, for Whisper")
     record.add_argument("--target", help="force this output instead of letting the model write")
     record.add_argument("--language", help="which output language, where the model has several")
     record.add_argument("--out", type=Path, required=True, help="the .safetensors file to write")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.sites import Site
-from viz import thumbnails, tokens
+from viz import axes, thumbnails, tokens
 from viz.payload import pack
 from viz.thumbnails import LONG
 
@@ -205,17 +205,33 @@ def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str])
     return {"title": title, "after": after, "bars": bars, "encoder": side == "encoder"}
 
 
-def _hero(trace: Trace, hero: tuple[Site, int], title: str, arrays: Arrays) -> dict[str, Any]:
-    """Ribbons of one head: cross-attention below what was written, self-attention below the sentence itself."""
-    site, head = hero
-    arrays["hero"] = trace.weights(site, head).numpy()
-    target = tokens.query_labels(trace, site)
+def hero_axes(trace: Trace, site: Site, merge: bool) -> axes.Axes:
+    """(rows, columns) of the ribbons: below what was written, or in self-attention the sentence itself; above the keys."""
+    keys = tokens.key_labels(trace, site)
+    key_words = trace.side(site.key_side).words
     if site.kind == "cross":
-        rows = hero_rows(trace)
-        target, arrays["hero"] = tokens.written_labels(trace)[:rows], arrays["hero"][:rows]
-    elif site.query_side == "decoder":
-        target = tokens.labels(trace, "decoder")  # what each has read; what it wrote is the next chip
-    return {"target": target, "hero": {"site": str(site), "head": head, "title": title}}
+        rows = tokens.written_labels(trace)[: hero_rows(trace)]
+        # Row t writes what row t + 1 reads; the word of the last one's token is not known.
+        words = (*trace.side("decoder").words[1:], -1)[: len(rows)]
+    else:  # what each has read; what it wrote is the next chip
+        rows, words = tokens.labels(trace, site.query_side), trace.side(site.query_side).words
+    by_word = merge and bool(key_words) and len(words) == len(rows) > 0
+    if not by_word:
+        return axes.token_axis(rows), axes.token_axis(keys)
+    return axes.word_axis(rows, words), axes.word_axis(keys, key_words)
+
+
+def _hero(trace: Trace, hero: tuple[Site, int], title: str, arrays: Arrays, merge: bool) -> dict[str, Any]:
+    """Ribbons of one head, by token or by word."""
+    site, head = hero
+    shown = hero_axes(trace, site, merge)
+    weights = trace.weights(site, head).numpy()[: shown[0].stop]
+    merged = any(len(axis.starts) < axis.stop for axis in shown)
+    arrays["hero"] = axes.by_word(weights, np.ones(weights.shape, bool), shown)[0] if merged else weights
+    return {
+        "target": list(shown[0].labels),
+        "hero": {"site": str(site), "head": head, "title": title, "source": list(shown[1].labels), "merged": merged},
+    }
 
 
 def overview_frame(
@@ -226,6 +242,7 @@ def overview_frame(
     hero_title: str = "",
     doors: list[dict[str, str]] | None = None,
     editable: bool = True,
+    merge: bool = False,
 ) -> bytes:
     """The frame of the overview component; see viz/ui/components/overview.js for how it is drawn."""
     arrays: Arrays = {}
@@ -243,7 +260,7 @@ def overview_frame(
         "direction": "ltr",
     }
     if hero is not None and drawable(trace):
-        header |= _hero(trace, hero, hero_title, arrays)
+        header |= _hero(trace, hero, hero_title, arrays, merge)
     if (found := _next(trace, selection, words)) is not None:
         header["next"] = found
     return pack(header, **arrays)

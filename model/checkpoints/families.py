@@ -88,13 +88,13 @@ FAMILIES = (
     Family("marian", "Marian", "MarianMTModel", "MarianConfig", _BART | {"decoder_vocab_size": _V}),
     Family("vit", "ViT", "ViTForImageClassification", "ViTConfig",
            {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64,
-            "image_size": 16, "patch_size": 4}, "patches as tokens; from Python only", reads="pictures"),
+            "image_size": 16, "patch_size": 4}, "patches as tokens", reads="pictures"),
     Family("whisper", "Whisper", "WhisperForConditionalGeneration", "WhisperConfig",
            {"vocab_size": _V, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
             "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "num_mel_bins": 8,
             "max_source_positions": 20, "max_target_positions": 16, "pad_token_id": 0, "bos_token_id": 1,
             "eos_token_id": 2, "decoder_start_token_id": 1, "suppress_tokens": None, "begin_suppress_tokens": None},
-           "audio frames as tokens; from Python only", reads="sound"),
+           "audio frames as tokens", reads="sound"),
     Family("m2m_100", "M2M100, NLLB", "M2M100ForConditionalGeneration", "M2M100Config", _BART),
     Family("openai-gpt", "GPT-1 (2018)", "OpenAIGPTLMHeadModel", "OpenAIGPTConfig", _GPT | {"n_positions": 64},
            "", "replay"),
@@ -121,7 +121,7 @@ FAMILIES = (
     Family("clip", "CLIP", "CLIPModel", "CLIPConfig",
            {"text_config": _CLIP | {"vocab_size": _V, "max_position_embeddings": 64, "eos_token_id": 2},
             "vision_config": _CLIP | {"image_size": 16, "patch_size": 4}, "projection_dim": 16},
-           "a tower for pictures and one for texts; from Python only", reads="pictures"),
+           "a tower for pictures and one for texts", reads="pictures"),
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from model import logits
 from model.checkpoints import estimate
 from model.checkpoints.estimate import Running
 from model.checkpoints.families import FAMILIES
+from model.checkpoints.quiet import quiet
 from model.checkpoints.reading import Encoded, encode, ids_of, side, vocabulary
 from model.checkpoints.recording import Recorded, plain, record
 from model.checkpoints.tasks import task_of
@@ -142,11 +143,12 @@ class HuggingFaceModel:
         encoder_decoder = bool(self.module.config.is_encoder_decoder)
         start = 1 if encoder_decoder else ids.shape[1]
         room = self.max_length - start
-        return self.module.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
-            stopping_criteria=StoppingCriteriaList([heard]), pad_token_id=self._pad(),
-            **({"do_sample": False, "num_beams": 1} | how),
-        )  # fmt: skip
+        with quiet():
+            return self.module.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
+                stopping_criteria=StoppingCriteriaList([heard]), pad_token_id=self._pad(),
+                **({"do_sample": False, "num_beams": 1} | how),
+            )  # fmt: skip
 
     def _pad(self) -> int | None:
         for number in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):

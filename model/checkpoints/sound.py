@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from model import logits
+from model.checkpoints.quiet import quiet
 from model.checkpoints.readable import special_ids
 from model.checkpoints.reading import side
 from model.checkpoints.recording import plain, record
@@ -166,10 +167,11 @@ def _write(model: HuggingFaceModel, given: Tensor, limit: int) -> tuple[list[int
         tick("writing", min(1.0, len(seen) / limit))
         return torch.zeros(ids.shape[0], dtype=torch.bool)
 
-    model.module.generate(
-        input_features=given, max_new_tokens=limit, do_sample=False, num_beams=1, return_timestamps=False,
-        stopping_criteria=StoppingCriteriaList([heard]),
-    )  # fmt: skip
+    with quiet():
+        model.module.generate(
+            input_features=given, max_new_tokens=limit, do_sample=False, num_beams=1, return_timestamps=False,
+            stopping_criteria=StoppingCriteriaList([heard]),
+        )  # fmt: skip
     start = len(seen[0]) - 1
     return seen[0][:start], seen[-1][start:]
 

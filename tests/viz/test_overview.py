@@ -80,7 +80,9 @@ def test_the_answer_leaves_the_end_token_out(trace: Trace, words: dict):
     assert hero_rows(trace) == 4
     assert [item["text"] for item in header["target"]] == ["我", "喜欢", "猫", "。"]
     np.testing.assert_array_equal(arrays["hero"], trace.weights(CROSS, 3).numpy()[:4])
-    assert header["hero"] == {"site": "decoder.1.cross", "head": 3, "title": "title"}
+    assert header["hero"] == {
+        "site": "decoder.1.cross", "head": 3, "title": "title", "source": header["source"], "merged": False,
+    }  # fmt: skip
     assert header["selection"] == {"site": "encoder.0.self", "head": 1}
 
 

@@ -130,10 +130,24 @@ def head_picker(trace: Trace) -> None:
     else:
         right.selectbox(say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,))
     for place in more:
-        key = _mirror("by_word", bool(now.by_word))
-        place.toggle(
-            say("pick.by_word"), key=key, on_change=_keep_switch, args=("by_word", key), help=say("pick.by_word_help")
-        )
+        with place:
+            word_switch()
+
+
+def overview_switch(trace: Trace) -> None:
+    """The same switch above the ribbons, where a word of them is several tokens."""
+    from viz import axes, overview
+
+    if overview.drawable(trace) and any(axes.mergeable(trace, site) for site in trace.sites[:1]):
+        word_switch()
+
+
+def word_switch() -> None:
+    """Tokens or words: one switch for every view."""
+    key = _mirror("by_word", bool(session.view().by_word))
+    st.toggle(
+        say("pick.by_word"), key=key, on_change=_keep_switch, args=("by_word", key), help=say("pick.by_word_help")
+    )
 
 
 def _keep_switch(name: str, key: str) -> None:

@@ -52,9 +52,10 @@ def _switch(name: str, label: str, why: str) -> None:
 
 
 def _number() -> None:
-    key = _mirrored("new", session.view().new)
+    now = max(0, session.view().new)
+    key = _mirrored("new", now)
     st.slider(
-        say("bar.new"), 0, 60, key=key, help=say("bar.new_help"),
+        say("bar.new"), 0, max(60, now), key=key, help=say("bar.new_help"),
         on_change=lambda: session.change(new=st.session_state[key]),
     )  # fmt: skip
 

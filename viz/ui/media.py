@@ -53,4 +53,5 @@ def trace(model: Any, name: str, text: str, target: str | None) -> Trace:
     from model.checkpoints import pictures
 
     picture = pictures.sample_picture() if name == SAMPLE else pictures.read_picture(data(name))
-    return pictures.trace_picture(model, picture, text or None)
+    captions = model.tokenizer is not None and hasattr(model.module.config, "text_config")
+    return pictures.trace_picture(model, picture, text if captions and text else None)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
 from model.checkpoints import discovery, packages
 from model.checkpoints.catalogue import shipped
+from model.checkpoints.discovery import Entry
+from model.checkpoints.families import FAMILIES
+from model.checkpoints.headers import config_of
 from model.errors import NotAllowed
 from viz.ui.language import in_card, say
-
-if TYPE_CHECKING:
-    from model.checkpoints.discovery import Entry
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EXAMPLES = {
@@ -46,7 +47,27 @@ def found() -> dict[str, Entry]:
 
 
 def entry(name: str) -> Entry | None:
-    return found().get(name)
+    """What is known of a listed name, or of the folder that lies at a path that was typed."""
+    return found().get(name) or (_typed(name) if _is_path(name) else None)
+
+
+def _is_path(name: str) -> bool:
+    return ("/" in name or "\\" in name) and len(name) < 1000 and name.isprintable()
+
+
+@st.cache_resource(ttl=20, max_entries=64, show_spinner=False)
+def _typed(name: str) -> Entry | None:
+    folder = Path(name).expanduser()
+    if confined() and not discovery.allowed(folder):
+        return None
+    try:
+        family = config_of(folder).get("model_type")
+        if (folder / "card.json").is_file() and (folder / "vocabulary.json").is_file():
+            family = "headlight"
+    except (OSError, ValueError):
+        return None
+    reads = next((known.reads for known in FAMILIES if known.model_type == family), "text")
+    return Entry(name, "folder", folder, str(family), folder.name, 0, reads=reads) if family else None
 
 
 def names(chosen: str) -> list[str]:
@@ -93,7 +114,7 @@ def reads_captions(name: str) -> bool:
 
 def openable(name: str) -> bool:
     """Whether a name out of a link is worth trying: one that is listed, or a folder or file that may be read."""
-    return name in found() or (("/" in name or "\\" in name) and len(name) < 1000)
+    return name in found() or _is_path(name)
 
 
 def confined() -> bool:
@@ -124,6 +145,8 @@ def card(name: str) -> dict[str, Any]:
         return {"title": told[0].title, "examples": list(told[0].examples), "test": {}, "notice": told[0].notice,
                 "head": told[0].head, "reads": told[0].reads}  # fmt: skip
     family = known.family if known else ""
+    if known is not None and family == "headlight":
+        return _own_card(known)
     kind = (
         "t5"
         if family in ("t5", "mt5")
@@ -136,6 +159,17 @@ def card(name: str) -> dict[str, Any]:
     reads = known.reads if known else "text"
     examples = list(_EXAMPLES[kind]) if reads == "text" else []
     return {"title": title(name), "examples": examples, "test": {}, "reads": reads}
+
+
+def _own_card(known: Entry) -> dict[str, Any]:
+    """The card of a checkpoint of ours that does not ship; what it lacks is empty."""
+    try:
+        told = json.loads((known.path / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        told = None
+    told = told if isinstance(told, dict) else {}
+    scores = told.get("test") or dict.fromkeys(told.get("languages") or ())
+    return {"title": known.title, "examples": [], "reads": "text"} | told | {"test": scores}
 
 
 def described(name: str) -> str:

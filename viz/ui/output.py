@@ -192,7 +192,7 @@ def _training(model: Any) -> None:
 def _work(key: tuple[Any, ...], job: Any) -> Any:
     """Run it with a bar and Stop; what goes wrong is one sentence and no result."""
     try:
-        return work.run(key, job, say(f"wait.{key[0]}"))
+        return work.run(key, job, say(f"wait.{key[0]}"), pressed=True)
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
         return None

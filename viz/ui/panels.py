@@ -287,8 +287,8 @@ def attention_lines(trace: Trace) -> None:
     foot("lines", sentence, _site_badge(trace, site), files)
 
 
-def _go() -> None:
-    """A click in the overview: select what was clicked; the page is switched after the callbacks."""
+def _go(trace: Trace, words: axes.Axes | None) -> None:
+    """A click in the overview: select what was clicked (of two words the strongest pair of tokens), then switch the page."""
     state = st.session_state["overview"]
     if (text := state.get("text")) is not None:
         session.change(text=str(text), target="")
@@ -299,7 +299,10 @@ def _go() -> None:
         if "head" in picked:
             changes["head"] = int(picked["head"])
         if "row" in picked and "column" in picked:
-            changes |= {"row": int(picked["row"]), "column": int(picked["column"])}
+            at = int(picked["row"]), int(picked["column"])
+            if words is not None:
+                at = axes.strongest(trace.record(changes["site"]), int(picked["head"]), words, at)
+            changes |= {"row": at[0], "column": at[1]}
         if picked.get("part") == "output":
             changes["step"] = -1
         session.change(**changes)
@@ -330,12 +333,15 @@ def model_picture(trace: Trace) -> None:
     hero_title = f"{site_name(hero[0])} · {say('site.head', head=hero[1])}"
     doors = [{"page": page, "text": say(f"door.{page}"), "why": say(f"door.{page}_why")} for page in _DOORS]
     editable = not models.is_trace(now.model) and not trace.facts.get("reads")
+    merge = bool(now.by_word) and overview.drawable(trace)
     frame = overview.overview_frame(
-        trace, hero, selection, _picture_words(trace, hero), hero_title, doors, editable
-    )  # fmt: skip
-    components.overview(
-        key="overview", data=frame, on_go_change=_go, on_text_change=_go,
-    )  # fmt: skip
+        trace, hero, selection, _picture_words(trace, hero), hero_title, doors, editable, merge
+    )
+
+    def go() -> None:
+        _go(trace, overview.hero_axes(trace, hero[0], True) if merge else None)
+
+    components.overview(key="overview", data=frame, on_go_change=go, on_text_change=go)
 
     def files() -> dict[str, Callable[[], bytes]]:
         return {

@@ -44,20 +44,28 @@ def _saved(path: str, _changed: float) -> Trace:
 def _run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trace:
     model, given = _open(name), dict(how)
     _set_threads(shared=models.is_ours(name))
-    if given["media"]:
-        trace = media.trace(model, given["media"], given["text"], given["target"] or None)
+    if _reads(model) != "text":
+        trace = media.trace(model, given["media"] or media.SAMPLE, given["text"], given["target"] or None)
     elif models.is_ours(name):
         trace = model.trace(given["text"], given["target"] or None, language=given["to"] or None)
     elif not is_library_model(model):
         trace = model.trace(given["text"], given["target"] or None)
     else:
-        options = {"pair": given["pair"] or None, "chat": bool(given["chat"]), "new_tokens": given["new"] or None}
+        options = {
+            "pair": given["pair"] or None,
+            "chat": bool(given["chat"]),
+            "new_tokens": max(0, given["new"]) or None,
+        }
         trace = model.trace(given["text"], given["target"] or None, **options)
     for i, record in enumerate(trace.attention.values()):
         tick("pictures", i / len(trace.attention))
         thumbnails.heads(record)
     trace.fidelity(plain=max(len(side.tokens) for side in trace.sides.values()) <= _COMPARED)
     return trace
+
+
+def _reads(model: Any) -> str:
+    return str(getattr(model, "reads", "text"))
 
 
 def _set_threads(shared: bool) -> None:
@@ -76,6 +84,8 @@ def open_ahead(name: str) -> None:
 def model() -> Any:
     """The model of this session, or None where a saved trace is looked at. What cannot be opened changes nothing."""
     name = session.view().model
+    if complaint := st.session_state.pop("complaint", None):  # of a model that did not open
+        st.error(complaint, icon=":material/error:")
     if models.is_trace(name):
         return None
     try:
@@ -93,10 +103,12 @@ def current() -> Trace:
         trace = trace_of(now)
         st.session_state.last_good = now
         return trace
+    except Stopped as stopped:
+        _back(stopped)
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
         st.session_state.asked = {}  # one complaint at a time
-        return _last_good(now)
+        return _last_good(now, error)
 
 
 def is_library_model(model: Any) -> bool:
@@ -122,16 +134,16 @@ def trace_of(now: session.View) -> Trace:
 
 def _about(opened: Any, now: session.View) -> str:
     """What the run is expected to take, "" for models that are done before it is read."""
-    if not is_library_model(opened) or now.media:
+    if not is_library_model(opened) or _reads(opened) != "text":
         return ""
     try:
-        cost = opened.expects(now.text, now.pair or None, bool(now.chat), now.new)
+        cost = opened.expects(now.text, now.pair or None, bool(now.chat), max(0, now.new))
     except HeadlightError:  # the run itself says it
         return ""
     return say("wait.cost", memory=opening.size(cost.record_bytes), seconds=max(1, round(cost.seconds)))
 
 
-def _last_good(now: session.View) -> Trace:
+def _last_good(now: session.View, error: HeadlightError) -> Trace:
     """The last run that worked with this model, or its first example; what is shown is said."""
     good = st.session_state.get("last_good")
     if good is None or good.model != now.model:
@@ -139,21 +151,26 @@ def _last_good(now: session.View) -> Trace:
         good = replace(session.View(model=now.model, to=now.to), text=examples[0] if examples else "")
     try:
         trace = trace_of(good)
-    except HeadlightError as error:
-        _back(error)
-    st.caption(say("error.kept", text=language.plain(good.text)))
+    except HeadlightError as again:
+        _back(again if isinstance(again, Stopped) else error)
+    if good.text:
+        st.caption(say("error.kept", text=language.plain(good.text)))
     return trace
 
 
 def _back(error: HeadlightError) -> None:
     """Return to what was looked at before, and say there what went wrong. Ends this run of the script."""
-    good = st.session_state.get("last_good")
-    failed = session.view().model
-    if good is None or good.model == failed:
-        good = session.View()
-    if failed == session.View.model:  # nothing to return to: the shipped model itself does not open
+    good, failed = st.session_state.get("last_good"), session.view()
+    # A run that was stopped has the last good one of the same model to return to; a model that failed has not.
+    usable = good is not None and (
+        any(getattr(good, name) != getattr(failed, name) for name in session.RUN)
+        if isinstance(error, Stopped)
+        else good.model != failed.model
+    )
+    if not usable and failed.model == session.View.model:  # the shipped model itself does not open
         st.error(language.explain(error), icon=":material/error:")
         st.stop()
+    good = good if usable else session.View()
     st.session_state.complaint = None if isinstance(error, Stopped) else language.explain(error)
     st.session_state.view, st.session_state.acted = good, True
     session.settle(new=True)

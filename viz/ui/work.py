@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx
 
+from model.errors import Stopped
 from viz.ui.language import say
 
 # What is done within this time needs no sign.
@@ -41,21 +42,27 @@ class Job:
         self.what, self.fraction = what, fraction
 
 
-def run(key: tuple[Any, ...], work: Callable[[], Any], title: str, about: str = "") -> Any:
+def run(key: tuple[Any, ...], work: Callable[[], Any], title: str, about: str = "", pressed: bool = False) -> Any:
     """Do `work` and return what it returns; what it raises is raised here.
 
     key: what kind of work and on what; asked for again by a rerun it is waited for, not begun again. about: its cost.
+    pressed: a button asks for it, not every run of the page. Raises Stopped in the run of the page that Stop causes.
     """
-    job = st.session_state.get("job")
+    # One of each kind: a page that waits for its run asks for its model first.
+    jobs = st.session_state.setdefault("jobs", {})
+    job = jobs.get(key[0])
+    if job is not None and job.key == key and job.stopping.is_set() and not pressed:
+        del jobs[key[0]]
+        raise Stopped()
     if job is None or job.key != key or job.stopping.is_set():
         if job is not None:
             job.stopping.set()  # the page asks for something else now
-        job = st.session_state.job = Job(key, work)
+        job = jobs[key[0]] = Job(key, work)
         job.thread.start()
     job.thread.join(_QUIET)
     if job.thread.is_alive():
         _wait(job, title, about)
-    st.session_state.job = None
+    jobs.pop(key[0], None)
     if job.error is not None:
         raise job.error
     return job.result

@@ -28,7 +28,7 @@ class Overview {
     this.header = unpack(bytes);
     this.arrays = this.header.arrays;
     this.theme = readTheme(this.shadow);
-    this.tokens = { encoder: [], decoder: [], "decoder-output": [] };
+    this.tokens = { encoder: [], decoder: [], "decoder-output": [], words: [], "written-words": [] };
     this.root.replaceChildren();
     this.root.style.setProperty("--ink", `rgb(${[...this.theme.sequential.slice(-3)]})`);
     this.hero = this.header.hero || this.header.editable ? new Hero(this) : null;
@@ -90,7 +90,9 @@ class Overview {
     if (!this.header) return;
     for (const [name, list] of Object.entries(this.tokens))
       for (const { node, index: own } of list) node.classList.toggle("hover", name === side && own === index);
-    this.hero?.ribbons?.mark({ row: side === "decoder-output" ? index : null, column: side === "encoder" ? index : null });
+    const merged = this.header.hero?.merged;
+    const rows = merged ? "written-words" : "decoder-output", columns = merged ? "words" : this.hero?.keys;
+    this.hero?.ribbons?.mark({ row: side === rows ? index : null, column: side === columns ? index : null });
     this.model.mark(side, index);
   }
 

@@ -7,7 +7,7 @@ class Hero {
     const { header } = overview;
     this.overview = overview;
     this.box = el("section", "hero", overview.root);
-    this.source = header.source.length ? header.source : header.shifted || [];
+    this.source = header.hero?.source || (header.source.length ? header.source : header.shifted || []);
     const typed = el("div", "caption typed", this.box);
     el("span", "", typed, header.words.source);
     this.scroll = el("div", "scroll", this.box);
@@ -19,7 +19,9 @@ class Hero {
 
   buildSource(typed) {
     const { overview, stage, source } = this, { header } = overview;
-    const side = header.stacks.some((stack) => stack.name === "encoder") ? "encoder" : "decoder";
+    const keys = header.stacks.some((stack) => stack.name === "encoder") ? "encoder" : "decoder";
+    this.keys = keys;
+    const side = header.hero?.merged ? "words" : keys; // a word is no token of the other pictures
     const row = el("div", "words source", stage);
     row.dir = header.direction || "auto";
     this.sources = source.map((token, j) => overview.token(token, side, j, row, header.editable ? "button" : "span"));
@@ -39,7 +41,7 @@ class Hero {
     const row = el("div", "words target", stage);
     row.dir = header.target_direction || "auto";
     const targets = header.target.slice(0, shape[0]).map((token, i) => {
-      const node = overview.token(token, "decoder-output", i, row, "button"), order = ribbons.order(i, source.length);
+      const node = overview.token(token, hero.merged ? "written-words" : "decoder-output", i, row, "button"), order = ribbons.order(i, source.length);
       const looks = order.slice(0, 3).filter((j) => weight(i, j) >= THIN);
       node.setAttribute("aria-label", [token.text, ...looks.map((j) => `${source[j].text} ${percent(weight(i, j))}`)].join(", "));
       node.dataset.key = `target ${i}`;
@@ -48,7 +50,7 @@ class Hero {
     });
     ribbons.attach(sources, targets);
     const chosen = header.selection;
-    if (chosen && chosen.site === hero.site && chosen.head === hero.head) {
+    if (chosen && chosen.site === hero.site && chosen.head === hero.head && !hero.merged) {
       targets[chosen.row]?.classList.add("selected");
       sources[chosen.column]?.classList.add("selected");
     }

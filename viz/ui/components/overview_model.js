@@ -41,6 +41,7 @@ class Model {
     this.box.classList.toggle("deep", this.deep);
     this.tall = this.stacks.length === 1 && this.stacks[0].cards.length > 8; // one line a layer, or it would not end
     this.box.classList.toggle("tall", this.tall);
+    this.box.style.setProperty("--heads", Math.max(1, ...parts.map((part) => part.heads?.length ?? 0)));
     if (this.stacks.length > 1 && header.words.memory) this.memory = el("div", "memory faint", this.box, header.words.memory);
   }
 
