@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,3 +68,9 @@ def trace_npz(trace: Trace) -> bytes:
     """Everything recorded, by its name, without the parameters; tokens under `tokens/{side}`."""
     arrays = {name: trace.store[name].numpy() for name in trace.store.names() if not name.startswith("parameters/")}
     return npz(**arrays, **{f"tokens/{side}": trace.tokens(side) for side in trace.sides})
+
+
+def trace_file(trace: Trace) -> bytes:
+    """The trace as `Trace.open` reads it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return trace.save(Path(folder) / "trace.safetensors").read_bytes()

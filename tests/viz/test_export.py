@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 
@@ -69,3 +70,10 @@ def test_npz_needs_no_pickle(trace: Trace):
         np.testing.assert_array_equal(found[name], trace.activation(name).numpy())
     one = np.load(io.BytesIO(export.npz(weights=np.eye(2), tokens=["<pad>", "喜欢"])), allow_pickle=False)
     assert one["tokens"].tolist() == ["<pad>", "喜欢"]
+
+
+def test_a_trace_as_a_file_is_opened_again(trace: Trace, tmp_path: Path):
+    (tmp_path / "run.safetensors").write_bytes(export.trace_file(trace))
+    again = Trace.open(tmp_path / "run.safetensors")
+    assert again.tokens("encoder") == trace.tokens("encoder")
+    assert (again.weights("decoder.1.cross", 2) == trace.weights("decoder.1.cross", 2)).all()

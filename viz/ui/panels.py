@@ -347,6 +347,7 @@ def model_picture(trace: Trace) -> None:
         return {
             f"{safe(now.model)}-trace.npz": lambda: export.trace_npz(trace),
             f"{safe(now.model)}-weights.csv": lambda: export.trace_csv(trace),
+            f"{safe(now.model)}-trace.safetensors": lambda: export.trace_file(trace),
         }
 
     fidelity = trace.fidelity()
