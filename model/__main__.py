@@ -6,10 +6,11 @@ import argparse
 import inspect
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from model.errors import HeadlightError
+from model.errors import HeadlightError, UnknownOption
 
 
 def _record(arguments: argparse.Namespace) -> str:
@@ -58,9 +59,33 @@ def _families(_arguments: argparse.Namespace) -> str:
 
     rows = [("model_type", "family", "recorded by", "notes")]
     rows += [(f.model_type, f.title, f.route, f.notes) for f in FAMILIES]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines)
+    return _table(rows)
+
+
+def _heads(arguments: argparse.Namespace) -> str:
+    from model import Trace, open_model
+    from model.statistics import MEASURES, ranked, trace_statistics
+
+    if arguments.by not in MEASURES:
+        raise UnknownOption(what="Measure", got=arguments.by, allowed=", ".join(MEASURES))
+    trace = Trace.open(arguments.trace) if arguments.trace else _trace(open_model(arguments.model), arguments)
+    measured = trace_statistics(trace)
+    best = ranked(measured, arguments.by)[: max(1, arguments.top)]
+    if not best:
+        raise HeadlightError(reason=f"No head of this run has “{arguments.by}”: no query may attend such a key.")
+    shown = [arguments.by, *(name for name in MEASURES if name != arguments.by)]
+    rows = [["site", "head", *shown]]
+    for site, head, _ in best:
+        values = [getattr(measured[site], name) for name in shown]
+        told = ("–" if v is None or v[head].isnan() else f"{v[head]:.3f}" for v in values)
+        rows.append([str(site), str(head), *told])
+    return _table(rows)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _train(arguments: argparse.Namespace) -> str:
@@ -69,10 +94,8 @@ def _train(arguments: argparse.Namespace) -> str:
     return str(train(arguments.name, out=arguments.out, steps=arguments.steps, seed=arguments.seed))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m model", description="Record and train without the app.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    record = commands.add_parser("record", help="run a text and save everything that was computed")
+def _add_input(record: argparse.ArgumentParser) -> None:
+    """What is run: the model and everything that it may be given to read."""
     record.add_argument("--model", default="translate", help="a shipped name, a checkpoint folder, a .gguf file")
     record.add_argument("--text")
     record.add_argument("--pair", help="a second text, for models that read two")
@@ -84,8 +107,21 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("--sound", type=Path, help="a WAV file, for Whisper")
     record.add_argument("--target", help="force this output instead of letting the model write")
     record.add_argument("--language", help="which output language, where the model has several")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m model", description="Record and train without the app.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    record = commands.add_parser("record", help="run a text and save everything that was computed")
+    _add_input(record)
     record.add_argument("--out", type=Path, required=True, help="the .safetensors file to write")
     record.set_defaults(run=_record)
+    heads = commands.add_parser("heads", help="the heads with most of something: induction, previous token, entropy …")
+    heads.add_argument("--trace", type=Path, help="a saved trace, instead of running a model")
+    _add_input(heads)
+    heads.add_argument("--top", type=int, default=10, help="how many heads")
+    heads.add_argument("--by", default="previous", help="the measure they are ranked by; a wrong one lists all")
+    heads.set_defaults(run=_heads)
     families = commands.add_parser("families", help="which families of the transformers library open, and how")
     families.set_defaults(run=_families)
     train = commands.add_parser("train", help="train a shipped model again from its seed")

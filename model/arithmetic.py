@@ -8,6 +8,7 @@ al. 2017, section 3.2): X holds the queries' stream, Y the keys' (Y = X in self-
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,18 +16,20 @@ from torch import Tensor
 from model.attention import softmax
 from model.errors import OutOfRange
 from model.positions import Rotary, offsets
+from model.projection_steps import BETWEEN, from_input
 from model.record import AttentionRecord
 from model.score_steps import score_steps
 from model.sites import Site
-from model.steps import Cell, Matrix, Step, difference
+from model.steps import WHOLE, Cell, Matrix, Step, difference, window
 from model.trace import Trace
 
 STEPS = (
     "input", "q", "k", "v", "products", "scaled", "mask", "softmax", "weighted", "sum", "concat", "project",
     "residual", "norm",
 )  # fmt: skip
-# Between "scaled" and "mask", where a model has them: soft-capped scores (Gemma 2), a position bias (T5).
-SPECIAL = ("softcap", "bias")
+# Between "scaled" and "mask", where a model has them: soft-capped scores (Gemma 2), a position bias (T5); between "v"
+# and "products": norms of q and k (Qwen 3), and their rotation (Llama).
+SPECIAL = ("softcap", "bias", *BETWEEN)
 
 
 def stream_before(trace: Trace, site: Site) -> str:
@@ -71,7 +74,9 @@ class _Parameters:
 def head_steps(trace: Trace, site: Site | str, head: int, row: int) -> list[Step]:
     """All steps of one head that its record holds; "weighted" is written for the query `row`.
 
-    From our own models all of `STEPS`; from others those from q, k and v to W_O, with `SPECIAL` ones where they occur.
+    From our own models all of `STEPS`; from others those up to W_O, with `SPECIAL` ones where they occur. "input" is
+    missing, and q, k and v are as they were recorded, where how they were made is not known or gives other numbers.
+    Of more than `WHOLE` queries the steps after q, k and v hold a window around `row`; `Step.start` says where it begins.
     """
     site = Site.parse(site)
     record = trace.record(site)
@@ -79,12 +84,13 @@ def head_steps(trace: Trace, site: Site | str, head: int, row: int) -> list[Step
     if not 0 <= row < record.queries:
         raise OutOfRange(what="Query", got=row, last=record.queries - 1)
     parameters = _Parameters(trace, site, record, head)
-    before, (q, k, v) = _projected(trace, site, record, parameters) if parameters.complete else _recorded(record, head)
-    return [
-        *before,
-        *score_steps(record, head, q, k),
-        *_mixing(trace, site, record, parameters, head, row, v),
-    ]
+    if parameters.complete:
+        before, (q, k, v) = _projected(trace, site, record, parameters)
+    else:
+        before, (q, k, v) = from_input(trace, site, record, head) or _recorded(record, head)
+    rows = slice(0, record.queries) if record.queries <= WHOLE else window(record.queries, row)
+    after = [*score_steps(record, head, q, k, rows), *_mixing(trace, site, record, parameters, head, row, v, rows)]
+    return [*before, *(replace(step, start=rows.start) for step in after)]
 
 
 def _projected(
@@ -141,28 +147,38 @@ def _projection(letter: str, stream: Matrix, record: AttentionRecord, parameters
 
 
 def _mixing(
-    trace: Trace, site: Site, record: AttentionRecord, parameters: _Parameters, head: int, row: int, v: Matrix
+    trace: Trace,
+    site: Site,
+    record: AttentionRecord,
+    parameters: _Parameters,
+    head: int,
+    row: int,
+    v: Matrix,
+    rows: slice,
 ) -> list[Step]:
     """A · v, concat, W_O, then the residual and the norm in the order of the model (post or pre)."""
-    weights = record.weights(head, dtype=torch.float64)
-    A = Matrix("A", weights, "query", "key", ~record.allowed())
-    a_row = Matrix("A_iT", weights[row][:, None], "key", None)
-    shares = Matrix("A_ij·v_j", weights[row][:, None] * v.values, "key", "dim")
-    o = Matrix("o", record.mixed(head, dtype=torch.float64), "query", "dim")
+    weights = record.weights(head, rows, dtype=torch.float64)
+    A = Matrix("A", weights, "query", "key", ~record.allowed(rows))
+    chosen = weights[row - rows.start][:, None]
+    a_row = Matrix("A_iT", chosen, "key", None)
+    shares = Matrix("A_ij·v_j", chosen * v.values, "key", "dim")
+    o = Matrix("o", record.mixed(head, rows, dtype=torch.float64), "query", "dim")
     relative = record.distance is not None
-    each = [record.mixed(h, dtype=torch.float64) for h in range(record.heads)]
+    each = [record.mixed(h, rows, dtype=torch.float64) for h in range(record.heads)]
     heads = torch.cat(each, dim=-1)
     concat = Matrix("C", heads, "query", "dim")
     steps = [
         Step("weighted", r"A_{ij}\,v_j", (a_row, "⊙", v), shares),
         Step("sum", r"o_i = \sum_j A_{ij}\,v_j" if not relative else r"o_i = \sum_j A_{ij}\,(v_j + a^V_{j-i})",
-             (A, "×", v), o, difference(o.values, record.head("context", head)), None if relative else ("A", "v")),
+             (A, "×", v), o, difference(o.values, record.head("context", head)[rows]), None if relative else ("A", "v")),
         Step("concat", r"C = [\,o^{(0)};\ldots;o^{(h-1)}\,]", _side_by_side(each, head), concat),
     ]  # fmt: skip
-    return [*steps, *_block(trace, site, record, parameters, concat)]
+    return [*steps, *_block(trace, site, record, parameters, concat, rows)]
 
 
-def _block(trace: Trace, site: Site, record: AttentionRecord, parameters: _Parameters, concat: Matrix) -> list[Step]:
+def _block(
+    trace: Trace, site: Site, record: AttentionRecord, parameters: _Parameters, concat: Matrix, rows: slice
+) -> list[Step]:
     """W_O where it is known, then the residual and the norm where the record holds the stream."""
     if trace.parameter(site, "W_O") is None:
         return []
@@ -173,14 +189,14 @@ def _block(trace: Trace, site: Site, record: AttentionRecord, parameters: _Param
         values, operands = values + b_O.double(), (*operands, "+", Matrix("b_O", b_O.double()[None]))
     output = Matrix("O", values, "query", "dim")
     latex = r"O = C\,W_O + b_O" if b_O is not None else r"O = C\,W_O"
-    project = Step("project", latex, operands, output, difference(values, record.output), ("C", "W_O"))
+    project = Step("project", latex, operands, output, difference(values, record.output[rows]), ("C", "W_O"))
     if not parameters.complete:
         return [project]
-    x = Matrix("x", trace.activation(stream_before(trace, site)).double(), "query", "dim")
+    x = Matrix("x", trace.activation(stream_before(trace, site))[rows].double(), "query", "dim")
     total = Matrix("r", x.values + output.values, "query", "dim")
-    error = difference(total.values, trace.activation(f"{site}.residual"))
+    error = difference(total.values, trace.activation(f"{site}.residual")[rows])
     residual = Step("residual", r"r = x + O", (x, "+", output), total, error)
-    return [project, residual, _norm(trace, site, parameters, total)]
+    return [project, residual, _norm(trace, site, parameters, total, rows)]
 
 
 def _side_by_side(each: list[Tensor], head: int) -> tuple[Matrix | str, ...]:
@@ -194,17 +210,18 @@ def _side_by_side(each: list[Tensor], head: int) -> tuple[Matrix | str, ...]:
     return tuple(operands)
 
 
-def _norm(trace: Trace, site: Site, parameters: _Parameters, total: Matrix) -> Step:
+def _norm(trace: Trace, site: Site, parameters: _Parameters, total: Matrix, rows: slice) -> Step:
     """LayerNorm after the residual (post-LN); in pre-LN the norm that made X is shown, of the stream before."""
     before = trace.facts.get("norm", "post") == "pre"
-    r = total if not before else Matrix("x", trace.activation(stream_before(trace, site)).double(), "query", "dim")
+    stream = trace.activation(stream_before(trace, site))[rows].double()
+    r = total if not before else Matrix("x", stream, "query", "dim")
     gamma, beta = parameters.whole("gamma"), parameters.whole("beta")
     mean, variance = r.values.mean(-1, keepdim=True), r.values.var(-1, keepdim=True, unbiased=False)
     values = (r.values - mean) / (variance + 1e-5).sqrt() * gamma + beta
     symbol = "X" if before else "y"
     latex = rf"{symbol} = \gamma\,\frac{{{r.symbol} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + \beta"
     result = Matrix(symbol, values, "query", "dim")
-    return Step("norm", latex, (r, "LayerNorm"), result, difference(values, trace.activation(f"{site}.norm")))
+    return Step("norm", latex, (r, "LayerNorm"), result, difference(values, trace.activation(f"{site}.norm")[rows]))
 
 
 def cell(trace: Trace, site: Site | str, head: int, row: int, column: int) -> Cell:

@@ -27,7 +27,7 @@ def parts(logits: Tensor) -> dict[str, Tensor]:
 
 
 def _thin(rows: Tensor) -> dict[str, Tensor]:
-    best = rows.topk(LIKELIEST)
+    best = rows.topk(min(LIKELIEST, rows.shape[-1]))
     return {"logits": best.values, "ids": best.indices, "lse": rows.logsumexp(-1)}
 
 
@@ -55,6 +55,7 @@ def difference(plain: Tensor, store: Store) -> float | None:
         return None
     own: Mapping[str, Tensor] = parts(plain)
     names = [name for name in own if name in store and not name.endswith("ids")]
+    names = [name for name in names if tuple(own[name].shape) == store.shape(name)]
     if not names:  # the plain run has another shape than the recorded one
         return float("nan")
     return max((own[name].double() - store[name].double()).abs().max().item() for name in names)

@@ -21,6 +21,8 @@ from model.positions import alibi_bias, offsets
 from model.sites import Site
 from model.store import Store
 
+_ROWS = 256  # of a column without its log-sum-exp, so many at a time
+
 
 @dataclass(frozen=True, eq=False)
 class AttentionRecord:
@@ -160,6 +162,17 @@ class AttentionRecord:
             return softmax(self.scores(head, rows, dtype=dtype), self.sink(head, dtype))[0][:, columns]
         lse = self.head("lse", head, dtype)[rows]
         return (self.scores(head, rows, columns, dtype) - lse[:, None]).exp()
+
+    def column(self, head: int, j: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, " q"]:
+        """The weights that every query gives to key `j`, from q, one row of k and the log-sum-exp alone.
+
+        Without a log-sum-exp in the record it is found in blocks of rows. Raises OutOfRange.
+        """
+        if not 0 <= j < self.keys:
+            raise OutOfRange(what="Key", got=j, last=self.keys - 1)
+        step = self.queries if self._name("lse") in self.store else _ROWS
+        blocks = (slice(a, min(a + step, self.queries)) for a in range(0, self.queries, step))
+        return torch.cat([self.weights(head, rows, slice(j, j + 1), dtype)[:, 0] for rows in blocks])
 
     def mixed(self, head: int, rows: slice | Tensor = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
         """weights · v, as the record implies it: [rows, d_v]; with Shaw's positions the offsets' values are added."""

@@ -8,6 +8,17 @@ from torch import Tensor
 
 from model.fidelity import TOLERANCE
 
+# As many queries or keys as are written out of a long text: those around the selected one.
+WINDOW = 48
+# Up to here the steps hold every query: beyond, scores of all rows and heads would take seconds to make.
+WHOLE = 256
+
+
+def window(total: int, at: int) -> slice:
+    """`WINDOW` places that hold `at`, or all of fewer."""
+    start = min(max(0, at - WINDOW // 2), max(0, total - WINDOW))
+    return slice(start, min(total, start + WINDOW))
+
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
@@ -30,6 +41,7 @@ class Step:
     result: Matrix
     error: float | None = None
     product: tuple[str, str] | None = None  # symbols of the two operands whose matrix product `result` is
+    start: int = 0  # the query that the first row of the step's "query" matrices belongs to
 
     @property
     def limit(self) -> float:

@@ -63,7 +63,7 @@ class Trace:
     sub-layers stand under `parameters/`, in the orientation of the formula x · W.
 
     Of a library model, where it can be told: `encoder.0.self.input` [n, d] is what its queries (keys, values) were made
-    of, and `decoder.0.cross.memory` what keys and values were, where that is another; `decoder.0.self.rotary` [1] says
+    of (in cross-attention keys and values are of `encoder.output`, or else `.memory`); `decoder.0.self.rotary` [1] says
     which of the tables `decoder.rotary.0.cos` / `.sin` [n, ·] turned q and k. The parameters `gamma_q`, `beta_q` and
     `epsilon_q` (`_k`) are those of a norm of q (k); only a LayerNorm has a β.
     """

@@ -11,12 +11,10 @@ from viz.matrix import MASKED, NAN, PLAIN
 from viz.payload import pack
 
 if TYPE_CHECKING:
-    from model.arithmetic import Matrix, Step
+    from model.steps import Matrix, Step
     from model.trace import Trace
 
 _WEIGHTS = ("A", "A_iT")
-# As many queries or keys as a step shows; of a longer text those around the selected ones.
-WINDOW = 48
 # Which cells of the operands a result's cell comes from, where it is no matrix product.
 # Steps whose matrices are compared with each other: they share one scale.
 _COMPARED = ("input", "scaled", "softcap", "bias", "mask", "weighted", "sum", "concat", "residual", "norm")
@@ -107,7 +105,10 @@ def step_frame(
     site_axes maps "query" and "key" to the side whose tokens they are. Of a long side `WINDOW` tokens are drawn, which
     hold the selected one.
     """
-    cuts = {axis: window(trace, side, at) for (axis, side), at in zip(site_axes.items(), (row, column), strict=True)}
+    from model.steps import WINDOW, window
+
+    at = {"query": row, "key": column}
+    cuts = {axis: window(len(trace.tokens(side)), at[axis]) for axis, side in site_axes.items()}
     cut = any(len(trace.tokens(side)) > WINDOW for side in site_axes.values())
     frame = EquationFrame(words, row - cuts["query"].start, column - cuts["key"].start)
     names: dict[str, str] = {}
@@ -117,14 +118,16 @@ def step_frame(
     def add(matrix: Matrix, result: bool, label_rows: bool) -> None:
         axis = matrix.rows
         rows, columns = (cuts.get(name or "", slice(None)) for name in (axis, matrix.columns))
+        # A long text's later steps hold only a window of their queries.
+        inner = slice(rows.start - step.start, rows.stop - step.start) if axis == "query" else rows
         side = site_axes.get(axis or "")
         row_labels = tokens.labels(trace, side)[rows] if side and label_rows else None
         column_side = site_axes.get(matrix.columns or "")
         column_labels = tokens.labels(trace, column_side)[columns] if column_side and result else None
-        masked = matrix.masked[rows, columns].numpy() if matrix.masked is not None else None
+        masked = matrix.masked[inner, columns].numpy() if matrix.masked is not None else None
         name = frame.matrix(
             matrix.symbol,
-            matrix.values[rows, columns].numpy(),
+            matrix.values[inner, columns].numpy(),
             (axis, row_labels),
             (matrix.columns, column_labels),
             masked,
@@ -147,13 +150,6 @@ def step_frame(
     # A sum over keys of which most are not drawn cannot be written out from what is.
     frame.link = None if cut and step.key in ("sum", "softmax") else _link(step, names)
     return frame.frame()
-
-
-def window(trace: Trace, side: str, at: int) -> slice:
-    """The tokens of a side that a step draws: all, or `WINDOW` around the selected one."""
-    total = len(trace.tokens(side))
-    start = min(max(0, at - WINDOW // 2), max(0, total - WINDOW))
-    return slice(start, min(total, start + WINDOW))
 
 
 def _link(step: Step, names: dict[str, str]) -> dict[str, Any] | None:

@@ -62,12 +62,13 @@ def _first_entry(step: Step, row: int, column: int) -> str:
     if not others:  # shown as it was recorded
         return rf"{_name(step.result.symbol, at)} = {vector(left.values[at])}"
     right, *rest = others
-    sum_ = products(left.values[at], right.values[:, 0])
+    inside = at if step.result.rows == "key" else at - step.start
+    sum_ = products(left.values[inside], right.values[:, 0])
     total = [sum_ + r" \\ &\quad" + plus(["", tex(float(rest[0].values[0, 0]))])] if rest else [sum_]
     if isinstance(step.operands[-1], str):  # the sum in brackets, over √d_k (OPT, Whisper)
         total = [rf"({total[0]}) \,/\, \sqrt{{{step.result.values.shape[1]}}}"]
     name = _name(step.result.symbol, at, 0)
-    value = tex(float(step.result.values[at, 0]))
+    value = tex(float(step.result.values[inside, 0]))
     return aligned(name, *total, value)
 
 
@@ -123,7 +124,7 @@ def _weighted(step: Step, row: int, column: int, cell: Cell) -> str:
 
 
 def _concat(step: Step, row: int, column: int, cell: Cell) -> str:
-    return rf"C_{{{row}}} = {vector(step.result.values[row])} \in \mathbb{{R}}^{{{step.result.values.shape[1]}}}"
+    return rf"C_{{{row}}} = {vector(step.result.values[row - step.start])} \in \mathbb{{R}}^{{{step.result.values.shape[1]}}}"
 
 
 def _residual(step: Step, row: int, column: int, cell: Cell) -> str:

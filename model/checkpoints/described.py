@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from model.checkpoints.hugging_face import HuggingFaceModel
 
 
+# What configurations call the width of the feed-forward part.
+_D_FF = (
+    "intermediate_size", "n_inner", "d_ff", "hidden_dim", "encoder_ffn_dim", "ffn_dim", "ffn_hidden_size", "d_inner",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Description:
     """None or "" where the configuration does not say. parts: parameters under each top-level module of the backbone.
@@ -46,6 +52,8 @@ def describe(model: HuggingFaceModel) -> Description:
     text = getattr(config, "text_config", None) or config
     heads, kv = _number(text, "num_attention_heads", "n_head", "num_heads", "encoder_attention_heads"), None
     kv = _number(text, "num_key_value_heads", "num_kv_heads") or heads
+    if getattr(text, "multi_query", False) and not getattr(text, "new_decoder_architecture", False):
+        kv = 1  # Falcon's number of key/value heads is one that this kind does not read
     d_model = _number(text, "hidden_size", "n_embd", "d_model", "dim")
     d_k = _number(text, "head_dim", "d_kv") or (d_model // heads if d_model and heads else None)
     return Description(
@@ -57,12 +65,13 @@ def describe(model: HuggingFaceModel) -> Description:
         kv_heads=kv,
         d_model=d_model,
         d_k=d_k,
-        d_ff=_number(text, "intermediate_size", "n_inner", "d_ff", "hidden_dim", "encoder_ffn_dim"),
+        d_ff=_number(text, *_D_FF),
         vocabulary=_number(text, "vocab_size"),
         max_length=model.max_length if model.max_length < 1_000_000 else None,
         attention="multi-query" if kv == 1 != heads else "grouped" if kv != heads else "multi-head",
         positions=_positions(text, model.module),
-        window=_number(text, "sliding_window", "local_attention", "window_size"),
+        # ModernBERT's sliding_window counts one side alone.
+        window=_number(text, "local_attention", "sliding_window", "window_size"),
         dtype=str(next(model.module.parameters()).dtype).removeprefix("torch."),
         parameters=sum(p.numel() for p in model.module.parameters()),
         parts=_parts(model.module),
@@ -92,9 +101,9 @@ def _positions(config: Any, module: nn.Module) -> str:
     names = [name for name, _ in module.named_modules()]
     if getattr(config, "alibi", False) or config.model_type == "bloom":
         return "alibi"
-    if any("rotary" in name for name in names):
+    if any("rotary" in name for name in names) or getattr(config, "rotary_dim", None):
         return "rotary"
-    if any("relative_attention_bias" in name or "rel_embeddings" in name for name in names):
+    if any("relative_attention_bias" in name or "rel_embeddings" in name or "rel_attn" in name for name in names):
         return "relative"
     kinds = {type(m).__name__ for name, m in module.named_modules() if "position" in name or name.endswith("wpe")}
     if any("Sinusoidal" in kind for kind in kinds):

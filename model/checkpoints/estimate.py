@@ -67,8 +67,8 @@ def before_loading(path: Path) -> Loading:
 def before_run(config: Mapping[str, Any], n: int, m: int = 0) -> Running:
     """Of a library model's configuration (config.json, or `card["config"]`), n tokens and, in a decoder, m of a target.
 
-    A sub-layer keeps q, context (h · d_k a query), k, v (h_kv · d_k a key), its output (d) and lse (h); a stack keeps its
-    L + 1 hidden states of d: O(L · n · d), never n².
+    A sub-layer keeps q, context (h · d_k a query), k, v (h_kv · d_k a key), its input and output (d each) and lse (h); a
+    stack keeps its L + 1 hidden states of d: O(L · n · d), never n².
     """
     facts = _Facts.of(config)
     stream = lambda layers, rows: (layers + 1) * rows * facts.d  # noqa: E731
@@ -76,7 +76,7 @@ def before_run(config: Mapping[str, Any], n: int, m: int = 0) -> Running:
     if facts.decoder_layers:
         rows = max(m, 1)
         each = facts.sublayer(rows, rows, True) + facts.sublayer(rows, n, True)
-        numbers += each * facts.decoder_layers + stream(facts.decoder_layers, rows)
+        numbers += each * facts.decoder_layers + stream(facts.decoder_layers, rows) + n * facts.d
     if facts.predicts:
         numbers += rows * facts.vocabulary if rows * facts.vocabulary <= WHOLE_LOGITS else rows * THIN_LOGITS_ROW
     layers = facts.layers + 2 * facts.decoder_layers
@@ -121,7 +121,7 @@ class _Facts:
         heads = self.decoder_heads if decoder else self.heads
         d_k = self.d_k if heads == self.heads else self.d // heads
         groups = heads if decoder else self.groups
-        return queries * (2 * heads * d_k + self.d + heads) + 2 * keys * groups * d_k
+        return queries * (2 * heads * d_k + 2 * self.d + heads) + 2 * keys * groups * d_k
 
 
 def memory_limit() -> int:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from model.checkpoints import projections
 from model.progress import tick
 
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
@@ -45,15 +46,27 @@ class Call:
     lse: Tensor | None = None  # [b, h, q]
     projection: nn.Module | None = None
     output: Tensor | None = None
+    made: projections.Made | None = None
 
 
 @dataclass(eq=False)
 class Listener:
-    """What is heard in one forward; `names` maps modules to their dotted paths; `expected` calls, 0 if not known."""
+    """What is heard in one forward; `names` maps modules to their dotted paths; `expected` calls, 0 if not known.
+
+    reads: the projections that ran since the last attention call. rotary: the (cos, sin) of the module that is running.
+    """
 
     names: dict[nn.Module, str]
     expected: int = 0
     calls: list[Call] = field(default_factory=list)
+    reads: list[projections.Read] = field(default_factory=list)
+    rotary: tuple[Tensor, Tensor] | None = None
+
+    def made(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> projections.Made | None:
+        """How the attention call that `module` is about to make came by q, k and v."""
+        found = projections.made(module, self.reads, q, k, v, self.rotary)
+        self.reads, self.rotary = [], None
+        return found
 
 
 class _LogSumExp(TorchDispatchMode):
@@ -78,7 +91,9 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     listener = _listening.get()
+    made = None
     if listener is not None:
+        made = listener.made(module, query, key, value)
         tick("layers", min(1.0, len(listener.calls) / listener.expected) if listener.expected else None)
     softcap = options.get("softcap")
     sinks = options.get("s_aux", options.get("sinks"))
@@ -107,7 +122,7 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
         cross = bool(_CROSS.search(name)) or bool(getattr(module, "is_cross_attention", False))
         listener.calls.append(
             Call(name, cross, causal, query, key, value, attention_mask, float(scale), softcap, sinks,
-                 options.get("position_bias"), context, lse)
+                 options.get("position_bias"), context, lse, made=made)
         )  # fmt: skip
     return context, None
 
@@ -164,18 +179,27 @@ def _layers(config: object) -> int:
 def listen(model: nn.Module) -> Iterator[list[Call]]:
     """Hear every attention call of the forwards inside the block, and find each one's W_O by data flow."""
     listener = Listener({module: name for name, module in model.named_modules()}, _layers(model.config))
+    inside = projections.readers(model)
 
     def projected(module: nn.Module, inputs: tuple, output: Tensor) -> None:
         # W_O is the first linear module that reads the very memory an attention call has just written.
-        if not listener.calls or not inputs or not isinstance(inputs[0], Tensor):
+        # The hooks hang on the model, which another thread may be running for a listener of its own.
+        if _listening.get() is not listener or not inputs or not isinstance(inputs[0], Tensor):
             return
-        call = listener.calls[-1]
-        taken = call.projection is None and inputs[0].numel() == call.context.numel()
-        if taken and inputs[0].data_ptr() == call.context.data_ptr():
+        call = listener.calls[-1] if listener.calls else None
+        waits = call is not None and call.projection is None and inputs[0].numel() == call.context.numel()
+        if waits and inputs[0].data_ptr() == call.context.data_ptr():
             call.projection, call.output = module, output
+        elif module in inside:
+            listener.reads.append(projections.Read(module, inputs[0], output))
 
-    linear = [m for m in model.modules() if isinstance(m, nn.Linear) or type(m).__name__ == "Conv1D"]
+    def rotates(module: nn.Module, inputs: tuple, options: dict) -> None:
+        if _listening.get() is listener:
+            listener.rotary = projections.rotary(module, inputs, options)
+
+    linear = [module for module in model.modules() if projections.linear(module)]
     handles = [module.register_forward_hook(projected) for module in linear]
+    handles += [m.register_forward_pre_hook(rotates, with_kwargs=True) for m in projections.turned(model)]
     token = _listening.set(listener)
     try:
         yield listener.calls

@@ -52,7 +52,15 @@ class HuggingFaceModel:
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
         """What each id reads as; ids beyond the tokenizer's (a padded table) have no text."""
+        if self.task == "classification":  # its logits are over labels, not over tokens
+            return self.labels
         return () if self.tokenizer is None else vocabulary(self.tokenizer)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The classes of a classifier, by id."""
+        named = getattr(self.module.config, "id2label", None) or {}
+        return tuple(str(named.get(i, f"#{i}")) for i in range(len(named)))
 
     @property
     def max_length(self) -> int:
@@ -178,6 +186,9 @@ class HuggingFaceModel:
             ((best, _),) = logits.most_probable(store, -1, 1)
             facts["written"] = [*sides["decoder"].texts[1:], self._text(best)]
 
+        if "class_logits" in store:
+            facts["classes"] = self._classes(store["class_logits"])
+
         def plain_logits() -> Tensor:
             with self.lock, torch.no_grad():
                 return plain(self.module, inputs)
@@ -191,6 +202,13 @@ class HuggingFaceModel:
             facts=facts,
             plain_logits=plain_logits if logits.kept(store) else None,
         )
+
+    def _classes(self, found: Tensor) -> list[list[object]]:
+        """[label, probability] of the likeliest classes, best first; one number alone is a score, not a probability."""
+        if found.numel() < 2:
+            return []
+        best = found.double().softmax(-1).topk(min(10, found.numel()))
+        return [[self.labels[i], p] for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
     def _text(self, number: int) -> str:
         return self.vocabulary[number] if number < len(self.vocabulary) else f"#{number}"

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.checkpoints.reading import encode
-from model.errors import HeadlightError, NotInThisModel, TooLargeToTrain
+from model.errors import HeadlightError, NotInThisModel, TextTooLong, TooLargeToTrain
 from model.progress import tick
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def sample(
         if not right or not math.isfinite(got):
             raise HeadlightError(reason=f"{name} is {got}, which is out of its range.")
     ids = encode(model.tokenizer, text).inputs["input_ids"]
+    # A decoder needs room for one token at least.
+    _check(ids.shape[1], model.max_length - (model.task == "causal"))
     with model.lock, torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         found = model.generate(
@@ -78,6 +80,11 @@ def sample(
             top_p=top_p,
         )
         return [_continuation(model, ids, row) for row in found]
+
+
+def _check(length: int, allowed: int) -> None:
+    if length > allowed:
+        raise TextTooLong(got=length, allowed=allowed)
 
 
 def _continuation(model: HuggingFaceModel, ids: Tensor, row: Tensor) -> Continuation:
@@ -114,6 +121,7 @@ def training_step(model: HuggingFaceModel, text: str, target: str, *, learning_r
     if size > LARGEST_TRAINED:
         raise TooLargeToTrain(got=f"{size:,}", allowed=f"{LARGEST_TRAINED:,}")
     given, labels = _pair(model, text, target)
+    _check(max(given["input_ids"].shape[1], labels.shape[1]), model.max_length)
     tick("training", 0.1)
     with model.lock:
         module = copy.deepcopy(model.module)
@@ -147,7 +155,7 @@ def pooling(folder: Path) -> str:
         told = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return "mean"
-    return "cls" if told.get("pooling_mode_cls_token") else "mean"
+    return "cls" if isinstance(told, dict) and told.get("pooling_mode_cls_token") else "mean"
 
 
 def sentence_vector(trace: Trace, how: str = "mean") -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model.checkpoints import hook, offload, replay
+from model.checkpoints import hook, offload, projections, replay
 from model.checkpoints.score_notes import Attended
 from model.checkpoints.score_terms import position_bias
 from model.logits import parts as kept_logits
@@ -41,7 +41,7 @@ class Recorded:
 class Heard:
     """One attention call, whichever way it was heard: `parts` by their names in the record, batch axis gone.
 
-    `bias` makes the dense bias [h, q, k] of the call when it is asked for.
+    `bias` makes the dense bias [h, q, k] of the call when it is asked for; `made` is how q, k and v came to be.
     """
 
     cross: bool
@@ -51,6 +51,7 @@ class Heard:
     parameters: dict[str, Tensor] = field(default_factory=dict)
     softcap: float | None = None
     bias: Callable[[], Tensor] | None = None
+    made: projections.Made | None = None
 
 
 def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
@@ -66,8 +67,10 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
         for i, state in enumerate(_states(output, stack)):
             tensors[f"{stack}.{i}.stream"] = state[0]
     logits = getattr(output, "logits", None)
-    if logits is not None and logits.dim() == 3:  # one row a token; a classifier has one for the whole input
+    if logits is not None and logits.dim() == 3:  # one row a token
         tensors |= kept_logits(logits[0])
+    elif logits is not None and logits.dim() == 2:  # a classifier has one row for the whole input
+        tensors["class_logits"] = logits[0]
     for name, tensor in tensors.items():
         store.add(name, tensor)
     return Recorded(
@@ -83,7 +86,8 @@ def _heard(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[Heard]
         masks: dict[int, Any] = {}
         biases: dict[int, tuple[str, Tensor]] = {}
         if calls:
-            return [_from_hook(call, masks, biases) for call in calls], output
+            single = _one_token_is_causal(module)
+            return [_from_hook(call, masks, biases, single) for call in calls], output
     watch = replay.Watch({m: name for name, m in module.named_modules()}, hook._layers(module.config))
     with torch.no_grad(), replay.watched(module, watch) as attended:
         output = module(**inputs, **options)
@@ -135,6 +139,8 @@ def attention_records(calls: list[Heard], tensors: dict[str, Tensor], store: Mem
         counts[stack, kind] = site.layer + 1
         tensors |= {f"{site}.{name}": part.detach() for name, part in call.parts.items()}
         tensors |= {f"parameters/{site}.{name}": part.detach() for name, part in call.parameters.items()}
+        if call.made is not None:
+            projections.keep(call.made, str(site), tensors, store)
         if call.bias is not None:
             shape = (*call.parts["q"].shape[:2], call.parts["k"].shape[1])
             store.add_lazy(f"{site}.bias", shape, call.bias)
@@ -142,7 +148,7 @@ def attention_records(calls: list[Heard], tensors: dict[str, Tensor], store: Mem
     return found
 
 
-def _from_hook(call: hook.Call, masks: dict[int, Any], biases: dict[int, tuple[str, Tensor]]) -> Heard:
+def _from_hook(call: hook.Call, masks: dict[int, Any], biases: dict[int, tuple[str, Tensor]], single: bool) -> Heard:
     parts = {"q": call.q[0], "k": call.k[0], "v": call.v[0], "context": call.context[0].transpose(0, 1)}
     if call.lse is not None:
         parts["lse"] = call.lse[0, : call.q.shape[1], : call.q.shape[2]]
@@ -159,7 +165,7 @@ def _from_hook(call: hook.Call, masks: dict[int, Any], biases: dict[int, tuple[s
         parameters["W_O"] = weight.T if isinstance(call.projection, nn.Linear) else weight
         if bias is not None:
             parameters["b_O"] = bias
-    return Heard(call.cross, _mask(call, masks), call.scale, parts, parameters, call.softcap)
+    return Heard(call.cross, _mask(call, masks, single), call.scale, parts, parameters, call.softcap, made=call.made)
 
 
 def _from_watch(call: Attended, single: bool) -> Heard:
@@ -183,8 +189,10 @@ def _one_token_is_causal(module: nn.Module) -> bool:
     return (family in WRITES and family not in FILLS and family not in _BOTH_WAYS) or family == "openai-gpt"
 
 
-def _mask(call: hook.Call, seen: dict[int, Any]) -> Any:
+def _mask(call: hook.Call, seen: dict[int, Any], single: bool) -> Any:
     """The mask of a call as a rule; one tensor serves many layers and is read once."""
+    if call.q.shape[2] == call.k.shape[2] == 1:
+        return Mask(single or "decoder" in call.name.split("."))
     if call.mask is None:
         return Mask(call.causal)
     if id(call.mask) not in seen:

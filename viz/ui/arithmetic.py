@@ -23,14 +23,15 @@ _ROW_SCORES = 64
 def steps(trace: Trace) -> None:
     """The cell in one line, then the strip; steps unfold one at a time or all at once."""
     from model import arithmetic
+    from model import steps as parts
 
     site, head, row, column = session.selected()
     cell = arithmetic.cell(trace, site, head, row, column)
     found = arithmetic.head_steps(trace, site, head, row)
     if found[0].key != "input":
         st.caption(say("steps.recorded"))
-    if max(trace.record(site).queries, trace.record(site).keys) > equation.WINDOW:
-        st.caption(say("steps.window", n=equation.WINDOW))
+    if max(trace.record(site).queries, trace.record(site).keys) > parts.WINDOW:
+        st.caption(say("steps.window", n=parts.WINDOW))
     _cell(cell, trace.record(site).d_k)
     shown = _unfold(len(found))
     axes = {"query": site.query_side, "key": site.key_side}
@@ -146,7 +147,9 @@ def _select(key: str, step: Step) -> None:
 def _files(trace: Trace, site: Site, step: Step):
     values = step.result.values.numpy()
     side = {"query": site.query_side, "key": site.key_side}.get(step.result.rows or "")
-    rows = trace.tokens(side) if side else [str(i) for i in range(values.shape[0])]
+    # Of a long text's later steps only a window of the queries was made.
+    start = step.start if step.result.rows == "query" else 0
+    rows = trace.tokens(side)[start:][: values.shape[0]] if side else [str(i) for i in range(values.shape[0])]
     columns = trace.tokens(site.key_side) if step.result.columns == "key" else [str(i) for i in range(values.shape[1])]
     slug = f"{panels.safe(trace.key.model)}-{site}-head{session.view().head}-{step.key}"
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -36,8 +37,8 @@ def is_ours(model: object) -> bool:
 def _ours(model: OwnModel) -> None:
     """Facts, scores, training curve, vocabulary."""
     card, config = model.card, model.config
-    st.markdown(f"### {in_card(card['title'])}\n{in_card(card['description'])}")
-    scores = card["test"]
+    st.markdown(f"### {in_card(card.get('title', model.name))}\n{in_card(card.get('description', ''))}")
+    scores = card.get("test", {})
     columns = st.columns(max(3, len(scores) + 1))
     for column, (name, score) in zip(columns, scores.items(), strict=False):
         column.metric(
@@ -58,30 +59,32 @@ def _ours(model: OwnModel) -> None:
         say("card.norm"): say(f"norm.{config.norm}"),
         say("card.vocabulary"): f"{len(model.source)} → {len(model.target)}",
         say("card.max_length"): str(config.max_length),
-        say("card.licence"): str(card["licence"]),
-        say("card.seed"): f"{card['seed']} · {card['steps']}",
+        say("card.licence"): str(card.get("licence", "–")),
+        say("card.seed"): f"{card.get('seed', '–')} · {card.get('steps', '–')}",
         say("card.hash"): model.weights_hash,
     }
     left.dataframe(
         pd.DataFrame({say("card.fact"): facts.keys(), say("card.value"): facts.values()}), hide_index=True,
         height="content",
     )  # fmt: skip
-    with right:
-        st.altair_chart(
-            charts.loss_curve(
-                card["curve"],
-                card["curve_columns"],
-                {k: say(f"card.{k}") for k in ("step", "loss", "training", "validation")},
-            )
-        )
-        st.caption(say("card.curve"))
-        st.code(str(card["command"]), language="bash")
+    if card.get("curve"):
+        with right:
+            _curve(card)
     if card.get("alignment"):
         _alignment(card["alignment"])
     if card.get("coreference"):
         _coreference(card["coreference"])
-    st.markdown(f"**{say('card.data')}**  \n{in_card(card['data'])}")
+    if card.get("data"):
+        st.markdown(f"**{say('card.data')}**  \n{in_card(card['data'])}")
     _vocabulary(model)
+
+
+def _curve(card: Mapping[str, Any]) -> None:
+    """How training went, and the command that does it again."""
+    words = {k: say(f"card.{k}") for k in ("step", "loss", "training", "validation")}
+    st.altair_chart(charts.loss_curve(card["curve"], card["curve_columns"], words))
+    st.caption(say("card.curve"))
+    st.code(str(card.get("command", "")), language="bash")
 
 
 def _language(name: str) -> str:

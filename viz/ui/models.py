@@ -24,18 +24,8 @@ _EXAMPLES = {
     "t5": ("summarize: The quick brown fox jumps over the lazy dog.", "translate English to German: I like cats."),
 }
 _MASKED = {
-    "bert",
-    "roberta",
-    "distilbert",
-    "albert",
-    "electra",
-    "modernbert",
-    "mpnet",
-    "deberta",
-    "deberta-v2",
-    "xlnet",
-    "xlm",
-}
+    "bert", "roberta", "distilbert", "albert", "electra", "modernbert", "mpnet", "deberta", "deberta-v2", "xlnet", "xlm",
+}  # fmt: skip
 _FOREIGN = "Seq2Seq"  # a stranger's own encoder–decoder: one text in, one out
 _SEQ2SEQ = {_FOREIGN, "bart", "mbart", "pegasus", "marian", "m2m_100"}
 

@@ -31,7 +31,7 @@ RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
 
 _LONGEST_IN_LINK = 2000
 # More tokens than this are not written at once, whatever a link says.
-_MOST = {"new": 200}
+_MOST = {"new": 60, "chat": 1, "by_word": 1}
 _SWITCHES = ("chat", "new", "by_word")
 
 
@@ -84,7 +84,7 @@ def _take(link: dict[str, str]) -> None:
     for key, value in link.items():
         if key in numbers:
             if re.fullmatch(r"-?[0-9]{1,6}", value):
-                values[key] = max(-1, min(int(value), _MOST.get(key, 999_999)))
+                values[key] = max(0 if key in _SWITCHES else -1, min(int(value), _MOST.get(key, 999_999)))
         else:
             values[key] = value
     if "row" not in values or "column" not in values:

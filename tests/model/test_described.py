@@ -1,0 +1,65 @@
+"""The card's facts of every family, against the sizes that its model was made with."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("transformers")
+
+from model.checkpoints.described import Description, describe
+from model.checkpoints.families import FAMILIES, Family, small_model
+from model.checkpoints.hugging_face import HuggingFaceModel
+
+ROTARY = {"gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi", "phi3", "gpt_oss", "smollm3",
+          "olmo2", "modernbert", "gptj", "falcon"}  # fmt: skip
+RELATIVE = {"t5", "mt5", "mpnet", "deberta", "deberta-v2", "xlnet"}
+FIXED = {"pegasus", "marian", "m2m_100"}
+GROUPED = {"llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3", "gpt_oss", "smollm3", "olmo2"}
+WINDOWS = {"mistral": 6, "gemma2": 6, "gemma3_text": 6, "gpt_oss": 6, "modernbert": 8, "gpt_neo": 6}
+TASKS = {"vit": "classification", "clip": "embedding", "xlnet": "masked"}
+
+
+def described(family: Family) -> Description:
+    card = {"fresh": ["pooler.dense.weight"]}
+    return describe(HuggingFaceModel("tiny", small_model(family), None, family.model_type, "0" * 16, card))
+
+
+def positions(name: str) -> str:
+    kinds = ((ROTARY, "rotary"), (RELATIVE, "relative"), (FIXED, "sinusoidal"), ({"bloom"}, "alibi"))
+    return next((kind for names, kind in kinds if name in names), "learned")
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
+def test_every_family_is_described(family: Family):
+    name, found = family.model_type, described(family)
+    module = small_model(family)
+    assert (found.family, found.class_name, found.dtype) == (name, family.model, "float32")
+    both = {"bart": (2, 3), "mbart": (2, 3), "pegasus": (2, 3), "marian": (2, 3), "m2m_100": (2, 3)}
+    assert found.layers == both.get(name, (2, 2) if name in ("t5", "mt5", "whisper") else (2,))
+    assert (found.heads, found.d_model) == (4, 32)
+    assert found.d_k == (16 if name == "qwen3" else 8)
+    assert found.d_ff in (64, 128) or (found.d_ff is None and name in ("gptj", "gpt2", "openai-gpt", "bloom", "xlm"))
+    assert found.vocabulary == (None if name == "vit" else 97)
+    assert found.parameters == sum(p.numel() for p in module.parameters())
+    assert sum(count for _, count in found.parts) == found.parameters
+    assert [count for _, count in found.parts] == sorted((count for _, count in found.parts), reverse=True)
+    kinds = {kind for kind, _ in found.parts}
+    assert {"attention", "embedding", "feed_forward"} <= kinds, found.parts
+    assert kinds <= {"attention", "embedding", "feed_forward", "norm", "other"}
+    kv = 2 if name in GROUPED else 1 if name == "falcon" else 4
+    assert (found.kv_heads, found.attention) == (kv, {4: "multi-head", 2: "grouped", 1: "multi-query"}[kv])
+    assert found.window == WINDOWS.get(name)
+    assert found.positions == positions(name)
+    assert found.task in ("masked", "causal", "seq2seq", "classification", "embedding")
+    assert found.task == TASKS.get(name, found.task) and found.fresh == ("pooler.dense.weight",)
+
+
+def test_parts_of_a_small_model_counted_by_hand():
+    parts = dict(described(next(f for f in FAMILIES if f.model_type == "gpt2")).parts)
+    d, ff, vocabulary, n = 32, 128, 97, 64
+    assert parts == {
+        "attention": 2 * (d * 3 * d + 3 * d + d * d + d),
+        "feed_forward": 2 * (2 * d * ff + ff + d),
+        "embedding": (vocabulary + n) * d,
+        "norm": 5 * 2 * d,
+    }

@@ -1,0 +1,183 @@
+"""Continuations, a training step and a sentence's vector, each a second time by hand."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from model import open_model
+from model.checkpoints.outputs import pooling, sample, sentence_vector, training_step
+from model.errors import EmptyText, HeadlightError, NotInThisModel, TextTooLong, TooLargeToTrain
+from tests.app.checkpoints import write
+
+PROMPT, FOX = "Once upon a time", "The quick brown fox jumps over the lazy dog."
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory):
+    """`opened("gpt2")`: a tiny random checkpoint, opened once."""
+    root, models = tmp_path_factory.mktemp("outputs"), {}
+
+    def get(name: str):
+        if name not in models:
+            models[name] = open_model(write(root / name, name))
+        return models[name]
+
+    return get
+
+
+def log_probability(module: torch.nn.Module, start: int, row: torch.Tensor, **given: torch.Tensor) -> float:
+    """Σ log p of row[start:], one token at a time and in float64: each from a run of what stands before it."""
+    module, total = copy.deepcopy(module).double(), 0.0
+    name = "decoder_input_ids" if given else "input_ids"
+    with torch.no_grad():
+        for at in range(start, len(row)):
+            logits = module(**given, **{name: row[None, :at]}, use_cache=False).logits[0, -1]
+            total += float(logits[row[at]] - torch.logsumexp(logits, 0))
+    return total
+
+
+def drawn(model, text: str, seed: int, count: int, **how: object) -> torch.Tensor:
+    """The library's own draw with that seed."""
+    ids = model.tokenizer(text, return_tensors="pt").input_ids
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return model.generate(ids, 12, do_sample=True, num_return_sequences=count, **how)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "t5", "bart"])
+def test_three_continuations_with_their_own_probabilities(opened, name: str):
+    model = opened(name)
+    how = {"temperature": 0.8, "top_k": 40, "top_p": 0.95}
+    found = sample(model, PROMPT, 3, new_tokens=12, seed=4, **how)
+    ids = model.tokenizer(PROMPT, return_tensors="pt").input_ids
+    start, given = (1, {"input_ids": ids}) if model.task == "seq2seq" else (ids.shape[1], {})
+    ends = {model.module.generation_config.eos_token_id}
+    assert len(found) == 3 and len({each.text for each in found}) > 1
+    for each, row in zip(found, drawn(model, PROMPT, 4, 3, **how), strict=True):
+        stop = next((i + 1 for i in range(start, len(row)) if int(row[i]) in ends), len(row))
+        assert each.tokens == stop - start
+        assert each.added == model.tokenizer.decode(row[start:stop], skip_special_tokens=True)
+        expected = log_probability(model.module, start, row[:stop], **given)
+        assert each.log_probability == pytest.approx(expected, abs=1e-4)
+        assert each.text == (each.added if given else PROMPT + each.added)
+
+
+def test_the_seed_alone_decides_and_the_callers_numbers_stay(opened):
+    model = opened("gpt2")
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    first = sample(model, PROMPT, seed=1)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(5)
+    assert sample(model, PROMPT, seed=1) == first
+    assert sample(model, PROMPT, seed=2) != first
+
+
+def test_what_cannot_be_sampled_is_one_sentence(opened):
+    model = opened("gpt2")
+    for how in ({"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"top_k": -1}, {"count": 0}, {"count": 11},
+                {"new_tokens": 0}, {"temperature": float("nan")}, {"temperature": float("inf")}):  # fmt: skip
+        with pytest.raises(HeadlightError, match=next(iter(how))):
+            sample(model, PROMPT, **how)
+    with pytest.raises(EmptyText):
+        sample(model, "  ")
+    with pytest.raises(NotInThisModel):
+        sample(opened("bert"), PROMPT)
+    with pytest.raises(TextTooLong, match="at most 1023"):
+        sample(model, "zq " * 600)
+    with pytest.raises(TextTooLong):  # no room for a single token
+        sample(model, "z" * 1024)
+
+
+@pytest.mark.parametrize("length", [1020, 1023])
+def test_a_text_near_the_longest_is_continued_as_far_as_there_is_room(opened, length: int):
+    model = opened("gpt2")
+    assert len(model.tokenizer("z" * length).input_ids) == length
+    (found,) = sample(model, "z" * length, 1, new_tokens=30)
+    assert 1 <= found.tokens <= 1024 - length
+
+
+def cross_entropy(
+    module: torch.nn.Module, given: dict[str, torch.Tensor], rows: slice, labels: list[int]
+) -> torch.Tensor:
+    logits = module(**given, use_cache=False).logits[0, rows]
+    return -torch.stack([logits[i].log_softmax(0)[label] for i, label in enumerate(labels)]).mean()
+
+
+@pytest.mark.parametrize("name", ["t5", "bart", "gpt2", "llama"])
+@pytest.mark.parametrize("rate", [1e-3, 1e-4])
+def test_a_training_step_by_hand(opened, name: str, rate: float):
+    model = opened(name)
+    before = {key: value.clone() for key, value in model.module.state_dict().items()}
+    source, target = ("the fox", FOX) if model.task == "seq2seq" else (FOX, " the cat sat")
+    found = training_step(model, source, target, learning_rate=rate)
+    module = copy.deepcopy(model.module)
+    ids = model.tokenizer(source, return_tensors="pt").input_ids
+    if model.task == "seq2seq":
+        labels = model.tokenizer(target).input_ids
+        shifted = [module.config.decoder_start_token_id, *labels[:-1]]
+        given, rows = {"input_ids": ids, "decoder_input_ids": torch.tensor([shifted])}, slice(None)
+    else:
+        labels = model.tokenizer(target, add_special_tokens=False).input_ids
+        given = {"input_ids": torch.cat([ids, torch.tensor([labels])], 1)}
+        rows = slice(ids.shape[1] - 1, -1)
+    optimiser = torch.optim.Adam(module.parameters(), lr=rate, betas=(0.9, 0.98), eps=1e-9)
+    loss = cross_entropy(module, given, rows, labels)
+    loss.backward()
+    norm = torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None]).double().norm()
+    optimiser.step()
+    with torch.no_grad():
+        after = cross_entropy(module, given, rows, labels)
+    assert found.loss_before == pytest.approx(loss.item(), rel=1e-5)
+    assert found.loss_after == pytest.approx(after.item(), rel=1e-3 if rate == 1e-3 else 1e-4)
+    assert found.gradient_norm == pytest.approx(norm.item(), rel=1e-3)
+    assert found.loss_after < found.loss_before and found.learning_rate == rate
+    assert len(found.labels) == len(labels) and found.labels[0] == model.vocabulary[labels[0]]
+    assert all(torch.equal(value, before[key]) for key, value in model.module.state_dict().items())
+    assert all(p.grad is None for p in model.module.parameters()) and not model.module.training
+
+
+def test_a_step_needs_labels_and_a_model_that_writes(opened, monkeypatch: pytest.MonkeyPatch):
+    model = opened("t5")
+    with pytest.raises(HeadlightError, match="without labels there is no loss"):
+        training_step(model, FOX, "  ")
+    with pytest.raises(EmptyText):
+        training_step(model, " ", "a")
+    with pytest.raises(NotInThisModel):
+        training_step(opened("encoder"), FOX, "a")
+    with pytest.raises(TextTooLong, match="at most 1024"):
+        training_step(opened("gpt2"), "z" * 1000, "z" * 25)
+    with pytest.raises(TextTooLong, match="at most 64"):
+        training_step(opened("bart"), "z", "z" * 90)
+    monkeypatch.setattr("model.checkpoints.outputs.LARGEST_TRAINED", 10)
+    with pytest.raises(TooLargeToTrain, match="at most 10"):
+        training_step(model, FOX, "a")
+
+
+@pytest.mark.parametrize("name", ["encoder", "bert", "gpt2"])
+def test_a_sentence_is_the_mean_of_its_last_hidden_states(opened, name: str):
+    model = opened(name)
+    ids = model.tokenizer(FOX, return_tensors="pt").input_ids
+    with torch.no_grad():
+        states = model.module(input_ids=ids, output_hidden_states=True).hidden_states[-1][0].double()
+    mean = states.sum(0) / states.shape[0]
+    trace = model.trace(FOX)
+    for how, vector in (("mean", mean), ("cls", states[0])):
+        found = sentence_vector(trace, how)
+        assert found.dtype == torch.float64 and float(found.norm()) == pytest.approx(1, abs=1e-12)
+        torch.testing.assert_close(found, vector / vector.pow(2).sum().sqrt(), atol=1e-6, rtol=0)
+
+
+def test_how_a_folder_pools(tmp_path: Path):
+    assert pooling(tmp_path) == "mean"
+    (tmp_path / "1_Pooling").mkdir()
+    for text, how in (('{"pooling_mode_cls_token": true}', "cls"), ('{"pooling_mode_cls_token": false}', "mean"),
+                      ("no JSON", "mean"), ("[1]", "mean")):  # fmt: skip
+        (tmp_path / "1_Pooling" / "config.json").write_text(text, encoding="utf-8")
+        assert pooling(tmp_path) == how

@@ -1,0 +1,37 @@
+"""The benchmarks run and print their tables; what they measure is no matter of tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_recording_benchmark_prints_a_row_a_method(tmp_path: Path):
+    pytest.importorskip("transformers")
+    file = tmp_path / "rows.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.recording", "--quick", "--json", str(file)],
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    seconds, memory = done.stdout.split("Peak MiB")
+    for text in (seconds, memory):
+        heads, _, row = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+        cells = dict(zip(heads, row, strict=True))
+        assert {"plain", "Headlight", "eager", "TransformerLens", "nnsight"} <= cells.keys()
+        assert cells["n"] == "64" and not {"", "not installed"} & {cells["plain"], cells["Headlight"], cells["eager"]}
+    (row,) = json.loads(file.read_text(encoding="utf-8"))
+    rounds = {len(cell["cpu"]) for cell in row["methods"].values() if cell and isinstance(cell, dict)}
+    assert len(rounds) == 1 and rounds.pop() >= 2
+    if sys.platform == "linux":  # 2 layers × 2 heads × 64 × 64 weights of 4 bytes
+        assert row["methods"]["eager"]["kept"] == 2 * 2 * 64 * 64 * 4
+        # 2 layers of q, k, v, context, output [64, 16], lse [2, 64]; 3 hidden states [64, 16]; logits [64, 1000].
+        known = 4 * (2 * (5 * 64 * 16 + 2 * 64) + 3 * 64 * 16 + 64 * 1000)
+        assert known <= row["methods"]["Headlight"]["kept"] < 1.2 * known
