@@ -1,0 +1,262 @@
+"""What every head of a record does, in numbers: how spread, how far, and how much on which kind of key.
+
+The weights are made in blocks of rows that fit a core's cache, looked at once and dropped: no q × k tensor is held, only
+O(h · (q + k) · d). With s the scores of a row and Z = Σ_j exp(s_j − max s),
+
+    A_j = exp(s_j − max s) / Z        max_j A_j = 1 / Z        H = −Σ_j A_j ln A_j = ln Z − Σ_j A_j (s_j − max s)
+
+and one product A · [1, j, j²] gives the moments. Fused attention calls with a changed V (as in `pooled`) would say most of
+this too, but need three passes where this needs one, and cannot say the largest weight.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from model.masks import Intervals, Mask
+from model.progress import tick
+from model.record import AttentionRecord
+from model.sites import Site
+from model.store import MemoryStore
+from model.trace import Trace
+
+# The measures that are one number a head, in the order of a table.
+MEASURES = (
+    "entropy", "largest", "distance", "rms_distance", "previous", "diagonal", "next", "first", "special", "induction",
+    "duplicate",
+)  # fmt: skip
+_ROWS = 128
+_CELLS = 2**18  # weights that are held at once: 1 MiB, what a core's second cache keeps
+_NOTHING = -1000.0  # exp of it is 0 in every precision, and 0 times it is 0, which 0 · −∞ is not
+
+
+@dataclass(frozen=True, eq=False)
+class HeadStatistics:
+    """Measures of the heads of one sub-layer; [h] are means over queries, and A is `weights` (a sink's share dropped).
+
+    Queries that may attend nothing are left out of every mean and are NaN in `*_rows`. A mean over no query is NaN.
+
+    entropy, entropy_rows: −Σ_j A_ij ln A_ij, nats. largest, largest_rows: max_j A_ij.
+    received: Σ_i A_ij, attention that key j gets from all queries together.
+    first: mass on key 0. special: mass on the keys flagged special; None without flags.
+
+    The rest belongs to self-attention over one sequence (q = k) and is None elsewhere:
+    distance: Σ A_ij (i − j) / Σ A_ij over all cells, in tokens; positive looks back. rms_distance: the square root of
+    the same mean of (i − j)². previous, diagonal, next: mass on key i − 1, i, i + 1.
+    induction (None without tokens): mass on the keys j with j − 1 < i and token j − 1 equal to token i: what came after
+    the query's token earlier ("prefix matching", Olsson et al. 2022, In-context Learning and Induction Heads).
+    duplicate (None without tokens): mass on the keys j ≠ i with the query's own token (Wang et al. 2022).
+    These five masses are means over the queries that may attend such a key at all.
+    """
+
+    entropy: Float[Tensor, " h"]
+    entropy_rows: Float[Tensor, "h q"]
+    largest: Float[Tensor, " h"]
+    largest_rows: Float[Tensor, "h q"]
+    received: Float[Tensor, "h k"]
+    first: Float[Tensor, " h"]
+    special: Float[Tensor, " h"] | None = None
+    distance: Float[Tensor, " h"] | None = None
+    rms_distance: Float[Tensor, " h"] | None = None
+    previous: Float[Tensor, " h"] | None = None
+    diagonal: Float[Tensor, " h"] | None = None
+    next: Float[Tensor, " h"] | None = None
+    induction: Float[Tensor, " h"] | None = None
+    duplicate: Float[Tensor, " h"] | None = None
+
+
+@torch.no_grad()
+def statistics(
+    record: AttentionRecord,
+    tokens: Sequence[int] | Tensor | None = None,
+    special: Sequence[bool] | Tensor | None = None,
+) -> HeadStatistics:
+    """Measure every head of `record`: float64 of a float64 record, else float32.
+
+    tokens: the id of each key; special: whether it is a special token. Raises ValueError for another number of either.
+    A dense bias [h, q, k] (DeBERTa, XLNet) is read one head at a time; every other record needs no q × k memory.
+    """
+    for what, given in (("token ids", tokens), ("special flags", special)):
+        if given is not None and len(given) != record.keys:
+            raise ValueError(f"{len(given)} {what} were given for {record.keys} keys: give one for each")
+    codes = None if tokens is None else torch.unique(torch.as_tensor(tokens), return_inverse=True)[1].int()
+    flags = None if special is None else torch.as_tensor(special).bool()
+    heads = range(record.heads)
+    parts = [[head] for head in heads] if f"{record.site}.bias" in record.store else [list(heads)]
+    rows, may = zip(*(_scan(_part(record, part), codes, flags) for part in parts), strict=True)
+    return _means({name: torch.cat([part[name] for part in rows]) for name in rows[0]}, may[0])
+
+
+def trace_statistics(trace: Trace) -> dict[Site, HeadStatistics]:
+    """`statistics` of every sub-layer of a trace, with the tokens of its key side; ticks "measures" and can be stopped."""
+    found = {}
+    for done, (site, record) in enumerate(trace.attention.items()):
+        tick("measures", done / len(trace.attention))
+        side = trace.sides.get(site.key_side)
+        told = side is not None and len(side.ids) == len(side.special) == record.keys
+        found[site] = statistics(record, *((side.ids, side.special) if told else ()))
+    return found
+
+
+def ranked(measured: dict[Site, HeadStatistics], by: str) -> list[tuple[Site, int, float]]:
+    """(site, head, value) of every head that has the measure `by` (one of MEASURES), the highest first."""
+    rows = [
+        (site, head, value)
+        for site, found in measured.items()
+        if (values := getattr(found, by)) is not None
+        for head, value in enumerate(values.tolist())
+        if value == value  # not NaN
+    ]
+    return sorted(rows, key=lambda row: -row[2])
+
+
+def _part(record: AttentionRecord, heads: list[int]) -> AttentionRecord:
+    """These heads as a record in memory, in the precision of the sums, each head with keys of its own."""
+    site, store = record.site, record.store
+    dtype = torch.promote_types(store.first(f"{site}.q", 0).dtype, torch.float32)
+    held = {f"{site}.{part}": torch.stack([record.head(part, head, dtype) for head in heads]) for part in "qk"}
+    for name in (f"{site}.{part}" for part in ("bias", "bias_offsets", "sinks")):
+        if name in store:
+            held[name] = torch.stack([store.first(name, head) for head in heads]).to(dtype)
+    if record.distance is not None:
+        held[f"{site}.relative_keys"] = store[f"{site}.relative_keys"].to(dtype)
+    slopes = None if record.slopes is None else record.slopes[heads]
+    return dataclasses.replace(record, store=MemoryStore(held), slopes=slopes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Some rows against the keys that any of them may attend, and what is asked of the weights there.
+
+    allowed [r, c]; i [r], j [c]: positions. pairs: by measure, (row, column) of the cells inside the block that count.
+    """
+
+    rows: slice
+    columns: slice
+    allowed: Tensor
+    i: Tensor
+    j: Tensor
+    pairs: dict[str, tuple[Tensor, Tensor]]
+    special: Tensor | None
+
+
+def _span(record: AttentionRecord, rows: slice) -> slice:
+    """The run of keys outside of which none of these rows attends; at least one key."""
+    first, last = 0, record.keys
+    if isinstance(record.mask, Intervals):
+        starts, ends = record.mask.first[rows], record.mask.last[rows]
+        some = ends > starts
+        first, last = (int(starts[some].min()), int(ends[some].max())) if bool(some.any()) else (0, 1)
+    elif isinstance(record.mask, Mask) and record.mask.causal:
+        last = min(rows.stop, record.keys)
+    return slice(first, last)
+
+
+def _block(record: AttentionRecord, rows: slice, codes: Tensor | None, special: Tensor | None) -> _Block:
+    columns = _span(record, rows)
+    i, j = torch.arange(record.queries)[rows], torch.arange(record.keys)[columns]
+    allowed = record.allowed(rows, columns)
+    pairs = {"first": torch.where(allowed & (j == 0))}
+    if record.site.kind == "self" and record.queries == record.keys:
+        for name, step in (("previous", -1), ("diagonal", 0), ("next", 1)):
+            pairs[name] = torch.where(allowed & (i[:, None] + step == j))
+        if codes is not None:
+            before = torch.cat([codes.new_full((1,), -1), codes[:-1]])
+            after = (codes[rows, None] == before[columns]) & (j <= i[:, None])
+            same = (codes[rows, None] == codes[columns]) & (j != i[:, None])
+            pairs |= {"induction": torch.where(allowed & after), "duplicate": torch.where(allowed & same)}
+    return _Block(rows, columns, allowed, i, j, pairs, None if special is None else special[columns])
+
+
+def _scan(
+    record: AttentionRecord, codes: Tensor | None, special: Tensor | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """All blocks -> what was measured of each query [h, q] (and "received" [h, k]), and which may attend such a key [q]."""
+    measured: list[dict[str, Tensor]] = []
+    may: list[dict[str, Tensor]] = []
+    received = torch.zeros(record.heads, record.keys, dtype=torch.float64)
+    sinks = record.store[f"{record.site}.sinks"] if f"{record.site}.sinks" in record.store else None
+    for start in range(0, record.queries, _ROWS):
+        block = _block(record, slice(start, min(start + _ROWS, record.queries)), codes, special)
+        together = max(1, _CELLS // block.allowed.numel())
+        done = []
+        for head in range(0, record.heads, together):
+            heads = range(head, min(head + together, record.heads))
+            taken = None if sinks is None else sinks[heads.start : heads.stop, None, None]
+            found, columns = _measure(_scores(record, heads, block), taken, block)
+            received[heads.start : heads.stop, block.columns] += columns
+            done.append(found)
+        measured.append({name: torch.cat([found[name] for found in done]) for name in done[0]})
+        none = torch.zeros(len(block.i), dtype=torch.bool)
+        may.append({name: none.index_fill(0, r, True) for name, (r, _) in block.pairs.items()})
+    rows = {name: torch.cat([block[name] for block in measured], dim=1) for name in measured[0]}
+    return rows | {"received": received}, {name: torch.cat([block[name] for block in may]) for name in may[0]}
+
+
+def _scores(record: AttentionRecord, heads: range, block: _Block) -> Tensor:
+    """[g, r, c], −∞ where masked; `record.scores` says everything, and a plain record is told in one product."""
+    added = (record.slopes, record.softcap, record.distance)
+    if len(list(record.store.names())) > 2 or any(thing is not None for thing in added):
+        return torch.stack([record.scores(h, block.rows, block.columns, record.q.dtype) for h in heads])
+    g = slice(heads.start, heads.stop)
+    scores = (record.q[g, block.rows] * record.scale) @ record.k[g, block.columns].transpose(1, 2)
+    partly = torch.where(~block.allowed.all(0))[0]
+    if len(partly):  # of a causal block, only the corner on the diagonal
+        corner = slice(int(partly[0]), int(partly[-1]) + 1)
+        scores[..., corner].masked_fill_(~block.allowed[:, corner], -torch.inf)
+    return scores
+
+
+def _measure(scores: Tensor, sinks: Tensor | None, block: _Block) -> tuple[dict[str, Tensor], Tensor]:
+    """What is kept of one block of scores [g, r, c] (overwritten): [g, r] each, and the sums over the rows [g, c]."""
+    top = scores.amax(-1, keepdim=True)
+    attends = top != -torch.inf
+    high = top if sinks is None else torch.maximum(top, sinks)
+    high = high.masked_fill(~attends, 0)
+    weights = scores.sub_(high).exp()
+    total = weights.sum(-1, keepdim=True)
+    total = (total if sinks is None else total + (sinks - high).exp()).masked_fill(~attends, 1)
+    weights /= total
+    # Around the middle of the block the squares stay small, so that a head that looks near loses no digits.
+    middle = block.i[len(block.i) // 2]
+    j = block.j - middle
+    values = [torch.ones_like(j), j, j * j] + ([] if block.special is None else [block.special])
+    mass, one, two, *special = (weights @ torch.stack(values, -1).to(weights)).unbind(-1)
+    i = (block.i - middle).double()
+    found = {
+        "attends": attends[..., 0],
+        "entropy": total[..., 0].log() * mass - scores.clamp_(min=_NOTHING).mul_(weights).sum(-1),
+        "largest": ((top - high).exp() / total)[..., 0].masked_fill(~attends[..., 0], 0),
+        "mass": mass.double(),
+    }
+    if special:
+        found["special"] = special[0]
+    if "previous" in block.pairs:
+        found["distance"] = i * mass - one
+        found["rms_distance"] = i * i * mass - 2 * i * one + two
+    for name, (r, c) in block.pairs.items():
+        found[name] = weights.new_zeros(weights.shape[:2]).index_add_(1, r, weights[:, r, c])
+    return found, weights.sum(1)
+
+
+def _means(rows: dict[str, Tensor], may: dict[str, Tensor]) -> HeadStatistics:
+    """[h, q] each -> the means, and what is told of every query."""
+    attends, mass, dtype = rows.pop("attends"), rows.pop("mass").sum(1), rows["entropy"].dtype
+    found: dict[str, Tensor] = {"received": rows.pop("received")}
+    for name, values in rows.items():
+        if name in ("entropy", "largest"):
+            found[f"{name}_rows"] = values.masked_fill(~attends, torch.nan)
+        if name in ("distance", "rms_distance"):
+            found[name] = values.sum(1) / mass
+            continue
+        counted = attends & may[name] if name in may and name != "first" else attends
+        found[name] = values.double().masked_fill(~counted, 0).sum(1) / counted.sum(1)
+    if "rms_distance" in found:
+        found["rms_distance"] = found["rms_distance"].clamp(min=0).sqrt()
+    return HeadStatistics(**{name: values.to(dtype) for name, values in found.items()})

@@ -1,0 +1,364 @@
+"""Every measure of a head against sums over its whole weights, cell by cell, in float64."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from model import Trace
+from model.__main__ import main
+from model.errors import OutOfRange, Stopped
+from model.masks import Explicit, Intervals, Mask
+from model.positions import alibi_slopes
+from model.progress import Listener, heard_by
+from model.record import AttentionRecord
+from model.sites import Site
+from model.statistics import MEASURES, HeadStatistics, ranked, statistics, trace_statistics
+from model.store import MemoryStore
+from tests.model import tiny
+
+SELF, CROSS = Site.parse("decoder.0.self"), Site.parse("decoder.0.cross")
+PATTERNS = ("previous", "diagonal", "next", "induction", "duplicate")
+ROWS = {"entropy_rows", "largest_rows", "received"}
+FIELDS = {field.name for field in dataclasses.fields(HeadStatistics)}
+
+
+def record(
+    q: int,
+    k: int,
+    mask=None,
+    site: Site = SELF,
+    heads: int = 4,
+    groups: int = 1,
+    d: int = 8,
+    dtype=torch.float64,
+    **more,
+):
+    generator = torch.Generator().manual_seed(31 * q + k)
+    sizes = {"q": (heads, q, d), "k": (heads // groups, k, d)}
+    tensors = {
+        f"{site}.{name}": torch.randn(size, generator=generator, dtype=torch.float64) for name, size in sizes.items()
+    }
+    for part in ("bias", "bias_offsets", "sinks", "relative_keys"):
+        if part in more:
+            tensors[f"{site}.{part}"] = more.pop(part)
+    store = MemoryStore({name: tensor.to(dtype) for name, tensor in tensors.items()})
+    return AttentionRecord(site, 0.7, mask or Mask(), store, **more)
+
+
+def weights(found: AttentionRecord, head: int) -> np.ndarray:
+    """float64 [q, k] from the definition, one row at a time; none of the record's own arithmetic."""
+    name, store = str(found.site), {n: found.store[n].double().numpy() for n in found.store.names()}
+    q, k = store[f"{name}.q"][head], store[f"{name}.k"][head // found.groups]
+    allowed, j = found.mask.allowed(len(q), len(k)).numpy(), np.arange(len(k))
+    out = np.zeros((len(q), len(k)))
+    for i in np.flatnonzero(allowed.any(1)):
+        near = k
+        if found.distance is not None:
+            near = k + store[f"{name}.relative_keys"][np.clip(j - i, -found.distance, found.distance) + found.distance]
+        scores = near @ q[i] * found.scale
+        if found.slopes is not None:
+            scores = scores - float(found.slopes[head]) * np.abs(j - i)
+        if found.softcap is not None:
+            scores = found.softcap * np.tanh(scores / found.softcap)
+        if f"{name}.bias" in store:
+            scores = scores + store[f"{name}.bias"][head, i]
+        if f"{name}.bias_offsets" in store:
+            scores = scores + store[f"{name}.bias_offsets"][head][j - i + len(q) - 1]
+        powers = np.where(allowed[i], np.exp(scores), 0)
+        sink = np.exp(store[f"{name}.sinks"][head]) if f"{name}.sinks" in store else 0
+        out[i] = powers / (powers.sum() + sink)
+    return out
+
+
+def cells(name: str, q: int, k: int, ids: list[int], special: list[bool]) -> np.ndarray:
+    """bool [q, k]: whether key j is one that the measure `name` of query i is about."""
+    i, j, token = np.arange(q)[:, None], np.arange(k)[None], np.array(ids)
+    if name in ("induction", "duplicate"):
+        before = np.array([None, *ids[:-1]], dtype=object)
+        return (before[j] == token[i]) & (j <= i) if name == "induction" else (token[j] == token[i]) & (j != i)
+    flags = np.array(special)
+    shifts = {"previous": j == i - 1, "diagonal": j == i, "next": j == i + 1}
+    return (shifts | {"first": (j == 0) | (i < 0), "special": flags[j] | (i < 0)})[name]
+
+
+def brute(found: AttentionRecord, ids: list[int], special: list[bool]) -> dict[str, np.ndarray | None]:
+    """Every field of HeadStatistics by its sentence."""
+    allowed = found.mask.allowed(found.queries, found.keys).numpy()
+    some = allowed.any(1)
+    alone = found.site.kind == "cross" or found.queries != found.keys
+    names = ("first", "special", *(() if alone else PATTERNS))
+    asked = {name: cells(name, found.queries, found.keys, ids, special) for name in names}
+    heads = [_brute(weights(found, head), allowed, some, asked, alone) for head in range(found.heads)]
+    return {name: None if heads[0][name] is None else np.array([head[name] for head in heads]) for name in heads[0]}
+
+
+def _brute(A: np.ndarray, allowed: np.ndarray, some: np.ndarray, asked: dict[str, np.ndarray], alone: bool) -> dict:
+    answer: dict[str, object] = dict.fromkeys(FIELDS)
+    entropy = -(A * np.log(np.where(A > 0, A, 1))).sum(1)
+    for name, rows in (("entropy", entropy), ("largest", A.max(1))):
+        answer |= {f"{name}_rows": np.where(some, rows, np.nan), name: rows[some].mean() if some.any() else np.nan}
+    answer["received"] = A.sum(0)
+    for name, cell in asked.items():
+        rows = (allowed & cell).any(1) if name in PATTERNS else some
+        answer[name] = (A * cell).sum(1)[rows].mean() if rows.any() else np.nan
+    if not alone:
+        apart = np.arange(len(A))[:, None] - np.arange(len(A))[None]
+        whole = A.sum() if some.any() else np.nan
+        answer["distance"] = (A * apart).sum() / whole
+        answer["rms_distance"] = math.sqrt((A * apart**2).sum() / whole)
+    return answer
+
+
+def sliding(n: int, window: int, ahead: int = 1) -> Intervals:
+    i = torch.arange(n, dtype=torch.int32)
+    return Intervals((i - window + 1).clamp(min=0), (i + ahead).clamp(max=n))
+
+
+def padded(n: int, causal: bool = False) -> Mask:
+    keys = torch.ones(n, dtype=torch.bool)
+    keys[:2], keys[-max(1, n // 4) :] = False, False  # on the left, so that the first causal rows attend nothing
+    return Mask(causal, keys)
+
+
+def holes(n: int) -> Explicit:
+    tile = torch.rand(n, n, generator=torch.Generator().manual_seed(5)) < 0.4
+    tile[n // 2] = False
+    return Explicit(tile)
+
+
+def gone(n: int) -> Intervals:
+    """Some rows attend nothing: a whole block of them, and single ones."""
+    mask = sliding(n, 5, 3)
+    mask.last[: min(n // 2, 130)] = mask.first[: min(n // 2, 130)]
+    return mask
+
+
+def random(*size: int) -> torch.Tensor:
+    return torch.randn(size, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+
+
+SINKS = torch.tensor([0.0, 2.0, -3.0, 20.0], dtype=torch.float64)
+KINDS: dict[str, Callable[..., AttentionRecord]] = {
+    "causal": lambda n, **o: record(n, n, Mask(causal=True), **o),
+    "bidirectional": lambda n, **o: record(n, n, **o),
+    "padding": lambda n, **o: record(n, n, padded(n), **o),
+    "causal and padding": lambda n, **o: record(n, n, padded(n, True), **o),
+    "sliding window": lambda n, **o: record(n, n, sliding(n, 6), **o),
+    "window both ways": lambda n, **o: record(n, n, sliding(n, 4, 4), **o),
+    "nothing attended": lambda n, **o: record(n, n, gone(n), **o),
+    "holes": lambda n, **o: record(n, n, holes(n), **o),
+    "grouped": lambda n, **o: record(n, n, Mask(causal=True), groups=2, **o),
+    "one key head": lambda n, **o: record(n, n, groups=4, **o),
+    "cross": lambda n, **o: record(n, n // 2 + 1, padded(n // 2 + 1), CROSS, **o),
+    "cross, as long": lambda n, **o: record(n, n, site=CROSS, **o),
+    "more keys": lambda n, **o: record(n, n + 9, Mask(causal=True), **o),
+    "T5": lambda n, **o: record(n, n, bias_offsets=3 * random(4, 2 * n - 1), **o),
+    "dense bias": lambda n, **o: record(n, n, Mask(causal=True), groups=2, bias=2 * random(4, n, n), **o),
+    "ALiBi": lambda n, **o: record(n, n, Mask(causal=True), slopes=alibi_slopes(4), **o),
+    "Shaw": lambda n, **o: record(n, n, distance=3, relative_keys=random(7, 8), **o),
+    "softcap": lambda n, **o: record(n, n, sliding(n, 9), groups=2, softcap=1.5, **o),
+    "sinks": lambda n, **o: record(n, n, Mask(causal=True), sinks=SINKS, **o),
+    "sinks, nothing attended": lambda n, **o: record(n, n, gone(n), sinks=SINKS, **o),
+}  # fmt: skip
+
+
+def words(n: int, keys: int) -> tuple[list[int], list[bool]]:
+    """Token ids with many repetitions and far-off numbers, and some special tokens."""
+    ids = (torch.randint(0, max(2, n // 5), (keys,), generator=torch.Generator().manual_seed(n)) * 1000003).tolist()
+    return ids, [i % 7 == 0 for i in range(keys)]
+
+
+def compare(got: HeadStatistics, want: dict[str, np.ndarray | None], bound: Callable[[str], float]) -> None:
+    for name in FIELDS:
+        value = getattr(got, name)
+        assert (value is None) == (want[name] is None), name
+        if value is not None:
+            np.testing.assert_allclose(value.double().numpy(), want[name], atol=bound(name), rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("n", [1, 2, 37, 300])
+@pytest.mark.parametrize("kind", KINDS)
+def test_float64_is_the_sum_over_the_cells(kind: str, n: int):
+    found = KINDS[kind](n)
+    ids, special = words(n, found.keys)
+    compare(statistics(found, ids, special), brute(found, ids, special), lambda name: 1e-11 if name in ROWS else 1e-12)
+
+
+@pytest.mark.parametrize("kind", ["causal", "padding", "sliding window", "grouped", "T5", "softcap", "sinks"])
+def test_float32_at_777(kind: str):
+    n = 777
+    found = KINDS[kind](n, dtype=torch.float32)
+    ids, special = words(n, n)
+    got = statistics(found, torch.tensor(ids), torch.tensor(special))
+    assert {getattr(got, name).dtype for name in FIELDS} == {torch.float32}
+    bounds = {"distance": 1e-4, "rms_distance": 2e-4, "received": 1e-5, "entropy_rows": 1e-5}
+    compare(got, brute(found, ids, special), lambda name: bounds.get(name, 1e-6))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_measured_in_float32_without_a_log_sum_exp(dtype: torch.dtype):
+    found = KINDS["causal"](60, dtype=dtype)
+    ids, special = words(60, 60)
+    compare(
+        statistics(found, ids, special), brute(found, ids, special), lambda name: 1e-4 if "distance" in name else 1e-5
+    )
+
+
+def handmade(targets: list[int], others: list[int]) -> AttentionRecord:
+    """Head 0 puts all of row i on targets[i], head 1 on others[i]."""
+    eye = torch.eye(len(targets), dtype=torch.float64)
+    q = torch.stack([eye[targets], eye[others]])
+    store = MemoryStore({f"{SELF}.q": q, f"{SELF}.k": eye.expand(2, -1, -1)})
+    return AttentionRecord(SELF, 2000.0, Mask(causal=True), store)
+
+
+def test_known_heads():
+    ids = [7, 5, 9, 3, 7, 5, 9, 3]
+    after = [0, 0, 0, 0, 1, 2, 3, 4]  # what followed the earlier 7, 5, 9, 3
+    before = [0, 0, 1, 2, 3, 4, 5, 6]
+    got = statistics(handmade(before, after), ids, [True] + 7 * [False])
+    assert got.previous.double().tolist() == [1, 1 / 7]  # of seven, the second token alone follows what it repeats
+    assert got.induction.tolist() == [0, 1]
+    assert got.first.tolist() == [2 / 8, 4 / 8] == got.special.tolist()
+    assert got.diagonal.tolist() == [1 / 8, 1 / 8]
+    assert got.duplicate.tolist() == [0, 0]
+    assert got.distance.tolist() == [7 / 8, (0 + 1 + 2 + 3 + 3 * 4) / 8]
+    np.testing.assert_allclose(got.rms_distance, [math.sqrt(7 / 8), math.sqrt((1 + 4 + 5 * 9) / 8)], atol=1e-15)
+    assert got.received[0].tolist() == [2, 1, 1, 1, 1, 1, 1, 0]
+    assert got.entropy.tolist() == [0, 0] and got.largest.tolist() == [1, 1]
+    assert got.next.isnan().all()  # no query may attend a later key
+    same = statistics(handmade([0, 1, 2, 3, 0, 1, 2, 3], list(range(8))), ids)
+    assert same.duplicate.tolist() == [1, 0] and same.diagonal.tolist() == [0.5, 1]
+
+
+def test_even_attention_has_the_entropy_of_its_keys():
+    n = 200
+    store = MemoryStore({f"{SELF}.{part}": torch.zeros(1, n, 4, dtype=torch.float64) for part in "qk"})
+    got = statistics(AttentionRecord(SELF, 1.0, Mask(causal=True), store))
+    np.testing.assert_allclose(got.entropy_rows[0], np.log(np.arange(1, n + 1)), atol=1e-13)
+    np.testing.assert_allclose(got.largest_rows[0], 1 / np.arange(1, n + 1), atol=1e-15)
+    assert (got.induction, got.duplicate, got.special) == (None, None, None)
+
+
+def test_a_nan_is_not_hidden():
+    found = record(5, 5, Mask(causal=True))
+    found.store[f"{SELF}.q"][1, 2] = math.nan
+    got = statistics(found)
+    assert got.entropy.isnan().tolist() == [False, True, False, False]
+
+
+def test_the_wrong_number_of_tokens_is_refused():
+    with pytest.raises(ValueError, match="3 token ids were given for 5 keys"):
+        statistics(record(5, 5), [1, 2, 3])
+    with pytest.raises(ValueError, match="6 special flags were given for 5 keys"):
+        statistics(record(5, 5), range(5), 6 * [False])
+
+
+class Largest(TorchDispatchMode):
+    """The number of elements of the largest tensor that any operation made."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        made = [leaf.untyped_storage().nbytes() // leaf.element_size() for leaf in tree_leaves(result)
+                if isinstance(leaf, torch.Tensor)]  # fmt: skip
+        self.elements = max([self.elements, *made])
+        return result
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["words", "one word"])
+@pytest.mark.parametrize("kind", ["causal", "sliding window", "T5", "sinks", "bidirectional"])
+def test_nothing_of_q_times_k_elements_is_made(kind: str, repeated: bool):
+    n = 2048
+    found = KINDS[kind](n, dtype=torch.float32)
+    ids = torch.zeros(n).int() if repeated else torch.arange(n) % 700
+    with Largest() as largest:
+        statistics(found, ids, ids == 3)
+    assert 4 * n * 8 <= largest.elements < n * n // 4  # what is as large as q and k was seen
+
+
+def test_a_column_is_the_weights_of_one_key(make_model):
+    for positions in ("sinusoidal", "alibi", "relative"):
+        own = make_model(positions=positions).trace(tiny.TEXT, tiny.WRITTEN, pad_to=8).record("encoder.1.self")
+        for j in (0, 7):
+            torch.testing.assert_close(own.column(2, j), own.weights(2)[:, j], atol=2e-6, rtol=0)
+    found = KINDS["sinks"](300)  # two blocks, no log-sum-exp
+    np.testing.assert_allclose(found.column(1, 290, torch.float64), weights(found, 1)[:, 290], atol=1e-12)
+    for head, j in ((0, 300), (0, -1), (4, 0)):
+        with pytest.raises(OutOfRange):
+            found.column(head, j)
+
+
+def test_a_column_with_its_log_sum_exp_makes_no_rows():
+    n = 2048
+    found = KINDS["causal"](n, dtype=torch.float32)
+    found.store.add(f"{SELF}.lse", torch.zeros(4, n))
+    with Largest() as largest:
+        found.column(0, 5)
+    assert largest.elements <= 4 * n * 8
+
+
+def test_a_trace_is_measured_by_its_own_tokens(trace: Trace, tmp_path):
+    told: list[tuple[str, float | None]] = []
+    with heard_by(Listener(lambda what, fraction: told.append((what, fraction)), lambda: False)):
+        got = trace_statistics(trace)
+    assert told == [("measures", i / 6) for i in range(6)]
+    assert tuple(got) == trace.sites
+    again = trace_statistics(Trace.open(trace.save(tmp_path / "run.safetensors")))
+    for site, found in got.items():
+        side = trace.side(site.key_side)
+        want = brute(trace.record(site), list(side.ids), list(side.special)) if site.kind == "self" else None
+        if want is not None:
+            compare(found, want, lambda name: 1e-5)
+        assert (found.distance is None) == (site.kind == "cross") == (found.induction is None)
+        for name in FIELDS:
+            one, two = getattr(found, name), getattr(again[site], name)
+            assert (one is None and two is None) or torch.equal(one.nan_to_num(-1), two.nan_to_num(-1))
+    with pytest.raises(Stopped), heard_by(Listener(lambda what, fraction: None, lambda: True)):
+        trace_statistics(trace)
+
+
+def test_heads_are_ranked_and_what_they_lack_is_left_out(trace: Trace):
+    got = trace_statistics(trace)
+    best = ranked(got, "previous")
+    assert [value for *_, value in best] == sorted((value for *_, value in best), reverse=True)
+    assert {site.kind for site, *_ in best} == {"self"} and len(best) == 4 * 4
+    site, head, value = best[0]
+    assert got[site].previous[head].item() == value
+    assert {s.stack for s, *_ in ranked(got, "next")} == {"encoder"}
+    assert set(MEASURES) | ROWS == FIELDS
+
+
+def test_the_command_prints_the_top_heads(trace: Trace, checkpoint, tmp_path, capsys: pytest.CaptureFixture):
+    path = trace.save(tmp_path / "run.safetensors")
+    assert main(["heads", "--trace", str(path), "--top", "3", "--by", "previous"]) == 0
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title.split()[:3] == ["site", "head", "previous"] and set(title.split()[2:]) == set(MEASURES)
+    best = ranked(trace_statistics(trace), "previous")[:3]
+    assert [line.split()[:3] for line in lines] == [[str(s), str(h), f"{v:.3f}"] for s, h, v in best]
+    assert main(["heads", "--model", str(checkpoint), "--text", tiny.TEXT, "--target", tiny.WRITTEN]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 11
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--by", "charm"], "“charm” is not known: choose one of entropy, largest"),
+        (["--text", "the cat", "--target", "猫", "--by", "induction"], "No head of this run has “induction”"),
+        (["--trace", "nowhere.safetensors"], "there is no such file"),
+        ([], "Nothing to read was given"),
+    ],
+)
+def test_what_the_command_cannot_do_is_one_line(checkpoint, capsys: pytest.CaptureFixture, more: list[str], said: str):
+    assert main(["heads", "--model", str(checkpoint), *more]) == 2
+    heard = capsys.readouterr()
+    assert heard.out == "" and heard.err.count("\n") == 1 and said in heard.err
