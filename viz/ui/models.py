@@ -69,6 +69,8 @@ def title(name: str) -> str:
     known = entry(name)
     if known is None:
         return Path(name).name or name
+    if known.kind == "package":
+        return say(f"package.{name}")
     return in_card(shipped()[name]["title"]) if name in shipped() else known.title
 
 
@@ -132,7 +134,7 @@ def card(name: str) -> dict[str, Any]:
     known = entry(name)
     told = packages.installed().get(name) if known is not None and known.kind == "package" else None
     if told is not None:
-        return {"title": told[0].title, "examples": list(told[0].examples), "test": {}, "notice": told[0].notice,
+        return {"title": title(name), "examples": list(told[0].examples), "test": {}, "notice": told[0].notice,
                 "head": told[0].head, "reads": told[0].reads}  # fmt: skip
     family = known.family if known else ""
     if known is not None and family == "headlight":

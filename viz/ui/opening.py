@@ -55,7 +55,7 @@ def _found() -> None:
 def _row(entry: Entry) -> None:
     """One model: what it is, where it is from, what opening it takes, and the button."""
     now = session.view().model == entry.name
-    words, cost, button = st.columns([5, 3, 1], vertical_alignment="center")
+    words, cost, button = st.columns([5, 3, 2], vertical_alignment="center")
     kind = entry.kind.replace(" ", "_")
     facts = [entry.family if entry.kind != "trace" else "", say(f"kind.{kind}"), entry.licence]
     words.markdown(
@@ -70,7 +70,7 @@ def _row(entry: Entry) -> None:
 
 def _cost(entry: Entry) -> str:
     """Size on disk and, for what must be loaded, memory and time before it is begun."""
-    if entry.kind in ("shipped", "trace"):
+    if entry.kind in ("shipped", "trace") or not models.takes_more(entry.name):
         return size(entry.size_bytes)
     return about(entry.path, entry.size_bytes)
 
@@ -121,5 +121,6 @@ def _offered() -> None:
 def _package(package: Package) -> None:
     words, command = st.columns([4, 5], vertical_alignment="center")
     facts = " · ".join(filter(None, (package.family, size(package.size_bytes), package.licence)))
-    words.markdown(f"**{package.title}**  \n{facts}")
+    title = say(f"package.{package.name}")
+    words.markdown(f"**{title}**  \n{facts}")
     command.code(package.command, language="bash")
