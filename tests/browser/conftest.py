@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.app import checkpoints
 from tests.browser import chromium
 from tests.browser.screen import FLAGS, Screen
 from tests.browser.server import ROOT, running
@@ -20,7 +21,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running(ROOT / "app.py", tmp_path_factory.mktemp("server") / "log.txt") as url:
+    folder = tmp_path_factory.mktemp("server")
+    for name in ("gpt2", "vit"):
+        checkpoints.write(folder / "models" / name, name)
+    with running(ROOT / "app.py", folder / "log.txt", models=folder / "models") as url:
         yield url
 
 

@@ -36,13 +36,15 @@ def healthy(url: str) -> bool:
 
 
 @contextmanager
-def running(script: Path, log: Path, wait: bool = True) -> Iterator[str]:
-    """`streamlit run script` -> its URL; what the server says goes to `log`."""
+def running(script: Path, log: Path, wait: bool = True, models: Path | None = None) -> Iterator[str]:
+    """`streamlit run script` -> its URL; what the server says goes to `log`; `models` is its folder of checkpoints."""
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
     # The repository's root is on the path, as it is for app.py, also for a script that lies elsewhere in it.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    if models is not None:
+        environment["HEADLIGHT_MODELS"] = str(models)
     url = f"http://127.0.0.1:{port}"
     with log.open("w") as out:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)

@@ -1,0 +1,54 @@
+"""A checkpoint of the library in a real browser: found, opened, long, by word, as a picture."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+LONG = " ".join(["the cat sat on the mat and the dog ran"] * 45)
+
+
+def test_a_found_model_is_opened_by_its_button(screen) -> None:
+    screen.open("models", lang="en")
+    row = screen.find("[data-testid=stVerticalBlock]").filter(has_text="gpt2").last
+    expect(row).to_be_visible()
+    screen.find(".st-key-open-gpt2 button").click()
+    screen.shows_title("headline.title")
+    screen.wait_for_link(model="gpt2")
+    expect(screen.find("[data-testid=stSidebar] textarea")).to_have_value("Once upon a time")
+
+
+def test_a_long_text_has_a_map_that_moves_the_window(screen) -> None:
+    screen.open("heads", model="gpt2", text=LONG, site="decoder.1.self", head=2, q=10, k=3, lang="en")
+    canvas = screen.find("canvas[data-drawn]").first
+    box = canvas.bounding_box()
+    # Near the lower right corner of the map, inside the causal triangle.
+    screen.page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.85 * box["height"])
+    screen.page.wait_for_function("() => Number(new URL(location).searchParams.get('q')) > 250")
+    shown = screen.find("[data-testid=stCaptionContainer]").filter(has_text="queries").last
+    expect(shown).to_be_visible()
+
+
+def test_the_patches_of_a_picture_choose_the_query(screen) -> None:
+    screen.open("heads", model="vit", lang="en")
+    asking = screen.find(".patches figure.asking canvas")
+    box = asking.bounding_box()
+    screen.page.mouse.click(box["x"] + box["width"] - 5, box["y"] + box["height"] - 5)
+    screen.page.wait_for_function("() => Number(new URL(location).searchParams.get('q')) >= 16")
+    # The arrow keys walk from patch to patch.
+    before = screen.page.evaluate("() => new URL(location).searchParams.get('q')")
+    asking.focus()
+    screen.page.keyboard.press("ArrowLeft")
+    screen.page.wait_for_function(f"() => new URL(location).searchParams.get('q') === '{int(before) - 1}'")
+
+
+@pytest.mark.parametrize("page", ["", "heads"])
+def test_words_are_one_switch_for_every_view(screen, page: str) -> None:
+    screen.open(page, model="gpt2", text="Once upon a time unbelievably fast", lang="en")
+    screen.find(".stCheckbox, [data-testid=stCheckbox]").filter(has_text=screen.say("pick.by_word")).locator(
+        "label"
+    ).click()
+    screen.wait_for_link(words=1)
+    screen.open(page, model="gpt2", text="Once upon a time unbelievably fast", lang="en", words=1)
+    chips = screen.find(".overview .words.source .chip, .lines .chip")
+    assert any("unbelievably" in text for text in chips.all_inner_texts())
