@@ -11,7 +11,10 @@ from viz.ui.language import LANGUAGES
 
 FIGURE = {"overview": ".headlight.overview .ribbons path", "heads": ".headlight.matrix canvas[data-drawn]",
           "steps": ".headlight.equation canvas", "by_hand": ".headlight.equation canvas",
-          "model_card": "[data-testid=stVegaLiteChart]"}  # fmt: skip
+          "model_card": "[data-testid=stVegaLiteChart]",
+    "output": "[data-testid=stDataFrame]",
+    "models": ".st-key-open-translate",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

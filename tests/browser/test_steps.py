@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.screen import PATIENCE
+
 TEXT, SITE = "the cat sat on the mat", "decoder.0.cross"
 EQUATIONS = ".headlight.equation"
 
@@ -43,7 +45,7 @@ def test_steps_unfold_one_at_a_time(steps) -> None:
     steps.find(".st-key-step-back button").click()
     expect(steps.find(EQUATIONS)).to_have_count(1)
     steps.pick("unfold-en", steps.say("steps.all"))
-    expect(steps.find(EQUATIONS)).to_have_count(count)
+    expect(steps.find(EQUATIONS)).to_have_count(count, timeout=PATIENCE)
 
 
 def test_formulas_are_typeset(steps) -> None:
