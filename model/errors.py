@@ -243,3 +243,8 @@ class TooLargeToTrain(HeadlightError):
     sentence = (
         "This model has {got} parameters, and a training step is made with at most {allowed}: take a smaller one."
     )
+
+
+class Unexpected(HeadlightError):
+    code = "unexpected"
+    sentence = "The model gave up on this input ({reason}): nothing was changed. Try another input; the server's log says more."

@@ -122,6 +122,15 @@ def trace_path(name: str) -> Path:
     return known.path if known is not None else Path(name).expanduser()
 
 
+def changed(name: str) -> float:
+    """When a model's files were last written, as far as its folder and configuration tell; 0 where it has no place."""
+    known = entry(name)
+    if known is None:
+        return 0.0
+    places = [known.path, known.path / "config.json", *known.path.glob("*.safetensors")]
+    return max((place.stat().st_mtime for place in places if place.exists()), default=0.0)
+
+
 def is_trace(name: str) -> bool:
     known = entry(name)
     return known.kind == "trace" if known else name.endswith(".safetensors")

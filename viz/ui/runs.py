@@ -14,6 +14,7 @@ from model.errors import HeadlightError, Stopped
 from model.progress import tick
 from viz import overview, thumbnails
 from viz.ui import language, media, models, opening, session, work
+from viz.ui.kept import Kept
 from viz.ui.language import say
 
 if TYPE_CHECKING:
@@ -23,25 +24,38 @@ if TYPE_CHECKING:
 _THREADS = "HEADLIGHT_THREADS"
 # Up to here the logits are compared with a plain run's at once; that run costs as much as the recorded one.
 _COMPARED = 512
-_MODELS, _TRACES = 3, 32
+_MODELS = 3
 
 
 @st.cache_resource(max_entries=_MODELS, show_spinner=False)
-def _open(name: str) -> Any:
+def _opened(name: str, changed: float) -> Any:
     from model import open_model
 
     return open_model(name, confined=models.confined())
 
 
+def _open(name: str) -> Any:
+    """The model as it lies on disk now: a checkpoint that was written again is opened again."""
+    return _opened(name, models.changed(name))
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _saved(path: str, _changed: float) -> Trace:
+def _saved(path: str, changed: float) -> Trace:
     from model import Trace
 
     return Trace.open(path)
 
 
-@st.cache_resource(max_entries=_TRACES, show_spinner=False)
+@st.cache_resource(show_spinner=False)
+def _kept() -> Kept:
+    return Kept()
+
+
 def _run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trace:
+    return _kept().get((name, weights_hash, how), lambda: _record(name, how))
+
+
+def _record(name: str, how: tuple[tuple[str, Any], ...]) -> Trace:
     model, given = _open(name), dict(how)
     _set_threads(shared=models.is_ours(name))
     if _reads(model) != "text":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx
 
-from model.errors import Stopped
+from model.errors import HeadlightError, Stopped, Unexpected
 from viz.ui.language import say
 
 # What is done within this time needs no sign.
@@ -24,7 +25,7 @@ class Job:
     def __init__(self, key: tuple[Any, ...], work: Callable[[], Any]):
         self.key, self.what, self.fraction = key, "", None
         self.result: Any = None
-        self.error: BaseException | None = None
+        self.error: HeadlightError | None = None
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, args=(work,), daemon=True)
         add_script_run_ctx(self.thread)
@@ -35,8 +36,12 @@ class Job:
         try:
             with heard_by(Listener(self._told, self.stopping.is_set)):
                 self.result = work()
-        except BaseException as error:
+        except HeadlightError as error:
             self.error = error
+        except Exception as error:  # a sentence for the visitor, the rest for whoever runs the server
+            logging.getLogger(__name__).exception("%s failed", self.key[0])
+            first = next(iter(str(error).strip().splitlines()), "")
+            self.error = Unexpected(reason=f"{type(error).__name__}: {first[:200]}")
 
     def _told(self, what: str, fraction: float | None) -> None:
         self.what, self.fraction = what, fraction
