@@ -238,3 +238,15 @@ def test_stop_ends_a_draw_and_the_next_one_begins_anew(visit, models: Path, monk
     assert "sample-look-0" not in {button.key for button in seen.sound().at.button}
     monkeypatch.setattr(outputs, "sample", quick)
     assert "sample-look-0" in {button.key for button in seen.click("sample-draw").sound().at.button}
+
+
+def test_what_nobody_foresaw_is_one_sentence(visit, models: Path, monkeypatch) -> None:
+    seen = visit("heads", model="gpt2", text="the cat").sound()
+
+    def broken(*_args: object, **_more: object):
+        raise RuntimeError("shapes do not match\nand a second line")
+
+    monkeypatch.setattr(hugging_face, "record", broken)
+    put(seen, "text_area", "text", "another text")
+    assert "RuntimeError: shapes do not match" in seen.complaint() and "second line" not in seen.complaint()
+    assert any("the cat" in caption.value for caption in seen.at.caption)
