@@ -248,3 +248,8 @@ class TooLargeToTrain(HeadlightError):
 class Unexpected(HeadlightError):
     code = "unexpected"
     sentence = "The model gave up on this input ({reason}): nothing was changed. Try another input; the server's log says more."
+
+
+class NoCheckpoint(DamagedCheckpoint):
+    code = "no_checkpoint"
+    sentence = "{path} holds no checkpoint: give a folder with a config.json and the .safetensors that belong to it."

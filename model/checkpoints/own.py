@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from model.config import TransformerConfig
-from model.errors import DamagedCheckpoint, HeadlightError, TextTooLong, UnknownOption
+from model.errors import DamagedCheckpoint, HeadlightError, NoCheckpoint, TextTooLong, UnknownOption
 from model.generation import greedy
 from model.recorder import record_run
 from model.tokenizer import END, Reading, Tokenizer
@@ -126,6 +126,8 @@ def load(folder: Path, name: str | None = None) -> OwnModel:
     from safetensors.torch import load_file
 
     missing = [file for file in FILES if not (folder / file).is_file()]
+    if len(missing) == len(FILES):
+        raise NoCheckpoint(path=folder)
     if missing:
         raise DamagedCheckpoint(path=folder, reason=f"{', '.join(missing)} is missing")
     try:
