@@ -98,11 +98,11 @@ class HuggingFaceModel:
         estimate.check_record(self._cost(given.length + (new_tokens or 0), 1).record_bytes)
         inputs = dict(given.inputs)
         encoder_decoder = bool(self.module.config.is_encoder_decoder)
-        prompt = given.length
+        prompt, after = given.length, None
         with self.lock, torch.no_grad():
             if encoder_decoder:
                 limit = 40 if new_tokens is None else new_tokens
-                inputs["decoder_input_ids"] = self._target(inputs["input_ids"], target, limit)
+                inputs["decoder_input_ids"], after = self._target(inputs["input_ids"], target, limit)
             elif target is not None:
                 raise NotInThisModel(what="An output of its own", does="has no decoder that reads another text")
             elif new_tokens and self.task == "causal":
@@ -123,7 +123,7 @@ class HuggingFaceModel:
             tuple(sorted((name, value) for name, value in options.items() if value is not None)),
         )  # fmt: skip
         facts = {"generated": target is None, "prompt": prompt} if encoder_decoder or new_tokens else {}
-        return self._trace(key, given, inputs, recorded, facts)
+        return self._trace(key, given, inputs, recorded, facts | {"after": after})
 
     def expects(self, text: str, pair: str | None = None, chat: bool = False, new_tokens: int = 0) -> Running:
         """What recording this input will take, before it is begun. Raises as `trace` does for input it refuses."""
@@ -164,13 +164,20 @@ class HuggingFaceModel:
                 return number
         return None
 
-    def _target(self, ids: Tensor, forced: str | None, limit: int) -> Tensor:
-        """Decoder input ids beginning with the start token: [1, m]."""
+    def _target(self, ids: Tensor, forced: str | None, limit: int) -> tuple[Tensor, int | None]:
+        """(decoder input ids beginning with the start token [1, m], the token after the last of them where it is known).
+
+        The end token is written by the row before it and never read: a row of its own would predict what nobody asked for.
+        """
         if forced is None:
-            return self.generate(ids, limit)
+            written = self.generate(ids, limit)
+            told = self.module.generation_config.eos_token_id
+            ends = told if isinstance(told, list) else [told]
+            last = int(written[0, -1])
+            return (written[:, :-1], last) if written.shape[1] > 1 and last in ends else (written, None)
         labels = self.tokenizer(text_target=forced, return_tensors="pt").input_ids
         self._check(labels.shape[1])
-        return self.module.prepare_decoder_input_ids_from_labels(labels)
+        return self.module.prepare_decoder_input_ids_from_labels(labels), int(labels[0, -1])
 
     def _trace(
         self, key: TraceKey, given: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
@@ -182,9 +189,11 @@ class HuggingFaceModel:
             facts["fresh"] = list(self.card["fresh"])
         if (gap := self.tokenizer.mask_token_id) is not None and "encoder" in sides:
             facts["gaps"] = [i for i, number in enumerate(sides["encoder"].ids) if number == gap]
+        after = facts.pop("after", None)
         if "decoder" in sides and self.task in ("causal", "seq2seq") and logits.kept(store):
-            ((best, _),) = logits.most_probable(store, -1, 1)
-            facts["written"] = [*sides["decoder"].texts[1:], self._text(best)]
+            if after is None:
+                ((after, _),) = logits.most_probable(store, -1, 1)
+            facts["written"] = [*sides["decoder"].texts[1:], self._text(after)]
 
         if "class_logits" in store:
             facts["classes"] = self._classes(store["class_logits"])

@@ -99,3 +99,46 @@ def test_families_are_listed(capsys):
     assert main(["families"]) == 0
     printed = capsys.readouterr().out
     assert all(family.model_type in printed and family.title in printed for family in FAMILIES)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "gpt2", "bloom"])
+def test_one_token_alone_is_still_a_decoders(tmp_path: Path, model_type: str):
+    trace = open_model(write(tmp_path / model_type, model_type)).trace("cat")
+    assert {str(site) for site in trace.sites} == {"decoder.0.self", "decoder.1.self"}
+    assert trace.weights("decoder.0.self", 0).tolist() == [[1.0]]
+
+
+def test_a_forced_output_of_one_token_keeps_its_sites(tmp_path: Path):
+    model = open_model(write(tmp_path / "bart", "bart"))
+    trace = model.trace("the cat sat", "dog")
+    assert len(trace.tokens("decoder")) == 1 and trace.written() == ["dog"]
+    assert {site.stack for site in trace.sites if site.kind == "cross"} == {"decoder"}
+    assert {str(s) for s in trace.sites if s.kind == "self"} == {
+        "encoder.0.self", "encoder.1.self", "decoder.0.self", "decoder.1.self", "decoder.2.self",
+    }  # fmt: skip
+
+
+def test_the_end_that_was_written_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    model = open_model(write(tmp_path / "bart", "bart"))
+    model.module.generation_config.eos_token_id = 2
+    monkeypatch.setattr(type(model), "generate", lambda *_args, **_how: torch.tensor([[2, 4, 5, 2]]))
+    trace = model.trace("the cat sat")
+    assert trace.token_ids("decoder") == [2, 4, 5] and trace.written()[-1] == "</s>"
+    assert len(trace.written()) == 3
+
+
+def test_a_classifier_names_its_classes(tmp_path: Path):
+    import transformers
+
+    folder = write(tmp_path / "bert", "bert")
+    config = transformers.BertConfig.from_pretrained(folder, num_labels=3, id2label={0: "bad", 1: "fair", 2: "good"})
+    torch.manual_seed(1)
+    module = transformers.BertForSequenceClassification(config).eval()
+    module.save_pretrained(folder)
+    trace = open_model(folder).trace("the cat sat")
+    with torch.no_grad():
+        expected = module(torch.tensor([trace.token_ids("encoder")])).logits[0].double().softmax(-1)
+    assert not trace.predicts and [name for name, _ in trace.facts["classes"]] == [
+        ("bad", "fair", "good")[i] for i in expected.argsort(descending=True)
+    ]
+    assert sum(p for _, p in trace.facts["classes"]) == pytest.approx(1.0)
