@@ -108,13 +108,16 @@ def site_name(site: object) -> str:
     return say("site.name", stack=say(f"site.{stack}"), layer=layer, kind=say(f"site.{kind}"))
 
 
-def head_picker(trace: Trace) -> None:
-    """Site and head in one row; changing either keeps the selected cell where it still exists."""
+def head_picker(trace: Trace, words: bool = True) -> None:
+    """Site and head in one row; changing either keeps the selected cell where it still exists.
+
+    words: offer the switch to whole words, where the page has a view by word.
+    """
     from viz import axes
 
     names = [str(site) for site in trace.sites]
     now = session.view()
-    merge = axes.mergeable(trace, Site.parse(now.site))
+    merge = words and axes.mergeable(trace, Site.parse(now.site))
     left, right, *more = st.columns([2, 3, 1] if merge else [2, 3], vertical_alignment="bottom")
     key = _mirror("site", now.site)
     left.selectbox(
