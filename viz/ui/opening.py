@@ -123,4 +123,4 @@ def _package(package: Package) -> None:
     facts = " · ".join(filter(None, (package.family, size(package.size_bytes), package.licence)))
     title = say(f"package.{package.name}")
     words.markdown(f"**{title}**  \n{facts}")
-    command.code(package.command, language="bash")
+    command.code(package.command, language="bash", wrap_lines=True)
