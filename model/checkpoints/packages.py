@@ -85,9 +85,9 @@ PACKAGES = (
         "RXNMapper (chemical reactions)", "albert", 3_200_000, "MIT",
         ("CC(C)S.Fc1cccnc1F>>CC(C)Sc1ncccc1F", "CCO.CC(=O)O>>CCOC(C)=O"),
         {"en": "Layer 10 head 5 looks from each atom of the product to the atom it was in the reactants: a head with a "
-               "known answer (Schwaller et al. 2021). The product stands after “>>”.",
+               "known answer (Schwaller et al. 2021). Take a row after “>>” and its strongest column before it.",
          "zh": "第 10 层第 5 头从产物的每个原子看向它在反应物中的那个原子：这个头有已知的答案（Schwaller 等 2021）。"
-               "产物在 “>>” 之后。"},
+               "取 “>>” 之后的一行，看它在 “>>” 之前最强的一列。"},
         head=("encoder.10.self", 5),
     ),
     Package(

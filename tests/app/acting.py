@@ -19,7 +19,7 @@ from tests.app.visit import Visit
 
 def put(seen: Visit, kind: str, name: str, value: object) -> Visit:
     """Set a control of a kind that `Visit.set` does not know, and run."""
-    (found,) = [widget for widget in seen.at.get(kind) if widget.key == f"{name}-{seen.language}"]
+    (found,) = [widget for widget in seen.at.get(kind) if (widget.key or "").split("@")[0] == f"{name}-{seen.language}"]
     found.set_value(value)
     seen.at.run()
     return seen

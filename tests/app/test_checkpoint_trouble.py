@@ -86,7 +86,14 @@ def test_a_path_that_does_not_exist_is_said(visit, models: Path) -> None:
     assert seen.say("models.no_path") in [caption.value for caption in seen.at.caption]
     seen.sound().click("open-path")
     assert start_of(seen, "error.unknown_model") in seen.complaint()
-    assert seen.view.model == "gpt2" and seen.figures() == ["overview"]
+    assert seen.view.model == "gpt2" and not seen.figures()  # the page with the path stays
+
+
+def test_a_second_text_stays_with_its_model(visit, models: Path) -> None:
+    seen = put(visit("heads", model="encoder", text="the cat"), "text_input", "pair", "a dog").sound()
+    assert seen.view.pair == "a dog"
+    seen.set("model", "gpt2").sound()
+    assert seen.view.pair == "" and seen.go("output").sound().view.pair == ""
 
 
 @pytest.mark.parametrize("name", ["gpt2", "t5", "vit", "clip", "whisper", "encoder", "ours", "trace"])

@@ -55,7 +55,7 @@ class Visit:
             widget
             for kind in ("selectbox", "text_input", "segmented_control")
             for widget in self.at.get("button_group" if kind == "segmented_control" else kind)
-            if widget.key in (key, name)
+            if (widget.key or "").split("@")[0] in (key, name)
         ]
         assert len(found) == 1, f"{len(found)} controls are called {name}"
         found[0].set_value(value)

@@ -28,7 +28,8 @@ def more(card: dict) -> None:
 
 
 def _key(name: str) -> str:
-    return f"{name}-{language.current()}"
+    # The model is in the key: what stands in a closed popover is not told of a new value, and would come back with the next run.
+    return f"{name}-{language.current()}@{session.view().model}"
 
 
 def _mirrored(name: str, value: object) -> str:

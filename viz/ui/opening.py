@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.checkpoints import discovery, estimate, packages
-from model.errors import HeadlightError
+from model.errors import HeadlightError, UnknownModel
 from viz.ui import language, models, session
 from viz.ui.language import say
 
@@ -92,6 +92,14 @@ def _choose(name: str) -> None:
     st.session_state.go_to = "overview"
 
 
+def _choose_path(path: str, exists: bool) -> None:
+    """What is plainly a path and leads nowhere is answered here; a hub's name is looked for when it is opened."""
+    if not exists and (path.startswith(("/", "~", ".", "\\")) or ":" in path):
+        st.session_state.complaint = language.explain(UnknownModel(name=path, allowed=", ".join(models.found())))
+    else:
+        _choose(path)
+
+
 def _own_path() -> None:
     """A folder, a .gguf file or a saved trace, by its path, looked at before it is opened."""
     st.markdown(f"#### {say('models.path')}")
@@ -100,7 +108,7 @@ def _own_path() -> None:
     path = path.strip().strip('"')
     exists = bool(path) and Path(path).expanduser().exists()
     button.button(
-        say("models.open"), key="open-path", on_click=_choose, args=(path,), disabled=not path,
+        say("models.open"), key="open-path", on_click=_choose_path, args=(path, exists), disabled=not path,
         type="primary" if exists else "secondary",
     )  # fmt: skip
     if path:

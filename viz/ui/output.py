@@ -104,11 +104,12 @@ def _vector(trace: Trace) -> None:
         return
     now = session.view()
     try:
+        first = runs.trace_of(replace(now, pair="")) if now.pair else trace  # one text a vector
         second = runs.trace_of(replace(now, text=other, pair=""))
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
         return
-    one, two = sentence_vector(trace), sentence_vector(second)
+    one, two = sentence_vector(first), sentence_vector(second)
     st.metric(say("output.cosine"), numbers.short(float(one @ two)), help=say("output.cosine_help", d=one.shape[0]))
     st.latex(
         r"\cos = \frac{\bar x \cdot \bar y}{\lVert \bar x \rVert\,\lVert \bar y \rVert},\quad \bar x = \frac1n \sum_i x_i"
