@@ -40,6 +40,11 @@ class MemoryStore:
     def add(self, name: str, tensor: Tensor) -> None:
         self._tensors[name] = tensor
 
+    @property
+    def lazy(self) -> frozenset[str]:
+        """Names whose tensors are made when they are looked at."""
+        return frozenset(self._lazy)
+
     def add_lazy(self, name: str, shape: tuple[int, ...], make: Callable[[], Tensor]) -> None:
         """A tensor that `make` gives when it is read; it stands among the names from now on."""
         self._lazy[name] = (tuple(shape), make)

@@ -194,7 +194,8 @@ class Trace:
 
     def nbytes(self) -> int:
         """Bytes of the recorded activations (parameters are the model's own and not counted)."""
-        names = [n for n in self.store.names() if not n.startswith("parameters/")]
+        lazy = getattr(self.store, "lazy", frozenset())  # made when looked at: not held
+        names = [n for n in self.store.names() if not n.startswith("parameters/") and n not in lazy]
         return sum(4 * int(torch.tensor(self.store.shape(n)).prod()) for n in names)
 
 

@@ -83,7 +83,11 @@ def token_axis(labels: list[tokens.Label], around: int = 0, size: int = WINDOW) 
 
 def word_axis(labels: list[tokens.Label], words: tuple[int, ...], around: int = 0, size: int = WINDOW) -> Axis:
     """One item a word: neighbouring tokens of the same word together; special tokens (−1) stay alone."""
-    starts = [i for i, word in enumerate(words) if i == 0 or word == -1 or word != words[i - 1]]
+    texts = [label.get("segment") for label in labels]  # the words of a pair do not join across its two texts
+    starts = [
+        i for i, word in enumerate(words)
+        if i == 0 or word == -1 or word != words[i - 1] or texts[i] != texts[i - 1]
+    ]  # fmt: skip
     ends = [*starts[1:], len(words)]
     joined = [_join(labels[a:b]) for a, b in zip(starts, ends, strict=True)]
     here = int(np.searchsorted(starts, around, side="right")) - 1

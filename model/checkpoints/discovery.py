@@ -79,7 +79,7 @@ def snapshot(identifier: str) -> Path | None:
     try:
         snapshots = [path for path in folder.iterdir() if (path / "config.json").is_file()]
         return max(snapshots, key=lambda path: path.stat().st_mtime, default=None)
-    except OSError:
+    except (OSError, ValueError):  # a name that no file system takes
         return None
 
 

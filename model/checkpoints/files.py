@@ -49,6 +49,8 @@ def _shards(index: Path) -> list[Path]:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, OSError, KeyError, AttributeError, TypeError) as error:
         raise BadFile(path=index) from error
+    if any(Path(str(name)).name != str(name) for name in names):  # a shard lies beside its index, nowhere else
+        raise BadFile(path=index)
     missing = [name for name in names if not (index.parent / str(name)).is_file()]
     if missing:
         raise MissingShard(path=index.parent, files=", ".join(map(str, missing)))

@@ -21,10 +21,18 @@ _STRING, _ARRAY = 8, 9
 
 def config_of(folder: Path) -> dict[str, Any]:
     """The folder's config.json as a dict. Raises ValueError or OSError where it is none."""
-    found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    found = _parsed((folder / "config.json").read_text(encoding="utf-8"))
     if not isinstance(found, dict):
         raise ValueError("config.json is not a table")
     return found
+
+
+def _parsed(text: str | bytes) -> Any:
+    """JSON, with nesting beyond the parser's depth as one more ValueError."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:
@@ -35,7 +43,7 @@ def safetensors_header(path: Path) -> dict[str, Any]:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
         if length > min(size - 8, _LARGEST_HEADER):
             raise ValueError("not a safetensors file")
-        header = json.loads(file.read(length))
+        header = _parsed(file.read(length))
     if not isinstance(header, dict):
         raise ValueError("not a safetensors file")
     tensors = [entry for name, entry in header.items() if name != "__metadata__"]

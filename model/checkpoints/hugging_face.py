@@ -26,6 +26,12 @@ from model.errors import HeadlightError, NotInThisModel, TextTooLong, Unsupporte
 from model.progress import tick
 from model.trace import Side, Trace, TraceKey
 
+# Their positions begin after the padding id's, so that many of the table's rows are never used.
+_PADDED_POSITIONS = {
+    "roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xlm-roberta-xl", "roberta-prelayernorm", "ibert", "xmod",
+    "esm", "luke", "data2vec-text",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False)
 class HuggingFaceModel:
@@ -68,7 +74,7 @@ class HuggingFaceModel:
         config = self.module.config
         for name in ("max_position_embeddings", "n_positions", "n_ctx"):
             if isinstance(getattr(config, name, None), int) and getattr(config, name) > 0:  # XLNet: −1, no limit
-                reserved = config.pad_token_id + 1 if self.family in ("roberta", "xlm-roberta", "camembert") else 0
+                reserved = config.pad_token_id + 1 if self.family in _PADDED_POSITIONS else 0
                 return getattr(config, name) - reserved
         return 1_000_000
 
@@ -151,6 +157,10 @@ class HuggingFaceModel:
         encoder_decoder = bool(self.module.config.is_encoder_decoder)
         start = 1 if encoder_decoder else ids.shape[1]
         room = self.max_length - start
+        if room < 1:
+            raise TextTooLong(got=start, allowed=self.max_length - 1)
+        if not hasattr(self.module, "generate"):
+            raise NotInThisModel(what="Writing", does="has no head that writes")
         with quiet():
             return self.module.generate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
@@ -177,7 +187,10 @@ class HuggingFaceModel:
             return (written[:, :-1], last) if written.shape[1] > 1 and last in ends else (written, None)
         labels = self.tokenizer(text_target=forced, return_tensors="pt").input_ids
         self._check(labels.shape[1])
-        return self.module.prepare_decoder_input_ids_from_labels(labels), int(labels[0, -1])
+        if hasattr(self.module, "prepare_decoder_input_ids_from_labels"):
+            return self.module.prepare_decoder_input_ids_from_labels(labels), int(labels[0, -1])
+        start = torch.full_like(labels[:, :1], self.module.config.decoder_start_token_id)
+        return torch.cat([start, labels[:, :-1]], dim=1), int(labels[0, -1])
 
     def _trace(
         self, key: TraceKey, given: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
@@ -195,7 +208,7 @@ class HuggingFaceModel:
                 ((after, _),) = logits.most_probable(store, -1, 1)
             facts["written"] = [*sides["decoder"].texts[1:], self._text(after)]
 
-        if "class_logits" in store:
+        if "class_logits" in store and self.task == "classification":
             facts["classes"] = self._classes(store["class_logits"])
 
         def plain_logits() -> Tensor:

@@ -48,14 +48,18 @@ def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel | Ann
 
                 return annalog.load(place.parents[1], package.name)
             return _open_path(place, package.name, package.card)
-    path = Path(name).expanduser()
-    if not path.exists():
+    try:
+        path = Path(name).expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # nobody's home, a name that no file system takes
+        raise UnknownModel(name=str(name)[:200], allowed=_here()) from error
+    if confined and not discovery.allowed(path) and (there or path.is_absolute() or ".." in path.parts):
+        raise NotAllowed(path=path)  # said before anything tells whether it is there
+    if not there:
         entry = discovery.found().get(str(name))
         if entry is None or entry.kind == "trace":
             return _open_path(_from_hub(str(name), confined), str(name))
         return _open_path(entry.path, entry.name)
-    if confined and not discovery.allowed(path):
-        raise NotAllowed(path=path)
     return _open_path(path)
 
 

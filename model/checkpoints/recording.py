@@ -185,6 +185,8 @@ def _one_token_is_causal(module: nn.Module) -> bool:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as WRITES
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as FILLS
 
+    if getattr(module.config, "is_encoder_decoder", False):  # the module's own path tells there
+        return False
     family = module.config.model_type
     return (family in WRITES and family not in FILLS and family not in _BOTH_WAYS) or family == "openai-gpt"
 

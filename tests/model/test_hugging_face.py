@@ -142,3 +142,15 @@ def test_a_classifier_names_its_classes(tmp_path: Path):
         ("bad", "fair", "good")[i] for i in expected.argsort(descending=True)
     ]
     assert sum(p for _, p in trace.facts["classes"]) == pytest.approx(1.0)
+
+
+def test_writing_after_a_full_prompt_is_refused_in_a_sentence(tmp_path: Path):
+    model = open_model(write(tmp_path / "gpt2", "gpt2"))
+    with pytest.raises(TextTooLong):
+        model.trace("cat " * 64, new_tokens=3)
+    assert len(model.trace("cat " * 63, new_tokens=3).tokens("decoder")) == 64
+
+
+def test_m2m_is_forced_without_the_librarys_help(tmp_path: Path):
+    trace = open_model(write(tmp_path / "m2m_100", "m2m_100")).trace("the cat", "a dog ran")
+    assert trace.written() == ["a", "dog", "ran"] and len(trace.tokens("decoder")) == 3

@@ -41,13 +41,25 @@ def entry(name: str) -> Entry | None:
     return found().get(name) or (_typed(name) if _is_path(name) else None)
 
 
+def place(name: str) -> Path | None:
+    """The path that a name may mean, None where it means none or where this server may not look."""
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return path if not confined() or discovery.allowed(path) else None
+
+
 def _is_path(name: str) -> bool:
     return ("/" in name or "\\" in name) and len(name) < 1000 and name.isprintable()
 
 
 @st.cache_resource(ttl=20, max_entries=64, show_spinner=False)
 def _typed(name: str) -> Entry | None:
-    folder = Path(name).expanduser()
+    folder = place(name)
+    if folder is None:
+        return None
     if confined() and not discovery.allowed(folder):
         return None
     try:
@@ -122,13 +134,14 @@ def trace_path(name: str) -> Path:
     return known.path if known is not None else Path(name).expanduser()
 
 
-def changed(name: str) -> float:
-    """When a model's files were last written, as far as its folder and configuration tell; 0 where it has no place."""
+def changed(name: str) -> tuple[tuple[str, int, int], ...]:
+    """Name, time and size of every file of a model: other values are another model under the same name."""
     known = entry(name)
-    if known is None:
-        return 0.0
-    places = [known.path, known.path / "config.json", *known.path.glob("*.safetensors")]
-    return max((place.stat().st_mtime for place in places if place.exists()), default=0.0)
+    if known is None or not known.path.exists():
+        return ()
+    files = sorted(known.path.iterdir()) if known.path.is_dir() else [known.path]
+    told = [(file.name, file.stat()) for file in files if file.is_file()]
+    return tuple((file, stat.st_mtime_ns, stat.st_size) for file, stat in told)
 
 
 def is_trace(name: str) -> bool:

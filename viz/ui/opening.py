@@ -106,13 +106,14 @@ def _own_path() -> None:
     typed, button = st.columns([8, 1], vertical_alignment="bottom")
     path = typed.text_input(say("models.path_what"), key="models-path", placeholder=say("models.path_example"))
     path = path.strip().strip('"')
-    exists = bool(path) and Path(path).expanduser().exists()
+    place = models.place(path) if path else None
+    exists = place is not None and place.exists()
     button.button(
         say("models.open"), key="open-path", on_click=_choose_path, args=(path, exists), disabled=not path,
         type="primary" if exists else "secondary",
     )  # fmt: skip
     if path:
-        st.caption(about(Path(path).expanduser()) if exists else say("models.no_path"))
+        st.caption(about(place) if exists else say("models.no_path"))
 
 
 def _offered() -> None:

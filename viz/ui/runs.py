@@ -28,7 +28,7 @@ _MODELS = 3
 
 
 @st.cache_resource(max_entries=_MODELS, show_spinner=False)
-def _opened(name: str, changed: float) -> Any:
+def _opened(name: str, changed: tuple[tuple[str, int, int], ...]) -> Any:
     from model import open_model
 
     return open_model(name, confined=models.confined())
@@ -52,7 +52,7 @@ def _kept() -> Kept:
 
 
 def _run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trace:
-    return _kept().get((name, weights_hash, how), lambda: _record(name, how))
+    return _kept().get((name, models.changed(name), weights_hash, how), lambda: _record(name, how))
 
 
 def _record(name: str, how: tuple[tuple[str, Any], ...]) -> Trace:
@@ -104,7 +104,7 @@ def model() -> Any:
         return None
     try:
         known = models.entry(name)
-        about = "" if models.is_ours(name) else opening.about(known.path if known else models.Path(name).expanduser())
+        about = "" if models.is_ours(name) else opening.about(known.path) if known else ""
         return work.run(("open", name), lambda: _open(name), say("wait.opening"), about)
     except HeadlightError as error:
         _back(error)
