@@ -34,13 +34,13 @@ class Kept:
                     return self._traces[key][0]
             try:
                 trace = make()
+                with self._lock:
+                    self._traces[key] = (trace, trace.nbytes())
+                    self._forget()
+                return trace
             finally:
                 with self._lock:
                     self._making.pop(key, None)
-            with self._lock:
-                self._traces[key] = (trace, trace.nbytes())
-                self._forget()
-            return trace
 
     def _forget(self) -> None:
         held = sum(size for _, size in self._traces.values())

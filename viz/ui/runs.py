@@ -103,9 +103,7 @@ def model() -> Any:
     if models.is_trace(name):
         return None
     try:
-        known = models.entry(name)
-        about = "" if models.is_ours(name) else opening.about(known.path) if known else ""
-        return work.run(("open", name), lambda: _open(name), say("wait.opening"), about)
+        return work.run(("open", name), lambda: _open(name), say("wait.opening"), lambda: _about_opening(name))
     except HeadlightError as error:
         _back(error)
 
@@ -143,7 +141,14 @@ def trace_of(now: session.View) -> Trace:
     opened = model()
     how = tuple((name, value) for name, value in asdict(now).items() if name in session.RUN and name != "model")
     key = ("run", now.model, opened.weights_hash, how)
-    return work.run(key, lambda: _run(now.model, opened.weights_hash, how), say("wait.running"), _about(opened, now))
+    return work.run(
+        key, lambda: _run(now.model, opened.weights_hash, how), say("wait.running"), lambda: _about(opened, now)
+    )
+
+
+def _about_opening(name: str) -> str:
+    known = models.entry(name)
+    return "" if known is None or models.is_ours(name) else opening.about(known.path)
 
 
 def _about(opened: Any, now: session.View) -> str:

@@ -47,11 +47,14 @@ class Job:
         self.what, self.fraction = what, fraction
 
 
-def run(key: tuple[Any, ...], work: Callable[[], Any], title: str, about: str = "", pressed: bool = False) -> Any:
+def run(
+    key: tuple[Any, ...], work: Callable[[], Any], title: str, about: Callable[[], str] = str, pressed: bool = False
+) -> Any:
     """Do `work` and return what it returns; what it raises is raised here.
 
-    key: what kind of work and on what; asked for again by a rerun it is waited for, not begun again. about: its cost.
-    pressed: a button asks for it, not every run of the page. Raises Stopped in the run of the page that Stop causes.
+    key: what kind of work and on what; asked for again by a rerun it is waited for, not begun again. about: its cost in
+    words, asked for only where somebody waits. pressed: a button asks for it, not every run of the page. Raises Stopped
+    in the run of the page that Stop causes.
     """
     # One of each kind: a page that waits for its run asks for its model first.
     jobs = st.session_state.setdefault("jobs", {})
@@ -73,8 +76,8 @@ def run(key: tuple[Any, ...], work: Callable[[], Any], title: str, about: str = 
     return job.result
 
 
-def _wait(job: Job, title: str, about: str) -> None:
-    place = st.empty()
+def _wait(job: Job, title: str, about: Callable[[], str]) -> None:
+    place, cost = st.empty(), about()
     with place.container(key=f"work-{job.key[0]}"), st.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0, text=title, width="stretch")
         st.button(say("work.stop"), on_click=job.stopping.set, key=f"stop-{job.key[0]}", type="tertiary")
@@ -83,5 +86,5 @@ def _wait(job: Job, title: str, about: str) -> None:
             job.thread.join(_EVERY)
             what = say(f"progress.{job.what}") if job.what else ""
             spent = say("work.seconds", seconds=f"{time.monotonic() - started:.0f}")
-            bar.progress(job.fraction or 0.0, text=" · ".join(part for part in (title, what, spent, about) if part))
+            bar.progress(job.fraction or 0.0, text=" · ".join(part for part in (title, what, spent, cost) if part))
     place.empty()
