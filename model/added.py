@@ -44,10 +44,24 @@ def bias_parts(bias: Tensor, mask: Mask | Intervals | Explicit) -> dict[str, Ten
     Only the cells that the mask leaves count: behind it a bias is not known.
     """
     _, rows, columns = bias.shape
-    allowed = mask.allowed(rows, columns).to(bias.device)
-    offset = (torch.arange(columns)[None] - torch.arange(rows)[:, None] + rows - 1).to(bias.device)
-    table = bias.new_zeros(bias.shape[0], rows + columns - 1)
-    table[:, offset[allowed]] = bias[:, allowed]
-    if torch.equal(table[:, offset][:, allowed], bias[:, allowed]):
-        return {"bias_offsets": table}
-    return {"bias": bias.contiguous()}
+    found = per_offset(bias, mask.allowed(rows, columns).to(bias.device))
+    return {"bias": bias.contiguous()} if found is None else {"bias_offsets": found}
+
+
+def per_offset(bias: Tensor, allowed: Tensor | None) -> Tensor | None:
+    """[h, q, k] -> [h, q + k − 1] where the allowed cells depend on j − i alone; offsets never allowed are 0."""
+    _, q, k = bias.shape
+    device = bias.device
+    offsets = (torch.arange(k)[None] - torch.arange(q)[:, None] + q - 1).to(device)
+    if allowed is None:
+        values = torch.cat([bias[:, :, 0].flip(1), bias[:, 0, 1:]], dim=1)
+    else:
+        cells = torch.arange(q * k, device=device)[allowed.reshape(-1)]
+        example = torch.full((q + k - 1,), -1, device=device).scatter_(0, offsets.reshape(-1)[cells], cells)
+        rows, columns = example.clamp(min=0) // k, example.clamp(min=0) % k
+        values = bias[:, rows, columns].masked_fill(example < 0, 0)
+    for head, row in zip(bias, values, strict=True):
+        same = row[offsets] == head
+        if not bool((same if allowed is None else same | ~allowed).all()):
+            return None
+    return values.contiguous()

@@ -61,7 +61,7 @@ def read_kernel(raw: Raw) -> Call:
     heads, rows = q.shape[1], q.shape[2]
     lse = raw.lse.reshape(raw.lse.shape[0], raw.lse.shape[1], -1)[0, :heads, :rows]
     context = raw.context.out[0]
-    k, v = _compact(k[0].clone(), v[0].clone())
+    k, v = compact(k[0].clone(), v[0].clone())
     return Call(raw.path, q[0].clone(), k, v, context.clone(), scale, mask, _settled(lse, mask, q, k), bias)
 
 
@@ -100,7 +100,7 @@ def read_products(raw: Raw) -> Call:
         product_now = (call.q @ call.k.transpose(-1, -2)) * call.scale
         call.mask, call.bias = split(torch.where(low & ~even, added, scores - product_now), False)
     call.lse = _settled(lse, call.mask, q[None], k)
-    call.k, call.v = _compact(call.k, call.v)
+    call.k, call.v = compact(call.k, call.v)
     return call
 
 
@@ -221,7 +221,7 @@ def _settled(lse: Tensor, mask: Mask | Intervals | Explicit, q: Tensor, k: Tenso
     return torch.where(allowed & lse.isfinite(), lse, torch.zeros_like(lse))
 
 
-def _compact(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def compact(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Keys and values that several heads share, once: [h, k, ·] -> [h_kv, k, ·]."""
     heads = k.shape[0]
     if heads < 2 or not torch.equal(k[0], k[1]):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from model.checkpoints import hook, offload, projections, replay
 from model.checkpoints.score_notes import Attended
 from model.checkpoints.score_terms import position_bias
+from model.heard import compact
 from model.logits import parts as kept_logits
 from model.masks import Explicit, Intervals, Mask, compress
 from model.record import AttentionRecord
@@ -170,7 +171,7 @@ def _from_hook(call: hook.Call, masks: dict[int, Any], biases: dict[int, tuple[s
 
 def _from_watch(call: Attended, single: bool) -> Heard:
     scores, kept = call.scores, call.value
-    k, v = replay.compact(scores.k, call.v)
+    k, v = compact(scores.k, call.v)
     parts = {"q": scores.q, "k": k, "v": v, "context": call.context} | kept.parts
     if call.output is not None:
         parts["output"] = call.output
@@ -212,6 +213,3 @@ def prepare(module: nn.Module) -> nn.Module:
         hook.register()
         module.set_attn_implementation(hook.NAME)
     return module.eval()
-
-
-use_hook = prepare

@@ -209,15 +209,3 @@ def watched(model: nn.Module, watch: Watch) -> Iterator[list[Attended]]:
             handle.remove()
         watch.frames.clear()
         watch.packing.seen.clear()
-
-
-def compact(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """k and v [h, k, ·] -> [h_kv, k, ·]: heads that a model copied for its groups of queries are kept once."""
-    for groups in range(k.shape[0], 1, -1):
-        if k.shape[0] % groups == 0 and all(_copies(x, groups) for x in (k, v)):
-            return k[::groups].clone(), v[::groups].clone()
-    return k, v
-
-
-def _copies(x: Tensor, groups: int) -> bool:
-    return all(torch.equal(x[i], x[i - i % groups]) for i in range(x.shape[0]))

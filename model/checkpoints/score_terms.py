@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.added import per_offset
+
 # Added numbers this low are masks (the least in use is the −10,000 of GPT-1), higher ones are biases.
 MASKED = -5e3
 
@@ -31,7 +33,7 @@ class Settled:
 
 def position_bias(bias: Tensor) -> tuple[str, Tensor]:
     """bias [h, q, k] -> ("bias_offsets", [h, q + k − 1]) where it depends on the offset alone, else ("bias", as it is)."""
-    found = _per_offset(bias, None)
+    found = per_offset(bias, None)
     return ("bias", bias) if found is None else ("bias_offsets", found)
 
 
@@ -62,7 +64,7 @@ def settle(shape: tuple[int, int, int], terms: list[Tensor], dropped: list[Tenso
 def _bias(shape: tuple[int, int, int], total: Tensor, allowed: Tensor) -> Settled:
     h, q, k = shape
     if total.shape[1] > 1 or total.shape[2] == 1:
-        found = _per_offset(total.expand(-1, q, k), allowed)
+        found = per_offset(total.expand(-1, q, k), allowed)
         if found is not None:
             return Settled(allowed, "bias_offsets", found.expand(h, -1).contiguous())
     keys = _per_key(total.expand(-1, -1, k), allowed)
@@ -77,24 +79,6 @@ def _bias(shape: tuple[int, int, int], total: Tensor, allowed: Tensor) -> Settle
     offsets = slope * torch.arange(1 - q, k, dtype=torch.float64)
     shift = slope * torch.arange(q, dtype=torch.float64) + start
     return Settled(allowed, "bias_offsets", offsets.to(keys.dtype), shift.to(keys.dtype))
-
-
-def _per_offset(bias: Tensor, allowed: Tensor | None) -> Tensor | None:
-    """[h, q, k] -> [h, q + k − 1] where the allowed cells depend on j − i alone; offsets never allowed are 0."""
-    _, q, k = bias.shape
-    offsets = torch.arange(k)[None] - torch.arange(q)[:, None] + q - 1
-    if allowed is None:
-        values = torch.cat([bias[:, :, 0].flip(1), bias[:, 0, 1:]], dim=1)
-    else:
-        cells = torch.arange(q * k)[allowed.reshape(-1)]
-        example = torch.full((q + k - 1,), -1).scatter_(0, offsets.reshape(-1)[cells], cells)
-        rows, columns = example.clamp(min=0) // k, example.clamp(min=0) % k
-        values = bias[:, rows, columns].masked_fill(example < 0, 0)
-    for head, row in zip(bias, values, strict=True):
-        same = row[offsets] == head
-        if not bool((same if allowed is None else same | ~allowed).all()):
-            return None
-    return values.contiguous()
 
 
 def _per_key(bias: Tensor, allowed: Tensor) -> Tensor | None:

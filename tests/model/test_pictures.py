@@ -18,7 +18,7 @@ from model.checkpoints.families import FAMILIES, small_model  # noqa: E402
 from model.checkpoints.hugging_face import HuggingFaceModel  # noqa: E402
 from model.checkpoints.pictures import Picture, pixels, sample_picture, seen, trace_picture  # noqa: E402
 from model.checkpoints.processors import processor_config  # noqa: E402
-from model.checkpoints.recording import use_hook  # noqa: E402
+from model.checkpoints.recording import prepare  # noqa: E402
 from model.errors import (  # noqa: E402
     BadFile,
     DamagedCheckpoint,
@@ -44,7 +44,7 @@ def random_picture(height: int, width: int, seed: int = 0) -> Picture:
 
 def vit() -> HuggingFaceModel:
     family = next(f for f in FAMILIES if f.model_type == "vit")
-    return HuggingFaceModel("tiny vit", use_hook(small_model(family)), None, "vit", "0" * 16)
+    return HuggingFaceModel("tiny vit", prepare(small_model(family)), None, "vit", "0" * 16)
 
 
 def clip(sharpen: float = 3.0) -> HuggingFaceModel:
@@ -67,7 +67,7 @@ def clip(sharpen: float = 3.0) -> HuggingFaceModel:
             if parameter.dim() > 1:
                 parameter.mul_(sharpen)
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<start>", eos_token="<end>")
-    return HuggingFaceModel("tiny clip", use_hook(module), fast, "clip", "1" * 16)
+    return HuggingFaceModel("tiny clip", prepare(module), fast, "clip", "1" * 16)
 
 
 @pytest.mark.parametrize("shape", [(50, 70), (70, 50), (16, 16), (3, 40), (1, 1)])
@@ -217,7 +217,7 @@ def test_a_record_of_a_picture_is_saved_whole(tmp_path: Path):
 def test_large_patches_and_oblong_pictures():
     family = next(f for f in FAMILIES if f.model_type == "vit")
     config = transformers.ViTConfig(**family.small | {"image_size": (8, 20), "patch_size": (4, 5)})
-    module = use_hook(transformers.ViTForImageClassification(config).eval())
+    module = prepare(transformers.ViTForImageClassification(config).eval())
     model = HuggingFaceModel("oblong", module, None, "vit", "0" * 16)
     trace = trace_picture(model, random_picture(9, 9))
     assert trace.facts["grid"] == [2, 4] and len(trace.tokens("encoder")) == 9 == trace.record("encoder.0.self").keys

@@ -15,9 +15,9 @@ transformers = pytest.importorskip("transformers")
 from model import Trace  # noqa: E402
 from model.checkpoints import recording  # noqa: E402
 from model.checkpoints.families import FAMILIES, small_inputs, small_model  # noqa: E402
-from model.checkpoints.replay import compact  # noqa: E402
 from model.checkpoints.score_terms import settle  # noqa: E402
 from model.fidelity import site_error  # noqa: E402
+from model.heard import compact  # noqa: E402
 from model.sites import Site  # noqa: E402
 from model.store import MemoryStore  # noqa: E402
 from model.trace import Side, TraceKey  # noqa: E402

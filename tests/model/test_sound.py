@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 
 from model.checkpoints.families import FAMILIES, small_model  # noqa: E402
 from model.checkpoints.hugging_face import HuggingFaceModel  # noqa: E402
-from model.checkpoints.recording import use_hook  # noqa: E402
+from model.checkpoints.recording import prepare  # noqa: E402
 from model.checkpoints.sound import extractor, features, sample_sound, trace_sound  # noqa: E402
 from model.checkpoints.waves import RATE, resample  # noqa: E402
 from model.errors import SoundTooLong, TextTooLong, UnreadableSound  # noqa: E402
@@ -34,7 +34,7 @@ def whisper(sharpen: float = 3.0, **changes: object) -> HuggingFaceModel:
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens(SPECIAL)
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>")
-    return HuggingFaceModel("tiny whisper", use_hook(module), fast, "whisper", "2" * 16)
+    return HuggingFaceModel("tiny whisper", prepare(module), fast, "whisper", "2" * 16)
 
 
 def short(seconds: float = 0.25) -> np.ndarray:
