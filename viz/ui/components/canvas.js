@@ -29,24 +29,6 @@ function paintPixels(canvas, values, [rows, columns], table, { low, high, unit =
   context.putImageData(picture, 0, 0);
 }
 
-/** At most `most` blocks a side, of each the strongest cell, so that a single bright one survives a small picture. */
-function strongestOfBlocks({ data, shape: [rows, columns] }, state, most) {
-  const [a, b] = [Math.ceil(rows / most), Math.ceil(columns / most)];
-  if (a === 1 && b === 1) return { data, shape: [rows, columns], state };
-  const shape = [Math.ceil(rows / a), Math.ceil(columns / b)];
-  const pooled = new data.constructor(shape[0] * shape[1]);
-  const kinds = new Uint8Array(pooled.length).fill(STATE.masked);
-  for (let i = 0; i < rows; i++)
-    for (let j = 0; j < columns; j++) {
-      const from = i * columns + j, to = Math.floor(i / a) * shape[1] + Math.floor(j / b);
-      const kind = state ? state[from] : STATE.plain;
-      if (kind === STATE.masked || kinds[to] === STATE.nan) continue;
-      kinds[to] = kind;
-      pooled[to] = Math.max(pooled[to], data[from]);
-    }
-  return { data: pooled, shape, state: kinds };
-}
-
 /** Fine diagonal hatching: "masked", never a colour of the scale. */
 function hatch(context, x, y, width, height, colour) {
   context.save();

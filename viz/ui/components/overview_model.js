@@ -1,6 +1,5 @@
 // The model as the paper draws it: stacks of layers from bottom to top, each layer a card of its parts, the parts buttons.
 
-const THUMB_BLOCKS = 48; // a thumbnail is about as many pixels wide; the foot says when cells are pooled
 const percent = (weight) => `${Math.round(100 * weight)}%`;
 const isCross = (part) => part.site.endsWith(".cross");
 /** What one stored step is worth: weights of large models come as bytes. */
@@ -97,8 +96,7 @@ class Model {
     thumb.dataset.key = `${part.site} ${h}`;
     thumb.classList.toggle("selected", Boolean(chosen) && chosen.site === part.site && chosen.head === h);
     const canvas = el("canvas", "", thumb);
-    const small = strongestOfBlocks(arrays[head.array], arrays[head.state]?.data, THUMB_BLOCKS);
-    paintWeights(canvas, small, theme, 1, small.state && { data: small.state });
+    paintWeights(canvas, arrays[head.array], theme, 1, arrays[head.state]);
     widen(canvas);
     for (const event of ["pointerenter", "focus"]) thumb.addEventListener(event, () => magnify(overview, thumb, entry, head, name));
     for (const event of ["pointerleave", "blur"]) thumb.addEventListener(event, () => (overview.popover.hidden = true));
