@@ -54,9 +54,15 @@ def _pointed(trace: Trace, site: Site, head: int) -> float:
     """The mean over the rows of the strongest weight; in self-attention, of a word that is not near."""
     weights = trace.weights(site, head).numpy()
     if site.kind == "self":
-        i, j = np.indices(weights.shape)
-        weights = np.where((np.abs(i - j) <= 1) | np.array(trace.side(site.key_side).special) | (j == 0), 0.0, weights)
+        weights = _elsewhere(trace, site, weights, near=1)
     return float(weights.max(axis=-1).mean())
+
+
+def _elsewhere(trace: Trace, site: Site, weights: np.ndarray, near: int) -> np.ndarray:
+    """Self-attention weights without those on the first token, on special ones and up to `near` places from the query."""
+    i, j = np.indices(weights.shape)
+    habit = (np.abs(i - j) <= near) | np.array(trace.side(site.key_side).special) | (j == 0)
+    return np.where(habit, np.float32(0), weights)
 
 
 def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
@@ -86,13 +92,10 @@ def first_cell(trace: Trace, site: Site | str, head: int) -> tuple[int, int]:
     strongest of the others is taken where there is one worth showing.
     """
     weights = trace.weights(site, head).numpy()
-    key_side = trace.record(site).site.key_side
     if weights.shape[0] > 2:
         weights = np.concatenate([np.zeros_like(weights[:1]), weights[1:]])
     if trace.record(site).site.kind == "self":
-        others = weights.copy()
-        others[:, [0, *np.flatnonzero(trace.side(key_side).special)]] = 0
-        np.fill_diagonal(others, 0)
+        others = _elsewhere(trace, trace.record(site).site, weights, near=0)
         weights = others if others.max() > _WORTH else weights
     row, column = divmod(int(weights.argmax()), weights.shape[1])
     return row, column
