@@ -9,6 +9,7 @@ import streamlit as st
 from model.sites import Site
 from viz.ui import inputs, language, models, session
 from viz.ui.language import say
+from viz.ui.widgets import keep, mirror, switch
 
 if TYPE_CHECKING:
     from model.trace import Trace
@@ -18,26 +19,14 @@ if TYPE_CHECKING:
 _BUTTONS = 16
 
 
-def _keep(name: str, key: str, empty: str = "") -> None:
-    session.change(**{name: st.session_state[key] if st.session_state[key] is not None else empty})
-
-
-def _mirror(key: str, value: object) -> str:
-    """Hand a widget the view's value before it is drawn; the language in the key redraws its labels on a switch."""
-    full = f"{key}-{language.current()}"
-    if st.session_state.get(full) != value:
-        st.session_state[full] = value
-    return full
-
-
 def side_bar() -> None:
     """Model, texts, target and language, on every page."""
     now = session.view()
     card = models.card(now.model)
     with st.sidebar:
-        key = _mirror("model", now.model)
+        key = mirror("model", now.model)
         st.selectbox(
-            say("bar.model"), models.names(now.model), format_func=models.described, key=key, on_change=_keep,
+            say("bar.model"), models.names(now.model), format_func=models.described, key=key, on_change=keep,
             args=("model", key),
         )  # fmt: skip
         if models.is_trace(now.model):
@@ -46,7 +35,7 @@ def side_bar() -> None:
             _texts(card)
         st.segmented_control(
             say("bar.language"), list(language.LANGUAGES), format_func=language.LANGUAGES.__getitem__,
-            key=_mirror("ui_language", language.current()), on_change=_switch_language, required=True,
+            key=mirror("ui_language", language.current()), on_change=_switch_language, required=True,
             label_visibility="collapsed",
         )  # fmt: skip
 
@@ -55,20 +44,20 @@ def _texts(card: dict) -> None:
     """What is read and, where the model writes, what it is made to write."""
     now = session.view()
     ours = models.is_ours(now.model)
-    key = _mirror("text", now.text)
+    key = mirror("text", now.text)
     if ours:
-        st.text_input(say("bar.text"), key=key, on_change=_keep, args=("text", key), help=say("bar.text_help"))
+        st.text_input(say("bar.text"), key=key, on_change=keep, args=("text", key), help=say("bar.text_help"))
     elif card.get("reads", "text") == "text" or models.reads_captions(now.model):
         st.text_area(
-            say("bar.chat" if now.chat else "bar.text"), key=key, on_change=_keep, args=("text", key), height=96,
+            say("bar.chat" if now.chat else "bar.text"), key=key, on_change=keep, args=("text", key), height=96,
             help=say("bar.chat_help" if now.chat else "bar.area_help"),
         )  # fmt: skip
     _examples(card)
     _languages(card)
     if ours or models.writes(now.model):
-        key = _mirror("target", now.target)
+        key = mirror("target", now.target)
         st.text_input(
-            say("bar.target"), key=key, placeholder=say("bar.target_empty"), on_change=_keep, args=("target", key),
+            say("bar.target"), key=key, placeholder=say("bar.target_empty"), on_change=keep, args=("target", key),
             help=say("bar.target_help"),
         )  # fmt: skip
     if models.takes_more(now.model):
@@ -95,9 +84,9 @@ def _examples(card: dict) -> None:
 def _languages(card: dict) -> None:
     languages = list(card["test"])
     if len(languages) > 1:
-        key = _mirror("to", session.view().to)
+        key = mirror("to", session.view().to)
         st.segmented_control(
-            say("bar.to"), languages, format_func=lambda code: say(f"language.{code}"), key=key, on_change=_keep,
+            say("bar.to"), languages, format_func=lambda code: say(f"language.{code}"), key=key, on_change=keep,
             args=("to", key), required=True,
         )  # fmt: skip
 
@@ -119,13 +108,13 @@ def head_picker(trace: Trace, words: bool = True) -> None:
     now = session.view()
     merge = words and axes.mergeable(trace, Site.parse(now.site))
     left, right, *more = st.columns([2, 3, 1] if merge else [2, 3], vertical_alignment="bottom")
-    key = _mirror("site", now.site)
+    key = mirror("site", now.site)
     left.selectbox(
-        say("pick.site"), names, format_func=site_name, key=key, on_change=_keep, args=("site", key),
+        say("pick.site"), names, format_func=site_name, key=key, on_change=keep, args=("site", key),
         help=say("pick.count_help"),
     )  # fmt: skip
     heads = list(range(trace.record(now.site).heads))
-    key = _mirror("head", now.head)
+    key = mirror("head", now.head)
     if len(heads) <= _BUTTONS:
         right.segmented_control(
             say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,), required=True,
@@ -147,14 +136,7 @@ def overview_switch(trace: Trace) -> None:
 
 def word_switch() -> None:
     """Tokens or words: one switch for every view."""
-    key = _mirror("by_word", bool(session.view().by_word))
-    st.toggle(
-        say("pick.by_word"), key=key, on_change=_keep_switch, args=("by_word", key), help=say("pick.by_word_help")
-    )
-
-
-def _keep_switch(name: str, key: str) -> None:
-    session.change(**{name: int(st.session_state[key])})
+    switch("by_word", say("pick.by_word"), say("pick.by_word_help"))
 
 
 def _keep_head(key: str) -> None:
@@ -172,8 +154,8 @@ def cell_picker(trace: Trace) -> None:
     columns = [f"{j}: {item['text']}" for j, item in enumerate(tokens.key_labels(trace, site))]
     left, right = st.columns(2)
     for area, name, names in ((left, "row", rows), (right, "column", columns)):
-        key = _mirror(f"pick-{name}", getattr(now, name))
+        key = mirror(f"pick-{name}", getattr(now, name))
         area.selectbox(
             say("pick.query" if name == "row" else "pick.key"), range(len(names)), format_func=names.__getitem__,
-            key=key, on_change=_keep, args=(name, key),
+            key=key, on_change=keep, args=(name, key),
         )  # fmt: skip

@@ -7,6 +7,7 @@ import streamlit as st
 from model.errors import NotText
 from viz.ui import language, media, models, session
 from viz.ui.language import say
+from viz.ui.widgets import keep, mirror, switch
 
 _PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 
@@ -20,45 +21,22 @@ def more(card: dict) -> None:
     now = session.view()
     used = sum(map(bool, (now.pair, now.chat, now.new)))
     with st.popover(say("bar.more") + (f" · {used}" if used else ""), width="stretch"):
-        _pair()
+        _pair(now)
         if models.continues(now.model):
-            _switch("chat", say("bar.as_chat"), say("bar.as_chat_help"))
-            _number()
+            switch("chat", say("bar.as_chat"), say("bar.as_chat_help"), now.model)
+            _number(now)
         _text_file()
 
 
-def _key(name: str) -> str:
-    # The model is in the key: what stands in a closed popover is not told of a new value, and would come back with the next run.
-    return f"{name}-{language.current()}@{session.view().model}"
+def _pair(now: session.View) -> None:
+    key = mirror("pair", now.pair, now.model)
+    st.text_input(say("bar.pair"), key=key, help=say("bar.pair_help"), on_change=keep, args=("pair", key))
 
 
-def _mirrored(name: str, value: object) -> str:
-    key = _key(name)
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
-    return key
-
-
-def _pair() -> None:
-    key = _mirrored("pair", session.view().pair)
-    st.text_input(
-        say("bar.pair"), key=key, help=say("bar.pair_help"),
-        on_change=lambda: session.change(pair=st.session_state[key] or ""),
-    )  # fmt: skip
-
-
-def _switch(name: str, label: str, why: str) -> None:
-    key = _mirrored(name, bool(getattr(session.view(), name)))
-    st.toggle(label, key=key, help=why, on_change=lambda: session.change(**{name: int(st.session_state[key])}))
-
-
-def _number() -> None:
-    now = max(0, session.view().new)
-    key = _mirrored("new", now)
-    st.slider(
-        say("bar.new"), 0, max(60, now), key=key, help=say("bar.new_help"),
-        on_change=lambda: session.change(new=st.session_state[key]),
-    )  # fmt: skip
+def _number(now: session.View) -> None:
+    shown = max(0, now.new)
+    key = mirror("new", shown, now.model)
+    st.slider(say("bar.new"), 0, max(60, shown), key=key, help=say("bar.new_help"), on_change=keep, args=("new", key))
 
 
 def _text_file() -> None:

@@ -1,0 +1,31 @@
+"""What every widget that shows a field of the view needs: its value before it is drawn, and a callback that keeps it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from viz.ui import language, session
+
+
+def mirror(name: str, value: object, of: str = "") -> str:
+    """Hand a widget the view's value before it is drawn; -> its key, which the language redraws the labels of on a switch.
+
+    of: what the widget belongs to, where another must not inherit what was typed: a widget in a closed popover is not told
+    of a new value, and its old one would come back with the next run.
+    """
+    key = f"{name}-{language.current()}" + (f"@{of}" if of else "")
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+    return key
+
+
+def keep(name: str, key: str) -> None:
+    """Write a widget's value to the view; nothing chosen is an empty text."""
+    value = st.session_state[key]
+    session.change(**{name: "" if value is None else value})
+
+
+def switch(name: str, label: str, why: str, of: str = "") -> None:
+    """A toggle for a field of the view that is 0 or 1."""
+    key = mirror(name, bool(getattr(session.view(), name)), of)
+    st.toggle(label, key=key, help=why, on_change=lambda: session.change(**{name: int(st.session_state[key])}))
