@@ -135,7 +135,7 @@ def test_every_key_that_is_asked_for_exists() -> None:
 def test_every_word_that_a_component_reads_exists() -> None:
     keys = catalogue("en")
     for component in sorted(groups() & {path.stem for path in COMPONENTS.glob("*.js")}):
-        made = {"alt", "help"}  # handed over by panels
+        made = {"alt", "help"}  # handed over by the figures
         missing = {name for name in words_of(component) if f"{component}.{name}" not in keys} - made
         assert not missing, component
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from viz.ui import controls, frame, panels, session
+from viz.ui import controls, figures, frame, panels, session
 
 panels.title("heads")
 trace = session.current_trace()
@@ -12,9 +12,9 @@ panels.selection_line(trace)
 with st.container(key="figures"):
     left, right = st.columns([5, 4], gap="medium")
 with left:
-    panels.attention_matrix(trace)
+    figures.attention_matrix(trace)
 with right:
-    panels.beside(trace)
-    panels.attention_lines(trace)
+    figures.beside(trace)
+    figures.attention_lines(trace)
 frame.link("steps", panels.say("door.cell"))
 panels.notes("heads")

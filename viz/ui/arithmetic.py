@@ -8,7 +8,7 @@ import streamlit as st
 
 from model.sites import Site
 from viz import equation, export, latex, numbers, tokens
-from viz.ui import components, language, panels, session
+from viz.ui import components, feet, language, panels, session
 from viz.ui.language import say
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
         components.equation(key=key, data=frame, on_select_change=select)
         if len(step.operands) > 1 and step.key == "input":
             _ids(trace, site, at[0])
-        badge = panels.fidelity_badge(step.error, step.limit)
-        panels.foot(key, say("steps.shape", symbol=step.result.symbol.replace("_", ""), shape=_shape(step)), badge,
+        badge = feet.fidelity_badge(step.error, step.limit)
+        feet.foot(key, say("steps.shape", symbol=step.result.symbol.replace("_", ""), shape=_shape(step)), badge,
                     lambda: _files(trace, site, step))  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def _files(trace: Trace, site: Site, step: Step):
     start = step.start if step.result.rows == "query" else 0
     rows = trace.tokens(side)[start:][: values.shape[0]] if side else [str(i) for i in range(values.shape[0])]
     columns = trace.tokens(site.key_side) if step.result.columns == "key" else [str(i) for i in range(values.shape[1])]
-    slug = f"{panels.safe(trace.key.model)}-{site}-head{session.view().head}-{step.key}"
+    slug = f"{feet.safe(trace.key.model)}-{site}-head{session.view().head}-{step.key}"
     return {
         f"{slug}.csv": lambda: export.matrix_csv(values, rows, columns),
         f"{slug}.npz": lambda: export.npz(result=values, rows=rows, columns=columns),

@@ -11,7 +11,7 @@ from model.errors import HeadlightError
 from model.worked_example import HandSized
 from viz import export, numbers
 from viz.equation import EquationFrame, shared_scale
-from viz.ui import components, language, panels, session
+from viz.ui import components, feet, language, session
 from viz.ui.language import say
 
 _INPUTS = {"x": "X", "w_query": "W_Q", "w_key": "W_K", "w_value": "W_V"}
@@ -166,7 +166,7 @@ def _ways(result: HandSized, row: int, column: int) -> None:
             _equation(f"hand-{way}", frame, say("step.sum.what"))
             st.latex(_softmax_line(result, way, row, column, weights))
     sums = max(abs(float(getattr(result, f"weights_{way}").sum(-1).max()) - 1) for way in _WAYS)
-    panels.foot(
+    feet.foot(
         "by-hand", say("by_hand.sentence"), say("by_hand.rows", error=numbers.short(sums)), lambda: _files(result)
     )
 

@@ -1,0 +1,149 @@
+"""The selected head: as a matrix, as lines, and beside them on the picture or the sound that was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from model.sites import Site
+from viz import axes, export, matrix, numbers, patches
+from viz.ui import components, feet, language, session
+from viz.ui.controls import site_name
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.record import AttentionRecord
+    from model.trace import Trace
+
+
+def _matrix_files(trace: Trace, site: Site, head: int) -> dict[str, Callable[[], bytes]]:
+    record = trace.record(site)
+    rows, columns = trace.tokens(site.query_side), trace.tokens(site.key_side)
+
+    def csv() -> bytes:
+        return export.matrix_csv(record.weights(head).numpy(), rows, columns)
+
+    def npz() -> bytes:
+        return export.npz(
+            weights=record.weights(head).numpy(), allowed=record.allowed().numpy(), q=record.head("q", head).numpy(),
+            k=record.head("k", head).numpy(), v=record.head("v", head).numpy(), scale=np.array(record.scale),
+            queries=rows, keys=columns,
+        )  # fmt: skip
+
+    slug = f"{feet.safe(trace.key.model)}-{site}-head{head}"
+    return {f"{slug}.csv": csv, f"{slug}.npz": npz}
+
+
+def _select_cell(key: str, record: AttentionRecord, head: int, shown: axes.Axes) -> None:
+    """A click on a figure's cell: the token pair behind it, the strongest where it stands for several."""
+    if picked := st.session_state[key].get("select"):
+        row, column = axes.strongest(record, head, shown, (int(picked["row"]), int(picked["column"])))
+        session.change(row=row, column=column)
+
+
+def _part_shown(shown: axes.Axes) -> str:
+    """Which part of a long side a figure shows, in words; "" where it is all."""
+    if all(axis.whole for axis in shown):
+        return ""
+    rows, columns = (f"{axis.starts[0]}–{axis.stop - 1}" for axis in shown)
+    return say("axes.part", rows=rows, columns=columns, queries=f"{shown[0].total:,}", keys=f"{shown[1].total:,}")
+
+
+def _remarks(trace: Trace, site: Site, shown: axes.Axes) -> str:
+    merged = session.view().by_word and axes.mergeable(trace, site)
+    return " ".join(filter(None, (say("axes.by_word") if merged else "", _part_shown(shown))))
+
+
+def attention_matrix(trace: Trace, max_height: int = 560) -> None:
+    """The selected head as a clickable matrix; of a long text a window of it, and a map of the whole."""
+    site, head, row, column = session.selected()
+    if feet.refused(trace, site):
+        return
+    record = trace.record(site)
+    words = language.group("matrix") | {
+        "alt": say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys)
+    }
+    shown = axes.axes(trace, site, (row, column), bool(session.view().by_word))
+    if not all(axis.whole for axis in shown):
+        _map(trace, site, head, (row, column), words)
+    frame = matrix.matrix_frame(trace, site, head, (row, column), words, max_height, shown)
+    components.matrix(
+        key="matrix", data=frame, on_select_change=lambda: _select_cell("matrix", record, head, shown)
+    )  # fmt: skip
+    sentence = f"{say('matrix.sentence')} {_remarks(trace, site, shown)}"
+    feet.foot("matrix", sentence, feet.site_badge(trace, site), lambda: _matrix_files(trace, site, head))
+
+
+def _map(trace: Trace, site: Site, head: int, at: tuple[int, int], words: dict[str, str]) -> None:
+    """The whole head in blocks; a click moves the window below it to the block's strongest cell."""
+    record = trace.record(site)
+    frame = matrix.map_frame(trace, site, head, at, words | {"help": say("axes.map_help")})
+    blocks = axes.map_axes(record)
+    components.matrix(
+        key="map", data=frame, on_select_change=lambda: _select_cell("map", record, head, blocks)
+    )  # fmt: skip
+    rows, columns = (axis.tokens(0).stop for axis in blocks)
+    st.caption(say("axes.map", rows=rows, columns=columns))
+
+
+def beside(trace: Trace) -> None:
+    """What the selected head reads of a picture or a sound, shown on the picture or the sound itself."""
+    site, head, row, column = session.selected()
+    if patches.has_picture(trace, site):
+        words = language.group("patches") | {"alt": say("patches.alt_text", site=site_name(site), head=head)}
+        frame = patches.patches_frame(trace, site, head, (row, column), words)
+        components.patches(key="patches", data=frame, on_select_change=lambda: _select_patch(trace, site, head))
+        st.caption(say("patches.sentence"))
+    elif patches.has_sound(trace, site):
+        words = language.group("sound")
+        st.altair_chart(patches.listening(trace, site, head, row, words))
+        share = numbers.short(patches.unheard(trace, site, head, row))
+        st.caption(say("sound.sentence", share=share))
+
+
+def _select_patch(trace: Trace, site: Site, head: int) -> None:
+    """A clicked patch asks; where it reads most is selected with it, unless a key was clicked."""
+    picked = st.session_state["patches"].get("select")
+    if picked:
+        row = int(picked["row"])
+        column = picked.get("column")
+        session.change(row=row, column=int(trace.row(site, head, row).argmax()) if column is None else int(column))
+
+
+def _select_heads() -> None:
+    state = st.session_state["lines"]
+    if state.get("heads") is not None:
+        session.change(heads=".".join(str(int(h)) for h in state["heads"]))
+
+
+def attention_lines(trace: Trace) -> None:
+    """All heads of the selected site as lines between the query tokens and the key tokens."""
+    site, head, row, column = session.selected()
+    if not trace.fidelity().holds_at(str(site)):
+        return
+    record = trace.record(site)
+    words = language.group("lines") | {"alt": say("lines.alt_text", site=site_name(site))}
+    switched_on = session.heads_shown(record.heads)
+    shown = axes.axes(trace, site, (row, column), bool(session.view().by_word), axes.LINES)
+    frame = matrix.lines_frame(trace, site, head, switched_on, (row, column), words, shown)
+    components.lines(
+        key="lines", data=frame, on_select_change=lambda: _select_cell("lines", record, head, shown),
+        on_heads_change=_select_heads,
+    )  # fmt: skip
+
+    def files() -> dict[str, Callable[[], bytes]]:
+        def csv() -> bytes:
+            return export.site_csv(trace, site)
+
+        def npz() -> bytes:
+            weights = np.stack([record.weights(h).numpy() for h in range(record.heads)])
+            return export.npz(weights=weights, queries=trace.tokens(site.query_side), keys=trace.tokens(site.key_side))
+
+        slug = f"{feet.safe(trace.key.model)}-{site}"
+        return {f"{slug}.csv": csv, f"{slug}.npz": npz}
+
+    sentence = f"{say('lines.sentence')} {_remarks(trace, site, shown)}"
+    feet.foot("lines", sentence, feet.site_badge(trace, site), files)

@@ -1,0 +1,113 @@
+"""The first screen: the sentence, the answer, and the whole model with what every part computed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from model.sites import Site
+from viz import axes, export, numbers, overview, thumbnails
+from viz.ui import components, feet, language, models, runs, session
+from viz.ui.controls import site_name
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.fidelity import Fidelity
+    from model.trace import Trace
+
+_DOORS = ("heads", "steps", "by_hand")
+
+
+def notes_key(trace: Trace) -> str:
+    """Which remarks belong under the first picture of this run."""
+    if not any(site.kind == "cross" for site in trace.sites):
+        return "overview_self"
+    return "overview" if models.is_ours(trace.key.model) else "overview_cross"
+
+
+def _go(trace: Trace, words: axes.Axes | None) -> None:
+    """A click in the overview: select what was clicked (of two words the strongest pair of tokens), then switch the page."""
+    state = st.session_state["overview"]
+    if (text := state.get("text")) is not None:
+        session.change(text=str(text), target="")
+    if picked := state.get("go"):
+        changes = {}
+        if "site" in picked and "." in str(picked["site"]):
+            changes |= {"site": str(picked["site"]), "row": -1, "column": -1}
+        if "head" in picked:
+            changes["head"] = int(picked["head"])
+        if "row" in picked and "column" in picked:
+            at = int(picked["row"]), int(picked["column"])
+            if words is not None:
+                at = axes.strongest(trace.record(changes["site"]), int(picked["head"]), words, at)
+            changes |= {"row": at[0], "column": at[1]}
+        if picked.get("part") == "output":
+            changes["step"] = -1
+        session.change(**changes)
+        st.session_state.go_to = picked.get("page", "heads")
+
+
+def _picture_words(trace: Trace, hero: tuple[Site, int]) -> dict[str, str]:
+    """The captions, which say what the rows of ribbons are for this model."""
+    words = language.group("overview")
+    reads = trace.facts.get("reads")
+    if reads:
+        words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
+    if hero[0].kind == "self":
+        words["target"] = say("overview.asking")
+    elif not trace.facts.get("generated", True):
+        words["target"] = say("overview.forced")
+    written = " ".join(trace.written()[:-1]) if hero[0].kind == "cross" else ""
+    return words | {"alt": say("overview.alt_text", source=trace.key.source[:200], target=written)}
+
+
+def model_picture(trace: Trace) -> None:
+    """The first screen: the sentence, the answer, and the model with what every part computed."""
+    now = session.view()
+    site, head, row, column = session.selected()
+    # The run that is shown: after a refused text that is the last good one's.
+    hero = runs.best_head(trace)
+    selection = {"site": str(site), "head": head, "row": row, "column": column}
+    hero_title = f"{site_name(hero[0])} · {say('site.head', head=hero[1])}"
+    doors = [{"page": page, "text": say(f"door.{page}"), "why": say(f"door.{page}_why")} for page in _DOORS]
+    editable = not models.is_trace(now.model) and not trace.facts.get("reads")
+    merge = bool(now.by_word) and overview.drawable(trace)
+    frame = overview.overview_frame(
+        trace, hero, selection, _picture_words(trace, hero), hero_title, doors, editable, merge
+    )
+
+    def go() -> None:
+        _go(trace, overview.hero_axes(trace, hero[0], True) if merge else None)
+
+    components.overview(key="overview", data=frame, on_go_change=go, on_text_change=go)
+
+    def files() -> dict[str, Callable[[], bytes]]:
+        return {
+            f"{feet.safe(now.model)}-trace.npz": lambda: export.trace_npz(trace),
+            f"{feet.safe(now.model)}-weights.csv": lambda: export.trace_csv(trace),
+            f"{feet.safe(now.model)}-trace.safetensors": lambda: export.trace_file(trace),
+        }
+
+    fidelity = trace.fidelity()
+    feet.foot("overview", " ".join(_picture_remarks(trace)), _badges(fidelity), files)
+
+
+def _picture_remarks(trace: Trace) -> list[str]:
+    longest = max(len(side.tokens) for side in trace.sides.values())
+    kind = thumbnails.how(longest, longest)
+    remarks = [say("overview.sentence")]
+    if kind != "weight":
+        remarks.append(say(f"overview.pooled_{kind}"))
+    if not overview.drawable(trace):
+        remarks.append(say("overview.long", n=f"{longest:,}"))
+    return remarks
+
+
+def _badges(fidelity: Fidelity) -> str:
+    badge = feet.fidelity_badge(fidelity.max_error, math.inf if fidelity.holds else 0.0)
+    if fidelity.rows is not None:
+        badge += " " + say("foot.rows", rows=fidelity.rows)
+    if fidelity.logits_error is not None:
+        badge += " " + say("foot.logits", error=numbers.short(fidelity.logits_error))
+    return badge
