@@ -99,7 +99,7 @@ class Rotary(nn.Module):
         return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
 
 
-def alibi_slopes(heads: int) -> Float[Tensor, h]:
+def alibi_slopes(heads: int) -> Float[Tensor, h]:  # noqa: F821 (a jaxtyping axis)
     """The geometric slopes 2^(−8/h), 2^(−16/h), …; for h not a power of two, the published interleaving rule."""
     whole = 2 ** (heads.bit_length() - 1)
     slopes = [2 ** (-8 * (i + 1) / whole) for i in range(whole)]

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import streamlit as st
+
 from model.sites import Site
 from viz import axes, export, numbers, overview, thumbnails
 from viz.ui import components, feet, language, models, runs, session
