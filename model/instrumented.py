@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from model import logits as logit_parts
 from model.added import bias_parts
 from model.dispatch import listening, slow_path
-from model.errors import HeadlightError, UnknownOption
+from model.errors import (
+    CompiledModule,
+    NoAttention,
+    OneExample,
+    TokensDoNotFit,
+    TrainingMode,
+    UnknownOption,
+)
 from model.heard import BatchSeen, Call
 from model.naming import sites
 from model.record import AttentionRecord
@@ -27,34 +34,6 @@ from model.spoken import Speech
 from model.store import MemoryStore
 from model.trace import Side, Trace, TraceKey
 from model.watch import Watch
-
-
-class TrainingMode(HeadlightError):
-    code = "training_mode"
-    sentence = "{module} is in training mode, where dropout changes every run: call eval() on it first."
-
-
-class OneExample(HeadlightError):
-    code = "one_example"
-    sentence = "{got} examples were given at once, and one is recorded at a time: give tensors with a batch of 1."
-
-
-class NoAttention(HeadlightError):
-    code = "no_attention"
-    sentence = (
-        "No attention was seen in {module}: what is recorded is nn.MultiheadAttention, scaled_dot_product_attention, and "
-        "a softmax between two products of tensors (matmul, bmm, baddbmm or einsum)."
-    )
-
-
-class CompiledModule(HeadlightError):
-    code = "compiled_module"
-    sentence = "{module} is compiled or scripted, which hides its operators: give the module as it was before that."
-
-
-class TokensDoNotFit(HeadlightError):
-    code = "tokens_do_not_fit"
-    sentence = "{got} tokens were given for the {side}, which has {allowed} positions: give one token a position."
 
 
 def instrument(

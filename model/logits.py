@@ -15,6 +15,8 @@ from model.store import Store
 
 WHOLE = 2**24  # logits (64 MiB in float32) that are kept as they are
 LIKELIEST = 64
+# Heads that name something: a class, a label or a "replaced?" a token. Kept whole, and no probabilities of tokens.
+_NAMING = ("class_logits", "label_logits", "replaced_logits")
 
 
 def parts(logits: Tensor) -> dict[str, Tensor]:
@@ -32,8 +34,13 @@ def _thin(rows: Tensor) -> dict[str, Tensor]:
 
 
 def kept(store: Store) -> bool:
-    """Whether the run has logits in either form."""
+    """Whether the run has logits of tokens, in either form."""
     return "logits" in store or "likeliest.logits" in store
+
+
+def comparable(store: Store) -> bool:
+    """Whether the run has anything that `difference` compares."""
+    return kept(store) or any(name in store for name in _NAMING)
 
 
 def most_probable(store: Store, position: int, top: int) -> list[tuple[int, float]]:
@@ -51,9 +58,10 @@ def most_probable(store: Store, position: int, top: int) -> list[tuple[int, floa
 
 def difference(plain: Tensor, store: Store) -> float | None:
     """max |plain − recorded| over what is kept of the recorded logits; None where nothing is."""
-    if not kept(store):
+    if not comparable(store):
         return None
-    own: Mapping[str, Tensor] = parts(plain)
+    naming = {name: plain for name in _NAMING if name in store}
+    own: Mapping[str, Tensor] = naming or parts(plain)
     names = [name for name in own if name in store and not name.endswith("ids")]
     names = [name for name in names if tuple(own[name].shape) == store.shape(name)]
     if not names:  # the plain run has another shape than the recorded one

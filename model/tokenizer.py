@@ -65,7 +65,7 @@ class Tokenizer:
             raise TextTooLong(got=len(pieces), allowed=self.max_length)
         tokens: list[str] = []
         folded: list[tuple[str, str]] = []
-        unknown: list[str] = [_visible(c) for c in lost]
+        unknown: list[str] = [visible(c) for c in lost]
         for piece in pieces:
             found = self._lookup(piece)
             if found is None:
@@ -76,7 +76,7 @@ class Tokenizer:
                 folded.append((piece, spelled))
         if unknown:
             unique = list(dict.fromkeys(unknown))
-            raise UnknownWords([(_visible(word), self.nearest(word)) for word in unique[:8]], side)
+            raise UnknownWords([(visible(word, cut=True), self.nearest(word)) for word in unique[:8]], side)
         if len(tokens) > self.max_length:
             raise TextTooLong(got=len(tokens), allowed=self.max_length)
         return Reading(tuple(self.ids[t] for t in tokens), tuple(tokens), tuple(folded))
@@ -120,7 +120,7 @@ def _is_han(text: str) -> bool:
     return all("\u3400" <= c <= "\u9fff" for c in text)
 
 
-def _visible(text: str) -> str:
-    """Control and other invisible characters as U+XXXX, a very long word cut, so that a sentence can name them."""
-    shown = text if len(text) <= _LONGEST_NAMED else text[:_LONGEST_NAMED] + "…"
+def visible(text: str, cut: bool = False) -> str:
+    """Control and other invisible characters as U+XXXX; `cut`: a very long word shortened, as a sentence names it."""
+    shown = text if not cut or len(text) <= _LONGEST_NAMED else text[:_LONGEST_NAMED] + "…"
     return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in shown)

@@ -177,6 +177,8 @@ class Trace:
             partly = any(record.queries > ALL_ROWS for record in self.attention.values())
             # The measurement belongs to the frozen facts; it is kept so that every figure quotes the same one.
             object.__setattr__(self, "measured", Fidelity(sites, logits_error, SOME_ROWS if partly else None, limits))
+            if plain:
+                object.__setattr__(self, "plain_logits", None)  # the model need not live as long as the run
         return self.measured
 
     def save(self, path: str | Path) -> Path:

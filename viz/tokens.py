@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model.sites import Site
+from model.tokenizer import visible
 
 if TYPE_CHECKING:
     from model.trace import Trace
@@ -15,10 +16,7 @@ Label = dict[str, str]
 
 def readable(token: str) -> str:
     """A token with its invisible characters made visible; "" becomes ∅, control characters U+XXXX."""
-    if not token:
-        return "∅"
-    shown = (_MARKS.get(c, c) for c in token)
-    return "".join(c if c.isprintable() or c in _MARKS.values() else f"U+{ord(c):04X}" for c in shown)
+    return visible("".join(_MARKS.get(c, c) for c in token)) if token else "∅"
 
 
 def looks_special(token: str) -> bool:

@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from model.checkpoints import estimate
 from model.checkpoints.files import digest
 from model.checkpoints.quiet import quiet
-from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NoCache
+from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NoCache, OutOfMemory
 from model.progress import tick
 
 VARIABLE = "HEADLIGHT_CACHE"
@@ -51,6 +52,8 @@ def convert(source: Path) -> Path | None:
     except FileNotFoundError as error:
         raise DamagedCheckpoint(path=source, reason=f"{Path(error.filename or '?').name} is missing") from error
     except Exception as error:
+        if estimate.ran_out(error):
+            raise OutOfMemory() from error
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":  # the disk is full
             raise NoCache(
                 path=source, folder=target.parent, reason=getattr(error, "strerror", None) or error

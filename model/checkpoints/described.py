@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from model.checkpoints.sizes import Sizes
+
 if TYPE_CHECKING:
     from model.checkpoints.hugging_face import HuggingFaceModel
-
-
-# What configurations call the width of the feed-forward part.
-_D_FF = (
-    "intermediate_size", "n_inner", "d_ff", "hidden_dim", "encoder_ffn_dim", "ffn_dim", "ffn_hidden_size", "d_inner",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,51 +46,28 @@ def describe(model: HuggingFaceModel) -> Description:
     """The facts of an opened model, from its configuration and its parameters."""
     config = model.module.config
     text = getattr(config, "text_config", None) or config
-    heads, kv = _number(text, "num_attention_heads", "n_head", "num_heads", "encoder_attention_heads"), None
-    kv = _number(text, "num_key_value_heads", "num_kv_heads") or heads
-    if getattr(text, "multi_query", False) and not getattr(text, "new_decoder_architecture", False):
-        kv = 1  # Falcon's number of key/value heads is one that this kind does not read
-    d_model = _number(text, "hidden_size", "n_embd", "d_model", "dim")
-    d_k = _number(text, "head_dim", "d_kv") or (d_model // heads if d_model and heads else None)
+    sizes = Sizes.of(config.to_dict())
+    heads, kv = sizes.heads, sizes.groups
     return Description(
         family=model.family,
         class_name=type(model.module).__name__,
         task=model.task,
-        layers=_layers(text),
-        heads=heads,
-        kv_heads=kv,
-        d_model=d_model,
-        d_k=d_k,
-        d_ff=_number(text, *_D_FF),
-        vocabulary=_number(text, "vocab_size"),
+        layers=sizes.stacks,
+        heads=heads or None,
+        kv_heads=kv or None,
+        d_model=sizes.d or None,
+        d_k=sizes.d_k or None,
+        d_ff=sizes.d_ff or None,
+        vocabulary=sizes.vocabulary or None,
         max_length=model.max_length if model.max_length < 1_000_000 else None,
         attention="multi-query" if kv == 1 != heads else "grouped" if kv != heads else "multi-head",
         positions=_positions(text, model.module),
-        # ModernBERT's sliding_window counts one side alone.
-        window=_number(text, "local_attention", "sliding_window", "window_size"),
+        window=sizes.window or None,
         dtype=str(next(model.module.parameters()).dtype).removeprefix("torch."),
         parameters=sum(p.numel() for p in model.module.parameters()),
         parts=_parts(model.module),
         fresh=tuple(model.card.get("fresh", ())),  # type: ignore[arg-type]
     )
-
-
-def _number(config: Any, *names: str) -> int | None:
-    """The first of these that the configuration has as a number."""
-    for name in names:
-        value = getattr(config, name, None)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-    return None
-
-
-def _layers(config: Any) -> tuple[int, ...]:
-    """(layers,) or (encoder's, decoder's)."""
-    if not getattr(config, "is_encoder_decoder", False):
-        return tuple(filter(None, [_number(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")]))
-    encoder = _number(config, "encoder_layers", "num_layers", "num_hidden_layers")
-    decoder = _number(config, "decoder_layers", "num_decoder_layers", "num_layers")
-    return tuple(filter(None, [encoder, decoder]))
 
 
 def _positions(config: Any, module: nn.Module) -> str:

@@ -16,6 +16,8 @@ from model.checkpoints.headers import config_of, gguf_header, safetensors_header
 VARIABLE = "HEADLIGHT_MODELS"
 _DEPTH = 2
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+# One tower of a family saved alone has a name of its own.
+_TOWERS = {"clip_vision_model": "clip"}
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,31 @@ def found() -> dict[str, Entry]:
     return entries
 
 
+def family_of(model_type: str) -> str:
+    """The family that a `model_type` of config.json belongs to: CLIP's vision tower alone is of CLIP."""
+    return _TOWERS.get(model_type, model_type)
+
+
 def allowed(path: str | Path) -> bool:
-    """Whether `path`, its links followed, lies in one of the places where models are looked for."""
+    """Whether `path` and what lies in it, links followed, lie in the places where models are looked for."""
     try:
         real = Path(path).expanduser().resolve()
         # The cache's snapshots are links into its blobs, so the whole cache is one place.
         places = [SHIPPED, *configured(), hub_folder(), *(place for _, place in packages.installed().values())]
-        files = [real, *(file.resolve() for file in (real.iterdir() if real.is_dir() else ()))]
-        return any(all(file.is_relative_to(place.resolve()) for file in files) for place in places)
+        within = [place.resolve() for place in places]
+        # Such a file is converted with the vocabulary that lies beside it.
+        inside = _inside(real.parent if real.suffix in (".pt", ".bin") else real)
+        return all(any(file.is_relative_to(place) for place in within) for file in (real, *inside))
     except (OSError, RuntimeError, ValueError):  # a loop of links, a null character
         return False
+
+
+def _inside(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
+    """What lies in a folder and in the folders of it, links followed; the library reads both."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        yield path.resolve()
+        if depth > 1 and not path.is_symlink():
+            yield from _inside(path, depth - 1)
 
 
 def configured() -> list[Path]:
@@ -156,12 +173,12 @@ def _folder(folder: Path, name: str, kind: str = "folder") -> Entry | None:
 
 
 def _described(name: str, family: str) -> tuple[str]:
-    known = next((known.title for known in FAMILIES if known.model_type == family), family)
+    known = next((known.title for known in FAMILIES if known.model_type == family_of(family)), family)
     return (f"{name} ({known})",)
 
 
 def _facts(folder: Path, family: str) -> dict[str, Any]:
-    reads = next((known.reads for known in FAMILIES if known.model_type == family), "text")
+    reads = next((known.reads for known in FAMILIES if known.model_type == family_of(family)), "text")
     return {"size_bytes": _size(folder), "licence": _licence(folder), "reads": reads}
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from model.checkpoints import files
+from model.checkpoints.families import FAMILIES
 from model.checkpoints.headers import gguf_header, parameters
-from model.errors import BadFile, TooLarge, WeightsTooLarge
+from model.checkpoints.sizes import Sizes
+from model.errors import BadFile, OutOfMemory, TooLarge, WeightsTooLarge
 
 LIMIT = "HEADLIGHT_MEMORY_LIMIT"
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -21,6 +24,10 @@ _FLOAT = 4  # weights and record are float32
 _BYTES_A_SECOND, _GGUF_SECONDS, _GGUF_A_SECOND, _FLOPS = 4e8, 18.0, 3e7, 2e10
 # As `model.logits` keeps them: whole up to this many, else so many numbers a row (values, 64-bit ids, log-sum-exp).
 WHOLE_LOGITS, THIN_LOGITS_ROW = 2**24, 64 * 2 + 1
+
+
+# Arrays [h, n, n] at once beyond the record: measured as 2.2 (XLM) to 8.6 (XLNet), T5 4.8, at n of 1,024 to 2,560.
+_ARRAYS = 10
 
 
 @dataclass(frozen=True)
@@ -34,10 +41,12 @@ class Loading:
 
 @dataclass(frozen=True)
 class Running:
-    """`record_bytes`: what `Trace.nbytes()` will say, within 20 %. `seconds`: rough, of one core."""
+    """`record_bytes`: what `Trace.nbytes()` will say, within 20 %. `peak_bytes`: with the arrays [h, n, n] of one layer,
+    where the family computes such, what must be there while it runs. `seconds`: rough, of one core."""
 
     record_bytes: int
     seconds: float
+    peak_bytes: int
 
 
 def before_loading(path: Path) -> Loading:
@@ -68,60 +77,45 @@ def before_run(config: Mapping[str, Any], n: int, m: int = 0) -> Running:
     """Of a library model's configuration (config.json, or `card["config"]`), n tokens and, in a decoder, m of a target.
 
     A sub-layer keeps q, context (h · d_k a query), k, v (h_kv · d_k a key), its input and output (d each) and lse (h); a
-    stack keeps its L + 1 hidden states of d: O(L · n · d), never n².
+    stack keeps its L + 1 hidden states of d: O(L · n · d), never n². Besides, some families hold the scores, weights and
+    biases of one layer while they run: `Running.peak_bytes`.
     """
-    facts = _Facts.of(config)
-    stream = lambda layers, rows: (layers + 1) * rows * facts.d  # noqa: E731
-    numbers, rows = facts.sublayer(n, n) * facts.layers + stream(facts.layers, n), n
-    if facts.decoder_layers:
+    sizes = Sizes.of(config)
+    stream = lambda layers, rows: (layers + 1) * rows * sizes.d  # noqa: E731
+    numbers, rows = _sublayer(sizes, n, n) * sizes.layers + stream(sizes.layers, n), n
+    if sizes.both:
         rows = max(m, 1)
-        each = facts.sublayer(rows, rows, True) + facts.sublayer(rows, n, True)
-        numbers += each * facts.decoder_layers + stream(facts.decoder_layers, rows) + n * facts.d
-    if facts.predicts:
-        numbers += rows * facts.vocabulary if rows * facts.vocabulary <= WHOLE_LOGITS else rows * THIN_LOGITS_ROW
-    layers = facts.layers + 2 * facts.decoder_layers
-    total = n + (rows if facts.decoder_layers else 0)
-    flops = layers * (24 * total * facts.d**2 + 4 * total**2 * facts.d) + 2 * rows * facts.d * facts.vocabulary
-    return Running(_FLOAT * numbers, flops / _FLOPS)
+        each = _sublayer(sizes, rows, rows, True) + _sublayer(sizes, rows, n, True)
+        numbers += each * sizes.decoder_layers + stream(sizes.decoder_layers, rows) + n * sizes.d
+    if _predicts(config):
+        numbers += rows * sizes.vocabulary if rows * sizes.vocabulary <= WHOLE_LOGITS else rows * THIN_LOGITS_ROW
+    total = n + (rows if sizes.both else 0)
+    flops = sizes.calls * (24 * total * sizes.d**2 + 4 * total**2 * sizes.d) + 2 * rows * sizes.d * sizes.vocabulary
+    peak = numbers + _square(config, sizes.heads, max(n, m))
+    return Running(_FLOAT * numbers, flops / _FLOPS, _FLOAT * peak)
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """Sizes under the several names that configurations give them."""
+def _sublayer(sizes: Sizes, queries: int, keys: int, decoder: bool = False) -> int:
+    """Numbers that one attention sub-layer keeps; in an encoder–decoder d = h · d_k on either side."""
+    heads = max(1, sizes.decoder_heads if decoder else sizes.heads)
+    d_k = sizes.d_k if heads == sizes.heads else sizes.d // heads
+    groups = heads if decoder else max(1, sizes.groups)
+    return queries * (2 * heads * d_k + 2 * sizes.d + heads) + 2 * keys * groups * d_k
 
-    layers: int
-    decoder_layers: int
-    d: int
-    heads: int
-    decoder_heads: int
-    groups: int  # key/value heads
-    d_k: int
-    vocabulary: int
-    predicts: bool
 
-    @staticmethod
-    def of(config: Mapping[str, Any]) -> _Facts:
-        def first(*names: str, default: int = 0) -> int:
-            return next((int(config[name]) for name in names if isinstance(config.get(name), int)), default)
+def _predicts(config: Mapping[str, Any]) -> bool:
+    names = " ".join(map(str, config.get("architectures") or ()))
+    return any(end in names for end in ("LM", "MTModel", "ForConditionalGeneration", "ForPreTraining"))
 
-        d = first("hidden_size", "d_model", "n_embd", "dim")
-        both = bool(config.get("is_encoder_decoder"))
-        heads = first("num_attention_heads", "encoder_attention_heads", "n_head", "n_heads", "num_heads", default=1)
-        layers = first("encoder_layers", "num_hidden_layers", "num_layers", "n_layer", "n_layers")
-        decoder = first("decoder_layers", "num_decoder_layers", default=layers) if both else 0
-        names = " ".join(map(str, config.get("architectures") or ()))
-        return _Facts(
-            layers, decoder, d, heads, first("decoder_attention_heads", default=heads),
-            first("num_key_value_heads", default=heads), first("head_dim", "d_kv", default=d // heads),
-            first("vocab_size"), any(end in names for end in ("LM", "MTModel", "ForConditionalGeneration", "ForPreTraining")),
-        )  # fmt: skip
 
-    def sublayer(self, queries: int, keys: int, decoder: bool = False) -> int:
-        """Numbers that one attention sub-layer keeps; in an encoder–decoder d = h · d_k on either side."""
-        heads = self.decoder_heads if decoder else self.heads
-        d_k = self.d_k if heads == self.heads else self.d // heads
-        groups = heads if decoder else self.groups
-        return queries * (2 * heads * d_k + 2 * self.d + heads) + 2 * keys * groups * d_k
+def _square(config: Mapping[str, Any], heads: int, n: int) -> int:
+    """Numbers of the arrays [h, n, n] that one layer holds at once, where the family computes attention in them.
+
+    Those that are watched while they multiply do, and those that look a bias of each head up for every pair of places.
+    """
+    watched = any(f.model_type == config.get("model_type") and f.route == "replay" for f in FAMILIES)
+    biased = "relative_attention_num_buckets" in config
+    return _ARRAYS * max(1, heads) * n * n if watched or biased else 0
 
 
 def memory_limit() -> int:
@@ -144,6 +138,24 @@ def _available() -> int:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
         return 2**62
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether this is how torch or Python says that no memory is left."""
+    told = str(error).lower()
+    words = ("defaultcpuallocator", "not enough memory", "can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in told for word in words))
+
+
+@contextmanager
+def within_memory() -> Iterator[None]:
+    """Inside the block memory that runs out is OutOfMemory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        raise OutOfMemory() from error
 
 
 def check_record(needed: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoints.headers import config_of, safetensors_header
-from model.errors import BadFile, MissingShard, NoWeights
+from model.errors import BadFile, HeadlightError, MissingShard, NoTensors, NoWeights, PointerFile
 from model.progress import tick
 
 # In the library's own order of preference.
@@ -16,6 +16,7 @@ _SINGLE = ("model.safetensors", "pytorch_model.bin")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
                "source.spm", "bpe.codes", "tokenizer_config.json")  # fmt: skip
 _BLOCK = 2**24
+_POINTER = b"version https://git-lfs"
 
 
 def config(folder: Path) -> dict[str, Any]:
@@ -29,31 +30,66 @@ def config(folder: Path) -> dict[str, Any]:
 def weights(folder: Path, whole: bool = True) -> list[Path]:
     """The weights files: one, or the shards that an index names; `whole` reads the header of each.
 
-    Raises NoWeights, MissingShard (naming them) or BadFile.
+    Raises NoWeights, MissingShard (naming them), BadFile, or its like PointerFile and NoTensors.
     """
     for name in _SINGLE:
         index = folder / f"{name}.index.json"
         found = [folder / name] if (folder / name).is_file() else _shards(index) if index.is_file() else []
-        for path in found if whole and name.endswith(".safetensors") else ():
-            try:
-                safetensors_header(path)
-            except (ValueError, OSError, KeyError, TypeError, IndexError) as error:
-                raise BadFile(path=path) from error
+        if found and whole:
+            _check(found)
         if found:
             return found
     raise NoWeights(path=folder, allowed=" or ".join(_SINGLE))
 
 
+def _check(paths: list[Path]) -> None:
+    there = False
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                if file.read(len(_POINTER)) == _POINTER:
+                    raise PointerFile(path=path)
+            there = there or path.suffix != ".safetensors" or bool(tensors(path))
+        except HeadlightError:
+            raise
+        except (ValueError, OSError, KeyError, TypeError, IndexError) as error:
+            raise BadFile(path=path) from error
+    if not there:
+        raise NoTensors(path=paths[0])
+
+
+def tensors(path: Path) -> dict[str, dict[str, Any]]:
+    """Name -> {dtype, shape, …} of a safetensors file. Raises as `safetensors_header`."""
+    return {name: entry for name, entry in safetensors_header(path).items() if name != "__metadata__"}
+
+
+def settings(path: Path) -> dict[str, Any]:
+    """A further JSON table of the folder, {} where it is not there. Raises BadFile."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise BadFile(path=path) from error
+    if not isinstance(found, dict):
+        raise BadFile(path=path)
+    return found
+
+
 def _shards(index: Path) -> list[Path]:
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, OSError, KeyError, AttributeError, TypeError) as error:
+        table = json.loads(index.read_text(encoding="utf-8"))
+        names = sorted(set(table["weight_map"].values()))
+        whole = isinstance(table.get("metadata"), dict)  # the library reads no index without it
+    except (ValueError, OSError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise BadFile(path=index) from error
-    if any(Path(str(name)).name != str(name) for name in names):  # a shard lies beside its index, nowhere else
+    # A shard lies beside its index, nowhere else.
+    beside = all(isinstance(name, str) and name not in ("", "..") and Path(name).name == name for name in names)
+    if not (whole and names and beside):
         raise BadFile(path=index)
-    missing = [name for name in names if not (index.parent / str(name)).is_file()]
+    missing = [name for name in names if not (index.parent / name).is_file()]
     if missing:
-        raise MissingShard(path=index.parent, files=", ".join(map(str, missing)))
+        raise MissingShard(path=index.parent, files=", ".join(missing))
     return [index.parent / name for name in names]
 
 

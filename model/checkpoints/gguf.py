@@ -9,7 +9,7 @@ import torch
 
 from model.checkpoints import estimate
 from model.checkpoints.headers import gguf_header
-from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NeedsPackage
+from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NeedsPackage, OutOfMemory
 from model.progress import tick
 
 
@@ -48,6 +48,8 @@ def write(path: Path, folder: Path) -> None:
     except HeadlightError:
         raise
     except Exception as error:  # the library reads the file with half a dozen kinds of error
+        if estimate.ran_out(error):
+            raise OutOfMemory() from error
         said = str(error).strip().splitlines()
         raise DamagedCheckpoint(path=path, reason=said[0].rstrip(".") if said else type(error).__name__) from error
     tick("converting", 0.9)

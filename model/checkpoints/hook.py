@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.checkpoints import projections
+from model.checkpoints.sizes import Sizes
 from model.progress import tick
 
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
@@ -168,18 +169,17 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
-def _layers(config: object) -> int:
+def expected(module: nn.Module) -> int:
     """Attention calls of one forward as the configuration counts them: what a progress bar needs, no more."""
-    layers = getattr(config, "num_hidden_layers", 0) or 0
-    decoder = getattr(config, "decoder_layers", None) or getattr(config, "num_decoder_layers", None) or 0
-    return layers + 2 * decoder if getattr(config, "is_encoder_decoder", False) else layers
+    return Sizes.of(module.config.to_dict()).calls
 
 
 @contextmanager
 def listen(model: nn.Module) -> Iterator[list[Call]]:
     """Hear every attention call of the forwards inside the block, and find each one's W_O by data flow."""
-    listener = Listener({module: name for name, module in model.named_modules()}, _layers(model.config))
-    inside = projections.readers(model)
+    listener = Listener({module: name for name, module in model.named_modules()}, expected(model))
+    modules = list(listener.names)  # walked once: in a deep model every walk is a good part of what listening costs
+    inside = projections.readers(modules)
 
     def projected(module: nn.Module, inputs: tuple, output: Tensor) -> None:
         # W_O is the first linear module that reads the very memory an attention call has just written.
@@ -197,9 +197,9 @@ def listen(model: nn.Module) -> Iterator[list[Call]]:
         if _listening.get() is listener:
             listener.rotary = projections.rotary(module, inputs, options)
 
-    linear = [module for module in model.modules() if projections.linear(module)]
+    linear = [module for module in modules if projections.linear(module)]
     handles = [module.register_forward_hook(projected) for module in linear]
-    handles += [m.register_forward_pre_hook(rotates, with_kwargs=True) for m in projections.turned(model)]
+    handles += [m.register_forward_pre_hook(rotates, with_kwargs=True) for m in projections.turned(modules)]
     token = _listening.set(listener)
     try:
         yield listener.calls

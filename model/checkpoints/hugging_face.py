@@ -9,15 +9,18 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from model import logits
-from model.checkpoints import estimate
+from model.checkpoints import decoding, estimate, heads, tongues
 from model.checkpoints.estimate import Running
 from model.checkpoints.families import FAMILIES
+from model.checkpoints.lengths import longest
+from model.checkpoints.pooling import pooling
 from model.checkpoints.quiet import quiet
 from model.checkpoints.reading import Encoded, encode, ids_of, side, vocabulary
 from model.checkpoints.recording import Recorded, plain, record
@@ -25,12 +28,6 @@ from model.checkpoints.tasks import task_of
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnsupportedFamily
 from model.progress import tick
 from model.trace import Side, Trace, TraceKey
-
-# Their positions begin after the padding id's, so that many of the table's rows are never used.
-_PADDED_POSITIONS = {
-    "roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xlm-roberta-xl", "roberta-prelayernorm", "ibert", "xmod",
-    "esm", "luke", "data2vec-text",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +65,28 @@ class HuggingFaceModel:
         named = getattr(self.module.config, "id2label", None) or {}
         return tuple(str(named.get(i, f"#{i}")) for i in range(len(named)))
 
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """The codes of the languages it can be asked to write, () where it is not one for many."""
+        return tongues.languages(self.tokenizer) if self.task == "seq2seq" and self.tokenizer is not None else ()
+
+    @cached_property
+    def pooling(self) -> str:
+        """How its folder makes one vector of a text's rows, see `model.checkpoints.pooling`; the card may say it."""
+        if told := self.card.get("pooling"):
+            return str(told)
+        folder = getattr(self.module.config, "name_or_path", "")  # where the library read the configuration
+        return pooling(Path(folder)) if folder else "mean"
+
+    @property
+    def decodes(self) -> bool:
+        """Whether it has a decoder beside its encoder."""
+        return decoding.decodes(self.module)
+
     @property
     def max_length(self) -> int:
         """Tokens that the positions allow; 1,000,000 where the configuration sets no limit."""
-        config = self.module.config
-        for name in ("max_position_embeddings", "n_positions", "n_ctx"):
-            if isinstance(getattr(config, name, None), int) and getattr(config, name) > 0:  # XLNet: −1, no limit
-                reserved = config.pad_token_id + 1 if self.family in _PADDED_POSITIONS else 0
-                return getattr(config, name) - reserved
-        return 1_000_000
+        return longest(self.module.config)
 
     def trace(
         self,
@@ -87,28 +97,35 @@ class HuggingFaceModel:
         chat: bool = False,
         new_tokens: int | None = None,
         language: str | None = None,
+        source_language: str | None = None,
     ) -> Trace:
         """Run `text` and record it in one forward.
 
-        target: forces the output of an encoder–decoder, which else writes its own (greedy). pair: a second text, for
-        models that read two. chat: each line of `text` is a turn, the user's first, through the tokenizer's template.
-        new_tokens: how many tokens to write at most (default: 40 for an encoder–decoder, none for a decoder, whose
-        continuation is then recorded with the text). language: for models of ours; ignored here.
+        target: forces the output of an encoder–decoder, which else writes its own (greedy); one that cannot write reads
+        what the library feeds it, `facts["decoder_reads"]`. pair: a second text, for models that read two. chat: each
+        line of `text` is a turn, the user's first, through the tokenizer's template. new_tokens: how many tokens to write
+        at most (default: 40 for an encoder–decoder, none for a decoder, whose continuation is then recorded with the
+        text). language, source_language: which of `languages` to write and which the text is in (default: the
+        tokenizer's own); NotInThisModel where there are none, UnknownOption for one that is not among them.
         """
-        if self.tokenizer is None:
-            raise NotInThisModel(what="Reading a text", does="reads pictures")
+        if self.tokenizer is None or self.reads == "sound":
+            raise NotInThisModel(what="Reading a text", does=f"reads {self.reads}")
         target = target if target is not None and target.strip() else None
-        given = encode(self.tokenizer, text, pair, chat)
-        self._check(given.length)
+        for code in (language, source_language):
+            self._check_language(code)
+        given = self.encode(text, pair, chat, source_language)
+        self.check_length(given.length)
         # Said before the forward: a machine that runs out of memory says nothing.
-        estimate.check_record(self._cost(given.length + (new_tokens or 0), 1).record_bytes)
+        estimate.check_record(self._cost(given.length + (new_tokens or 0), 1).peak_bytes)
         inputs = dict(given.inputs)
-        encoder_decoder = bool(self.module.config.is_encoder_decoder)
-        prompt, after = given.length, None
-        with self.lock, torch.no_grad():
-            if encoder_decoder:
+        said: dict[str, object] = {"generated": target is None, "prompt": given.length} if new_tokens else {}
+        with self.lock, torch.no_grad(), estimate.within_memory():
+            if self.decodes:
                 limit = 40 if new_tokens is None else new_tokens
-                inputs["decoder_input_ids"], after = self._target(inputs["input_ids"], target, limit)
+                read = decoding.decoder_input(self, inputs["input_ids"], target, limit, language)
+                inputs["decoder_input_ids"] = read.ids
+                written = {"generated": read.how == "written", "prompt": given.length, "after": read.after}
+                said = written if read.how in ("forced", "written") else {"decoder_reads": read.how}
             elif target is not None:
                 raise NotInThisModel(what="An output of its own", does="has no decoder that reads another text")
             elif new_tokens and self.task == "causal":
@@ -123,30 +140,48 @@ class HuggingFaceModel:
                 raise UnsupportedFamily(
                     path=self.name, family=self.family, reason=f"and {error}", allowed=names
                 ) from error
-        options: dict[str, object] = {"pair": pair, "chat": chat or None, "new_tokens": new_tokens or None}
+        options: dict[str, object] = {
+            "pair": pair, "chat": chat or None, "new_tokens": new_tokens or None, "language": language,
+            "source_language": source_language,
+        }  # fmt: skip
         key = TraceKey(
             self.name, self.weights_hash, text, target,
             tuple(sorted((name, value) for name, value in options.items() if value is not None)),
         )  # fmt: skip
-        facts = {"generated": target is None, "prompt": prompt} if encoder_decoder or new_tokens else {}
-        return self._trace(key, given, inputs, recorded, facts | {"after": after})
+        return self._trace(key, given, inputs, recorded, said)
+
+    def encode(
+        self, text: str, pair: str | None = None, chat: bool = False, source_language: str | None = None
+    ) -> Encoded:
+        """What the model reads of an input. Raises EmptyText, or NoChatTemplate where there is none for a chat."""
+        with tongues.spoken(self.tokenizer, source=source_language):
+            return encode(self.tokenizer, text, pair, chat)
+
+    def _check_language(self, code: str | None) -> None:
+        if code is not None and not self.languages:
+            raise NotInThisModel(what="A choice of language", does="has no languages to choose from")
+        tongues.check(self.tokenizer, code)
 
     def expects(self, text: str, pair: str | None = None, chat: bool = False, new_tokens: int = 0) -> Running:
         """What recording this input will take, before it is begun. Raises as `trace` does for input it refuses."""
-        given = encode(self.tokenizer, text, pair, chat)
-        self._check(given.length)
-        return self._cost(given.length + new_tokens, 40 if self.module.config.is_encoder_decoder else 0)
+        given = self.encode(text, pair, chat)
+        self.check_length(given.length)
+        return self._cost(given.length + new_tokens, 40 if self.decodes else 0)
 
     def _cost(self, n: int, m: int) -> Running:
         facts = self.module.config.to_dict() | {"architectures": [type(self.module).__name__]}
         return estimate.before_run(facts, n, m)
 
-    def _check(self, length: int) -> None:
+    def check_length(self, length: int) -> None:
+        """Raises TextTooLong."""
         if length > self.max_length:
             raise TextTooLong(got=length, allowed=self.max_length)
 
-    def generate(self, ids: Tensor, new_tokens: int, **how: Any) -> Tensor:
-        """ids [1, n] -> [s, n + ·]: the text continued, greedily unless `how` says otherwise (the library's own)."""
+    def generate(self, ids: Tensor, new_tokens: int, language: str | None = None, **how: Any) -> Tensor:
+        """ids [1, n] -> [s, n + ·]: the text continued, greedily unless `how` says otherwise (the library's own).
+
+        An encoder–decoder gives what it wrote, [s, 1 + ·], in `language` where that is one of `languages`.
+        """
         from transformers import StoppingCriteriaList
 
         def heard(written: Tensor, _scores: object) -> Tensor:
@@ -154,8 +189,7 @@ class HuggingFaceModel:
             tick("writing", min(1.0, done / new_tokens))
             return torch.zeros(written.shape[0], dtype=torch.bool, device=written.device)
 
-        encoder_decoder = bool(self.module.config.is_encoder_decoder)
-        start = 1 if encoder_decoder else ids.shape[1]
+        start = 1 if self.decodes else ids.shape[1]
         room = self.max_length - start
         if room < 1:
             raise TextTooLong(got=start, allowed=self.max_length - 1)
@@ -165,7 +199,7 @@ class HuggingFaceModel:
             return self.module.generate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
                 stopping_criteria=StoppingCriteriaList([heard]), pad_token_id=self._pad(),
-                **({"do_sample": False, "num_beams": 1} | how),
+                **({"do_sample": False, "num_beams": 1} | tongues.opening(self.tokenizer, language) | how),
             )  # fmt: skip
 
     def _pad(self) -> int | None:
@@ -173,24 +207,6 @@ class HuggingFaceModel:
             if number is not None:
                 return number
         return None
-
-    def _target(self, ids: Tensor, forced: str | None, limit: int) -> tuple[Tensor, int | None]:
-        """(decoder input ids beginning with the start token [1, m], the token after the last of them where it is known).
-
-        The end token is written by the row before it and never read: a row of its own would predict what nobody asked for.
-        """
-        if forced is None:
-            written = self.generate(ids, limit)
-            told = self.module.generation_config.eos_token_id
-            ends = told if isinstance(told, list) else [told]
-            last = int(written[0, -1])
-            return (written[:, :-1], last) if written.shape[1] > 1 and last in ends else (written, None)
-        labels = self.tokenizer(text_target=forced, return_tensors="pt").input_ids
-        self._check(labels.shape[1])
-        if hasattr(self.module, "prepare_decoder_input_ids_from_labels"):
-            return self.module.prepare_decoder_input_ids_from_labels(labels), int(labels[0, -1])
-        start = torch.full_like(labels[:, :1], self.module.config.decoder_start_token_id)
-        return torch.cat([start, labels[:, :-1]], dim=1), int(labels[0, -1])
 
     def _trace(
         self, key: TraceKey, given: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
@@ -208,8 +224,9 @@ class HuggingFaceModel:
                 ((after, _),) = logits.most_probable(store, -1, 1)
             facts["written"] = [*sides["decoder"].texts[1:], self._text(after)]
 
-        if "class_logits" in store and self.task == "classification":
-            facts["classes"] = self._classes(store["class_logits"])
+        facts |= heads.facts(self.task, self.module.config, self.labels, store)
+        if self.task == "embedding":
+            facts["pooling"] = self.pooling
 
         def plain_logits() -> Tensor:
             with self.lock, torch.no_grad():
@@ -222,15 +239,8 @@ class HuggingFaceModel:
             store=store,
             vocabulary=self.vocabulary,
             facts=facts,
-            plain_logits=plain_logits if logits.kept(store) else None,
+            plain_logits=plain_logits if logits.comparable(store) else None,
         )
-
-    def _classes(self, found: Tensor) -> list[list[object]]:
-        """[label, probability] of the likeliest classes, best first; one number alone is a score, not a probability."""
-        if found.numel() < 2:
-            return []
-        best = found.double().softmax(-1).topk(min(10, found.numel()))
-        return [[self.labels[i], p] for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
     def _text(self, number: int) -> str:
         return self.vocabulary[number] if number < len(self.vocabulary) else f"#{number}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,26 +12,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from model.checkpoints import estimate, files
+from model.checkpoints import estimate, faults, files, generating
 from model.checkpoints.conversion import cache_folder
-from model.checkpoints.conversion_weights import asked_for
+from model.checkpoints.discovery import family_of
 from model.checkpoints.families import FAMILIES
 from model.checkpoints.hugging_face import HuggingFaceModel
 from model.checkpoints.processors import processor_config
 from model.checkpoints.quiet import quiet
+from model.checkpoints.reading import guard
 from model.checkpoints.recording import prepare, registered
 from model.errors import (
-    BadFile,
     DamagedCheckpoint,
     HeadlightError,
     NeedsPackage,
     NoCache,
-    NoMatchingWeights,
     NoTokenizer,
     RemoteCode,
-    UnsafeWeights,
     UnsupportedFamily,
-    WrongShape,
 )  # fmt: skip
 from model.progress import tick
 
@@ -65,14 +63,21 @@ def load(folder: Path, name: str | None = None, card: Mapping[str, object] | Non
     sentence.
     """
     config = _config(folder)
-    known = next((known for known in FAMILIES if known.model_type == config.model_type), None)
-    wordless = known is not None and known.reads == "pictures" and not files.has_tokenizer(folder)
+    family = family_of(config.model_type)
+    known = next((known for known in FAMILIES if known.model_type == family), None)
+    sees = _sees(config)
+    if known is None and sees:
+        _refuse(folder, family, "which reads pictures in a way that is not recorded", "pictures")
+    wordless = sees or (known is not None and known.reads == "pictures" and not files.has_tokenizer(folder))
     tokenizer = None if wordless else _tokenizer(folder)
+    told = generating.settings(folder)
     loaded = read(folder)
     if not registered(prepare(loaded.module)) and (known is None or known.route == "hook"):
         _refuse(folder, loaded.family, "whose attention does not go through the library's registry")
+    generating.check(folder, told, loaded.module)
+    guard(loaded.module, tokenizer)
     return HuggingFaceModel(
-        name or folder.name, loaded.module, tokenizer, loaded.family, loaded.weights_hash,
+        name or folder.name, loaded.module, tokenizer, family, loaded.weights_hash,
         loaded.card | {"processor": processor_config(folder)} | dict(card or {}),
     )  # fmt: skip
 
@@ -96,9 +101,9 @@ def read(folder: Path) -> Loaded:
     except HeadlightError:
         raise
     except Exception as error:
-        raise _said(folder, weights, error) from error
+        raise faults.said(folder, weights, config, _class(config), error) from error
+    faults.check(weights, module, info)
     fresh, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
-    _check(folder, module, info, fresh, unused)
     return Loaded(module.eval(), config.model_type, digest, fresh, unused)
 
 
@@ -111,13 +116,19 @@ def _config(folder: Path) -> Any:
     family = str(told.get("model_type"))
     if family not in CONFIG_MAPPING:
         if told.get("auto_map"):
-            raise RemoteCode(path=folder, family=family, allowed=_families())
+            raise RemoteCode(path=folder, family=family, allowed=_families("text"))
         _refuse(folder, family, "which the installed transformers library does not know")
     try:
         with quiet():
-            return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            found = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            # What computed attention where the folder was made need not be installed here: the library's own choice
+            # for the model gives the same numbers on any computer.
+            found._attn_implementation = None
+            return found
     except Exception as error:  # the library checks values with several validators, each with errors of its own
-        raise DamagedCheckpoint(path=folder, reason=f"its config.json is refused ({_first_line(error)})") from error
+        raise DamagedCheckpoint(
+            path=folder, reason=f"its config.json is refused ({faults.first_line(error, 2)})"
+        ) from error
 
 
 def _class(config: Any) -> Any:
@@ -126,19 +137,29 @@ def _class(config: Any) -> Any:
 
     for name in getattr(config, "architectures", None) or []:
         found = getattr(transformers, str(name), None)
-        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+        # Multiple choice takes several texts at once: the backbone reads one.
+        whole = not str(name).endswith(("PreTrainedModel", "ForMultipleChoice"))
+        if whole and isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
             return found
     return transformers.AutoModel
 
 
+def _sees(config: Any) -> bool:
+    """Whether the model reads pixels and no tokens."""
+    import transformers
+
+    found = _class(config)
+    if found is transformers.AutoModel:
+        found = transformers.MODEL_MAPPING.get(type(config), None)
+    return getattr(found, "main_input_name", "") == "pixel_values"
+
+
 def _room(folder: Path, digest: str) -> dict[str, Any]:
     """What from_pretrained is told where the weights do not fit: the library then leaves a part of them on disk."""
-    from importlib.util import find_spec
-
     needed, limit = estimate.before_loading(folder).weight_bytes, estimate.memory_limit()
     if needed <= limit:
         return {}
-    if find_spec("accelerate") is None:
+    if importlib.util.find_spec("accelerate") is None:
         estimate.refuse_weights(needed)
     offload = cache_folder() / "offload" / digest
     try:
@@ -148,18 +169,6 @@ def _room(folder: Path, digest: str) -> dict[str, Any]:
     return {"device_map": "auto", "max_memory": {"cpu": limit}, "offload_folder": str(offload)}
 
 
-def _check(folder: Path, module: nn.Module, info: Mapping[str, Any], fresh: list[str], unused: list[str]) -> None:
-    # The matrices first: "64×32 for 65×32" says more than the length of a bias.
-    for name, got, expected in sorted(info["mismatched_keys"], key=lambda found: (-len(found[1]), found[0])):
-        got, expected = ("×".join(map(str, shape)) for shape in (got, expected))
-        raise WrongShape(path=folder, tensor=name, got=got, allowed=expected)
-    if info["error_msgs"]:
-        raise DamagedCheckpoint(path=folder, reason=_first_line(info["error_msgs"][0]))
-    tied = set(getattr(module, "all_tied_weights_keys", None) or ())
-    if fresh and unused and not {name for name, _ in module.named_parameters()} - tied - set(fresh):
-        raise NoMatchingWeights(path=folder, model=type(module).__name__, got=unused[0])
-
-
 def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
@@ -167,8 +176,10 @@ def _tokenizer(folder: Path) -> Any:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
-        for package in ("sentencepiece", "tiktoken"):
-            if package in str(error).lower() and files.has_tokenizer(folder):
+        for package, file in (("sentencepiece", ""), ("tiktoken", "tokenizer.model")):
+            # Whatever the library cannot read it tries as tiktoken's at last.
+            there = (folder / file).is_file() if file else files.has_tokenizer(folder)
+            if package in str(error).lower() and there and importlib.util.find_spec(package) is None:
                 raise NeedsPackage(path=folder, package=package, command=f"pip install {package}") from error
         raise NoTokenizer(path=folder) from error
     # Where the files are missing the library may still hand out a tokenizer, one that knows its special tokens alone.
@@ -177,24 +188,9 @@ def _tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _said(folder: Path, weights: list[Path], error: Exception) -> HeadlightError:
-    """What went wrong in the library, as one of our sentences."""
-    kind = type(error).__name__
-    if asked_for(error):
-        return UnsafeWeights(path=weights[0], reason=asked_for(error))
-    torn = weights[0].suffix == ".bin" and isinstance(error, OSError | RuntimeError)
-    if torn or kind in ("SafetensorError", "UnpicklingError", "EOFError"):
-        return BadFile(path=weights[0])
-    return DamagedCheckpoint(path=folder, reason=_first_line(error))
+def _families(reads: str) -> str:
+    return ", ".join(known.model_type for known in FAMILIES if known.reads == reads)
 
 
-def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-
-
-def _families() -> str:
-    return ", ".join(known.model_type for known in FAMILIES if known.reads == "text")
-
-
-def _refuse(folder: Path, family: str, reason: str) -> None:
-    raise UnsupportedFamily(path=folder, family=family, reason=reason, allowed=_families())
+def _refuse(folder: Path, family: str, reason: str, reads: str = "text") -> None:
+    raise UnsupportedFamily(path=folder, family=family, reason=reason, allowed=_families(reads))

@@ -57,9 +57,12 @@ def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel | Ann
         raise NotAllowed(path=path)  # said before anything tells whether it is there
     if not there:
         entry = discovery.found().get(str(name))
-        if entry is None or entry.kind == "trace":
-            return _open_path(_from_hub(str(name), confined), str(name))
-        return _open_path(entry.path, entry.name)
+        listed = entry is not None and entry.kind != "trace"
+        path = entry.path if listed else _from_hub(str(name), confined)
+        # A listed folder may hold links to what is not listed.
+        if confined and not discovery.allowed(path):
+            raise NotAllowed(path=path)
+        return _open_path(path, entry.name if listed else str(name))
     return _open_path(path)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.checkpoints.reading import encode
+from model.checkpoints.pooling import pooled, pooling
+from model.checkpoints.reading import check_ids, tokenized
+from model.checkpoints.tongues import opening, spoken
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, TooLargeToTrain
 from model.progress import tick
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from model.checkpoints.hugging_face import HuggingFaceModel
     from model.trace import Trace
 
+__all__ = ["Continuation", "TrainingStep", "pooling", "sample", "sentence_vector", "training_step"]
 # A training step holds weights, gradients and Adam's two moments: four times the weights, on a copy.
 LARGEST_TRAINED = 500_000_000
 
@@ -51,11 +52,13 @@ class TrainingStep:
 
 def sample(
     model: HuggingFaceModel, text: str, count: int = 3, *, new_tokens: int = 30, temperature: float = 1.0,
-    top_k: int = 50, top_p: float = 1.0, seed: int = 0,
+    top_k: int = 50, top_p: float = 1.0, seed: int = 0, chat: bool = False, language: str | None = None,
+    source_language: str | None = None,
 ) -> list[Continuation]:  # fmt: skip
     """`count` sequences that go on with `text` (or answer it, from an encoder–decoder), drawn with `seed`.
 
-    temperature > 0; top_k 0 keeps every token; top_p in (0, 1]. The same seed draws the same sequences.
+    temperature > 0; top_k 0 keeps every token; top_p in (0, 1]. The same seed draws the same sequences. chat and the
+    languages are read as `HuggingFaceModel.trace` reads them; a token that a language forces is not scored.
     """
     if model.task not in ("causal", "seq2seq"):
         raise NotInThisModel(what="Writing", does="reads, and says nothing of what comes next")
@@ -65,7 +68,7 @@ def sample(
     ):  # fmt: skip
         if not right or not math.isfinite(got):
             raise HeadlightError(reason=f"{name} is {got}, which is out of its range.")
-    ids = encode(model.tokenizer, text).inputs["input_ids"]
+    ids = model.encode(text, None, chat, source_language).inputs["input_ids"]
     # A decoder needs room for one token at least.
     _check(ids.shape[1], model.max_length - (model.task == "causal"))
     with model.lock, torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -73,13 +76,15 @@ def sample(
         found = model.generate(
             ids,
             new_tokens,
+            language,
             do_sample=True,
             num_return_sequences=count,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
         )
-        return [_continuation(model, ids, row) for row in found]
+        forced = int("forced_bos_token_id" in opening(model.tokenizer, language))
+        return [_continuation(model, ids, row, forced) for row in found]
 
 
 def _check(length: int, allowed: int) -> None:
@@ -87,10 +92,10 @@ def _check(length: int, allowed: int) -> None:
         raise TextTooLong(got=length, allowed=allowed)
 
 
-def _continuation(model: HuggingFaceModel, ids: Tensor, row: Tensor) -> Continuation:
-    """Score one drawn sequence by the model's own probabilities, up to its end token."""
+def _continuation(model: HuggingFaceModel, ids: Tensor, row: Tensor, forced: int) -> Continuation:
+    """Score one drawn sequence by the model's own probabilities, up to its end token and without `forced` first ones."""
     both = model.task == "seq2seq"
-    start = 1 if both else ids.shape[1]
+    start = 1 + forced if both else ids.shape[1]
     ends = _end_ids(model)
     stop = next((i + 1 for i in range(start, len(row)) if int(row[i]) in ends), len(row))
     row = row[:stop]
@@ -107,11 +112,14 @@ def _end_ids(model: HuggingFaceModel) -> set[int]:
     return set(told) if isinstance(told, list) else {told} if told is not None else set()
 
 
-def training_step(model: HuggingFaceModel, text: str, target: str, *, learning_rate: float = 1e-4) -> TrainingStep:
+def training_step(
+    model: HuggingFaceModel, text: str, target: str, *, learning_rate: float = 1e-4, chat: bool = False,
+    language: str | None = None, source_language: str | None = None,
+) -> TrainingStep:  # fmt: skip
     """One Adam step (β = 0.9, 0.98, ε = 1e-9; Vaswani et al. 2017, section 5.3) on a copy; the model stays as it is.
 
     An encoder–decoder learns to write `target`; a decoder learns to go on with it, and the text itself is not scored.
-    Without labels a model gives no loss, which is why the target is needed.
+    Without labels a model gives no loss, which is why the target is needed. chat and the languages: as `sample`.
     """
     if model.task not in ("causal", "seq2seq"):
         raise NotInThisModel(what="Learning to write a target", does="has no output that writes")
@@ -120,7 +128,9 @@ def training_step(model: HuggingFaceModel, text: str, target: str, *, learning_r
     size = sum(p.numel() for p in model.module.parameters())
     if size > LARGEST_TRAINED:
         raise TooLargeToTrain(got=f"{size:,}", allowed=f"{LARGEST_TRAINED:,}")
-    given, labels = _pair(model, text, target)
+    with spoken(model.tokenizer, source_language, language):
+        given, labels = _pair(model, text, target, chat)
+    check_ids(model.tokenizer, labels, model.module.get_input_embeddings().weight.shape[0])
     _check(max(given["input_ids"].shape[1], labels.shape[1]), model.max_length)
     tick("training", 0.1)
     with model.lock:
@@ -140,32 +150,21 @@ def training_step(model: HuggingFaceModel, text: str, target: str, *, learning_r
     return TrainingStep(names, float(loss.detach()), after, norm, learning_rate)
 
 
-def _pair(model: HuggingFaceModel, text: str, target: str) -> tuple[dict[str, Tensor], Tensor]:
-    ids = encode(model.tokenizer, text).inputs["input_ids"]
+def _pair(model: HuggingFaceModel, text: str, target: str, chat: bool) -> tuple[dict[str, Tensor], Tensor]:
+    ids = model.encode(text, None, chat).inputs["input_ids"]
     if model.task == "seq2seq":
-        return {"input_ids": ids}, model.tokenizer(text_target=target, return_tensors="pt").input_ids
-    more = model.tokenizer(target, add_special_tokens=False, return_tensors="pt").input_ids
+        return {"input_ids": ids}, tokenized(model.tokenizer, text_target=target).input_ids
+    more = tokenized(model.tokenizer, target, add_special_tokens=False).input_ids
     labels = torch.cat([torch.full_like(ids, -100), more], dim=1)
     return {"input_ids": torch.cat([ids, more], dim=1)}, labels
 
 
-def pooling(folder: Path) -> str:
-    """How a sentence encoder's folder says its vectors are made: "mean" or "cls"; "mean" where it does not say."""
-    try:
-        told = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "mean"
-    return "cls" if isinstance(told, dict) and told.get("pooling_mode_cls_token") else "mean"
-
-
-def sentence_vector(trace: Trace, how: str = "mean") -> Tensor:
+def sentence_vector(trace: Trace, how: str | None = None) -> Tensor:
     """A sentence as one vector of length 1, from the last layer's recorded stream: float64 [d].
 
-    "mean" averages over every token, special ones among them (Reimers and Gurevych 2019, Sentence-BERT, section 3);
-    "cls" takes the first.
+    how: "mean", "cls", "max" or "last", see `model.checkpoints.pooling`; else as the model's folder says.
     """
     stack = "encoder" if "encoder" in trace.sides else "decoder"
     layers = [site.layer for site in trace.sites if site.stack == stack]
     stream = trace.activation(f"{stack}.{max(layers) + 1}.stream").double()
-    vector = stream.mean(0) if how == "mean" else stream[0]
-    return functional.normalize(vector, dim=0)
+    return functional.normalize(pooled(stream, how or str(trace.facts.get("pooling", "mean"))), dim=0)

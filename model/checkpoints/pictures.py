@@ -6,91 +6,32 @@ beside a causal text tower and compares their vectors (Radford et al. 2021).
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.checkpoints.processors import both_ways, image_processor
-from model.checkpoints.reading import side
+from model.checkpoints.estimate import within_memory
+from model.checkpoints.picture_files import Picture, read_picture, sample_picture
+from model.checkpoints.processors import both_ways, image_processor, refused_settings
+from model.checkpoints.reading import side, tokenized
 from model.checkpoints.recording import Recorded, record
-from model.errors import DamagedCheckpoint, EmptyText, OutOfRange, PictureTooLarge, TextTooLong, UnreadablePicture
+from model.errors import (
+    DamagedCheckpoint,
+    EmptyText,
+    NotInThisModel,
+    OutOfRange,
+    TextTooLong,
+)
 from model.trace import Side, Trace, TraceKey
 
 if TYPE_CHECKING:
     from model.checkpoints.hugging_face import HuggingFaceModel
 
-MAX_MILLION = 50  # pixels that are read: 150 MB as RGB, more than any phone's camera makes
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # none of them runs another program, as Pillow's EPS does
+__all__ = ["Picture", "pixels", "read_picture", "sample_picture", "seen", "trace_picture"]
 _TOP = 5
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture as read: rgb uint8 [H, W, 3], upright."""
-
-    rgb: np.ndarray
-    name: str = "picture"
-
-    @cached_property
-    def digest(self) -> str:
-        """16 hex digits of its size and pixels."""
-        size = "×".join(map(str, self.rgb.shape)).encode()
-        return hashlib.sha256(size + np.ascontiguousarray(self.rgb).tobytes()).hexdigest()[:16]
-
-
-def read_picture(data: bytes | Path) -> Picture:
-    """Read an encoded picture; of an animation its first frame. Raises UnreadablePicture or PictureTooLarge."""
-    from PIL import Image, ImageOps
-
-    name = data.name if isinstance(data, Path) else "picture"
-    try:
-        source = data if isinstance(data, Path) else io.BytesIO(data)
-        with Image.open(source, formats=_FORMATS) as image:
-            # The header alone says the size: a small file may unfold to gigabytes.
-            if image.width * image.height > MAX_MILLION * 1_000_000:
-                got = f"{image.width * image.height / 1e6:.0f}"
-                raise PictureTooLarge(name=name, got=got, allowed=MAX_MILLION)
-            return Picture(_rgb(ImageOps.exif_transpose(image)), name)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        got = f"more than {(Image.MAX_IMAGE_PIXELS or 0) // 10**6}"
-        raise PictureTooLarge(name=name, got=got, allowed=MAX_MILLION) from error
-    except PictureTooLarge:
-        raise
-    except Image.UnidentifiedImageError as error:
-        raise UnreadablePicture(name=name, reason="its content is of no known format") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or "it is truncated or damaged"
-        raise UnreadablePicture(name=name, reason=reason) from error
-
-
-def _rgb(image: Any) -> np.ndarray:
-    if image.mode.startswith("I;16"):  # Pillow would cut 16-bit greys off at 255
-        grey = (np.asarray(image) >> 8).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode == "P":  # a palette's transparency has no meaning in RGB; through RGBA it goes without a warning
-        image = image.convert("RGBA")
-    return np.array(image.convert("RGB"))
-
-
-def sample_picture(size: int = 224) -> Picture:
-    """A red disc, a green square and a blue triangle on a pale ground, drawn here."""
-    from PIL import Image, ImageDraw
-
-    image = Image.new("RGB", (size, size), (236, 232, 220))
-    draw, unit = ImageDraw.Draw(image), size / 16
-    draw.rectangle([0, 13 * unit, size, size], fill=(170, 150, 120))
-    draw.ellipse([1 * unit, 2 * unit, 6 * unit, 7 * unit], fill=(210, 50, 45))
-    draw.rectangle([9 * unit, 2 * unit, 14 * unit, 7 * unit], fill=(60, 150, 80))
-    draw.polygon([(8 * unit, 7 * unit), (3 * unit, 14 * unit), (13 * unit, 14 * unit)], fill=(50, 90, 190))
-    return Picture(np.array(image), "shapes")
 
 
 def _vision(module: nn.Module) -> Any:
@@ -106,7 +47,16 @@ def _image(picture: Picture) -> Any:
 def pixels(module: nn.Module, picture: Picture, processor_config: Mapping[str, object] | None) -> Tensor:
     """What the model reads: float32 [1, 3, H, W], resized, cropped, rescaled and normalised as the folder says."""
     prepare = image_processor(module, processor_config)
-    return prepare(_image(picture), return_tensors="pt")["pixel_values"].float()
+    try:
+        return prepare(_image(picture), return_tensors="pt")["pixel_values"].float()
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        RuntimeError,
+        OverflowError,
+    ) as error:  # its settings are checked as it runs
+        raise refused_settings(module, error) from error
 
 
 def seen(module: nn.Module, picture: Picture, processor_config: Mapping[str, object] | None) -> Tensor:
@@ -130,10 +80,14 @@ def trace_picture(
     model saw as "image" [H, W, 3]. The text of CLIP is the decoder side. processor_config: else the model card's
     "processor". Raises EmptyText, TextTooLong, OutOfRange, or DamagedCheckpoint where folder and model disagree.
     """
+    if model.reads != "pictures":
+        raise NotInThisModel(what="Reading a picture", does=f"reads {model.reads}")
+    captions = [text] if isinstance(text, str) else list(text or ())
+    if captions and (model.tokenizer is None or not hasattr(model.module.config, "text_config")):
+        raise NotInThisModel(what="Comparing a caption", does="reads pictures alone")
     settings = processor_config if processor_config is not None else model.card.get("processor")
     given = pixels(model.module, picture, settings).to(model.module.dtype)
     _check(model, given)
-    captions = [text] if isinstance(text, str) else list(text or ())
     sides = {"encoder": _patches(model.module)}
     inputs, module = {"pixel_values": given}, model.module
     if captions:
@@ -144,7 +98,7 @@ def trace_picture(
         sides["decoder"] = side(model.tokenizer, ids[selected][0].tolist(), captions[selected])
     elif hasattr(module, "vision_model"):
         module = module.vision_model  # CLIP without a caption is its vision tower
-    with model.lock, torch.no_grad():
+    with model.lock, torch.no_grad(), within_memory():
         recorded, output = _recorded(module, inputs)
         facts = _facts(model, picture, settings)
         if captions:
@@ -162,6 +116,10 @@ def trace_picture(
 
 
 def _check(model: HuggingFaceModel, given: Tensor) -> None:
+    channels = getattr(_vision(model.module), "num_channels", 3)
+    if channels != given.shape[1]:
+        reason = f"its model reads pictures of {channels} channel(s), and here they have the {given.shape[1]} of RGB"
+        raise DamagedCheckpoint(path=model.name, reason=reason)
     wanted = both_ways(_vision(model.module).image_size)
     if tuple(given.shape[2:]) != wanted:
         got = " × ".join(map(str, given.shape[2:]))
@@ -183,7 +141,7 @@ def _patches(module: nn.Module) -> Side:
 def _caption(model: HuggingFaceModel, text: str) -> Tensor:
     if not text.strip():
         raise EmptyText()
-    ids = model.tokenizer(text, return_tensors="pt").input_ids
+    ids = tokenized(model.tokenizer, text).input_ids
     allowed = model.module.config.text_config.max_position_embeddings
     if ids.shape[1] > allowed:
         raise TextTooLong(got=ids.shape[1], allowed=allowed)

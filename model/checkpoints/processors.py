@@ -9,7 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from model.errors import BadFile
+from model.errors import BadFile, DamagedCheckpoint
+
+_LARGEST = 8192  # pixels a side; more would fill the memory before anything could be said
 
 
 def processor_config(folder: Path) -> dict[str, object] | None:
@@ -47,7 +49,7 @@ def image_processor(module: nn.Module, processor_config: Mapping[str, object] | 
     """
     import transformers
 
-    clip = hasattr(module.config, "vision_config")
+    clip = module.config.model_type.startswith("clip")
     default = "CLIPImageProcessor" if clip else "ViTImageProcessor"
     if processor_config is None:
         height, width = both_ways(getattr(module.config, "vision_config", module.config).image_size)
@@ -58,4 +60,19 @@ def image_processor(module: nn.Module, processor_config: Mapping[str, object] | 
     named = str(processor_config.get("image_processor_type") or processor_config.get("feature_extractor_type") or "")
     named = named.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
     kind = getattr(transformers, f"{named}Pil", None) or getattr(transformers, default + "Pil")
-    return kind.from_dict(dict(processor_config))
+    try:
+        made = kind.from_dict(dict(processor_config))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise refused_settings(module, error) from error
+    for asked in (made.size, made.crop_size):
+        for name, got in dict(asked or {}).items():
+            if isinstance(got, int) and not 1 <= got <= _LARGEST:
+                raise refused_settings(module, ValueError(f"{name} is {got}, and 1 to {_LARGEST} pixels are made"))
+    return made
+
+
+def refused_settings(module: nn.Module, error: Exception) -> DamagedCheckpoint:
+    """What to raise where the folder's settings are none that a picture can be prepared with."""
+    path = getattr(module.config, "_name_or_path", "") or type(module).__name__
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+    return DamagedCheckpoint(path=path, reason=f"its preprocessor_config.json is refused ({said})")

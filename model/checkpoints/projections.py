@@ -8,6 +8,7 @@ compared by nobody here: `model.projection_steps` makes q, k and v again and sho
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -72,9 +73,9 @@ class Made:
     rotary: tuple[Tensor, Tensor] | None = None
 
 
-def readers(model: nn.Module) -> set[nn.Module]:
+def readers(modules: Iterable[nn.Module]) -> set[nn.Module]:
     """The linear modules that lie directly in an attention module: those whose calls are worth remembering."""
-    owners = [module for module in model.modules() if "Attention" in type(module).__name__]
+    owners = [module for module in modules if "Attention" in type(module).__name__]
     return {child for owner in owners for child in owner.children() if linear(child)}
 
 
@@ -82,12 +83,12 @@ def linear(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
 
 
-def turned(model: nn.Module) -> list[nn.Module]:
+def turned(modules: Iterable[nn.Module]) -> list[nn.Module]:
     """The attention modules that are given the cosines and sines of their rotation from outside."""
     return [
         module
-        for module in model.modules()
-        if any(linear(child) for child in module.children()) and _position_of_rotary(type(module)) is not None
+        for module in modules
+        if _position_of_rotary(type(module)) is not None and any(linear(child) for child in module.children())
     ]
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model.checkpoints import hook, offload, projections, replay
+from model.checkpoints import heads, hook, memory, offload, projections, replay
 from model.checkpoints.score_notes import Attended
+from model.checkpoints.score_single import SingleChain
 from model.checkpoints.score_terms import position_bias
 from model.heard import compact
 from model.logits import parts as kept_logits
@@ -68,10 +69,8 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
         for i, state in enumerate(_states(output, stack)):
             tensors[f"{stack}.{i}.stream"] = state[0]
     logits = getattr(output, "logits", None)
-    if logits is not None and logits.dim() == 3:  # one row a token
-        tensors |= kept_logits(logits[0])
-    elif logits is not None and logits.dim() == 2:  # a classifier has one row for the whole input
-        tensors["class_logits"] = logits[0]
+    if logits is not None:
+        tensors |= heads.named(type(module).__name__, logits) or (kept_logits(logits[0]) if logits.dim() == 3 else {})
     for name, tensor in tensors.items():
         store.add(name, tensor)
     return Recorded(
@@ -89,7 +88,8 @@ def _heard(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[Heard]
         if calls:
             single = _one_token_is_causal(module)
             return [_from_hook(call, masks, biases, single) for call in calls], output
-    watch = replay.Watch({m: name for name, m in module.named_modules()}, hook._layers(module.config))
+    watch = replay.Watch({m: name for name, m in module.named_modules()}, hook.expected(module))
+    watch.chain = SingleChain(watch.chain.attended, watch.chain.owner)
     with torch.no_grad(), replay.watched(module, watch) as attended:
         output = module(**inputs, **options)
     missed = watch.chain.lost or watch.heard != len(attended)
@@ -113,7 +113,7 @@ def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
 
 
 def plain(module: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Logits [n, V] (a classifier's: [V]) of a run that nobody listens to."""
+    """Logits [n, V] (a classifier's: [V], one a token: [n]) of a run that nobody listens to."""
     return (module(**inputs, use_cache=False) if _caches(module) else module(**inputs)).logits[0]
 
 
@@ -209,6 +209,7 @@ def prepare(module: nn.Module) -> nn.Module:
 
     Where its attention goes through the library's registry it is put on our entry there; the others stay as they are.
     """
+    memory.keep_freed()
     if getattr(module, "_can_set_attn_implementation", lambda: True)():
         hook.register()
         module.set_attn_implementation(hook.NAME)

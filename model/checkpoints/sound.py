@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from model import logits
 from model.checkpoints.quiet import quiet
 from model.checkpoints.readable import special_ids
-from model.checkpoints.reading import side
+from model.checkpoints.reading import side, tokenized
 from model.checkpoints.recording import plain, record
 from model.checkpoints.waves import LONGEST, RATE, read_wav, resample, wav_bytes
 from model.errors import SoundTooLong, TextTooLong, UnreadableSound
@@ -178,7 +178,7 @@ def _write(model: HuggingFaceModel, given: Tensor, limit: int) -> tuple[list[int
 
 def _forced(model: HuggingFaceModel, prompt: list[int], target: str) -> list[int]:
     """The prompt that Whisper gives itself, then the text with the space before it that its own texts begin with."""
-    text = model.tokenizer(" " + target.strip(), add_special_tokens=False)["input_ids"]
+    text = tokenized(model.tokenizer, " " + target.strip(), add_special_tokens=False).input_ids[0].tolist()
     allowed = model.module.config.max_target_positions
     if len(prompt) + len(text) > allowed:
         raise TextTooLong(got=len(prompt) + len(text), allowed=allowed)

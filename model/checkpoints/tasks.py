@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-TASKS = ("masked", "causal", "seq2seq", "classification", "embedding")
+TASKS = ("masked", "causal", "seq2seq", "classification", "tagging", "replaced", "embedding")
+# XLNet predicts the token at a position from both sides, like a masked model; ELECTRA's discriminator predicts none.
+_NAMED = {"XLNetLMHeadModel": "masked", "ElectraForPreTraining": "replaced"}
 _ENDINGS = (
     ("masked", ("ForMaskedLM", "ForPreTraining", "WithLMHeadModel")),
     ("seq2seq", ("ForConditionalGeneration", "MTModel")),
     ("causal", ("ForCausalLM", "LMHeadModel", "DoubleHeadsModel")),
-    ("classification", ("ForSequenceClassification", "ForTokenClassification", "ForImageClassification")),
+    ("classification", ("ForSequenceClassification", "ForImageClassification")),
+    ("tagging", ("ForTokenClassification",)),
 )
 
 
 def task_of(class_name: str) -> str:
-    """`BertForMaskedLM` -> "masked"; a class without a head gives vectors: "embedding"."""
-    if class_name == "XLNetLMHeadModel":  # predicts the token at a position from both sides, like a masked model
-        return "masked"
+    """`BertForMaskedLM` -> "masked"; a class without a head gives vectors: "embedding".
+
+    "tagging" gives every token a label, "replaced" says of every token whether it was put in for another.
+    """
+    if class_name in _NAMED:
+        return _NAMED[class_name]
     for task, endings in _ENDINGS:
         if class_name.endswith(endings):
             return task

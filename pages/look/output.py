@@ -1,9 +1,10 @@
 """Output: what the model makes of its input, and what else it might have said."""
 
-from viz.ui import output, panels, session
+from viz.ui import output, output_heads, panels, session
 
 panels.title("output")
 trace = session.current_trace()
 panels.notices(trace)
 output.show(trace)
-panels.notes("output")
+singly = output_heads.singly(trace)
+panels.notes("output.vectors" if output.is_vector(trace) else "output.alone" if singly else "output")

@@ -63,3 +63,22 @@ def test_parts_of_a_small_model_counted_by_hand():
         "embedding": (vocabulary + n) * d,
         "norm": 5 * 2 * d,
     }
+
+
+def test_sizes_under_their_several_names():
+    from model.checkpoints.sizes import Sizes
+
+    plain = {"layers": 3, "d": 12, "heads": 4, "d_k": 3, "groups": 4}
+    named = [
+        {"num_hidden_layers": 3, "hidden_size": 12, "num_attention_heads": 4}, {"n_layer": 3, "n_embd": 12, "n_head": 4},
+        {"n_layers": 3, "dim": 12, "n_heads": 4}, {"n_layers": 3, "emb_dim": 12, "n_heads": 4},
+        {"num_layers": 3, "d_model": 12, "num_heads": 4}, {"text_config": {"num_layers": 3, "d_model": 12, "num_heads": 4}},
+    ]  # fmt: skip
+    for config in named:
+        found = Sizes.of(config)
+        assert {name: getattr(found, name) for name in plain} == plain and found.stacks == (3,) and found.calls == 3
+    both = Sizes.of({"is_encoder_decoder": True, "encoder_layers": 2, "decoder_layers": 5, "num_hidden_layers": 2,
+                     "d_model": 12, "encoder_attention_heads": 4, "decoder_attention_heads": 2})  # fmt: skip
+    assert (both.stacks, both.calls, both.heads, both.decoder_heads) == ((2, 5), 12, 4, 2)
+    assert Sizes.of({"num_attention_heads": 8, "multi_query": True}).groups == 1
+    assert Sizes.of({}).stacks == () and Sizes.of({"num_hidden_layers": True, "hidden_size": None}).layers == 0

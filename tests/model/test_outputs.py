@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,17 @@ import torch
 
 pytest.importorskip("transformers")
 
-from model import open_model
+from model import Trace, open_model
 from model.checkpoints.outputs import pooling, sample, sentence_vector, training_step
-from model.errors import EmptyText, HeadlightError, NotInThisModel, TextTooLong, TooLargeToTrain
+from model.errors import (
+    EmptyText,
+    HeadlightError,
+    NoChatTemplate,
+    NotInThisModel,
+    TextTooLong,
+    TooLargeToTrain,
+    UnknownOption,
+)
 from tests.app.checkpoints import write
 
 PROMPT, FOX = "Once upon a time", "The quick brown fox jumps over the lazy dog."
@@ -172,6 +182,56 @@ def test_a_sentence_is_the_mean_of_its_last_hidden_states(opened, name: str):
         found = sentence_vector(trace, how)
         assert found.dtype == torch.float64 and float(found.norm()) == pytest.approx(1, abs=1e-12)
         torch.testing.assert_close(found, vector / vector.pow(2).sum().sqrt(), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("how", "setting"), [
+    ("cls", "pooling_mode_cls_token"), ("last", "pooling_mode_lasttoken"), ("max", "pooling_mode_max_tokens"),
+    ("mean", "pooling_mode_mean_tokens"),
+])  # fmt: skip
+def test_the_folders_pooling_reaches_the_vector(tmp_path: Path, how: str, setting: str):
+    folder = write(tmp_path / "encoder", "encoder")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({setting: True}), encoding="utf-8")
+    model = open_model(folder)
+    trace = model.trace(FOX)
+    assert model.pooling == trace.facts["pooling"] == how
+    with torch.no_grad():
+        states = model.module(torch.tensor([trace.token_ids("encoder")])).last_hidden_state[0].double()
+    vector = {"cls": states[0], "last": states[-1], "max": states.max(0).values, "mean": states.mean(0)}[how]
+    torch.testing.assert_close(sentence_vector(trace), vector / vector.norm(), atol=1e-6, rtol=0)
+    opened = Trace.open(trace.save(tmp_path / "run.safetensors"))
+    torch.testing.assert_close(sentence_vector(opened), sentence_vector(trace), atol=1e-6, rtol=0)
+
+
+def test_a_card_that_tells_the_pooling_is_believed(opened):
+    model = opened("encoder")
+    assert model.pooling == "mean" and "pooling" not in opened("bert").trace(FOX).facts
+    assert replace(model, card={"pooling": "cls"}).trace(FOX).facts["pooling"] == "cls"
+    with pytest.raises(UnknownOption, match="mean"):
+        sentence_vector(model.trace(FOX), "median")
+
+
+def test_a_chat_is_continued_through_the_template(opened):
+    model = opened("llama")
+    chat = "hello\nI like cats\nhello"
+    ids = model.trace(chat, chat=True).token_ids("decoder")
+    assert ids != model.tokenizer(chat).input_ids
+    found = sample(model, chat, 2, new_tokens=6, seed=5, chat=True)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        how = {"do_sample": True, "num_return_sequences": 2, "temperature": 1.0, "top_k": 50, "top_p": 1.0}
+        rows = model.generate(torch.tensor([ids]), 6, **how)
+    for each, row in zip(found, rows, strict=True):
+        assert row[: len(ids)].tolist() == ids
+        written = row[len(ids) : len(ids) + each.tokens]
+        assert each.added == model.tokenizer.decode(written, skip_special_tokens=True)
+        assert each.log_probability == pytest.approx(
+            log_probability(model.module, len(ids), row[: len(ids) + each.tokens]), abs=1e-4
+        )
+    with pytest.raises(NoChatTemplate):
+        sample(opened("gpt2"), chat, chat=True)
+    one, two = (training_step(model, chat, " yes", chat=chat_too).loss_before for chat_too in (True, False))
+    assert one != two
 
 
 def test_how_a_folder_pools(tmp_path: Path):

@@ -16,6 +16,8 @@ from model.checkpoints.headers import config_of
 from model.errors import NotAllowed
 from viz.ui.language import in_card, say
 
+# Packages whose head has its answer in part of the rows only: those behind this token, about keys before it.
+_ROWS_AFTER = {"rxnmapper": ">>"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EXAMPLES = {
     "masked": ("The capital of France is [MASK].", "The animal didn't cross the street because it was too tired."),
@@ -68,6 +70,7 @@ def _typed(name: str) -> Entry | None:
             family = "headlight"
     except (OSError, ValueError):
         return None
+    family = discovery.family_of(str(family)) if family else None
     reads = next((known.reads for known in FAMILIES if known.model_type == family), "text")
     return Entry(name, "folder", folder, str(family), folder.name, 0, reads=reads) if family else None
 
@@ -157,7 +160,7 @@ def card(name: str) -> dict[str, Any]:
     told = packages.installed().get(name) if known is not None and known.kind == "package" else None
     if told is not None:
         return {"title": title(name), "examples": list(told[0].examples), "test": {}, "notice": told[0].notice,
-                "head": told[0].head, "reads": told[0].reads}  # fmt: skip
+                "head": told[0].head, "rows_after": _ROWS_AFTER.get(name, ""), "reads": told[0].reads}  # fmt: skip
     family = known.family if known else ""
     if known is not None and family == "headlight":
         return _own_card(known)

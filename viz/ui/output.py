@@ -9,37 +9,41 @@ import streamlit as st
 
 from model.errors import HeadlightError
 from viz import numbers, tokens
-from viz.ui import language, panels, runs, session, work
+from viz.ui import language, output_heads, panels, runs, session, work
 from viz.ui.language import say
+from viz.ui.output_heads import heading, table
 
 if TYPE_CHECKING:
     from model.trace import Trace
 
 _TOP = 10
+_POOLED = {
+    "mean": r"\frac1n \sum_i x_i", "cls": "x_1", "last": "x_n", "max": r"\left(\max_i x_{ij}\right)_j",
+}  # fmt: skip
 
 
 def show(trace: Trace) -> None:
     """The panels that suit what the model was built for."""
     task = str(trace.facts.get("task", "seq2seq"))
-    if trace.facts.get("classes"):
-        _classes(trace)
-    if trace.facts.get("captions"):
-        _captions(trace)
+    output_heads.show(trace)
+    if how := trace.facts.get("decoder_reads"):
+        st.caption(say(f"note.decoder_{how}"))
     if task in ("causal", "seq2seq") and "decoder" in trace.sides:
         _written(trace)
     if trace.predicts:
         _next(trace, gap=task == "masked")
-    elif task == "embedding" and not trace.facts.get("reads"):
+    elif is_vector(trace):
         _vector(trace)
     if task in ("causal", "seq2seq") and runs.is_library(trace) and not trace.facts.get("reads"):
         model = session.current_model()
         if model is not None:
-            _continuations(model)
-            _training(model)
+            _continuations(model, trace)
+            _training(model, trace)
 
 
-def _heading(key: str) -> None:
-    st.markdown(f"#### {say(f'output.{key}')}  \n{say(f'output.{key}_what')}")
+def is_vector(trace: Trace) -> bool:
+    """Whether what comes out is a vector of the text."""
+    return trace.facts.get("task") == "embedding" and not trace.predicts and not trace.facts.get("reads")
 
 
 def _written(trace: Trace) -> None:
@@ -48,19 +52,8 @@ def _written(trace: Trace) -> None:
     start = int(trace.facts.get("prompt", 0)) if "encoder" not in trace.sides else 1
     written = [text for text, special in zip(side.texts[start:], side.special[start:], strict=True) if not special]
     if written and trace.facts.get("generated", False):
-        _heading("written")
+        heading("written")
         st.markdown(panels.code("".join(written) if runs.is_library(trace) else " ".join(written)))
-
-
-def _table(names: list[str], ids: list[int] | None, probabilities: list[float], what: str) -> None:
-    """Names with their probabilities as bars and as numbers."""
-    columns: dict[str, Any] = {what: names}
-    if ids is not None:
-        columns[say("card.id")] = ids
-    columns[say("steps.probability")] = probabilities
-    columns[say("steps.exact")] = [numbers.short(p, 4) for p in probabilities]
-    bar = st.column_config.ProgressColumn(format=" ", min_value=0.0, max_value=1.0)
-    st.dataframe(columns, column_config={say("steps.probability"): bar}, hide_index=True, width=640)
 
 
 def _next(trace: Trace, gap: bool) -> None:
@@ -70,35 +63,22 @@ def _next(trace: Trace, gap: bool) -> None:
     gaps = trace.facts.get("gaps") or ()
     selected = session.view().row if session.view().site.startswith(side) else len(labels) - 1
     at = gaps[0] if gaps else len(labels) - 1 if not gap else min(selected, len(labels) - 1)
-    _heading("gap" if gap else "next")
+    heading("gap" if gap else "next")
     key = f"output-at-{language.current()}-{hash((trace.key, at))}"
     at = st.selectbox(
         say("output.at"), range(len(labels)), index=at, format_func=labels.__getitem__, key=key, width=320
     )
     best = trace.next_tokens(at, _TOP)
-    _table(
-        [tokens.readable(t) for t, _, _ in best], [i for _, i, _ in best], [p for _, _, p in best], say("card.token")
-    )
+    names = {say("card.token"): [tokens.readable(t) for t, _, _ in best], say("card.id"): [i for _, i, _ in best]}
+    table(names, [p for _, _, p in best])
     st.caption(say("output.rest", p=numbers.short(max(0.0, 1 - sum(p for _, _, p in best)))))
-
-
-def _classes(trace: Trace) -> None:
-    _heading("classes")
-    found = trace.facts["classes"]
-    _table([name for name, _ in found], None, [p for _, p in found], say("output.class"))
-
-
-def _captions(trace: Trace) -> None:
-    _heading("captions")
-    found = trace.facts["captions"]
-    _table([c["text"] for c in found], None, [c["probability"] for c in found], say("output.caption"))
 
 
 def _vector(trace: Trace) -> None:
     """The sentence's vector, and how near another sentence's is."""
     from model.checkpoints.outputs import sentence_vector
 
-    _heading("vector")
+    heading("vector")
     other = st.text_input(say("output.other"), key="output-other", value=_other_example())
     if not other.strip():
         return
@@ -111,9 +91,11 @@ def _vector(trace: Trace) -> None:
         return
     one, two = sentence_vector(first), sentence_vector(second)
     st.metric(say("output.cosine"), numbers.short(float(one @ two)), help=say("output.cosine_help", d=one.shape[0]))
+    how = str(first.facts.get("pooling", "mean"))
     st.latex(
-        r"\cos = \frac{\bar x \cdot \bar y}{\lVert \bar x \rVert\,\lVert \bar y \rVert},\quad \bar x = \frac1n \sum_i x_i"
+        r"\cos = \frac{\bar x \cdot \bar y}{\lVert \bar x \rVert\,\lVert \bar y \rVert},\quad \bar x = " + _POOLED[how]
     )
+    st.caption(say(f"output.pool_{how}"))
 
 
 def _other_example() -> str:
@@ -123,12 +105,18 @@ def _other_example() -> str:
     return next((text for text in models.card(now.model)["examples"] if text != now.text), "")
 
 
-def _continuations(model: Any) -> None:
+def _asked(trace: Trace) -> dict[str, Any]:
+    """How this run read its text: what else is made of that text goes through the same template and languages."""
+    options = dict(trace.key.options)
+    return {name: options[name] for name in ("chat", "language", "source_language") if name in options}
+
+
+def _continuations(model: Any, trace: Trace) -> None:
     """Several drawn sequences; any of them can be looked at."""
     from model.checkpoints import outputs
 
-    _heading("continuations")
-    now = session.view()
+    heading("continuations")
+    now, text = session.view(), trace.key.source
     columns = st.columns(5, vertical_alignment="bottom")
     count = columns[0].number_input(say("output.count"), 1, 10, 3, key="sample-count")
     temperature = columns[1].number_input(say("output.temperature"), 0.1, 5.0, 1.0, 0.1, key="sample-temperature")
@@ -142,40 +130,47 @@ def _continuations(model: Any) -> None:
         "top_p": float(top_p),
         "seed": int(seed),
     }
-    asked = (now.model, now.text, *how.values())
+    how |= _asked(trace)
+    asked = (now.model, text, *how.items())
     if st.button(say("output.draw"), key="sample-draw", type="primary"):
-        st.session_state.sampled = _work(("sample", *asked), lambda: outputs.sample(model, now.text, **how))
+        st.session_state.sampled = _work(("sample", *asked), lambda: outputs.sample(model, text, **how))
         st.session_state.sampled_for = asked
     if st.session_state.get("sampled_for") == asked and st.session_state.get("sampled"):
         for i, found in enumerate(st.session_state.sampled):
-            _continuation(i, found, model.task == "causal")
+            _continuation(i, found, _look(found, model.task == "causal", text if "chat" in how else None))
 
 
-def _continuation(i: int, found: Any, whole: bool) -> None:
+def _look(found: Any, whole: bool, chat: str | None) -> dict[str, str]:
+    """What of the view changes to a drawn sequence: of a chat it is one more turn, which is one line."""
+    if chat is not None:
+        return {"text": f"{chat.rstrip()}\n{' '.join(found.added.split())}"}
+    return {"text" if whole else "target": found.text}
+
+
+def _continuation(i: int, found: Any, change: dict[str, str]) -> None:
     left, right = st.columns([7, 1], vertical_alignment="center")
     said = language.plain(found.added.strip("\n")).replace("\n", " ⏎ ")
     facts = say("output.logp", p=numbers.short(found.log_probability, 4), n=found.tokens)
     left.markdown(f"{i + 1}. {said}")
     left.caption(facts)
-    change = {"text": found.text} if whole else {"target": found.text}
     right.button(say("output.look"), key=f"sample-look-{i}", on_click=session.change, kwargs=change)
 
 
-def _training(model: Any) -> None:
+def _training(model: Any, trace: Trace) -> None:
     """One step of training on this pair, on a copy."""
     from model.checkpoints import outputs
 
-    _heading("training")
-    now = session.view()
+    heading("training")
+    text, how = trace.key.source, _asked(trace)
     left, middle, right = st.columns([5, 2, 1], vertical_alignment="bottom")
     target = left.text_input(say("output.labels"), key="train-target", placeholder=say("output.labels_example"))
     rate = middle.select_slider(say("output.rate"), [1e-5, 3e-5, 1e-4, 3e-4, 1e-3], 1e-4, key="train-rate",
                                 format_func=lambda r: f"{r:.0e}")  # fmt: skip
-    asked = (now.model, now.text, target, rate)
+    asked = (session.view().model, text, target, rate, *how.items())
     if right.button(say("output.step"), key="train-step"):
 
         def step() -> Any:
-            return outputs.training_step(model, now.text, target, learning_rate=rate)
+            return outputs.training_step(model, text, target, learning_rate=rate, **how)
 
         st.session_state.trained = _work(("train", *asked), step)
         st.session_state.trained_for = asked

@@ -1,0 +1,24 @@
+"""What every error has; `model.errors` says the rule."""
+
+from __future__ import annotations
+
+
+class HeadlightError(ValueError):
+    """Base of every error that a page shows as one sentence."""
+
+    code = "error"
+    sentence = "{reason}"
+
+    def __init__(self, **values: object):
+        self.values = values
+        super().__init__(self.sentence.format(**values))
+
+
+class Stopped(HeadlightError):
+    code = "stopped"
+    sentence = "Stopped: nothing was changed."
+
+
+class Unexpected(HeadlightError):
+    code = "unexpected"
+    sentence = "The model gave up on this input ({reason}): nothing was changed. Try another input; the server's log says more."

@@ -1,0 +1,132 @@
+"""What lies on disk: models, their files, where they may lie."""
+
+from __future__ import annotations
+
+from model.errors.base import HeadlightError
+
+
+class UnknownModel(HeadlightError):
+    code = "unknown_model"
+    sentence = (
+        "There is no model called “{name}”: choose one of {allowed}, or give the folder of a Headlight checkpoint."
+    )
+
+
+class DamagedCheckpoint(HeadlightError):
+    code = "damaged_checkpoint"
+    sentence = "The checkpoint in {path} cannot be used: {reason}. Train it again or restore the folder."
+
+
+class UnsupportedFamily(HeadlightError):
+    code = "unsupported_family"
+    sentence = "The checkpoint in {path} is of the family “{family}”, {reason}. These open: {allowed}."
+
+
+class MissingShard(DamagedCheckpoint):
+    code = "missing_shard"
+    sentence = "The checkpoint in {path} lacks {files}, which its index names: copy every file of the model."
+
+
+class NoWeights(DamagedCheckpoint):
+    code = "no_weights"
+    sentence = "The folder {path} has a config.json but no weights: put {allowed} beside it."
+
+
+class BadFile(DamagedCheckpoint):
+    code = "bad_file"
+    sentence = "The file {path} is truncated or not what its name says: copy it again."
+
+
+class UnsafeWeights(DamagedCheckpoint):
+    code = "unsafe_weights"
+    sentence = "The file {path} holds more than tensors and is not read ({reason}): use the model's safetensors."
+
+
+class WrongShape(DamagedCheckpoint):
+    code = "wrong_shape"
+    sentence = (
+        "In the checkpoint in {path} the tensor {tensor} is {got}, but its config.json says {allowed}: "
+        "take both from the same model."
+    )
+
+
+class NoTokenizer(DamagedCheckpoint):
+    code = "no_tokenizer"
+    sentence = (
+        "The checkpoint in {path} has no tokenizer that opens: put its tokenizer.json and tokenizer_config.json there."
+    )
+
+
+class NoMatchingWeights(DamagedCheckpoint):
+    code = "no_matching_weights"
+    sentence = "None of the weights in {path} has a name that {model} knows ({got} …): take both from the same model."
+
+
+class RemoteCode(UnsupportedFamily):
+    code = "remote_code"
+    sentence = (
+        "The checkpoint in {path} is of the family “{family}”, which needs Python code of its own that is never run here. "
+        "These open: {allowed}."
+    )
+
+
+class NotHere(UnknownModel):
+    code = "not_here"
+    sentence = (
+        "The model “{name}” is not on this computer, and there is no internet connection to fetch it with. "
+        "Here are {allowed}; or give a folder, or a .gguf file."
+    )
+
+
+class NotFetched(NotHere):
+    code = "not_fetched"
+    sentence = (
+        "The model “{name}” is not on this computer, and none is fetched here. "
+        "Here are {allowed}; or give a folder, or a .gguf file."
+    )
+
+
+class NotPublic(NotHere):
+    code = "not_public"
+    sentence = "The model hub has no public model “{name}”. On this computer are {allowed}."
+
+
+class NotAllowed(HeadlightError):
+    code = "not_allowed"
+    sentence = "{path} lies outside the folders that this server may read: put the model into one of HEADLIGHT_MODELS."
+
+
+class NeedsPackage(HeadlightError):
+    code = "needs_package"
+    sentence = "To open {path} the package {package} is needed: {command}."
+
+
+class NoCache(HeadlightError):
+    code = "no_cache"
+    sentence = (
+        "To open {path} something must be written to {folder}, and that fails ({reason}): set HEADLIGHT_CACHE to a "
+        "folder with room."
+    )
+
+
+class NoCheckpoint(DamagedCheckpoint):
+    code = "no_checkpoint"
+    sentence = "{path} holds no checkpoint: give a folder with a config.json and the .safetensors that belong to it."
+
+
+class ForeignTokenizer(DamagedCheckpoint):
+    code = "foreign_tokenizer"
+    sentence = (
+        "The tokenizer gives “{token}” the id {got}, and the model has embeddings for the ids 0 to {last}: take the "
+        "tokenizer and the weights from the same model."
+    )
+
+
+class NoTensors(DamagedCheckpoint):
+    code = "no_tensors"
+    sentence = "The file {path} holds no tensor: copy the model's weights again."
+
+
+class PointerFile(DamagedCheckpoint):
+    code = "pointer_file"
+    sentence = "The file {path} is a pointer of Git LFS, not the weights: fetch them with “git lfs pull”."

@@ -1,0 +1,81 @@
+"""What a run takes and leaves: memory, records, saved traces, modules of other people."""
+
+from __future__ import annotations
+
+from model.errors.base import HeadlightError
+
+
+class UnknownSite(HeadlightError):
+    code = "unknown_site"
+    sentence = "“{site}” is not an attention site of this record: choose one of {allowed}."
+
+
+class TraceFileError(HeadlightError):
+    code = "trace_file"
+    sentence = "The trace file {path} cannot be opened: {reason}."
+
+
+class NewerTraceFile(TraceFileError):
+    code = "newer_trace_file"
+    sentence = "The trace file {path} has format {got}, and this Headlight reads up to {allowed}: update Headlight."
+
+
+class TraceNotSaved(HeadlightError):
+    code = "trace_not_saved"
+    sentence = "The trace cannot be written to {path}: {reason}. Choose another place."
+
+
+class TooLarge(HeadlightError):
+    code = "too_large"
+    sentence = (
+        "The record of this run would take about {got} of memory, and {allowed} may be used: take a shorter text, "
+        "or raise HEADLIGHT_MEMORY_LIMIT."
+    )
+
+
+class WeightsTooLarge(TooLarge):
+    code = "weights_too_large"
+    sentence = (
+        "The weights would take about {got} of memory, and {allowed} may be used: take a smaller model, raise "
+        "HEADLIGHT_MEMORY_LIMIT, or install accelerate, which leaves a part on disk."
+    )
+
+
+class TooLargeToTrain(HeadlightError):
+    code = "too_large_to_train"
+    sentence = (
+        "This model has {got} parameters, and a training step is made with at most {allowed}: take a smaller one."
+    )
+
+
+class TrainingMode(HeadlightError):
+    code = "training_mode"
+    sentence = "{module} is in training mode, where dropout changes every run: call eval() on it first."
+
+
+class OneExample(HeadlightError):
+    code = "one_example"
+    sentence = "{got} examples were given at once, and one is recorded at a time: give tensors with a batch of 1."
+
+
+class NoAttention(HeadlightError):
+    code = "no_attention"
+    sentence = (
+        "No attention was seen in {module}: what is recorded is nn.MultiheadAttention, scaled_dot_product_attention, and "
+        "a softmax between two products of tensors (matmul, bmm, baddbmm or einsum)."
+    )
+
+
+class CompiledModule(HeadlightError):
+    code = "compiled_module"
+    sentence = "{module} is compiled or scripted, which hides its operators: give the module as it was before that."
+
+
+class TokensDoNotFit(HeadlightError):
+    code = "tokens_do_not_fit"
+    sentence = "{got} tokens were given for the {side}, which has {allowed} positions: give one token a position."
+
+
+class OutOfMemory(TooLarge):
+    code = "out_of_memory"
+    sentence = "The memory of this computer ran out: take a shorter text, a smaller picture or a smaller model."
