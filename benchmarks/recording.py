@@ -10,7 +10,6 @@ method, from what Linux reports.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import ctypes
 import gc
 import importlib.util

@@ -37,8 +37,8 @@ def head_weights(record: AttentionRecord, head: int) -> tuple[np.ndarray, np.nda
     return record.weights(head).numpy(), record.allowed().numpy()
 
 
-def _cells(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
-    """(weights, allowed) of the figure's items; whole words where an item is more than a token."""
+def cells(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
+    """(weights, allowed) [queries, keys] of the figure's items; whole words where an item is more than a token."""
     rows, columns = axes[0].span, axes[1].span
     everything = axes[1].whole
     weights = record.weights(head, rows, slice(None) if everything else columns).numpy()
@@ -65,26 +65,27 @@ def _header(trace: Trace, site: Site, axes: Axes, selection: tuple[int, int] | N
 
 def matrix_frame(
     trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 620,
-    axes: Axes | None = None,
+    axes: Axes | None = None, end: float = 1.0,
 ) -> bytes:  # fmt: skip
-    """The attention matrix of one head: rows are queries, columns keys, colour is the weight on a fixed 0–1 scale."""
+    """The attention matrix of one head: rows are queries, columns keys, colour is the weight from 0 to `end`."""
     axes = axes or token_axes(trace, site, selection or (0, 0))
-    values, allowed = _cells(trace.record(site), head, axes)
+    values, allowed = cells(trace.record(site), head, axes)
     header = _header(trace, site, axes, selection, words) | {
         "rows": list(axes[0].labels),
         "columns": list(axes[1].labels),
         "row_breaks": axes[0].breaks,
         "column_breaks": axes[1].breaks,
-        "scale": {"kind": "sequential", "low": 0, "high": 1},
+        "scale": {"kind": "sequential", "low": 0, "high": end},
         "max_height": max_height,
     }
-    return pack(header, values=values, state=states(values, allowed))
+    return pack(header, values=values, state=states(values, allowed, high=end))
 
 
 def map_frame(
-    trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 300
-) -> bytes:
-    """The whole of a long head: the strongest weight of each block of queries and keys."""
+    trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 300,
+    end: float = 1.0,
+) -> bytes:  # fmt: skip
+    """The whole of a long head: the strongest weight of each block of queries and keys, in colour from 0 to `end`."""
     axes = map_axes(trace.record(site))
     values, allowed = by_block(*head_weights(trace.record(site), head), axes)
     header = _header(trace, site, axes, selection, words) | {
@@ -92,10 +93,10 @@ def map_frame(
         "columns": list(axes[1].labels),
         "row_side": "map-rows",  # a hovered block is no token of the other figures
         "column_side": "map-columns",
-        "scale": {"kind": "sequential", "low": 0, "high": 1},
+        "scale": {"kind": "sequential", "low": 0, "high": end},
         "max_height": max_height,
     }
-    return pack(header, values=values, state=states(values, allowed))
+    return pack(header, values=values, state=states(values, allowed, high=end))
 
 
 def lines_frame(
@@ -105,7 +106,7 @@ def lines_frame(
     """All heads of one site as lines between two token columns; `shown` are the ones switched on."""
     record = trace.record(site)
     axes = axes or token_axes(trace, site, selection or (0, 0), size=LINES)
-    cells = [_cells(record, h, axes) for h in range(record.heads)]
+    heads = [cells(record, h, axes) for h in range(record.heads)]
     header = _header(trace, site, axes, selection, words)
     header |= {
         "left": list(axes[0].labels),
@@ -119,4 +120,4 @@ def lines_frame(
         "current_head": head,
         "threshold": 0.02,
     }
-    return pack(header, weights=np.stack([values for values, _ in cells]), state=states(*cells[0]))
+    return pack(header, weights=np.stack([values for values, _ in heads]), state=states(*heads[0]))

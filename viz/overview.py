@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.sites import Site
-from viz import axes, thumbnails, tokens
+from viz import axes, tokens
+from viz.overview_parts import Arrays, stacks
 from viz.payload import pack
 from viz.thumbnails import LONG
 
 if TYPE_CHECKING:
     from model.trace import Trace
 
-_UNITS = 96
 # A sentence longer than this is no picture of ribbons; chips beyond it are counted, not drawn.
 RIBBONS = 64
 _WORTH = 0.2
 # Weights this near to each other are no choice.
 _EVEN = 1e-3
-Arrays = dict[str, np.ndarray]
 
 
 def aligned_head(card: dict[str, Any], language: str | None) -> dict[str, Any]:
@@ -85,13 +84,15 @@ def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
     return found
 
 
-def first_cell(trace: Trace, site: Site | str, head: int) -> tuple[int, int]:
+def first_cell(trace: Trace, site: Site | str, head: int, after: str = "") -> tuple[int, int]:
     """The cell that is selected where nobody has: the strongest, the first row aside (it often has no choice).
 
     In self-attention a weight on the first token, on a special one or on the query itself is a habit of most heads: the
     strongest of the others is taken where there is one worth showing.
+
+    after: a token; where the text holds it, only rows behind its first occurrence count, and keys before it.
     """
-    weights = trace.weights(site, head).numpy()
+    weights = _behind(trace, site, trace.weights(site, head).numpy(), after)
     if weights.shape[0] > 2:
         weights = np.concatenate([np.zeros_like(weights[:1]), weights[1:]])
     if trace.record(site).site.kind == "self":
@@ -99,6 +100,18 @@ def first_cell(trace: Trace, site: Site | str, head: int) -> tuple[int, int]:
         weights = others if others.max() > _WORTH else weights
     row, column = divmod(int(weights.argmax()), weights.shape[1])
     return row, column
+
+
+def _behind(trace: Trace, site: Site | str, weights: np.ndarray, after: str) -> np.ndarray:
+    """Weights of the rows behind the token `after` on the keys before it; all of them where there is no such token."""
+    known = trace.record(site).site
+    texts = list(trace.side(known.key_side).texts)
+    if known.kind != "self" or after not in texts:
+        return weights
+    at = texts.index(after)
+    found = np.zeros_like(weights)
+    found[at + 1 :, :at] = weights[at + 1 :, :at]
+    return found
 
 
 def hero_rows(trace: Trace) -> int:
@@ -111,75 +124,31 @@ def drawable(trace: Trace) -> bool:
     return max(len(side.tokens) for side in trace.sides.values()) <= RIBBONS
 
 
-def _attention_part(trace: Trace, site: Site, words: dict[str, str], arrays: Arrays) -> dict[str, Any]:
-    record = trace.record(site)
-    heads = []
-    for head, (weights, state) in enumerate(thumbnails.heads(record)):
-        name = f"{site}.{head}"
-        arrays[name], arrays[f"{name}.state"] = weights, state
-        title = words["head"].format(head=head)
-        heads.append({"array": name, "state": f"{name}.state", "head": head, "title": title})
-    causal = record.mask.causal and site.kind == "self"
-    return {
-        "kind": "attention",
-        "site": str(site),
-        "title": words["masked_self" if causal else site.kind],
-        "heads": heads,
-        "rows": record.queries,
-        "columns": record.keys,
-    }
-
-
-def _norm_part(trace: Trace, name: str, target: str, title: str, arrays: Arrays) -> dict[str, Any]:
-    arrays[f"{name}.length"] = trace.activation(name).float().norm(dim=-1).numpy()
-    return {"kind": "norm", "title": title, "values": f"{name}.length", "target": target}
-
-
-def _ffn_part(trace: Trace, name: str, target: str, title: str, arrays: Arrays) -> dict[str, Any]:
-    """Hidden units after ReLU; neighbouring units are max-pooled to at most `_UNITS` so that a firing one survives."""
-    hidden = trace.activation(f"{name}.post").numpy()
-    size = -(-hidden.shape[1] // _UNITS)
-    padded = np.pad(hidden, ((0, 0), (0, -hidden.shape[1] % size)))
-    arrays[f"{name}.units"] = padded.reshape(hidden.shape[0], -1, size).max(-1)
-    return {"kind": "ffn", "title": title, "values": f"{name}.units", "target": target, "pooled": size}
-
-
-def _after_attention(
-    trace: Trace, stack: str, layer: int, words: dict[str, str], arrays: Arrays
-) -> list[dict[str, Any]]:
-    """The feed-forward part where its hidden units were recorded; of a library's model the stream after the layer."""
-    ffn, stream, target = f"{stack}.{layer}.ffn", f"{stack}.{layer + 1}.stream", f"{stack}.{layer}.self"
-    found = []
-    if f"{ffn}.post" in trace.store:
-        found.append(_ffn_part(trace, ffn, target, words["ffn"], arrays))
-        found.append(_norm_part(trace, f"{ffn}.residual", target, words["add_norm"], arrays))
-    elif stream in trace.store:
-        found.append(_norm_part(trace, stream, target, words["stream"], arrays) | {"stream": True})
-    return found
-
-
-def stacks(trace: Trace, words: dict[str, str], arrays: Arrays) -> list[dict[str, Any]]:
-    """Encoder and decoder, layer by layer, with the names of the arrays that hold each thumbnail."""
-    found = []
-    for stack in dict.fromkeys(site.stack for site in trace.sites):
-        layers: dict[int, list[dict[str, Any]]] = {}
-        for site in (s for s in trace.sites if s.stack == stack):
-            parts = layers.setdefault(site.layer, [])
-            parts.append(_attention_part(trace, site, words, arrays))
-            if f"{site}.residual" in trace.store:
-                parts.append(_norm_part(trace, f"{site}.residual", str(site), words["add_norm"], arrays))
-        for layer, parts in layers.items():
-            parts.extend(_after_attention(trace, stack, layer, words, arrays))
-        titled = [{"title": words["layer"].format(layer=i), "parts": parts} for i, parts in sorted(layers.items())]
-        found.append({"name": stack, "title": words[stack], "layers": titled})
-    return found
-
-
-def _chips(labels: list[tokens.Label]) -> list[tokens.Label]:
-    """Chips for a row; of a long side the first ones and how many follow."""
+def _chips(labels: list[tokens.Label], around: int = 0) -> list[dict[str, Any]]:
+    """Chips for a row; of a long side those around one token, with the place `at` of each, and how many are left out."""
     if len(labels) <= RIBBONS:
         return labels
-    return [*labels[:RIBBONS], {"text": f"+ {len(labels) - RIBBONS:,}", "kind": "special"}]
+    shown = axes.token_axis(labels, around, RIBBONS)
+    left, right = shown.starts[0], shown.total - shown.stop
+    before, after = ([{"text": f"+ {n:,}", "kind": "special", "at": None}] if n else [] for n in (left, right))
+    return [*before, *(label | {"at": at} for at, label in zip(shown.starts, shown.labels, strict=True)), *after]
+
+
+def _marked(trace: Trace, selection: dict[str, Any] | None) -> dict[str, list[int]]:
+    """The selected tokens of each side, the query before the key."""
+    found: dict[str, list[int]] = {side: [] for side in trace.sides}
+    if selection is not None and "row" in selection:
+        site = Site.parse(selection["site"])
+        found[site.query_side].append(int(selection["row"]))
+        found[site.key_side].append(int(selection["column"]))
+    return found
+
+
+def _around(marked: list[int]) -> int:
+    """The token that a side's chips lie around: the middle of the selected ones where both fit, else the query."""
+    if not marked:
+        return 0
+    return sum(marked) // len(marked) if max(marked) - min(marked) < RIBBONS - 4 else marked[0]
 
 
 def _step_shown(trace: Trace, side: str, selection: dict[str, Any] | None) -> int:
@@ -224,8 +193,10 @@ def hero_axes(trace: Trace, site: Site, merge: bool) -> axes.Axes:
     return axes.word_axis(rows, words), axes.word_axis(keys, key_words)
 
 
-def _hero(trace: Trace, hero: tuple[Site, int], title: str, arrays: Arrays, merge: bool) -> dict[str, Any]:
-    """Ribbons of one head, by token or by word."""
+def _hero(
+    trace: Trace, hero: tuple[Site, int], title: str, arrays: Arrays, merge: bool, selection: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Ribbons of one head, by token or by word; `hero_at` is the selected pair among them, whichever head it was chosen in."""
     site, head = hero
     shown = hero_axes(trace, site, merge)
     weights = trace.weights(site, head).numpy()[: shown[0].stop]
@@ -234,7 +205,17 @@ def _hero(trace: Trace, hero: tuple[Site, int], title: str, arrays: Arrays, merg
     return {
         "target": list(shown[0].labels),
         "hero": {"site": str(site), "head": head, "title": title, "source": list(shown[1].labels), "merged": merged},
+        "hero_at": _hero_cell(site, shown, selection),
     }
+
+
+def _hero_cell(site: Site, shown: axes.Axes, selection: dict[str, Any] | None) -> list[int | None]:
+    if selection is None or "row" not in selection:
+        return [None, None]
+    chosen = Site.parse(selection["site"])
+    if (chosen.query_side, chosen.key_side) != (site.query_side, site.key_side):
+        return [None, None]
+    return [axis.item(int(selection[name])) for axis, name in zip(shown, ("row", "column"), strict=True)]
 
 
 def overview_frame(
@@ -249,7 +230,8 @@ def overview_frame(
 ) -> bytes:
     """The frame of the overview component; see viz/ui/components/overview.js for how it is drawn."""
     arrays: Arrays = {}
-    sides = {side: _chips(tokens.labels(trace, side)) for side in trace.sides}
+    marked = _marked(trace, selection)
+    sides = {side: _chips(tokens.labels(trace, side), _around(marked[side])) for side in trace.sides}
     header: dict[str, Any] = {
         "source": sides.get("encoder", []),
         "target": [],
@@ -258,12 +240,13 @@ def overview_frame(
         "editable": editable,
         "stacks": stacks(trace, words, arrays),
         "selection": selection,
+        "marked": marked,
         "words": words,
         "doors": doors or [],
         "direction": "ltr",
     }
     if hero is not None and drawable(trace):
-        header |= _hero(trace, hero, hero_title, arrays, merge)
+        header |= _hero(trace, hero, hero_title, arrays, merge, selection)
     if (found := _next(trace, selection, words)) is not None:
         header["next"] = found
     return pack(header, **arrays)

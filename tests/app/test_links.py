@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.app.visit import PAGES, Visit
 
 LINK = {
     "model": "translate", "text": "the cat sat on the mat", "to": "fr", "site": "decoder.0.cross", "head": "3", "q": "2",
-    "k": "4", "heads": "0.3", "step": "2", "lang": "zh",
+    "k": "4", "heads": "0.3", "step": "2", "scale": "max", "other": "she gave him a red apple", "lang": "zh",
 }  # fmt: skip
 
 
@@ -18,6 +20,7 @@ def test_a_link_restores_everything(visit) -> None:
     assert header["selection"] == {"row": 2, "column": 4} and seen.figure("lines")[0]["shown"] == [0, 3]
     assert [label["text"] for label in header["columns"]] == LINK["text"].split()
     assert (seen.view.site, seen.view.head, seen.view.to, seen.language) == ("decoder.0.cross", 3, "fr", "zh")
+    assert (seen.view.scale, seen.view.other) == ("max", LINK["other"])
     assert len(seen.go("steps").sound().figures()) == 3
     assert seen.link == LINK
 
@@ -89,7 +92,7 @@ def test_a_value_that_does_not_exist_is_said_and_leads_to_one_that_does(visit, l
 @pytest.mark.parametrize(
     "link",
     [
-        {"q": "1"}, {"heads": "7.x.-1"}, {"heads": "²"}, {"step": "1e9"}, {"step": "-9"}, {"step": "99"}, {"foo": "1"},
+        {"q": "1"}, {"scale": "2"}, {"scale": "<b>"}, {"heads": "7.x.-1"}, {"heads": "²"}, {"step": "1e9"}, {"step": "-9"}, {"step": "99"}, {"foo": "1"},
         {"text": ""},
     ],
 )  # fmt: skip
@@ -122,3 +125,11 @@ def test_another_language_selects_its_own_best_head(visit, translator) -> None:
 def test_a_head_that_was_chosen_stays_when_the_language_changes(visit) -> None:
     seen = visit("heads", text="I like cats", to="zh").set("site", "encoder.0.self").set("head", 2).set("to", "fr")
     assert (seen.view.site, seen.view.head) == ("encoder.0.self", 2)
+
+
+def test_another_model_is_compared_with_nothing_of_the_last_one(visit, models: Path) -> None:
+    seen = visit("heads", model="encoder", text="I like cats", other="The dog jumps", scale="max")
+    seen.set("text", "The cat sat")
+    assert (seen.view.other, seen.view.scale) == ("The dog jumps", "max")
+    seen.set("model", "bert")
+    assert (seen.view.other, seen.link.get("other")) == ("", None)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tests.app.acting import pick
 from tests.app.visit import APP, PAGES
+from viz import matrix_scale
 from viz.ui.language import LANGUAGES, catalogue
 
 EQUATIONS = 14
@@ -91,3 +95,98 @@ def test_the_model_card_states_the_cards_scores(visit, translator) -> None:
     metrics = {metric.value for metric in visit("model_card").at.metric}
     assert {f"{score['exact_match']:.2%}" for score in translator.card["test"].values()} <= metrics
     assert f"{sum(p.numel() for p in translator.module.parameters()):,}" in metrics
+
+
+# Every kind of click that the overview sends, the page it leads to and what of the view it changes.
+CLICKS = {
+    "a door": ({"page": "by_hand"}, "by_hand", {}),
+    "a head": ({"page": "heads", "site": "encoder.0.self", "head": 2}, "heads", {"site": "encoder.0.self", "head": 2}),
+    "a ribbon": (
+        {"page": "heads", "site": "decoder.1.cross", "head": 1, "row": 2, "column": 0}, "heads",
+        {"site": "decoder.1.cross", "head": 1, "row": 2, "column": 0},
+    ),
+    "a strip": ({"page": "steps", "site": "decoder.0.self"}, "steps", {"site": "decoder.0.self"}),
+    "the next word": ({"page": "steps", "part": "output"}, "steps", {"step": -1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CLICKS)
+def test_a_click_in_the_overview_leads_somewhere(visit, kind: str) -> None:
+    click, page, changed = CLICKS[kind]
+    seen = pick(visit(text="I like cats", to="zh", step=3), "overview", click, event="go").sound()
+    assert [title.value for title in seen.at.title] == [seen.say(f"{page}.title")]
+    assert {name: getattr(seen.view, name) for name in changed} == changed
+    assert seen.view.row >= 0 or page == "by_hand"
+
+
+def test_a_sentence_edited_in_the_overview_is_run(visit, translator) -> None:
+    seen = visit(text="I like cats", target="我", to="zh")
+    seen = pick(seen, "overview", "the cat sat on the mat", event="text").sound()
+    assert (seen.view.text, seen.view.target) == ("the cat sat on the mat", "")
+    written = [word["text"] for word in seen.figure("overview")[0]["target"]]
+    assert written == translator.trace("the cat sat on the mat", language="zh").written()[:-1]
+
+
+def test_a_ribbon_between_words_leads_to_its_strongest_tokens(visit, models: Path) -> None:
+    seen = visit(model="gpt2", text="Zorblatt Quimby jumps over Zorblatt", words=1).sound()
+    header, arrays = seen.figure("overview")
+    hero = header["hero"]
+    row, column = np.unravel_index(int(arrays["hero"].argmax()), arrays["hero"].shape)
+    assert hero["merged"] and len(hero["source"]) < len(header["shifted"])
+    click = {"page": "heads", "site": hero["site"], "head": hero["head"], "row": int(row), "column": int(column)}
+    seen = pick(seen, "overview", click, event="go").sound()
+    shown = seen.figure("matrix")[0]["selection"]
+    assert (shown["row"], shown["column"]) == (row, column)
+
+
+LONG = " ".join(f"the dog {i} jumps over the cat" for i in range(12))
+
+
+def test_a_long_sides_chips_lie_around_the_selected_tokens(visit, models: Path) -> None:
+    header, _ = visit(model="gpt2", text=LONG, site="decoder.0.self", q=100, k=70).figure("overview")
+    chips = header["shifted"]
+    assert header["marked"]["decoder"] == [100, 70] and "hero" not in header
+    places = [chip["at"] for chip in chips[1:-1]]
+    assert places == list(range(places[0], places[0] + 64)) and {100, 70} <= set(places)
+    assert (chips[0]["text"], chips[0]["at"]) == (f"+ {places[0]}", None) and chips[-1]["at"] is None
+    far, _ = visit(model="gpt2", text=LONG, site="decoder.0.self", q=130, k=2).figure("overview")
+    assert 130 in [chip.get("at") for chip in far["shifted"]]
+
+
+def test_the_ribbons_know_the_selected_pair_of_any_head(visit, models: Path) -> None:
+    header, _ = visit(model="gpt2", text="the dog jumps over the cat", site="decoder.0.self", head=0, q=5, k=2).figure(
+        "overview"
+    )
+    assert header["hero_at"] == [5, 2]
+    merged, arrays = visit(model="gpt2", text="Zorblatt Quimby jumps", site="decoder.0.self", q=9, k=1, words=1).figure(
+        "overview"
+    )
+    assert merged["hero_at"][0] == next(i for i in range(9) if i == merged["hero_at"][0]) < arrays["hero"].shape[0]
+
+
+def test_the_colours_end_where_they_were_told_to(visit, translator) -> None:
+    seen = visit("heads", text="the cat sat on the mat", site="encoder.0.self", head=0)
+    most = float(translator.trace("the cat sat on the mat", language="zh").weights("encoder.0.self", 0).max())
+    assert most >= matrix_scale.PALE
+    for scale, end in (("1", 1.0), ("max", matrix_scale.round_up(most)), ("1", 1.0)):
+        seen = seen.set("scale", scale).sound()
+        header, _ = seen.figure("matrix")
+        assert header["scale"]["high"] == end and seen.link["scale"] == scale
+        told = seen.say(f"matrix.legend_{scale}", end=matrix_scale.written(end), most="\0")
+        assert told.split("\0")[0] in header["words"]["legend"]
+
+
+def test_a_picture_without_large_weights_gets_its_own_scale_and_says_so(visit, models: Path) -> None:
+    seen = visit("heads", model="gpt2", text=LONG, site="decoder.0.self", head=0).sound()
+    header, arrays = seen.figure("matrix")
+    end = header["scale"]["high"]
+    most = float(arrays["values"].max())
+    assert end == matrix_scale.end(most, "") and "scale" not in seen.link
+    pale = seen.say("matrix.legend_pale", pale="0.2")
+    assert (pale in header["words"]["legend"]) == (most < 0.2)
+
+
+def test_a_picture_has_its_patches_beside_the_matrix_and_no_lines(visit, models: Path) -> None:
+    seen = visit("heads", model="vit").sound()
+    assert seen.figures() == ["matrix", "patches"]
+    assert visit("heads", model="gpt2").figures() == ["matrix", "lines"]

@@ -100,30 +100,44 @@ def site_name(site: object) -> str:
 def head_picker(trace: Trace, words: bool = True) -> None:
     """Site and head in one row; changing either keeps the selected cell where it still exists.
 
-    words: offer the switch to whole words, where the page has a view by word.
+    words: offer the switches of a page with the matrix: to whole words, and where the colours end.
     """
     from viz import axes
 
     names = [str(site) for site in trace.sites]
     now = session.view()
-    merge = words and axes.mergeable(trace, Site.parse(now.site))
-    left, right, *more = st.columns([2, 3, 1] if merge else [2, 3], vertical_alignment="bottom")
-    key = mirror("site", now.site)
-    left.selectbox(
-        say("pick.site"), names, format_func=site_name, key=key, on_change=keep, args=("site", key),
-        help=say("pick.count_help"),
-    )  # fmt: skip
-    heads = list(range(trace.record(now.site).heads))
-    key = mirror("head", now.head)
-    if len(heads) <= _BUTTONS:
-        right.segmented_control(
-            say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,), required=True,
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="pickers"):
+        key = mirror("site", now.site)
+        st.selectbox(
+            say("pick.site"), names, format_func=site_name, key=key, on_change=keep, args=("site", key),
+            help=say("pick.count_help"), width=320,
         )  # fmt: skip
-    else:
-        right.selectbox(say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,))
-    for place in more:
-        with place:
+        heads = list(range(trace.record(now.site).heads))
+        key = mirror("head", now.head)
+        if len(heads) <= _BUTTONS:
+            st.segmented_control(
+                say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,), required=True, width="content",
+            )  # fmt: skip
+        else:
+            st.selectbox(say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,), width=160)
+        if words:
+            scale_switch(trace)
+        if words and axes.mergeable(trace, Site.parse(now.site)):
             word_switch()
+
+
+def scale_switch(trace: Trace) -> None:
+    """Where the colours end: at 1, or at the picture's largest weight; where nobody chose, what its weights suggest."""
+    from viz import axes, matrix_scale
+
+    now = session.view()
+    site, head, row, column = session.selected()
+    shown = axes.axes(trace, site, (row, column), bool(now.by_word))
+    key = mirror("scale", now.scale or matrix_scale.suggested(matrix_scale.largest(trace.record(site), head, shown)))
+    st.segmented_control(
+        say("pick.scale"), session.SCALES, format_func=lambda end: say(f"pick.scale_{end}"), key=key, on_change=keep,
+        args=("scale", key), required=True, width="content", help=say("pick.scale_help"),
+    )  # fmt: skip
 
 
 def overview_switch(trace: Trace) -> None:

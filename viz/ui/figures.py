@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from model.sites import Site
-from viz import axes, export, matrix, numbers, patches
+from viz import axes, export, matrix, matrix_scale, numbers, patches
 from viz.ui import components, feet, language, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
@@ -67,9 +67,12 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
         "alt": say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys)
     }
     shown = axes.axes(trace, site, (row, column), bool(session.view().by_word))
+    most = matrix_scale.largest(record, head, shown)
+    end = matrix_scale.end(most, session.view().scale)
+    words["legend"] = _legend(most, end)
     if not all(axis.whole for axis in shown):
-        _map(trace, site, head, (row, column), words)
-    frame = matrix.matrix_frame(trace, site, head, (row, column), words, max_height, shown)
+        _map(trace, site, head, (row, column), words, end)
+    frame = matrix.matrix_frame(trace, site, head, (row, column), words, max_height, shown, end)
     components.matrix(
         key="matrix", data=frame, on_select_change=lambda: _select_cell("matrix", record, head, shown)
     )  # fmt: skip
@@ -77,10 +80,23 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     feet.foot("matrix", sentence, feet.site_badge(trace, site), lambda: _matrix_files(trace, site, head))
 
 
-def _map(trace: Trace, site: Site, head: int, at: tuple[int, int], words: dict[str, str]) -> None:
+def _legend(most: float, end: float) -> str:
+    """What the colours' scale ends at, and why it ends there where nobody chose."""
+    chosen = session.view().scale
+    kind = chosen or matrix_scale.suggested(most)
+    told = {
+        "end": matrix_scale.written(end),
+        "most": numbers.short(most),
+        "pale": matrix_scale.written(matrix_scale.PALE),
+    }
+    why = say("matrix.legend_pale", **told) if kind == "max" and not chosen else ""
+    return f"{say('matrix.legend')} · {say(f'matrix.legend_{kind}', **told)}{why}"
+
+
+def _map(trace: Trace, site: Site, head: int, at: tuple[int, int], words: dict[str, str], end: float) -> None:
     """The whole head in blocks; a click moves the window below it to the block's strongest cell."""
     record = trace.record(site)
-    frame = matrix.map_frame(trace, site, head, at, words | {"help": say("axes.map_help")})
+    frame = matrix.map_frame(trace, site, head, at, words | {"help": say("axes.map_help")}, end=end)
     blocks = axes.map_axes(record)
     components.matrix(
         key="map", data=frame, on_select_change=lambda: _select_cell("map", record, head, blocks)
@@ -120,9 +136,12 @@ def _select_heads() -> None:
 
 
 def attention_lines(trace: Trace) -> None:
-    """All heads of the selected site as lines between the query tokens and the key tokens."""
+    """All heads of the selected site as lines between the query tokens and the key tokens.
+
+    Of a picture there are none: its patches have no order to stand in, and lie beside the matrix as the picture.
+    """
     site, head, row, column = session.selected()
-    if not trace.fidelity().holds_at(str(site)):
+    if not trace.fidelity().holds_at(str(site)) or patches.has_picture(trace, site):
         return
     record = trace.record(site)
     words = language.group("lines") | {"alt": say("lines.alt_text", site=site_name(site))}

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 _IN_LINK = {
     "model": "model", "text": "text", "target": "target", "to": "to", "site": "site", "head": "head", "row": "q",
     "column": "k", "heads": "heads", "step": "step", "hand": "hand", "pair": "pair", "chat": "chat", "new": "new",
-    "by_word": "words", "media": "media",
+    "by_word": "words", "media": "media", "scale": "scale", "other": "other",
 }  # fmt: skip
 # What a run depends on: another value of any of these is another run.
 RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
 
 
+# Where the colours of a matrix may end, other than where its weights suggest.
+SCALES = ("1", "max")
 _LONGEST_IN_LINK = 2000
 # More tokens than this are not written at once, whatever a link says.
 _MOST = {"new": 60, "chat": 1, "by_word": 1}
@@ -55,6 +57,8 @@ class View:
     new: int = 0  # how many tokens a decoder writes after the text
     by_word: int = 0  # 1: the tokens of a word are shown as one
     media: str = ""  # which picture or sound is read
+    scale: str = ""  # where a matrix's colours end: "1", "max", or "" as its weights suggest
+    other: str = ""  # the text whose vector is compared
 
 
 def start() -> None:
@@ -85,7 +89,7 @@ def _take(link: dict[str, str]) -> None:
         if key in numbers:
             if re.fullmatch(r"-?[0-9]{1,6}", value):
                 values[key] = max(0 if key in _SWITCHES else -1, min(int(value), _MOST.get(key, 999_999)))
-        else:
+        elif key != "scale" or value in SCALES:
             values[key] = value
     if "row" not in values or "column" not in values:
         values |= {"row": -1, "column": -1}
@@ -114,7 +118,7 @@ def change(**values: object) -> None:
         if "to" in values and _is_hero(before):
             values = {"site": "", "head": 0, "heads": ""} | values  # another language has another best head
         if other_model:
-            values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": ""} | values
+            values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": ""} | values
             values |= {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
     st.session_state.view = replace(before, **values)
     settle(new=other_model)
@@ -195,9 +199,15 @@ def _select(trace: Trace) -> None:
     head = head if 0 <= head < record.heads else 0
     row, column = now.row, now.column
     if not (0 <= row < record.queries and 0 <= column < record.keys):
-        row, column = first_cell(trace, site, head)
+        row, column = first_cell(trace, site, head, _rows_after(site, head))
     st.session_state.view = replace(now, site=site, head=head, row=row, column=column)
     _mention_absent()
+
+
+def _rows_after(site: str, head: int) -> str:
+    """The token behind which the rows of a head are what its package shows, "" where they all are."""
+    card = models.card(view().model)
+    return card.get("rows_after", "") if card.get("head") and tuple(card["head"]) == (site, head) else ""
 
 
 def _mention_absent() -> None:

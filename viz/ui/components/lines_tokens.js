@@ -15,8 +15,10 @@ function arrange(view) {
   const widest = (tokens) => tokens.reduce((most, token) => Math.max(most, measure(token)), 0);
   const zone = width >= 560 ? 92 : 38; // beside each column, for the weights of an isolated token
   const room = width * (width >= 560 ? 0.24 : 0.25);
-  const side = (tokens) => Math.ceil(Math.min(room, widest(tokens) + 18));
-  const left = side(header.left), right = side(header.right), total = count * pitch + 4;
+  const wanted = { left: widest(header.left) + 18, right: widest(header.right) + 18 };
+  // What a column of short tokens leaves, the other takes.
+  const side = (name, other) => Math.ceil(Math.min(wanted[name], Math.max(room, 2 * room - wanted[other])));
+  const left = side("left", "right"), right = side("right", "left"), total = count * pitch + 4;
   const height = Math.min(TALLEST, total), from = zone + left + 5, to = width - zone - right - 5;
   view.layout = { width, height, total, pitch, zone, left, right, from, to };
   field.style.height = `${total}px`;

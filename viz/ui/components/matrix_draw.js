@@ -35,7 +35,8 @@ function drawFrame(matrix) {
   screen.textAlign = "left";
   screen.fillText(`${header.column_title} →`, grid.left, 11);
   screen.textAlign = "right";
-  screen.fillText(`${header.row_title} ↓`, grid.left - 8, grid.top - 7);
+  // Above the first row's label, which reaches over the edge of a low row.
+  screen.fillText(`${header.row_title} ↓`, grid.left - 8, grid.top - Math.max(7, 13 - grid.cellHeight / 2));
 }
 
 /** Dashes where the second text of a pair begins. */
@@ -93,7 +94,7 @@ function drawLabels(matrix, isRow) {
   const first = isRow ? grid.y : grid.x, count = (isRow ? grid.n : grid.m) / grid.zoom;
   const chosen = matrix.selection.value?.[axis] ?? null;
   const strong = [hover[axis], foreign[axis], chosen].filter((index) => index !== null);
-  const way = grid.across + 10 <= grid.cellWidth ? "level" : grid.way === "slant" ? "slant" : "upright";
+  const common = grid.across + 10 <= grid.cellWidth ? "level" : grid.way === "slant" ? "slant" : "upright";
   const start = isRow ? grid.top : grid.left, end = start + (isRow ? grid.height : grid.width);
   for (let i = Math.floor(first); i < Math.min(tokens.length, first + count); i++) {
     const middle = isRow ? grid.topOf(i + 0.5) : grid.leftOf(i + 0.5), bold = strong.includes(i);
@@ -102,6 +103,8 @@ function drawLabels(matrix, isRow) {
     screen.save();
     screen.font = `${bold ? "600 " : ""}12px ${theme.mono}`;
     screen.fillStyle = i === chosen ? theme.accent : tokens[i].kind === "word" || bold ? theme.text : theme.faint;
+    // One letter stands level among upright ones where its column is as wide: letters are read, not turned.
+    const level = common === "upright" && screen.measureText(labels[i]).width + 3 <= grid.cellWidth, way = level ? "level" : common;
     screen.direction = RTL.test(tokens[i].text) ? "rtl" : "ltr";
     screen.textBaseline = "middle";
     if (isRow) screen.translate(grid.left - 8, middle + 0.5);

@@ -24,7 +24,7 @@ class Overview {
 
   update(bytes) {
     const focus = this.root.getRootNode().activeElement?.dataset?.key; // survives the redraw that a click causes
-    const along = this.hero ? this.hero.scroll.scrollLeft : 0;
+    const along = this.hero ? this.hero.scroll.scrollLeft : 0, before = JSON.stringify(this.header?.selection);
     this.header = unpack(bytes);
     this.arrays = this.header.arrays;
     this.theme = readTheme(this.shadow);
@@ -39,6 +39,10 @@ class Overview {
     this.popover.hidden = true;
     this.arrange();
     if (this.hero) this.hero.scroll.scrollLeft = along;
+    if (JSON.stringify(this.header.selection) !== before) {
+      this.hero?.reveal();
+      this.model.reveal();
+    }
     if (focus) this.root.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
     performance.mark("headlight-overview-drawn");
   }

@@ -15,6 +15,7 @@ class Hero {
     this.stage = el("div", "stage", this.scroll);
     this.buildSource(typed);
     if (header.hero) this.buildTarget();
+    else for (const node of this.chosen()) node.classList.add("selected");
   }
 
   buildSource(typed) {
@@ -24,7 +25,7 @@ class Hero {
     const side = header.hero?.merged ? "words" : keys; // a word is no token of the other pictures
     const row = el("div", "words source", stage);
     row.dir = header.direction || "auto";
-    this.sources = source.map((token, j) => overview.token(token, side, j, row, header.editable ? "button" : "span"));
+    this.sources = source.map((token, j) => overview.token(token, side, placeOf(token, j), row, header.editable ? "button" : "span"));
     if (!header.editable) return;
     const edit = button("edit", typed, header.words.edit, () => this.edit(row));
     edit.textContent = header.words.edit;
@@ -49,16 +50,32 @@ class Hero {
       return node;
     });
     ribbons.attach(sources, targets);
+    this.targets = targets;
     const chosen = header.selection;
-    if (chosen && chosen.site === hero.site && chosen.head === hero.head && !hero.merged) {
-      targets[chosen.row]?.classList.add("selected");
-      sources[chosen.column]?.classList.add("selected");
-    }
+    if (chosen && chosen.site === hero.site && chosen.head === hero.head) for (const node of this.chosen()) node.classList.add("selected");
     el("div", "caption written", box, words.target);
     const which = el("div", "caption which", box);
     const label = button("plain", which, hero.title, () => overview.go({ page: "heads", site: hero.site, head: hero.head }));
     label.textContent = hero.title;
     el("span", "hint", which, words.hover);
+  }
+
+  /** The selected pair's chips, the written one first. */
+  chosen() {
+    const { hero, hero_at: at, marked } = this.overview.header;
+    if (hero) return [this.targets[at?.[0]], this.sources[at?.[1]]].filter(Boolean);
+    return chipsAt(marked?.[this.keys], this.source, this.sources);
+  }
+  /** A row that is longer than the page goes to the selected pair: to its middle, or where that leaves it out, to its query. */
+  reveal() {
+    const nodes = this.chosen();
+    if (!nodes.length) return;
+    const { scroll } = this, frame = scroll.getBoundingClientRect();
+    const places = nodes.map((node) => node.getBoundingClientRect()).map(({ left, width }) => left + width / 2 - frame.left + scroll.scrollLeft);
+    const span = Math.max(...places) - Math.min(...places), fits = span < 0.8 * frame.width;
+    const middle = fits ? places.reduce((sum, x) => sum + x, 0) / places.length : places[0];
+    scroll.scrollLeft = middle - frame.width / 2;
+    this.slide();
   }
 
   /** To this head's page, with this pair chosen. */

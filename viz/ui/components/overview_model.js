@@ -60,7 +60,9 @@ class Model {
     const row = el("div", "chips", entry.inputs);
     row.dir = "auto";
     entry.tokens = stack.tokens || (!encoder && header.shifted?.length ? header.shifted : header.source);
-    entry.tokens.forEach((token, i) => overview.token(token, encoder ? "encoder" : "decoder", i, row));
+    const chips = entry.tokens.map((token, i) => overview.token(token, encoder ? "encoder" : "decoder", placeOf(token, i), row));
+    entry.marked = chipsAt(header.marked?.[stack.name], entry.tokens, chips);
+    for (const chip of entry.marked) chip.classList.add("selected");
     const typed = encoder || header.stacks.length === 1;
     el("div", "faint", entry.inputs, typed ? header.words.source : header.words.shifted);
     el("div", "added faint", entry.inputs, header.words.inputs);
@@ -120,6 +122,15 @@ class Model {
     }
   }
 
+  /** Chips that go on below the edge of their box go to the selected ones, the query's before the key's. */
+  reveal() {
+    for (const { inputs, marked } of this.stacks)
+      for (const chip of [...marked].reverse()) {
+        const box = inputs.firstChild, at = chip.getBoundingClientRect(), frame = box.getBoundingClientRect();
+        if (at.top < frame.top || at.bottom > frame.bottom) box.scrollTop += at.top + at.height / 2 - frame.top - frame.height / 2;
+      }
+  }
+
   /** A hovered word's row or column in every part. */
   mark(side, index) {
     for (const { node, part, stack } of this.parts) {
@@ -133,7 +144,8 @@ class Model {
   }
 
   arrange() {
-    const spaces = this.parts.map(({ body }) => body.clientWidth); // all reads before all writes: one layout, not one a part
+    // All reads before all writes: one layout, not one a part. Rounded down, or the last head falls to a line of its own.
+    const spaces = this.parts.map(({ body }) => Math.floor(body.getBoundingClientRect().width));
     let span = 0; // a strip is as long as the row of heads before it
     for (const [p, entry] of this.parts.entries()) {
       if (entry.thumbs.length) span = this.arrangeThumbs(entry, spaces[p]);

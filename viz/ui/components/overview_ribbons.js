@@ -2,6 +2,12 @@
 
 const THIN = 0.01; // ribbons below one percent are noise to the eye
 
+/** Which token a chip stands for: of a long side not every one has a chip. */
+const placeOf = (token, i) => ("at" in token ? token.at : i);
+/** The chips of these tokens, those that there are. */
+const chipsAt = (places, tokens, chips) =>
+  (places ?? []).map((at) => chips[tokens.findIndex((token, i) => placeOf(token, i) === at)]).filter(Boolean);
+
 class Ribbons {
   /** `weight(i, j)`: how much written word i looks at typed word j; `look(i, j)` is what a click on their ribbon does. */
   constructor(stage, label, weight, look) {

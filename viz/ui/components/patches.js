@@ -104,7 +104,7 @@ class Patches {
     this.pictures[1].caption.textContent = fill(words.read, { token: labels[this.row] });
     this.bar.style.background = ramp(this.theme.sequential);
     const others = Array.from({ length: first }, (_, j) => `${labels[j]} ${number(row[j])}`).join(", ");
-    this.text.textContent = [fill(words.legend, { max: number(most) }), first ? fill(words.others, { others }) : ""].join("  ");
+    this.text.textContent = [fill(words.legend, { max: number(most) }), first ? fill(words.others, { others }) : ""].filter(Boolean).join(" · ");
   }
 
   /** Weights as the page's own colours over a paled picture: what is not read goes pale, never another hue. */
