@@ -132,7 +132,10 @@ def _nnsight(shape: Shape, n: int) -> Run:
 Kept = Iterable[Any]  # tensors
 Run = Callable[[Any], Kept]  # ids [1, n] -> what the method keeps of the forward
 PLAIN, AGAIN = "plain", "noise"  # the same forward, twice a round
-OURS, FRESH = "Headlight", "first run"  # the same recording, into memory that earlier rounds have freed and into new pages
+OURS, FRESH = (
+    "Headlight",
+    "first run",
+)  # the same recording, into memory that earlier rounds have freed and into new pages
 METHODS: dict[str, Callable[[Shape, int], Run]] = {
     PLAIN: _plain, OURS: _headlight, "eager": _eager, "TransformerLens": _transformer_lens, "nnsight": _nnsight,
 }  # fmt: skip
@@ -246,7 +249,11 @@ def report(rows: list[dict[str, Any]]) -> str:
     """Two tables in Markdown: seconds, then memory."""
     lines = []
     for title, cell, names in (
-        ("CPU seconds against the plain forward (wall seconds):", _time, [PLAIN, AGAIN, OURS, FRESH, *list(METHODS)[2:]]),
+        (
+            "CPU seconds against the plain forward (wall seconds):",
+            _time,
+            [PLAIN, AGAIN, OURS, FRESH, *list(METHODS)[2:]],
+        ),
         ("Peak MiB above the loaded model (MiB kept):", _memory, list(METHODS)),
     ):
         lines += ["", title, "", f"| shape | n | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]

@@ -55,7 +55,7 @@ class Axis:
 
     def item(self, token: int) -> int | None:
         """The item that holds `token`, None where it lies outside the window."""
-        if not self.starts[0] <= token < self.stop:
+        if not self.starts or not self.starts[0] <= token < self.stop:
             return None
         return int(np.searchsorted(self.starts, token, side="right")) - 1
 

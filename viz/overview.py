@@ -106,9 +106,9 @@ def _behind(trace: Trace, site: Site | str, weights: np.ndarray, after: str) -> 
     """Weights of the rows behind the token `after` on the keys before it; all of them where there is no such token."""
     known = trace.record(site).site
     texts = list(trace.side(known.key_side).texts)
-    if known.kind != "self" or after not in texts:
+    at = texts.index(after) if known.kind == "self" and after in texts else 0
+    if not 0 < at < len(texts) - 1:
         return weights
-    at = texts.index(after)
     found = np.zeros_like(weights)
     found[at + 1 :, :at] = weights[at + 1 :, :at]
     return found

@@ -134,11 +134,13 @@ def test_a_text_that_is_too_long_is_refused_everywhere(visit, models: Path) -> N
         put(seen, "text_area", "text", text)
         assert seen.complaint().startswith(start_of(seen, "error.text_too_long"))
         assert (seen.figure("matrix")[1]["values"] == before).all()
+    # What is drawn and learned goes with the run that is shown, which is the last good one.
     seen = visit("output", model="gpt2", text="zq " * 500).click("sample-draw")
-    assert not seen.at.exception and len(seen.at.error) == 2
+    assert seen.complaint().startswith(start_of(seen, "error.text_too_long"))
+    assert len(seen.at.session_state["sampled"]) == 3
     seen.at.text_input(key="train-target").set_value("and on")
     seen.click("train-step")
-    assert not seen.at.exception and len(seen.at.error) == 2
+    assert seen.complaint() and seen.at.session_state["trained"].loss_before > 0
 
 
 def test_little_memory_is_said_before_the_run(visit, models: Path, monkeypatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.acting import put
 from tests.app.visit import PAGES, Visit
 
 LINK = {
@@ -92,7 +93,8 @@ def test_a_value_that_does_not_exist_is_said_and_leads_to_one_that_does(visit, l
 @pytest.mark.parametrize(
     "link",
     [
-        {"q": "1"}, {"scale": "2"}, {"scale": "<b>"}, {"heads": "7.x.-1"}, {"heads": "²"}, {"step": "1e9"}, {"step": "-9"}, {"step": "99"}, {"foo": "1"},
+        {"q": "1"}, {"scale": "2"}, {"scale": "<b>"},
+        {"heads": "7.x.-1"}, {"heads": "²"}, {"step": "1e9"}, {"step": "-9"}, {"step": "99"}, {"foo": "1"},
         {"text": ""},
     ],
 )  # fmt: skip
@@ -129,7 +131,7 @@ def test_a_head_that_was_chosen_stays_when_the_language_changes(visit) -> None:
 
 def test_another_model_is_compared_with_nothing_of_the_last_one(visit, models: Path) -> None:
     seen = visit("heads", model="encoder", text="I like cats", other="The dog jumps", scale="max")
-    seen.set("text", "The cat sat")
+    seen = put(seen, "text_area", "text", "The cat sat")
     assert (seen.view.other, seen.view.scale) == ("The dog jumps", "max")
     seen.set("model", "bert")
     assert (seen.view.other, seen.link.get("other")) == ("", None)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from model import open_model
+from model.checkpoints import packages
 from tests.app.acting import pick
 from tests.app.visit import APP, PAGES
 from viz import matrix_scale
+from viz.overview import first_cell
+from viz.ui import models as cards
 from viz.ui.language import LANGUAGES, catalogue
 
 EQUATIONS = 14
@@ -154,21 +159,20 @@ def test_a_long_sides_chips_lie_around_the_selected_tokens(visit, models: Path) 
 
 
 def test_the_ribbons_know_the_selected_pair_of_any_head(visit, models: Path) -> None:
-    header, _ = visit(model="gpt2", text="the dog jumps over the cat", site="decoder.0.self", head=0, q=5, k=2).figure(
-        "overview"
-    )
+    at = {"model": "gpt2", "site": "decoder.0.self", "head": 0}
+    header, _ = visit(text="the dog jumps over the cat", q=5, k=2, **at).figure("overview")
     assert header["hero_at"] == [5, 2]
-    merged, arrays = visit(model="gpt2", text="Zorblatt Quimby jumps", site="decoder.0.self", q=9, k=1, words=1).figure(
-        "overview"
-    )
-    assert merged["hero_at"][0] == next(i for i in range(9) if i == merged["hero_at"][0]) < arrays["hero"].shape[0]
+    text = "Zorblatt Quimby jumps"
+    words = open_model(models / "gpt2").trace(text).side("decoder").words
+    header, _ = visit(text=text, q=9, k=1, words=1, **at).figure("overview")
+    assert header["hero_at"] == [words[9] - words[0], words[1] - words[0]] and words[9] < 9
 
 
 def test_the_colours_end_where_they_were_told_to(visit, translator) -> None:
     seen = visit("heads", text="the cat sat on the mat", site="encoder.0.self", head=0)
     most = float(translator.trace("the cat sat on the mat", language="zh").weights("encoder.0.self", 0).max())
     assert most >= matrix_scale.PALE
-    for scale, end in (("1", 1.0), ("max", matrix_scale.round_up(most)), ("1", 1.0)):
+    for scale, end in (("max", matrix_scale.round_up(most)), ("1", 1.0)):
         seen = seen.set("scale", scale).sound()
         header, _ = seen.figure("matrix")
         assert header["scale"]["high"] == end and seen.link["scale"] == scale
@@ -190,3 +194,25 @@ def test_a_picture_has_its_patches_beside_the_matrix_and_no_lines(visit, models:
     seen = visit("heads", model="vit").sound()
     assert seen.figures() == ["matrix", "patches"]
     assert visit("heads", model="gpt2").figures() == ["matrix", "lines"]
+
+
+def test_a_package_says_behind_which_token_its_head_is_read(visit, models: Path, monkeypatch) -> None:
+    """Of a reaction, the rows of the product: elsewhere the same head answers another question."""
+    told, card = {"head": ("encoder.1.self", 0), "rows_after": "over"}, cards.card
+    monkeypatch.setattr(cards, "card", lambda name: card(name) | (told if name == "bert" else {}))
+    text = "the quick fox jumps over the lazy dog"
+    at = open_model(models / "bert").trace(text).tokens("encoder").index("over")
+    view = visit("heads", model="bert", text=text).sound().view
+    assert (view.site, view.head) == told["head"] and view.row > at > view.column
+    other = visit("heads", model="bert", text=text, site="encoder.0.self", head=1).sound().view
+    assert (other.row, other.column) == first_cell(open_model(models / "bert").trace(text), "encoder.0.self", 1)
+
+
+def test_the_reaction_mapper_is_read_from_its_product(monkeypatch) -> None:
+    (known,) = [package for package in packages.PACKAGES if package.name == "rxnmapper"]
+    monkeypatch.setattr(packages, "installed", lambda: {"rxnmapper": (known, None)})
+    monkeypatch.setattr(
+        cards, "entry", lambda name: SimpleNamespace(kind="package", family="albert", reads="text", title=name)
+    )
+    assert cards.card("rxnmapper")["rows_after"] == ">>"
+    assert all(">>" in example for example in cards.card("rxnmapper")["examples"])

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from model import arithmetic
+from viz import matrix_scale
 
 TEXT, SITE, HEAD = "the cat sat on the mat", "encoder.1.self", 2
 
@@ -157,6 +158,42 @@ def test_back_brings_the_earlier_page(heads) -> None:
     heads.page.go_back()
     heads.shows_title("heads.title")
     heads.settle()
+
+
+def test_the_colours_may_end_at_the_largest_weight(heads, translator) -> None:
+    weights = translator.trace(TEXT, language="zh").weights(SITE, 0)
+    heads.open("heads", text=TEXT, site=SITE, head=0, q=0, k=0, to="zh", lang="en")
+    end = matrix_scale.round_up(float(weights.max()))
+    row, column = divmod(int(weights.clamp(max=0.3).argmax()), weights.shape[1])
+    x, y = heads.cell(row, column)
+    foot = heads.find(".headlight.matrix .foot")
+    expect(foot).to_contain_text(heads.say("matrix.legend_1"))
+    pale = heads.pixel(x + 12, y - 12)
+    heads.pick("scale-en", heads.say("pick.scale_max"))
+    heads.wait_for_link(scale="max")
+    expect(foot).to_contain_text(
+        heads.say("matrix.legend_max", end=matrix_scale.written(end), most="\0").split("\0")[0]
+    )
+    expect(foot.locator(".end").last).to_have_text(matrix_scale.written(end))
+    x, y = heads.cell(row, column)
+    assert end == 1 or sum(heads.pixel(x + 12, y - 12)) < sum(pale)
+
+
+def test_long_tokens_end_where_their_lines_begin(screen) -> None:
+    text = "counterrevolutionaries antidisestablishmentarianism internationalization"
+    screen.open("heads", model="gpt2", text=text, words=1, site="decoder.0.self", lang="en")
+    lines = screen.find(".headlight.lines")
+    expect(lines.locator(".column.left .chip").first).to_be_visible()
+    over = lines.evaluate(
+        """(root) => [...root.querySelectorAll(".column")].map((column) => {
+          const own = column.getBoundingClientRect();
+          return Math.max(...[...column.children].map((chip) => {
+            const box = chip.getBoundingClientRect();
+            return Math.max(box.right - own.right, own.left - box.left);
+          }));
+        })"""
+    )
+    assert max(over) < 1
 
 
 def test_heads_are_switched_on_in_the_lines(heads) -> None:

@@ -113,3 +113,45 @@ def test_a_door_leads_to_its_page_and_keeps_the_selection(overview, page: str) -
     overview.find(".headlight.overview .door").filter(has_text=overview.say(f"door.{page}")).click()
     expect(overview.find("h1")).to_have_text(overview.say(f"{page}.title"))
     overview.wait_for_link(text="I+like+cats", site="decoder.1.cross")
+
+
+LONG = " ".join(f"the dog {i} jumps over the cat" for i in range(3))
+IN_SIGHT = """(node) => {
+  const chip = node.getBoundingClientRect(), box = node.closest(".scroll, .chips").getBoundingClientRect();
+  return chip.left >= box.left && chip.right <= box.right && chip.top >= box.top && chip.bottom <= box.bottom;
+}"""
+
+
+@pytest.mark.parametrize(("repeat", "row"), [(1, 33), (4, 180)])
+def test_a_long_row_goes_to_the_selected_word(screen, repeat: int, row: int) -> None:
+    """With ribbons, whose two rows scroll together, and of a text that is too long for them."""
+    text = " ".join([LONG] * repeat)
+    screen.open(model="gpt2", text=text, site="decoder.0.self", head=0, q=row, k=row - 3, lang="en")
+    chips = screen.find(f".headlight.overview .words.{'target' if repeat == 1 else 'source'} .chip")
+    scroll = screen.find(".headlight.overview .hero .scroll")
+    assert scroll.evaluate("(node) => node.scrollWidth > node.clientWidth && node.scrollLeft > 0")
+    index = (
+        row if repeat == 1 else chips.evaluate_all("(nodes) => nodes.findIndex((node) => node.matches('.selected'))")
+    )
+    assert index >= 0 and chips.nth(index).evaluate(IN_SIGHT)
+    below = screen.find(".headlight.overview .inputs .chip.selected")
+    expect(below).to_have_count(2)
+    assert all(node.evaluate(IN_SIGHT) for node in below.all())
+
+
+def test_the_heads_of_a_layer_lie_in_one_line_at_every_width(screen) -> None:
+    """Half a pixel of width that is rounded up puts the last head on a line of its own."""
+    screen.open(text="I like cats", to="zh", lang="en")
+    bodies = screen.find(".headlight.overview .part.attention .body")
+    try:
+        for width in range(893, 909):
+            screen.page.set_viewport_size({"width": width, "height": 900})
+            screen.page.evaluate(
+                "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+            )
+            lines = bodies.evaluate_all(
+                "(bodies) => bodies.map((body) => new Set([...body.children].map((thumb) => thumb.offsetTop)).size)"
+            )
+            assert lines and set(lines) == {1}, width
+    finally:
+        screen.page.set_viewport_size({"width": 1280, "height": 900})

@@ -54,6 +54,7 @@ def _texts(card: dict) -> None:
         )  # fmt: skip
     _examples(card)
     _languages(card)
+    inputs.place_for_languages()
     if ours or models.writes(now.model):
         key = mirror("target", now.target)
         st.text_input(
@@ -106,11 +107,11 @@ def head_picker(trace: Trace, words: bool = True) -> None:
 
     names = [str(site) for site in trace.sites]
     now = session.view()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="pickers"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pickers"):
         key = mirror("site", now.site)
         st.selectbox(
             say("pick.site"), names, format_func=site_name, key=key, on_change=keep, args=("site", key),
-            help=say("pick.count_help"), width=320,
+            help=say("pick.count_help"), width=256,
         )  # fmt: skip
         heads = list(range(trace.record(now.site).heads))
         key = mirror("head", now.head)

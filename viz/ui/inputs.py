@@ -52,6 +52,22 @@ def _text_file() -> None:
     st.file_uploader(say("bar.file"), type=["txt", "md", "csv", "py", "json"], key="text_file", on_change=take)
 
 
+def place_for_languages() -> None:
+    """Keep the place in the side bar: which languages a model can write is known only once it is open."""
+    st.session_state.languages_place = st.container()
+
+
+def languages(opened: object) -> None:
+    """The language that a multilingual checkpoint writes, among those of its tokenizer; empty: the tokenizer's own."""
+    place, known = st.session_state.get("languages_place"), getattr(opened, "languages", ())
+    if place is None or not known or models.is_ours(session.view().model):
+        return
+    key = mirror("to", session.view().to or None, session.view().model)
+    place.selectbox(
+        say("bar.to"), known, key=key, index=None, placeholder=say("bar.to_own"), on_change=keep, args=("to", key)
+    )
+
+
 def _media(reads: str) -> None:
     def take() -> None:
         file = st.session_state.get(f"media_{reads}")

@@ -12,6 +12,7 @@ from viz import numbers, tokens
 from viz.ui import language, output_heads, panels, runs, session, work
 from viz.ui.language import say
 from viz.ui.output_heads import heading, table
+from viz.ui.widgets import keep, mirror
 
 if TYPE_CHECKING:
     from model.trace import Trace
@@ -79,7 +80,8 @@ def _vector(trace: Trace) -> None:
     from model.checkpoints.outputs import sentence_vector
 
     heading("vector")
-    other = st.text_input(say("output.other"), key="output-other", value=_other_example())
+    key = mirror("other", session.view().other or _other_example(), session.view().model)
+    other = st.text_input(say("output.other"), key=key, on_change=keep, args=("other", key))
     if not other.strip():
         return
     now = session.view()

@@ -69,6 +69,7 @@ def _record(name: str, how: tuple[tuple[str, Any], ...]) -> Trace:
             "pair": given["pair"] or None,
             "chat": bool(given["chat"]),
             "new_tokens": max(0, given["new"]) or None,
+            "language": (given["to"] or None) if model.languages else None,
         }
         trace = model.trace(given["text"], given["target"] or None, **options)
     for i, record in enumerate(trace.attention.values()):
@@ -167,7 +168,8 @@ def _last_good(now: session.View, error: HeadlightError) -> Trace:
     good = st.session_state.get("last_good")
     if good is None or good.model != now.model:
         examples = models.card(now.model)["examples"]
-        good = replace(session.View(model=now.model, to=now.to), text=examples[0] if examples else "")
+        to = now.to if models.is_ours(now.model) else ""  # of a checkpoint the language may be what was wrong
+        good = replace(session.View(model=now.model, to=to), text=examples[0] if examples else "")
     try:
         trace = trace_of(good)
     except HeadlightError as again:

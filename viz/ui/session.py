@@ -145,8 +145,8 @@ def settle(new: bool = False) -> None:
         changes["text"] = card["examples"][0]
     if card.get("reads", "text") != "text" and not now.media:
         changes["media"] = "sample"
-    if now.to not in languages:
-        changes["to"] = languages[0] if languages else ""
+    if languages and now.to not in languages:
+        changes["to"] = languages[0]
     if changes:
         st.session_state.view = replace(now, **changes)
 
@@ -175,9 +175,10 @@ def current_model() -> Any:
 
 def current_trace() -> Trace:
     """The run that this session looks at, with a selection that exists in it; see viz/ui/runs.py."""
-    from viz.ui import runs
+    from viz.ui import inputs, runs
 
     trace = runs.current()
+    inputs.languages(runs.model() if not models.is_trace(view().model) else None)
     _select(trace)
     return trace
 

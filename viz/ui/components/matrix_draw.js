@@ -95,13 +95,14 @@ function drawLabels(matrix, isRow) {
   const chosen = matrix.selection.value?.[axis] ?? null;
   const strong = [hover[axis], foreign[axis], chosen].filter((index) => index !== null);
   const common = grid.across + 10 <= grid.cellWidth ? "level" : grid.way === "slant" ? "slant" : "upright";
+  const size = clamp(0.92 * step * pitch, 10, 12); // neighbours in low rows do not touch
   const start = isRow ? grid.top : grid.left, end = start + (isRow ? grid.height : grid.width);
   for (let i = Math.floor(first); i < Math.min(tokens.length, first + count); i++) {
     const middle = isRow ? grid.topOf(i + 0.5) : grid.leftOf(i + 0.5), bold = strong.includes(i);
     if (middle < start || middle > end || (!bold && i % step)) continue;
     if (!bold && step > 1 && strong.some((other) => Math.abs(other - i) * pitch < LABEL_PITCH)) continue;
     screen.save();
-    screen.font = `${bold ? "600 " : ""}12px ${theme.mono}`;
+    screen.font = `${bold ? "600 " : ""}${size}px ${theme.mono}`;
     screen.fillStyle = i === chosen ? theme.accent : tokens[i].kind === "word" || bold ? theme.text : theme.faint;
     // One letter stands level among upright ones where its column is as wide: letters are read, not turned.
     const level = common === "upright" && screen.measureText(labels[i]).width + 3 <= grid.cellWidth, way = level ? "level" : common;
