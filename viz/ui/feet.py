@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from model.sites import Site
-from viz import numbers
+from viz import numbers, still
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from model.trace import Trace
 
 
@@ -38,16 +42,40 @@ def refused(trace: Trace, site: Site) -> bool:
     return True
 
 
-def foot(name: str, sentence: str, badge: str, files: Callable[[], dict[str, Callable[[], bytes]]]) -> None:
-    """Small and grey under every figure: one sentence, how well it checks, its data. `files` names the downloads."""
+def foot(
+    name: str,
+    sentence: str,
+    badge: str,
+    files: Callable[[], dict[str, Callable[[], bytes]]],
+    figure: Callable[[], alt.TopLevelMixin] | None = None,
+    code: Sequence[Callable[..., object]] = (),
+) -> None:
+    """Small and grey under every figure: one sentence, how well it checks, its data, the figure as a file, the code that ran.
+
+    files: names of the downloads and what makes them. figure: the chart to save. code: the functions whose source is shown.
+    """
     with st.container(horizontal=True, vertical_alignment="center", key=f"foot-{name}"):
         st.caption(f"{sentence} {badge}", width="stretch")
         with st.popover(say("foot.data"), type="tertiary", width="content"):
             for file, make in files().items():
-                kind = file.rsplit(".", 1)[-1]
-                st.download_button(
-                    say(f"foot.{kind}"), make, file_name=file, key=f"{name}-{kind}", on_click="ignore", type="tertiary"
-                )
+                _download(name, file, make)
+        if figure is not None:
+            with st.popover(say("foot.figure"), type="tertiary", width="content"):
+                for kind, draw in (("svg", still.svg), ("png", still.png)):
+                    _download(name, f"headlight-{name}.{kind}", lambda draw=draw: draw(figure()))
+        if code:
+            with st.popover(say("foot.code"), type="tertiary", width="content"):
+                for function in code:
+                    st.caption(f"`{function.__module__}.{function.__qualname__}`")
+                    st.code(textwrap.dedent(inspect.getsource(function)), language="python")
+
+
+def _download(name: str, file: str, make: Callable[[], bytes]) -> None:
+    """A button whose bytes are made when it is pressed."""
+    kind = file.rsplit(".", 1)[-1]
+    st.download_button(
+        say(f"foot.{kind}"), make, file_name=file, key=f"{name}-{kind}", on_click="ignore", type="tertiary"
+    )
 
 
 def site_badge(trace: Trace, site: Site) -> str:

@@ -13,9 +13,11 @@ _HERE = Path(__file__).parent
 # Section -> file stems; a stem is the page's URL and its name in the catalogue.
 SECTIONS = {
     "look": ("overview", "heads", "output"),
-    "learn": ("steps", "by_hand"),
-    "about": ("models", "model_card"),
-}
+    "learn": (
+        "steps", "by_hand", "positions", "masks", "together", "block", "encoder_decoder", "generation", "variants",
+    ),
+    "about": ("models", "model_card", "families"),
+}  # fmt: skip
 
 
 def _page(section: str, stem: str) -> st.Page:

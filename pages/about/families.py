@@ -1,0 +1,6 @@
+"""Families."""
+
+from viz.ui import panels
+
+panels.title("families")
+panels.notes("families")

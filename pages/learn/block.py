@@ -1,0 +1,6 @@
+"""The block."""
+
+from viz.ui import panels
+
+panels.title("block")
+panels.notes("block")

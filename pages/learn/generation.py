@@ -1,0 +1,6 @@
+"""Generation."""
+
+from viz.ui import panels
+
+panels.title("generation")
+panels.notes("generation")

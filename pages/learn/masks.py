@@ -1,0 +1,6 @@
+"""Masks."""
+
+from viz.ui import panels
+
+panels.title("masks")
+panels.notes("masks")

@@ -1,0 +1,6 @@
+"""Positions."""
+
+from viz.ui import panels
+
+panels.title("positions")
+panels.notes("positions")

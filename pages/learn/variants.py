@@ -1,0 +1,6 @@
+"""Variants."""
+
+from viz.ui import panels
+
+panels.title("variants")
+panels.notes("variants")

@@ -1,0 +1,83 @@
+"""A heat map as an Altair chart, for files and for small pictures that nobody clicks in.
+
+Masked, NaN and clipped cells look as they do on the canvas: hatched cells cannot be had in Vega, so they get a sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from viz import palette
+from viz.matrix import CLIPPED, MASKED, NAN, states
+
+LARGEST = 128  # rows or columns; beyond that a file of marks is larger than its data
+_SIGNS = {MASKED: "×", NAN: "?", CLIPPED: "▴"}
+_CELLS = 560  # pixels that the longer side takes at most
+
+
+def heat_map(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    low: float = 0.0,
+    high: float = 1.0,
+    allowed: np.ndarray | None = None,
+    titles: tuple[str, str, str] = ("", "", ""),
+    theme: str = "light",
+) -> alt.Chart | alt.LayerChart:
+    """values [rows, columns] between `low` and `high`: sequential from 0, diverging and symmetric where `low` is below 0.
+
+    titles: of the rows, of the columns and of the colours. Cells that are masked, NaN or outside the scale carry ×, ? or ▴.
+    """
+    i, j = (axis.ravel() for axis in np.indices(values.shape))
+    kind = states(values, allowed, low, high).ravel()
+    shown = np.where(kind == MASKED, np.nan, np.clip(values.ravel(), low, high))
+    table = pd.DataFrame({"i": i, "j": j, "value": shown, "sign": [_SIGNS.get(int(k), "") for k in kind]})
+    colours = palette.diverging(theme) if low < 0 else palette.sequential(theme)
+    size = max(3.0, min(26.0, _CELLS / max(values.shape)))
+    names = {axis: "datum.value < {n} ? {texts}[datum.value] : ''" for axis in "ij"}
+    axis = {
+        "i": alt.Axis(labelExpr=_label(names["i"], rows), title=titles[0] or None, ticks=False, domain=False),
+        "j": alt.Axis(labelExpr=_label(names["j"], columns), title=titles[1] or None, ticks=False, domain=False,
+                      orient="top", labelAngle=-60 if max(map(len, columns), default=0) > 2 else 0),
+    }  # fmt: skip
+    base = alt.Chart(table).encode(x=alt.X("j:O", axis=axis["j"]), y=alt.Y("i:O", axis=axis["i"]))
+    cells = base.mark_rect(stroke=None).encode(
+        color=alt.Color(
+            "value:Q",
+            scale=alt.Scale(domain=[low, high], range=colours[:: max(1, len(colours) // 64)], interpolate="rgb"),
+            title=titles[2] or None,
+        )
+    )
+    layers = [cells]
+    if kind.any():
+        layers.append(base.mark_text(fontSize=min(10.0, size), color="#888888").encode(text="sign:N"))
+    return alt.layer(*layers).properties(width=size * values.shape[1], height=size * values.shape[0])
+
+
+def _label(form: str, texts: Sequence[str]) -> str:
+    """A Vega expression that puts the token in the place of its number, because tokens repeat and an axis' values cannot."""
+    quoted = (
+        "["
+        + ",".join("'" + str(t).replace("\\", "\\\\").replace("'", "\\'").replace("\n", "⏎") + "'" for t in texts)
+        + "]"
+    )
+    return form.format(n=len(texts), texts=quoted)
+
+
+def svg(chart: alt.TopLevelMixin) -> bytes:
+    """The chart as an SVG file, drawn here: nothing is fetched, text stays text."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_svg(chart.to_json()).encode("utf-8")
+
+
+def png(chart: alt.TopLevelMixin, scale: float = 2.0) -> bytes:
+    """The chart as a PNG file of `scale` pixels for each of its own."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_png(chart.to_json(), scale=scale)
