@@ -39,7 +39,7 @@ def heat_map(
     table = pd.DataFrame({"i": i, "j": j, "value": shown, "sign": [_SIGNS.get(int(k), "") for k in kind]})
     colours = palette.diverging(theme) if low < 0 else palette.sequential(theme)
     size = max(3.0, min(26.0, _CELLS / max(values.shape)))
-    names = {axis: "datum.value < {n} ? {texts}[datum.value] : ''" for axis in "ij"}
+    names = dict.fromkeys("ij", "datum.value < {n} ? {texts}[datum.value] : ''")
     axis = {
         "i": alt.Axis(labelExpr=_label(names["i"], rows), title=titles[0] or None, ticks=False, domain=False),
         "j": alt.Axis(labelExpr=_label(names["j"], columns), title=titles[1] or None, ticks=False, domain=False,

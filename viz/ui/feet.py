@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.sites import Site
-from viz import numbers, still
+from viz import numbers
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
@@ -60,6 +60,8 @@ def foot(
             for file, make in files().items():
                 _download(name, file, make)
         if figure is not None:
+            from viz import still  # altair, which the first screen does without
+
             with st.popover(say("foot.figure"), type="tertiary", width="content"):
                 for kind, draw in (("svg", still.svg), ("png", still.png)):
                     _download(name, f"headlight-{name}.{kind}", lambda draw=draw: draw(figure()))
