@@ -6,6 +6,7 @@ Masked, NaN and clipped cells look as they do on the canvas: hatched cells canno
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import altair as alt
 import numpy as np
@@ -13,6 +14,9 @@ import pandas as pd
 
 from viz import palette
 from viz.matrix import CLIPPED, MASKED, NAN, states
+
+if TYPE_CHECKING:
+    from model.steps import Step
 
 LARGEST = 128  # rows or columns; beyond that a file of marks is larger than its data
 _SIGNS = {MASKED: "×", NAN: "?", CLIPPED: "▴"}
@@ -57,6 +61,36 @@ def heat_map(
     if kind.any():
         layers.append(base.mark_text(fontSize=min(10.0, size), color="#888888").encode(text="sign:N"))
     return alt.layer(*layers).properties(width=size * values.shape[1], height=size * values.shape[0])
+
+
+def step_map(step: Step, names: dict[str, list[str]], at: tuple[int, int]) -> alt.Chart | alt.LayerChart:
+    """The result of one step of the arithmetic: weights from 0 to 1, everything else symmetric around 0.
+
+    names: the tokens of the axes "query" and "key"; other axes are numbered. Of more than `LARGEST` rows or columns the
+    run that holds the selected (query, key) `at`, of dimensions the first.
+    """
+    result, cuts, labels = step.result, [], []
+    for axis, size in zip((result.rows, result.columns), result.values.shape, strict=True):
+        first = step.start if axis == "query" else 0
+        place = {"query": at[0], "key": at[1]}.get(axis or "", 0) - first
+        start = min(max(0, place - LARGEST // 2), max(0, size - LARGEST))
+        cuts.append(slice(start, min(size, start + LARGEST)))
+        texts = names[axis][first : first + size] if axis in names else [str(i) for i in range(size)]
+        labels.append(texts[cuts[-1]])
+    values = result.values[cuts[0], cuts[1]].numpy()
+    allowed = None if result.masked is None else ~result.masked[cuts[0], cuts[1]].numpy()
+    low, high = 0.0, 1.0
+    if result.symbol not in ("A", "A_iT"):
+        finite = np.abs(values[np.isfinite(values)])
+        high = float(finite.max(initial=0.0)) or 1.0
+        low = -high
+    symbol = result.symbol.replace("_", "")
+    return heat_map(values, *labels, low, high, allowed, ("", "", symbol))
+
+
+def beside(charts: Sequence[alt.Chart | alt.LayerChart]) -> alt.HConcatChart:
+    """Charts in a row, each with its own colours."""
+    return alt.hconcat(*charts).resolve_scale(color="independent")
 
 
 def _label(form: str, texts: Sequence[str]) -> str:

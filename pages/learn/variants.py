@@ -1,6 +1,11 @@
-"""Variants."""
+"""Variants: one change at a time on the selected head's recorded q, k and v, its weights before and after."""
 
-from viz.ui import panels
+from viz.ui import controls, panels, session, variants
 
 panels.title("variants")
+trace = session.current_trace()
+panels.notices(trace)
+controls.head_picker(trace, words=False)
+panels.selection_line(trace)
+variants.show(trace)
 panels.notes("variants")

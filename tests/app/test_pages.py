@@ -93,7 +93,8 @@ def test_doors_and_downloads_are_on_every_figure(visit) -> None:
     for page, figures in (("overview", ("overview",)), ("heads", ("matrix", "lines")), ("by_hand", ("by-hand",))):
         keys = {button.key for button in visit(page).at.download_button}
         trace = {"overview-safetensors"} if page == "overview" else set()
-        assert keys == {f"{figure}-{kind}" for figure in figures for kind in ("csv", "npz")} | trace
+        stills = {f"{figure}-{kind}" for figure in {"matrix", "by-hand"} & set(figures) for kind in ("svg", "png")}
+        assert keys == {f"{figure}-{kind}" for figure in figures for kind in ("csv", "npz")} | stills | trace
 
 
 def test_the_model_card_states_the_cards_scores(visit, translator) -> None:

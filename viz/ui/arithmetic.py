@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -12,6 +13,8 @@ from viz.ui import components, feet, language, panels, session
 from viz.ui.language import say
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from model.arithmetic import Step
     from model.trace import Trace
 
@@ -109,8 +112,26 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
         if len(step.operands) > 1 and step.key == "input":
             _ids(trace, site, at[0])
         badge = feet.fidelity_badge(step.error, step.limit)
-        feet.foot(key, say("steps.shape", symbol=step.result.symbol.replace("_", ""), shape=_shape(step)), badge,
-                    lambda: _files(trace, site, step))  # fmt: skip
+        feet.foot(
+            key, say("steps.shape", symbol=step.result.symbol.replace("_", ""), shape=_shape(step)), badge,
+            lambda: _files(trace, site, step), figure=lambda: _figure(trace, site, step, at), code=_code(step.key),
+        )  # fmt: skip
+
+
+def _code(key: str) -> tuple[Callable[..., object], ...]:
+    """The function that recomputed the step; "input" to "v" and what follows the softmax are made in `head_steps`."""
+    from model import arithmetic, score_steps
+
+    scores = ("products", "scaled", "softcap", "bias", "mask", "softmax")
+    return (score_steps.score_steps,) if key in scores else (arithmetic.head_steps,)
+
+
+def _figure(trace: Trace, site: Site, step: Step, at: tuple[int, int]) -> alt.Chart | alt.LayerChart:
+    """The step's result as a chart for a file; of more than `still.LARGEST` rows or columns those around the selected cell."""
+    from viz.still import step_map
+
+    labels = {"query": tokens.query_labels(trace, site), "key": tokens.key_labels(trace, site)}
+    return step_map(step, {axis: [label["text"] for label in found] for axis, found in labels.items()}, at)
 
 
 def _ids(trace: Trace, site: Site, row: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -13,6 +15,9 @@ from viz import export, numbers
 from viz.equation import EquationFrame, shared_scale
 from viz.ui import components, feet, language, session
 from viz.ui.language import say
+
+if TYPE_CHECKING:
+    import altair as alt
 
 _INPUTS = {"x": "X", "w_query": "W_Q", "w_key": "W_K", "w_value": "W_V"}
 _WAYS = ("unscaled", "scaled", "rounded")
@@ -167,8 +172,19 @@ def _ways(result: HandSized, row: int, column: int) -> None:
             st.latex(_softmax_line(result, way, row, column, weights))
     sums = max(abs(float(getattr(result, f"weights_{way}").sum(-1).max()) - 1) for way in _WAYS)
     feet.foot(
-        "by-hand", say("by_hand.sentence"), say("by_hand.rows", error=numbers.short(sums)), lambda: _files(result)
-    )
+        "by-hand", say("by_hand.sentence"), say("by_hand.rows", error=numbers.short(sums)), lambda: _files(result),
+        figure=lambda: _figure(result), code=(worked_example.attention_by_hand,),
+    )  # fmt: skip
+
+
+def _figure(result: HandSized) -> alt.HConcatChart:
+    """The weights of the three ways side by side, from 0 to 1, for a file."""
+    from viz import still
+
+    n = result.x.shape[0]
+    rows, columns = ([f"{letter}{i}" for i in range(n)] for letter in "qk")
+    ways = [(say(f"by_hand.{way}"), getattr(result, f"weights_{way}")) for way in _WAYS]
+    return still.beside([still.heat_map(weights, rows, columns, titles=("", "", name)) for name, weights in ways])
 
 
 def _softmax_line(result: HandSized, way: str, row: int, column: int, weights: np.ndarray) -> str:

@@ -15,6 +15,8 @@ from viz.ui.controls import site_name
 from viz.ui.language import say
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from model.record import AttentionRecord
     from model.trace import Trace
 
@@ -77,7 +79,35 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
         key="matrix", data=frame, on_select_change=lambda: _select_cell("matrix", record, head, shown)
     )  # fmt: skip
     sentence = f"{say('matrix.sentence')} {_remarks(trace, site, shown)}"
-    feet.foot("matrix", sentence, feet.site_badge(trace, site), lambda: _matrix_files(trace, site, head))
+    feet.foot(
+        "matrix", sentence, feet.site_badge(trace, site), lambda: _matrix_files(trace, site, head),
+        figure=_still(trace, site, head, shown, end), code=_code(record),
+    )  # fmt: skip
+
+
+def _still(
+    trace: Trace, site: Site, head: int, shown: axes.Axes, end: float
+) -> Callable[[], alt.Chart | alt.LayerChart] | None:
+    """The matrix as it is shown, for a file; None where it has more rows or columns than a file of marks should."""
+    if max(len(axis.labels) for axis in shown) > 128:  # viz.still.LARGEST, without altair
+        return None
+
+    def draw() -> alt.Chart | alt.LayerChart:
+        from viz import still
+
+        values, allowed = matrix.cells(trace.record(site), head, shown)
+        rows, columns = ([label["text"] for label in axis.labels] for axis in shown)
+        titles = (say("matrix.query"), say("matrix.key"), say("matrix.legend"))
+        return still.heat_map(values, rows, columns, 0.0, end, allowed, titles)
+
+    return draw
+
+
+def _code(record: AttentionRecord) -> tuple[Callable[..., object], ...]:
+    """The functions that made the weights: of the record, and the softmax that both it and the model use."""
+    from model.attention import softmax
+
+    return type(record).weights, type(record).scores, type(record).products, softmax
 
 
 def _legend(most: float, end: float) -> str:
@@ -165,4 +195,4 @@ def attention_lines(trace: Trace) -> None:
         return {f"{slug}.csv": csv, f"{slug}.npz": npz}
 
     sentence = f"{say('lines.sentence')} {_remarks(trace, site, shown)}"
-    feet.foot("lines", sentence, feet.site_badge(trace, site), files)
+    feet.foot("lines", sentence, feet.site_badge(trace, site), files, code=_code(record))

@@ -1,0 +1,176 @@
+"""What the encoder–decoder's three attentions say of one run: the shifted target, one row of each, and the alignment.
+
+The decoder reads y_0 … y_{m−1} (y_0 is the start token) and writes y_1 … y_m: row t reads y_t and writes y_{t+1}
+(Vaswani et al. 2017, section 3.1, "the output embeddings are offset by one position"). In cross-attention queries come
+from the decoder, keys and values from the encoder's output (section 3.2.3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from model.sites import Site
+from model.trace import Trace
+
+Rows = tuple[tuple[int, ...], ...]
+_YEAR = re.compile(r"(?=((?:19|20)[0-9]{2}))")
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """One row of the decoder: the token it reads and the one it writes, with the probability given to that one.
+
+    probability: 0–1, None where the run kept no logits of it. likeliest: the token with the largest probability.
+    """
+
+    position: int
+    read: str
+    written: str
+    probability: float | None
+    likeliest: str
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One row of one attention: weights float32 [k] (they sum to 1), allowed bool [k]."""
+
+    site: Site
+    head: int
+    row: int
+    weights: Tensor
+    allowed: Tensor
+
+
+@dataclass(frozen=True)
+class Gold:
+    """rows[t]: the source positions that the word written by decoder row t stands for, () where it stands for none.
+
+    missing: "" where the alignment is known; else why not: "foreign" (no grammar of ours made this model's data),
+    "outside" (the grammar cannot say this input), "other" (the model wrote another target), "babel" (a library for dates).
+    """
+
+    rows: Rows = ()
+    missing: str = ""
+
+
+def crosses(trace: Trace) -> tuple[Site, ...]:
+    """The cross-attention sub-layers of a run; () where the model is no encoder–decoder."""
+    return tuple(site for site in trace.sites if site.kind == "cross")
+
+
+def shifted(trace: Trace) -> list[Shifted]:
+    """What each decoder row reads and writes, in order."""
+    side, found = trace.side("decoder"), []
+    for t, (read, written) in enumerate(zip(side.texts, trace.written(), strict=False)):
+        best = trace.next_tokens(t, top=64) if trace.predicts else []
+        last = t + 1 >= len(side.ids)
+        known = [p for token, number, p in best if (token == written if last else number == side.ids[t + 1])]
+        found.append(Shifted(t, read, written, known[0] if known else None, best[0][0] if best else ""))
+    return found
+
+
+def three_looks(trace: Trace, layer: int, head: int, row: int) -> list[Look]:
+    """Encoder self, decoder self and cross-attention, one row of each: [k] weights.
+
+    The cross and the decoder's row are those of query `row`; the encoder's row is that of the source token which the
+    cross row gives most weight. Where a stack has fewer layers or heads, its last one stands in.
+    """
+    cross = _look(trace, Site("decoder", layer, "cross"), head, row)
+    own = _look(trace, Site("decoder", layer, "self"), head, row)
+    layers = [site.layer for site in trace.sites if site.stack == "encoder"]
+    source = int(cross.weights.argmax())
+    read = [_look(trace, Site("encoder", min(layer, max(layers)), "self"), head, source)] if layers else []
+    return [*read, own, cross]
+
+
+def _look(trace: Trace, site: Site, head: int, row: int) -> Look:
+    record = trace.record(site)
+    head, rows = min(head, record.heads - 1), slice(row, row + 1)
+    return Look(site, head, row, record.weights(head, rows)[0], record.allowed(rows)[0])
+
+
+def mean_weights(trace: Trace, site: Site) -> Float[Tensor, "q k"]:
+    """The mean over the heads of a site's weights; its rows sum to 1 as well."""
+    record = trace.record(site)
+    total = record.weights(0).clone()
+    for head in range(1, record.heads):
+        total += record.weights(head)
+    return total / record.heads
+
+
+def key_blocks(weights: Float[Tensor, "q k"], most: int) -> tuple[Float[Tensor, "q blocks"], int]:
+    """(weights summed over blocks of neighbouring keys, keys to a block), at most `most` blocks; rows still sum to 1."""
+    size = -(-weights.shape[1] // most)
+    padded = torch.nn.functional.pad(weights, (0, -weights.shape[1] % size))
+    return padded.unflatten(1, (-1, size)).sum(-1), size
+
+
+def gold(trace: Trace) -> Gold:
+    """The alignment that the grammar of the training data gives this run, row by row of the decoder."""
+    if trace.key.model not in ("translate", "dates"):
+        return Gold(missing="foreign")
+    words = [token for token, special in zip(trace.tokens("encoder"), trace.side("encoder").special, strict=True)
+             if not special]  # fmt: skip
+    try:
+        known = _dates("".join(words)) if trace.key.model == "dates" else _sentence(tuple(words), trace.language)
+    except ImportError:
+        return Gold(missing="babel")
+    if not known:
+        return Gold(missing="outside")
+    written = trace.written()
+    for target, alignment in known:
+        # A target that was forced may stop early; the end token stands for nothing.
+        if tuple(written[: len(target)]) == target or (written and tuple(written[:-1]) == target[: len(written) - 1]):
+            rows = [*alignment, *[()] * len(written)]
+            return Gold(tuple(tuple(row) for row in rows[: len(written)]))
+    return Gold(missing="other")
+
+
+def _sentence(words: tuple[str, ...], language: str) -> list[tuple[tuple[str, ...], Rows]]:
+    from model.training.grammar import gold_alignment
+
+    pair = gold_alignment(words, language)
+    return [] if pair is None else [(pair.target, pair.alignment)]
+
+
+def _dates(text: str) -> list[tuple[tuple[str, ...], Rows]]:
+    """Every date that one of the training formats writes as `text`. Raises ImportError without Babel."""
+    import datetime
+
+    from model.training.dates import FIRST_YEAR, FORMATS, LAST_YEAR, write
+
+    found = []
+    for year in {int(match[1]) for match in _YEAR.finditer(text)}:
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            continue
+        first = datetime.date(year, 1, 1).toordinal()
+        days = [datetime.date.fromordinal(first + i) for i in range(366)]
+        numbers = {int(digits) for digits in re.findall(r"[0-9]+", text)}
+        for day in (day for day in days if day.day in numbers and day.year == year):
+            for locale, patterns in FORMATS.items():
+                for date in (write(day, pattern, locale) for pattern in patterns):
+                    if date.text == text:
+                        found.append((tuple(date.iso), date.alignment))
+    return list(dict.fromkeys(found))
+
+
+def agreement(weights: Float[Tensor, "q k"], rows: Sequence[Sequence[int]]) -> tuple[int, int]:
+    """(rows whose strongest key is a gold one, rows that have a gold key)."""
+    strongest = weights.argmax(-1).tolist()
+    counted = [(key, row) for key, row in zip(strongest, rows, strict=False) if row]
+    return sum(key in row for key, row in counted), len(counted)
+
+
+def agreement_of_heads(trace: Trace, rows: Sequence[Sequence[int]]) -> dict[tuple[Site, int], tuple[int, int]]:
+    """(site, head) -> `agreement` for every head of every cross-attention."""
+    return {
+        (site, head): agreement(trace.record(site).weights(head), rows)
+        for site in crosses(trace)
+        for head in range(trace.record(site).heads)
+    }

@@ -1,6 +1,0 @@
-"""Generation."""
-
-from viz.ui import panels
-
-panels.title("generation")
-panels.notes("generation")

@@ -1,6 +1,0 @@
-"""Masks."""
-
-from viz.ui import panels
-
-panels.title("masks")
-panels.notes("masks")

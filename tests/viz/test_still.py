@@ -1,0 +1,95 @@
+"""Figures as files: every label, the palette's colours, signs for what is no number, and nothing fetched."""
+
+from __future__ import annotations
+
+import re
+import struct
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from model import Trace
+from model.arithmetic import head_steps
+from viz import palette, still
+
+ROWS, COLUMNS = ["the", "cat's", "a\\b", "猫"], ["<s>", "it's", "⏎", "the", "the"]
+VALUES = np.linspace(0, 1, 20).reshape(4, 5)
+
+
+def texts(svg: bytes) -> list[str]:
+    root = ElementTree.fromstring(svg)
+    return ["".join(node.itertext()) for node in root.iter() if node.tag.endswith("}text")]
+
+
+def colours(svg: bytes) -> list[tuple[int, int, int]]:
+    """The fills of the cells, in the order in which they were given."""
+    cells = [node for node in ElementTree.fromstring(svg).iter() if "mark-rect role-mark" in node.get("class", "")]
+    found = []
+    for path in cells[0]:
+        fill = path.get("fill", "")
+        if fill.startswith("rgb"):
+            found.append(tuple(map(int, re.findall(r"\d+", fill))))
+        elif fill.startswith("#"):
+            found.append(tuple(int(fill[i : i + 2], 16) for i in (1, 3, 5)))
+    return found
+
+
+def rgb(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def test_the_svg_holds_every_label_and_fetches_nothing() -> None:
+    made = still.svg(still.heat_map(VALUES, ROWS, COLUMNS, titles=("queries", "keys", "weight")))
+    shown = texts(made)
+    for label in {*ROWS, *COLUMNS, "queries", "keys", "weight"}:
+        assert shown.count(label) >= (ROWS + COLUMNS).count(label), label
+    # Names of XML's own vocabularies are addresses that nobody opens.
+    outside = re.findall(rb"(?:href|src)\s*=\s*['\"](?!#)|url\((?!['\"]?#)|<script|<image|@import", made)
+    assert not outside
+
+
+@pytest.mark.parametrize("theme", palette.THEMES)
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_the_cells_have_the_palettes_colours(theme: str, low: float) -> None:
+    values = np.array([[low, 0.0, 0.5, 1.0]])
+    scale = palette.diverging(theme) if low else palette.sequential(theme)
+    made = still.svg(still.heat_map(values, ["q"], list("abcd"), low, 1.0, theme=theme))
+    found = colours(made)
+    assert len(found) == 4
+    for got, value in zip(found, values[0], strict=True):
+        expected = rgb(scale[round((value - low) / (1 - low) * (len(scale) - 1))])
+        assert np.abs(np.subtract(got, expected)).max() <= 6, (value, got, expected)
+
+
+def test_what_is_no_number_has_its_sign() -> None:
+    values = np.array([[0.5, np.nan, 2.0, 0.1]])
+    allowed = np.array([[True, True, True, False]])
+    made = texts(still.svg(still.heat_map(values, ["q"], list("abcd"), allowed=allowed)))
+    assert [made.count(sign) for sign in "?▴×"] == [1, 1, 1]
+    plain = texts(still.svg(still.heat_map(VALUES, ROWS, COLUMNS)))
+    assert not set("?▴×") & set(plain)
+
+
+def test_the_png_is_one_and_has_its_size() -> None:
+    chart = still.heat_map(VALUES, ROWS, COLUMNS)
+    root = ElementTree.fromstring(still.svg(chart))
+    width, height = (float(root.get(side)) for side in ("width", "height"))
+    for scale in (1.0, 2.0):
+        made = still.png(chart, scale)
+        assert made.startswith(b"\x89PNG\r\n\x1a\n")
+        size = struct.unpack(">II", made[16:24])
+        assert np.abs(np.subtract(size, (width * scale, height * scale))).max() <= 2
+
+
+def test_every_step_is_a_figure_with_its_tokens(trace: Trace) -> None:
+    names = {"query": trace.tokens("decoder"), "key": trace.tokens("encoder")}
+    for step in head_steps(trace, "decoder.0.cross", 1, 1):
+        chart = still.step_map(step, names, (1, 2))
+        domain = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
+        weights = step.result.symbol in ("A", "A_iT")
+        assert domain == [0, 1] if weights else domain[0] == -domain[1] < 0
+        if step.key in ("softmax", "concat"):
+            shown = texts(still.svg(chart))
+            axes = [axis for axis in (step.result.rows, step.result.columns) if axis in names]
+            assert axes and all(token in shown for axis in axes for token in names[axis])

@@ -1,0 +1,161 @@
+"""The page of families: who descends from whom, what each is made of, and a small one of each to open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import streamlit as st
+
+from model.errors import HeadlightError, Stopped
+from model.family_cards import CARDS, block_parameters
+from viz.ui import feet, frame, language, models, session, work
+from viz.ui.encoder_decoder import drawing_files, theme
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.family_cards import FamilyCard
+
+_MOST = 3  # models of a family on this computer that are offered beside the small one
+# The kinds that the cards name, so that each has its word.
+_KINDS = {
+    "stacks": ("both", "encoder", "decoder"),
+    "positions": ("sinusoidal", "learned", "relative_xl", "relative_bias"),
+    "norm": ("post", "pre", "pre_rms"),
+    "mask": ("none", "causal", "causal_decoder", "permutation", "causal_sparse"),
+    "objective": ("translation", "next", "masked_pairs", "masked_languages", "masked_dynamic", "permutation", "infilling",
+                  "spans"),
+}  # fmt: skip
+_COLUMNS = ("family", "year", "stacks", "positions", "norm", "activation", "mask", "objective", "original", "layers",
+            "vocabulary", "parameters", "source")  # fmt: skip
+
+
+def show() -> None:
+    """The tree, the cards with their buttons, the table."""
+    _make_asked()
+    _tree()
+    _cards()
+    _table()
+
+
+def _words() -> dict[str, str]:
+    kinds = {f"{kind}_{name}": say(f"families.{kind}_{name}") for kind, names in _KINDS.items() for name in names}
+    return kinds | {name: say(f"families.column_{name}") for name in _COLUMNS}
+
+
+def _tree() -> None:
+    from viz import families, svg
+
+    words = {stacks: say(f"families.stacks_{stacks}") for stacks in families.COLOURS} | {
+        "alt": say("families.tree_alt")
+    }
+    picture = families.tree(CARDS, words)
+    st.html(svg.image(picture, theme()))
+    feet.foot("families-tree", say("families.tree"), "", lambda: drawing_files("headlight-families", picture))
+
+
+def _cards() -> None:
+    st.markdown(f"#### {say('families.open_title')}  \n{say('families.open_what')}")
+    with st.container(key="families-list"):
+        for card in CARDS:
+            _card(card)
+
+
+def _card(card: FamilyCard) -> None:
+    """What a family changed, its sizes, and what can be opened of it."""
+    from viz.families import amount
+
+    left, right = st.columns([7, 3], vertical_alignment="center")
+    layers = f"{card.layers} + {card.layers}" if card.stacks == "both" else str(card.layers)
+    sizes = say("families.sizes", original=card.original, layers=layers, d=f"{card.d_model:,}", heads=card.heads,
+                d_ff=f"{card.d_ff:,}", parameters=amount(card.counted))  # fmt: skip
+    left.markdown(f"**{card.title}** · {card.year}  \n{say(f'families.changed_{card.key}')}")
+    left.caption(f"{sizes}  \n{card.paper}, {card.source}")
+    with right:
+        if card.small:
+            _small_button(card)
+        for place, name in enumerate(_at_hand(card)):
+            first = not card.small and place == 0  # what ships with the app is its own small one
+            _button(name, f"families-have-{card.key}-{name}", "secondary" if first else "tertiary")
+
+
+def _small_button(card: FamilyCard) -> None:
+    confined = models.confined()
+    st.button(
+        say("families.open_small", family=_small_title(card)),
+        key=f"families-open-{card.key}",
+        on_click=_ask,
+        args=(card.key,),
+        disabled=confined,
+        help=say("families.confined" if confined else "families.open_help"),
+        width="stretch",
+    )
+
+
+def _small_title(card: FamilyCard) -> str:
+    """Whose architecture the small one has: GPT-3's own weights and code are closed."""
+    return "GPT-Neo" if card.small == "gpt_neo" else card.title
+
+
+def _at_hand(card: FamilyCard) -> list[str]:
+    """Names of the models on this computer that are of this family or descend from it, trained ones, the nearest first."""
+    found = [entry for entry in models.found().values() if entry.family in card.related and entry.kind != "trace"]
+    return [entry.name for entry in sorted(found, key=lambda entry: card.related.index(entry.family))][:_MOST]
+
+
+def _button(name: str, key: str, kind: Literal["secondary", "tertiary"]) -> None:
+    now = session.view().model == name
+    title = language.plain(models.title(name))
+    st.button(say("models.shown") if now else say("families.open_found", title=title), key=key, on_click=_choose,
+              args=(name,), disabled=now, type=kind, width="stretch")  # fmt: skip
+
+
+def _choose(name: str) -> None:
+    session.change(model=name)
+    st.session_state.go_to = "overview"
+
+
+def _ask(key: str) -> None:
+    st.session_state.acted = True
+    st.session_state["families-asked"] = key
+
+
+def _make_asked() -> None:
+    """Make the small model that a button asked for, with a bar and Stop, and go to it."""
+    key = st.session_state.get("families-asked")
+    if key is None:
+        return
+    card = {known.key: known for known in CARDS}[key]
+    try:
+        path = work.run(
+            ("small", card.small), lambda: _write(card.small), say("families.making", family=_small_title(card))
+        )
+    except Stopped:
+        del st.session_state["families-asked"]
+        return
+    except HeadlightError as error:
+        del st.session_state["families-asked"]
+        st.error(language.explain(error), icon=":material/error:")
+        return
+    del st.session_state["families-asked"]
+    _choose(str(path))
+    st.session_state.notice = say("families.untrained", family=models.title(str(path)))
+    frame.follow()
+
+
+def _write(name: str) -> Path:
+    from model.checkpoints import small
+
+    return small.write(name)
+
+
+def _table() -> None:
+    from viz import families
+
+    st.markdown(f"#### {say('families.table_title')}")
+    table = families.table(CARDS, _words())
+    st.dataframe(table, hide_index=True, height=35 * (len(CARDS) + 1) + 3,
+                 column_config={say("families.column_year"): st.column_config.NumberColumn(format="%d")})  # fmt: skip
+    feet.foot("families-table", say("families.table"), "",
+              lambda: {"headlight-families.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")},
+              code=(block_parameters,))  # fmt: skip

@@ -1,0 +1,137 @@
+"""The positions page: one way to tell positions at a time, each on its own numbers and on the model's where it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from viz import export
+from viz.ui import components, feet, language, session
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from model.sites import Site
+    from model.trace import Trace
+
+WORDS = ("query", "key")
+# Pixels of a slider: three stand in a row, and they wrap where there is less room.
+WIDTH = 300
+KINDS = ("sinusoidal", "learned", "relative", "t5", "alibi", "rotary", "none")
+
+
+def show(trace: Trace) -> None:
+    """The choice of kind, which begins with the opened model's own, and that kind's panel."""
+    from model.position_bias import kind_of
+    from viz.ui import positions_bias, positions_tables, positions_turns, positions_without
+
+    model = session.current_model()
+    module = getattr(model, "module", None)
+    own = kind_of(trace, module)
+    key = f"positions-kind@{trace.key.model}"
+    if key not in st.session_state:
+        st.session_state[key] = own if own in KINDS else "sinusoidal"
+    kind = st.segmented_control(
+        say("positions.kinds"), KINDS, format_func=lambda k: say(f"positions.kind_{k}"), key=key, required=True,
+        label_visibility="collapsed", persist_state="session",
+    )  # fmt: skip
+    name = say(f"positions.kind_{own}") if own in KINDS else say("positions.not_known")
+    st.markdown(say(f"positions.about_{kind}"))
+    st.caption(say("positions.own", kind=name))
+    panels: dict[str, Callable[[Trace, Any], None]] = {
+        "sinusoidal": positions_tables.sinusoidal, "learned": positions_tables.learned,
+        "relative": positions_bias.relative, "t5": positions_bias.t5, "alibi": positions_bias.alibi,
+        "rotary": positions_turns.rotary, "none": positions_without.without,
+    }  # fmt: skip
+    with st.container(key="figures"):
+        panels[kind](trace, model)
+
+
+def heading(part: str, **values: object) -> None:
+    """A figure's name and what one looks at in it."""
+    st.markdown(f"**{say(f'positions.{part}_name')}**  \n{say(f'positions.{part}_what', **values)}")
+
+
+def slider(name: str, low: int, high: int, first: int, step: int = 1, key: str = "") -> int:
+    """A whole number between `low` and `high`; what a wider range had left in it is brought back inside."""
+    key = key or f"positions-{name}"
+    if low >= high:
+        return low
+    now = st.session_state.get(key)
+    if now is not None and not low <= now <= high:
+        st.session_state[key] = min(max(low, now), high)
+    if now is None:
+        st.session_state[key] = min(max(low, first), high)
+    return int(st.slider(say(f"positions.{name}"), low, high, step=step, key=key, width=WIDTH, persist_state="session"))
+
+
+def grid(
+    key: str, values: np.ndarray, rows: Sequence[dict], columns: Sequence[dict], scale: dict[str, Any],
+    titles: tuple[str, str], select: Callable[[int, int], None] | None = None, **options: Any,
+) -> None:  # fmt: skip
+    """A heat map whose cells are read by pointing at them; `titles` are catalogue names of the two axes."""
+    from viz import positions
+
+    row, column = (say(f"positions.{title}") for title in titles)
+    plain = scale["kind"] == "diverging"
+    words = language.group("matrix") | {
+        "row": row, "column": column, "value": say("positions.value") if plain else say("matrix.value"),
+        "legend": f"{say('positions.value') if plain else say('matrix.legend')} · {row} ↓ · {column} →",
+        "alt": say("positions.alt_grid", name=say(f"positions.{key}_name"), rows=values.shape[0], columns=values.shape[1]),
+    }  # fmt: skip
+    if select is None:
+        words["help"] = ""
+    name = f"positions-{key}" + options.pop("suffix", "")
+
+    def picked() -> None:
+        found = st.session_state[name].get("select")
+        if found and select is not None:
+            select(int(found["row"]), int(found["column"]))
+
+    frame = positions.grid_frame(values, rows, columns, words, scale, **options)
+    components.matrix(key=name, data=frame, on_select_change=picked)
+
+
+def files(name: str, values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Callable[[], dict]:
+    """The downloads of a matrix."""
+    return lambda: {
+        f"headlight-{name}.csv": lambda: export.matrix_csv(values, rows, columns),
+        f"headlight-{name}.npz": lambda: export.npz(values=values, rows=list(rows), columns=list(columns)),
+    }
+
+
+def still(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], scale: dict[str, Any],
+          titles: tuple[str, str]) -> Callable[[], Any]:  # fmt: skip
+    """A heat map for a file: the first rows and columns, as many as a file of marks takes."""
+
+    def draw() -> Any:
+        from viz.still import LARGEST, heat_map
+
+        cut = slice(0, LARGEST)
+        names = (*(say(f"positions.{title}") for title in titles), say("positions.value"))
+        return heat_map(values[cut, cut], rows[cut], columns[cut], scale["low"], scale["high"], titles=names)
+
+    return draw
+
+
+def self_site(trace: Trace) -> Site | None:
+    """The selected sub-layer where it is self-attention, else the first of that stack, else the first of any."""
+    site = session.selected()[0]
+    own = [known for known in trace.sites if known.kind == "self"]
+    return next((k for k in (site, *(k for k in own if k.stack == site.stack), *own) if k in own), None)
+
+
+def chosen_head(trace: Trace, site: Site) -> int:
+    """The selected head, where this sub-layer has it."""
+    return min(session.view().head, trace.record(site).heads - 1)
+
+
+def texts(labels: Sequence[dict]) -> list[str]:
+    return [label["text"] for label in labels]
+
+
+def badge(error: float | None, limit: float | None = None) -> str:
+    return feet.fidelity_badge(error, limit)

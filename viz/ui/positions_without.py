@@ -1,0 +1,92 @@
+"""Without positions: the words of this run and a permutation of them, through the encoder with and without positions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from viz import numbers, tokens
+from viz.ui import feet, models, panels, session, work
+from viz.ui.language import say
+from viz.ui.positions import WORDS, files, grid, heading, still, texts
+
+if TYPE_CHECKING:
+    from model.position_views import Shuffled
+    from model.trace import Trace
+
+_ORDERS = ("reversed", "shifted", "swapped")
+# What 32-bit arithmetic leaves of a weight when its row is summed in another order.
+_LIMIT = 1e-5
+
+
+def order_of(kind: str, n: int) -> list[int]:
+    """Which word stands at each place: all backwards, each one place on, or the first two exchanged."""
+    every = list(range(n))
+    if kind == "reversed":
+        return every[::-1]
+    if kind == "shifted":
+        return every[-1:] + every[:-1]
+    return [*every[1::-1], *every[2:]]
+
+
+def without(trace: Trace, model: Any) -> None:
+    """Two rows of two matrices: the words as typed and permuted, without positions and with them."""
+    if not models.is_ours(trace.key.model) or model is None:
+        st.info(say("positions.without_none"), icon=":material/info:")
+        return
+    labels = tokens.labels(trace, "encoder")
+    if len(labels) < 2:
+        st.info(say("positions.one_word"), icon=":material/info:")
+        return
+    kind = st.segmented_control(
+        say("positions.order"), _ORDERS, default="reversed", format_func=lambda k: say(f"positions.order_{k}"),
+        key="positions-order", required=True, persist_state="session",
+    )  # fmt: skip
+    order = order_of(kind or "reversed", len(labels))
+    site, head, _, _ = session.selected()
+    layer = site.layer if str(site).startswith("encoder") else 0
+    with_them, without_them = _run(trace, model, tuple(order), layer, head)
+    moved = [labels[i] for i in order]
+    said = [" ".join(panels.code(text) for text in texts(part)) for part in (labels, moved)]
+    st.markdown(say("positions.permuted", words=said[0], permuted=said[1], layer=layer, head=head))
+    for name, found in (("without", without_them), ("with", with_them)):
+        _row(name, found, labels, moved)
+
+
+def _run(trace: Trace, model: Any, order: tuple[int, ...], layer: int, head: int) -> tuple[Shuffled, Shuffled]:
+    """(with positions, without), kept for this session until the run, the order or the head is another."""
+    from model.position_views import shuffle, without_positions
+
+    key = (trace.key, order, layer, head)
+    kept = st.session_state.get("positions-shuffled")
+    if kept is not None and kept[0] == key:
+        return kept[1]
+
+    def both() -> tuple[Shuffled, Shuffled]:
+        ids = trace.token_ids("encoder"), trace.token_ids("decoder")
+        twin = without_positions(model.module)
+        with model.lock:
+            return tuple(shuffle(module, *ids, order, layer, head) for module in (model.module, twin))
+
+    found = work.run(("positions", *key), both, say("wait.running"))
+    st.session_state["positions-shuffled"] = (key, found)
+    return found
+
+
+def _row(name: str, found: Shuffled, labels: list, moved: list) -> None:
+    from model.position_views import shuffle, without_positions
+    from viz.positions import WEIGHTS
+
+    heading(name, error=numbers.short(found.error))
+    left, right = st.columns(2, gap="large")
+    drawn = (("plain", left, found.plain, labels), ("shuffled", right, found.shuffled, moved))
+    for part, column, values, own in drawn:
+        with column:
+            st.caption(say(f"positions.{part}_name"))
+            grid(part, values.numpy(), own, own, WEIGHTS, WORDS, max_height=300, suffix=f"-{name}")
+    back, names = found.back.numpy(), texts(labels)
+    badge = feet.fidelity_badge(found.error, _LIMIT) if name == "without" else ""
+    sentence = say(f"positions.{name}_sentence", largest=numbers.short(found.largest))
+    feet.foot(f"positions-{name}", sentence, badge, files(name, back, names, names),
+              still(back, names, names, WEIGHTS, WORDS), [shuffle, without_positions])  # fmt: skip
