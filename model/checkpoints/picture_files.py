@@ -31,11 +31,14 @@ class Picture:
         return hashlib.sha256(size + np.ascontiguousarray(self.rgb).tobytes()).hexdigest()[:16]
 
 
-def read_picture(data: bytes | Path) -> Picture:
-    """Read an encoded picture; of an animation its first frame. Raises UnreadablePicture or PictureTooLarge."""
+def read_picture(data: bytes | Path, name: str = "picture") -> Picture:
+    """Read an encoded picture; of an animation its first frame. name: what errors call bytes.
+
+    Raises UnreadablePicture or PictureTooLarge.
+    """
     from PIL import Image, ImageOps
 
-    name = data.name if isinstance(data, Path) else "picture"
+    name = data.name if isinstance(data, Path) else name
     try:
         source = data if isinstance(data, Path) else io.BytesIO(data)
         with Image.open(source, formats=_FORMATS) as image:

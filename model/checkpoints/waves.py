@@ -19,12 +19,12 @@ _ZERO_CROSSINGS, _BETA, _ROLLOFF = 48, 12.0, 0.95
 _BLOCK = 1024
 
 
-def read_wav(data: bytes | Path) -> tuple[np.ndarray, int]:
+def read_wav(data: bytes | Path, name: str = "sound") -> tuple[np.ndarray, int]:
     """A WAV file of 8, 16, 24 or 32-bit whole numbers or 32-bit floats -> (float32 [n] in −1 … 1, samples a second).
 
-    Channels are averaged. Raises UnreadableSound, or SoundTooLong beyond 30 s.
+    Channels are averaged. name: what errors call bytes. Raises UnreadableSound, or SoundTooLong beyond 30 s.
     """
-    name = data.name if isinstance(data, Path) else "sound"
+    name = data.name if isinstance(data, Path) else name
     if isinstance(data, Path):
         try:
             with data.open("rb") as file:

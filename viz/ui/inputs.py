@@ -72,7 +72,7 @@ def _media(reads: str) -> None:
     def take() -> None:
         file = st.session_state.get(f"media_{reads}")
         if file is not None:
-            session.change(media=media.keep(file.getvalue()))
+            session.change(media=media.keep(file.getvalue(), file.name))
 
     pictures = reads == "pictures"
     st.file_uploader(

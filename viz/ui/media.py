@@ -15,27 +15,28 @@ if TYPE_CHECKING:
 
 SAMPLE = "sample"
 _KEPT = 16
+_CALLED = 60  # characters of a file's name that are kept
 
 
 @st.cache_resource(show_spinner=False)
-def _files() -> OrderedDict[str, bytes]:
-    """hash -> bytes of the latest files, shared by the server's sessions as its traces are."""
+def _files() -> OrderedDict[str, tuple[bytes, str]]:
+    """hash -> (bytes, the file's own name) of the latest files, shared by the server's sessions as its traces are."""
     return OrderedDict()
 
 
-def keep(data: bytes) -> str:
-    """Keep a file and return the name that the link gives it."""
+def keep(data: bytes, called: str) -> str:
+    """Keep a file, `called` so by who handed it in, and return the name that the link gives it."""
     name = hashlib.sha256(data).hexdigest()[:16]
     files = _files()
-    files[name] = data
+    files[name] = data, called[:_CALLED]
     files.move_to_end(name)
     while len(files) > _KEPT:
         files.popitem(last=False)
     return name
 
 
-def data(name: str) -> bytes:
-    """The bytes of a kept file. Raises NotHandedIn for a link from another day or another computer."""
+def data(name: str) -> tuple[bytes, str]:
+    """The bytes of a kept file and what it was called. Raises NotHandedIn for a link from another day or another computer."""
     files = _files()
     if name not in files:
         raise NotHandedIn()
@@ -48,10 +49,10 @@ def trace(model: Any, name: str, text: str, target: str | None) -> Trace:
         from model.checkpoints import sound
 
         sample = sound.spoken_sample() or sound.sample_sound()
-        samples, rate = sample if name == SAMPLE else sound.read_wav(data(name))
+        samples, rate = sample if name == SAMPLE else sound.read_wav(*data(name))
         return sound.trace_sound(model, samples, target, rate=rate, name=name)
     from model.checkpoints import pictures
 
-    picture = pictures.sample_picture() if name == SAMPLE else pictures.read_picture(data(name))
+    picture = pictures.sample_picture() if name == SAMPLE else pictures.read_picture(*data(name))
     captions = model.tokenizer is not None and hasattr(model.module.config, "text_config")
     return pictures.trace_picture(model, picture, text if captions and text else None)

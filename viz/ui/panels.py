@@ -24,9 +24,13 @@ def title(key: str) -> None:
 
 def headline() -> None:
     """The first screen's name and its one sentence."""
-    translates = models.writes(session.view().model)
+    now = session.view()
+    reads = models.card(now.model).get("reads", "text")
     st.title(say("headline.title"), anchor=False)
-    st.markdown(say("headline.what") if translates else say("headline.what_self"))
+    if reads != "text":
+        st.markdown(say(f"headline.what_{reads}"))
+    else:
+        st.markdown(say("headline.what") if models.writes(now.model) else say("headline.what_self"))
 
 
 def notes(key: str) -> None:

@@ -174,7 +174,9 @@ def _last_good(now: session.View, error: HeadlightError) -> Trace:
         trace = trace_of(good)
     except HeadlightError as again:
         _back(again if isinstance(again, Stopped) else error)
-    if good.text:
+    if _reads(model()) != "text":
+        st.caption(say("error.kept_file"))
+    elif good.text:
         st.caption(say("error.kept", text=language.plain(good.text)))
     return trace
 
