@@ -138,15 +138,25 @@ def recorded_sum(trace: Trace, stack: str, module: nn.Module | None = None) -> S
     return Sum(embedding, positions, total, difference(embedding + positions, total), None, False, factor, error)
 
 
+def _word_table(module: nn.Module) -> nn.Embedding | None:
+    """The table of token embeddings; None where the input is a picture or a sound, or the library does not say."""
+    try:
+        found = module.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    return found if isinstance(found, nn.Embedding) else None
+
+
 def library_sum(trace: Trace, table: PositionTable, module: nn.Module) -> Sum | None:
     """E + PE (+ T) of a library model, made from its tables; None unless it is what the record says entered layer 0."""
     name, stack = f"{table.stack}.0.stream", table.stack
-    if stack not in trace.sides or name not in trace.store or not hasattr(module, "get_input_embeddings"):
+    words = _word_table(module)
+    if stack not in trace.sides or name not in trace.store or words is None:
         return None
     ids, recorded = torch.tensor(trace.token_ids(stack)), trace.activation(name)
     parent = module.get_submodule(table.name.removesuffix(".weight").rpartition(".")[0])
     with torch.no_grad():
-        embedding = module.get_input_embeddings()(ids)
+        embedding = words(ids)
         rows = table.rows[table.first : table.first + len(ids)]
         if embedding.shape != recorded.shape or rows.shape != recorded.shape:
             return None

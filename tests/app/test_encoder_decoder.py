@@ -10,7 +10,6 @@ import pytest
 
 from model import Trace, alignment, open_model
 from tests.app.visit import Visit
-from viz import numbers
 
 TEXT = "the animal didn't cross the street because it was too tired"
 
@@ -57,7 +56,7 @@ def check(seen: Visit, trace: Trace, mean: bool = False) -> None:
     gold = alignment.gold(trace).rows
     hits = sum(int(shown[t].argmax()) in row for t, row in enumerate(gold) if row)
     counted = sum(bool(row) for row in gold)
-    share = numbers.short(hits / counted)
+    share = f"{hits / counted:.0%}"
     assert seen.say("encoder_decoder.agreement", hits=hits, counted=counted, share=share) in captions(seen)
 
 

@@ -239,7 +239,7 @@ def _agreement(trace: Trace, weights: object, gold: Gold) -> str:
     hits, counted = alignment.agreement(weights, gold.rows)
     if not counted:
         return say("encoder_decoder.gold_outside")
-    return say("encoder_decoder.agreement", hits=hits, counted=counted, share=numbers.short(hits / counted))
+    return say("encoder_decoder.agreement", hits=hits, counted=counted, share=f"{hits / counted:.0%}")
 
 
 def _every_head(trace: Trace, gold: Gold) -> None:
