@@ -21,7 +21,7 @@ def download(screen, figure: str, kind: str) -> Path:
     """The file behind the figure's data button."""
     button = screen.find(f".st-key-{figure}-{kind} button")
     if not button.is_visible():
-        screen.find(f".st-key-foot-{figure} [data-testid=stPopover] button").click()
+        screen.find(f".st-key-foot-{figure} [data-testid=stPopover] button").first.click()
     with screen.page.expect_download() as arriving:
         button.click()
     return Path(arriving.value.path()), arriving.value.suggested_filename

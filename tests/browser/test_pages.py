@@ -13,7 +13,9 @@ FIGURE = {"overview": ".headlight.overview .ribbons path", "heads": ".headlight.
           "steps": ".headlight.equation canvas", "by_hand": ".headlight.equation canvas",
           "model_card": "[data-testid=stVegaLiteChart]",
     "output": "[data-testid=stDataFrame]",
-    "models": ".st-key-open-translate",
+    "models": ".st-key-open-translate", "families": ".st-key-families-open-bert button",
+    "positions": ".headlight.matrix canvas[data-drawn]", "variants": ".headlight.equation canvas",
+    "encoder_decoder": "[data-testid=stVegaLiteChart]",
 }  # fmt: skip
 
 
