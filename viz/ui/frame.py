@@ -13,7 +13,9 @@ _HERE = Path(__file__).parent
 # Section -> file stems; a stem is the page's URL and its name in the catalogue.
 SECTIONS = {
     "look": ("overview", "heads", "output"),
-    "learn": ("steps", "by_hand", "positions", "encoder_decoder", "variants"),
+    "learn": (
+        "steps", "by_hand", "positions", "masks", "together", "block", "encoder_decoder", "generation", "variants",
+    ),
     "about": ("models", "model_card", "families"),
 }
 
