@@ -113,7 +113,8 @@ class Screen:
         return self.wait_for_link(q=row, k=column)
 
     def pick(self, key: str, option: str) -> Screen:
-        """Press an option of the segmented control whose key is `key`."""
+        """Press an option of the segmented control whose key is `key`; a page that still moves under the pointer loses it."""
+        self.settle()
         self.find(
             f".st-key-{key} button",
         ).filter(has_text=re.compile(f"^{re.escape(option)}$")).click()

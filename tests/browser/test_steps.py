@@ -43,6 +43,7 @@ def test_steps_unfold_one_at_a_time(steps) -> None:
     steps.wait_for_link(step=1)
     expect(steps.find(EQUATIONS)).to_have_count(2)
     steps.find(".st-key-step-back button").click()
+    steps.wait_for_link(step=0)
     expect(steps.find(EQUATIONS)).to_have_count(1)
     steps.pick("unfold-en", steps.say("steps.all"))
     expect(steps.find(EQUATIONS)).to_have_count(count, timeout=PATIENCE)
