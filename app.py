@@ -8,7 +8,7 @@ app = st.App(__file__, lifespan=server.lifespan)
 
 if server.in_session():
     session.start()
-    page = st.navigation(frame.sections(), position="sidebar")
+    page = st.navigation(frame.sections(), position="top")
     frame.configure(page)
     controls.side_bar()
     page.run()

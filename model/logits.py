@@ -20,12 +20,14 @@ _NAMING = ("class_logits", "label_logits", "replaced_logits")
 
 
 def parts(logits: Tensor) -> dict[str, Tensor]:
-    """logits [n, V] -> {"logits"}, or {"likeliest.logits" [n, 64], "likeliest.ids" [n, 64], "likeliest.lse" [n]}."""
+    """logits [n, V] -> {"logits"}, or {"likeliest.logits" [n, 64], "likeliest.ids" [n, 64], "likeliest.lse" [n],
+    "likeliest.size" [1], which is V}."""
     if logits.numel() <= WHOLE:
         return {"logits": logits}
     # One block of rows at a time: the whole in float32 would double what the forward holds.
     blocks = [_thin(logits[start : start + 64].float()) for start in range(0, logits.shape[0], 64)]
-    return {f"likeliest.{name}": torch.cat([block[name] for block in blocks]) for name in blocks[0]}
+    found = {f"likeliest.{name}": torch.cat([block[name] for block in blocks]) for name in blocks[0]}
+    return found | {"likeliest.size": torch.tensor([logits.shape[-1]])}
 
 
 def _thin(rows: Tensor) -> dict[str, Tensor]:
@@ -62,7 +64,7 @@ def difference(plain: Tensor, store: Store) -> float | None:
         return None
     naming = {name: plain for name in _NAMING if name in store}
     own: Mapping[str, Tensor] = naming or parts(plain)
-    names = [name for name in own if name in store and not name.endswith("ids")]
+    names = [name for name in own if name in store and not name.endswith(("ids", "size"))]
     names = [name for name in names if tuple(own[name].shape) == store.shape(name)]
     if not names:  # the plain run has another shape than the recorded one
         return float("nan")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.app.visit import PAGES
 from tests.browser.screen import Screen
+from viz.ui.frame import SECTIONS
 from viz.ui.language import LANGUAGES
 
 FIGURE = {"overview": ".headlight.overview .ribbons path", "heads": ".headlight.matrix canvas[data-drawn]",
@@ -14,7 +17,9 @@ FIGURE = {"overview": ".headlight.overview .ribbons path", "heads": ".headlight.
           "model_card": "[data-testid=stVegaLiteChart]",
     "output": "[data-testid=stDataFrame]",
     "models": ".st-key-open-translate", "families": ".st-key-families-open-bert button",
-    "positions": ".headlight.matrix canvas[data-drawn]", "variants": ".headlight.equation canvas",
+    "positions": ".headlight.matrix canvas[data-drawn]", "masks": ".headlight.equation canvas",
+    "together": ".headlight.equation canvas", "block": "[data-testid=stVegaLiteChart]",
+    "generation": "[data-testid=stVegaLiteChart]", "variants": ".headlight.equation canvas",
     "encoder_decoder": "[data-testid=stVegaLiteChart]",
 }  # fmt: skip
 
@@ -35,7 +40,9 @@ def test_the_navigation_leads_to_every_page_with_the_selection(screen) -> None:
     screen.open("heads", text="the cat sat on the mat", site="encoder.1.self", head=2, q=3, k=1)
     for page in ("steps", "by_hand", "model_card", "overview", "heads"):
         name = screen.say(f"{page}.name")
-        screen.find("[data-testid=stSidebarNavLink]").filter(has_text=name).first.click()
+        section = next(section for section, stems in SECTIONS.items() if page in stems)
+        screen.find("[data-testid=stTopNavSection]").filter(has_text=screen.say(f"section.{section}")).click()
+        screen.find("[data-testid=stTopNavDropdownLink]").filter(has_text=re.compile(f"^{name}$")).first.click()
         screen.shows_title("headline.title" if page == "overview" else f"{page}.title")
         screen.wait_for_link(site="encoder.1.self", head=2, q=3, k=1)
 

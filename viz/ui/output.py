@@ -9,15 +9,14 @@ import streamlit as st
 
 from model.errors import HeadlightError
 from viz import numbers, tokens
-from viz.ui import language, output_heads, panels, runs, session, work
+from viz.ui import language, output_heads, output_next, panels, runs, session, work
 from viz.ui.language import say
-from viz.ui.output_heads import heading, table
+from viz.ui.output_heads import heading
 from viz.ui.widgets import keep, mirror
 
 if TYPE_CHECKING:
     from model.trace import Trace
 
-_TOP = 10
 _POOLED = {
     "mean": r"\frac1n \sum_i x_i", "cls": "x_1", "last": "x_n", "max": r"\left(\max_i x_{ij}\right)_j",
 }  # fmt: skip
@@ -32,7 +31,7 @@ def show(trace: Trace) -> None:
     if task in ("causal", "seq2seq") and "decoder" in trace.sides:
         _written(trace)
     if trace.predicts:
-        _next(trace, gap=task == "masked")
+        output_next.show(trace, gap=task == "masked")
     elif is_vector(trace):
         _vector(trace)
     if task in ("causal", "seq2seq") and runs.is_library(trace) and not trace.facts.get("reads"):
@@ -55,24 +54,6 @@ def _written(trace: Trace) -> None:
     if written and trace.facts.get("generated", False):
         heading("written")
         st.markdown(panels.code("".join(written) if runs.is_library(trace) else " ".join(written)))
-
-
-def _next(trace: Trace, gap: bool) -> None:
-    """The likeliest tokens after a position that can be chosen (or at it, where the model fills gaps)."""
-    side = "decoder" if "decoder" in trace.sides else "encoder"
-    labels = [f"{i}: {item['text']}" for i, item in enumerate(tokens.labels(trace, side))]
-    gaps = trace.facts.get("gaps") or ()
-    selected = session.view().row if session.view().site.startswith(side) else len(labels) - 1
-    at = gaps[0] if gaps else len(labels) - 1 if not gap else min(selected, len(labels) - 1)
-    heading("gap" if gap else "next")
-    key = f"output-at-{language.current()}-{hash((trace.key, at))}"
-    at = st.selectbox(
-        say("output.at"), range(len(labels)), index=at, format_func=labels.__getitem__, key=key, width=320
-    )
-    best = trace.next_tokens(at, _TOP)
-    names = {say("card.token"): [tokens.readable(t) for t, _, _ in best], say("card.id"): [i for _, i, _ in best]}
-    table(names, [p for _, _, p in best])
-    st.caption(say("output.rest", p=numbers.short(max(0.0, 1 - sum(p for _, _, p in best)))))
 
 
 def _vector(trace: Trace) -> None:

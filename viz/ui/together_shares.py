@@ -1,0 +1,186 @@
+"""The heads' shares of the output: one head through its block of W_O, all shares and their sum, how long each is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz import export, numbers, tokens
+from viz.ui import components, feet, language, session
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.sites import Site
+    from model.together import Shares
+    from model.trace import Trace
+
+
+def theme() -> str:
+    """The page's theme, for charts that choose their colours."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def heading(name: str, **values: object) -> None:
+    """A panel's name and its one sentence."""
+    st.markdown(f"#### {say(f'together.{name}')}  \n{say(f'together.{name}_what', **values)}")
+
+
+def names(count: int) -> list[str]:
+    """The rows of a table with a row a head."""
+    return [say("together.head_n", n=head) for head in range(count)]
+
+
+def words(alt: str, help: str) -> dict[str, str]:
+    """What the equation component and the frames say."""
+    return language.group("equation") | {"alt": alt, "help": help, "head_n": say("together.head_n", n="{n}")}
+
+
+def slug(trace: Trace, site: Site) -> str:
+    return f"{feet.safe(trace.key.model)}-{site}"
+
+
+def show(trace: Trace, site: Site, head: int, row: int) -> None:
+    """W_O block by block, then the sum, then the lengths of the shares."""
+    from model import together
+
+    found = together.shares(trace, site, row)
+    _block(trace, site, head, row)
+    _sum(trace, site, found, head, row)
+    _bars(trace, site, found, head, row)
+    _lengths(trace, site, head, row)
+
+
+def _badge(found: Shares) -> str:
+    from model.fidelity import TOLERANCE
+
+    return feet.fidelity_badge(found.error, TOLERANCE * max(1.0, float(found.output.abs().max())))
+
+
+def _block(trace: Trace, site: Site, head: int, row: int) -> None:
+    """z_h × W_O^(h): what the selected head writes, for the queries around the selected one."""
+    from model import together
+    from model.steps import window
+    from viz import together as pictures
+
+    record = trace.record(site)
+    cut = window(record.queries, row)
+    z, W = together.contexts(record, head, cut), together.blocks(record, trace.parameter(site, "W_O"))[head]
+    share = z @ W
+    first = head * len(W)
+    heading("block", head=head, first=first, last=first + len(W) - 1)
+    st.latex(r"S_h = z_h\,W_O^{(h)},\qquad O = \sum_{h} S_h" + _bias_latex(trace, site))
+    labels = tokens.query_labels(trace, site)
+    said = words(say("together.block_alt", head=head), "")
+    frame = pictures.block_frame(z.numpy(), W.numpy(), share.numpy(), head, row - cut.start, labels[cut], said)
+
+    def select() -> None:
+        picked = st.session_state["together-block"].get("select")
+        if picked and not str(picked["matrix"]).startswith("W_O"):
+            session.change(row=int(picked["row"]) + cut.start)
+
+    components.equation(key="together-block", data=frame, on_select_change=select)
+    texts = [label["text"] for label in labels[cut]]
+
+    def files() -> dict[str, Callable[[], bytes]]:
+        return {
+            f"{slug(trace, site)}-head{head}-share.csv": lambda: export.matrix_csv(
+                share.numpy(), texts, [str(i) for i in range(share.shape[1])]),
+            f"{slug(trace, site)}-head{head}-share.npz": lambda: export.npz(
+                z=z.numpy(), W_O=W.numpy(), share=share.numpy(), queries=texts),
+        }  # fmt: skip
+
+    sentence = say("together.block_sentence", n=len(share), d_v=len(W), d=share.shape[1])
+    feet.foot(
+        "together-block", sentence, feet.site_badge(trace, site), files, code=(together.blocks, together.contexts)
+    )
+
+
+def _bias_latex(trace: Trace, site: Site) -> str:
+    return " + b_O" if trace.parameter(site, "b_O") is not None else ""
+
+
+def _sum(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
+    """A row a head: the selected query's shares, whose sums down the columns are its recorded output."""
+    from model import together
+    from viz import together as pictures
+
+    query = tokens.query_labels(trace, site)[row]["text"]
+    heading("sum", h=len(found.heads))
+    said = words(say("together.sum_alt", h=len(found.heads), query=query), say("together.sum_help"))
+
+    def select() -> None:
+        picked = st.session_state["together-sum"].get("select")
+        if picked and picked["matrix"] == "S_i" and int(picked["row"]) < len(found.heads):
+            session.change(head=int(picked["row"]), heads="")
+
+    components.equation(key="together-sum", data=pictures.sum_frame(found, head, said), on_select_change=select)
+    rows = [*names(len(found.heads)), *(["b_O"] if found.bias is not None else [])]
+
+    def files() -> dict[str, Callable[[], bytes]]:
+        columns = [str(i) for i in range(found.heads.shape[1])]
+        return {
+            f"{slug(trace, site)}-query{row}-shares.csv": lambda: export.matrix_csv(found.parts.numpy(), rows, columns),
+            f"{slug(trace, site)}-query{row}-shares.npz": lambda: export.npz(
+                shares=found.parts.numpy(), output=found.output.numpy(), parts=rows),
+        }  # fmt: skip
+
+    sentence = say("together.sum_sentence", error=numbers.short(found.error))
+    feet.foot("together-sum", sentence, _badge(found), files, code=(together.shares, together.blocks))
+
+
+def _bars(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
+    """How long each share is, and how far it goes along the output."""
+    from viz import together as pictures
+
+    heading("bars")
+    st.latex(r"\frac{S_h \cdot O_i}{\lVert O_i \rVert^2},\qquad \sum_h \frac{S_h \cdot O_i}{\lVert O_i \rVert^2} = 1")
+    said = words(say("together.bars_alt"), "") | {
+        name: say(f"together.{name}") for name in ("length", "signed", "with", "against")
+    }
+    said["head"] = say("pick.head")
+    table = pictures.share_table(found, said)
+
+    def draw():
+        return pictures.share_bars(table, head, said)
+
+    st.altair_chart(draw(), width="content")
+    total = float(found.signed.sum())
+    sentence = say("together.bars_sentence", total=numbers.short(total, 6), query=row)
+    files = {f"{slug(trace, site)}-query{row}-lengths.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")}
+    code = (type(found).signed.fget, type(found).lengths.fget)
+    feet.foot("together-bars", sentence, feet.fidelity_badge(abs(total - 1), 1e-4), lambda: files, draw, code)
+
+
+def _lengths(trace: Trace, site: Site, head: int, row: int) -> None:
+    """heads × queries: which head writes much for which word."""
+    from model import together
+    from model.steps import window
+    from viz import together as pictures
+
+    cut = window(trace.record(site).queries, row)
+    lengths = together.lengths(trace, site, cut)
+    labels = tokens.query_labels(trace, site)[cut]
+    heading("lengths")
+    said = words(say("together.lengths_alt"), say("together.same_help"))
+    frame = pictures.length_frame(lengths.numpy(), (head, row - cut.start), labels, said)
+
+    def select() -> None:
+        if picked := st.session_state["together-lengths"].get("select"):
+            session.change(head=int(picked["row"]), row=int(picked["column"]) + cut.start, heads="")
+
+    components.equation(key="together-lengths", data=frame, on_select_change=select)
+    texts, rows = [label["text"] for label in labels], names(len(lengths))
+    files = {f"{slug(trace, site)}-lengths.csv": lambda: export.matrix_csv(lengths.numpy(), rows, texts)}
+
+    def figure():
+        from viz import still
+
+        high = float(lengths.max()) or 1.0
+        return still.heat_map(
+            lengths.numpy(), rows, texts, 0, high, titles=(say("pick.head"), say("matrix.query"), "‖S‖")
+        )
+
+    sentence = say("together.lengths_sentence", high=numbers.short(float(lengths.max())))
+    feet.foot("together-lengths", sentence, feet.site_badge(trace, site), lambda: files, figure, (together.lengths,))
