@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _WEIGHTS = {"kind": "sequential", "low": 0, "high": 1}
 _BESIDE = 8  # contexts that are drawn side by side; of more heads those around the selected one
 _SIDE = ("#0072b2", "#d55e00")  # Okabe & Ito: with the output, against it
+_MARK = "#9a8cff"  # around the selected head's bar, seen in both themes
 
 
 def head_labels(count: int, words: dict[str, str], bias: bool = False) -> list[tokens.Label]:
@@ -103,30 +104,33 @@ def share_table(found: Shares, words: dict[str, str]) -> pd.DataFrame:
     )
 
 
-def share_bars(table: pd.DataFrame, head: int, words: dict[str, str]) -> alt.HConcatChart:
+def share_bars(table: pd.DataFrame, head: int, words: dict[str, str]) -> tuple[alt.Chart, alt.Chart]:
     """Lengths, and signed shares around 0; the selected head is marked."""
     parts = list(table["part"])
     marked = alt.condition(alt.datum.order == head, alt.value(2), alt.value(0))
     base = alt.Chart(table).encode(
-        y=alt.Y("part:N", sort=parts, title=words["head"], axis=alt.Axis(labelLimit=80)), strokeWidth=marked,
+        y=alt.Y("part:N", sort=parts, title=None, axis=alt.Axis(labelLimit=80)), strokeWidth=marked,
         tooltip=[alt.Tooltip("part:N", title=words["head"]), alt.Tooltip("length:Q", format=".4f", title=words["length"]),
                  alt.Tooltip("signed:Q", format="+.4f", title=words["signed"])],
     )  # fmt: skip
-    height = alt.Step(22 if len(table) <= 17 else 14)
-    length = base.mark_bar(color="#767676", stroke="#000000").encode(
+    size = {"height": alt.Step(22 if len(table) <= 17 else 14), "description": words["alt"]}
+    length = base.mark_bar(color="#767676", stroke=_MARK).encode(
         x=alt.X("length:Q", title=words["length"], axis=alt.Axis(tickCount=4))
     )
     names = [words["with"], words["against"]]
-    side = f"datum.signed < 0 ? {names[1]!r} : {names[0]!r}"
+    sided = table.assign(side=[names[int(value < 0)] for value in table["signed"]])
     colour = alt.Color("side:N", title=None, scale=alt.Scale(domain=names, range=list(_SIDE)),
                        legend=alt.Legend(orient="top", symbolStrokeWidth=0))  # fmt: skip
-    signed = (
-        base.transform_calculate(side=side)
-        .mark_bar(stroke="#000000")
-        .encode(x=alt.X("signed:Q", title=words["signed"], axis=alt.Axis(tickCount=5)), color=colour)
+    signed = base.mark_bar(stroke=_MARK).encode(
+        x=alt.X("signed:Q", title=words["signed"], axis=alt.Axis(tickCount=5)), color=colour
     )
-    size = {"width": 300, "height": height}
-    return alt.hconcat(length.properties(**size), signed.properties(**size)).properties(description=words["alt"])
+    signed.data = sided
+    return length.properties(**size), signed.properties(**size)
+
+
+def side_by_side(charts: Sequence[alt.Chart]) -> alt.HConcatChart:
+    """Charts in a row, as one figure for a file."""
+    return alt.hconcat(*(chart.properties(width=300) for chart in charts))
 
 
 def length_frame(lengths: np.ndarray, at: tuple[int, int], labels: list[tokens.Label], words: dict[str, str]) -> bytes:

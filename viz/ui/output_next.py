@@ -64,15 +64,21 @@ def _candidates(trace: Trace, found: Tempered, at: int, temperature: float) -> N
     _table(candidates, found, temperature)
     said = [say("output.rest", p=numbers.short(max(0.0, 1 - float(found.plain.sum()))))]
     if found.entropy is not None:
-        before, after = (numbers.short(value, 4) for value in found.entropy)
-        said.append(say("output.entropy", before=before, after=after, t=f"{temperature:g}"))
+        said.append(_entropy(found.entropy, temperature))
     if not found.exact:
         said.append(say("output.range", n=logits.LIKELIEST))
     files: dict[str, Callable[[], bytes]] = {
         f"{feet.safe(trace.key.model)}-next-{at}.csv": lambda: candidates.to_csv(index=False).encode("utf-8-sig")
     }
-    feet.foot("output-next", " ".join(said), _badge(trace), lambda: files,
+    feet.foot("output-next", " · ".join(said), _badge(trace), lambda: files,
               lambda: output.bars(candidates, temperature, words), (tempered, logits.parts))  # fmt: skip
+
+
+def _entropy(entropy: tuple[float, float], temperature: float) -> str:
+    before, after = (numbers.short(value, 4) for value in entropy)
+    if temperature == 1:
+        return say("output.entropy_plain", before=before)
+    return say("output.entropy", before=before, after=after, t=f"{temperature:g}")
 
 
 def _badge(trace: Trace) -> str:

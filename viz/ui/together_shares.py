@@ -107,7 +107,8 @@ def _sum(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
     from viz import together as pictures
 
     query = tokens.query_labels(trace, site)[row]["text"]
-    heading("sum", h=len(found.heads))
+    what = "sum" if found.bias is None else "sum_bias"
+    st.markdown(f"#### {say('together.sum')}  \n{say(f'together.{what}_what', h=len(found.heads))}")
     said = words(say("together.sum_alt", h=len(found.heads), query=query), say("together.sum_help"))
 
     def select() -> None:
@@ -142,15 +143,16 @@ def _bars(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
     said["head"] = say("pick.head")
     table = pictures.share_table(found, said)
 
-    def draw():
-        return pictures.share_bars(table, head, said)
-
-    st.altair_chart(draw(), width="content")
+    charts = pictures.share_bars(table, head, said)
+    with st.container(key="figures"):
+        for area, chart in zip(st.columns(2, gap="large"), charts, strict=True):
+            area.altair_chart(chart, width="stretch")
     total = float(found.signed.sum())
     sentence = say("together.bars_sentence", total=numbers.short(total, 6), query=row)
     files = {f"{slug(trace, site)}-query{row}-lengths.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")}
     code = (type(found).signed.fget, type(found).lengths.fget)
-    feet.foot("together-bars", sentence, feet.fidelity_badge(abs(total - 1), 1e-4), lambda: files, draw, code)
+    badge = feet.fidelity_badge(abs(total - 1), 1e-4)
+    feet.foot("together-bars", sentence, badge, lambda: files, lambda: pictures.side_by_side(charts), code)
 
 
 def _lengths(trace: Trace, site: Site, head: int, row: int) -> None:

@@ -1,0 +1,192 @@
+"""The page Masks: a mask on the selected head's recorded scores, what it does to a row, and the usual mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.sites import Site
+from viz import export, numbers, tokens
+from viz.ui import components, controls, feet, language, masks_mistakes, panels, session
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.mask_views import Masked
+    from model.record import AttentionRecord
+    from model.trace import Trace
+
+_KEYS_AS_BARS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """What is selected and what the controls say."""
+
+    trace: Trace
+    site: Site
+    record: AttentionRecord
+    single: AttentionRecord
+    at: tuple[int, int]
+    cuts: tuple[slice, slice]
+    kind: str
+    real: int
+    width: int
+
+    @property
+    def slug(self) -> str:
+        return f"{feet.safe(self.trace.key.model)}-{self.site}-head{session.view().head}"
+
+    def texts(self) -> tuple[list[str], list[str]]:
+        """The labels of the queries drawn, and of all keys."""
+        rows = tokens.query_labels(self.trace, self.site)[self.cuts[0]]
+        return [label["text"] for label in rows], [label["text"] for label in tokens.key_labels(self.trace, self.site)]
+
+
+def show(trace: Trace) -> None:
+    """Pickers, the mask, the row, the mistakes."""
+    controls.head_picker(trace, words=False)
+    panels.selection_line(trace)
+    site, _, _, _ = session.selected()
+    if feet.refused(trace, site):
+        return
+    chosen = _controls(trace)
+    _masked(chosen)
+    masks_mistakes.show(chosen)
+
+
+def _controls(trace: Trace) -> Chosen:
+    """Which mask, how many keys are real, how wide the window: each only where it counts."""
+    from model import mask_views, variants
+    from model.steps import window
+
+    site, head, row, column = session.selected()
+    record = trace.record(site)
+    known = mask_views.kinds(record)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        kind = st.segmented_control(
+            say("masks.pick"), known, default="padding", format_func=lambda k: say(f"masks.{k}"),
+            key=f"masks-kind-{len(known)}", required=True, persist_state="session", width="content",
+        ) or "padding"  # fmt: skip
+        real, width = record.keys, record.keys
+        if kind in ("padding", "both") and record.keys > 1:
+            real = st.slider(say("masks.real"), 0, record.keys, max(1, record.keys - 2), key=f"masks-real-{record.keys}",
+                             persist_state="session", width=240, help=say("masks.real_help"))  # fmt: skip
+        if kind == "window" and record.keys > 1:
+            width = st.slider(say("masks.width"), 1, record.keys, max(1, record.keys // 3), width=240,
+                              key=f"masks-width-{record.keys}",
+                              help=say("masks.width_help"), persist_state="session")  # fmt: skip
+    if len(known) < len(mask_views.KINDS):
+        st.caption(say("masks.cross"))
+    cuts = (window(record.queries, row), window(record.keys, column))
+    single = variants.alone(record, head)
+    return Chosen(trace, site, record, single, (row, column), cuts, kind, real, width)
+
+
+def _masked(chosen: Chosen) -> None:
+    """S + M → softmax → A, the selected row in numbers, and who gets what the forbidden keys lose."""
+    from model import mask_views, masks
+    from viz import masks as pictures
+
+    mask = mask_views.mask_of(chosen.record, chosen.kind, chosen.real, chosen.width)
+    found = mask_views.masked(chosen.single, mask, chosen.cuts[0])
+    st.markdown(say(f"masks.{chosen.kind}_what"))
+    st.latex(r"A = \mathrm{softmax}(S + M),\qquad M_{ij} = " + _rule(chosen))
+    words = language.group("equation") | {"alt": say("masks.alt", kind=say(f"masks.{chosen.kind}"))}
+    frame = pictures.mask_frame(chosen.trace, chosen.site, found, chosen.cuts, chosen.at, words)
+    components.equation(key="masks", data=frame, on_select_change=lambda: select("masks", chosen))
+    dead = int((~found.allowed).sum())
+    said = say("masks.sentence", dead=f"{dead:,}", cells=f"{found.allowed.numel():,}")
+    if chosen.cuts[0].stop - chosen.cuts[0].start < chosen.record.queries:
+        said += " " + say("masks.part", first=chosen.cuts[0].start, last=chosen.cuts[0].stop - 1)
+    rows, columns = chosen.texts()
+
+    def files() -> dict[str, Callable[[], bytes]]:
+        return {
+            f"{chosen.slug}-{chosen.kind}.csv": lambda: export.matrix_csv(found.weights.numpy(), rows, columns),
+            f"{chosen.slug}-{chosen.kind}.npz": lambda: export.npz(
+                scores=found.scores.numpy(), allowed=found.allowed.numpy(), weights=found.weights.numpy(), queries=rows,
+                keys=columns),
+        }  # fmt: skip
+
+    def figure():
+        part = mask_views.Masked(*(getattr(found, name)[:, chosen.cuts[1]] for name in (
+            "scores", "allowed", "open", "weights")))  # fmt: skip
+        return pictures.picture(part, rows, columns[chosen.cuts[1]], (say("matrix.query"), say("matrix.key")))
+
+    feet.foot("masks", said, _badge(chosen), files, figure, (mask_views.mask_of, mask_views.masked, masks.Mask))
+    _row(chosen, found, columns)
+
+
+def _badge(chosen: Chosen) -> str:
+    """With the mask as recorded these weights are the recorded ones."""
+    from model import variants
+
+    scores = chosen.single.scores(0, chosen.cuts[0])
+    finite = scores[scores.isfinite()].abs()
+    limit = 2e-6 * max(1.0, float(finite.max()) if finite.numel() else 0.0)
+    return feet.fidelity_badge(variants.unchanged(chosen.record, session.view().head, chosen.cuts[0]), limit)
+
+
+def _rule(chosen: Chosen) -> str:
+    """When a cell is −∞, as a formula."""
+    rules = {
+        "none": r"0", "padding": r"-\infty\ (j \ge n),\ 0\ (j < n)", "causal": r"-\infty\ (j > i),\ 0\ (j \le i)",
+        "both": r"-\infty\ (j > i \lor j \ge n),\ 0\ \text{else}", "window": r"-\infty\ (|i-j| \ge w),\ 0\ (|i-j| < w)",
+        "recorded": r"-\infty\ \text{or}\ 0",
+    }  # fmt: skip
+    value = {"padding": rf",\quad n = {chosen.real}", "both": rf",\quad n = {chosen.real}",
+             "window": rf",\quad w = {chosen.width}"}.get(chosen.kind, "")  # fmt: skip
+    return rules[chosen.kind] + value
+
+
+def select(key: str, chosen: Chosen) -> None:
+    """A click on a cell of queries and keys selects it."""
+    picked = st.session_state[key].get("select")
+    if picked and str(picked["matrix"])[0] in "SMA":
+        row, column = int(picked["row"]) + chosen.cuts[0].start, int(picked["column"]) + chosen.cuts[1].start
+        session.change(row=row, column=column)
+
+
+def _row(chosen: Chosen, found: Masked, columns: list[str]) -> None:
+    """The selected row: its sum, what the forbidden keys had, and by how much the others grew."""
+    from viz import variants as charts
+
+    i = chosen.at[0] - chosen.cuts[0].start
+    query = tokens.query_labels(chosen.trace, chosen.site)[chosen.at[0]]["text"]
+    st.markdown(f"#### {say('masks.row')}  \n{say('masks.row_what', query=panels.code(query))}")
+    total, lost = float(found.weights[i].sum()), float(found.lost[i])
+    with st.container(key="figures"):
+        left, right = st.columns(2, gap="large")
+    table = [f"| {say('masks.of_row')} | |", "|:--|--:|"]
+    measures = {"keys_left": str(int(found.allowed[i].sum())), "lost": numbers.short(lost, 4),
+                "sum": numbers.short(total, 6)}  # fmt: skip
+    table += [f"| {say(f'masks.{name}')} | {value} |" for name, value in measures.items()]
+    left.markdown("\n".join(table))
+    left.latex(_shared(chosen, found, i, lost))
+    if not bool(found.allowed[i].any()):
+        left.caption(say("masks.dead_row"))
+    if len(columns) <= _KEYS_AS_BARS:
+        words = {"recorded": say("masks.without"), "variant": say("masks.with"), "key": say("variants.key"),
+                 "weight": say("variants.weight"), "alt": say("masks.bars_alt")}  # fmt: skip
+        right.altair_chart(charts.bars(_pair(found), i, columns, words))
+
+
+def _pair(found: Masked):
+    """The same rows as the chart of a variant takes them: before and after."""
+    from model.variants import Comparison
+
+    none = found.allowed & False
+    return Comparison(found.open, found.weights, none, ~found.allowed)
+
+
+def _shared(chosen: Chosen, found: Masked, i: int, lost: float) -> str:
+    """A_ij from the weights without the mask; the numbers of the selected cell, where it is allowed."""
+    form = r"A_{ij} = \frac{A^{\mathrm{open}}_{ij}}{1 - \sum_{\mathrm{masked}} A^{\mathrm{open}}_{ij'}}"
+    column = chosen.at[1]
+    if chosen.single.sink(0, found.open.dtype) is not None or not bool(found.allowed[i, column]) or 1 - lost < 1e-12:
+        return form
+    free, weight = (numbers.short(float(values[i, column]), 4) for values in (found.open, found.weights))
+    return form + rf" = \frac{{{free}}}{{1 - {numbers.short(lost, 4)}}} = {weight}"

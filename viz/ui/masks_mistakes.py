@@ -1,0 +1,158 @@
+"""The usual mistakes with masks, each computed on the selected head's recorded scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz import export, numbers, tokens
+from viz.ui import components, feet, language
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from viz.ui.masks import Chosen
+
+MISTAKES = ("queries", "zero", "finite", "after")
+
+
+def show(chosen: Chosen) -> None:
+    """A switch, what learners get wrong in one sentence, and the mistake itself."""
+    st.markdown(f"#### {say('masks.mistakes')}  \n{say('masks.mistakes_what')}")
+    name = st.segmented_control(
+        say("masks.mistakes"), MISTAKES, default="queries", format_func=lambda m: say(f"masks.wrong_{m}"),
+        key="masks-mistake", required=True, persist_state="session", label_visibility="collapsed",
+    ) or "queries"  # fmt: skip
+    st.markdown(say(f"masks.wrong_{name}_what"))
+    {"queries": _queries, "zero": _zero, "finite": _finite, "after": _after}[name](chosen)
+
+
+def _words(alt: str) -> dict[str, str]:
+    return language.group("equation") | {"alt": alt, "help": ""}
+
+
+def _draw(key: str, frame: bytes, chosen: Chosen) -> None:
+    from viz.ui.masks import select
+
+    components.equation(key=key, data=frame, on_select_change=lambda: select(key, chosen))
+
+
+def _files(chosen: Chosen, name: str, values) -> Callable[[], dict[str, Callable[[], bytes]]]:
+    rows, columns = chosen.texts()
+    return lambda: {f"{chosen.slug}-{name}.csv": lambda: export.matrix_csv(values, rows, columns)}
+
+
+def _padded(chosen: Chosen) -> int:
+    """How many queries are real: the slider's number of keys, or all but two."""
+    n = chosen.record.queries
+    return min(chosen.real, n) if chosen.kind in ("padding", "both") else max(1, n - 2)
+
+
+def _queries(chosen: Chosen) -> None:
+    """−∞ on the query axis."""
+    import torch
+
+    from model import mask_views
+    from viz import masks as pictures
+
+    real = _padded(chosen)
+    weights, context = mask_views.on_queries(chosen.single, real, chosen.cuts[0])
+    v = chosen.single.head("v", 0, torch.float64)[chosen.cuts[1]]
+    frame = pictures.wrong_context_frame(
+        chosen.trace, chosen.site, weights[:, chosen.cuts[1]].numpy(), v.numpy(), context.numpy(), chosen.cuts, chosen.at,
+        _words(say("masks.wrong_queries_alt", real=real)),
+    )  # fmt: skip
+    _draw("masks-queries", frame, chosen)
+    rows = int(weights.isnan().any(-1).sum())
+    own = mask_views.fused_row(chosen.single)
+    torchs = say("masks.fused_nan") if bool(own.isnan().any()) else say("masks.fused_zero")
+    said = say("masks.wrong_queries_said", rows=rows, numbers=f"{int(context.isnan().sum()):,}", torch=torchs)
+    feet.foot("masks-queries", said, "", _files(chosen, "query-axis", weights.numpy()),
+              code=(mask_views.on_queries, mask_views.fused_row))  # fmt: skip
+
+
+def _zero(chosen: Chosen) -> None:
+    """Padding found by id 0, in a vocabulary that keeps no place for it."""
+    from model import mask_views
+    from viz import masks as pictures
+
+    side = chosen.trace.side(chosen.site.key_side)
+    ids = mask_views.counted_from_zero(side.tokens)
+    gone = mask_views.hidden(ids)
+    mask = mask_views.allowing(~gone, chosen.record.queries)
+    found = mask_views.masked(chosen.single, mask, chosen.cuts[0])
+    own = [i for i, hidden in enumerate(mask_views.hidden(side.ids).tolist()) if hidden]
+    frame = pictures.wrong_frame(
+        chosen.trace, chosen.site,
+        [("A", found.open[:, chosen.cuts[1]].numpy(), None),
+         ("A'", found.weights[:, chosen.cuts[1]].numpy(), ~found.allowed[:, chosen.cuts[1]].numpy())],
+        chosen.cuts, chosen.at, _words(say("masks.wrong_zero_alt")),
+    )  # fmt: skip
+    _draw("masks-zero", frame, chosen)
+    at = chosen.at[0] - chosen.cuts[0].start
+    texts = [label["text"] for label in tokens.key_labels(chosen.trace, chosen.site)]
+    shown = range(*chosen.cuts[1].indices(len(texts)))
+    with st.expander(say("masks.wrong_zero_table"), expanded=False):
+        st.dataframe(
+            {say("card.token"): [texts[j] for j in shown], say("masks.own_id"): [side.ids[j] for j in shown],
+             say("masks.zero_id"): [ids[j] for j in shown],
+             say("masks.taken"): [say("masks.taken_yes") if ids[j] == 0 else "" for j in shown]},
+            hide_index=True, width=560,
+        )  # fmt: skip
+    said = say("masks.wrong_zero_said", token=tokens.readable(side.tokens[0]), n=int(gone.sum()),
+               lost=numbers.short(float(found.lost[at]), 4))  # fmt: skip
+    reserved = say("masks.own_zero", n=len(own)) if own else say("masks.own_zero_none")
+    feet.foot("masks-zero", f"{said} {reserved}", "", _files(chosen, "id-0", found.weights.numpy()),
+              code=(mask_views.counted_from_zero, mask_views.hidden, mask_views.allowing))  # fmt: skip
+
+
+def _finite(chosen: Chosen) -> None:
+    """A large negative number in the place of −∞, in four dtypes."""
+    import torch
+
+    from model import mask_views
+    from viz import masks as pictures
+
+    row = chosen.at[0]
+    scores = mask_views.with_mask(chosen.single, mask_views.Mask()).scores(0, slice(row, row + 1), dtype=torch.float64)[
+        0
+    ]
+    allowed = mask_views.mask_of(chosen.record, chosen.kind, chosen.real, chosen.width).allowed(
+        chosen.record.queries, chosen.record.keys, slice(row, row + 1)
+    )[0]
+    found = mask_views.fills(scores, allowed)
+    st.markdown(pictures.fill_table(found, language.group("masks")))
+
+    def csv() -> bytes:
+        import pandas as pd
+
+        table = pd.DataFrame([(f.dtype, f.name, f.leak, *f.dead) for f in found],
+                             columns=["dtype", "fill", "leak", "dead_least", "dead_most"])  # fmt: skip
+        return table.to_csv(index=False).encode("utf-8-sig")
+
+    feet.foot("masks-finite", say("masks.wrong_finite_said", query=row), "", lambda: {f"{chosen.slug}-fills.csv": csv},
+              code=(mask_views.fills,))  # fmt: skip
+
+
+def _after(chosen: Chosen) -> None:
+    """Zeros put in after the softmax."""
+    from model import mask_views
+    from viz import masks as pictures
+
+    mask = mask_views.mask_of(chosen.record, chosen.kind, chosen.real, chosen.width)
+    found = mask_views.masked(chosen.single, mask, chosen.cuts[0])
+    wrong = mask_views.after_softmax(found)
+    dead = ~found.allowed[:, chosen.cuts[1]].numpy()
+    frame = pictures.wrong_frame(
+        chosen.trace, chosen.site,
+        [("A'", wrong[:, chosen.cuts[1]].numpy(), dead), ("A", found.weights[:, chosen.cuts[1]].numpy(), dead)],
+        chosen.cuts, chosen.at, _words(say("masks.wrong_after_alt")),
+    )  # fmt: skip
+    _draw("masks-after", frame, chosen)
+    at = chosen.at[0] - chosen.cuts[0].start
+    sums = wrong.sum(-1)
+    said = say(
+        "masks.wrong_after_said", here=numbers.short(float(sums[at]), 4), least=numbers.short(float(sums.min()), 4)
+    )
+    feet.foot("masks-after", said, "", _files(chosen, "after-softmax", wrong.numpy()), code=(mask_views.after_softmax,))
