@@ -1,8 +1,9 @@
-"""The block: residual stream, LayerNorm, feed-forward units, and the activations of every layer."""
+"""The block: the residual stream, LayerNorm, the feed-forward layer's units, and any recorded activation."""
 
-from viz.ui import panels, session
+from viz.ui import block, panels, session
 
 panels.title("block")
 trace = session.current_trace()
 panels.notices(trace)
+block.show(trace)
 panels.notes("block")

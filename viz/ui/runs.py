@@ -55,7 +55,7 @@ def _run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trac
     return _kept().get((name, models.changed(name), weights_hash, how), lambda: _record(name, how))
 
 
-def _record(name: str, how: tuple[tuple[str, Any], ...]) -> Trace:
+def _record(name: str, how: tuple[tuple[str, Any], ...], checked: bool = True) -> Trace:
     model, given = _open(name), dict(how)
     _set_threads(shared=models.is_ours(name))
     if _reads(model) != "text":
@@ -72,6 +72,8 @@ def _record(name: str, how: tuple[tuple[str, Any], ...]) -> Trace:
             "language": (given["to"] or None) if model.languages else None,
         }
         trace = model.trace(given["text"], given["target"] or None, **options)
+    if not checked:
+        return trace
     for i, record in enumerate(trace.attention.values()):
         tick("pictures", i / len(trace.attention))
         thumbnails.heads(record)
@@ -145,6 +147,13 @@ def trace_of(now: session.View) -> Trace:
     return work.run(
         key, lambda: _run(now.model, opened.weights_hash, how), say("wait.running"), lambda: _about(opened, now)
     )
+
+
+def again() -> Trace:
+    """The run of this session once more, for whoever listens to what no record keeps. Nothing of it is kept."""
+    now = session.view()
+    how = tuple((name, value) for name, value in asdict(now).items() if name in session.RUN and name != "model")
+    return _record(now.model, how, checked=False)
 
 
 def _about_opening(name: str) -> str:

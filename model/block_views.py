@@ -1,0 +1,231 @@
+"""The block around attention: what each sub-layer adds to the residual stream, and what its norm makes of the sum.
+
+x + Sublayer(x), then LayerNorm (post-LN: Vaswani et al. 2017, section 3.1), or x + Sublayer(LayerNorm(x)) (pre-LN: Xiong
+et al. 2020, "On Layer Normalization in the Transformer Architecture", figure 1).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.errors import UnknownOption
+from model.recorder import record_run
+from model.sites import Site
+from model.steps import difference
+from model.trace import Trace
+from model.transformer import Transformer
+
+EPSILON = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Addition:
+    """One sub-layer on the residual stream: before [n, d] + added [n, d] = after [n, d], as recorded.
+
+    name: `encoder.0.self`, `decoder.1.ffn`; of a library model also `decoder.1.layer`, the whole layer's change. error: how
+    far before + added lies from after at most; None where "added" is after − before by definition, or after is unknown.
+    """
+
+    name: str
+    before: Tensor
+    added: Tensor
+    error: float | None = None
+
+    @property
+    def comes_in(self) -> Tensor:
+        """‖before‖ of every token: float64 [n]."""
+        return self.before.double().norm(dim=-1)
+
+    @property
+    def adds(self) -> Tensor:
+        """‖added‖ of every token: float64 [n]."""
+        return self.added.double().norm(dim=-1)
+
+    @property
+    def cosine(self) -> Tensor:
+        """cos(before, added) of every token: float64 [n]; 0 where one of them is 0."""
+        return functional.cosine_similarity(self.before.double(), self.added.double(), dim=-1)
+
+
+def stacks(trace: Trace) -> tuple[str, ...]:
+    """The stacks whose residual stream the record has."""
+    return tuple(stack for stack in trace.sides if streams(trace, stack))
+
+
+def own(trace: Trace) -> bool:
+    """Whether the record holds every activation of the blocks, as our own models' do."""
+    return any(name.endswith(".ffn.residual") for name in trace.store.names())
+
+
+def streams(trace: Trace, stack: str) -> list[str]:
+    """Names of the residual stream before the first layer and after each: layers + 1 of them, [] where not recorded."""
+    names = set(trace.store.names())
+    if own(trace):
+        after = "norm" if trace.facts.get("norm", "post") == "post" else "residual"
+        found, layer = [f"{stack}.input"], 0
+        while f"{stack}.{layer}.ffn.{after}" in names:
+            found.append(f"{stack}.{layer}.ffn.{after}")
+            layer += 1
+        return found if len(found) > 1 and found[0] in names else []
+    count = sum(name.startswith(f"{stack}.") and name.endswith(".stream") for name in names)
+    found = [f"{stack}.{i}.stream" for i in range(count)]
+    return found if count > 1 and all(name in names for name in found) else []
+
+
+def sublayers(trace: Trace, stack: str) -> list[str]:
+    """The sub-layers of our own model's stack in the order of the computation: `encoder.0.self`, `encoder.0.ffn`, …"""
+    kinds = ("self", "cross", "ffn")
+    layers = range(len(streams(trace, stack)) - 1)
+    return [f"{stack}.{i}.{k}" for i in layers for k in kinds if f"{stack}.{i}.{k}.residual" in trace.store]
+
+
+def stream_into(trace: Trace, name: str) -> str:
+    """Name of the residual stream that enters the sub-layer `name` of our own model."""
+    stack = name.split(".")[0]
+    order = sublayers(trace, stack)
+    if name not in order:
+        raise UnknownOption(what="Sub-layer", got=name, allowed=", ".join(order))
+    place = order.index(name)
+    after = "norm" if trace.facts.get("norm", "post") == "post" else "residual"
+    return f"{stack}.input" if place == 0 else f"{order[place - 1]}.{after}"
+
+
+def additions(trace: Trace, stack: str) -> list[Addition]:
+    """What every sub-layer of `stack` adds, bottom up.
+
+    Of our own models each sub-layer by itself. Of others what attention put out, and what the layer changed in all: its
+    norms and its feed-forward part were not recorded one by one.
+    """
+    if not own(trace):
+        return _by_layer(trace, stack)
+    found = []
+    for name in sublayers(trace, stack):
+        before, added = trace.activation(stream_into(trace, name)), trace.activation(f"{name}.output")
+        error = difference(before.double() + added.double(), trace.activation(f"{name}.residual"))
+        found.append(Addition(name, before, added, error))
+    return found
+
+
+def _by_layer(trace: Trace, stack: str) -> list[Addition]:
+    found = []
+    names = streams(trace, stack)
+    for layer, (below, above) in enumerate(itertools.pairwise(names)):
+        before, after = (trace.activation(name).float() for name in (below, above))
+        for kind in ("self", "cross"):
+            site = Site(stack, layer, kind)
+            fits = site in trace.attention and f"{site}.output" in trace.store
+            if fits and trace.store.shape(f"{site}.output") == tuple(before.shape):
+                found.append(Addition(str(site), before, trace.record(site).output.float()))
+        if before.shape == after.shape:
+            found.append(Addition(f"{stack}.{layer}.layer", before, after - before))
+    return found
+
+
+# ---- the norm
+
+
+@dataclass(frozen=True, eq=False)
+class Normalised:
+    """A recorded LayerNorm taken apart, float64.
+
+    x [n, d] goes in; mean, variance [n]; gamma, beta [d]; y [n, d] is recomputed; error: max |y − recorded|.
+    """
+
+    x: Tensor
+    mean: Tensor
+    variance: Tensor
+    gamma: Tensor
+    beta: Tensor
+    y: Tensor
+    error: float
+
+
+def norm_parameters(trace: Trace, module: nn.Module | None, name: str) -> tuple[Tensor, Tensor] | None:
+    """(γ, β) of the norm around the sub-layer `name`, from the record or else from the model; None where neither has it."""
+    known = [trace.store[full] for p in ("gamma", "beta") if (full := f"parameters/{name}.{p}") in trace.store]
+    if len(known) == 2:
+        return known[0], known[1]
+    if not isinstance(module, Transformer):
+        return None
+    stack, layer, kind = name.split(".")
+    norm = getattr(getattr(module, stack)[int(layer)], f"{kind}_add").layer_norm
+    return norm.gamma.detach(), norm.beta.detach()
+
+
+def normalised(trace: Trace, name: str, parameters: tuple[Tensor, Tensor]) -> Normalised:
+    """The LayerNorm of the sub-layer `name` (Ba, Kiros & Hinton 2016, equations 3 and 4), held against the record.
+
+    In post-LN its input is x + Sublayer(x), in pre-LN the stream that comes in.
+    """
+    post = trace.facts.get("norm", "post") == "post"
+    x = trace.activation(f"{name}.residual" if post else stream_into(trace, name)).double()
+    gamma, beta = (p.double() for p in parameters)
+    mean, variance = x.mean(-1), x.var(-1, unbiased=False)
+    y = (x - mean[:, None]) / (variance[:, None] + EPSILON).sqrt() * gamma + beta
+    return Normalised(x, mean, variance, gamma, beta, y, difference(y, trace.activation(f"{name}.norm")))
+
+
+def layer_norm(x: Tensor) -> Tensor:
+    """Each token by its own mean and variance over the features, without γ and β: [n, d] -> float64 [n, d]."""
+    x = x.double()
+    return (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + EPSILON).sqrt()
+
+
+def batch_norm(x: Tensor) -> Tensor:
+    """Each feature by its mean and variance over the tokens (Ioffe & Szegedy 2015, algorithm 1), without γ and β.
+
+    The tokens are the batch here, as they would be in training: [n, d] -> float64 [n, d].
+    """
+    x = x.double()
+    return (x - x.mean(0)) / (x.var(0, unbiased=False) + EPSILON).sqrt()
+
+
+def depends(x: Tensor, row: int) -> tuple[float, float]:
+    """How much LayerNorm's and BatchNorm's row `row` change at most when another token, the last (or else the first), is
+    left out: (layer, batch). NaN for one token."""
+    if len(x) < 2:
+        return float("nan"), float("nan")
+    gone = len(x) - 1 if row != len(x) - 1 else 0
+    keep = [i for i in range(len(x)) if i != gone]
+    at = keep.index(row)
+    return tuple((norm(x)[row] - norm(x[keep])[at]).abs().max().item() for norm in (layer_norm, batch_norm))
+
+
+# ---- the other order
+
+
+def other_order(module: Transformer) -> Transformer:
+    """A copy of the model with the same weights whose norms stand in the other place.
+
+    What pre-LN has in addition, a norm at the end of each stack, gets γ = 1 and β = 0. It is not trained again.
+    """
+    before = module.config.norm == "post"
+    twin = Transformer(replace(module.config, norm="pre" if before else "post"))
+    known = {name: value for name, value in module.state_dict().items() if not name.startswith(_ENDS)}
+    missing = twin.load_state_dict(known, strict=False).missing_keys
+    if any(not name.startswith(_ENDS) for name in missing):
+        raise ValueError(f"the copy lacks {', '.join(missing)}")
+    return twin.eval()
+
+
+_ENDS = ("encoder_norm", "decoder_norm")
+
+
+def both_orders(module: Transformer, source: list[int], target: list[int], stack: str) -> dict[str, list[Tensor]]:
+    """‖residual stream‖ of every token before the first layer and after each, in both orders: {"post", "pre"} -> [n] each.
+
+    Of post-LN the stream is what leaves each layer's last norm, of pre-LN the sum that no norm ever touches.
+    """
+    found = {}
+    for model in (module, other_order(module)):
+        store, _ = record_run(model, torch.tensor(source), torch.tensor(target))
+        after = "norm" if model.config.norm == "post" else "residual"
+        layers = len(getattr(model, stack))
+        names = [f"{stack}.input", *(f"{stack}.{i}.ffn.{after}" for i in range(layers))]
+        found[model.config.norm] = [store[name].double().norm(dim=-1) for name in names]
+    return found
