@@ -24,7 +24,7 @@ def trace() -> Trace:
 
 
 def panel(seen: Visit, name: str) -> Visit:
-    return seen.set("block-panel", name).sound()
+    return seen.set("block", name).sound()
 
 
 def key_of(seen: Visit, kind: str, start: str) -> str:

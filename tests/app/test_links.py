@@ -135,3 +135,19 @@ def test_another_model_is_compared_with_nothing_of_the_last_one(visit, models: P
     assert (seen.view.other, seen.view.scale) == ("The dog jumps", "max")
     seen.set("model", "bert")
     assert (seen.view.other, seen.link.get("other")) == ("", None)
+
+
+@pytest.mark.parametrize(("page", "name", "part"), [
+    ("positions", "positions", "alibi"), ("variants", "variants", "sink"), ("masks", "masks", "causal"),
+    ("masks", "mistake", "finite"), ("block", "block", "norm"),
+])  # fmt: skip
+def test_the_open_part_of_a_page_is_in_the_link(visit, page: str, name: str, part: str) -> None:
+    seen = visit(page, text="the cat sat", site="encoder.0.self").set(name, part).sound()
+    assert seen.link["tab"] == f"{name}.{part}"
+    again = visit(page, **seen.link).sound()
+    assert again.at.session_state[f"{name}-en"] == part
+
+
+def test_a_link_to_a_part_that_is_not_there_opens_the_usual_one(visit) -> None:
+    seen = visit("masks", text="the cat sat", site="decoder.0.cross", tab="masks.causal,block.<b>,mistake.zero").sound()
+    assert seen.at.session_state["masks-en"] == "padding" and seen.at.session_state["mistake-en"] == "zero"

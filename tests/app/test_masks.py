@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import Trace, mask_views, open_model
+from model import Trace, open_model
 from tests.app.acting import pick
 from tests.app.visit import Visit
 from tests.model.test_mask_views import allowed, softmax
@@ -57,7 +57,7 @@ def slide(seen: Visit, key: str, value: int) -> Visit:
 
 
 def kind(seen: Visit, name: str) -> Visit:
-    return seen.set(f"masks-kind-{len(mask_views.KINDS)}", name)
+    return seen.set("masks", name)
 
 
 def test_padding_by_its_length(visit, trace) -> None:
@@ -104,7 +104,7 @@ def test_a_mask_on_the_queries(visit, trace) -> None:
 
 
 def test_id_zero(visit, trace) -> None:
-    seen = visit("masks", **LINK).set("masks-mistake", "zero").sound()
+    seen = visit("masks", **LINK).set("mistake", "zero").sound()
     _, arrays = seen.figure("masks-zero")
     cells = np.tile([False, True, True, True, False, True], (N, 1))  # both "the" are gone
     np.testing.assert_allclose(arrays["A'"], weights(scores(trace), cells), atol=1e-6)
@@ -112,7 +112,7 @@ def test_id_zero(visit, trace) -> None:
 
 
 def test_a_number_for_infinity(visit, trace) -> None:
-    seen = visit("masks", **LINK).set("masks-mistake", "finite").sound()
+    seen = visit("masks", **LINK).set("mistake", "finite").sound()
     table = next(m.value for m in seen.at.markdown if seen.say("masks.fill_dead") in m.value)
     row = torch.tensor(scores(trace)[1])
     assert table.count(seen.say("masks.fill_nan")) == 5  # −∞ in four dtypes, and −10⁹ in float16
@@ -121,7 +121,7 @@ def test_a_number_for_infinity(visit, trace) -> None:
 
 
 def test_zeros_after_the_softmax(visit, trace) -> None:
-    seen = visit("masks", **LINK).set("masks-mistake", "after").sound()
+    seen = visit("masks", **LINK).set("mistake", "after").sound()
     _, arrays = seen.figure("masks-after")
     cells = allowed("padding", N, N, 4, 0)
     wrong = np.where(cells, weights(scores(trace), cells | True), 0)
@@ -138,7 +138,7 @@ def test_any_checkpoint(visit, models, name: str) -> None:
     seen = visit("masks", model=name).sound()
     _, arrays = seen.figure("masks")
     for mistake in ("zero", "finite", "after"):
-        seen.set("masks-mistake", mistake).sound()
+        seen.set("mistake", mistake).sound()
     np.testing.assert_allclose(arrays["A"].sum(1), 1, atol=1e-5)
 
 

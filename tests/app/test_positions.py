@@ -16,11 +16,7 @@ TEXT = "the cat sat on the mat"
 
 
 def kind(seen: Visit, name: str) -> Visit:
-    key = f"positions-kind@{seen.view.model}"
-    (found,) = [widget for widget in seen.at.get("button_group") if widget.key == key]
-    found.set_value(name)
-    seen.at.run()
-    return seen
+    return seen.set("positions", name)
 
 
 def slide(seen: Visit, name: str, value: int) -> Visit:
@@ -109,7 +105,7 @@ def test_rotary_depends_on_the_offset_only(visit) -> None:
 )
 def test_a_checkpoints_own_kind_is_shown_first(visit, models, model: str, own: str) -> None:
     seen = visit("positions", model=model, text="the dog jumps over the cat").sound()
-    assert seen.at.session_state[f"positions-kind@{model}"] == own
+    assert seen.at.session_state["positions-en"] == own
     assert not seen.at.info
     assert not any(":red[" in caption.value for caption in seen.at.caption)
     seen = kind(seen, "none").sound()

@@ -42,7 +42,7 @@ def agrees(seen: Visit, expected: np.ndarray, record) -> None:
 
 
 def switched(visit, name: str) -> Visit:
-    return visit("variants", **LINK).set("variants-pick", name)
+    return visit("variants", **LINK).set("variants", name)
 
 
 def slide(seen: Visit, key: str, value: object) -> Visit:
@@ -84,7 +84,7 @@ def test_the_window_is_for_one_sequence(visit, record) -> None:
             weights(variants.windowed(variants.alone(record, HEAD), width)),
             record,
         )
-    cross = visit("variants").set("variants-pick", "window").sound()
+    cross = visit("variants").set("variants", "window").sound()
     assert [info.value for info in cross.at.info] == [cross.say("variants.window_none")]
     assert "variants" not in cross.figures()
 
@@ -123,4 +123,4 @@ def test_a_click_selects_and_every_switch_speaks_chinese(visit, record) -> None:
     assert (seen.view.row, seen.view.column) == (4, 3)
     seen = visit("variants", lang="zh", **LINK)
     for name in SWITCHES:
-        seen.set("variants-pick", name).sound()
+        seen.set("variants", name).sound()

@@ -13,6 +13,7 @@ from viz import export, numbers, tokens
 from viz.ui import components, feet, language, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
+from viz.ui.widgets import parts
 
 if TYPE_CHECKING:
     from model.trace import Trace
@@ -52,10 +53,7 @@ def show(trace: Trace) -> None:
         st.info(say("block.none"), icon=":material/info:")
         return
     chosen = _pickers(trace, stacks)
-    panel = st.segmented_control(
-        say("block.panel"), PANELS, default="stream", format_func=lambda p: say(f"block.{p}"), key="block-panel",
-        required=True, persist_state="session", label_visibility="collapsed",
-    ) or "stream"  # fmt: skip
+    panel = parts("block", say("block.panel"), PANELS, "stream", lambda p: say(f"block.{p}"))
     pages = {"stream": block_stream, "norm": block_norm, "units": block_units, "activations": block_activations}
     pages[panel].show(chosen)
 

@@ -12,6 +12,7 @@ from model.sites import Site
 from viz import export, numbers, tokens
 from viz.ui import components, controls, feet, language, masks_mistakes, panels, session
 from viz.ui.language import say
+from viz.ui.widgets import parts
 
 if TYPE_CHECKING:
     from model.mask_views import Masked
@@ -66,10 +67,7 @@ def _controls(trace: Trace) -> Chosen:
     record = trace.record(site)
     known = mask_views.kinds(record)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        kind = st.segmented_control(
-            say("masks.pick"), known, default="padding", format_func=lambda k: say(f"masks.{k}"),
-            key=f"masks-kind-{len(known)}", required=True, persist_state="session", width="content",
-        ) or "padding"  # fmt: skip
+        kind = parts("masks", say("masks.pick"), known, "padding", lambda k: say(f"masks.{k}"), width="content")
         real, width = record.keys, record.keys
         if kind in ("padding", "both") and record.keys > 1:
             real = st.slider(say("masks.real"), 0, record.keys, max(1, record.keys - 2), key=f"masks-real-{record.keys}",

@@ -10,6 +10,7 @@ import streamlit as st
 from viz import export, numbers, tokens
 from viz.ui import components, feet, language
 from viz.ui.language import say
+from viz.ui.widgets import parts
 
 if TYPE_CHECKING:
     from viz.ui.masks import Chosen
@@ -20,10 +21,7 @@ MISTAKES = ("queries", "zero", "finite", "after")
 def show(chosen: Chosen) -> None:
     """A switch, what learners get wrong in one sentence, and the mistake itself."""
     st.markdown(f"#### {say('masks.mistakes')}  \n{say('masks.mistakes_what')}")
-    name = st.segmented_control(
-        say("masks.mistakes"), MISTAKES, default="queries", format_func=lambda m: say(f"masks.wrong_{m}"),
-        key="masks-mistake", required=True, persist_state="session", label_visibility="collapsed",
-    ) or "queries"  # fmt: skip
+    name = parts("mistake", say("masks.mistakes"), MISTAKES, "queries", lambda m: say(f"masks.wrong_{m}"))
     st.markdown(say(f"masks.wrong_{name}_what"))
     {"queries": _queries, "zero": _zero, "finite": _finite, "after": _after}[name](chosen)
 

@@ -10,6 +10,7 @@ import streamlit as st
 from viz import export
 from viz.ui import components, feet, language, session
 from viz.ui.language import say
+from viz.ui.widgets import parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,13 +32,8 @@ def show(trace: Trace) -> None:
     model = session.current_model()
     module = getattr(model, "module", None)
     own = kind_of(trace, module)
-    key = f"positions-kind@{trace.key.model}"
-    if key not in st.session_state:
-        st.session_state[key] = own if own in KINDS else "sinusoidal"
-    kind = st.segmented_control(
-        say("positions.kinds"), KINDS, format_func=lambda k: say(f"positions.kind_{k}"), key=key, required=True,
-        label_visibility="collapsed", persist_state="session",
-    )  # fmt: skip
+    first = own if own in KINDS else "sinusoidal"
+    kind = parts("positions", say("positions.kinds"), KINDS, first, lambda k: say(f"positions.kind_{k}"))
     name = say(f"positions.kind_{own}") if own in KINDS else say("positions.not_known")
     st.markdown(say(f"positions.about_{kind}"))
     st.caption(say("positions.own", kind=name))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _IN_LINK = {
     "model": "model", "text": "text", "target": "target", "to": "to", "site": "site", "head": "head", "row": "q",
     "column": "k", "heads": "heads", "step": "step", "hand": "hand", "pair": "pair", "chat": "chat", "new": "new",
-    "by_word": "words", "media": "media", "scale": "scale", "other": "other",
+    "by_word": "words", "media": "media", "scale": "scale", "other": "other", "tab": "tab",
 }  # fmt: skip
 # What a run depends on: another value of any of these is another run.
 RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
@@ -59,6 +59,7 @@ class View:
     media: str = ""  # which picture or sound is read
     scale: str = ""  # where a matrix's colours end: "1", "max", or "" as its weights suggest
     other: str = ""  # the text whose vector is compared
+    tab: str = ""  # which part of a page is open: "block.norm,masks.causal"
 
 
 def start() -> None:
@@ -118,7 +119,7 @@ def change(**values: object) -> None:
         if "to" in values and _is_hero(before):
             values = {"site": "", "head": 0, "heads": ""} | values  # another language has another best head
         if other_model:
-            values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": ""} | values
+            values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": "", "tab": ""} | values
             values |= {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
     st.session_state.view = replace(before, **values)
     settle(new=other_model)
@@ -128,6 +129,20 @@ def _is_hero(now: View) -> bool:
     """Whether the selected head is the one whose ribbons the first screen draws, and nobody chose another."""
     told = aligned_head(models.card(now.model), now.to)
     return (now.site, now.head) == (told.get("site"), told.get("head"))
+
+
+def tab(name: str) -> str:
+    """Which part of a page is open by the link or by a press, "" where nobody chose."""
+    return _tabs().get(name, "")
+
+
+def open_tab(name: str, part: str) -> None:
+    """Open a part of a page; the link carries it."""
+    change(tab=",".join(f"{key}.{value}" for key, value in sorted((_tabs() | {name: part}).items())))
+
+
+def _tabs() -> dict[str, str]:
+    return dict(re.findall(r"([a-z_]{1,24})\.([a-z0-9_]{1,24})", view().tab[:400]))
 
 
 def remember(**values: object) -> None:

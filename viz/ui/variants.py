@@ -13,6 +13,7 @@ from viz import export, numbers, tokens
 from viz.ui import components, feet, language, session, variants_switches
 from viz.ui.language import say
 from viz.ui.variants_switches import SWITCHES, Change
+from viz.ui.widgets import parts
 
 if TYPE_CHECKING:
     from model.record import AttentionRecord
@@ -32,10 +33,7 @@ def show(trace: Trace) -> None:
     site, head, row, column = session.selected()
     if feet.refused(trace, site):
         return
-    name = st.segmented_control(
-        say("variants.pick"), list(SWITCHES), default="scale", format_func=lambda v: say(f"variants.{v}"),
-        key="variants-pick", required=True, persist_state="session", label_visibility="collapsed",
-    ) or "scale"  # fmt: skip
+    name = parts("variants", say("variants.pick"), list(SWITCHES), "scale", lambda v: say(f"variants.{v}"))
     st.markdown(say(f"variants.{name}_what"))
     record = trace.record(site)
     cuts = (window(record.queries, row), window(record.keys, column))

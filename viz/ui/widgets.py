@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import streamlit as st
 
 from viz.ui import language, session
@@ -29,3 +32,18 @@ def switch(name: str, label: str, why: str, of: str = "") -> None:
     """A toggle for a field of the view that is 0 or 1."""
     key = mirror(name, bool(getattr(session.view(), name)), of)
     st.toggle(label, key=key, help=why, on_change=lambda: session.change(**{name: int(st.session_state[key])}))
+
+
+def parts(name: str, label: str, options: Sequence[str], default: str, titles: Callable[[str], str], **how: Any) -> str:
+    """The parts of a page as buttons of which one is pressed; the link carries which. -> one of `options`.
+
+    default: what is open where nobody chose, or chose what this run does not have.
+    """
+    chosen = session.tab(name)
+    value = chosen if chosen in options else default
+    key = mirror(name, value)
+    picked = st.segmented_control(
+        label, options, format_func=titles, key=key, required=True, label_visibility="collapsed",
+        on_change=lambda: session.open_tab(name, st.session_state[key]), **how,
+    )  # fmt: skip
+    return picked or value
