@@ -195,4 +195,12 @@ def attention_lines(trace: Trace) -> None:
         return {f"{slug}.csv": csv, f"{slug}.npz": npz}
 
     sentence = f"{say('lines.sentence')} {_remarks(trace, site, shown)}"
-    feet.foot("lines", sentence, feet.site_badge(trace, site), files, code=_code(record))
+
+    def figure() -> alt.LayerChart:
+        from viz import ribbons
+
+        on = {h: matrix.cells(record, h, shown)[0] for h in switched_on}
+        rows, columns = ([label["text"] for label in axis.labels] for axis in shown)
+        return ribbons.chart(on, rows, columns, head_name=say("lines.head_name", head="{head}"))
+
+    feet.foot("lines", sentence, feet.site_badge(trace, site), files, figure, _code(record))

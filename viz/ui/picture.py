@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.sites import Site
-from viz import axes, export, numbers, overview, thumbnails
+from viz import axes, export, matrix, numbers, overview, thumbnails
 from viz.ui import components, feet, language, models, runs, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from model.fidelity import Fidelity
     from model.trace import Trace
 
@@ -92,7 +94,24 @@ def model_picture(trace: Trace) -> None:
         }
 
     fidelity = trace.fidelity()
-    feet.foot("overview", " ".join(_picture_remarks(trace)), _badges(fidelity), files)
+    feet.foot("overview", " ".join(_picture_remarks(trace)), _badges(fidelity), files, _ribbons(trace, hero, merge))
+
+
+def _ribbons(trace: Trace, hero: tuple[Site, int], merge: bool) -> Callable[[], alt.LayerChart] | None:
+    """The ribbons as a figure for a file; None where there are more tokens than ribbons are drawn for."""
+    if not overview.drawable(trace) or trace.facts.get("reads"):
+        return None
+
+    def draw() -> alt.LayerChart:
+        from viz import ribbons
+
+        site, head = hero
+        rows, columns = overview.hero_axes(trace, site, merge)
+        values, _ = matrix.cells(trace.record(site), head, (rows, columns))
+        texts = [[label["text"] for label in axis.labels] for axis in (rows, columns)]
+        return ribbons.chart({head: values}, *texts, across=True, head_name=say("lines.head_name", head="{head}"))
+
+    return draw
 
 
 def _picture_remarks(trace: Trace) -> list[str]:
