@@ -140,6 +140,7 @@ def test_another_model_is_compared_with_nothing_of_the_last_one(visit, models: P
 @pytest.mark.parametrize(("page", "name", "part"), [
     ("positions", "positions", "alibi"), ("variants", "variants", "sink"), ("masks", "masks", "causal"),
     ("masks", "mistake", "finite"), ("block", "block", "norm"),
+    ("generation", "generation", "sampling"),
 ])  # fmt: skip
 def test_the_open_part_of_a_page_is_in_the_link(visit, page: str, name: str, part: str) -> None:
     seen = visit(page, text="the cat sat", site="encoder.0.self").set(name, part).sound()
