@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WORDS = ("query", "key")
 # Pixels of a slider: three stand in a row, and they wrap where there is less room.
-WIDTH = 300
+WIDTH = 170
 KINDS = ("sinusoidal", "learned", "relative", "t5", "alibi", "rotary", "none")
 
 
@@ -74,7 +74,7 @@ def grid(
     row, column = (say(f"positions.{title}") for title in titles)
     plain = scale["kind"] == "diverging"
     words = language.group("matrix") | {
-        "row": row, "column": column, "value": say("positions.value") if plain else say("matrix.value"),
+        "row": row, "column": column, "arrow": "·", "value": say("positions.value") if plain else say("matrix.value"),
         "legend": f"{say('positions.value') if plain else say('matrix.legend')} · {row} ↓ · {column} →",
         "alt": say("positions.alt_grid", name=say(f"positions.{key}_name"), rows=values.shape[0], columns=values.shape[1]),
     }  # fmt: skip

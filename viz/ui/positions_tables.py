@@ -31,7 +31,7 @@ def sinusoidal(trace: Trace, model: Any) -> None:
     from model import position_views as views
     from model.positions import sinusoidal as make
 
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         length = slider("length", 8, 128, 50)
         d = slider("width", 8, 128, 64, step=2)
         n = st.select_slider(say("positions.base"), [10, 100, 1000, 10_000, 100_000], 10_000, key="positions-base",
@@ -46,8 +46,8 @@ def sinusoidal(trace: Trace, model: Any) -> None:
 
     heading("table")
     _table_grid("table", table, select, (position, 2 * pair))
-    st.latex(r"PE_{(k,\,2i)} = \sin\frac{k}{n^{2i/d}},\quad PE_{(k,\,2i+1)} = \cos\frac{k}{n^{2i/d}},"
-             r"\quad 0 \le k < L,\quad 0 \le i < d/2")  # fmt: skip
+    st.latex(r"PE_{(k,\,2i)} = \sin\frac{k}{n^{2i/d}},\qquad PE_{(k,\,2i+1)} = \cos\frac{k}{n^{2i/d}}")
+    st.latex(r"0 \le k < L,\qquad 0 \le i < d/2")
     feet.foot("positions-table", say("positions.table_sentence"), "", files("sinusoidal", *_named(table)),
               still(*_named(table), {"low": -1, "high": 1}, _TABLE), [make])  # fmt: skip
     stack = "encoder" if "encoder" in trace.sides else "decoder"
