@@ -1,170 +1,351 @@
-"""The page The block: its figures are the record's numbers, in every panel, for every control and any checkpoint."""
+"""The page The block: every control moves the numbers of its figures, which are numpy's of the recorded activations."""
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-import torch
+import math
 
-from model import Trace, block_views, open_model
-from model import block_activations as activations
-from model import block_units as units
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from model import Trace, open_model
 from tests.app.acting import pick
-from tests.app.test_encoder_decoder import captions, charts
 from tests.app.visit import Visit
+from tests.model.test_block_views import norm
 from viz import numbers
+from viz.ui import block
 
 TEXT = "the cat sat on the mat"
 LINK = {"site": "encoder.1.self", "head": 2, "q": 1, "k": 2, "text": TEXT}
+CLOSE = {"atol": 2e-6, "rtol": 1e-5}
 
 
 @pytest.fixture(scope="module")
-def trace() -> Trace:
-    return open_model("translate").trace(TEXT, language="zh")
+def model():
+    return open_model("translate")
 
 
-def panel(seen: Visit, name: str) -> Visit:
-    return seen.set("block", name).sound()
+@pytest.fixture(scope="module")
+def trace(model) -> Trace:
+    return model.trace(TEXT, language="zh")
 
 
-def key_of(seen: Visit, kind: str, start: str) -> str:
-    (found,) = [widget.key for widget in seen.at.get(kind) if (widget.key or "").startswith(start)]
-    return found
+def at(visit, panel: str, **link: object) -> Visit:
+    seen = visit("block", **(LINK | link))
+    return seen.sound() if panel == "stream" else seen.set("block-panel", panel).sound()
 
 
-def choose(seen: Visit, kind: str, start: str, value: object) -> Visit:
-    (found,) = [widget for widget in seen.at.get(kind) if (widget.key or "").startswith(start)]
-    found.set_value(value)
-    seen.at.run()
-    return seen.sound()
+def array(trace: Trace, name: str) -> np.ndarray:
+    return trace.activation(name).double().numpy()
 
 
-def additions(seen: Visit) -> tuple[np.ndarray, np.ndarray]:
-    (table,) = [rows for chart in charts(seen) for rows in chart["rows"] if "length" in rows]
-    halves = [table[table["line"] == seen.say(f"block.{line}")]["length"].to_numpy() for line in ("comes_in", "adds")]
-    return halves[0], halves[1]
+def rows(seen: Visit, place: int = 0) -> list[dict]:
+    """What the chart at `place` was given, all of its tables one after the other."""
+    proto = seen.at.get("vega_lite_chart")[place].proto
+    tables = [part.data.data for part in proto.datasets] + ([proto.data.data] if proto.data.data else [])
+    return pd.concat([pa.ipc.open_stream(table).read_pandas() for table in tables]).to_dict("records")
 
 
-def test_the_stream_of_a_token_and_of_all(visit, trace) -> None:
-    seen = visit("block", **LINK).sound()
-    found = block_views.additions(trace, "encoder")
-    comes_in, adds = additions(seen)
-    np.testing.assert_allclose(comes_in, [float(item.comes_in[1]) for item in found], atol=1e-5)
-    np.testing.assert_allclose(adds, [float(item.adds[1]) for item in found], atol=1e-5)
-    seen = choose(seen, "selectbox", "block-token", 4)
-    np.testing.assert_allclose(additions(seen)[1], [float(item.adds[4]) for item in found], atol=1e-5)
-    seen.at.toggle(key="block-mean").set_value(True)
-    seen.at.run()
-    np.testing.assert_allclose(additions(seen)[1], [float(item.adds.mean()) for item in found], atol=1e-5)
-    seen = seen.set(key_of(seen, "button_group", "block-stack"), "decoder").sound()
-    found = block_views.additions(trace, "decoder")
-    np.testing.assert_allclose(additions(seen)[1], [float(item.adds.mean()) for item in found], atol=1e-5)
+def captions(seen: Visit) -> str:
+    return " ".join(caption.value for caption in seen.at.caption)
 
 
-def test_norms(visit, trace) -> None:
-    seen = panel(visit("block", **LINK), "norm")
-    for name in ("encoder.0.self", "encoder.1.ffn"):
-        seen = choose(seen, "selectbox", "block-norm", name)
-        _, arrays = seen.figure("block-norm-frame")
-        np.testing.assert_allclose(arrays["x"], trace.activation(f"{name}.residual"), atol=1e-6)
-        np.testing.assert_allclose(arrays["y"], trace.activation(f"{name}.norm"), atol=3e-6)
-        mean = float(trace.activation(f"{name}.residual").double()[1].mean())
-        assert numbers.short(mean, 4) in " ".join(latex.value for latex in seen.at.latex)
-    seen = choose(seen, "selectbox", "block-batch", "encoder.0.ffn.residual")
-    x = trace.activation("encoder.0.ffn.residual").double()
-    _, arrays = seen.figure("block-batch-frame")
-    np.testing.assert_allclose(arrays["LN"], torch.nn.functional.layer_norm(x, x.shape[-1:]), atol=1e-5)
-    y = x.numpy()
-    np.testing.assert_allclose(arrays["BN"], (y - y.mean(0)) / np.sqrt(y.var(0) + 1e-5), atol=1e-5)
-    layer, batch = block_views.depends(x, 1)
-    said = seen.say("block.batch_sentence", layer=numbers.short(layer, 3), batch=numbers.short(batch, 3))
-    assert said in captions(seen)
-    (table,) = [rows for chart in charts(seen) for rows in chart["rows"] if "depth" in rows]
-    post = [float(trace.activation(n).double().norm(dim=-1).mean()) for n in block_views.streams(trace, "encoder")]
-    np.testing.assert_allclose(table[table["line"] == "post-LN"]["value"], post, atol=1e-5)
+def latex(seen: Visit) -> str:
+    return " ".join(block.value for block in seen.at.latex)
 
 
-def test_units(visit, trace) -> None:
-    seen = panel(visit("block", **LINK), "units")
-    for layer in (0, 1):
-        seen = seen.set(key_of(seen, "button_group", "block-layer"), layer).sound()
-        post = trace.activation(f"encoder.{layer}.ffn.post")
-        hidden = units.Hidden(post)
-        best = units.strongest(hidden, 1, 12)
-        (bars,) = [rows for chart in charts(seen) for rows in chart["rows"] if "unit" in rows]
-        assert list(bars["unit"]) == [unit for unit, _ in best]
-        np.testing.assert_allclose(bars["value"], [value for _, value in best], atol=1e-6)
-        shown = sorted(unit for unit, _ in units.strongest(hidden, 1, 48))
-        np.testing.assert_allclose(seen.figure("block-units-frame")[1]["h"], post[:, shown], atol=1e-6)
-        assert f"{float((post > 0).double().mean()):.0%}" in captions(seen)
-    seen = choose(seen, "number_input", "block-unit", 7)
-    table = next(t.value for t in seen.at.dataframe if seen.say("block.activation") in t.value)
-    order = post[:, 7].argsort(descending=True, stable=True)
-    assert list(table[seen.say("card.token")]) == [f"{i}: {trace.tokens('encoder')[i]}" for i in order.tolist()]
-    pre = trace.activation("encoder.1.ffn.pre")[1]
-    (points,) = [rows for chart in charts(seen) for rows in chart["rows"] if "pre" in rows and "line" not in rows]
-    np.testing.assert_allclose(np.sort(points["pre"]), np.sort(pre), atol=1e-6)
-    assert seen.say("block.functions_sentence", zeros=int((pre <= 0).sum()), n=len(pre), lost="{}").split("{}")[
-        0
-    ] in captions(seen)
+# ---- the stream
 
 
-def test_any_activation_and_the_stream_by_depth(visit, trace) -> None:
-    seen = panel(visit("block", **LINK), "activations")
-    seen = choose(seen, "selectbox", "block-kind", "ffn.post")
-    seen = choose(seen, "selectbox", "block-name", "encoder.1.ffn.post")
-    np.testing.assert_allclose(
-        seen.figure("block-any-frame")[1]["post"], trace.activation("encoder.1.ffn.post"), atol=1e-6
-    )
-    (table,) = [rows for chart in charts(seen) for rows in chart["rows"] if "q50" in rows]
-    for i in range(2):
-        expected = np.quantile(trace.activation(f"encoder.{i}.ffn.post").double().numpy(), activations.QUANTILES)
-        np.testing.assert_allclose(table.iloc[i, :7].to_numpy(dtype=float), expected, atol=1e-6)
-    for depth in (2, 0):
-        (slider,) = [s for s in seen.at.slider if s.key.startswith("block-depth")]
-        slider.set_value(depth)
-        seen.at.run()
-        x = trace.activation(block_views.streams(trace, "encoder")[depth]).double().numpy()
-        unit = x / np.linalg.norm(x, axis=1, keepdims=True)
-        np.testing.assert_allclose(seen.sound().figure("block-alike")[1]["cos"], unit @ unit.T, atol=1e-6)
-        (plane,) = [rows for chart in charts(seen) for rows in chart["rows"] if "place" in rows]
-        distance = np.linalg.norm(plane[["x", "y"]], axis=1)
-        left, size, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
-        np.testing.assert_allclose(distance, np.linalg.norm(left[:, :2] * size[:2], axis=1), atol=1e-5)
+def check_stream(seen: Visit, trace: Trace, stack: str, tokens: list[int]) -> Visit:
+    seen.sound()
+    found = {(row["name"], row["line"]): row for row in rows(seen)}
+    kinds = ("self", "ffn") if stack == "encoder" else ("self", "cross", "ffn")
+    before = array(trace, f"{stack}.input")
+    for layer in range(2):
+        for kind in kinds:
+            name = f"{stack}.{layer}.{kind}"
+            added = array(trace, f"{name}.output")
+            shown = seen.say("site.name", stack=seen.say(f"site.{stack}"), layer=layer, kind=seen.say(f"site.{kind}")) \
+                if kind != "ffn" else seen.say("block.part", stack=seen.say(f"site.{stack}"), layer=layer,
+                                               part=seen.say("block.part_ffn"))  # fmt: skip
+            sizes = [np.linalg.norm(part, axis=1) for part in (before, added)]
+            cosine = ((before * added).sum(1) / sizes[0] / sizes[1])[tokens].mean()
+            for line, size in zip(("comes_in", "adds"), sizes, strict=True):
+                row = found[shown, seen.say(f"block.{line}")]
+                assert row["length"] == pytest.approx(size[tokens].mean(), rel=1e-5)
+                assert row["cosine"] == pytest.approx(cosine, abs=1e-5)
+            before = array(trace, f"{name}.norm")
+    assert "✓" in captions(seen)
+    return seen
 
 
-def test_a_click_on_a_row_selects_the_token(visit) -> None:
-    seen = panel(visit("block", **LINK), "norm")
-    seen = pick(seen, "block-norm-frame", {"row": 3, "column": 9, "matrix": "x"})
-    assert seen.view.row == 3 and seen.sound().figure("block-norm-frame")[0]["items"][0]["highlight_row"] == 3
+def test_the_stream_of_the_selected_token(visit, trace) -> None:
+    seen = check_stream(at(visit, "stream"), trace, "encoder", [1])
+    seen = check_stream(seen.set("block-token", 4), trace, "encoder", [4])
+    assert seen.view.row == 4
+    seen.at.toggle(key="block-mean").set_value(True).run()
+    check_stream(seen, trace, "encoder", list(range(6)))
 
 
-@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "t5", "bart", "xlnet", "deberta", "vit", "clip", "whisper"])
-def test_any_checkpoint(visit, models, name: str) -> None:
+def test_another_stack_is_another_selection(visit, trace) -> None:
+    seen = at(visit, "stream").set("block-stack", "decoder")
+    assert (seen.view.site, seen.view.head, seen.view.row) == ("decoder.1.self", 2, 1)
+    check_stream(seen, trace, "decoder", [1])
+
+
+# ---- the norm
+
+
+def check_norm(seen: Visit, model, trace: Trace, name: str, row: int, feature: int) -> Visit:
+    stack, layer, kind = name.split(".")
+    state = model.module.state_dict()
+    gamma, beta = (state[f"{stack}.{layer}.{kind}_add.layer_norm.{p}"].double().numpy() for p in ("gamma", "beta"))
+    x = array(trace, f"{name}.residual")
+    y = norm(x, gamma, beta)
+    header, arrays = seen.sound().figure("block-norm-frame")
+    np.testing.assert_allclose(arrays["x"], x, **CLOSE)
+    np.testing.assert_allclose(arrays["y"], y, **CLOSE)
+    assert [(m["highlight_row"], m["highlight_column"]) for m in header["items"] if "matrix" in m] == [
+        (row, feature)
+    ] * 2
+    said = latex(seen)
+    assert rf"\mu = {numbers.tex(x[row].mean(), 4)}" in said and rf"\sigma^2 = {numbers.tex(x[row].var(), 4)}" in said
+    assert rf"y_{{{feature}}} = " in said and said.count(f"= {numbers.tex(y[row, feature], 4)}") >= 1
+    mean, variance = (numbers.short(value, 3) for value in (y[row].mean(), y[row].var()))
+    assert seen.say("block.norm_sentence", mean=mean, variance=variance) in captions(seen)
+    return seen
+
+
+def test_the_norm_of_the_selected_sub_layer(visit, model, trace) -> None:
+    seen = check_norm(at(visit, "norm"), model, trace, "encoder.1.self", 1, 0)
+    seen = check_norm(seen.set("block-norm-encoder.1.self", "encoder.0.ffn"), model, trace, "encoder.0.ffn", 1, 0)
+    seen = pick(seen, "block-norm-frame", {"row": 3, "column": 17, "matrix": "y"})
+    check_norm(seen, model, trace, "encoder.0.ffn", 3, 17)
+    check_batch(seen, trace, "encoder.1.self.residual", 3, 17)
+
+
+def check_batch(seen: Visit, trace: Trace, name: str, row: int, feature: int) -> Visit:
+    x = array(trace, name)
+    parts = {"x": x, "LN": norm(x), "BN": norm(x.T).T}
+    _, arrays = seen.sound().figure("block-batch-frame")
+    for symbol, values in parts.items():
+        np.testing.assert_allclose(arrays[symbol], values, **CLOSE)
+    table = next(m.value for m in seen.at.markdown if seen.say("block.token_mean") in m.value)
+    assert seen.say("block.feature_mean", feature=feature) in table
+
+    def short(value: float) -> str:
+        return "0" if abs(value) < 1e-12 else numbers.short(value, 3)
+
+    for symbol, v in parts.items():
+        told = (v[row].mean(), v[row].var(), v[:, feature].mean(), v[:, feature].var())
+        assert f"| {symbol} | " + " | ".join(map(short, told)) + " |" in table
+    gone = len(x) - 1 if row != len(x) - 1 else 0
+    kept = np.delete(x, gone, 0)
+    apart = np.abs(norm(x.T).T[row] - norm(kept.T).T[row - (gone < row)]).max()
+    assert seen.say("block.batch_sentence", layer="0", batch=numbers.short(apart, 3)) in captions(seen)
+    return seen
+
+
+def test_batch_norm_of_another_activation(visit, trace) -> None:
+    seen = check_batch(at(visit, "norm"), trace, "encoder.1.self.residual", 1, 0)
+    seen = seen.set("block-batch-encoder-4", "encoder.0.ffn.residual")
+    check_batch(seen, trace, "encoder.0.ffn.residual", 1, 0)
+    check_batch(seen.set("block-token", 5), trace, "encoder.0.ffn.residual", 5, 0)
+
+
+def test_both_orders(visit, model, trace) -> None:
+    from model.block_views import both_orders
+
+    seen = at(visit, "norm")
+    found = both_orders(model.module, trace, "encoder")
+    for row in (1, 3):
+        drawn = rows(seen)
+        for kind in ("post", "pre"):
+            shown = [r["value"] for r in drawn if r["line"] == f"{kind}-LN"]
+            np.testing.assert_allclose(shown, found.lengths[kind][:, row], rtol=1e-6)
+        recorded = [np.linalg.norm(array(trace, f"encoder.{n}")[row]) for n in ("input", "0.ffn.norm", "1.ffn.norm")]
+        np.testing.assert_allclose(found.lengths["post"][:, row], recorded, rtol=1e-6)
+        seen = seen.set("block-token", 3).sound()
+    assert any(seen.say("block.this_order", kind="post") == m.value for m in seen.at.markdown)
+    assert any(seen.say("block.other_order", kind="pre") == m.value for m in seen.at.markdown)
+
+
+# ---- the units
+
+
+def check_units(seen: Visit, trace: Trace, name: str, row: int, unit: int) -> Visit:
+    pre, post = (array(trace, f"{name}.{part}") for part in ("pre", "post"))
+    header, arrays = seen.sound().figure("block-units-frame")
+    order = np.argsort(-np.abs(post[row]), kind="stable")
+    (item,) = header["items"]
+    shown = [int(label["text"]) for label in item["columns"]]
+    assert shown == sorted(shown) and unit in shown and set(order[:12]) <= set(shown) and len(shown) in (32, 33)
+    np.testing.assert_allclose(arrays["h"], post[:, shown], **CLOSE)
+    assert (item["highlight_row"], shown[item["highlight_column"]]) == (row, unit)
+    bars = rows(seen, 0)
+    assert [r["unit"] for r in bars] == list(order[:12])
+    np.testing.assert_allclose([r["value"] for r in bars], post[row, order[:12]], rtol=1e-6)
+    over = rows(seen, 1)
+    np.testing.assert_allclose([r["value"] for r in over], post[:, unit], rtol=1e-6)
+    (top,) = seen.at.dataframe
+    assert top.value.iloc[0, 0].startswith(f"{np.argsort(-post[:, unit], kind='stable')[0]}: ")
+    said = captions(seen)
+    mine, share = int((post[row] > 0).sum()), f"{(post > 0).mean():.0%}"
+    assert seen.say("block.units_sentence", mine=f"{mine:,}", width="256", share=share) in said
+    assert seen.say("block.unit_sentence", n=int((post[:, unit] > 0).sum()), total=len(post)) in said
+    table = next(m.value for m in seen.at.markdown if seen.say("block.silent") in m.value)
+    gelu = pre[row] * 0.5 * np.vectorize(lambda v: math.erfc(-v / 2**0.5))(pre[row])
+    apart = np.linalg.norm(gelu - np.maximum(pre[row], 0))
+    assert f"| GELU | 0 | {numbers.short(np.linalg.norm(gelu), 4)} | {numbers.short(apart, 3)} |" in table
+    assert f"| {int((pre[row] <= 0).sum())} | {numbers.short(np.linalg.norm(post[row]), 4)} | — |" in table
+    return seen
+
+
+def test_units_by_layer_token_and_number(visit, trace) -> None:
+    def best(name: str, row: int) -> int:
+        return int(np.abs(array(trace, f"{name}.post"))[row].argmax())
+
+    seen = check_units(at(visit, "units"), trace, "encoder.1.ffn", 1, best("encoder.1.ffn", 1))
+    seen = check_units(seen.set("block-token", 2), trace, "encoder.1.ffn", 2, best("encoder.1.ffn", 2))
+    seen = seen.set("block-layer", 0)
+    assert seen.view.site == "encoder.0.self"
+    check_units(seen, trace, "encoder.0.ffn", 2, best("encoder.0.ffn", 2))
+    (field,) = seen.at.number_input
+    field.set_value(77).run()
+    seen = check_units(seen, trace, "encoder.0.ffn", 2, 77)
+    header, _ = seen.figure("block-units-frame")
+    place = 5
+    unit = int(header["items"][0]["columns"][place]["text"])
+    seen = pick(seen, "block-units-frame", {"row": 4, "column": place, "matrix": "h"})
+    check_units(seen, trace, "encoder.0.ffn", 4, unit)
+
+
+# ---- the activations
+
+
+def check_activations(seen: Visit, trace: Trace, name: str, others: list[str], depth: int, row: int) -> Visit:
+    header, arrays = seen.sound().figure("block-any-frame")
+    (item,) = header["items"]
+    np.testing.assert_allclose(arrays[item["matrix"]], array(trace, name), **CLOSE)
+    quantiles = [r for r in rows(seen, 0) if "q50" in r]
+    for drawn, other in zip(quantiles, others, strict=False):
+        assert drawn["layer"] == other
+        expected = np.quantile(array(trace, other), [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])
+        np.testing.assert_allclose([drawn[f"q{q}"] for q in (0, 5, 25, 50, 75, 95, 100)], expected, atol=1e-6)
+    stack = name.split(".")[0]
+    streams = [array(trace, f"{stack}.{n}") for n in ("input", "0.ffn.norm", "1.ffn.norm")]
+    cosines = []
+    for x in streams:
+        unit = x / np.linalg.norm(x, axis=1)[:, None]
+        cosines.append(unit @ unit.T)
+    header, arrays = seen.figure("block-alike")
+    np.testing.assert_allclose(arrays["cos"], cosines[depth], atol=1e-6)
+    assert header["items"][0]["highlight_row"] == header["items"][0]["highlight_column"] == row
+    n = len(streams[0])
+    means = [(c.sum() - np.trace(c)) / (n * (n - 1)) for c in cosines]
+    np.testing.assert_allclose([r["value"] for r in rows(seen, 1) if r.get("line") == r.get("line")], means, atol=1e-9)
+    x = streams[depth] - streams[depth].mean(0)
+    _, size, right = np.linalg.svd(x, full_matrices=False)
+    right *= np.sign(right[np.arange(len(right)), np.abs(right).argmax(1)])[:, None]
+    points = [(r["x"], r["y"]) for r in rows(seen, 2)]
+    np.testing.assert_allclose(points, x @ right[:2].T, atol=1e-6)
+    share = f"{(size[:2] ** 2).sum() / (size**2).sum():.0%}"
+    names = [f"{stack}.{n}" for n in ("input", "0.ffn.norm", "1.ffn.norm")]
+    assert seen.say("block.plane_sentence", name=names[depth], share=share) in captions(seen)
+    return seen
+
+
+def test_activations_by_kind_layer_depth_and_token(visit, trace) -> None:
+    both = ["encoder.0.ffn.norm", "encoder.1.ffn.norm"]
+    seen = check_activations(at(visit, "activations"), trace, both[0], both, 2, 1)
+    seen = check_activations(seen.set("block-name-encoder-ffn.norm", both[1]), trace, both[1], both, 2, 1)
+    (kind,) = [box for box in seen.at.selectbox if box.key.startswith("block-kind-encoder")]
+    kind.set_value("self.output").run()
+    both = ["encoder.0.self.output", "encoder.1.self.output"]
+    check_activations(seen, trace, both[0], both, 2, 1)
+    seen.at.slider(key="block-depth-encoder-3").set_value(0).run()
+    check_activations(seen, trace, both[0], both, 0, 1)
+    seen = pick(seen, "block-alike", {"row": 3, "column": 2, "matrix": "cos"})
+    check_activations(seen, trace, both[0], both, 0, 3)
+
+
+# ---- other models, Chinese, long texts
+
+
+@pytest.mark.parametrize("name", ["dates", "llama", "t5", "bert", "gpt2", "vit", "clip", "xlnet", "encoder"])
+def test_any_model(visit, models, name: str) -> None:
     seen = visit("block", model=name).sound()
-    comes_in, adds = additions(seen)
-    assert len(comes_in) == len(adds) > 1 and np.isfinite(adds).all() and (adds > 0).all()
-    for other in ("norm", "activations", "units"):
-        panel(seen, other)
-    assert "block-units-frame" in seen.figures()
+    for panel in block.PANELS:
+        seen.set("block-panel", panel).sound()
+        assert ":red[" not in captions(seen)
+    assert seen.at.get("vega_lite_chart")
 
 
-def test_library_units_are_the_ones_that_the_layer_read(visit, models) -> None:
-    trace = open_model(models / "gpt2").trace(TEXT)
-    seen = panel(visit("block", model="gpt2", text=TEXT, q=2, k=0, site="decoder.0.self"), "units")
-    module = open_model(models / "gpt2").module
-    kept = []
-    module.transformer.h[0].mlp.c_proj.register_forward_pre_hook(lambda _, given: kept.append(given[0][0].clone()))
-    with torch.no_grad():
-        module(torch.tensor([trace.token_ids("decoder")]))
-    hidden = units.Hidden(kept[0])
-    shown = sorted(unit for unit, _ in units.strongest(hidden, 2, 48))
-    np.testing.assert_allclose(seen.figure("block-units-frame")[1]["h"], kept[0][:, shown], atol=1e-5)
+@pytest.mark.parametrize(("name", "function"), [("llama", "SiLU"), ("gpt2", "GELU"), ("bert", "GELU"), ("t5", "ReLU")])
+def test_units_of_a_library_model_are_its_layers(visit, models, name: str, function: str) -> None:
+    """The units shown, through the last projection read from the file, are the layer's output that a hook hears."""
+    import torch
+    from safetensors.torch import load_file
+
+    seen = visit("block", model=name, text="the cat sat on the mat").set("block-panel", "units").sound()
+    stack = "encoder" if name in ("bert", "t5") else "decoder"
+    if name == "t5":
+        seen.set("block-stack", "encoder")
+    seen.set("block-layer", 1).sound()
+    _, units = seen.at.session_state["block-kept-units"]
+    opened = open_model(models / name)
+    paths = {"llama": "model.layers.1.mlp", "gpt2": "transformer.h.1.mlp", "bert": "bert.encoder.layer.1.output.dense",
+             "t5": "encoder.block.1.layer.1.DenseReluDense"}  # fmt: skip
+    heard = []
+    hook = opened.module.get_submodule(paths[name]).register_forward_hook(lambda m, i, o: heard.append(o))
+    opened.trace("the cat sat on the mat")
+    hook.remove()
+    ends = {"llama": ".down_proj", "gpt2": ".c_proj", "bert": "", "t5": ".wo"}
+    state = load_file(models / name / "model.safetensors")
+    W = state[paths[name] + ends[name] + ".weight"].double()
+    W = W if name == "gpt2" else W.T
+    b = state.get(paths[name] + ends[name] + ".bias", torch.zeros(W.shape[1])).double()
+    output = heard[-1].detach().reshape(-1, W.shape[1]).double()
+    made = np.einsum("nf,fd->nd", units.post.double().numpy(), W.numpy()) + b.numpy()
+    assert np.abs(made - output.numpy()).max() < 1e-5 * max(1.0, float(output.abs().max()))
+    assert units.error < 1e-5 * max(1.0, units.size) and "✓" in captions(seen)
+    table = next(m.value for m in seen.at.markdown if seen.say("block.silent") in m.value)
+    assert f"**{function}" in table and stack in seen.view.site
 
 
-def test_a_long_text_shows_a_window(visit, models) -> None:
-    seen = visit("block", model="llama", text="the cat sat on the mat. " * 30, q=100, k=90).sound()
-    for other in ("norm", "activations", "units"):
-        panel(seen, other)
-    header, arrays = seen.figure("block-units-frame")
-    assert len(arrays["h"]) == 48 and header["items"][0]["highlight_row"] is not None
+def test_library_streams(visit, models) -> None:
+    seen = visit("block", model="gpt2", text="the cat sat on the mat", q=2, k=1, site="decoder.0.self").sound()
+    trace = open_model(models / "gpt2").trace("the cat sat on the mat")
+    drawn = {(r["name"], r["line"]): r["length"] for r in rows(seen)}
+    x, after = (array(trace, f"decoder.{i}.stream")[2] for i in (0, 1))
+    layer = seen.say("block.part", stack=seen.say("site.decoder"), layer=0, part=seen.say("block.part_layer"))
+    assert drawn[layer, seen.say("block.comes_in")] == pytest.approx(np.linalg.norm(x), rel=1e-6)
+    assert drawn[layer, seen.say("block.adds")] == pytest.approx(np.linalg.norm(after - x), rel=1e-5)
+    assert seen.say("block.stream_library") in captions(seen)
+
+
+def test_a_saved_run(visit, models) -> None:
+    saved = next(f"{p.parent.name}/{p.name}" for p in models.rglob("trace.safetensors"))
+    seen = visit("block", model=str(models / saved))
+    for panel in block.PANELS:
+        seen.set("block-panel", panel)
+        assert not seen.at.exception
+
+
+@pytest.mark.parametrize("panel", block.PANELS)
+def test_a_long_text_shows_a_window(visit, models, panel: str) -> None:
+    seen = visit("block", model="llama", text="the cat sat on the mat. " * 30, q=100, k=90)
+    seen = seen if panel == "stream" else seen.set("block-panel", panel)
+    said = captions(seen.sound())
+    assert seen.say("block.window", first=76, last=123, n="@").split("@")[0] in said
+    for key in seen.figures():
+        _, arrays = seen.figure(key)
+        assert all(values.shape[0] <= 48 for values in arrays.values())
+
+
+def test_in_chinese(visit, trace) -> None:
+    check_stream(at(visit, "stream", lang="zh"), trace, "encoder", [1])
+    for panel in block.PANELS[1:]:
+        assert ":red[" not in captions(at(visit, panel, lang="zh"))

@@ -31,7 +31,7 @@ def sinusoidal(trace: Trace, model: Any) -> None:
     from model import position_views as views
     from model.positions import sinusoidal as make
 
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         length = slider("length", 8, 128, 50)
         d = slider("width", 8, 128, 64, step=2)
         n = st.select_slider(say("positions.base"), [10, 100, 1000, 10_000, 100_000], 10_000, key="positions-base",

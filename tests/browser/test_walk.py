@@ -1,0 +1,113 @@
+"""Every page in both languages with everything in it pressed once: nothing breaks, nothing leaves this computer."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.app.visit import PAGES
+from tests.browser.screen import Screen
+from viz.ui.language import LANGUAGES
+
+TEXT = "the cat sat"
+# Opening and closing what is under a figure is the same everywhere; a page's first ones stand for all.
+POPOVERS = 4
+MAIN = "[data-testid=stMain]"
+
+
+def visible(screen: Screen, selector: str) -> list[Locator]:
+    return [found for found in screen.find(f"{MAIN} {selector}").all() if found.is_visible()]
+
+
+def sound(screen: Screen, what: str) -> None:
+    """The page is painted, and neither it nor the console complains."""
+    screen.settle()
+    assert not screen.problems, f"after {what}: {screen.problems}"
+    assert screen.find("[data-testid=stException]").count() == 0, f"an exception after {what}"
+
+
+def press_options(screen: Screen) -> None:
+    """Every option of every row of buttons; a press may bring further rows, which are pressed too."""
+    done: set[tuple[str, str]] = set()
+    for _ in range(60):
+        fresh = None
+        for group in visible(screen, "[data-testid=stButtonGroup]"):
+            key = group.evaluate(
+                "(node) => node.closest('[class*=st-key-]')?.className.match(/st-key-(\\\\S+)/)?.[1] ?? ''"
+            )
+            for option in group.locator("button").all():
+                name = (key, option.inner_text())
+                if name not in done and option.is_enabled():
+                    fresh = (name, option)
+                    break
+            if fresh:
+                break
+        if fresh is None:
+            return
+        done.add(fresh[0])
+        fresh[1].click()
+        sound(screen, f"pressing {fresh[0]}")
+
+
+def unfold(screen: Screen) -> None:
+    for summary in visible(screen, "[data-testid=stExpander] summary"):
+        summary.click()
+    sound(screen, "unfolding")
+
+
+def look_under_figures(screen: Screen) -> None:
+    """Data, figure and code open and close."""
+    for button in visible(screen, "[data-testid=stPopover] button")[:POPOVERS]:
+        button.click()
+        expect(screen.find("[data-testid=stPopoverBody]").first).to_be_visible()
+        screen.page.keyboard.press("Escape")
+        sound(screen, "a popover")
+
+
+def choose(screen: Screen) -> None:
+    """The last option of every list, a step of every slider, every toggle, every number by one."""
+    for i in range(len(visible(screen, "[data-testid=stSelectbox]"))):
+        boxes = visible(screen, "[data-testid=stSelectbox]")
+        if i >= len(boxes):
+            break
+        boxes[i].locator("input, [data-baseweb=select]").last.click()
+        options = screen.page.get_by_role("option")
+        expect(options.first).to_be_visible()
+        options.last.click()
+        sound(screen, f"list {i}")
+    for kind, selector in (("slider", "[role=slider]"), ("toggle", "[data-testid=stCheckbox] label")):
+        for i in range(len(visible(screen, selector))):
+            found = visible(screen, selector)
+            if i >= len(found):
+                break
+            if kind == "slider":
+                found[i].focus()
+                screen.page.keyboard.press("ArrowLeft")
+            else:
+                found[i].click()
+            sound(screen, f"{kind} {i}")
+
+
+def click_figures(screen: Screen) -> None:
+    """The middle of every figure; the first screen's lead to other pages and are pressed in its own tests."""
+    for i in range(len(visible(screen, ".headlight:not(.overview) canvas"))):
+        figures = visible(screen, ".headlight:not(.overview) canvas")
+        if i >= len(figures):
+            break
+        figures[i].scroll_into_view_if_needed()
+        figures[i].click(force=True)
+        sound(screen, f"figure {i}")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_everything_can_be_pressed(screen, page: str, language: str) -> None:
+    screen.open("" if page == "overview" else page, lang=language, text=TEXT)
+    sound(screen, "opening")
+    press_options(screen)
+    unfold(screen)
+    if language == "en":  # the words differ, not what these do
+        choose(screen)
+        look_under_figures(screen)
+        click_figures(screen)
+    assert screen.link["lang"] == language and not screen.foreign()
