@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from model.trace import Trace
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-_SAMPLE = 2**23  # numbers that are sorted whole; of more, every k-th row is taken
+_SAMPLE = 2**22  # numbers that are sorted whole; of more, every k-th row is taken
 
 
 def names(trace: Trace, stack: str) -> list[str]:
@@ -43,10 +44,14 @@ def layers_of(found: Sequence[str], kind: str) -> list[str]:
     return [name for name in found if kind_of(name) == kind]
 
 
+def thinned(shape: tuple[int, ...]) -> int:
+    """Every how many-th row of an activation of this shape `quantiles` takes: 1 is all."""
+    return -(-math.prod(shape) // _SAMPLE)
+
+
 def quantiles(values: Tensor) -> Tensor:
-    """The `QUANTILES` of all numbers of an activation, linear between neighbours: float64 [7]."""
-    if values.numel() > _SAMPLE:
-        values = values[:: -(-values.numel() // _SAMPLE)]
+    """The `QUANTILES` of all numbers of an activation, linear between neighbours: float64 [7]; see `thinned`."""
+    values = values[:: max(1, thinned(tuple(values.shape)))]
     ordered = values.double().flatten().sort().values
     place = torch.tensor(QUANTILES, dtype=torch.float64) * (len(ordered) - 1)
     low, high = ordered[place.floor().long()], ordered[place.ceil().long()]

@@ -1,7 +1,8 @@
 """The hidden units of a feed-forward layer: which fire, for which token, and what another activation would have passed.
 
 FFN(x) = max(0, x W_1 + b_1) W_2 + b_2 (Vaswani et al. 2017, equation 2). GELU: Hendrycks & Gimpel 2016, equation 2, with
-the exact Φ. SiLU: the gate of SwiGLU (Shazeer 2020, "GLU Variants Improve Transformer", equation 5).
+the exact Φ, and their section 2's approximation by tanh and by σ(1.702 x). SiLU: the gate of SwiGLU, a(x W) ⊙ (x V)
+(Shazeer 2020, "GLU Variants Improve Transformer", equation 5). The square of ReLU: So et al. 2021, "Primer", section 3.
 """
 
 from __future__ import annotations
@@ -12,17 +13,36 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-ACTIVATIONS = ("relu", "gelu", "silu")
+from model.steps import difference
+from model.trace import Trace
+from model.transformer import Transformer
+
+# What a page compares; a model may have one of the others.
+COMPARED = ("relu", "gelu", "silu")
+ACTIVATIONS = (*COMPARED, "gelu_tanh", "quick_gelu", "relu2")
 
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """One layer's hidden units: post [n, d_ff] after the activation; pre [n, d_ff] before it, None where only a gate's
-    product is known; error: how far post · W_2 + b_2 lies from the recorded output at most, None where not compared."""
+    """One layer's hidden units: post [n, d_ff], what the last projection reads.
+
+    pre [n, d_ff]: what went into the activation `function`, both None where they are not known. gate [n, d_ff]: what the
+    activated numbers were multiplied by, in gated layers. error: how far post · W_2 + b_2 lies from the layer's output at
+    most, `size` the largest number of that output; function_error: the same of function(pre) · gate and post.
+    """
 
     post: Tensor
     pre: Tensor | None = None
+    gate: Tensor | None = None
+    function: str | None = None
     error: float | None = None
+    size: float = 1.0
+
+    @property
+    def function_error(self) -> float | None:
+        if self.pre is None or self.function is None:
+            return None
+        return difference(passed(self, self.function, slice(None)), self.post)
 
     @property
     def firing(self) -> float:
@@ -30,11 +50,30 @@ class Hidden:
         return (self.post > 0).double().mean().item()
 
 
+def own_hidden(trace: Trace, module: object, stack: str, layer: int) -> Hidden:
+    """The recorded units of our own model's layer; `module` (None of a saved run) holds the W_2 that they are checked by."""
+    name = f"{stack}.{layer}.ffn"
+    pre, post, output = (trace.activation(f"{name}.{part}") for part in ("pre", "post", "output"))
+    if not isinstance(module, Transformer):
+        return Hidden(post, pre, None, "relu")
+    W_2 = getattr(module, stack)[layer].ffn.W_2
+    made = post.double() @ W_2.weight.detach().double().T + W_2.bias.detach().double()
+    return Hidden(post, pre, None, "relu", difference(made, output), output.abs().max().item())
+
+
+def ordered(hidden: Hidden, row: int) -> list[int]:
+    """All units by the size of their number for one token; of equal ones (the many that are 0) those first that are larger
+    for some other token."""
+    sizes = hidden.post.abs()
+    anywhere = sizes.max(0).values.argsort(descending=True, stable=True)
+    return anywhere[sizes[row][anywhere].argsort(descending=True, stable=True)].tolist()
+
+
 def strongest(hidden: Hidden, row: int, top: int) -> list[tuple[int, float]]:
-    """(unit, activation) of the units that fire most for one token, by size of the number."""
+    """(unit, activation) of the `top` units that are largest for one token, without those that are 0 (the first stays)."""
     values = hidden.post[row].double()
-    best = values.abs().topk(min(top, len(values))).indices
-    return [(int(unit), float(values[unit])) for unit in best]
+    found = [(unit, float(values[unit])) for unit in ordered(hidden, row)[:top]]
+    return [item for item in found if item[1] != 0] or found[:1]
 
 
 def top_tokens(hidden: Hidden, unit: int) -> list[tuple[int, float]]:
@@ -46,8 +85,36 @@ def top_tokens(hidden: Hidden, unit: int) -> list[tuple[int, float]]:
 def activate(name: str, x: Tensor) -> Tensor:
     """One of `ACTIVATIONS` of float64 numbers."""
     x = x.double()
-    if name == "relu":
-        return x.clamp_min(0)
+    if name in ("relu", "relu2"):
+        return x.clamp_min(0) if name == "relu" else x.clamp_min(0).square()
     if name == "gelu":
         return x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
-    return x / (1 + torch.exp(-x))
+    if name == "gelu_tanh":
+        return x * 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return x * torch.sigmoid(x if name == "silu" else 1.702 * x)
+
+
+def passed(hidden: Hidden, name: str, row: int | slice) -> Tensor:
+    """What the function `name` would have passed on of the recorded pre-activations, gate included: float64."""
+    found = activate(name, hidden.pre[row])
+    return found if hidden.gate is None else found * hidden.gate[row].double()
+
+
+def recognised(post: Tensor, parts: list[Tensor]) -> tuple[str, Tensor, Tensor | None] | None:
+    """(function, pre, gate) that make `post` [n, d_ff] of the outputs of a layer's first projections, None where none does.
+
+    parts: [n, d_ff] each. Nothing is taken from a configuration: every function is tried, alone and with each other
+    part as its gate, and the nearest counts where rounding explains what is left.
+    """
+    tried = []
+    for pre in parts:
+        for gate in (None, *(other for other in parts if other is not pre)):
+            for name in ACTIVATIONS:
+                made = activate(name, pre) if gate is None else activate(name, pre) * gate.double()
+                tried.append((difference(made, post), name, pre, gate))
+    if not tried:
+        return None
+    error, name, pre, gate = min(tried, key=lambda found: found[0])
+    # Half precision keeps 8 to 11 bits, and a gate of such numbers was rounded twice.
+    rounding = 2e-2 if post.dtype in (torch.float16, torch.bfloat16) else 1e-5
+    return (name, pre, gate) if error <= rounding * max(1.0, post.abs().max().item()) else None

@@ -95,34 +95,38 @@ def stream_into(trace: Trace, name: str) -> str:
     return f"{stack}.input" if place == 0 else f"{order[place - 1]}.{after}"
 
 
-def additions(trace: Trace, stack: str) -> list[Addition]:
-    """What every sub-layer of `stack` adds, bottom up.
+def additions(trace: Trace, stack: str, row: int | None = None) -> list[Addition]:
+    """What every sub-layer of `stack` adds, bottom up: to every token, or to token `row` alone (n is 1 then).
 
     Of our own models each sub-layer by itself. Of others what attention put out, and what the layer changed in all: its
     norms and its feed-forward part were not recorded one by one.
     """
+    rows = slice(None) if row is None else slice(row, row + 1)
     if not own(trace):
-        return _by_layer(trace, stack)
+        return _by_layer(trace, stack, rows)
     found = []
     for name in sublayers(trace, stack):
         before, added = trace.activation(stream_into(trace, name)), trace.activation(f"{name}.output")
         error = difference(before.double() + added.double(), trace.activation(f"{name}.residual"))
-        found.append(Addition(name, before, added, error))
+        found.append(Addition(name, before[rows], added[rows], error))
     return found
 
 
-def _by_layer(trace: Trace, stack: str) -> list[Addition]:
+def _by_layer(trace: Trace, stack: str, rows: slice) -> list[Addition]:
     found = []
-    names = streams(trace, stack)
-    for layer, (below, above) in enumerate(itertools.pairwise(names)):
-        before, after = (trace.activation(name).float() for name in (below, above))
+    for layer, (below, above) in enumerate(itertools.pairwise(streams(trace, stack))):
+        shape = trace.store.shape(below)
+        before = trace.activation(below)[rows].float()
         for kind in ("self", "cross"):
             site = Site(stack, layer, kind)
-            fits = site in trace.attention and f"{site}.output" in trace.store
-            if fits and trace.store.shape(f"{site}.output") == tuple(before.shape):
-                found.append(Addition(str(site), before, trace.record(site).output.float()))
-        if before.shape == after.shape:
-            found.append(Addition(f"{stack}.{layer}.layer", before, after - before))
+            if (
+                site in trace.attention
+                and f"{site}.output" in trace.store
+                and trace.store.shape(f"{site}.output") == shape
+            ):
+                found.append(Addition(str(site), before, trace.record(site).output[rows].float()))
+        if trace.store.shape(above) == shape:
+            found.append(Addition(f"{stack}.{layer}.layer", before, trace.activation(above)[rows].float() - before))
     return found
 
 
@@ -205,7 +209,7 @@ def other_order(module: Transformer) -> Transformer:
     What pre-LN has in addition, a norm at the end of each stack, gets γ = 1 and β = 0. It is not trained again.
     """
     before = module.config.norm == "post"
-    twin = Transformer(replace(module.config, norm="pre" if before else "post"))
+    twin = Transformer(replace(module.config, norm="pre" if before else "post")).to(next(module.parameters()).dtype)
     known = {name: value for name, value in module.state_dict().items() if not name.startswith(_ENDS)}
     missing = twin.load_state_dict(known, strict=False).missing_keys
     if any(not name.startswith(_ENDS) for name in missing):
@@ -216,16 +220,27 @@ def other_order(module: Transformer) -> Transformer:
 _ENDS = ("encoder_norm", "decoder_norm")
 
 
-def both_orders(module: Transformer, source: list[int], target: list[int], stack: str) -> dict[str, list[Tensor]]:
-    """‖residual stream‖ of every token before the first layer and after each, in both orders: {"post", "pre"} -> [n] each.
+@dataclass(frozen=True, eq=False)
+class Orders:
+    """lengths: {"post", "pre"} -> ‖residual stream‖ of every token before the first layer and after each, float64
+    [layers + 1, n]; own: which of them is the model as it is; error: max |its lengths − those of the record|."""
+
+    lengths: dict[str, Tensor]
+    own: str
+    error: float
+
+
+def both_orders(module: Transformer, trace: Trace, stack: str) -> Orders:
+    """The run of `trace` by the model itself and by its copy in the other order.
 
     Of post-LN the stream is what leaves each layer's last norm, of pre-LN the sum that no norm ever touches.
     """
-    found = {}
+    source, target = (torch.tensor(trace.token_ids(side)) for side in ("encoder", "decoder"))
+    lengths = {}
     for model in (module, other_order(module)):
-        store, _ = record_run(model, torch.tensor(source), torch.tensor(target))
+        store, _ = record_run(model, source, target)
         after = "norm" if model.config.norm == "post" else "residual"
-        layers = len(getattr(model, stack))
-        names = [f"{stack}.input", *(f"{stack}.{i}.ffn.{after}" for i in range(layers))]
-        found[model.config.norm] = [store[name].double().norm(dim=-1) for name in names]
-    return found
+        names = [f"{stack}.input", *(f"{stack}.{i}.ffn.{after}" for i in range(len(getattr(model, stack))))]
+        lengths[model.config.norm] = torch.stack([store[name].double().norm(dim=-1) for name in names])
+    recorded = torch.stack([trace.activation(name).double().norm(dim=-1) for name in streams(trace, stack)])
+    return Orders(lengths, module.config.norm, difference(lengths[module.config.norm], recorded))

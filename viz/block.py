@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from viz import tokens
+from viz import still, tokens
 from viz.equation import EquationFrame, shared_scale
 
 if TYPE_CHECKING:
@@ -19,59 +20,57 @@ if TYPE_CHECKING:
 Words = dict[str, str]
 _PAIR = ("#0072b2", "#d55e00")  # Okabe & Ito
 _GREY = "#888888"
+_MARKS, _STILL_ROWS = 5_000, 48  # more rows of a table Altair refuses to write to a file
 
 
-def addition_table(found: Sequence[Addition], row: int | None, label: Any) -> pd.DataFrame:
-    """A row a sub-layer: ‖what comes in‖, ‖what it adds‖, their cosine; of one token, or the mean over all.
+def addition_table(found: Sequence[Addition], label: Callable[[str], str]) -> pd.DataFrame:
+    """A row a sub-layer, the mean over the tokens that `found` holds: ‖what comes in‖, ‖what it adds‖, their cosine.
 
     label: from a sub-layer's name to what is printed.
     """
-
-    def one(values) -> float:
-        return float(values.mean() if row is None else values[row])
-
-    return pd.DataFrame(
-        {
-            "depth": range(len(found)),
-            "name": [label(item.name) for item in found],
-            "comes_in": [one(item.comes_in) for item in found],
-            "adds": [one(item.adds) for item in found],
-            "cosine": [one(item.cosine) for item in found],
-        }
-    )
+    columns = {"comes_in": "comes_in", "adds": "adds", "cosine": "cosine"}
+    values = {name: [float(getattr(item, part).mean()) for item in found] for name, part in columns.items()}
+    return pd.DataFrame({"depth": range(len(found)), "name": [label(item.name) for item in found]} | values)
 
 
-def addition_chart(table: pd.DataFrame, words: Words) -> alt.Chart:
-    """Two bars a sub-layer, bottom up as the model computes."""
+def addition_chart(table: pd.DataFrame, words: Words) -> alt.LayerChart:
+    """Two bars a sub-layer, bottom up as the model computes; the cosine of the two stands behind the second."""
     lines = [words["comes_in"], words["adds"]]
-    long = pd.concat(
-        [
-            table.assign(line=name, length=table[column])
-            for name, column in zip(lines, ("comes_in", "adds"), strict=True)
-        ]
-    )
-    order = list(table["name"])[::-1]
-    return (
-        alt.Chart(long)
-        .mark_bar(height={"band": 0.8})
-        .encode(
-            y=alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=240, ticks=False)),
-            yOffset=alt.YOffset("line:N", sort=lines),
-            x=alt.X("length:Q", title=words["length"], axis=alt.Axis(tickCount=6)),
-            color=alt.Color("line:N", title=None, sort=lines, scale=alt.Scale(domain=lines, range=[_GREY, _PAIR[0]]),
-                            legend=alt.Legend(orient="top")),
-            tooltip=["name:N", "line:N", alt.Tooltip("length:Q", format=".4f"), alt.Tooltip("cosine:Q", format="+.3f")],
+    parts = [
+        table.assign(line=name, length=table[column], said=said)
+        for name, column, said in zip(
+            lines,
+            ("comes_in", "adds"),
+            ("", [f"cos {round(c, 2) + 0.0:+.2f}".replace("-", "−") for c in table["cosine"]]),
+            strict=True,
         )
-        .properties(height=alt.Step(9 if len(table) > 30 else 13), description=words["alt"])
+    ]
+    most = float(max(table["comes_in"].max(), table["adds"].max()))
+    base = alt.Chart(pd.concat(parts)).encode(
+        y=alt.Y("name:N", sort=list(table["name"])[::-1], title=None,
+                axis=alt.Axis(labelLimit=240, ticks=False, labelOverlap=False, labelFlush=False)),
+        yOffset=alt.YOffset("line:N", sort=lines),
+        x=alt.X("length:Q", title=words["length"], axis=alt.Axis(tickCount=6),
+                scale=alt.Scale(domain=[0, (most or 1.0) * 1.1], nice=False)),
     )  # fmt: skip
+    bars = base.mark_bar(height={"band": 0.8}).encode(
+        color=alt.Color("line:N", title=None, sort=lines, scale=alt.Scale(domain=lines, range=[_GREY, _PAIR[0]]),
+                        legend=alt.Legend(orient="top")),
+        tooltip=["name:N", "line:N", alt.Tooltip("length:Q", format=".4f"),
+                 alt.Tooltip("cosine:Q", format="+.3f", title=words["cosine"])],
+    )  # fmt: skip
+    texts = base.mark_text(align="left", dx=5, fontSize=10.5, color=_GREY).encode(text="said:N")
+    return alt.layer(bars, texts).properties(height=31 * len(table) + 110, description=words["alt"])
 
 
-def depth_lines(lines: dict[str, Sequence[float]], words: Words, zero: bool = True) -> alt.Chart:
-    """One line a series over depth (0 is below the first layer); `words` name depth and value."""
+def depth_lines(
+    lines: dict[str, Sequence[float]], words: Words, zero: bool = True, at: int | None = None
+) -> alt.Chart | alt.LayerChart:
+    """One line a series over depth (0 is below the first layer), a rule `at` a depth; `words` name depth and value."""
     rows = [(name, depth, value) for name, values in lines.items() for depth, value in enumerate(values)]
     table = pd.DataFrame(rows, columns=["line", "depth", "value"]).dropna()
     names = list(lines)
-    return (
+    chart = (
         alt.Chart(table)
         .mark_line(point=True)
         .encode(
@@ -81,16 +80,22 @@ def depth_lines(lines: dict[str, Sequence[float]], words: Words, zero: bool = Tr
                             legend=alt.Legend(orient="top") if len(names) > 1 else None),
             tooltip=["line:N", "depth:Q", alt.Tooltip("value:Q", format=".4f")],
         )
-        .properties(height=240, description=words["alt"])
     )  # fmt: skip
+    if at is not None:
+        rule = alt.Chart(pd.DataFrame({"depth": [at]})).mark_rule(color=_PAIR[1], strokeWidth=1.5).encode(x="depth:Q")
+        chart = alt.layer(rule, chart)
+    return chart.properties(height=290, description=words["alt"])
 
 
 def matrices_frame(
     items: Sequence[str | tuple[str, np.ndarray]], labels: list[tokens.Label], row: int, words: Words, height: int = 210,
-    shared: bool = True, columns: list[tokens.Label] | None = None,
+    shared: bool = True, columns: list[tokens.Label] | None = None, column: int | None = None,
 ) -> bytes:  # fmt: skip
-    """Matrices [rows, ·] with operators between them, one row a token; on one symmetric scale where they are compared."""
-    frame = EquationFrame(words, row, None, height)
+    """Matrices [rows, ·] with operators between them, one row a token; on one symmetric scale where they are compared.
+
+    row, column: the selected ones.
+    """
+    frame = EquationFrame(words, row, column, height)
     values = [item[1] for item in items if not isinstance(item, str)]
     scale = shared_scale(values) if shared else None
     first = True
@@ -98,10 +103,48 @@ def matrices_frame(
         if isinstance(item, str):
             frame.operator(item)
             continue
-        frame.matrix(item[0], item[1], ("query", labels if first else None), ("dim", columns), scale=scale,
+        frame.matrix(item[0], item[1], ("query", labels if first else None), ("key", columns), scale=scale,
                      result=item is items[-1])  # fmt: skip
         first = False
     return frame.frame()
+
+
+def still_maps(items: Sequence[tuple[str, np.ndarray]], rows: Sequence[str]) -> alt.HConcatChart:
+    """The same matrices for a file, each on its own symmetric scale: the first rows and columns where there are more than
+    a file of marks takes, which its title says then."""
+    charts = []
+    for name, values in items:
+        height = min(len(values), _STILL_ROWS)
+        part = values[:height, : min(still.LARGEST, _MARKS // max(1, height))]
+        high = float(np.abs(part).max(initial=0.0)) or 1.0
+        names = [str(i) if i % 8 == 0 else "" for i in range(part.shape[1])]
+        title = name if part.shape == values.shape else f"{name} [:{part.shape[0]}, :{part.shape[1]}]"
+        charts.append(still.heat_map(part, list(rows)[:height], names, -high, high, titles=("", "", title)))
+    return still.beside(charts)
+
+
+def token_bars(values: np.ndarray, labels: Sequence[str], row: int, words: Words) -> alt.Chart:
+    """One unit over the tokens in reading order; the selected token in colour."""
+    table = pd.DataFrame({"place": range(len(values)), "value": values, "token": list(labels)})
+    named = _names(labels)
+    return (
+        alt.Chart(table)
+        .mark_bar(size=max(3, min(36, 480 // max(1, len(values)))))
+        .encode(
+            x=alt.X(
+                "place:O", title=None, axis=alt.Axis(labelExpr=named, labelAngle=-50, labelOverlap=False, ticks=False)
+            ),
+            y=alt.Y("value:Q", title=words["value"], axis=alt.Axis(tickCount=5)),
+            color=alt.condition(alt.datum.place == row, alt.value(_PAIR[1]), alt.value(_GREY)),
+            tooltip=["token:N", "place:Q", alt.Tooltip("value:Q", format=".4f")],
+        )
+        .properties(height=310, description=words["alt"])
+    )
+
+
+def _names(labels: Sequence[str]) -> str:
+    """A Vega expression for an axis of places: tokens repeat, and an axis' values cannot."""
+    return f"{json.dumps(list(labels), ensure_ascii=False)}[datum.value]"
 
 
 def unit_bars(found: Sequence[tuple[int, float]], chosen: int, words: Words) -> alt.Chart:
@@ -113,12 +156,17 @@ def unit_bars(found: Sequence[tuple[int, float]], chosen: int, words: Words) -> 
         alt.Chart(table)
         .mark_bar()
         .encode(
-            y=alt.Y("name:N", sort=list(table["name"]), title=words["unit"], axis=alt.Axis(labelOverlap=False)),
+            y=alt.Y(
+                "name:N",
+                sort=list(table["name"]),
+                title=words["unit"],
+                axis=alt.Axis(labelOverlap=False, labelFlush=False),
+            ),
             x=alt.X("value:Q", title=words["value"], axis=alt.Axis(tickCount=5)),
             color=colour,
             tooltip=["unit:Q", alt.Tooltip("value:Q", format=".4f")],
         )
-        .properties(height=alt.Step(17), description=words["alt"])
+        .properties(height=19 * len(table) + 75, description=words["alt"])
     )
 
 
@@ -129,7 +177,7 @@ def curves(points: pd.DataFrame, lines: dict[str, tuple[np.ndarray, np.ndarray]]
     """
     parts = [pd.DataFrame({"pre": x, "post": y, "line": name}) for name, (x, y) in lines.items()]
     names = list(lines)
-    colours = [*_PAIR, "#009e73"][: len(names)]
+    colours = [*_PAIR, "#009e73", "#cc79a7"][: len(names)]
     x = alt.X("pre:Q", title=words["pre"], axis=alt.Axis(tickCount=7))
     y = alt.Y("post:Q", title=words["post"], axis=alt.Axis(tickCount=5))
     line = alt.Chart(pd.concat(parts)).mark_line(strokeWidth=2).encode(
@@ -142,7 +190,7 @@ def curves(points: pd.DataFrame, lines: dict[str, tuple[np.ndarray, np.ndarray]]
         .mark_point(size=18, filled=True, color=_PAIR[0], opacity=0.6)
         .encode(x=x, y=y, tooltip=tooltip)
     )
-    return alt.layer(line, units).properties(height=260, description=words["alt"])
+    return alt.layer(line, units).properties(height=310, description=words["alt"])
 
 
 def quantile_chart(table: np.ndarray, names: Sequence[str], words: Words) -> alt.LayerChart:
@@ -151,7 +199,9 @@ def quantile_chart(table: np.ndarray, names: Sequence[str], words: Words) -> alt
     frame = pd.DataFrame(table, columns=columns).assign(layer=list(names))
     order = list(names)
     base = alt.Chart(frame).encode(
-        y=alt.Y("layer:N", sort=order[::-1], title=None, axis=alt.Axis(labelLimit=200)),
+        y=alt.Y(
+            "layer:N", sort=order[::-1], title=None, axis=alt.Axis(labelLimit=200, labelOverlap=False, labelFlush=False)
+        ),
         tooltip=["layer:N", *(alt.Tooltip(f"{c}:Q", format=".4f") for c in columns)],
     )
     whisker = base.mark_rule(color=_GREY).encode(
@@ -160,7 +210,7 @@ def quantile_chart(table: np.ndarray, names: Sequence[str], words: Words) -> alt
     wide = base.mark_bar(height=5, color="#9cc3dd").encode(x="q5:Q", x2="q95:Q")
     box = base.mark_bar(height=11, color=_PAIR[0]).encode(x="q25:Q", x2="q75:Q")
     median = base.mark_tick(color="#ffffff", thickness=2, height=11).encode(x="q50:Q")
-    return alt.layer(whisker, wide, box, median).properties(height=alt.Step(24), description=words["alt"])
+    return alt.layer(whisker, wide, box, median).properties(height=28 * len(frame) + 80, description=words["alt"])
 
 
 def plane_chart(found: Plane, labels: Sequence[str], row: int, words: Words) -> alt.LayerChart:
@@ -170,15 +220,22 @@ def plane_chart(found: Plane, labels: Sequence[str], row: int, words: Words) -> 
     colour = alt.condition(alt.datum.place == row, alt.value(_PAIR[1]), alt.value(_PAIR[0]))
     names = [f"PC {i + 1} · {share:.0%}" for i, share in enumerate(found.share)]
     base = alt.Chart(table).encode(
-        x=alt.X("x:Q", title=names[0], axis=alt.Axis(tickCount=6)),
-        y=alt.Y("y:Q", title=names[1], axis=alt.Axis(tickCount=5)), color=colour,
+        x=alt.X("x:Q", title=names[0], axis=alt.Axis(tickCount=6), scale=_roomy(x)),
+        y=alt.Y("y:Q", title=names[1], axis=alt.Axis(tickCount=5), scale=_roomy(y)), color=colour,
         tooltip=["token:N", "place:Q", alt.Tooltip("x:Q", format=".3f"), alt.Tooltip("y:Q", format=".3f")],
     )  # fmt: skip
-    points = base.mark_point(filled=True, size=50, opacity=0.85)
-    layers = [points]
+    layers = [base.mark_point(filled=True, size=60, opacity=1)]
     if len(labels) <= 64:
-        layers.append(base.mark_text(align="left", dx=7, fontSize=11).encode(text="token:N"))
-    return alt.layer(*layers).properties(height=380, description=words["alt"])
+        quiet = alt.condition(alt.datum.place == row, alt.value(_PAIR[1]), alt.value(_GREY))
+        layers.append(base.mark_text(align="left", dx=7, fontSize=12).encode(text="token:N", color=quiet))
+    return alt.layer(*layers).properties(height=420, description=words["alt"])
+
+
+def _roomy(values: np.ndarray) -> alt.Scale:
+    """Room for the names beside the outermost points."""
+    low, high = float(values.min()), float(values.max())
+    room = 0.12 * ((high - low) or 1.0)
+    return alt.Scale(domain=[low - room, high + room], nice=False)
 
 
 def similarity_frame(values: np.ndarray, labels: list[tokens.Label], at: tuple[int, int], words: Words) -> bytes:

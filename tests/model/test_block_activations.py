@@ -1,79 +1,84 @@
-"""Distributions, similarities and principal components against numpy and against definitions written out."""
+"""Distributions, likeness and principal components against numpy in float64."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pytest
 import torch
 
 from model import block_activations as activations
-from model import open_model
+from tests.model import tiny
 
-EXACT = {"atol": 1e-11, "rtol": 0}
-
-
-def values(n: int = 9, d: int = 5) -> torch.Tensor:
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(n)) * 2 + 0.5
+SHAPES = [(1, 5), (2, 7), (3, 2), (9, 4), (6, 16)]
 
 
-@pytest.mark.parametrize("n", [1, 2, 9, 50])
-def test_quantiles_are_numpys(n: int) -> None:
-    x = values(n)
-    np.testing.assert_allclose(
-        activations.quantiles(x), np.quantile(x.double().numpy(), activations.QUANTILES), **EXACT
-    )
+def made(shape: tuple[int, int]) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).normal(0.5, 2, shape)
 
 
-def test_quantiles_of_very_many_are_of_rows_in_between(monkeypatch) -> None:
+def test_names_by_kind(trace) -> None:
+    found = activations.names(trace, "decoder")
+    n = len(trace.tokens("decoder"))
+    assert found and all(trace.store.shape(name)[0] == n and len(trace.store.shape(name)) == 2 for name in found)
+    kinds = activations.kinds(found)
+    assert {"input", "self.output", "cross.norm", "ffn.pre", "ffn.post", "output"} <= set(kinds)
+    assert len(kinds) == len(set(kinds))
+    assert activations.layers_of(found, "ffn.post") == ["decoder.0.ffn.post", "decoder.1.ffn.post"]
+    assert activations.kind_of("encoder.11.self.output") == "self.output"
+    assert not any("rotary" in name for name in found)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_quantiles(shape) -> None:
+    x = made(shape)
+    expected = np.quantile(x, activations.QUANTILES)
+    np.testing.assert_allclose(activations.quantiles(torch.tensor(x)), expected, atol=1e-12)
+
+
+def test_quantiles_of_very_many_numbers_take_every_other_row(monkeypatch) -> None:
     monkeypatch.setattr(activations, "_SAMPLE", 20)
-    x = values(9)
+    x = made((9, 4))
+    assert activations.thinned((9, 4)) == 2 and activations.thinned((5, 4)) == 1
     np.testing.assert_allclose(
-        activations.quantiles(x), np.quantile(x[::3].double().numpy(), activations.QUANTILES), **EXACT
+        activations.quantiles(torch.tensor(x)), np.quantile(x[::2], activations.QUANTILES), atol=1e-12
     )
 
 
-def test_cosines_and_their_mean() -> None:
-    x = values().double().numpy()
-    found = activations.similarity(values()).numpy()
-    total = 0.0
-    for i in range(9):
-        for j in range(9):
-            cosine = x[i] @ x[j] / math.sqrt((x[i] @ x[i]) * (x[j] @ x[j]))
-            assert found[i, j] == pytest.approx(cosine, abs=1e-12)
-            total += cosine if i != j else 0
-    assert activations.mean_similarity(values()) == pytest.approx(total / 72, abs=1e-12)
-    assert math.isnan(activations.mean_similarity(values(1)))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_likeness(shape) -> None:
+    x = made(shape)
+    expected = np.array([[a @ b / np.sqrt((a @ a) * (b @ b)) for b in x] for a in x])
+    np.testing.assert_allclose(activations.similarity(torch.tensor(x)), expected, atol=1e-12)
+    mean = activations.mean_similarity(torch.tensor(x))
+    if len(x) == 1:
+        assert np.isnan(mean)
+    else:
+        assert mean == pytest.approx(expected[~np.eye(len(x), dtype=bool)].mean(), abs=1e-12)
+    zero = torch.zeros(2, 3)
+    assert torch.equal(activations.similarity(zero), torch.zeros(2, 2, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("n", [3, 9, 40])
-def test_the_plane_is_that_of_the_covariance(n: int) -> None:
-    x = values(n).double().numpy()
-    found = activations.plane(values(n))
-    size, directions = np.linalg.eigh(np.cov(x.T))
-    order = np.argsort(-size)
-    expected = (x - x.mean(0)) @ directions[:, order[:2]]
-    expected *= np.sign(directions[np.abs(directions[:, order[:2]]).argmax(0), order[:2]])
-    np.testing.assert_allclose(found.points, expected, atol=1e-9)
-    np.testing.assert_allclose(found.share, size[order[:2]] / size.sum(), atol=1e-9)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_principal_components(shape) -> None:
+    """By the eigenvectors of the covariance, whose signs are fixed the same way."""
+    x = made(shape)
+    centred = x - x.mean(0)
+    values, vectors = np.linalg.eigh(centred.T @ centred)
+    values, vectors = values[::-1].clip(0), vectors[:, ::-1]
+    found = activations.plane(torch.tensor(x))
+    assert found.points.shape == (len(x), 2)
+    total = values.sum() or 1.0
+    real = min(2, len(x) - 1)
+    np.testing.assert_allclose(found.share, [*(values[:real] / total), *[0.0] * (2 - real)], atol=1e-12)
+    for i in range(real):
+        direction = vectors[:, i] * np.sign(vectors[np.abs(vectors[:, i]).argmax(), i])
+        np.testing.assert_allclose(found.points[:, i], centred @ direction, atol=1e-9)
+    np.testing.assert_allclose(found.points[:, real:], 0, atol=1e-12)
 
 
-@pytest.mark.parametrize("n", [1, 2])
-def test_few_tokens_leave_directions_empty(n: int) -> None:
-    found = activations.plane(values(n))
-    assert found.points.shape == (n, 2) and bool(found.points.isfinite().all())
-    np.testing.assert_allclose(found.points[:, 1], 0, atol=1e-12)
-    assert found.share[0] == pytest.approx(float(n > 1)) and found.share[1] == pytest.approx(0, abs=1e-12)
-
-
-def test_names_by_kind_and_layer() -> None:
-    trace = open_model("translate").trace("the cat sat", language="zh")
-    for stack in ("encoder", "decoder"):
-        found = activations.names(trace, stack)
-        n = len(trace.tokens(stack))
-        assert all(trace.activation(name).shape[0] == n and trace.activation(name).dim() == 2 for name in found)
-        kinds = activations.kinds(found)
-        assert "ffn.post" in kinds and "input" in kinds and len(set(kinds)) == len(kinds)
-        assert activations.layers_of(found, "ffn.post") == [f"{stack}.{i}.ffn.post" for i in range(2)]
-        assert sum(len(activations.layers_of(found, kind)) for kind in kinds) == len(found)
+def test_recorded_planes_are_of_the_recorded_stream(tiny_model) -> None:
+    stream = tiny_model.trace(tiny.TEXT, tiny.WRITTEN).activation("encoder.1.ffn.norm").double()
+    found = activations.plane(stream)
+    left, size, _ = np.linalg.svd(stream.numpy() - stream.numpy().mean(0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(found.points.numpy()), np.abs(left[:, :2] * size[:2]), atol=1e-10)
+    assert 0 < found.share[1] <= found.share[0] < sum(found.share) <= 1

@@ -1,4 +1,4 @@
-"""Hidden units: the formulas of the activations, and of every family that they are what the next projection read."""
+"""Feed-forward units: our own against W_1 and W_2 in numpy; every family's against its layer's output and its function."""
 
 from __future__ import annotations
 
@@ -8,78 +8,151 @@ import numpy as np
 import pytest
 import torch
 
-from model import block_units as units
+from model import block_units
+from model.block_units import Hidden
+from model.checkpoints import ffn_tap, recording
+from model.checkpoints.families import FAMILIES, Family, small_inputs, small_model
+from tests.model import tiny
 
-EXACT = {"atol": 1e-12, "rtol": 0}
-
-
-def test_activations_are_their_formulas() -> None:
-    x = torch.linspace(-6, 6, 101, dtype=torch.float64)
-    by_hand = {
-        "relu": [max(0.0, v) for v in x.tolist()],
-        "gelu": [v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x.tolist()],
-        "silu": [v / (1 + math.exp(-v)) for v in x.tolist()],
-    }
-    for name in units.ACTIVATIONS:
-        np.testing.assert_allclose(units.activate(name, x), by_hand[name], **EXACT)
-        np.testing.assert_allclose(units.activate(name, x), getattr(torch.nn.functional, name)(x), atol=1e-12)
-
-
-def test_strongest_and_top_tokens() -> None:
-    hidden = units.Hidden(torch.tensor([[0.0, 3.0, -4.0], [2.0, 0.0, 1.0]]))
-    assert units.strongest(hidden, 0, 2) == [(2, -4.0), (1, 3.0)]
-    assert units.strongest(hidden, 1, 9) == [(0, 2.0), (2, 1.0), (1, 0.0)]
-    assert units.top_tokens(hidden, 2) == [(1, 1.0), (0, -4.0)]
-    assert hidden.firing == pytest.approx(0.5)
+# What the library's configurations say; told apart here by the numbers alone.
+NAMED = {
+    "gelu": "gelu", "relu": "relu", "silu": "silu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_fast": "gelu_tanh", "quick_gelu": "quick_gelu", "gelu_python": "gelu",
+}  # fmt: skip
+GATED = {"modernbert", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3", "smollm3", "olmo2", "mt5"}
+# Mixtures of experts, whose units are not one layer's.
+NONE = {"gpt_oss"}
 
 
-def families():
+def numpy_function(name: str, x: np.ndarray) -> np.ndarray:
+    def one(v: float) -> float:
+        if name == "relu":
+            return max(v, 0.0)
+        if name == "relu2":
+            return max(v, 0.0) ** 2
+        if name == "gelu":
+            return v * 0.5 * math.erfc(-v / math.sqrt(2))
+        if name == "gelu_tanh":
+            return 0.5 * v * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3)))
+        return v / (1 + math.exp(-v if name == "silu" else -1.702 * v))
+
+    return np.vectorize(one)(x)
+
+
+@pytest.mark.parametrize("name", block_units.ACTIVATIONS)
+def test_functions_are_their_formulas(name: str) -> None:
+    x = np.linspace(-6, 6, 41)
+    np.testing.assert_allclose(block_units.activate(name, torch.tensor(x)), numpy_function(name, x), atol=1e-12)
+
+
+@pytest.mark.parametrize(("stack", "layer"), [("encoder", 1), ("decoder", 0)])
+def test_our_own_units(tiny_model, stack: str, layer: int) -> None:
+    trace = tiny_model.trace(tiny.TEXT, tiny.WRITTEN)
+    found = block_units.own_hidden(trace, tiny_model.module, stack, layer)
+    ffn = getattr(tiny_model.module, stack)[layer].ffn
+    x = trace.activation(f"{stack}.{layer}.{'self' if stack == 'encoder' else 'cross'}.norm").double().numpy()
+    W_1, b_1, W_2, b_2 = (p.detach().double().numpy() for w in (ffn.W_1, ffn.W_2) for p in (w.weight, w.bias))
+    pre = np.einsum("nd,fd->nf", x, W_1) + b_1
+    post = pre * (pre > 0)
+    output = trace.activation(f"{stack}.{layer}.ffn.output").numpy()
+    np.testing.assert_allclose(found.pre, pre, atol=2e-6)
+    np.testing.assert_allclose(found.post, post, atol=2e-6)
+    exact = np.abs(np.einsum("nf,df->nd", found.post.double().numpy(), W_2) + b_2 - output).max()
+    assert found.error == pytest.approx(exact, abs=1e-12) and found.error < 2e-6
+    assert found.function_error == 0 and found.firing == pytest.approx((found.post.numpy() > 0).mean())
+    assert block_units.own_hidden(trace, None, stack, layer).error is None
+
+
+def test_a_wrong_unit_is_told(tiny_model) -> None:
+    trace = tiny_model.trace(tiny.TEXT, tiny.WRITTEN)
+    post = trace.activation("encoder.0.ffn.post").clone()
+    trace.store.add("encoder.0.ffn.post", post + 0.1)
+    assert block_units.own_hidden(trace, tiny_model.module, "encoder", 0).error > 1e-3
+
+
+def test_strongest_units_and_top_tokens() -> None:
+    post = torch.tensor([[0.0, -3.0, 2.0, 1.0], [5.0, 0.0, 2.0, -1.0], [4.0, 1.0, 2.0, 0.0]])
+    hidden = Hidden(post)
+    assert block_units.strongest(hidden, 0, 2) == [(1, -3.0), (2, 2.0)]
+    assert block_units.strongest(hidden, 0, 99) == [(1, -3.0), (2, 2.0), (3, 1.0)]  # what is 0 does not fire
+    assert block_units.ordered(hidden, 0) == [1, 2, 3, 0] and block_units.ordered(hidden, 2) == [0, 2, 1, 3]
+    assert block_units.ordered(Hidden(torch.tensor([[0.0, 0.0, 0.0], [1.0, 3.0, 2.0]])), 0) == [1, 2, 0]
+    assert block_units.strongest(Hidden(torch.zeros(2, 3)), 1, 2) == [(0, 0.0)]
+    assert block_units.top_tokens(hidden, 0) == [(1, 5.0), (2, 4.0), (0, 0.0)]
+    assert block_units.top_tokens(hidden, 2) == [(0, 2.0), (1, 2.0), (2, 2.0)]  # ties in reading order
+    assert hidden.firing == pytest.approx(7 / 12) and hidden.function_error is None
+
+
+def test_what_another_function_would_have_passed() -> None:
+    generator = torch.Generator().manual_seed(3)
+    pre, gate = torch.randn(2, 5, 9, generator=generator, dtype=torch.float64)
+    hidden = Hidden(pre.sigmoid() * pre * gate, pre, gate, "silu")
+    assert hidden.function_error < 1e-12
+    expected = numpy_function("gelu", pre[2].numpy()) * gate[2].numpy()
+    np.testing.assert_allclose(block_units.passed(hidden, "gelu", 2), expected, atol=1e-12)
+
+
+def test_a_function_is_recognised_by_its_numbers() -> None:
+    generator = torch.Generator().manual_seed(4)
+    pre, gate = torch.randn(2, 6, 16, generator=generator)
+    for name in block_units.ACTIVATIONS:
+        post = block_units.activate(name, pre).float()
+        assert block_units.recognised(post, [pre])[0] == name
+        gated = (block_units.activate(name, pre) * gate.double()).float()
+        found, own, other = block_units.recognised(gated, [gate, pre])
+        assert found == name and own is pre and other is gate
+    assert block_units.recognised(torch.tanh(pre), [pre]) is None
+    assert block_units.recognised(pre, []) is None
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
+def test_units_of_every_family_reproduce_its_layers(family: Family) -> None:
     pytest.importorskip("transformers")
-    from model.checkpoints.families import FAMILIES
-
-    return [family for family in FAMILIES if family.model_type != "gpt_oss"]
-
-
-@pytest.mark.parametrize("family", families(), ids=lambda family: family.model_type)
-def test_units_of_every_family(family) -> None:
-    """hidden · W + b is what the projection put out, once a layer; what came in is wider than what goes out."""
-    from model.checkpoints import ffn_tap as heard_units
-    from model.checkpoints.families import small_inputs, small_model
-
-    module = small_model(family).eval()
-    given = small_inputs(family, getattr(module.config, "is_encoder_decoder", False))
-    stacks = ("encoder", "decoder") if module.config.model_type in _TWO else ("decoder",)
+    module = recording.prepare(small_model(family, sharpen=1.0))
+    given = small_inputs(family, bool(getattr(module.config, "is_encoder_decoder", False)))
+    with torch.no_grad():
+        recorded = recording.record(module, given)
+    stacks = tuple(sorted(recorded.stacks, reverse=True))
+    names = list(recorded.store.names())
+    seen = set()
     for stack in stacks:
-        ends = [n for n in heard_units.projections(module) if heard_units.stack_of(n, stacks) == stack]
-        layers = 2 if family.model_type == "albert" else len(ends)
-        assert layers >= 2
-        found = {}
+        layers = sum(name.startswith(f"{stack}.") and name.endswith(".stream") for name in names) - 1
+        n = recorded.store.shape(f"{stack}.0.stream")[0]
         for layer in range(layers):
-            with torch.no_grad(), heard_units.listening(module, stacks, stack, layer, layers) as heard:
-                module(**given)
-            (one,) = heard
-            assert one.hidden.shape[1] == one.W.shape[0] and one.output.shape[1] == one.W.shape[1]
-            size = max(1.0, float(one.output.abs().max()))
-            assert one.error < 1e-5 * size
-            found[layer] = one
-        assert not torch.equal(found[0].hidden, found[1].hidden)
-    assert not any(part._forward_hooks for part in module.modules())
-
-
-_TWO = {"t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100", "whisper", "clip"}
+            with ffn_tap.listening(module, stacks, stack, layer, layers) as heard, torch.no_grad():
+                recording.record(module, given)
+            if family.model_type in NONE:
+                assert heard == []
+                continue
+            units = heard[0].units()
+            assert len(units.post) == n and units.post.shape[1] > recorded.store.shape(f"{stack}.0.stream")[1]
+            assert units.error < 2e-6 * max(1.0, units.size) and units.function_error < 2e-5
+            assert (units.gate is not None) == (family.model_type in GATED)
+            seen.add((heard[0].name, stack, layer))
+            said = [getattr(module.config, key, None) for key in ("hidden_act", "activation_function", "hidden_activation",
+                                                                  "dense_act_fn", "activation", "ff_activation")]  # fmt: skip
+            known = [NAMED[name] for name in said if isinstance(name, str) and name in NAMED]
+            assert not known or units.function in known
+    # No hook is left, and each layer was heard at its own module, but for the one that ALBERT's layers share.
+    assert all(not part._forward_hooks for part in ffn_tap.projections(module).values())
+    assert len({name for name, *_ in seen}) == (1 if family.model_type == "albert" else len(seen))
 
 
 def test_another_thread_is_not_heard() -> None:
     import threading
 
-    from model.checkpoints import ffn_tap as heard_units
-    from model.checkpoints.families import small_inputs, small_model
-
-    family = next(f for f in families() if f.model_type == "llama")
-    module = small_model(family).eval()
+    family = next(f for f in FAMILIES if f.model_type == "llama")
+    module = recording.prepare(small_model(family))
     given = small_inputs(family, False)
-    with heard_units.listening(module, ("decoder",), "decoder", 0, 2) as heard:
-        other = threading.Thread(target=lambda: module(**given))
+    with ffn_tap.listening(module, ("decoder",), "decoder", 0, 2) as heard:
+        other = threading.Thread(target=lambda: recording.record(module, given))
         other.start()
         other.join()
-        assert not heard
+        assert heard == []
+
+
+def test_stacks_by_path() -> None:
+    assert ffn_tap.stack_of("model.decoder.layers.0.fc2", ("encoder", "decoder")) == "decoder"
+    assert ffn_tap.stack_of("text_model.encoder.layers.0.mlp.fc2", ("encoder", "decoder")) == "decoder"
+    assert ffn_tap.stack_of("bert.encoder.layer.0.output.dense", ("encoder",)) == "encoder"
+    assert ffn_tap.stack_of("model.decoder.layers.0.fc2", ("encoder",)) == "encoder"

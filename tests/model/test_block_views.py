@@ -1,146 +1,165 @@
-"""The block taken apart, against numpy: what is added, the norms of features and of tokens, both orders of a block."""
+"""The block's numbers against numpy in float64, written from the formulas: additions, norms, both orders."""
 
 from __future__ import annotations
 
-import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from model import block_views, open_model
-from model.config import TransformerConfig
+from model import Trace, block_views, open_model
 from model.errors import UnknownOption
-from model.transformer import Transformer
-from tests.model.tiny import shaken
+from tests.model import tiny
 
-EXACT = {"atol": 1e-12, "rtol": 0}
+
+@pytest.fixture(scope="module", params=["post", "pre"])
+def model(request, tmp_path_factory: pytest.TempPathFactory):
+    folder = Path(tmp_path_factory.mktemp("block")) / request.param
+    opened = open_model(tiny.write_checkpoint(folder, norm=request.param))
+    opened.module.double()
+    return opened
 
 
 @pytest.fixture(scope="module")
-def model():
-    return open_model("translate")
+def trace(model) -> Trace:
+    return model.trace(tiny.TEXT, tiny.WRITTEN, language="zh")
 
 
-@pytest.fixture(scope="module")
-def trace(model):
-    return model.trace("the cat sat on the mat", language="zh")
+def array(trace: Trace, name: str) -> np.ndarray:
+    return trace.activation(name).numpy().astype(np.float64)
 
 
-def small(norm: str) -> Transformer:
-    config = TransformerConfig(20, 21, d_model=8, heads=2, encoder_layers=2, decoder_layers=3, d_ff=12, norm=norm)
-    torch.manual_seed(3)
-    return shaken(Transformer(config), 1).eval()
+def norm(x: np.ndarray, gamma=1.0, beta=0.0) -> np.ndarray:
+    out = np.empty_like(x)
+    for i, row in enumerate(x):
+        centre = row - row.sum() / row.size
+        out[i] = centre / np.sqrt((centre @ centre) / row.size + 1e-5) * gamma + beta
+    return out
 
 
-def test_what_each_sublayer_adds_is_recorded(trace) -> None:
-    for stack, count in (("encoder", 4), ("decoder", 6)):
-        found = block_views.additions(trace, stack)
-        assert len(found) == count and [item.name for item in found] == block_views.sublayers(trace, stack)
-        for item in found:
-            before, added = item.before.double().numpy(), item.added.double().numpy()
-            total = trace.activation(f"{item.name}.residual").double().numpy()
-            np.testing.assert_allclose(before + added, total, atol=2e-6)
-            assert item.error == pytest.approx(np.abs(before + added - total).max(), abs=1e-12)
-            lengths = np.sqrt((before**2).sum(1)), np.sqrt((added**2).sum(1))
-            np.testing.assert_allclose(item.comes_in, lengths[0], **EXACT)
-            np.testing.assert_allclose(item.adds, lengths[1], **EXACT)
-            np.testing.assert_allclose(item.cosine, (before * added).sum(1) / (lengths[0] * lengths[1]), **EXACT)
+def weights(model, name: str) -> tuple[np.ndarray, np.ndarray]:
+    state = model.module.state_dict()
+    stack, layer, kind = name.split(".")
+    return tuple(state[f"{stack}.{layer}.{kind}_add.layer_norm.{p}"].numpy() for p in ("gamma", "beta"))
 
 
-def test_the_streams_of_both_orders() -> None:
-    """Of a recorded pre-LN model the sum is the stream, of a post-LN one what leaves the norm."""
-    from dataclasses import replace
-
-    from model.recorder import record_run
-    from model.trace import Side, Trace, TraceKey
-
-    for norm in ("post", "pre"):
-        module = small(norm)
-        store, attention = record_run(module, torch.tensor([1, 2, 3]), torch.tensor([4, 5]))
-        sides = {
-            stack: Side(tuple(map(str, ids)), tuple(ids), (False,) * len(ids))
-            for stack, ids in (("encoder", [1, 2, 3]), ("decoder", [4, 5]))
-        }
-        run = Trace(TraceKey("small", "0", "text"), sides, attention, store, facts={"norm": norm})
-        for stack in sides:
-            assert max(item.error for item in block_views.additions(run, stack)) < 2e-6
-            names = block_views.streams(run, stack)
-            assert len(names) == 1 + len(getattr(module, stack))
-            for name in block_views.sublayers(run, stack):
-                parameters = block_views.norm_parameters(run, module, name)
-                assert block_views.normalised(run, name, parameters).error < 2e-6
-            lost = replace(run, facts={"norm": "pre" if norm == "post" else "post"})
-            if stack == "encoder":  # read in the wrong order the sums do not hold
-                assert max(item.error for item in block_views.additions(lost, stack)) > 1e-3
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+def test_streams_run_from_the_input_through_every_layer(trace, stack: str) -> None:
+    after = "norm" if trace.facts["norm"] == "post" else "residual"
+    assert block_views.streams(trace, stack) == [f"{stack}.input", f"{stack}.0.ffn.{after}", f"{stack}.1.ffn.{after}"]
+    assert block_views.stacks(trace) == ("encoder", "decoder")
+    assert block_views.own(trace)
 
 
-def test_a_norm_is_numpys(model, trace) -> None:
-    for name in block_views.sublayers(trace, "decoder"):
-        parameters = block_views.norm_parameters(trace, model.module, name)
-        found = block_views.normalised(trace, name, parameters)
-        x = trace.activation(f"{name}.residual").double().numpy()
-        gamma, beta = (p.double().numpy() for p in parameters)
-        for i, row in enumerate(x):
-            mean = sum(row) / len(row)
-            variance = sum((value - mean) ** 2 for value in row) / len(row)
-            assert float(found.mean[i]) == pytest.approx(mean, abs=1e-12)
-            assert float(found.variance[i]) == pytest.approx(variance, abs=1e-12)
-            np.testing.assert_allclose(found.y[i], gamma * (row - mean) / math.sqrt(variance + 1e-5) + beta, **EXACT)
-        assert found.error < 3e-6
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+def test_what_comes_in_and_what_is_added(trace, stack: str) -> None:
+    kinds = ["self", "ffn"] if stack == "encoder" else ["self", "cross", "ffn"]
+    names = [f"{stack}.{layer}.{kind}" for layer in range(2) for kind in kinds]
+    found = block_views.additions(trace, stack)
+    assert [item.name for item in found] == names == block_views.sublayers(trace, stack)
+    after = "norm" if trace.facts["norm"] == "post" else "residual"
+    before = array(trace, f"{stack}.input")
+    for item in found:
+        added = array(trace, f"{item.name}.output")
+        np.testing.assert_allclose(item.comes_in, np.sqrt((before**2).sum(1)), atol=1e-12)
+        np.testing.assert_allclose(item.adds, np.sqrt((added**2).sum(1)), atol=1e-12)
+        lengths = np.sqrt((before**2).sum(1) * (added**2).sum(1))
+        np.testing.assert_allclose(item.cosine, (before * added).sum(1) / lengths, atol=1e-12)
+        np.testing.assert_allclose(before + added, array(trace, f"{item.name}.residual"), atol=1e-12)
+        assert item.error <= 1e-12
+        before = array(trace, f"{item.name}.{after}")
+    one = block_views.additions(trace, stack, 2)
+    np.testing.assert_array_equal(torch.cat([i.adds for i in one]), torch.stack([i.adds[2] for i in found]))
 
 
-def test_parameters_come_from_the_record_or_the_model(model, trace) -> None:
+def test_an_addition_that_does_not_add_up_is_told(trace) -> None:
+    trace.store.add("decoder.1.cross.residual", trace.activation("decoder.1.cross.residual") + 0.5)
+    try:
+        told = {item.name: item.error for item in block_views.additions(trace, "decoder")}
+        assert told["decoder.1.cross"] == pytest.approx(0.5)
+    finally:
+        trace.store.add("decoder.1.cross.residual", trace.activation("decoder.1.cross.residual") - 0.5)
+
+
+@pytest.mark.parametrize("name", ["encoder.0.self", "encoder.1.ffn", "decoder.0.cross", "decoder.1.ffn"])
+def test_the_norm_of_a_sub_layer(model, trace, name: str) -> None:
+    gamma, beta = weights(model, name)
+    parameters = block_views.norm_parameters(trace, model.module, name)
+    found = block_views.normalised(trace, name, parameters)
+    source = f"{name}.residual" if trace.facts["norm"] == "post" else block_views.stream_into(trace, name)
+    x = array(trace, source)
+    np.testing.assert_array_equal(found.x, x)
+    np.testing.assert_allclose(found.mean, x.sum(1) / x.shape[1], atol=1e-12)
+    np.testing.assert_allclose(found.variance, ((x - x.mean(1)[:, None]) ** 2).mean(1), atol=1e-12)
+    np.testing.assert_allclose(found.y, norm(x, gamma, beta), atol=1e-12)
+    np.testing.assert_allclose(found.y, array(trace, f"{name}.norm"), atol=1e-12)
+    assert found.error <= 1e-12
+
+
+def test_parameters_without_the_model(trace) -> None:
+    assert block_views.norm_parameters(trace, None, "encoder.0.self") is not None
     assert block_views.norm_parameters(trace, None, "encoder.0.ffn") is None
-    norm = model.module.encoder[0].ffn_add.layer_norm
-    assert torch.equal(block_views.norm_parameters(trace, model.module, "encoder.0.ffn")[0], norm.gamma)
-    of_record = block_views.norm_parameters(trace, None, "encoder.0.self")
-    assert torch.equal(of_record[1], model.module.encoder[0].self_add.layer_norm.beta)
 
 
-def test_norms_by_row_and_by_column() -> None:
-    x = torch.randn(5, 7, generator=torch.Generator().manual_seed(0)) * 3 + 1
-    rows, columns = block_views.layer_norm(x).numpy(), block_views.batch_norm(x).numpy()
-    y = x.double().numpy()
-    np.testing.assert_allclose(rows, [(r - r.mean()) / np.sqrt(r.var() + 1e-5) for r in y], **EXACT)
-    np.testing.assert_allclose(columns.T, [(c - c.mean()) / np.sqrt(c.var() + 1e-5) for c in y.T], **EXACT)
-    reference = torch.nn.BatchNorm1d(7, affine=False).double().train()(x.double())
-    np.testing.assert_allclose(columns, reference, **EXACT)
-    reference = torch.nn.functional.layer_norm(x.double(), (7,), eps=1e-5)
-    np.testing.assert_allclose(rows, reference, **EXACT)
-
-
-def test_only_batch_norm_depends_on_other_tokens() -> None:
-    x = torch.randn(4, 6, generator=torch.Generator().manual_seed(2))
-    for row in range(4):
-        layer, batch = block_views.depends(x, row)
-        assert layer == 0 and batch > 0.05
-        left = [i for i in range(4) if i != (3 if row != 3 else 0)]
-        by_hand = np.abs((block_views.batch_norm(x)[row] - block_views.batch_norm(x[left])[left.index(row)]).numpy())
-        assert batch == pytest.approx(by_hand.max(), abs=1e-12)
-    assert all(map(math.isnan, block_views.depends(x[:1], 0)))
-
-
-@pytest.mark.parametrize("norm", ["post", "pre"])
-def test_both_orders_run_the_same_weights(norm: str) -> None:
-    module = small(norm)
-    twin = block_views.other_order(module)
-    assert twin.config.norm != norm
-    known = twin.state_dict()
-    assert all(torch.equal(value, known[name]) for name, value in module.state_dict().items() if name in known)
-    found = block_views.both_orders(module, [1, 2, 3], [4, 5], "decoder")
-    assert set(found) == {"post", "pre"} and [len(v) for v in found["pre"]] == [2, 2, 2, 2]
-    np.testing.assert_allclose(found["post"][0], found["pre"][0], **EXACT)  # the same embedding goes in
-    by_hand = twin.eval()
-    with torch.no_grad():
-        x = by_hand.target(torch.tensor([[4, 5]]))
-        memory = by_hand.encode(torch.tensor([[1, 2, 3]]))
-        for layer, expected in zip(by_hand.decoder, found[twin.config.norm][1:], strict=True):
-            masks = by_hand.masks(torch.tensor([[1, 2, 3]]), torch.tensor([[4, 5]]))
-            x = layer(x, memory, masks["decoder.self"], masks["decoder.cross"])
-            np.testing.assert_allclose(x[0].double().norm(dim=-1), expected, atol=1e-6)
-
-
-def test_an_unknown_sublayer(trace) -> None:
+def test_an_unknown_sub_layer(trace) -> None:
     with pytest.raises(UnknownOption):
-        block_views.stream_into(trace, "encoder.9.self")
+        block_views.stream_into(trace, "encoder.7.self")
+
+
+def test_layer_norm_needs_no_other_token_and_batch_norm_does() -> None:
+    x = np.random.default_rng(0).normal(1, 3, (5, 7))
+    np.testing.assert_allclose(block_views.layer_norm(torch.tensor(x)), norm(x), atol=1e-12)
+    np.testing.assert_allclose(block_views.batch_norm(torch.tensor(x)), norm(x.T).T, atol=1e-12)
+    for row, gone in ((1, 4), (4, 0)):
+        kept = np.delete(x, gone, 0)
+        at = row - (gone < row)
+        apart = np.abs(norm(x.T).T[row] - norm(kept.T).T[at]).max()
+        layer, batch = block_views.depends(torch.tensor(x), row)
+        assert layer == 0 and batch == pytest.approx(apart, abs=1e-12)
+    assert all(np.isnan(block_views.depends(torch.ones(1, 3), 0)))
+
+
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+def test_both_orders_are_the_formulas(model, trace, stack: str) -> None:
+    """The other order, sub-layer by sub-layer, through the modules' own attention and feed-forward."""
+    found = block_views.both_orders(model.module, trace, stack)
+    mine = model.config.norm if hasattr(model, "config") else model.module.config.norm
+    other = "pre" if mine == "post" else "post"
+    assert found.own == mine and found.error == 0
+    recorded = [np.sqrt((array(trace, name) ** 2).sum(1)) for name in block_views.streams(trace, stack)]
+    np.testing.assert_allclose(found.lengths[mine], np.stack(recorded), atol=1e-12)
+    expected = by_hand(model.module, trace, stack, other)
+    np.testing.assert_allclose(found.lengths[other], expected, atol=1e-10)
+    assert np.abs(expected[1:] - np.stack(recorded)[1:]).max() > 1e-3
+
+
+def by_hand(module, trace: Trace, stack: str, order: str) -> np.ndarray:
+    source, target = (torch.tensor([trace.token_ids(side)]) for side in ("encoder", "decoder"))
+    masks = module.masks(source, target)
+
+    def step(x, add, sublayer):
+        gamma, beta = (p.detach().numpy() for p in (add.layer_norm.gamma, add.layer_norm.beta))
+
+        def ln(value):
+            return torch.tensor(norm(value[0].numpy(), gamma, beta))[None]
+
+        return ln(x + sublayer(x)) if order == "post" else x + sublayer(ln(x))
+
+    memory = None
+    with torch.no_grad():
+        for name in ("encoder", "decoder"):
+            embed, ids = (module.source, source) if name == "encoder" else (module.target, target)
+            x = embed(ids)
+            lengths = [x[0].norm(dim=-1)]
+            for layer in getattr(module, name):
+                x = step(x, layer.self_add, lambda y, a=layer.self_attention, n=name: a(y, y, masks[f"{n}.self"]))
+                if name == "decoder":
+                    cross = layer.cross_attention
+                    x = step(x, layer.cross_add, lambda y, a=cross, m=memory: a(y, m, masks["decoder.cross"]))
+                x = step(x, layer.ffn_add, layer.ffn)
+                lengths.append(x[0].norm(dim=-1))
+            if name == stack:
+                return torch.stack(lengths).numpy()
+            memory = torch.tensor(norm(x[0].numpy()))[None] if order == "pre" else x
+    raise AssertionError(stack)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
-from viz.ui import block, feet, session, work
+from viz import numbers
+from viz.ui import block, feet, session
 from viz.ui.block import Chosen, heading, layer_name, short, words
 from viz.ui.language import say
+
+_FORMS = {
+    "post": r"x \leftarrow \mathrm{LN}(x + F(x))",
+    "pre": r"x \leftarrow x + F(\mathrm{LN}(x))",
+}
 
 
 def show(chosen: Chosen) -> None:
@@ -20,11 +28,20 @@ def show(chosen: Chosen) -> None:
     else:
         st.info(say("block.norm_library"), icon=":material/info:")
     _against_batch(chosen)
-    if own and module is not None and hasattr(module, "config") and hasattr(module.config, "norm"):
+    if hasattr(getattr(module, "config", None), "norm"):
         _orders(chosen, module)
 
 
-def _recorded(chosen: Chosen, module) -> None:
+def _feature(width: int) -> int:
+    """The feature that is written out: the last that a click in a figure picked."""
+    return min(int(st.session_state.get("block-feature", 0)), width - 1)
+
+
+def _pick(feature: int) -> None:
+    st.session_state["block-feature"] = feature
+
+
+def _recorded(chosen: Chosen, module: Any) -> None:
     """γ (x − μ) / σ + β of one sub-layer, with the chosen token's numbers."""
     from model import block_views
     from viz import block as pictures
@@ -34,26 +51,42 @@ def _recorded(chosen: Chosen, module) -> None:
     heading("norm")
     if not names:
         return
-    name = st.selectbox(say("block.sublayer"), names, format_func=layer_name, key=f"block-norm-{chosen.stack}", width=320,
-                        persist_state="session")  # fmt: skip
-    found = block_views.normalised(trace, name, block_views.norm_parameters(trace, module, name))
-    row, mean, variance = chosen.row, found.mean[chosen.row], found.variance[chosen.row]
-    root = (variance + block_views.EPSILON).sqrt()
-    st.latex(r"y = \gamma\,\frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta,\qquad "
-             rf"\mu = {short(mean)},\quad \sigma^2 = {short(variance)}")  # fmt: skip
-    st.latex(rf"y_0 = {short(found.gamma[0])} \cdot \frac{{{short(found.x[row, 0])} - ({short(mean)})}}{{{short(root)}}}"
-             rf" + ({short(found.beta[0])}) = {short(found.y[row, 0])}")  # fmt: skip
-    after = (float(found.y[row].mean()), float(found.y[row].var(unbiased=False)))
-    cut = chosen.cut
-    frame = pictures.matrices_frame(
-        [("x", found.x[cut].numpy()), "→ LayerNorm →", ("y", found.y[cut].numpy())], chosen.labels[cut], row - cut.start,
-        words(say("block.norm_alt")), shared=False,
+    site = str(session.selected()[0])
+    name = st.selectbox(
+        say("block.sublayer"), names, index=names.index(site) if site in names else 0, format_func=layer_name,
+        key=f"block-norm-{site}", width=320, persist_state="session",
     )  # fmt: skip
-    block.draw("block-norm-frame", frame, chosen)
-    said = say("block.norm_sentence", mean=short(after[0], 3), variance=short(after[1], 3))
-    slug = f"{chosen.slug}-{name}-norm"
-    feet.foot("block-norm", said, feet.fidelity_badge(found.error, 2e-6 * max(1.0, float(found.y.abs().max()))),
-              block.matrix_files(slug, found.y.numpy(), chosen.texts), code=(block_views.normalised,))  # fmt: skip
+    found = block_views.normalised(trace, name, block_views.norm_parameters(trace, module, name))
+    row, cut = chosen.row, chosen.cut
+    feature = _feature(found.x.shape[1])
+    _written_out(found, row, feature)
+    pair = [("x", found.x.numpy()), ("y", found.y.numpy())]
+    items = [(pair[0][0], pair[0][1][cut]), "→", (pair[1][0], pair[1][1][cut])]
+    frame = pictures.matrices_frame(items, chosen.labels[cut], row - cut.start, words(say("block.norm_alt")),
+                                    shared=False, column=feature)  # fmt: skip
+    block.draw("block-norm-frame", frame, chosen, _pick)
+    after = [short(value, 3) for value in (found.y[row].mean(), found.y[row].var(unbiased=False))]
+    said = say("block.norm_sentence", mean=after[0], variance=after[1])
+    badge = feet.fidelity_badge(found.error, 2e-6 * max(1.0, float(found.y.abs().max())))
+    feet.foot("block-norm", said, badge, block.matrix_files(f"{chosen.slug}-{name}-norm", found.y.numpy(), chosen.texts),
+              lambda: pictures.still_maps(pair, chosen.texts), (block_views.normalised,))  # fmt: skip
+
+
+def _written_out(found: Any, row: int, feature: int) -> None:
+    """The formula, and the same with the numbers of one token's feature."""
+    from model.block_views import EPSILON
+
+    def tex(value: Any) -> str:
+        return numbers.factor(float(value), 4)
+
+    mean, variance = found.mean[row], found.variance[row]
+    st.latex(r"y = \gamma\,\frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta,\qquad "
+             rf"\mu = {numbers.tex(float(mean), 4)},\quad \sigma^2 = {numbers.tex(float(variance), 4)}")  # fmt: skip
+    root = numbers.tex(float((variance + EPSILON).sqrt()), 4)
+    x, gamma, beta, y = (values[feature] for values in (found.x[row], found.gamma, found.beta, found.y[row]))
+    st.latex(rf"y_{{{feature}}} = {numbers.tex(float(gamma), 4)} \cdot \frac{{{numbers.tex(float(x), 4)} - {tex(mean)}}}"
+             rf"{{{root}}} + {tex(beta)} = {numbers.tex(float(y), 4)}")  # fmt: skip
+    st.caption(say("block.feature_click", feature=feature))
 
 
 def _against_batch(chosen: Chosen) -> None:
@@ -68,54 +101,59 @@ def _against_batch(chosen: Chosen) -> None:
     name = st.selectbox(say("block.of"), names, index=len(names) // 2, key=f"block-batch-{chosen.stack}-{len(names)}", width=320,
                         persist_state="session")  # fmt: skip
     x = chosen.trace.activation(name).double()
-    by_token, by_feature = block_views.layer_norm(x), block_views.batch_norm(x)
-    cut = chosen.cut
-    frame = pictures.matrices_frame(
-        [("x", x[cut].numpy()), "|", ("LN", by_token[cut].numpy()), "|", ("BN", by_feature[cut].numpy())], chosen.labels[cut],
-        chosen.row - cut.start, words(say("block.batch_alt")), shared=False,
-    )  # fmt: skip
-    block.draw("block-batch-frame", frame, chosen)
-    row, lines = chosen.row, []
-    for symbol, values in (("x", x), ("LN", by_token), ("BN", by_feature)):
-        own, feature = values[row], values[:, 0]
-        lines.append(f"| {symbol} | {short(own.mean(), 3)} | {short(own.var(unbiased=False), 3)} | "
-                     f"{short(feature.mean(), 3)} | {short(feature.var(unbiased=False), 3)} |")  # fmt: skip
-    head = [f"| | {say('block.token_mean')} | {say('block.token_variance')} | {say('block.feature_mean')} | "
-            f"{say('block.feature_variance')} |", "|:--|--:|--:|--:|--:|"]  # fmt: skip
+    row, cut, feature = chosen.row, chosen.cut, _feature(x.shape[1])
+    parts = [("x", x.numpy()), ("LN", block_views.layer_norm(x).numpy()), ("BN", block_views.batch_norm(x).numpy())]
+    drawn = [(symbol, values[cut]) for symbol, values in parts]
+    frame = pictures.matrices_frame([drawn[0], "→", drawn[1], "|", drawn[2]], chosen.labels[cut], row - cut.start,
+                                    words(say("block.batch_alt")), shared=False, column=feature)  # fmt: skip
+    block.draw("block-batch-frame", frame, chosen, _pick)
+    head = [f"| | {say('block.token_mean')} | {say('block.variance')} | {say('block.feature_mean', feature=feature)} | "
+            f"{say('block.variance')} |", "|:--|--:|--:|--:|--:|"]  # fmt: skip
+    lines = []
+    for symbol, values in parts:
+        told = [part for own in (values[row], values[:, feature]) for part in (own.mean(), own.var())]
+        lines.append(f"| {symbol} | " + " | ".join(_rounded(value) for value in told) + " |")
     st.markdown("\n".join(head + lines))
     layer, batch = block_views.depends(x, row)
-    said = say("block.batch_sentence", layer=short(layer, 3), batch=short(batch, 3)) if len(x) > 1 else ""
-    feet.foot("block-batch", said, "", block.matrix_files(f"{chosen.slug}-{name}-batchnorm", by_feature.numpy(), chosen.texts),
-              code=(block_views.layer_norm, block_views.batch_norm, block_views.depends))  # fmt: skip
+    said = (
+        say("block.batch_sentence", layer=_rounded(layer), batch=short(batch, 3)) if len(x) > 1 else say("block.alone")
+    )
+    feet.foot("block-batch", said, "", block.matrix_files(f"{chosen.slug}-{name}-batchnorm", parts[2][1], chosen.texts),
+              lambda: pictures.still_maps(parts, chosen.texts),
+              (block_views.layer_norm, block_views.batch_norm, block_views.depends))  # fmt: skip
 
 
-def _orders(chosen: Chosen, module) -> None:
+def _rounded(value: float) -> str:
+    """What float64 leaves of a sum that is zero is zero."""
+    return "0" if abs(value) < 1e-12 else short(value, 3)
+
+
+def _orders(chosen: Chosen, module: Any) -> None:
     """The same weights with the norms in the other place."""
+    import pandas as pd
+
     from model import block_views
     from viz import block as pictures
 
-    heading("orders", norm=f"{chosen.trace.facts.get('norm', 'post')}-LN")
-    st.latex(
-        r"\text{post-LN: } x \leftarrow \mathrm{LN}(x + F(x))\qquad \text{pre-LN: } x \leftarrow x + F(\mathrm{LN}(x))"
-    )
-    ids = chosen.trace.token_ids("encoder"), chosen.trace.token_ids("decoder")
-    key = ("orders", chosen.trace.key, chosen.stack)
-    kept = st.session_state.get("block-orders")
-    if kept is None or kept[0] != key:
+    heading("orders")
+    for column, kind in zip(st.columns(2, gap="large"), ("post", "pre"), strict=True):
+        column.markdown(say("block.this_order" if kind == module.config.norm else "block.other_order", kind=kind))
+        column.latex(_FORMS[kind])
 
-        def both():
-            with session.current_model().lock:
-                return block_views.both_orders(module, *ids, chosen.stack)
+    def both() -> block_views.Orders:
+        with session.current_model().lock:
+            return block_views.both_orders(module, chosen.trace, chosen.stack)
 
-        st.session_state["block-orders"] = kept = (key, work.run(key, both, say("wait.running")))
-    lines = {f"{norm}-LN": [float(v.mean()) for v in kept[1][norm]] for norm in ("post", "pre")}
-    names = {"depth": say("block.depth"), "value": say("block.mean_length"), "alt": say("block.orders_alt")}
+    found = block.kept("orders", (chosen.trace.key, chosen.stack), both, "wait.running")
+    lines = {f"{norm}-LN": found.lengths[norm][:, chosen.row].tolist() for norm in ("post", "pre")}
+    names = {"depth": say("block.depth"), "value": say("block.stream_length"), "alt": say("block.orders_alt")}
 
     def draw():
         return pictures.depth_lines(lines, names)
 
     st.altair_chart(draw(), width="stretch")
-    import pandas as pd
-
-    feet.foot("block-orders", say("block.orders_sentence"), "", block.table_files(f"{chosen.slug}-orders", pd.DataFrame(lines)),
-              draw, (block_views.both_orders, block_views.other_order))  # fmt: skip
+    ends = {norm: short(lines[f"{norm}-LN"][-1], 3) for norm in ("post", "pre")}
+    said = say("block.orders_sentence", own=f"{found.own}-LN", **ends)
+    feet.foot("block-orders", said, feet.fidelity_badge(found.error),
+              block.table_files(f"{chosen.slug}-orders", pd.DataFrame(lines)), draw,
+              (block_views.both_orders, block_views.other_order))  # fmt: skip

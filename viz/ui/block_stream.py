@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from viz.ui import block, feet
 from viz.ui.block import Chosen, heading, layer_name
 from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.block_views import Addition
+
+_FORMS = {
+    "post": r"x \leftarrow \mathrm{LayerNorm}(x + F(x))",
+    "pre": r"x \leftarrow x + F(\mathrm{LayerNorm}(x))",
+    "": r"x^{(l+1)} = x^{(l)} + \Delta^{(l)}",
+}
 
 
 def show(chosen: Chosen) -> None:
@@ -16,13 +27,17 @@ def show(chosen: Chosen) -> None:
 
     own = block_views.own(chosen.trace)
     heading("stream")
-    st.latex(r"x \leftarrow \mathrm{LayerNorm}(x + \mathrm{Sublayer}(x))" if _post(chosen) and own else
-             r"x \leftarrow x + \mathrm{Sublayer}(\mathrm{LayerNorm}(x))" if own else
-             r"x^{(l+1)} = x^{(l)} + \Delta^{(l)}")  # fmt: skip
+    st.latex(_FORMS[str(chosen.trace.facts.get("norm", "post")) if own else ""])
     mean = st.toggle(say("block.mean"), key="block-mean", persist_state="session")
-    found = block_views.additions(chosen.trace, chosen.stack)
-    table = pictures.addition_table(found, None if mean else chosen.row, layer_name)
-    words = {name: say(f"block.{name}") for name in ("comes_in", "adds", "length")} | {"alt": say("block.stream_alt")}
+    row = None if mean else chosen.row
+
+    def add() -> list[Addition]:
+        return block_views.additions(chosen.trace, chosen.stack, row)
+
+    found = block.kept("stream", (chosen.trace.key, chosen.stack, row), add)
+    table = pictures.addition_table(found, layer_name)
+    words = {name: say(f"block.{name}") for name in ("comes_in", "adds", "length", "cosine")}
+    words["alt"] = say("block.stream_alt")
 
     def draw():
         return pictures.addition_chart(table, words)
@@ -42,11 +57,7 @@ def show(chosen: Chosen) -> None:
               (block_views.additions, block_views.Addition))  # fmt: skip
 
 
-def _post(chosen: Chosen) -> bool:
-    return chosen.trace.facts.get("norm", "post") == "post"
-
-
-def _limit(found) -> float:
+def _limit(found: list[Addition]) -> float:
     """What 32-bit sums of numbers this large leave."""
     from model.fidelity import TOLERANCE
 

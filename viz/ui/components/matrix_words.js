@@ -18,7 +18,7 @@ function fillReadout(matrix) {
   const { row, column } = (free && matrix.selection.value) || hover, parts = [];
   const say = (text, name) => parts.push(el("span", name, null, text));
   if (row !== null) parts.push(chip(header.rows[row], header.rows[row].text));
-  if (row !== null && column !== null) say(words.arrow ?? "←", "faint");
+  if (row !== null && column !== null) say(words.arrow, "faint");
   if (column !== null) parts.push(chip(header.columns[column], header.columns[column].text));
   if (row !== null && column !== null) {
     const i = row * matrix.grid.m + column, value = values[i], state = matrix.stateAt(i);
