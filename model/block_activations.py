@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,10 +53,12 @@ def thinned(shape: tuple[int, ...]) -> int:
 def quantiles(values: Tensor) -> Tensor:
     """The `QUANTILES` of all numbers of an activation, linear between neighbours: float64 [7]; see `thinned`."""
     values = values[:: max(1, thinned(tuple(values.shape)))]
-    ordered = values.double().flatten().sort().values
-    place = torch.tensor(QUANTILES, dtype=torch.float64) * (len(ordered) - 1)
-    low, high = ordered[place.floor().long()], ordered[place.ceil().long()]
-    return low + (high - low) * (place - place.floor())
+    place = torch.tensor(QUANTILES, dtype=torch.float64) * (values.numel() - 1)
+    low, high = place.floor().long(), place.ceil().long()
+    # Only these places need be in order: a twentieth of the time of sorting all.
+    flat = (values if values.dtype == torch.float64 else values.float()).flatten().numpy()
+    numbers = torch.from_numpy(np.partition(flat, sorted({*low.tolist(), *high.tolist()})))
+    return numbers[low].double() + (numbers[high].double() - numbers[low].double()) * (place - low)
 
 
 def similarity(values: Tensor) -> Tensor:

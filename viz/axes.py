@@ -109,7 +109,8 @@ def block_axis(total: int, most: int = BLOCKS) -> Axis:
     size = -(-total // most)
     starts = tuple(range(0, total, size))
     ends = (*starts[1:], total)
-    labels = tuple({"text": f"{a}–{b - 1}", "kind": "word"} for a, b in zip(starts, ends, strict=True))
+    names = (f"{a}–{b - 1}" if b - a > 1 else str(a) for a, b in zip(starts, ends, strict=True))
+    labels = tuple({"text": name, "kind": "word"} for name in names)
     return Axis(starts, total, labels, total)
 
 

@@ -43,14 +43,14 @@ def best_head(trace: Trace, card: dict[str, Any], language: str | None) -> tuple
     candidates = crosses or list(trace.sites)
     if max(len(side.tokens) for side in trace.sides.values()) > LONG:
         return candidates[len(candidates) // 2], 0
-    pointed = {
-        (site, head): _pointed(trace, site, head) for site in candidates for head in range(trace.record(site).heads)
+    sharpness = {
+        (site, head): pointed(trace, site, head) for site in candidates for head in range(trace.record(site).heads)
     }
-    return max(pointed, key=pointed.__getitem__)
+    return max(sharpness, key=sharpness.__getitem__)
 
 
-def _pointed(trace: Trace, site: Site, head: int) -> float:
-    """The mean over the rows of the strongest weight; in self-attention, of a word that is not near."""
+def pointed(trace: Trace, site: Site, head: int) -> float:
+    """How sharply a head points: the mean over its rows of the strongest weight; in self-attention on a word not near."""
     weights = trace.weights(site, head).numpy()
     if site.kind == "self":
         weights = _elsewhere(trace, site, weights, near=1)
@@ -209,11 +209,16 @@ def _hero(
     }
 
 
+def same_words(one: Site, two: Site) -> bool:
+    """Whether two sites join the same rows of words, so that either's weights are ribbons between them."""
+    return (one.query_side, one.key_side) == (two.query_side, two.key_side)
+
+
 def _hero_cell(site: Site, shown: axes.Axes, selection: dict[str, Any] | None) -> list[int | None]:
     if selection is None or "row" not in selection:
         return [None, None]
     chosen = Site.parse(selection["site"])
-    if (chosen.query_side, chosen.key_side) != (site.query_side, site.key_side):
+    if not same_words(chosen, site):
         return [None, None]
     return [axis.item(int(selection[name])) for axis, name in zip(shown, ("row", "column"), strict=True)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from model.sites import Site
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _MARKS = {" ": "·", "\n": "⏎", "\r": "⏎", "\t": "⇥", "\u00a0": "⍽", "\u3000": "·"}
 Label = dict[str, str]
+_SEQUENCE = 24  # fewer single letters are an abbreviation, not a sequence
 
 
 def readable(token: str) -> str:
@@ -47,7 +49,7 @@ def written_labels(trace: Trace) -> list[Label]:
 
 def query_labels(trace: Trace, site: Site) -> list[Label]:
     """Row labels. A decoder's query has just read one token and is about to write the next, so both are named."""
-    rows = labels(trace, site.query_side)
+    rows = _numbered(labels(trace, site.query_side))
     if site.query_side != "decoder" or not trace.written():
         return rows
     return [
@@ -58,4 +60,17 @@ def query_labels(trace: Trace, site: Site) -> list[Label]:
 
 def key_labels(trace: Trace, site: Site) -> list[Label]:
     """Column labels."""
-    return labels(trace, site.key_side)
+    return _numbered(labels(trace, site.key_side))
+
+
+def _numbered(found: list[Label]) -> list[Label]:
+    """The labels of a sequence of capital letters (a protein's residues) with their numbers, as such are named: C22."""
+    letters = [item for item in found if item["kind"] != "special"]
+    one_sequence = len(letters) >= _SEQUENCE and not any("segment" in item for item in found)
+    if not one_sequence or not all(re.fullmatch("[A-Z]", item["text"]) for item in letters):
+        return found
+    first = int(found[0]["kind"] == "special")  # a gap among the letters is one of them, and has its number
+    return [
+        item if item["kind"] == "special" else item | {"text": f"{item['text']}{i - first + 1}"}
+        for i, item in enumerate(found)
+    ]

@@ -19,7 +19,8 @@ class Description:
     """None or "" where the configuration does not say. parts: parameters under each top-level module of the backbone.
 
     attention: "multi-head", "grouped" (fewer key/value heads) or "multi-query" (one). positions: "rotary", "relative",
-    "alibi", "learned", "sinusoidal" or "". window: the sliding window's width in tokens.
+    "alibi", "learned", "sinusoidal" or "". window: the sliding window's width in tokens. fresh, unused: as in
+    `model.checkpoints.loading.Loaded`.
     """
 
     family: str
@@ -40,6 +41,8 @@ class Description:
     parameters: int
     parts: tuple[tuple[str, int], ...]
     fresh: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+    unused_numbers: int = 0
 
 
 def describe(model: HuggingFaceModel) -> Description:
@@ -67,6 +70,8 @@ def describe(model: HuggingFaceModel) -> Description:
         parameters=sum(p.numel() for p in model.module.parameters()),
         parts=_parts(model.module),
         fresh=tuple(model.card.get("fresh", ())),  # type: ignore[arg-type]
+        unused=tuple(model.card.get("unused", ())),  # type: ignore[arg-type]
+        unused_numbers=int(model.card.get("unused_numbers", 0)),  # type: ignore[call-overload]
     )
 
 

@@ -32,9 +32,10 @@ _ARRAYS = 12
 
 @dataclass(frozen=True)
 class Loading:
-    """`weight_bytes`: of the weights in memory, in float32. `seconds`: rough, of one core."""
+    """`parameters`: None where no header tells. `weight_bytes`: of the weights in memory, in float32, at most. `seconds`:
+    rough, of one core."""
 
-    parameters: int
+    parameters: int | None
     weight_bytes: int
     seconds: float
 
@@ -50,7 +51,8 @@ class Running:
 
 
 def before_loading(path: Path) -> Loading:
-    """From the headers of the weights of a folder or a .gguf file, or from the size of another file.
+    """From the headers of the weights of a folder or a .gguf file; from the size of a file without such a header, which
+    may hold more than weights (what an optimizer kept), so that its parameters are not counted.
 
     Raises as `files.weights` does, or BadFile.
     """
@@ -62,15 +64,14 @@ def before_loading(path: Path) -> Loading:
         return Loading(count, _FLOAT * count, _GGUF_SECONDS + count / _GGUF_A_SECOND)
     if path.is_file():  # to be converted: at most as many as the file has room for
         count = path.stat().st_size // (2 if path.suffix == ".bin" else 4)
-        return Loading(count, _FLOAT * count, 3.0 + path.stat().st_size / _BYTES_A_SECOND)
+        return Loading(None, _FLOAT * count, 3.0 + path.stat().st_size / _BYTES_A_SECOND)
     found = files.weights(path)
     size = sum(file.stat().st_size for file in found)
     if found[0].suffix == ".safetensors":
         count = sum(parameters(file) for file in found)
-    else:
-        half = str(files.config(path).get("torch_dtype", "")).removeprefix("torch.") in ("float16", "bfloat16")
-        count = size // (2 if half else 4)
-    return Loading(count, _FLOAT * count, 1.0 + size / _BYTES_A_SECOND)
+        return Loading(count, _FLOAT * count, 1.0 + size / _BYTES_A_SECOND)
+    half = str(files.config(path).get("torch_dtype", "")).removeprefix("torch.") in ("float16", "bfloat16")
+    return Loading(None, _FLOAT * (size // (2 if half else 4)), 1.0 + size / _BYTES_A_SECOND)
 
 
 def before_run(config: Mapping[str, Any], n: int, m: int = 0) -> Running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ def _check(paths: list[Path]) -> None:
 def tensors(path: Path) -> dict[str, dict[str, Any]]:
     """Name -> {dtype, shape, …} of a safetensors file. Raises as `safetensors_header`."""
     return {name: entry for name, entry in safetensors_header(path).items() if name != "__metadata__"}
+
+
+def numbers(paths: list[Path], names: set[str]) -> int:
+    """How many numbers the tensors `names` of safetensors files hold together."""
+    shapes = (entry["shape"] for path in paths for name, entry in tensors(path).items() if name in names)
+    return sum(map(prod, shapes))
 
 
 def settings(path: Path) -> dict[str, Any]:

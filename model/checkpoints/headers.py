@@ -55,8 +55,9 @@ def safetensors_header(path: Path) -> dict[str, Any]:
 
 
 def parameters(path: Path) -> int:
-    """Numbers in a safetensors file."""
-    return sum(prod(entry["shape"]) for name, entry in safetensors_header(path).items() if name != "__metadata__")
+    """Weights in a safetensors file. Places and masks (I64, BOOL), which some keep beside them, are none."""
+    tensors = [entry for name, entry in safetensors_header(path).items() if name != "__metadata__"]
+    return sum(prod(entry["shape"]) for entry in tensors if entry["dtype"] not in ("I64", "BOOL"))
 
 
 @dataclass(frozen=True)

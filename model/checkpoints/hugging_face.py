@@ -22,6 +22,7 @@ from model.checkpoints.families import FAMILIES
 from model.checkpoints.lengths import longest
 from model.checkpoints.pooling import pooling
 from model.checkpoints.quiet import quiet
+from model.checkpoints.readable import unknown
 from model.checkpoints.reading import Encoded, encode, ids_of, side, vocabulary
 from model.checkpoints.recording import Recorded, plain, record
 from model.checkpoints.tasks import task_of
@@ -218,6 +219,9 @@ class HuggingFaceModel:
             facts["fresh"] = list(self.card["fresh"])
         if (gap := self.tokenizer.mask_token_id) is not None and "encoder" in sides:
             facts["gaps"] = [i for i, number in enumerate(sides["encoder"].ids) if number == gap]
+        typed = list(sides.values())[: 2 if key.target else 1]
+        if lacking := sum(unknown(self.tokenizer, side.ids) for side in typed):
+            facts["unknown"] = {"token": str(self.tokenizer.unk_token), "count": lacking}
         after = facts.pop("after", None)
         if "decoder" in sides and self.task in ("causal", "seq2seq") and logits.kept(store):
             if after is None:

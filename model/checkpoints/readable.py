@@ -112,6 +112,15 @@ def _outside_the_text(tokenizer: Any) -> set[int]:
     return special_ids(tokenizer) - (inside - ends)
 
 
+def unknown(tokenizer: Any, ids: Sequence[int]) -> int:
+    """How many tokens are the one that stands for what the vocabulary lacks; 0 where that one also ends or fills a text."""
+    number = getattr(tokenizer, "unk_token_id", None)
+    named = ("bos", "eos", "pad", "cls", "sep", "mask")
+    if number is None or number in {getattr(tokenizer, f"{name}_token_id", None) for name in named}:
+        return 0
+    return list(ids).count(number)
+
+
 def words(tokenizer: Any, ids: Sequence[int], text: str = "") -> list[int | None]:
     """The word that each token belongs to, counted from 0; None for special tokens (an unknown word and a gap are words).
 

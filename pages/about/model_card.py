@@ -5,4 +5,5 @@ from viz.ui import card, panels, session
 panels.title("model_card")
 model = session.current_model()
 card.show(model)
-panels.notes("model_card" if card.is_ours(model) else "library_card")
+if model is not None:
+    panels.notes(card.notes_key(model))

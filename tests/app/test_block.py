@@ -33,7 +33,7 @@ def trace(model) -> Trace:
 
 def at(visit, panel: str, **link: object) -> Visit:
     seen = visit("block", **(LINK | link))
-    return seen.sound() if panel == "stream" else seen.set("block-panel", panel).sound()
+    return seen.sound() if panel == "stream" else seen.set("block", panel).sound()
 
 
 def array(trace: Trace, name: str) -> np.ndarray:
@@ -280,7 +280,7 @@ def test_activations_by_kind_layer_depth_and_token(visit, trace) -> None:
 def test_any_model(visit, models, name: str) -> None:
     seen = visit("block", model=name).sound()
     for panel in block.PANELS:
-        seen.set("block-panel", panel).sound()
+        seen.set("block", panel).sound()
         assert ":red[" not in captions(seen)
     assert seen.at.get("vega_lite_chart")
 
@@ -291,7 +291,7 @@ def test_units_of_a_library_model_are_its_layers(visit, models, name: str, funct
     import torch
     from safetensors.torch import load_file
 
-    seen = visit("block", model=name, text="the cat sat on the mat").set("block-panel", "units").sound()
+    seen = visit("block", model=name, text="the cat sat on the mat").set("block", "units").sound()
     stack = "encoder" if name in ("bert", "t5") else "decoder"
     if name == "t5":
         seen.set("block-stack", "encoder")
@@ -332,14 +332,14 @@ def test_a_saved_run(visit, models) -> None:
     saved = next(f"{p.parent.name}/{p.name}" for p in models.rglob("trace.safetensors"))
     seen = visit("block", model=str(models / saved))
     for panel in block.PANELS:
-        seen.set("block-panel", panel)
+        seen.set("block", panel)
         assert not seen.at.exception
 
 
 @pytest.mark.parametrize("panel", block.PANELS)
 def test_a_long_text_shows_a_window(visit, models, panel: str) -> None:
     seen = visit("block", model="llama", text="the cat sat on the mat. " * 30, q=100, k=90)
-    seen = seen if panel == "stream" else seen.set("block-panel", panel)
+    seen = seen if panel == "stream" else seen.set("block", panel)
     said = captions(seen.sound())
     assert seen.say("block.window", first=76, last=123, n="@").split("@")[0] in said
     for key in seen.figures():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,7 @@ import torch
 
 from model import open_model
 from model.checkpoints import hugging_face, outputs
-from model.progress import tick
-from tests.app.acting import put, stop_during
+from tests.app.acting import put
 from tests.app.visit import PAGES, Visit
 from tests.model import tiny
 from viz.ui import runs
@@ -43,7 +40,9 @@ def test_a_broken_picture_is_one_sentence_and_the_last_one_stays(visit, models: 
     upload(seen, "media_pictures", good.getvalue(), "red.png").sound()
     own = seen.figure("matrix")[1]["values"]
     assert seen.view.media not in ("", "sample") and (own != sample).any()
+    link = seen.link
     upload(seen, "media_pictures", good.getvalue()[:60], "torn.png")
+    assert seen.link == link and Visit("heads", **link).sound().link == link  # the bad file is in no link
     assert seen.complaint().startswith(start_of(seen, "error.unreadable_picture"))
     assert (seen.figure("matrix")[1]["values"] == own).all() and seen.view.model == name
     (back,) = [button for button in seen.at.button if button.label == seen.say("bar.sample")]
@@ -60,9 +59,10 @@ def test_a_broken_sound_is_one_sentence(visit, models: Path) -> None:
 
 
 def test_a_picture_of_another_day_is_one_sentence(visit, models: Path) -> None:
-    seen = visit("heads", model="vit", media="0123456789abcdef")
+    seen = visit(model="vit", media="0123456789abcdef")
     assert seen.complaint() == seen.say("error.not_handed_in")
-    assert seen.view.model == "vit" and "matrix" in seen.figures()
+    assert seen.view.model == "vit" and "overview" in seen.figures()
+    assert seen.link["media"] == "sample"  # which is what is shown
 
 
 def test_a_text_file_is_read_and_one_that_is_no_text_is_said(visit, models: Path) -> None:
@@ -205,48 +205,6 @@ def test_a_training_step_leaves_the_model_as_it_is(visit, models: Path, name: st
     assert losses == pytest.approx([found.loss_before, found.loss_after], rel=1e-3) and losses[0] != losses[1]
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     assert not module.training and all(p.grad is None for p in module.parameters())
-
-
-@pytest.mark.parametrize("page", ["heads", "output"])
-def test_stop_leaves_the_last_good_run(visit, models: Path, monkeypatch, page: str) -> None:
-    seen = visit(page, model="gpt2", text="the cat").sound()
-    waits, calls = threading.Event(), []
-    quick = hugging_face.record
-
-    def slow(*args: object, **more: object):
-        calls.append(1)
-        waits.set()
-        for _ in range(600):
-            time.sleep(0.02)
-            tick("layers", 0.5)
-        return quick(*args, **more)
-
-    monkeypatch.setattr(hugging_face, "record", slow)
-    stop_during(seen, waits, lambda: put(seen, "text_area", "text", f"the {page} sat"))
-    assert seen.sound().at.title[0].value == seen.say(f"{page}.title")
-    assert seen.view.text == "the cat" and len(calls) == 1
-    seen.at.run()
-    assert seen.sound().view.text == "the cat" and len(calls) == 1
-    monkeypatch.setattr(hugging_face, "record", quick)
-    assert put(seen, "text_area", "text", f"the {page} sat").sound().view.text == f"the {page} sat"
-
-
-def test_stop_ends_a_draw_and_the_next_one_begins_anew(visit, models: Path, monkeypatch) -> None:
-    seen = visit("output", model="gpt2", text="Once upon a time").sound()
-    waits, quick = threading.Event(), outputs.sample
-
-    def slow(*args: object, **more: object):
-        waits.set()
-        for _ in range(600):
-            time.sleep(0.02)
-            tick("writing", 0.5)
-        return quick(*args, **more)
-
-    monkeypatch.setattr(outputs, "sample", slow)
-    stop_during(seen, waits, lambda: seen.click("sample-draw"))
-    assert "sample-look-0" not in {button.key for button in seen.sound().at.button}
-    monkeypatch.setattr(outputs, "sample", quick)
-    assert "sample-look-0" in {button.key for button in seen.click("sample-draw").sound().at.button}
 
 
 def test_what_nobody_foresaw_is_one_sentence(visit, models: Path, monkeypatch) -> None:

@@ -112,3 +112,27 @@ def test_a_chat_is_continued_as_a_chat(visit, models: Path) -> None:
     look.click()
     seen.at.run()
     assert seen.view.text == f"{chat}\n{' '.join(found[0].added.split())}" and seen.view.chat == 1
+
+
+def test_the_vector_of_a_pair_is_said_to_be_the_first_texts(visit, models: Path) -> None:
+    seen = visit("output", model="encoder", text=TEXT).sound()
+    assert seen.say("output.first_alone") not in captions(seen)
+    put(seen, "text_input", "pair", "The dog jumps").sound()
+    assert seen.say("output.first_alone") in captions(seen)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_probability_of_a_continuation_says_before_what(visit, models: Path, language: str) -> None:
+    seen = visit("output", model="gpt2", text=TEXT, lang=language).click("sample-draw").sound()
+    (first, *_) = [caption for caption in captions(seen) if "log p" in caption]
+    assert "top-k" in first and "top-p" in first
+
+
+def test_a_falling_loss_is_green_and_points_down(visit, models: Path) -> None:
+    seen = visit("output", model="gpt2", text=TEXT).sound()
+    seen.at.text_input(key="train-target").set_value("and dogs")
+    seen.at.run()
+    seen.click("train-step").sound()
+    before, after = seen.at.metric[:2]
+    assert float(after.value) < float(before.value) and after.delta.startswith("-")
+    assert (after.proto.color, after.proto.direction) == (after.proto.GREEN, after.proto.DOWN)

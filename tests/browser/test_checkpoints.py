@@ -52,3 +52,20 @@ def test_words_are_one_switch_for_every_view(screen, page: str) -> None:
     screen.open(page, model="gpt2", text="Once upon a time unbelievably fast", lang="en", words=1)
     chips = screen.find(".overview .words.source .chip, .lines .chip")
     assert any("unbelievably" in text for text in chips.all_inner_texts())
+
+
+def test_the_lines_of_a_long_text_are_scrolled_to_the_selected_pair(screen) -> None:
+    screen.open("heads", model="gpt2", text=LONG, site="decoder.1.self", head=2, q=300, k=290, lang="en")
+    lines = screen.find(".headlight.lines")
+    chosen = lines.locator(".chip.selected")
+    expect(chosen).to_have_count(2)
+    inside = """(root) => {
+        const stage = root.querySelector(".stage").getBoundingClientRect();
+        const places = [...root.querySelectorAll(".chip.selected")].map((chip) => chip.getBoundingClientRect());
+        return root.querySelector(".stage").scrollTop > 0 && places.every((p) => p.top >= stage.top && p.bottom <= stage.bottom);
+    }"""
+    assert lines.evaluate(inside)
+    # What a person scrolls to stays.
+    lines.evaluate("(root) => { root.querySelector('.stage').scrollTop = 0; }")
+    screen.page.wait_for_timeout(300)
+    assert lines.evaluate("(root) => root.querySelector('.stage').scrollTop") == 0

@@ -32,7 +32,7 @@ def test_names_by_kind(trace) -> None:
 def test_quantiles(shape) -> None:
     x = made(shape)
     expected = np.quantile(x, activations.QUANTILES)
-    np.testing.assert_allclose(activations.quantiles(torch.tensor(x)), expected, atol=1e-12)
+    np.testing.assert_allclose(activations.quantiles(torch.tensor(x)), expected, atol=1e-12, rtol=0)
 
 
 def test_quantiles_of_very_many_numbers_take_every_other_row(monkeypatch) -> None:
@@ -40,7 +40,7 @@ def test_quantiles_of_very_many_numbers_take_every_other_row(monkeypatch) -> Non
     x = made((9, 4))
     assert activations.thinned((9, 4)) == 2 and activations.thinned((5, 4)) == 1
     np.testing.assert_allclose(
-        activations.quantiles(torch.tensor(x)), np.quantile(x[::2], activations.QUANTILES), atol=1e-12
+        activations.quantiles(torch.tensor(x)), np.quantile(x[::2], activations.QUANTILES), atol=1e-12, rtol=0
     )
 
 
@@ -48,7 +48,7 @@ def test_quantiles_of_very_many_numbers_take_every_other_row(monkeypatch) -> Non
 def test_likeness(shape) -> None:
     x = made(shape)
     expected = np.array([[a @ b / np.sqrt((a @ a) * (b @ b)) for b in x] for a in x])
-    np.testing.assert_allclose(activations.similarity(torch.tensor(x)), expected, atol=1e-12)
+    np.testing.assert_allclose(activations.similarity(torch.tensor(x)), expected, atol=1e-12, rtol=0)
     mean = activations.mean_similarity(torch.tensor(x))
     if len(x) == 1:
         assert np.isnan(mean)
@@ -69,16 +69,16 @@ def test_principal_components(shape) -> None:
     assert found.points.shape == (len(x), 2)
     total = values.sum() or 1.0
     real = min(2, len(x) - 1)
-    np.testing.assert_allclose(found.share, [*(values[:real] / total), *[0.0] * (2 - real)], atol=1e-12)
+    np.testing.assert_allclose(found.share, [*(values[:real] / total), *[0.0] * (2 - real)], atol=1e-12, rtol=0)
     for i in range(real):
         direction = vectors[:, i] * np.sign(vectors[np.abs(vectors[:, i]).argmax(), i])
-        np.testing.assert_allclose(found.points[:, i], centred @ direction, atol=1e-9)
-    np.testing.assert_allclose(found.points[:, real:], 0, atol=1e-12)
+        np.testing.assert_allclose(found.points[:, i], centred @ direction, atol=1e-9, rtol=0)
+    np.testing.assert_allclose(found.points[:, real:], 0, atol=1e-12, rtol=0)
 
 
 def test_recorded_planes_are_of_the_recorded_stream(tiny_model) -> None:
     stream = tiny_model.trace(tiny.TEXT, tiny.WRITTEN).activation("encoder.1.ffn.norm").double()
     found = activations.plane(stream)
     left, size, _ = np.linalg.svd(stream.numpy() - stream.numpy().mean(0), full_matrices=False)
-    np.testing.assert_allclose(np.abs(found.points.numpy()), np.abs(left[:, :2] * size[:2]), atol=1e-10)
+    np.testing.assert_allclose(np.abs(found.points.numpy()), np.abs(left[:, :2] * size[:2]), atol=1e-10, rtol=0)
     assert 0 < found.share[1] <= found.share[0] < sum(found.share) <= 1

@@ -42,7 +42,7 @@ def numpy_function(name: str, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", block_units.ACTIVATIONS)
 def test_functions_are_their_formulas(name: str) -> None:
     x = np.linspace(-6, 6, 41)
-    np.testing.assert_allclose(block_units.activate(name, torch.tensor(x)), numpy_function(name, x), atol=1e-12)
+    np.testing.assert_allclose(block_units.activate(name, torch.tensor(x)), numpy_function(name, x), atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize(("stack", "layer"), [("encoder", 1), ("decoder", 0)])
@@ -89,7 +89,7 @@ def test_what_another_function_would_have_passed() -> None:
     hidden = Hidden(pre.sigmoid() * pre * gate, pre, gate, "silu")
     assert hidden.function_error < 1e-12
     expected = numpy_function("gelu", pre[2].numpy()) * gate[2].numpy()
-    np.testing.assert_allclose(block_units.passed(hidden, "gelu", 2), expected, atol=1e-12)
+    np.testing.assert_allclose(block_units.passed(hidden, "gelu", 2), expected, atol=1e-12, rtol=0)
 
 
 def test_a_function_is_recognised_by_its_numbers() -> None:

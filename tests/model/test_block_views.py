@@ -62,11 +62,11 @@ def test_what_comes_in_and_what_is_added(trace, stack: str) -> None:
     before = array(trace, f"{stack}.input")
     for item in found:
         added = array(trace, f"{item.name}.output")
-        np.testing.assert_allclose(item.comes_in, np.sqrt((before**2).sum(1)), atol=1e-12)
-        np.testing.assert_allclose(item.adds, np.sqrt((added**2).sum(1)), atol=1e-12)
+        np.testing.assert_allclose(item.comes_in, np.sqrt((before**2).sum(1)), atol=1e-12, rtol=0)
+        np.testing.assert_allclose(item.adds, np.sqrt((added**2).sum(1)), atol=1e-12, rtol=0)
         lengths = np.sqrt((before**2).sum(1) * (added**2).sum(1))
-        np.testing.assert_allclose(item.cosine, (before * added).sum(1) / lengths, atol=1e-12)
-        np.testing.assert_allclose(before + added, array(trace, f"{item.name}.residual"), atol=1e-12)
+        np.testing.assert_allclose(item.cosine, (before * added).sum(1) / lengths, atol=1e-12, rtol=0)
+        np.testing.assert_allclose(before + added, array(trace, f"{item.name}.residual"), atol=1e-12, rtol=0)
         assert item.error <= 1e-12
         before = array(trace, f"{item.name}.{after}")
     one = block_views.additions(trace, stack, 2)
@@ -90,10 +90,10 @@ def test_the_norm_of_a_sub_layer(model, trace, name: str) -> None:
     source = f"{name}.residual" if trace.facts["norm"] == "post" else block_views.stream_into(trace, name)
     x = array(trace, source)
     np.testing.assert_array_equal(found.x, x)
-    np.testing.assert_allclose(found.mean, x.sum(1) / x.shape[1], atol=1e-12)
-    np.testing.assert_allclose(found.variance, ((x - x.mean(1)[:, None]) ** 2).mean(1), atol=1e-12)
-    np.testing.assert_allclose(found.y, norm(x, gamma, beta), atol=1e-12)
-    np.testing.assert_allclose(found.y, array(trace, f"{name}.norm"), atol=1e-12)
+    np.testing.assert_allclose(found.mean, x.sum(1) / x.shape[1], atol=1e-12, rtol=0)
+    np.testing.assert_allclose(found.variance, ((x - x.mean(1)[:, None]) ** 2).mean(1), atol=1e-12, rtol=0)
+    np.testing.assert_allclose(found.y, norm(x, gamma, beta), atol=1e-12, rtol=0)
+    np.testing.assert_allclose(found.y, array(trace, f"{name}.norm"), atol=1e-12, rtol=0)
     assert found.error <= 1e-12
 
 
@@ -109,8 +109,8 @@ def test_an_unknown_sub_layer(trace) -> None:
 
 def test_layer_norm_needs_no_other_token_and_batch_norm_does() -> None:
     x = np.random.default_rng(0).normal(1, 3, (5, 7))
-    np.testing.assert_allclose(block_views.layer_norm(torch.tensor(x)), norm(x), atol=1e-12)
-    np.testing.assert_allclose(block_views.batch_norm(torch.tensor(x)), norm(x.T).T, atol=1e-12)
+    np.testing.assert_allclose(block_views.layer_norm(torch.tensor(x)), norm(x), atol=1e-12, rtol=0)
+    np.testing.assert_allclose(block_views.batch_norm(torch.tensor(x)), norm(x.T).T, atol=1e-12, rtol=0)
     for row, gone in ((1, 4), (4, 0)):
         kept = np.delete(x, gone, 0)
         at = row - (gone < row)
@@ -128,9 +128,9 @@ def test_both_orders_are_the_formulas(model, trace, stack: str) -> None:
     other = "pre" if mine == "post" else "post"
     assert found.own == mine and found.error == 0
     recorded = [np.sqrt((array(trace, name) ** 2).sum(1)) for name in block_views.streams(trace, stack)]
-    np.testing.assert_allclose(found.lengths[mine], np.stack(recorded), atol=1e-12)
+    np.testing.assert_allclose(found.lengths[mine], np.stack(recorded), atol=1e-12, rtol=0)
     expected = by_hand(model.module, trace, stack, other)
-    np.testing.assert_allclose(found.lengths[other], expected, atol=1e-10)
+    np.testing.assert_allclose(found.lengths[other], expected, atol=1e-10, rtol=0)
     assert np.abs(expected[1:] - np.stack(recorded)[1:]).max() > 1e-3
 
 

@@ -122,3 +122,8 @@ def test_axes_of_a_run_without_words_are_its_tokens(trace):
             rows, columns = axes.axes(trace, site, (0, 0), merge)
             assert rows.whole and columns.whole and not axes.mergeable(trace, site)
             assert len(rows.starts) == trace.record(site).queries and len(columns.starts) == trace.record(site).keys
+
+
+def test_a_block_of_one_token_is_named_by_it_alone() -> None:
+    assert [label["text"] for label in block_axis(3, 8).labels] == ["0", "1", "2"]
+    assert [label["text"] for label in block_axis(5, 3).labels] == ["0–1", "2–3", "4"]

@@ -31,10 +31,10 @@ def test_additions_are_lengths_and_cosines(words) -> None:
     table = block.addition_table(found, str.upper)
     lengths = np.linalg.norm(X, axis=1)
     assert list(table["name"]) == ["A", "B"]
-    np.testing.assert_allclose(table["comes_in"], lengths.mean(), atol=1e-12)
-    np.testing.assert_allclose(table["adds"], [lengths.mean(), 0], atol=1e-12)
+    np.testing.assert_allclose(table["comes_in"], lengths.mean(), atol=1e-12, rtol=0)
+    np.testing.assert_allclose(table["adds"], [lengths.mean(), 0], atol=1e-12, rtol=0)
     cosines = (X * X[::-1]).sum(1) / lengths / lengths[::-1]
-    np.testing.assert_allclose(table["cosine"], [cosines.mean(), 0], atol=1e-12)
+    np.testing.assert_allclose(table["cosine"], [cosines.mean(), 0], atol=1e-12, rtol=0)
     chart = block.addition_chart(table, words)
     rows = data(chart)
     assert {row["line"] for row in rows} == {words["comes_in"], words["adds"]} and described(chart, words)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from model import Trace
 from model.sites import Site
+from model.trace import Side
 from viz import tokens
 
 
@@ -44,3 +47,24 @@ def test_a_decoder_row_names_what_it_read_and_what_it_wrote(trace: Trace):
     assert tokens.key_labels(trace, Site.parse("decoder.1.cross")) == tokens.labels(trace, "encoder")
     encoder = Site.parse("encoder.0.self")
     assert tokens.query_labels(trace, encoder) == tokens.key_labels(trace, encoder) == tokens.labels(trace, "encoder")
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        ("^QVQLVQSGAEVKKPGASVKVSCKASG$", {1: "Q1", 22: "C22", 26: "G26"}),
+        ("^QVQLVQSGAEVKKPGASVKVS?KASG$", {1: "Q1", 22: "?", 23: "K23"}),  # a gap has its number
+        ("QVQLVQSGAEVKKPGASVKVSCKASG", {0: "Q1", 21: "C22"}),
+        ("^QVQLVQSGAEVKKPGASVKVsCKASG$", {1: "Q", 22: "C"}),  # a small letter: no such sequence
+        ("^CATS$", {1: "C"}),
+    ],
+)
+def test_residues_have_their_numbers(trace: Trace, texts: str, shown: dict[int, str]) -> None:
+    special = tuple(text in "^$?" for text in texts)
+    side = Side(tuple(texts), tuple(range(len(texts))), special)
+    run = dataclasses.replace(trace, sides={"encoder": side, "decoder": side})
+    site = Site.parse("encoder.0.self")
+    for found in (tokens.query_labels(run, site), tokens.key_labels(run, site)):
+        assert {i: found[i]["text"] for i in shown} == shown
+        assert [item["kind"] for item in found] == [item["kind"] for item in tokens.labels(run, "encoder")]
+    assert [item["text"] for item in tokens.labels(run, "encoder")] == list(texts)  # as a person typed it elsewhere

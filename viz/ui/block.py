@@ -14,7 +14,7 @@ from viz import export, numbers, tokens
 from viz.ui import components, feet, language, session, work
 from viz.ui.controls import site_name
 from viz.ui.language import say
-from viz.ui.widgets import mirror
+from viz.ui.widgets import mirror, parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,10 +58,7 @@ def show(trace: Trace) -> None:
         st.info(say("block.none"), icon=":material/info:")
         return
     chosen = _pickers(trace, stacks)
-    panel = st.segmented_control(
-        say("block.panel"), PANELS, default="stream", format_func=lambda p: say(f"block.{p}"), key="block-panel",
-        required=True, persist_state="session", label_visibility="collapsed",
-    ) or "stream"  # fmt: skip
+    panel = parts("block", say("block.panel"), PANELS, "stream", lambda p: say(f"block.{p}"))
     count = len(chosen.texts)
     if chosen.cut.stop - chosen.cut.start < count:
         st.caption(say("block.window", first=chosen.cut.start, last=chosen.cut.stop - 1, n=f"{count:,}"))

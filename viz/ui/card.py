@@ -29,6 +29,13 @@ def show(model: OwnModel | HuggingFaceModel | None) -> None:
         library_card.show_foreign(model)
 
 
+def notes_key(model: OwnModel | HuggingFaceModel) -> str:
+    """Which remarks belong under the card: that heads share keys, or see a window only, where they do."""
+    if is_ours(model):
+        return "model_card"
+    return "library_card" if runs.is_library_model(model) and library_card.shares(model) else "library_card_plain"
+
+
 def is_ours(model: object) -> bool:
     """Whether the model was trained here, with a card that tells how."""
     return hasattr(model, "starts")

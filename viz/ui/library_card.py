@@ -10,6 +10,7 @@ import streamlit as st
 from viz import tokens
 from viz.ui import models, session
 from viz.ui.language import in_card, say
+from viz.ui.panels import code
 
 if TYPE_CHECKING:
     from model.checkpoints.described import Description
@@ -35,10 +36,21 @@ def show(model: HuggingFaceModel) -> None:
     rows = {name: value for name, value in _facts(model, facts).items() if value}
     table = pd.DataFrame({say("card.fact"): rows.keys(), say("card.value"): rows.values()})
     left.dataframe(table, hide_index=True, height="content")
+    known = models.entry(session.view().model)
+    left.caption(f"{say('card.place')} {code(str(known.path if known else model.name))}")  # a cell would cut it
     with right:
         _parts(facts)
+        _unused(facts)
     if model.vocabulary:
         _vocabulary(model)
+
+
+def shares(model: HuggingFaceModel) -> bool:
+    """Whether several of its heads share keys and values, or see no further than a window."""
+    from model.checkpoints.described import describe
+
+    facts = describe(model)
+    return facts.kv_heads != facts.heads or facts.window is not None
 
 
 def show_foreign(model: Any) -> None:
@@ -75,7 +87,6 @@ def _facts(model: HuggingFaceModel, facts: Description) -> dict[str, str]:
         say("card.max_length"): _number(facts.max_length),
         say("card.dtype"): facts.dtype,
         say("card.licence"): known.licence if known else "",
-        say("card.place"): str(known.path if known else model.name),
         say("card.hash"): model.weights_hash,
     }
 
@@ -89,6 +100,14 @@ def _fresh(facts: Description) -> None:
     if facts.fresh:
         shown = ", ".join(f"`{name}`" for name in facts.fresh[:6]) + (" …" if len(facts.fresh) > 6 else "")
         st.warning(say("card.fresh", n=len(facts.fresh), names=shown))
+
+
+def _unused(facts: Description) -> None:
+    """What the files hold beside these parameters, so that the two counts agree."""
+    if facts.unused:
+        shown = ", ".join(f"`{name}`" for name in facts.unused[:4]) + (" …" if len(facts.unused) > 4 else "")
+        numbers = f"{facts.unused_numbers:,}" if facts.unused_numbers else "?"
+        st.caption(say("card.unused", n=numbers, family=facts.class_name, names=shown))
 
 
 def _parts(facts: Description) -> None:

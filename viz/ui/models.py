@@ -162,6 +162,8 @@ def card(name: str) -> dict[str, Any]:
         return {"title": title(name), "examples": list(told[0].examples), "test": {}, "notice": told[0].notice,
                 "head": told[0].head, "rows_after": _ROWS_AFTER.get(name, ""), "reads": told[0].reads}  # fmt: skip
     family = known.family if known else ""
+    if is_trace(name):  # its input is in it
+        return {"title": title(name), "examples": [], "test": {}, "reads": "text"}
     if known is not None and family == "headlight":
         return _own_card(known)
     kind = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.checkpoints import discovery, estimate, packages
+from model.checkpoints import discovery, estimate, packages, pointed
 from model.errors import HeadlightError, UnknownModel
 from viz.ui import language, models, session
 from viz.ui.language import say
@@ -81,6 +81,11 @@ def about(path: Path, on_disk: int | None = None) -> str:
         found = estimate.before_loading(path)
     except (HeadlightError, ValueError, OSError):
         return "" if on_disk is None else size(on_disk)
+    if found.parameters is None:
+        there = size(path.stat().st_size if on_disk is None else on_disk)
+        return say(
+            "models.cost_file", size=there, memory=size(found.weight_bytes), seconds=f"{max(1, round(found.seconds))}"
+        )
     return say(
         "models.cost", parameters=f"{found.parameters / 1e6:,.3g}", memory=size(found.weight_bytes),
         seconds=f"{max(1, round(found.seconds))}",
@@ -108,12 +113,20 @@ def _own_path() -> None:
     path = path.strip().strip('"')
     place = models.place(path) if path else None
     exists = place is not None and place.exists()
+    kind = pointed.what(place) if exists else ""
     button.button(
-        say("models.open"), key="open-path", on_click=_choose_path, args=(path, exists), disabled=not path,
-        type="primary" if exists else "secondary",
+        say("models.open"), key="open-path", on_click=_choose_path, args=(path, exists), type="primary" if kind else "secondary",
+        disabled=not path or (exists and not kind),
     )  # fmt: skip
     if path:
-        st.caption(about(place) if exists else say("models.no_path"))
+        st.caption(_lying(place, kind) if exists else say("models.no_path"))
+
+
+def _lying(place: Path, kind: str) -> str:
+    """What lies at a path, before it is opened."""
+    if kind == "trace":
+        return f"{say('kind.trace')} · {size(place.stat().st_size)}"
+    return about(pointed.weights(place)) if kind else say("models.no_checkpoint")
 
 
 def _offered() -> None:

@@ -161,8 +161,11 @@ def _training(model: Any, trace: Trace) -> None:
     if found is not None:
         columns = st.columns(3)
         columns[0].metric(say("output.loss_before"), numbers.short(found.loss_before, 5))
-        columns[1].metric(say("output.loss_after"), numbers.short(found.loss_after, 5),
-                          delta=numbers.short(found.loss_after - found.loss_before), delta_color="inverse")  # fmt: skip
+        # Streamlit takes a change for a fall only where its sign is the keyboard's.
+        change = numbers.short(found.loss_after - found.loss_before).replace("−", "-")
+        columns[1].metric(
+            say("output.loss_after"), numbers.short(found.loss_after, 5), delta=change, delta_color="inverse"
+        )
         columns[2].metric("‖∇‖", numbers.short(found.gradient_norm, 4))
         labels = " ".join(panels.code(tokens.readable(label)) for label in found.labels)
         st.caption(f"{say('output.scored', n=len(found.labels))} {labels}")

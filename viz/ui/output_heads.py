@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from viz import numbers, tokens
+from viz.ui import session
 from viz.ui.language import say
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def singly(trace: Trace) -> bool:
 def heading(key: str) -> None:
     """A panel's name and its one sentence."""
     st.markdown(f"#### {say(f'output.{key}')}  \n{say(f'output.{key}_what')}")
+    if key == "vector" and session.view().pair:
+        st.caption(say("output.first_alone"))
 
 
 def table(columns: dict[str, Any], probabilities: list[float]) -> None:

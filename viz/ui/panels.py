@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from model.checkpoints.catalogue import in_grammar
+from model.errors import HeadlightError
 from viz import numbers, tokens
-from viz.ui import language, models, runs, session
+from viz.ui import hero, language, long_texts, models, runs, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
@@ -25,12 +28,29 @@ def title(key: str) -> None:
 def headline() -> None:
     """The first screen's name and its one sentence."""
     now = session.view()
-    reads = models.card(now.model).get("reads", "text")
     st.title(say("headline.title"), anchor=False)
+    if models.is_trace(now.model):
+        st.markdown(_what_saved())
+        return
+    reads = models.card(now.model).get("reads", "text")
     if reads != "text":
         st.markdown(say(f"headline.what_{reads}"))
     else:
         st.markdown(say("headline.what") if models.writes(now.model) else say("headline.what_self"))
+
+
+def _what_saved() -> str:
+    """What a saved trace shows, told by the trace itself: a file's name says nothing of it."""
+    try:
+        trace = runs.trace_of(session.view())
+    except HeadlightError:  # the page says it
+        return say("headline.what_saved")
+    reads = {"picture": "pictures", "sound": "sound"}.get(str(trace.facts.get("reads")))
+    if reads:
+        return say(f"headline.what_{reads}")
+    return say(
+        "headline.what_saved" if any(site.kind == "cross" for site in trace.sites) else "headline.what_saved_self"
+    )
 
 
 def notes(key: str) -> None:
@@ -46,13 +66,15 @@ def notices(trace: Trace) -> None:
         st.error(complaint, icon=":material/error:")
     if note := st.session_state.pop("notice", None):
         st.warning(note)
+    if texts := session.left_out():
+        st.caption(say("note.long", texts=say("error.comma").join(texts), most=f"{long_texts.LONGEST:,}"))
     if folded := trace.facts.get("folded"):
         pairs = ", ".join(f"“{typed}” → “{read}”" for typed, read in folded)
         st.caption(say("note.folded", pairs=pairs))
     if models.is_ours(trace.key.model) and _outside(trace):
         st.caption(say("note.outside"))
-    if notice := models.card(session.view().model).get("notice"):
-        st.caption(f"{say('note.look')} {language.in_card(notice)}")
+    if notice := _look(trace):
+        st.caption(f"{say('note.look')} {notice}")
     _warnings(trace)
     if not trace.facts.get("finished", True):
         st.caption(say("note.unfinished"))
@@ -60,19 +82,42 @@ def notices(trace: Trace) -> None:
         st.caption(say("note.forced"))
 
 
+def _look(trace: Trace) -> str:
+    """What a card tells to look for, "" where it speaks of another input than the one that was read."""
+    card = models.card(session.view().model)
+    notice = language.in_card(card.get("notice") or "")
+    told = not card["examples"] or trace.key.source in card["examples"]
+    # One that quotes a word is about the examples with that word.
+    return notice if told and all(word in trace.key.source for word in re.findall("“(.+?)”", notice)) else ""
+
+
 def _warnings(trace: Trace) -> None:
     """What makes a picture of this checkpoint less than it seems: random layers, heads that look at everything alike."""
     if fresh := trace.facts.get("fresh"):
         names = ", ".join(code(name) for name in fresh[:3]) + (" …" if len(fresh) > 3 else "")
         st.warning(say("note.fresh", n=len(fresh), names=names))
-    if uniform := runs.uniform_heads(trace):
+    if uniform := hero.uniform_heads(trace):
         names = ", ".join(f"{site_name(site)} · {head}" for site, head in uniform[:4]) + (
             " …" if len(uniform) > 4 else ""
         )
         st.caption(say("note.uniform", n=len(uniform), names=names))
+    if unknown := trace.facts.get("unknown"):
+        st.caption(say("note.unknown", n=unknown["count"], unknown=code(unknown["token"])))
+    if _random(trace):
+        st.caption(say("note.random"))
     for side in trace.sides.values():
         if any(side.segments):
             st.caption(say("note.pair", last=len(side.segments) - 1, second=side.segments.index(1)))
+
+
+def _random(trace: Trace) -> bool:
+    """Whether the run is of one of the small models that the page of families makes."""
+    name = Path(trace.key.model).name
+    if not name.startswith("random-"):
+        return False
+    from model.checkpoints.small import NAMES
+
+    return name.removeprefix("random-") in NAMES
 
 
 def _outside(trace: Trace) -> bool:

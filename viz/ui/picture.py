@@ -10,8 +10,9 @@ import streamlit as st
 
 from model.sites import Site
 from viz import axes, export, matrix, numbers, overview, thumbnails
-from viz.ui import components, feet, language, models, runs, session
+from viz.ui import components, feet, language, models, session
 from viz.ui.controls import site_name
+from viz.ui.hero import drawn_head
 from viz.ui.language import say
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _DOORS = ("heads", "steps", "by_hand")
 
 def notes_key(trace: Trace) -> str:
     """Which remarks belong under the first picture of this run."""
+    if not overview.drawable(trace):
+        return "overview_long"
     if not any(site.kind == "cross" for site in trace.sites):
         return "overview_self"
     return "overview" if models.is_ours(trace.key.model) else "overview_cross"
@@ -71,7 +74,7 @@ def model_picture(trace: Trace) -> None:
     now = session.view()
     site, head, row, column = session.selected()
     # The run that is shown: after a refused text that is the last good one's.
-    hero = runs.best_head(trace)
+    hero = drawn_head(trace)
     selection = {"site": str(site), "head": head, "row": row, "column": column}
     hero_title = f"{site_name(hero[0])} · {say('site.head', head=hero[1])}"
     doors = [{"page": page, "text": say(f"door.{page}"), "why": say(f"door.{page}_why")} for page in _DOORS]
@@ -94,7 +97,7 @@ def model_picture(trace: Trace) -> None:
         }
 
     fidelity = trace.fidelity()
-    feet.foot("overview", " ".join(_picture_remarks(trace)), _badges(fidelity), files, _ribbons(trace, hero, merge))
+    feet.foot("overview", " ".join(_picture_remarks(trace, hero)), _badges(fidelity), files, _ribbons(trace, hero, merge))
 
 
 def _ribbons(trace: Trace, hero: tuple[Site, int], merge: bool) -> Callable[[], alt.LayerChart] | None:
@@ -114,13 +117,15 @@ def _ribbons(trace: Trace, hero: tuple[Site, int], merge: bool) -> Callable[[], 
     return draw
 
 
-def _picture_remarks(trace: Trace) -> list[str]:
+def _picture_remarks(trace: Trace, hero: tuple[Site, int]) -> list[str]:
     longest = max(len(side.tokens) for side in trace.sides.values())
     kind = thumbnails.how(longest, longest)
     remarks = [say("overview.sentence")]
     if kind != "weight":
         remarks.append(say(f"overview.pooled_{kind}"))
-    if not overview.drawable(trace):
+    if overview.drawable(trace):
+        remarks.append(say(f"overview.pointed_{hero[0].kind}", weight=numbers.short(overview.pointed(trace, *hero))))
+    else:
         remarks.append(say("overview.long", n=f"{longest:,}"))
     return remarks
 

@@ -6,25 +6,34 @@ import contextlib
 import os
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import streamlit as st
 
-from model.errors import HeadlightError, Stopped
+from model.errors import (
+    HeadlightError,
+    NotHandedIn,
+    PictureTooLarge,
+    SoundTooLong,
+    Stopped,
+    UnreadablePicture,
+    UnreadableSound,
+)  # fmt: skip
 from model.progress import tick
-from viz import overview, thumbnails
+from viz import thumbnails
 from viz.ui import language, media, models, opening, session, work
+from viz.ui.hero import best_head as best_head
 from viz.ui.kept import Kept
 from viz.ui.language import say
 
 if TYPE_CHECKING:
-    from model.sites import Site
     from model.trace import Trace
 
 _THREADS = "HEADLIGHT_THREADS"
 # Up to here the logits are compared with a plain run's at once; that run costs as much as the recorded one.
 _COMPARED = 512
 _MODELS = 3
+_QUOTED = 200  # characters of a text that a sentence repeats
+_OF_FILES = (NotHandedIn, PictureTooLarge, SoundTooLong, UnreadablePicture, UnreadableSound)
 
 
 @st.cache_resource(max_entries=_MODELS, show_spinner=False)
@@ -114,16 +123,53 @@ def model() -> Any:
 def current() -> Trace:
     """The run of this session. Bad input says so in one sentence and leaves the last good run in place."""
     now = session.view()
+    if st.session_state.get("stopped") == _asked(now) and _has_good(now):
+        return _not_run(now)
     try:
         trace = trace_of(now)
-        st.session_state.last_good = now
+        st.session_state.last_good, st.session_state.stopped = now, None
         return trace
     except Stopped as stopped:
-        _back(stopped)
+        if not _has_good(now):
+            _back(stopped)
+        st.session_state.stopped = _asked(now)
+        return _not_run(now)
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
         st.session_state.asked = {}  # one complaint at a time
-        return _last_good(now, error)
+        trace = _last_good(now, error)
+        if isinstance(error, _OF_FILES):  # the link keeps the file that is shown
+            session.remember(media=st.session_state.last_good.media if _has_good(now) else media.SAMPLE)
+        return trace
+
+
+def _asked(now: session.View) -> tuple[object, ...]:
+    """What a view asks to be run."""
+    return tuple(getattr(now, name) for name in session.RUN)
+
+
+def _has_good(now: session.View) -> bool:
+    good = st.session_state.get("last_good")
+    return good is not None and good.model == now.model
+
+
+def _not_run(now: session.View) -> Trace:
+    """After Stop: what was typed stays in its box and is not run again by itself; the last good run stays on the page."""
+    good = st.session_state.last_good
+    shown = good.text if len(good.text) <= _QUOTED else f"{good.text[:_QUOTED]}…"
+    st.session_state.asked = {}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        said = say("note.not_run", text=language.plain(shown)) if shown else say("note.not_run_file")
+        st.info(said, icon=":material/stop_circle:", width="stretch")
+        st.button(say("note.run"), key="run-stopped", on_click=_run_stopped)
+    try:
+        return trace_of(good)
+    except HeadlightError as error:
+        _back(error)
+
+
+def _run_stopped() -> None:
+    st.session_state.acted, st.session_state.stopped = True, None
 
 
 def is_library_model(model: Any) -> bool:
@@ -175,7 +221,7 @@ def _about(opened: Any, now: session.View) -> str:
 def _last_good(now: session.View, error: HeadlightError) -> Trace:
     """The last run that worked with this model, or its first example; what is shown is said."""
     good = st.session_state.get("last_good")
-    if good is None or good.model != now.model:
+    if not _has_good(now):
         examples = models.card(now.model)["examples"]
         to = now.to if models.is_ours(now.model) else ""  # of a checkpoint the language may be what was wrong
         good = replace(session.View(model=now.model, to=to), text=examples[0] if examples else "")
@@ -207,32 +253,3 @@ def _back(error: HeadlightError) -> None:
     st.session_state.view, st.session_state.acted = good, True
     session.settle(new=True)
     st.rerun()
-
-
-# A trace never changes, and finding these takes every head's weights.
-_best: WeakKeyDictionary[Trace, tuple[Site, int]] = WeakKeyDictionary()
-_uniform: WeakKeyDictionary[Trace, list[tuple[Site, int]]] = WeakKeyDictionary()
-
-
-def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
-    """Heads of this run that look at everything alike."""
-    if trace not in _uniform:
-        _uniform[trace] = overview.uniform_heads(trace)
-    return _uniform[trace]
-
-
-def best_head(trace: Trace) -> tuple[Site, int]:
-    """The head that a first look at `trace` shows."""
-    if trace not in _best:
-        _best[trace] = _find_best(trace)
-    return _best[trace]
-
-
-def _find_best(trace: Trace) -> tuple[Site, int]:
-    from model.sites import Site
-
-    card = models.card(session.view().model)
-    told = card.get("head")
-    if told and told[0] in {str(site) for site in trace.sites}:
-        return Site.parse(told[0]), int(told[1])
-    return overview.best_head(trace, card, trace.language)

@@ -14,7 +14,7 @@ import streamlit as st
 
 from model.sites import Site
 from viz.overview import aligned_head, first_cell
-from viz.ui import language, models
+from viz.ui import language, long_texts, models
 
 if TYPE_CHECKING:
     from model.trace import Trace
@@ -31,7 +31,6 @@ RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
 
 # Where the colours of a matrix may end, other than where its weights suggest.
 SCALES = ("1", "max")
-_LONGEST_IN_LINK = 2000
 # More tokens than this are not written at once, whatever a link says.
 _MOST = {"new": 60, "chat": 1, "by_word": 1}
 _SWITCHES = ("chat", "new", "by_word")
@@ -65,6 +64,8 @@ class View:
 def start() -> None:
     """Once a script run, before anything is drawn: take the link's values when they are not the ones we wrote."""
     link = {key: st.query_params.get(name) for key, name in _IN_LINK.items() if name in st.query_params}
+    long, lost = long_texts.restored(st.query_params.to_dict())
+    link |= long
     fresh = "view" not in st.session_state
     if fresh:
         st.session_state.view = View()
@@ -74,8 +75,26 @@ def start() -> None:
     if foreign and st.query_params.get("lang") in language.LANGUAGES:
         st.session_state.language = st.query_params["lang"]
     if fresh or (link and foreign):
+        _mention_lost(lost)
         _take(link)
         settle(new=True)
+
+
+def _mention_lost(lost: list[tuple[str, int, str]]) -> None:
+    """One sentence for the texts that the link left out and that are not here any more."""
+    if lost:
+        texts = [say_cut(name, length) + f" “{language.plain(start)}…”" for name, length, start in lost]
+        st.session_state.notice = language.say("note.long_lost", texts=language.say("error.comma").join(texts))
+
+
+def say_cut(name: str, length: int) -> str:
+    """A long text, named with its length."""
+    return f"{language.say(f'long.{name}')} ({language.say('long.characters', n=f'{length:,}')})"
+
+
+def left_out() -> list[str]:
+    """What the link cannot carry of this view, named."""
+    return [say_cut(name, len(text)) for name, text in long_texts.cut(asdict(view())).items()]
 
 
 def _foreign() -> bool:
@@ -156,6 +175,8 @@ def settle(new: bool = False) -> None:
     card = models.card(now.model)
     languages = list(card["test"])
     changes: dict[str, object] = {}
+    if models.is_trace(now.model):  # it has its input in it
+        changes = {name: getattr(View, name) for name in RUN if name != "model"}
     if new and not now.text and card["examples"]:
         changes["text"] = card["examples"][0]
     if card.get("reads", "text") != "text" and not now.media:
@@ -173,8 +194,7 @@ def write_link() -> None:
         for key, value in asdict(view()).items()
         if value not in ("", -1) and not (key in _SWITCHES and value == 0)
     }
-    # A text that no model reads (they stop at 100 tokens) would make a link that no browser takes.
-    values = {name: value for name, value in values.items() if len(value) <= _LONGEST_IN_LINK}
+    values = long_texts.shortened(values)
     values["lang"] = language.current()
     if st.query_params.to_dict() != values:
         st.query_params.from_dict(values)
@@ -200,7 +220,7 @@ def current_trace() -> Trace:
 
 def _select(trace: Trace) -> None:
     """Make the selection one that exists in this trace: an absent one goes to the best head and its strongest cell."""
-    from viz.ui import runs
+    from viz.ui import hero
 
     now = view()
     names = [str(site) for site in trace.sites]
@@ -209,7 +229,7 @@ def _select(trace: Trace) -> None:
         if site:
             st.session_state.asked = {}
             st.warning(language.say("error.unknown_site", site=language.plain(site), allowed=", ".join(names)))
-        best = runs.best_head(trace)
+        best = hero.best_head(trace)
         site, head = str(best[0]), best[1]
     record = trace.record(site)
     head = head if 0 <= head < record.heads else 0

@@ -105,6 +105,7 @@ class Lines {
   rearrange() {
     if (!this.header) return;
     arrange(this);
+    revealChosen(this);
     this.schedule();
   }
   schedule() {
@@ -145,6 +146,7 @@ class Lines {
   }
   select(row, column) {
     this.selection.set({ row, column }, 0);
+    this.revealed = chosenPlace(this); // what is clicked here is in sight: nothing moves under the pointer
     markTokens(this);
     this.schedule();
   }

@@ -74,3 +74,19 @@ function markTokens(view) {
   view.root.dataset.row = chosen.left ?? "";
   view.root.dataset.column = chosen.right ?? "";
 }
+
+/** Which pair is chosen, told so that a moved window makes it another. */
+const chosenPlace = ({ selection, header }) =>
+  JSON.stringify([header.row_start, header.column_start, selection.value?.row, selection.value?.column]);
+
+/** Scrolls what is higher than its stage to the chosen pair, once for each pair: what a person scrolls to stays. */
+function revealChosen(view) {
+  const { layout, selection, stage } = view, place = chosenPlace(view);
+  if (!layout || !selection.value || place === view.revealed) return;
+  view.revealed = place;
+  const { row, column } = selection.value, { pitch, height } = layout;
+  const top = Math.min(row, column) * pitch, bottom = (Math.max(row, column) + 1) * pitch;
+  if (top >= stage.scrollTop && bottom <= stage.scrollTop + height) return;
+  // Both ends where they fit, else the query.
+  stage.scrollTop = (bottom - top <= height ? (top + bottom) / 2 : (row + 0.5) * pitch) - height / 2;
+}

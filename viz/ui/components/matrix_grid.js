@@ -49,9 +49,12 @@ class Grid {
   arrange(context, header, theme, available) {
     const { n, m } = this;
     context.font = `12px ${theme.mono}`;
-    const longest = Math.min(14 * context.measureText("0").width, available * 0.27);
-    const labels = (tokens) => tokens.map((token) => clipText(context, token.text, longest));
-    const rows = labels(header.rows), columns = labels(header.columns);
+    const labels = (tokens, most) => {
+      const longest = Math.min(most * context.measureText("0").width, available * 0.27);
+      return tokens.map((token) => clipText(context, token.text, longest));
+    };
+    // A row may name two tokens, the one read and the one written.
+    const rows = labels(header.rows, 22), columns = labels(header.columns, 14);
     const widest = (texts) => texts.reduce((most, text) => Math.max(most, context.measureText(text).width), 0);
     const across = widest(columns), along = widest(rows), tall = header.max_height || 620;
     context.font = `11px ${theme.font}`;

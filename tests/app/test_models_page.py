@@ -1,0 +1,116 @@
+"""What the pages of models say before anything is opened: counts that the card repeats, and what is no checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("transformers")
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from model import Trace
+from tests.app.visit import Visit
+from viz.ui import opening
+
+
+def typed(seen: Visit, path: Path) -> tuple[list[str], bool]:
+    """Captions of the page after a path was typed, and whether it can be opened."""
+    (field,) = [field for field in seen.at.text_input if field.key == "models-path"]
+    field.set_value(str(path))
+    seen.at.run()
+    (button,) = [button for button in seen.sound().at.button if button.key == "open-path"]
+    return [caption.value for caption in seen.at.caption], not button.disabled
+
+
+@pytest.mark.parametrize("name", ["cat.png", "noise.wav", "notes.txt", "weights.pt", "."])
+def test_what_is_no_checkpoint_is_said_and_not_opened(visit, models: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).is_dir() or (tmp_path / name).write_bytes(b"RIFF" + bytes(12_440))
+    seen = visit("models")
+    captions, opens = typed(seen, tmp_path / name)
+    assert seen.say("models.no_checkpoint") in captions and not opens
+    assert captions.count(seen.say("models.no_checkpoint")) == 1
+
+
+def test_a_checkpoint_and_a_saved_trace_are_told_apart(visit, models: Path) -> None:
+    seen = visit("models")
+    trace = models / "saved" / "trace.safetensors"
+    captions, opens = typed(seen, trace)
+    assert f"{seen.say('kind.trace')} · {opening.size(trace.stat().st_size)}" in captions and opens
+    captions, opens = typed(seen, models / "gpt2")
+    assert opening.about(models / "gpt2") in captions and opens
+
+
+def test_the_counts_of_the_list_are_the_cards(visit, models: Path, tmp_path: Path) -> None:
+    """A file with places beside its weights and a head that the class lacks: the card names what it leaves out."""
+    folder = tmp_path / "more"
+    folder.mkdir()
+    for file in (models / "encoder").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    weights = load_file(folder / "model.safetensors")
+    extra = {"embeddings.position_ids": torch.arange(64)[None], "cls.seq_relationship.weight": torch.zeros(2, 32)}
+    save_file(weights | extra, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    seen = visit("model_card", model=folder).sound()
+    (count, *_) = [int(metric.value.replace(",", "")) for metric in seen.at.metric]
+    (told,) = [caption.value for caption in seen.at.caption if "cls.seq_relationship.weight" in caption.value]
+    assert told == seen.say("card.unused", n="64", family="BertModel", names="`cls.seq_relationship.weight`")
+    listed = opening.estimate.before_loading(folder).parameters
+    assert listed == count + 64 and f"{listed / 1e6:,.3g} M" in opening.about(folder)
+
+
+def test_without_a_header_the_file_is_sized_and_no_parameters_are_counted(visit, models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((models / "encoder" / "config.json").read_bytes())
+    weights = load_file(models / "encoder" / "model.safetensors")
+    kept = {name: torch.zeros_like(weight) for name, weight in weights.items()}  # as an optimizer's beside them
+    torch.save(weights | {f"optimizer.{name}": weight for name, weight in kept.items()}, folder / "pytorch_model.bin")
+    seen = visit("models")
+    captions, opens = typed(seen, folder)
+    (told,) = [
+        caption for caption in captions if opening.size((folder / "pytorch_model.bin").stat().st_size) in caption
+    ]
+    parameters = seen.say("models.cost", parameters="\0", memory="", seconds="").split("\0")[1].split("·")[0].strip()
+    assert parameters and parameters not in told and opens
+
+
+@pytest.mark.parametrize("link", [{}, {"text": "another text", "new": "3", "target": "x"}], ids=["opened", "linked"])
+def test_a_saved_trace_has_its_own_text_and_headline(visit, models: Path, link: dict[str, str]) -> None:
+    path = models / "saved" / "trace.safetensors"
+    for name in ("trace", str(path)):
+        seen = visit(model=name, **link).sound() if link else visit(model="gpt2").sound()
+        if not link:
+            seen.at.session_state["view"] = seen.view
+            seen.go("models")
+            typed(seen, path)
+            seen.click("open-path").sound()
+        assert not {"text", "new", "target"} & seen.link.keys()
+        said = [markdown.value for markdown in seen.at.markdown]
+        assert seen.say("headline.what_saved_self") in said and seen.say("headline.what") not in said
+        source = seen.figure("overview")[0]["source_text"]
+        assert source == Trace.open(path).key.source
+        assert Visit(**seen.link).sound().link == seen.link
+
+
+def test_the_remark_on_shared_heads_is_of_models_that_share(visit, models: Path) -> None:
+    for name, key in (("gpt2", "library_card_plain"), ("llama", "library_card"), ("translate", "model_card")):
+        seen = visit("model_card", model=name).sound()
+        config = json.loads((models / name / "config.json").read_text()) if name != "translate" else {}
+        assert (config.get("num_key_value_heads") == 2) == (name == "llama")
+        said = " ".join(markdown.value for markdown in seen.at.markdown)
+        shown = [
+            other
+            for other in ("library_card_plain", "library_card", "model_card")
+            if seen.say(f"{other}.notice") in said
+        ]
+        assert shown == [key]
+    assert not [m for m in visit("model_card", model="trace").at.markdown if seen.say("library_card.notice") in m.value]
+
+
+def test_where_a_model_lies_is_written_out_and_not_cut(visit, models: Path) -> None:
+    seen = visit("model_card", model="gpt2").sound()
+    assert any(f"`{models / 'gpt2'}`" in caption.value for caption in seen.at.caption)
+    assert str(models / "gpt2") not in str(seen.at.dataframe[0].value.to_dict())

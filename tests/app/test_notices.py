@@ -1,0 +1,114 @@
+"""Quiet remarks stand where they are true: unknown tokens, untrained weights, what to look for, the head that is drawn."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+
+from model import open_model
+from model.checkpoints import packages
+from model.checkpoints.packages import Package
+from tests.app.acting import put
+from tests.app.visit import Visit
+from viz.ui.models import found
+
+
+def captions(seen: Visit) -> list[str]:
+    return [caption.value for caption in seen.at.caption]
+
+
+def unknown(seen: Visit) -> list[str]:
+    end = seen.say("note.unknown", n="\0", unknown="").split("\0")[1]
+    return [caption for caption in captions(seen) if caption.endswith(end)]
+
+
+def test_tokens_that_the_vocabulary_lacks_are_counted(visit, models: Path) -> None:
+    seen = visit("heads", model="encoder", text="I like cats").sound()
+    assert not unknown(seen)
+    put(seen, "text_area", "text", "I like 🐱 and قط").sound()
+    ids = open_model(models / "encoder").trace("I like 🐱 and قط").tokens("encoder").count("[UNK]")
+    assert ids == 2 and unknown(seen) == [seen.say("note.unknown", n=2, unknown="`[UNK]`")]
+    assert unknown(seen.go("output").sound())
+    # Byte-level tokens spell everything, and GPT-2's sign for the unknown also ends its texts.
+    assert not unknown(visit("heads", model="gpt2", text="I like 🐱").sound())
+
+
+def test_random_weights_are_said_on_every_page(visit, models: Path, tmp_path: Path) -> None:
+    for name in ("random-gpt2", "random-walks"):
+        shutil.copytree(models / "gpt2", tmp_path / name)
+    seen = visit(model=tmp_path / "random-gpt2").sound()
+    for page in ("overview", "heads", "output", "heads"):
+        assert seen.say("note.random") in captions(seen.go(page).sound())
+    for name in ("gpt2", tmp_path / "random-walks"):
+        assert seen.say("note.random") not in captions(visit("heads", model=name).sound())
+
+
+@pytest.fixture
+def package(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
+    """The tiny encoder as if a package had brought it, with two examples and a notice about one of them."""
+    (tmp_path / "tiny_package").mkdir()
+    (tmp_path / "tiny_package" / "__init__.py").touch()
+    shutil.copytree(models / "encoder", tmp_path / "tiny_package" / "model")
+    made = Package(
+        "minilm", "tiny_package", "model", "tiny==1", "Tiny", "bert", 1, "MIT",
+        ("The bank raised its rates.", "I like cats"), {"en": "Compare where “bank” looks.", "zh": "比较 “bank”。"},
+    )  # fmt: skip
+    monkeypatch.setattr(packages, "PACKAGES", (made,))
+    monkeypatch.setenv(packages.VARIABLE, str(tmp_path))
+    found.clear()
+    return made
+
+
+def test_what_to_look_for_goes_with_the_text_it_is_about(visit, package: Package) -> None:
+    seen = visit("heads", model="minilm").sound()
+    notice = f"{seen.say('note.look')} {package.notice['en']}"
+    assert seen.view.text == package.examples[0] and notice in captions(seen)
+    for text in ("I like cats", "She sat on the bank of the river"):
+        assert notice not in captions(put(seen, "text_area", "text", text).sound())
+    assert notice in captions(put(seen, "text_area", "text", package.examples[0]).sound())
+
+
+def test_the_gap_is_written_the_same_everywhere() -> None:
+    assert not any("<mask>" in text for package in packages.PACKAGES for text in package.notice.values())
+
+
+@pytest.mark.parametrize(
+    "link", [{"site": "encoder.1.self", "head": 2}, {"site": "encoder.0.self", "head": 1}], ids=str
+)
+def test_the_ribbons_are_of_the_selected_head(visit, models: Path, link: dict) -> None:
+    seen = visit(model="encoder", text="I like cats", **link).sound()
+    for text in ("I like cats", "I like 🐱 and قط cats"):
+        put(seen, "text_area", "text", text).sound()
+        header, arrays = seen.figure("overview")
+        hero, selected = header["hero"], header["selection"]
+        assert (hero["site"], hero["head"]) == (selected["site"], selected["head"]) == (link["site"], link["head"])
+        expected = open_model(models / "encoder").trace(text).weights(link["site"], link["head"]).numpy()
+        np.testing.assert_allclose(arrays["hero"], expected, atol=1e-6)
+        assert header["hero_at"] == [selected["row"], selected["column"]]
+
+
+def test_ribbons_between_other_words_stay_with_their_own_best_head(visit, translator) -> None:
+    best = translator.card["alignment"]["zh"]["predicting"]
+    hero = visit(text="I like cats", to="zh", site="encoder.0.self", head=1).sound().figure("overview")[0]["hero"]
+    assert (hero["site"], hero["head"]) == (best["site"], best["head"])
+    hero = visit(text="I like cats", to="zh", site="decoder.0.cross", head=1).sound().figure("overview")[0]["hero"]
+    assert (hero["site"], hero["head"]) == ("decoder.0.cross", 1)
+
+
+def test_how_sharply_the_drawn_head_points_is_a_number(visit, translator) -> None:
+    seen = visit(text="I like cats", to="zh", site="decoder.0.cross", head=1).sound()
+    weights = translator.trace("I like cats", language="zh").weights("decoder.0.cross", 1).double()
+    before, after = seen.say("overview.pointed_cross", weight="\0").split("\0")
+    (told,) = [caption for caption in captions(seen) if before in caption]
+    assert float(told.split(before)[1].split(after)[0]) == pytest.approx(float(weights.max(-1).values.mean()), rel=5e-3)
+
+
+def test_what_is_too_long_for_ribbons_is_not_told_of_them(visit, models: Path) -> None:
+    seen = visit(model="whisper").sound()
+    said = " ".join(markdown.value for markdown in seen.at.markdown)
+    assert seen.say("overview_long.notice") in said and seen.say("overview_cross.notice") not in said
