@@ -193,7 +193,8 @@ def test_the_classes_and_the_gap_are_the_models(visit, models: Path) -> None:
     assert picker.value == at
     shown = seen.at.dataframe[0].value
     assert list(shown.iloc[:, 1]) == [i for _, i, _ in trace.next_tokens(at, 10)]
-    np.testing.assert_allclose(shown.iloc[:, 2], [p for _, _, p in trace.next_tokens(at, 10)], atol=1e-6)
+    probabilities = [p for _, _, p in trace.next_tokens(at, 10)]
+    np.testing.assert_allclose(shown[seen.say("steps.probability")], probabilities, atol=1e-6)
 
 
 def test_sentence_vectors_are_compared(visit, models: Path) -> None:

@@ -26,27 +26,30 @@ def sound(screen: Screen, what: str) -> None:
     assert screen.find("[data-testid=stException]").count() == 0, f"an exception after {what}"
 
 
+BUTTONS = """(node) => [...node.querySelectorAll("[data-testid=stButtonGroup]")].flatMap((group) => {
+  const key = group.closest("[class*=st-key-]")?.className.match(/st-key-(\\S+)/)?.[1] ?? "";
+  return [...group.querySelectorAll("button")].filter((b) => b.offsetParent && !b.disabled).map((b) => `${key} ${b.innerText}`);
+})"""
+PRESS = """(node, name) => {
+  for (const group of node.querySelectorAll("[data-testid=stButtonGroup]")) {
+    const key = group.closest("[class*=st-key-]")?.className.match(/st-key-(\\S+)/)?.[1] ?? "";
+    const found = [...group.querySelectorAll("button")].find((b) => `${key} ${b.innerText}` === name);
+    if (found) return found.click();
+  }
+}"""
+
+
 def press_options(screen: Screen) -> None:
     """Every option of every row of buttons; a press may bring further rows, which are pressed too."""
-    done: set[tuple[str, str]] = set()
+    main, done = screen.find(MAIN), set()
     for _ in range(60):
-        fresh = None
-        for group in visible(screen, "[data-testid=stButtonGroup]"):
-            key = group.evaluate(
-                "(node) => node.closest('[class*=st-key-]')?.className.match(/st-key-(\\\\S+)/)?.[1] ?? ''"
-            )
-            for option in group.locator("button").all():
-                name = (key, option.inner_text())
-                if name not in done and option.is_enabled():
-                    fresh = (name, option)
-                    break
-            if fresh:
-                break
+        fresh = next((name for name in main.evaluate(BUTTONS) if name not in done), None)
         if fresh is None:
             return
-        done.add(fresh[0])
-        fresh[1].click()
-        sound(screen, f"pressing {fresh[0]}")
+        done.add(fresh)
+        main.evaluate(PRESS, fresh)
+        screen.page.wait_for_timeout(60)  # the press is on its way before the page is asked whether it stands still
+        sound(screen, f"pressing {fresh}")
 
 
 def unfold(screen: Screen) -> None:
@@ -65,15 +68,14 @@ def look_under_figures(screen: Screen) -> None:
 
 
 def choose(screen: Screen) -> None:
-    """The last option of every list, a step of every slider, every toggle, every number by one."""
+    """Another option of every list, a step of every slider, every toggle."""
     for i in range(len(visible(screen, "[data-testid=stSelectbox]"))):
-        boxes = visible(screen, "[data-testid=stSelectbox]")
+        boxes = visible(screen, "[data-testid=stSelectbox] input")
         if i >= len(boxes):
             break
-        boxes[i].locator("input, [data-baseweb=select]").last.click()
-        options = screen.page.get_by_role("option")
-        expect(options.first).to_be_visible()
-        options.last.click()
+        boxes[i].click()
+        screen.page.keyboard.press("ArrowDown")
+        screen.page.keyboard.press("Enter")
         sound(screen, f"list {i}")
     for kind, selector in (("slider", "[role=slider]"), ("toggle", "[data-testid=stCheckbox] label")):
         for i in range(len(visible(screen, selector))):

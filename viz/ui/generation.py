@@ -173,7 +173,7 @@ def attention_rows(
         words = {"key": say("generation.key"), "weight": say("generation.weight"), "rest": say("generation.rest_keys"),
                  "place": say("generation.key_place")}  # fmt: skip
         words["alt"] = say("generation.alt_row", kind=say(f"site.{kind}"), row=row)
-        found[kind] = (weights, generation.key_bars(list(texts[side]), weights, words))
+        found[kind] = (weights, generation.key_bars(list(texts[side])[: len(weights)], weights, words))
     return found
 
 
