@@ -113,3 +113,17 @@ def test_everything_can_be_pressed(screen, page: str, language: str) -> None:
         look_under_figures(screen)
         click_figures(screen)
     assert screen.link["lang"] == language and not screen.foreign()
+
+
+@pytest.mark.parametrize("page", ["together", "block", "encoder_decoder"])
+def test_a_list_of_tokens_follows_the_text(screen, page: str) -> None:
+    """What the browser had chosen among the old tokens is no choice among the new ones."""
+    screen.open(page, lang="en", text=TEXT, q=1, k=1, site="decoder.1.cross")
+    box = screen.find(".st-key-text-en input")
+    for text in ("the dog slept on the mat", "a bird sings"):
+        box.fill(text)
+        box.press("Enter")
+        screen.wait_for_link(text=text.replace(" ", r"+"))
+        screen.find("[data-testid=stMain] [data-testid=stPopover] button").first.click()
+        screen.page.keyboard.press("Escape")
+        sound(screen, f"reading {text}")

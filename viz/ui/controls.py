@@ -9,7 +9,7 @@ import streamlit as st
 from model.sites import Site
 from viz.ui import inputs, language, models, session
 from viz.ui.language import say
-from viz.ui.widgets import keep, mirror, switch
+from viz.ui.widgets import keep, listed, mirror, switch
 
 if TYPE_CHECKING:
     from model.trace import Trace
@@ -169,7 +169,7 @@ def cell_picker(trace: Trace) -> None:
     columns = [f"{j}: {item['text']}" for j, item in enumerate(tokens.key_labels(trace, site))]
     left, right = st.columns(2)
     for area, name, names in ((left, "row", rows), (right, "column", columns)):
-        key = mirror(f"pick-{name}", getattr(now, name))
+        key = listed(f"pick-{name}", getattr(now, name), names)
         area.selectbox(
             say("pick.query" if name == "row" else "pick.key"), range(len(names)), format_func=names.__getitem__,
             key=key, on_change=keep, args=(name, key),

@@ -13,7 +13,7 @@ from viz.overview import aligned_head
 from viz.ui import feet, models, panels, runs, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
-from viz.ui.widgets import mirror
+from viz.ui.widgets import listed, mirror
 
 if TYPE_CHECKING:
     from model.alignment import Gold, Look
@@ -58,7 +58,7 @@ def _pickers(trace: Trace) -> Chosen:
     labels = [f"{t}: {item['text']}" for t, item in enumerate(tokens.query_labels(trace, site))]
     layers = [cross.layer for cross in alignment.crosses(trace)]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pickers"):
-        key = mirror("encoder_decoder-row", row)
+        key = listed("encoder_decoder-row", row, labels)
         st.selectbox(say("encoder_decoder.pick_row"), range(len(labels)), format_func=labels.__getitem__, key=key,
                      on_change=_choose, args=(trace, "row", key), width=256)  # fmt: skip
         key = mirror("encoder_decoder-layer", site.layer)

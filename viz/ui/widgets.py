@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,12 @@ def mirror(name: str, value: object, of: str = "") -> str:
     if st.session_state.get(key) != value:
         st.session_state[key] = value
     return key
+
+
+def listed(name: str, value: int, labels: Sequence[str]) -> str:
+    """`mirror` for a list whose labels change with the run: under one key the browser would send back the text that it
+    had chosen among the old ones, which the new ones may not have."""
+    return mirror(name, value, f"{zlib.crc32(chr(0).join(labels).encode()):08x}")
 
 
 def keep(name: str, key: str) -> None:
