@@ -14,7 +14,15 @@ _HERE = Path(__file__).parent
 SECTIONS = {
     "look": ("overview", "heads", "output"),
     "learn": (
-        "steps", "by_hand", "positions", "masks", "together", "block", "encoder_decoder", "generation", "variants",
+        "steps",
+        "by_hand",
+        "positions",
+        "masks",
+        "together",
+        "block",
+        "encoder_decoder",
+        "generation",
+        "variants",
     ),
     "about": ("models", "model_card", "families"),
 }

@@ -97,7 +97,9 @@ def model_picture(trace: Trace) -> None:
         }
 
     fidelity = trace.fidelity()
-    feet.foot("overview", " ".join(_picture_remarks(trace, hero)), _badges(fidelity), files, _ribbons(trace, hero, merge))
+    feet.foot(
+        "overview", " ".join(_picture_remarks(trace, hero)), _badges(fidelity), files, _ribbons(trace, hero, merge)
+    )
 
 
 def _ribbons(trace: Trace, hero: tuple[Site, int], merge: bool) -> Callable[[], alt.LayerChart] | None:
