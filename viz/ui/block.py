@@ -14,7 +14,7 @@ from viz import export, numbers, tokens
 from viz.ui import components, feet, language, session, work
 from viz.ui.controls import site_name
 from viz.ui.language import say
-from viz.ui.widgets import mirror, parts
+from viz.ui.widgets import listed, mirror, parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ def _pickers(trace: Trace, stacks: tuple[str, ...]) -> Chosen:
                 say("block.stack"), stacks, format_func=lambda s: say(f"site.{s}"), key=key, required=True,
                 on_change=lambda: go(trace, st.session_state[key], site.layer),
             )  # fmt: skip
-        place = mirror("block-token", row)
+        place = listed("block-token", row, labels)
         st.selectbox(
             say("block.token"), range(len(labels)), format_func=labels.__getitem__, key=place, width=256,
             on_change=lambda: session.change(row=st.session_state[place]),
@@ -129,6 +129,11 @@ def kept(kind: str, asked: tuple[Any, ...], do: Callable[[], Any], waiting: str 
     if st.session_state.get(key, (None,))[0] != asked:
         st.session_state[key] = (asked, work.run((f"block_{kind}", *asked), do, say(waiting)))
     return st.session_state[key][1]
+
+
+def forget(kind: str) -> None:
+    """Let the last result of this kind go: it may be large."""
+    st.session_state.pop(f"block-kept-{kind}", None)
 
 
 def heading(part: str, **values: object) -> None:
