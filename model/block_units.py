@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from model.transformer import Transformer
 # What a page compares; a model may have one of the others.
 COMPARED = ("relu", "gelu", "silu")
 ACTIVATIONS = (*COMPARED, "gelu_tanh", "quick_gelu", "relu2")
+_TRIED = 64  # tokens on which functions are told apart, before the nearest is held against all
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +40,13 @@ class Hidden:
     error: float | None = None
     size: float = 1.0
 
-    @property
+    @cached_property
     def function_error(self) -> float | None:
         if self.pre is None or self.function is None:
             return None
         return difference(passed(self, self.function, slice(None)), self.post)
 
-    @property
+    @cached_property
     def firing(self) -> float:
         """The share of the hidden numbers above 0: 0–1."""
         return (self.post > 0).double().mean().item()
@@ -106,15 +108,20 @@ def recognised(post: Tensor, parts: list[Tensor]) -> tuple[str, Tensor, Tensor |
     parts: [n, d_ff] each. Nothing is taken from a configuration: every function is tried, alone and with each other
     part as its gate, and the nearest counts where rounding explains what is left.
     """
-    tried = []
+    tried, few = [], slice(_TRIED)
     for pre in parts:
         for gate in (None, *(other for other in parts if other is not pre)):
             for name in ACTIVATIONS:
-                made = activate(name, pre) if gate is None else activate(name, pre) * gate.double()
-                tried.append((difference(made, post), name, pre, gate))
+                tried.append((_off(post, name, pre, gate, few), name, pre, gate))
     if not tried:
         return None
-    error, name, pre, gate = min(tried, key=lambda found: found[0])
+    _, name, pre, gate = min(tried, key=lambda found: found[0])
     # Half precision keeps 8 to 11 bits, and a gate of such numbers was rounded twice.
     rounding = 2e-2 if post.dtype in (torch.float16, torch.bfloat16) else 1e-5
-    return (name, pre, gate) if error <= rounding * max(1.0, post.abs().max().item()) else None
+    holds = _off(post, name, pre, gate, slice(None)) <= rounding * max(1.0, post.abs().max().item())
+    return (name, pre, gate) if holds else None
+
+
+def _off(post: Tensor, name: str, pre: Tensor, gate: Tensor | None, rows: slice) -> float:
+    made = activate(name, pre[rows])
+    return difference(made if gate is None else made * gate[rows].double(), post[rows])

@@ -6,50 +6,20 @@ et al. 2020, "On Layer Normalization in the Transformer Architecture", figure 1)
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from model.block_layers import Addition, by_layer, limit_of
 from model.errors import UnknownOption
 from model.recorder import record_run
-from model.sites import Site
 from model.steps import difference
 from model.trace import Trace
 from model.transformer import Transformer
 
 EPSILON = 1e-5
-
-
-@dataclass(frozen=True, eq=False)
-class Addition:
-    """One sub-layer on the residual stream: before [n, d] + added [n, d] = after [n, d], as recorded.
-
-    name: `encoder.0.self`, `decoder.1.ffn`; of a library model also `decoder.1.layer`, the whole layer's change. error: how
-    far before + added lies from after at most; None where "added" is after − before by definition, or after is unknown.
-    """
-
-    name: str
-    before: Tensor
-    added: Tensor
-    error: float | None = None
-
-    @property
-    def comes_in(self) -> Tensor:
-        """‖before‖ of every token: float64 [n]."""
-        return self.before.double().norm(dim=-1)
-
-    @property
-    def adds(self) -> Tensor:
-        """‖added‖ of every token: float64 [n]."""
-        return self.added.double().norm(dim=-1)
-
-    @property
-    def cosine(self) -> Tensor:
-        """cos(before, added) of every token: float64 [n]; 0 where one of them is 0."""
-        return functional.cosine_similarity(self.before.double(), self.added.double(), dim=-1)
 
 
 def stacks(trace: Trace) -> tuple[str, ...]:
@@ -95,38 +65,21 @@ def stream_into(trace: Trace, name: str) -> str:
     return f"{stack}.input" if place == 0 else f"{order[place - 1]}.{after}"
 
 
-def additions(trace: Trace, stack: str, row: int | None = None) -> list[Addition]:
+def additions(
+    trace: Trace, stack: str, row: int | None = None, fed: Mapping[int, Tensor] | None = None
+) -> list[Addition]:
     """What every sub-layer of `stack` adds, bottom up: to every token, or to token `row` alone (n is 1 then).
 
-    Of our own models each sub-layer by itself. Of others what attention put out, and what the layer changed in all: its
-    norms and its feed-forward part were not recorded one by one.
+    Of our own models each sub-layer by itself, of others see `model.block_layers.by_layer`.
     """
     rows = slice(None) if row is None else slice(row, row + 1)
     if not own(trace):
-        return _by_layer(trace, stack, rows)
+        return by_layer(trace, stack, streams(trace, stack), rows, fed)
     found = []
     for name in sublayers(trace, stack):
         before, added = trace.activation(stream_into(trace, name)), trace.activation(f"{name}.output")
         error = difference(before.double() + added.double(), trace.activation(f"{name}.residual"))
-        found.append(Addition(name, before[rows], added[rows], error))
-    return found
-
-
-def _by_layer(trace: Trace, stack: str, rows: slice) -> list[Addition]:
-    found = []
-    for layer, (below, above) in enumerate(itertools.pairwise(streams(trace, stack))):
-        shape = trace.store.shape(below)
-        before = trace.activation(below)[rows].float()
-        for kind in ("self", "cross"):
-            site = Site(stack, layer, kind)
-            if (
-                site in trace.attention
-                and f"{site}.output" in trace.store
-                and trace.store.shape(f"{site}.output") == shape
-            ):
-                found.append(Addition(str(site), before, trace.record(site).output[rows].float()))
-        if trace.store.shape(above) == shape:
-            found.append(Addition(f"{stack}.{layer}.layer", before, trace.activation(above)[rows].float() - before))
+        found.append(Addition(name, before[rows], added[rows], error, limit_of(trace, f"{name}.residual")))
     return found
 
 

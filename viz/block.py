@@ -15,7 +15,7 @@ from viz.equation import EquationFrame, shared_scale
 
 if TYPE_CHECKING:
     from model.block_activations import Plane
-    from model.block_views import Addition
+    from model.block_layers import Addition
 
 Words = dict[str, str]
 _PAIR = ("#0072b2", "#d55e00")  # Okabe & Ito
@@ -129,10 +129,12 @@ def token_bars(values: np.ndarray, labels: Sequence[str], row: int, words: Words
     named = _names(labels)
     return (
         alt.Chart(table)
-        .mark_bar(size=max(3, min(36, 480 // max(1, len(values)))))
+        .mark_bar(width={"band": min(0.8, 0.1 + len(values) / 12)})
         .encode(
             x=alt.X(
-                "place:O", title=None, axis=alt.Axis(labelExpr=named, labelAngle=-50, labelOverlap=False, ticks=False)
+                "place:O",
+                title=None,
+                axis=alt.Axis(labelExpr=named, labelAngle=-50, labelOverlap=False, ticks=False),
             ),
             y=alt.Y("value:Q", title=words["value"], axis=alt.Axis(tickCount=5)),
             color=alt.condition(alt.datum.place == row, alt.value(_PAIR[1]), alt.value(_GREY)),

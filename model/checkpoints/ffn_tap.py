@@ -143,6 +143,27 @@ def listening(module: nn.Module, stacks: tuple[str, ...], stack: str, layer: int
             handle.remove()
 
 
+@contextmanager
+def outputs(module: nn.Module, stacks: tuple[str, ...], stack: str, layers: int) -> Iterator[dict[int, Tensor]]:
+    """Hear what the feed-forward part of each of the `layers` of `stack` puts out, in their last calls: layer -> [n, d]."""
+    found: dict[int, Tensor] = {}
+    calls, mine = 0, threading.get_ident()
+
+    def last(_part: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal calls
+        if threading.get_ident() == mine:
+            found[calls % layers] = output.detach().reshape(-1, output.shape[-1]).clone()
+            calls += 1
+
+    ends = {part for name, part in projections(module).items() if stack_of(name, stacks) == stack}
+    handles = [part.register_forward_hook(last) for part in ends]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def _halves(made: list[Tensor], hidden: Tensor) -> list[Tensor]:
     """The outputs of first projections as [n, d_ff] each; one of twice the width holds two."""
     found: list[Tensor] = []

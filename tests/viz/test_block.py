@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.block_activations import plane
-from model.block_views import Addition
+from model.block_layers import Addition
 from viz import block, still
 from viz.payload import unpack
 

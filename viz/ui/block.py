@@ -131,6 +131,11 @@ def kept(kind: str, asked: tuple[Any, ...], do: Callable[[], Any], waiting: str 
     return st.session_state[key][1]
 
 
+def forget(kind: str) -> None:
+    """Let the last result of this kind go: it may be large."""
+    st.session_state.pop(f"block-kept-{kind}", None)
+
+
 def heading(part: str, **values: object) -> None:
     """A figure's name and its one sentence."""
     st.markdown(f"#### {say(f'block.{part}', **values)}  \n{say(f'block.{part}_what', **values)}")

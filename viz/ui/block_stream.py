@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.ui import block, feet
+from viz.ui import block, feet, runs, session
 from viz.ui.block import Chosen, heading, layer_name
 from viz.ui.language import say
 
 if TYPE_CHECKING:
-    from model.block_views import Addition
+    from torch import Tensor
+
+    from model.block_layers import Addition
 
 _FORMS = {
     "post": r"x \leftarrow \mathrm{LayerNorm}(x + F(x))",
     "pre": r"x \leftarrow x + F(\mathrm{LayerNorm}(x))",
+    "apart": r"x \leftarrow x + F(\mathrm{Norm}(x))",
     "": r"x^{(l+1)} = x^{(l)} + \Delta^{(l)}",
 }
 
@@ -23,18 +26,23 @@ _FORMS = {
 def show(chosen: Chosen) -> None:
     """Lengths by sub-layer, of the chosen token or as the mean over all."""
     from model import block_views
+    from model.block_layers import Addition, by_layer
     from viz import block as pictures
 
     own = block_views.own(chosen.trace)
     heading("stream")
-    st.latex(_FORMS[str(chosen.trace.facts.get("norm", "post")) if own else ""])
-    mean = st.toggle(say("block.mean"), key="block-mean", persist_state="session")
+    form = st.container()
+    with st.container(horizontal=True, gap="medium"):
+        mean = st.toggle(say("block.mean"), key="block-mean", persist_state="session")
+        fed = None if own else _fed(chosen)
     row = None if mean else chosen.row
 
     def add() -> list[Addition]:
-        return block_views.additions(chosen.trace, chosen.stack, row)
+        return block_views.additions(chosen.trace, chosen.stack, row, fed)
 
-    found = block.kept("stream", (chosen.trace.key, chosen.stack, row), add)
+    found = block.kept("stream", (chosen.trace.key, chosen.stack, row, fed is not None), add)
+    apart = any(item.name.endswith(".ffn") for item in found)
+    form.latex(_FORMS[str(chosen.trace.facts.get("norm", "post")) if own else "apart" if apart else ""])
     table = pictures.addition_table(found, layer_name)
     words = {name: say(f"block.{name}") for name in ("comes_in", "adds", "length", "cosine")}
     words["alt"] = say("block.stream_alt")
@@ -50,15 +58,30 @@ def show(chosen: Chosen) -> None:
              say("block.cosine"): table["cosine"].round(3)},
             hide_index=True, width=760,
         )  # fmt: skip
-    errors = [item.error for item in found if item.error is not None]
-    badge = feet.fidelity_badge(max(errors), _limit(found)) if errors else ""
-    sentence = say("block.stream_sentence") if own else say("block.stream_library")
-    feet.foot("block-stream", sentence, badge, block.table_files(f"{chosen.slug}-stream", table), draw,
-              (block_views.additions, block_views.Addition))  # fmt: skip
+    checked = [item for item in found if item.error is not None]
+    worst = max(checked, key=lambda item: item.error / item.limit, default=None)
+    badge = "" if worst is None else feet.fidelity_badge(worst.error, worst.limit)
+    said = "sentence" if own else "library" if fed is None else "apart" if apart else "together"
+    feet.foot("block-stream", say(f"block.stream_{said}"), badge, block.table_files(f"{chosen.slug}-stream", table), draw,
+              (block_views.additions, Addition) if own else (by_layer, Addition))  # fmt: skip
 
 
-def _limit(found: list[Addition]) -> float:
-    """What 32-bit sums of numbers this large leave."""
-    from model.fidelity import TOLERANCE
+def _fed(chosen: Chosen) -> dict[int, Tensor] | None:
+    """What the feed-forward parts put out, from one more run where somebody asks for it."""
+    from model import block_views
+    from model.checkpoints import ffn_tap
 
-    return TOLERANCE * max(1.0, *(float(item.before.abs().max()) for item in found))
+    module = getattr(session.current_model(), "module", None)
+    if module is None or not runs.is_library(chosen.trace) or not ffn_tap.projections(module):
+        return None
+    if not st.toggle(say("block.fed"), key="block-fed", persist_state="session", help=say("block.fed_help")):
+        block.forget("fed")
+        return None
+    layers = len(block_views.streams(chosen.trace, chosen.stack)) - 1
+
+    def hear() -> dict[int, Tensor]:
+        with ffn_tap.outputs(module, tuple(chosen.trace.sides), chosen.stack, layers) as heard:
+            runs.again()
+        return dict(heard)
+
+    return block.kept("fed", (chosen.trace.key, chosen.stack), hear, "wait.running")
