@@ -93,3 +93,12 @@ def test_every_step_is_a_figure_with_its_tokens(trace: Trace) -> None:
             shown = texts(still.svg(chart))
             axes = [axis for axis in (step.result.rows, step.result.columns) if axis in names]
             assert axes and all(token in shown for axis in axes for token in names[axis])
+
+
+def test_the_largest_map_is_drawn() -> None:
+    """128 × 128 cells are more rows than Altair writes unasked."""
+    size = still.LARGEST
+    names = [str(i) for i in range(size)]
+    chart = still.heat_map(np.random.default_rng(0).random((size, size)), names, names)
+    assert still.svg(chart).count(b"<path") >= size * size
+    assert still.png(chart, 0.5).startswith(b"\x89PNG")
