@@ -88,6 +88,31 @@ def step_map(step: Step, names: dict[str, list[str]], at: tuple[int, int]) -> al
     return heat_map(values, *labels, low, high, allowed, ("", "", symbol))
 
 
+def in_a_row(items: Sequence[tuple[str, np.ndarray, Sequence[str] | None, Sequence[str] | None]]) -> alt.HConcatChart:
+    """(symbol, values, rows, columns) as maps next to each other; names that are None are numbers.
+
+    A, A′ and such are weights from 0 to 1, everything else is symmetric around 0. Of more than `LARGEST` rows or columns the
+    first are drawn, and the title says which.
+    """
+    charts = []
+    for symbol, values, rows, columns in items:
+        cut = values[:LARGEST, :LARGEST]
+        names = [
+            list(given or map(str, range(size)))[:LARGEST]
+            for given, size in ((rows, len(values)), (columns, values.shape[1]))
+        ]
+        low, high = (0.0, 1.0) if symbol.startswith("A") else _symmetric(cut)
+        title = symbol if cut.shape == values.shape else f"{symbol} [0–{len(cut) - 1}, 0–{cut.shape[1] - 1}]"
+        charts.append(heat_map(cut, *names, low, high, titles=("", "", symbol)).properties(title=title))
+    return beside(charts)
+
+
+def _symmetric(values: np.ndarray) -> tuple[float, float]:
+    finite = np.abs(values[np.isfinite(values)])
+    high = float(finite.max(initial=0.0)) or 1.0
+    return -high, high
+
+
 def beside(charts: Sequence[alt.Chart | alt.LayerChart]) -> alt.HConcatChart:
     """Charts in a row, each with its own colours."""
     return alt.hconcat(*charts).resolve_scale(color="independent")

@@ -102,3 +102,11 @@ def test_the_largest_map_is_drawn() -> None:
     chart = still.heat_map(np.random.default_rng(0).random((size, size)), names, names)
     assert still.svg(chart).count(b"<path") >= size * size
     assert still.png(chart, 0.5).startswith(b"\x89PNG")
+
+
+def test_maps_in_a_row_name_what_they_cut() -> None:
+    wide = np.linspace(-2, 3, 3 * 200).reshape(3, 200)
+    drawn = still.svg(still.in_a_row([("A", np.eye(3), list("abc"), None), ("C", wide, None, None)])).decode()
+    assert "C [0–2, 0–127]" in drawn and ">a<" in drawn
+    nothing = still.in_a_row([("S", np.full((2, 2), np.nan), None, None)])
+    assert still.svg(nothing).count(b"?") >= 4

@@ -13,6 +13,9 @@ from viz.ui.language import say
 from viz.ui.widgets import parts
 
 if TYPE_CHECKING:
+    import altair as alt
+    import numpy as np
+
     from viz.ui.masks import Chosen
 
 MISTAKES = ("queries", "zero", "finite", "after")
@@ -41,6 +44,18 @@ def _files(chosen: Chosen, name: str, values) -> Callable[[], dict[str, Callable
     return lambda: {f"{chosen.slug}-{name}.csv": lambda: export.matrix_csv(values, rows, columns)}
 
 
+def _figure(chosen: Chosen, *parts: tuple[str, np.ndarray]) -> Callable[[], alt.HConcatChart]:
+    """The same matrices for a file, with the tokens on both sides of each."""
+
+    def draw() -> alt.HConcatChart:
+        from viz import still
+
+        rows, columns = chosen.texts()
+        return still.in_a_row([(symbol, values, rows, columns[chosen.cuts[1]]) for symbol, values in parts])
+
+    return draw
+
+
 def _padded(chosen: Chosen) -> int:
     """How many queries are real: the slider's number of keys, or all but two."""
     n = chosen.record.queries
@@ -66,8 +81,9 @@ def _queries(chosen: Chosen) -> None:
     own = mask_views.fused_row(chosen.single)
     torchs = say("masks.fused_nan") if bool(own.isnan().any()) else say("masks.fused_zero")
     said = say("masks.wrong_queries_said", rows=rows, numbers=f"{int(context.isnan().sum()):,}", torch=torchs)
-    feet.foot("masks-queries", said, "", _files(chosen, "query-axis", weights.numpy()),
-              code=(mask_views.on_queries, mask_views.fused_row))  # fmt: skip
+    figure = _figure(chosen, ("A", weights[:, chosen.cuts[1]].numpy()))
+    feet.foot("masks-queries", said, "", _files(chosen, "query-axis", weights.numpy()), figure,
+              (mask_views.on_queries, mask_views.fused_row))  # fmt: skip
 
 
 def _zero(chosen: Chosen) -> None:
@@ -101,8 +117,11 @@ def _zero(chosen: Chosen) -> None:
     said = say("masks.wrong_zero_said", token=tokens.readable(side.tokens[0]), n=int(gone.sum()),
                lost=numbers.short(float(found.lost[at]), 4))  # fmt: skip
     reserved = say("masks.own_zero", n=len(own)) if own else say("masks.own_zero_none")
-    feet.foot("masks-zero", f"{said} {reserved}", "", _files(chosen, "id-0", found.weights.numpy()),
-              code=(mask_views.counted_from_zero, mask_views.hidden, mask_views.allowing))  # fmt: skip
+    figure = _figure(
+        chosen, ("A", found.open[:, chosen.cuts[1]].numpy()), ("A′", found.weights[:, chosen.cuts[1]].numpy())
+    )
+    feet.foot("masks-zero", f"{said} {reserved}", "", _files(chosen, "id-0", found.weights.numpy()), figure,
+              (mask_views.counted_from_zero, mask_views.hidden, mask_views.allowing))  # fmt: skip
 
 
 def _finite(chosen: Chosen) -> None:
@@ -153,4 +172,7 @@ def _after(chosen: Chosen) -> None:
     said = say(
         "masks.wrong_after_said", here=numbers.short(float(sums[at]), 4), least=numbers.short(float(sums.min()), 4)
     )
-    feet.foot("masks-after", said, "", _files(chosen, "after-softmax", wrong.numpy()), code=(mask_views.after_softmax,))
+    figure = _figure(chosen, ("A′", wrong[:, chosen.cuts[1]].numpy()), ("A", found.weights[:, chosen.cuts[1]].numpy()))
+    feet.foot(
+        "masks-after", said, "", _files(chosen, "after-softmax", wrong.numpy()), figure, (mask_views.after_softmax,)
+    )

@@ -142,7 +142,15 @@ def _side_by_side(trace: Trace, site: Site, record: AttentionRecord, head: int, 
             f"{slug(trace, site)}-contexts.npz": lambda: export.npz(**arrays, queries=texts),
         }  # fmt: skip
 
-    feet.foot("together-concat", sentence, feet.site_badge(trace, site), files, code=(together.contexts,))
+    def figure():
+        import numpy as np
+
+        from viz import still
+
+        parts = [(f"z_{h}", each[h], texts if not place else None, None) for place, h in enumerate(heads)]
+        return still.in_a_row([*parts, ("C", np.concatenate(each, 1), None, None)])
+
+    feet.foot("together-concat", sentence, feet.site_badge(trace, site), files, figure, (together.contexts,))
 
 
 def _select_row(key: str, start: int) -> Callable[[], None]:

@@ -92,9 +92,15 @@ def _block(trace: Trace, site: Site, head: int, row: int) -> None:
         }  # fmt: skip
 
     sentence = say("together.block_sentence", n=len(share), d_v=len(W), d=share.shape[1])
-    feet.foot(
-        "together-block", sentence, feet.site_badge(trace, site), files, code=(together.blocks, together.contexts)
-    )
+
+    def figure():
+        from viz import still
+
+        parts = ((f"z_{head}", z, texts), (f"W_O[{head}]", W, None), (f"S_{head}", share, texts))
+        return still.in_a_row([(symbol, values.numpy(), rows, None) for symbol, values, rows in parts])
+
+    code = (together.blocks, together.contexts)
+    feet.foot("together-block", sentence, feet.site_badge(trace, site), files, figure, code)
 
 
 def _bias_latex(trace: Trace, site: Site) -> str:
@@ -128,7 +134,15 @@ def _sum(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
         }  # fmt: skip
 
     sentence = say("together.sum_sentence", error=numbers.short(found.error))
-    feet.foot("together-sum", sentence, _badge(found), files, code=(together.shares, together.blocks))
+
+    def figure():
+        from viz import still
+
+        return still.in_a_row(
+            [("S_i", found.parts.numpy(), rows, None), ("O_i", found.output[None].numpy(), None, None)]
+        )
+
+    feet.foot("together-sum", sentence, _badge(found), files, figure, (together.shares, together.blocks))
 
 
 def _bars(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:

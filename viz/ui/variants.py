@@ -171,11 +171,18 @@ def _every_head(trace: Trace, site: Site, cuts: tuple[slice, slice], at: tuple[i
     components.equation(key="variants-heads", data=frame, on_select_change=lambda: _select("variants-heads", cuts))
     rows, columns = trace.tokens(site.query_side), trace.tokens(site.key_side)
     slug = f"{feet.safe(trace.key.model)}-{site}-heads"
+
+    def figure():
+        from viz import still
+
+        names = rows[cuts[0]], columns[cuts[1]]
+        return still.in_a_row([(f"A_{h}", weights[:, cuts[1]], *names) for h, weights in enumerate(heads)])
+
     feet.foot(
         "variants-heads", say("variants.every_what"), feet.site_badge(trace, site),
         lambda: {f"{slug}.csv": lambda: export.site_csv(trace, site),
                  f"{slug}.npz": lambda: export.npz(weights=np.stack(heads), queries=rows[cuts[0]], keys=columns)},
-        code=(type(record).weights,),
+        figure, (type(record).weights,),
     )  # fmt: skip
 
 
