@@ -101,3 +101,16 @@ def test_the_selection_is_the_same_on_every_page(visit) -> None:
     assert [m.value for m in seen.at.markdown if "←" in m.value] == line and len(line) == 1
     seen.go("heads")
     assert seen.figure("matrix")[0]["selection"] == {"row": 3, "column": 4}
+
+
+@pytest.mark.parametrize("order", [("heads", "masks", "together", "steps"), ("together", "overview", "masks", "heads")])
+def test_the_pickers_of_every_page_show_the_selection(visit, order: tuple[str, ...]) -> None:
+    """A control of the same key on another page is another control: what it shows is the selection all the same."""
+    seen = visit(order[0], text="the cat sat on the mat", site="encoder.1.self", head=2, q=1, k=2)
+    for page in order:
+        seen.go(page).sound()
+        shown = {box.key: box.value for box in seen.at.selectbox if box.key} | {
+            group.key: group.value for group in seen.at.get("button_group") if group.key
+        }
+        for name, expected in (("site-en", "encoder.1.self"), ("head-en", 2)):
+            assert name not in shown or shown[name] == expected, (page, name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from viz.ui import language, session
 
@@ -18,8 +19,12 @@ def mirror(name: str, value: object, of: str = "") -> str:
     of a new value, and its old one would come back with the next run.
     """
     key = f"{name}-{language.current()}" + (f"@{of}" if of else "")
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    # The same key on another page is another widget to Streamlit: it reads the old one's value here and draws the first
+    # option there, so on the first run of a page the value is handed over even where it seems to be known.
+    context = get_script_run_ctx(suppress_warning=True)
+    page, drawn = context.page_script_hash if context else "", st.session_state.setdefault("mirrored", {})
+    if st.session_state.get(key) != value or drawn.get(key) != page:
+        st.session_state[key], drawn[key] = value, page
     return key
 
 
