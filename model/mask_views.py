@@ -70,9 +70,14 @@ class Masked:
         """What the forbidden keys of each row had without the mask."""
         return self.open.masked_fill(self.allowed, 0.0).sum(-1)
 
+    @property
+    def kept(self) -> Float[Tensor, " r"]:
+        """What the allowed keys had, added up by itself: where it is small, 1 − lost has lost its digits."""
+        return self.open.masked_fill(~self.allowed, 0.0).sum(-1)
+
 
 def masked(single: AttentionRecord, mask: Mask | Intervals | Explicit, rows: slice = slice(None)) -> Masked:
-    """`single` is one head (`model.variants.alone`). Without a sink, weights = open / (1 − lost) where allowed."""
+    """`single` is one head (`model.variants.alone`). Without a sink, weights = open / kept where allowed."""
     free, under = with_mask(single, Mask()), with_mask(single, mask)
     dtype = torch.float64
     return Masked(

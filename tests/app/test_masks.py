@@ -47,6 +47,9 @@ def check(seen: Visit, s: np.ndarray, cells: np.ndarray) -> Visit:
     assert f"| {numbers.short(lost, 4)} |" in table
     told = next(line for line in table.splitlines() if seen.say("masks.sum") in line)
     assert float(told.split("|")[2]) == pytest.approx(expected[row].sum(), abs=1e-5)
+    if cells[row, seen.view.column]:
+        told = [numbers.tex(float(v), 4) for v in (1 - lost, expected[row, seen.view.column]) if v > 1e-3]
+        assert all(number in " ".join(latex.value for latex in seen.at.latex) for number in told)
     return seen
 
 

@@ -39,7 +39,7 @@ def check(seen: Visit, z: np.ndarray, t: float) -> None:
     said = " ".join(caption.value for caption in seen.at.caption)
     change = {} if t == 1 else {"after": after, "t": f"{t:g}"}
     assert seen.say("output.entropy" if change else "output.entropy_plain", before=before, **change) in said
-    assert numbers.short(float(p.max()), 4) in " ".join(latex.value for latex in seen.at.latex)
+    assert numbers.tex(float(p.max()), 4) in " ".join(latex.value for latex in seen.at.latex)
 
 
 @pytest.mark.parametrize("t", [1.0, 0.3, 2.5])

@@ -163,7 +163,7 @@ def _row(chosen: Chosen, found: Masked, columns: list[str]) -> None:
                 "sum": numbers.short(total, 6)}  # fmt: skip
     table += [f"| {say(f'masks.{name}')} | {value} |" for name, value in measures.items()]
     left.markdown("\n".join(table))
-    left.latex(_shared(chosen, found, i, lost))
+    left.latex(_shared(chosen, found, i))
     if not bool(found.allowed[i].any()):
         left.caption(say("masks.dead_row"))
     if len(columns) <= _KEYS_AS_BARS:
@@ -180,11 +180,11 @@ def _pair(found: Masked):
     return Comparison(found.open, found.weights, none, ~found.allowed)
 
 
-def _shared(chosen: Chosen, found: Masked, i: int, lost: float) -> str:
+def _shared(chosen: Chosen, found: Masked, i: int) -> str:
     """A_ij from the weights without the mask; the numbers of the selected cell, where it is allowed."""
-    form = r"A_{ij} = \frac{A^{\mathrm{open}}_{ij}}{1 - \sum_{\mathrm{masked}} A^{\mathrm{open}}_{ij'}}"
-    column = chosen.at[1]
-    if chosen.single.sink(0, found.open.dtype) is not None or not bool(found.allowed[i, column]) or 1 - lost < 1e-12:
+    form = r"A_{ij} = \frac{A^{\mathrm{open}}_{ij}}{\sum_{\mathrm{allowed}} A^{\mathrm{open}}_{ij'}}"
+    column, kept = chosen.at[1], float(found.kept[i])
+    if chosen.single.sink(0, found.open.dtype) is not None or not bool(found.allowed[i, column]) or kept == 0:
         return form
-    free, weight = (numbers.short(float(values[i, column]), 4) for values in (found.open, found.weights))
-    return form + rf" = \frac{{{free}}}{{1 - {numbers.short(lost, 4)}}} = {weight}"
+    free, weight = (numbers.tex(float(values[i, column]), 4) for values in (found.open, found.weights))
+    return form + rf" = \frac{{{free}}}{{{numbers.tex(kept, 4)}}} = {weight}"

@@ -90,8 +90,8 @@ def _badge(trace: Trace) -> str:
 
 def _formula(found: Tempered, temperature: float) -> str:
     """The softmax, and the same with the likeliest token's numbers."""
-    z, p = numbers.short(float(found.logits[0]), 4), numbers.short(float(found.low[0]), 4)
-    high = numbers.short(float(found.high[0]), 4)
+    z, p = numbers.tex(float(found.logits[0]), 4), numbers.tex(float(found.low[0]), 4)
+    high = numbers.tex(float(found.high[0]), 4)
     value = p if p == high else rf"{p}\ldots{high}"
     if temperature == 1:
         return rf"p_i = \frac{{e^{{z_i}}}}{{\sum_j e^{{z_j}}}},\qquad p_1 = \frac{{e^{{{z}}}}}{{\sum_j e^{{z_j}}}} = {value}"
