@@ -13,7 +13,7 @@ from tests.model.test_mask_views import allowed, softmax
 from viz import numbers
 
 SITE, HEAD, TEXT = "encoder.1.self", 2, "the cat sat on the mat"
-LINK = {"site": SITE, "head": HEAD, "q": 1, "k": 2, "text": TEXT}
+LINK = {"site": SITE, "head": HEAD, "q": 1, "k": 2, "text": TEXT, "tab": "masks.padding"}
 N = 6
 
 
@@ -104,6 +104,16 @@ def test_a_mask_on_the_queries(visit, trace) -> None:
     assert np.isnan(arrays["A"][4:]).all() and np.isnan(arrays["o"][4:]).all()
     np.testing.assert_allclose(arrays["A"][:4], weights(scores(trace), np.ones((N, N), bool))[:4], atol=1e-6)
     assert (arrays["A.state"][4:] != 0).all() and not (arrays["A.state"][:4] != 0).any()
+
+
+def test_rows_of_padding_are_drawn_wherever_the_window_is(visit, models) -> None:
+    seen = visit("masks", model="llama", text="the cat sat on the mat. " * 30, q=100, k=90, tab="masks.padding").sound()
+    assert np.isnan(seen.figure("masks-queries")[1]["A"]).any(1).sum() == 2
+
+
+def test_it_opens_on_the_mask_that_the_model_ran_with(visit, trace) -> None:
+    seen = visit("masks", text=TEXT, site="decoder.0.self", head=0, q=2, k=1).sound()
+    np.testing.assert_allclose(seen.figure("masks")[1]["A"], trace.weights("decoder.0.self", 0), atol=2e-6)
 
 
 def test_id_zero(visit, trace) -> None:

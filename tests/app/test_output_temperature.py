@@ -35,6 +35,10 @@ def check(seen: Visit, z: np.ndarray, t: float) -> None:
     p, plain = softmax(z, t), softmax(z, 1)
     if t != 1:
         np.testing.assert_allclose(table[f"T = {t:g}"], p[order], atol=1e-6)
+    if t != 1:
+        rest = numbers.short(max(0.0, 1 - float(p[order].sum())))
+        said = " ".join(caption.value for caption in seen.at.caption)
+        assert seen.say("output.rest_at", p=rest, t=f"{t:g}") in said or 1 - p[order].sum() < 1e-9
     before, after = (numbers.short(float(-(q[q > 0] * np.log(q[q > 0])).sum()), 4) for q in (plain, p))
     said = " ".join(caption.value for caption in seen.at.caption)
     change = {} if t == 1 else {"after": after, "t": f"{t:g}"}

@@ -67,7 +67,7 @@ def _controls(trace: Trace) -> Chosen:
     record = trace.record(site)
     known = mask_views.kinds(record)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        kind = parts("masks", say("masks.pick"), known, "padding", lambda k: say(f"masks.{k}"), width="content")
+        kind = parts("masks", say("masks.pick"), known, "recorded", lambda k: say(f"masks.{k}"), width="content")
         real, width = record.keys, record.keys
         if kind in ("padding", "both") and record.keys > 1:
             real = st.slider(say("masks.real"), 0, record.keys, max(1, record.keys - 2), key=f"masks-real-{record.keys}",

@@ -57,9 +57,10 @@ def _figure(chosen: Chosen, *parts: tuple[str, np.ndarray]) -> Callable[[], alt.
 
 
 def _padded(chosen: Chosen) -> int:
-    """How many queries are real: the slider's number of keys, or all but two."""
-    n = chosen.record.queries
-    return min(chosen.real, n) if chosen.kind in ("padding", "both") else max(1, n - 2)
+    """How many queries are real: the slider's number of keys or all but two, so that rows of padding are among those drawn."""
+    last = chosen.cuts[0].stop
+    real = chosen.real if chosen.kind in ("padding", "both") else last
+    return real if real < last else max(1, last - 2)
 
 
 def _queries(chosen: Chosen) -> None:

@@ -13,6 +13,8 @@ from viz.ui.language import say
 from viz.ui.output_heads import heading
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from model.temperature import Tempered
     from model.trace import Trace
 
@@ -62,7 +64,9 @@ def _candidates(trace: Trace, found: Tempered, at: int, temperature: float) -> N
     words = {"probability": say("steps.probability"), "alt": say("output.next_alt", t=f"{temperature:g}")}
     st.latex(_formula(found, temperature))
     _table(candidates, found, temperature)
-    said = [say("output.rest", p=numbers.short(max(0.0, 1 - float(found.plain.sum()))))]
+    said = [say("output.rest", p=_rest(found.plain))]
+    if temperature != 1 and found.exact:
+        said.append(say("output.rest_at", p=_rest(found.low), t=f"{temperature:g}"))
     if found.entropy is not None:
         said.append(_entropy(found.entropy, temperature))
     if not found.exact:
@@ -72,6 +76,11 @@ def _candidates(trace: Trace, found: Tempered, at: int, temperature: float) -> N
     }
     feet.foot("output-next", " · ".join(said), _badge(trace), lambda: files,
               lambda: output.bars(candidates, temperature, words), (tempered, logits.parts))  # fmt: skip
+
+
+def _rest(listed: Tensor) -> str:
+    """What all tokens that are not listed have together."""
+    return numbers.short(max(0.0, 1 - float(listed.sum())))
 
 
 def _entropy(entropy: tuple[float, float], temperature: float) -> str:
@@ -120,4 +129,4 @@ def _table(candidates, found: Tempered, temperature: float) -> None:
         else:
             ends = zip(candidates["p_T_low"], candidates["p_T_high"], strict=True)
             columns[name] = [f"{numbers.short(low, 3)} … {numbers.short(high, 3)}" for low, high in ends]
-    st.dataframe(columns, column_config=config, hide_index=True, width=760)
+    st.dataframe(columns, column_config=config, hide_index=True, width=760 if temperature == 1 else "stretch")

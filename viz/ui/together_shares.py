@@ -150,7 +150,8 @@ def _bars(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
     from viz import together as pictures
 
     heading("bars")
-    st.latex(r"\frac{S_h \cdot O_i}{\lVert O_i \rVert^2},\qquad \sum_h \frac{S_h \cdot O_i}{\lVert O_i \rVert^2} = 1")
+    above = r"\sum_h S_h \cdot O_i" + (r" + b_O \cdot O_i" if found.bias is not None else "")
+    st.latex(r"\frac{S_h \cdot O_i}{\lVert O_i \rVert^2},\qquad \frac{" + above + r"}{\lVert O_i \rVert^2} = 1")
     said = words(say("together.bars_alt"), "") | {
         name: say(f"together.{name}") for name in ("length", "signed", "with", "against")
     }
