@@ -55,6 +55,8 @@ def wrong_frame(
     rows, columns = _labels(trace, site, cuts)
     frame = EquationFrame(words, at[0] - cuts[0].start, at[1] - cuts[1].start, _HEIGHT)
     for place, (symbol, values, dead) in enumerate(pairs):
+        if place:
+            frame.operator("|")
         frame.matrix(symbol, values, ("query", rows if not place else None), ("key", columns), dead, scale=_WEIGHTS)
     return frame.frame()
 

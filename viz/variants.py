@@ -65,6 +65,8 @@ def heads_frame(
     rows, columns = cuts
     frame = EquationFrame(words, at[0] - rows.start, at[1] - columns.start, 110)
     for index, weights in enumerate(heads[:_HEADS]):
+        if index:
+            frame.operator(";")
         labels = ("query", tokens.query_labels(trace, site)[rows])
         names = ("key", tokens.key_labels(trace, site)[columns])
         frame.matrix(f"A_{index}", weights[:, columns], labels, names, dead[:, columns], scale=_WEIGHTS)

@@ -74,7 +74,9 @@ def _distribution(trace: Trace, stages: list[Stage], how: How) -> None:
     read = reads(trace)
     names = [read(int(i)) for i in top]
     before, after = first[top].numpy(), second[top].numpy()
-    rest = (say("generation.rest", n=len(first) - len(top)), max(0.0, 1 - before.sum()), max(0.0, 1 - after.sum()))
+    # Added up themselves: 1 minus the others would leave 10⁻¹⁶ of what was cut.
+    others = [float(values.scatter(0, top, 0.0).sum()) for values in (first, second)]
+    rest = (say("generation.rest", n=len(first) - len(top)), *others)
     words = {name: say(f"generation.{name}") for name in ("before", "after")}
     words |= {"probability": say("steps.probability"), "alt": say("generation.cut_what")}
     chart = generation_numbers.cut_bars(names, before, after, rest, words, logarithmic)

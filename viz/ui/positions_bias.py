@@ -136,7 +136,10 @@ def _buckets(buckets: int, furthest: int, both: bool) -> None:
         return pictures.bucket_steps(offsets.numpy(), rows, words)
 
     st.altair_chart(draw())
-    feet.foot("positions-buckets", say("positions.buckets_sentence", n=buckets, furthest=furthest), "",
+    # The last bucket begins before `furthest`: its edges grow by a factor, and are cut off to whole numbers.
+    shared = max(int(min(abs(o) for o, b in zip(offsets.tolist(), rows, strict=True) if b == end and o * sign >= 0))
+                 for sign, end in ((-1, rows[0]), (1, rows[-1])))  # fmt: skip
+    feet.foot("positions-buckets", say("positions.buckets_sentence", n=buckets, furthest=shared), "",
               files("buckets", rows[:, None], [str(int(o)) for o in offsets], ["bucket"]), draw, [bucket])  # fmt: skip
 
 
