@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from model import streams
 from model.attention import softmax
 from model.errors import OutOfRange
 from model.positions import Rotary, offsets
@@ -34,10 +35,7 @@ SPECIAL = ("softcap", "bias", *BETWEEN)
 
 def stream_before(trace: Trace, site: Site) -> str:
     """Name of the residual stream that enters the sub-layer at `site`."""
-    after = "norm" if trace.facts.get("norm", "post") == "post" else "residual"
-    if site.kind == "cross":
-        return f"decoder.{site.layer}.self.{after}"
-    return f"{site.stack}.input" if site.layer == 0 else f"{site.stack}.{site.layer - 1}.ffn.{after}"
+    return streams.into(trace.store, str(site), str(trace.facts.get("norm", "post")))
 
 
 def inputs(trace: Trace, site: Site) -> tuple[str, str]:

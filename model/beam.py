@@ -89,12 +89,7 @@ class Beams:
 
     def tokens(self, step: int, index: int) -> tuple[int, ...]:
         """What a hypothesis has written, its own token included."""
-        found: list[int] = []
-        while index >= 0:
-            one = self.steps[step][index]
-            found.append(one.token)
-            step, index = step - 1, one.parent
-        return tuple(reversed(found))
+        return tuple(one.token for one in self.path(step, index))
 
     def path(self, step: int, index: int) -> list[Hypothesis]:
         """A hypothesis and those it continues, the first step's first."""
@@ -169,7 +164,7 @@ class Beams:
 
 def search(writer: Writer, k: int, alpha: float = 1.0, new_tokens: int = 40) -> Beams:
     """Beam search with a model, every step a forward of all beams. new_tokens: at most so many, where there is room."""
-    beams = Beams(k, alpha, max(1, min(new_tokens, writer.longest - len(writer.start))), writer.ends)
+    beams = Beams(k, alpha, writer.room(new_tokens), writer.ends)
     while not beams.done:
         tick("writing", len(beams.steps) / beams.limit)
         ids = torch.tensor([[*writer.start, *tokens] for tokens in beams.running])

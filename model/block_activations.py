@@ -63,9 +63,14 @@ def quantiles(values: Tensor) -> Tensor:
 
 def similarity(values: Tensor) -> Tensor:
     """Cosine of every two tokens: [n, d] -> float64 [n, n]."""
-    unit = values.double()
-    unit = unit / unit.norm(dim=-1, keepdim=True).clamp_min(1e-300)
+    unit = _unit(values)
     return unit @ unit.T
+
+
+def _unit(values: Tensor) -> Tensor:
+    """Every token's vector with length 1; 0 stays 0."""
+    found = values.double()
+    return found / found.norm(dim=-1, keepdim=True).clamp_min(1e-300)
 
 
 def mean_similarity(values: Tensor) -> float:
@@ -73,8 +78,7 @@ def mean_similarity(values: Tensor) -> float:
 
     (Ethayarajh 2019, "How Contextual are Contextualized Word Representations?", section 3.3: anisotropy.)
     """
-    unit = values.double()
-    unit = unit / unit.norm(dim=-1, keepdim=True).clamp_min(1e-300)
+    unit = _unit(values)
     n = len(unit)
     if n < 2:
         return float("nan")

@@ -16,6 +16,7 @@ from model.block_layers import Addition, by_layer, limit_of
 from model.errors import UnknownOption
 from model.recorder import record_run
 from model.steps import difference
+from model.streams import into, leaves
 from model.trace import Trace
 from model.transformer import Transformer
 
@@ -36,8 +37,7 @@ def streams(trace: Trace, stack: str) -> list[str]:
     """Names of the residual stream before the first layer and after each: layers + 1 of them, [] where not recorded."""
     names = set(trace.store.names())
     if own(trace):
-        after = "norm" if trace.facts.get("norm", "post") == "post" else "residual"
-        found, layer = [f"{stack}.input"], 0
+        after, found, layer = leaves(_norm(trace)), [f"{stack}.input"], 0
         while f"{stack}.{layer}.ffn.{after}" in names:
             found.append(f"{stack}.{layer}.ffn.{after}")
             layer += 1
@@ -56,13 +56,14 @@ def sublayers(trace: Trace, stack: str) -> list[str]:
 
 def stream_into(trace: Trace, name: str) -> str:
     """Name of the residual stream that enters the sub-layer `name` of our own model."""
-    stack = name.split(".")[0]
-    order = sublayers(trace, stack)
+    order = sublayers(trace, name.split(".")[0])
     if name not in order:
         raise UnknownOption(what="Sub-layer", got=name, allowed=", ".join(order))
-    place = order.index(name)
-    after = "norm" if trace.facts.get("norm", "post") == "post" else "residual"
-    return f"{stack}.input" if place == 0 else f"{order[place - 1]}.{after}"
+    return into(trace.store, name, _norm(trace))
+
+
+def _norm(trace: Trace) -> str:
+    return str(trace.facts.get("norm", "post"))
 
 
 def additions(
@@ -119,8 +120,7 @@ def normalised(trace: Trace, name: str, parameters: tuple[Tensor, Tensor]) -> No
 
     In post-LN its input is x + Sublayer(x), in pre-LN the stream that comes in.
     """
-    post = trace.facts.get("norm", "post") == "post"
-    x = trace.activation(f"{name}.residual" if post else stream_into(trace, name)).double()
+    x = trace.activation(f"{name}.residual" if _norm(trace) == "post" else stream_into(trace, name)).double()
     gamma, beta = (p.double() for p in parameters)
     mean, variance = x.mean(-1), x.var(-1, unbiased=False)
     y = (x - mean[:, None]) / (variance[:, None] + EPSILON).sqrt() * gamma + beta
@@ -192,7 +192,7 @@ def both_orders(module: Transformer, trace: Trace, stack: str) -> Orders:
     lengths = {}
     for model in (module, other_order(module)):
         store, _ = record_run(model, source, target)
-        after = "norm" if model.config.norm == "post" else "residual"
+        after = leaves(model.config.norm)
         names = [f"{stack}.input", *(f"{stack}.{i}.ffn.{after}" for i in range(len(getattr(model, stack))))]
         lengths[model.config.norm] = torch.stack([store[name].double().norm(dim=-1) for name in names])
     recorded = torch.stack([trace.activation(name).double().norm(dim=-1) for name in streams(trace, stack)])

@@ -46,6 +46,10 @@ class Writer:
     stepwise: Callable[[Sequence[int], int], Iterable[Tensor]]
     never: tuple[int, ...] = ()
 
+    def room(self, new_tokens: int) -> int:
+        """How many of `new_tokens` may still be written; one always."""
+        return max(1, min(new_tokens, self.longest - len(self.start)))
+
 
 @dataclass(frozen=True)
 class Choice:

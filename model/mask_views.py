@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.errors import OutOfRange
-from model.masks import Explicit, Intervals, Mask, compress
+from model.masks import Explicit, Intervals, Mask
 from model.record import AttentionRecord
 from model.variants import windowed
 
@@ -73,7 +73,7 @@ class Masked:
     @property
     def kept(self) -> Float[Tensor, " r"]:
         """What the allowed keys had, added up by itself: where it is small, 1 − lost has lost its digits."""
-        return self.open.masked_fill(~self.allowed, 0.0).sum(-1)
+        return after_softmax(self).sum(-1)
 
 
 def masked(single: AttentionRecord, mask: Mask | Intervals | Explicit, rows: slice = slice(None)) -> Masked:
@@ -152,8 +152,3 @@ def fills(scores: Float[Tensor, " k"], allowed: Bool[Tensor, " k"]) -> list[Fill
 def hidden(ids: Sequence[int], pad_id: int = 0) -> Bool[Tensor, " k"]:
     """The keys that `ids != pad_id` takes for padding."""
     return torch.tensor(list(ids)) == pad_id
-
-
-def allowing(keys: Bool[Tensor, " k"], queries: int) -> Intervals | Explicit:
-    """A mask that allows the same keys to every query."""
-    return compress(keys.expand(queries, -1))

@@ -14,6 +14,7 @@ from torch import Tensor
 from model.decoding import Writer
 from model.errors import HeadlightError
 from model.progress import tick
+from model.variants import entropy
 
 STAGES = ("model", "temperature", "top_k", "top_p")
 
@@ -83,13 +84,8 @@ def stages(logits: Float[Tensor, V], how: How) -> list[Stage]:  # noqa: F821
         p = row[0].double().softmax(-1)
         kept = torch.isfinite(row[0])
         before = found[-1].probabilities if name in ("top_k", "top_p") else p
-        found.append(Stage(name, p, int(kept.sum()), float(before[kept].sum()), entropy(p)))
+        found.append(Stage(name, p, int(kept.sum()), float(before[kept].sum()), float(entropy(p))))
     return found
-
-
-def entropy(p: Float[Tensor, V]) -> float:  # noqa: F821
-    """−Σ p log p in nats; a bit is log 2 nats."""
-    return float(-torch.xlogy(p, p).sum())
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ def draw(writer: Writer, count: int, new_tokens: int, how: How, seed: int) -> li
     ids = torch.tensor([list(writer.start)] * count)
     ended = torch.zeros(count, dtype=torch.bool)
     plain, cut = [], []
-    for step in range(max(1, min(new_tokens, writer.longest - len(writer.start)))):
+    for step in range(writer.room(new_tokens)):
         tick("writing", step / new_tokens)
         logits = writer.logits(ids).float()
         allowed = logits.clone()
@@ -130,7 +126,12 @@ def drawn(rows: list[list[int]], ends: frozenset[int], log_p: Tensor, log_p_cut:
     """Rows of equal length, each cut after its end token, with the log-probabilities [s, steps] of its tokens."""
     found = []
     for i, row in enumerate(rows):
-        stop = next((n + 1 for n, token in enumerate(row) if token in ends), len(row))
-        numbers = (tuple(part[i, :stop].tolist()) for part in (log_p, log_p_cut))
-        found.append(Drawn(tuple(row[:stop]), row[stop - 1] in ends, *numbers))
+        tokens = until_end(row, ends)
+        numbers = (tuple(part[i, : len(tokens)].tolist()) for part in (log_p, log_p_cut))
+        found.append(Drawn(tokens, tokens[-1] in ends, *numbers))
     return found
+
+
+def until_end(row: list[int], ends: frozenset[int]) -> tuple[int, ...]:
+    """What was written up to and with its end token; all of it where none stands in it."""
+    return tuple(row[: next((n + 1 for n, token in enumerate(row) if token in ends), len(row))])

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from model.errors import HeadlightError
 from model.store import Store
+from model.variants import entropy
 
 # Of a float32 log-sum-exp: what it leaves unsaid of the rest, which is 1 minus what was kept.
 _EPSILON = 2.0**-21
@@ -58,15 +59,11 @@ def tempered(store: Store, position: int, temperature: float, top: int = 10) -> 
     return _thinned(store, position, temperature, top)
 
 
-def _entropy(log_p: Tensor) -> float:
-    return -torch.special.xlogy(log_p.exp(), log_p.exp()).sum().item()
-
-
 def _whole(row: Tensor, temperature: float, top: int) -> Tempered:
     plain, other = row.log_softmax(-1), (row / temperature).log_softmax(-1)
     ids = row.topk(min(top, row.shape[0])).indices
     p = other[ids].exp()
-    return Tempered(ids, row[ids], plain[ids].exp(), p, p, (_entropy(plain), _entropy(other)))
+    return Tempered(ids, row[ids], plain[ids].exp(), p, p, (float(entropy(plain.exp())), float(entropy(other.exp()))))
 
 
 def _thinned(store: Store, position: int, temperature: float, top: int) -> Tempered:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from model.checkpoints.generating import end_tokens
 from model.checkpoints.reading import tokenized
 from model.checkpoints.tongues import spoken
 from model.errors import NotInThisModel
@@ -54,9 +55,8 @@ def decoder_input(
         return fed(module, ids)
     if forced is None:
         written = model.generate(ids, limit, language=language)
-        told = module.generation_config.eos_token_id
-        ends, last = told if isinstance(told, list) else [told], int(written[0, -1])
-        ended = written.shape[1] > 1 and last in ends
+        last = int(written[0, -1])
+        ended = written.shape[1] > 1 and last in end_tokens(module)
         return Read(written[:, :-1] if ended else written, last if ended else None, "written")
     if model.task == "classification":  # the library looks for the input's end token among the decoder's rows
         raise NotInThisModel(what="An output of its own", does="reads its input once more in its decoder")

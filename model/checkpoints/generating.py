@@ -25,6 +25,11 @@ def settings(folder: Path) -> dict[str, Any]:
     return files.settings(folder / _FILE)
 
 
+def end_tokens(module: nn.Module) -> frozenset[int]:
+    """The ids after which the model's writing ends; empty where its settings name none."""
+    return frozenset(_flat(module.generation_config.eos_token_id))
+
+
 def check(folder: Path, told: Mapping[str, Any], module: nn.Module) -> None:
     """Raises DamagedCheckpoint where the settings name what cannot be an id of the model's."""
     rows = getattr(module.config.get_text_config(decoder=True), "vocab_size", None)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from model.checkpoints.generating import end_tokens
 from model.checkpoints.pooling import pooled, pooling
 from model.checkpoints.reading import check_ids, tokenized
 from model.checkpoints.tongues import opening, spoken
@@ -96,7 +97,7 @@ def _continuation(model: HuggingFaceModel, ids: Tensor, row: Tensor, forced: int
     """Score one drawn sequence by the model's own probabilities, up to its end token and without `forced` first ones."""
     both = model.task == "seq2seq"
     start = 1 + forced if both else ids.shape[1]
-    ends = _end_ids(model)
+    ends = end_tokens(model.module)
     stop = next((i + 1 for i in range(start, len(row)) if int(row[i]) in ends), len(row))
     row = row[:stop]
     given = {"input_ids": ids, "decoder_input_ids": row[None]} if both else {"input_ids": row[None]}
@@ -105,11 +106,6 @@ def _continuation(model: HuggingFaceModel, ids: Tensor, row: Tensor, forced: int
     added = model.tokenizer.decode(row[start:], skip_special_tokens=True)
     whole = added if both else model.tokenizer.decode(row, skip_special_tokens=True)
     return Continuation(whole, added, int(row.shape[0] - start), float(steps.double().sum()))
-
-
-def _end_ids(model: HuggingFaceModel) -> set[int]:
-    told = model.module.generation_config.eos_token_id
-    return set(told) if isinstance(told, list) else {told} if told is not None else set()
 
 
 def training_step(

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from model.beam import Beams
 from model.checkpoints import recording, tongues
+from model.checkpoints.generating import end_tokens
 from model.checkpoints.quiet import quiet
 from model.decoding import Writer
 from model.progress import tick
 from model.record import AttentionRecord
-from model.sampling import Drawn, How, drawn
+from model.sampling import Drawn, How, drawn, until_end
 from model.sites import Site
 from model.trace import Trace
 
@@ -38,9 +39,9 @@ def _prompt(model: HuggingFaceModel, trace: Trace) -> tuple[int, ...]:
     return tuple(ids[:1]) if model.decodes else tuple(ids[: int(trace.facts.get("prompt", len(ids)))])
 
 
-def _ends(model: HuggingFaceModel) -> frozenset[int]:
-    told = model.module.generation_config.eos_token_id
-    return frozenset(told if isinstance(told, list) else [] if told is None else [told])
+def _room(model: HuggingFaceModel, prompt: tuple[int, ...], new_tokens: int) -> int:
+    """How many of `new_tokens` may be written after the prompt; one always."""
+    return max(1, min(new_tokens, model.max_length - len(prompt)))
 
 
 def writer(model: HuggingFaceModel, trace: Trace) -> Writer:
@@ -76,7 +77,7 @@ def writer(model: HuggingFaceModel, trace: Trace) -> Writer:
         with model.lock, torch.no_grad():
             yield from _stepwise(run, ids, first)
 
-    return Writer(_prompt(model, trace), _ends(model), model.max_length, logits, record, stepwise)
+    return Writer(_prompt(model, trace), end_tokens(model.module), model.max_length, logits, record, stepwise)
 
 
 def _repeated(output: Any, count: int) -> Any:
@@ -116,8 +117,8 @@ def beam_search(
     repeat, or must begin with): −∞ is what these forbid. With one beam the library decodes greedily on logits.
     """
     prompt = _prompt(model, trace)
-    limit = max(1, min(new_tokens, model.max_length - len(prompt)))
-    beams = Beams(k, alpha, limit, _ends(model))
+    limit, ends = _room(model, prompt, new_tokens), end_tokens(model.module)
+    beams = Beams(k, alpha, limit, ends)
     parted: list[int] = []
 
     def heard(ids: Tensor, scores: Tensor) -> Tensor:
@@ -131,14 +132,11 @@ def beam_search(
 
     how = {"early_stopping": False, "length_penalty": alpha} if k > 1 else {}
     rows = _generate(model, trace, limit, language, heard, do_sample=False, num_beams=k, **how)
-    ends = _ends(model)
-    row = rows[0, len(prompt) :].tolist()
-    stop = next((n + 1 for n, token in enumerate(row) if token in ends), len(row))
-    answer = tuple(row[:stop])
+    answer = until_end(rows[0, len(prompt) :].tolist(), ends)
     ours = beams.finished[0].tokens if beams.finished else ()
     if not parted and (ours != answer or not beams.done):
         parted.append(
-            next((n for n, (a, b) in enumerate(zip(ours, answer, strict=False)) if a != b), min(len(ours), stop))
+            next((n for n, (a, b) in enumerate(zip(ours, answer, strict=False)) if a != b), min(len(ours), len(answer)))
         )
     return Compared(beams, answer, parted[0] if parted else None)
 
@@ -147,8 +145,8 @@ def sample(
     model: HuggingFaceModel, trace: Trace, count: int, new_tokens: int, how: How, seed: int, language: str | None = None
 ) -> list[Drawn]:
     """`count` texts drawn by the library's `generate` with `seed`, and the log-probabilities of their tokens."""
-    prompt, limit = _prompt(model, trace), new_tokens
-    limit = max(1, min(new_tokens, model.max_length - len(prompt)))
+    prompt = _prompt(model, trace)
+    limit = _room(model, prompt, new_tokens)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         found = _generate(
@@ -161,7 +159,7 @@ def sample(
         torch.stack([row.double().log_softmax(-1) for row in rows], 1).gather(2, written[:, :, None])[:, :, 0]
         for rows in (found.logits, found.scores)
     )
-    return drawn(written.tolist(), _ends(model), plain, cut)
+    return drawn(written.tolist(), end_tokens(model.module), plain, cut)
 
 
 def _generate(

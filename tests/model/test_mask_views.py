@@ -111,7 +111,7 @@ def test_ids_from_zero_collide_with_the_padding() -> None:
     ids = mask_views.counted_from_zero(["the", "cat", "sat", "on", "the", "mat"])
     assert ids == [0, 1, 2, 3, 0, 4]
     assert mask_views.hidden(ids).tolist() == [True, False, False, False, True, False]
-    cells = mask_views.allowing(~mask_views.hidden(ids), 3).allowed(3, 6)
+    cells = Mask(keys=~mask_views.hidden(ids)).allowed(3, 6)
     np.testing.assert_array_equal(cells, [[False, True, True, True, False, True]] * 3)
 
 

@@ -58,6 +58,7 @@ def _decimal(name: str, low: float, high: float, first: float, step: float) -> f
 
 def _distribution(trace: Trace, stages: list[Stage], how: How) -> None:
     from model import sampling
+    from model.variants import entropy
     from viz import generation_numbers
 
     heading("cut")
@@ -103,7 +104,7 @@ def _distribution(trace: Trace, stages: list[Stage], how: How) -> None:
     total = sum(float(stage.probabilities.sum()) for stage in stages) / len(stages)
     feet.foot("generation-sampling", say("generation.cut_sentence"), feet.fidelity_badge(abs(1 - total)),
               lambda: {f"{slug}.csv": csv, f"{slug}.npz": arrays}, lambda: chart,
-              [sampling.stages, sampling.temperature, sampling.top_k, sampling.top_p, sampling.entropy])  # fmt: skip
+              [sampling.stages, sampling.temperature, sampling.top_k, sampling.top_p, entropy])  # fmt: skip
 
 
 def _table(stages: list[Stage]) -> None:

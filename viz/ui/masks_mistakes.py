@@ -95,8 +95,7 @@ def _zero(chosen: Chosen) -> None:
     side = chosen.trace.side(chosen.site.key_side)
     ids = mask_views.counted_from_zero(side.tokens)
     gone = mask_views.hidden(ids)
-    mask = mask_views.allowing(~gone, chosen.record.queries)
-    found = mask_views.masked(chosen.single, mask, chosen.cuts[0])
+    found = mask_views.masked(chosen.single, mask_views.Mask(keys=~gone), chosen.cuts[0])
     own = [i for i, hidden in enumerate(mask_views.hidden(side.ids).tolist()) if hidden]
     frame = pictures.wrong_frame(
         chosen.trace, chosen.site,
@@ -122,7 +121,7 @@ def _zero(chosen: Chosen) -> None:
         chosen, ("A", found.open[:, chosen.cuts[1]].numpy()), ("A′", found.weights[:, chosen.cuts[1]].numpy())
     )
     feet.foot("masks-zero", f"{said} {reserved}", "", _files(chosen, "id-0", found.weights.numpy()), figure,
-              (mask_views.counted_from_zero, mask_views.hidden, mask_views.allowing))  # fmt: skip
+              (mask_views.counted_from_zero, mask_views.hidden, mask_views.Mask))  # fmt: skip
 
 
 def _finite(chosen: Chosen) -> None:
