@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -18,6 +19,9 @@ from model.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, limit, site_error
 from model.record import AttentionRecord
 from model.sites import Site
 from model.store import Store
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,18 @@ class Trace:
         if not 0 <= i < record.queries:
             raise OutOfRange(what="Query", got=i, last=record.queries - 1)
         return record.weights(head, slice(i, i + 1))[0]
+
+    def pooled(self, site: Site | str, head: int, size: int = 256, how: str = "max") -> Tensor:
+        """One head made smaller without its n × n weights; see `model.pooled.pooled`."""
+        from model.pooled import pooled
+
+        return pooled(self.record(site), head, size, how)
+
+    def statistics(self) -> DataFrame:
+        """One row a head, what it does in numbers; see `model.measures.table`."""
+        from model.measures import table
+
+        return table(self)
 
     def q(self, site: Site | str) -> Tensor:
         return self.record(site).q

@@ -12,7 +12,7 @@ from viz.ui.language import say
 _HERE = Path(__file__).parent
 # Section -> file stems; a stem is the page's URL and its name in the catalogue.
 SECTIONS = {
-    "look": ("overview", "heads", "output"),
+    "look": ("overview", "heads", "atlas", "map", "reading", "output"),
     "learn": (
         "steps",
         "by_hand",
@@ -24,6 +24,7 @@ SECTIONS = {
         "generation",
         "variants",
     ),
+    "compare": ("measures", "comparing", "corpus"),
     "about": ("models", "model_card", "families"),
 }
 

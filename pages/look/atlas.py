@@ -1,0 +1,8 @@
+"""Atlas: every head of every layer as a thumbnail, sorted and filtered."""
+
+from viz.ui import panels, session
+
+panels.title("atlas")
+trace = session.current_trace()
+panels.notices(trace)
+panels.notes("atlas")

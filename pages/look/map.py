@@ -1,0 +1,8 @@
+"""Map: one head at any length, from the whole to single cells."""
+
+from viz.ui import panels, session
+
+panels.title("map")
+trace = session.current_trace()
+panels.notices(trace)
+panels.notes("map")
