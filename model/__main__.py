@@ -1,4 +1,4 @@
-"""The command line: `python -m model record …` writes a trace, `python -m model train …` trains what ships."""
+"""The command line: `record` writes a trace, `heads` ranks heads, `profile` measures many texts, `train` trains a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from model.errors import HeadlightError, UnknownOption
+from model.errors import HeadlightError, ProfileStopped, UnknownOption
+from model.profile import command as profile
 
 
 def _record(arguments: argparse.Namespace) -> str:
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     heads.add_argument("--top", type=int, default=10, help="how many heads")
     heads.add_argument("--by", default="previous", help="the measure they are ranked by; a wrong one lists all")
     heads.set_defaults(run=_heads)
+    profile.add(commands)
     families = commands.add_parser("families", help="which families of the transformers library open, and how")
     families.set_defaults(run=_families)
     train = commands.add_parser("train", help="train a shipped model again from its seed")
@@ -134,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; a refused input is one sentence on stderr and exit status 2."""
+    """Run one command; a refused input is one sentence on stderr and exit status 2, a run that was stopped 130."""
     # Two contending threads are slower than one for models of this size.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     arguments = _parser().parse_args(argv)
@@ -142,7 +144,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write(arguments.run(arguments) + "\n")
     except HeadlightError as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return 130 if isinstance(error, ProfileStopped) else 2
     return 0
 
 

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model.diagonals import Diagonals
 from model.masks import Intervals, Mask
 from model.progress import tick
 from model.record import AttentionRecord
@@ -31,6 +32,7 @@ MEASURES = (
     "entropy", "largest", "distance", "rms_distance", "previous", "diagonal", "next", "first", "special", "induction",
     "duplicate",
 )  # fmt: skip
+NEAR = 4  # tokens: what counts as near in `local`
 _ROWS = 128
 _CELLS = 2**18  # weights that are held at once: 1 MiB, what a core's second cache keeps
 _NOTHING = -1000.0  # exp of it is 0 in every precision, and 0 times it is 0, which 0 · −∞ is not
@@ -52,7 +54,11 @@ class HeadStatistics:
     induction (None without tokens): mass on the keys j with j − 1 < i and token j − 1 equal to token i: what came after
     the query's token earlier ("prefix matching", Olsson et al. 2022, In-context Learning and Induction Heads).
     duplicate (None without tokens): mass on the keys j ≠ i with the query's own token (Wang et al. 2022).
-    These five masses are means over the queries that may attend such a key at all.
+    These five masses are means over the queries that may attend such a key at all, and so is
+    local (None unless asked for): mass on the keys at most `NEAR` tokens away, the query itself among them.
+    positional_share (None unless asked for): how much of the pattern the offset o = j − i alone explains, the R² of
+    putting in each allowed cell the mean a(o) of its diagonal,
+    Σ (a(j − i) − ā)² / Σ (A_ij − ā)² over the allowed cells; NaN where all weights are alike.
     """
 
     entropy: Float[Tensor, " h"]
@@ -69,6 +75,8 @@ class HeadStatistics:
     next: Float[Tensor, " h"] | None = None
     induction: Float[Tensor, " h"] | None = None
     duplicate: Float[Tensor, " h"] | None = None
+    local: Float[Tensor, " h"] | None = None
+    positional_share: Float[Tensor, " h"] | None = None
 
 
 @torch.no_grad()
@@ -76,10 +84,12 @@ def statistics(
     record: AttentionRecord,
     tokens: Sequence[int] | Tensor | None = None,
     special: Sequence[bool] | Tensor | None = None,
+    offsets: bool = False,
 ) -> HeadStatistics:
     """Measure every head of `record`: float64 of a float64 record, else float32.
 
-    tokens: the id of each key; special: whether it is a special token. Raises ValueError for another number of either.
+    tokens: the id of each key; special: whether it is a special token. offsets: also `local` and `positional_share`,
+    which cost as much again. Raises ValueError for another number of either.
     A dense bias [h, q, k] (DeBERTa, XLNet) is read one head at a time; every other record needs no q × k memory.
     """
     for what, given in (("token ids", tokens), ("special flags", special)):
@@ -89,18 +99,19 @@ def statistics(
     flags = None if special is None else torch.as_tensor(special).bool()
     heads = range(record.heads)
     parts = [[head] for head in heads] if f"{record.site}.bias" in record.store else [list(heads)]
-    rows, may = zip(*(_scan(_part(record, part), codes, flags) for part in parts), strict=True)
+    rows, may = zip(*(_scan(_part(record, part), codes, flags, offsets) for part in parts), strict=True)
     return _means({name: torch.cat([part[name] for part in rows]) for name in rows[0]}, may[0])
 
 
-def trace_statistics(trace: Trace) -> dict[Site, HeadStatistics]:
+def trace_statistics(trace: Trace, offsets: bool = False) -> dict[Site, HeadStatistics]:
     """`statistics` of every sub-layer of a trace, with the tokens of its key side; ticks "measures" and can be stopped."""
     found = {}
     for done, (site, record) in enumerate(trace.attention.items()):
         tick("measures", done / len(trace.attention))
         side = trace.sides.get(site.key_side)
         told = side is not None and len(side.ids) == len(side.special) == record.keys
-        found[site] = statistics(record, *((side.ids, side.special) if told else ()))
+        given = (side.ids, side.special) if side is not None and told else (None, None)
+        found[site] = statistics(record, *given, offsets)
     return found
 
 
@@ -144,6 +155,7 @@ class _Block:
     j: Tensor
     pairs: dict[str, tuple[Tensor, Tensor]]
     special: Tensor | None
+    diagonals: Diagonals | None = None
 
 
 def _span(record: AttentionRecord, rows: slice) -> slice:
@@ -158,7 +170,9 @@ def _span(record: AttentionRecord, rows: slice) -> slice:
     return slice(first, last)
 
 
-def _block(record: AttentionRecord, rows: slice, codes: Tensor | None, special: Tensor | None) -> _Block:
+def _block(
+    record: AttentionRecord, rows: slice, codes: Tensor | None, special: Tensor | None, diagonals: Diagonals | None
+) -> _Block:
     columns = _span(record, rows)
     i, j = torch.arange(record.queries)[rows], torch.arange(record.keys)[columns]
     allowed = record.allowed(rows, columns)
@@ -166,37 +180,44 @@ def _block(record: AttentionRecord, rows: slice, codes: Tensor | None, special: 
     if record.site.kind == "self" and record.queries == record.keys:
         for name, step in (("previous", -1), ("diagonal", 0), ("next", 1)):
             pairs[name] = torch.where(allowed & (i[:, None] + step == j))
+        if diagonals is not None:
+            pairs["local"] = torch.where(allowed & ((i[:, None] - j).abs() <= NEAR))
         if codes is not None:
             before = torch.cat([codes.new_full((1,), -1), codes[:-1]])
             after = (codes[rows, None] == before[columns]) & (j <= i[:, None])
             same = (codes[rows, None] == codes[columns]) & (j != i[:, None])
             pairs |= {"induction": torch.where(allowed & after), "duplicate": torch.where(allowed & same)}
-    return _Block(rows, columns, allowed, i, j, pairs, None if special is None else special[columns])
+    return _Block(rows, columns, allowed, i, j, pairs, None if special is None else special[columns], diagonals)
 
 
 def _scan(
-    record: AttentionRecord, codes: Tensor | None, special: Tensor | None
+    record: AttentionRecord, codes: Tensor | None, special: Tensor | None, offsets: bool
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """All blocks -> what was measured of each query [h, q] (and "received" [h, k]), and which may attend such a key [q]."""
     measured: list[dict[str, Tensor]] = []
     may: list[dict[str, Tensor]] = []
     received = torch.zeros(record.heads, record.keys, dtype=torch.float64)
     sinks = record.store[f"{record.site}.sinks"] if f"{record.site}.sinks" in record.store else None
+    one = record.site.kind == "self" and record.queries == record.keys
+    diagonals = Diagonals(record.heads, record.queries, record.keys) if offsets and one else None
     for start in range(0, record.queries, _ROWS):
-        block = _block(record, slice(start, min(start + _ROWS, record.queries)), codes, special)
+        block = _block(record, slice(start, min(start + _ROWS, record.queries)), codes, special, diagonals)
+        if diagonals is not None:
+            diagonals.count(block.allowed, block.i, block.j)
         together = max(1, _CELLS // block.allowed.numel())
         done = []
         for head in range(0, record.heads, together):
             heads = range(head, min(head + together, record.heads))
             taken = None if sinks is None else sinks[heads.start : heads.stop, None, None]
-            found, columns = _measure(_scores(record, heads, block), taken, block)
+            found, columns = _measure(_scores(record, heads, block), taken, block, heads)
             received[heads.start : heads.stop, block.columns] += columns
             done.append(found)
         measured.append({name: torch.cat([found[name] for found in done]) for name in done[0]})
         none = torch.zeros(len(block.i), dtype=torch.bool)
         may.append({name: none.index_fill(0, r, True) for name, (r, _) in block.pairs.items()})
     rows = {name: torch.cat([block[name] for block in measured], dim=1) for name in measured[0]}
-    return rows | {"received": received}, {name: torch.cat([block[name] for block in may]) for name in may[0]}
+    share = {} if diagonals is None else {"positional_share": diagonals.share()}
+    return rows | {"received": received} | share, {name: torch.cat([block[name] for block in may]) for name in may[0]}
 
 
 def _scores(record: AttentionRecord, heads: range, block: _Block) -> Tensor:
@@ -213,7 +234,7 @@ def _scores(record: AttentionRecord, heads: range, block: _Block) -> Tensor:
     return scores
 
 
-def _measure(scores: Tensor, sinks: Tensor | None, block: _Block) -> tuple[dict[str, Tensor], Tensor]:
+def _measure(scores: Tensor, sinks: Tensor | None, block: _Block, heads: range) -> tuple[dict[str, Tensor], Tensor]:
     """What is kept of one block of scores [g, r, c] (overwritten): [g, r] each, and the sums over the rows [g, c]."""
     top = scores.amax(-1, keepdim=True)
     attends = top != -torch.inf
@@ -242,13 +263,15 @@ def _measure(scores: Tensor, sinks: Tensor | None, block: _Block) -> tuple[dict[
         found["rms_distance"] = i * i * mass - 2 * i * one + two
     for name, (r, c) in block.pairs.items():
         found[name] = weights.new_zeros(weights.shape[:2]).index_add_(1, r, weights[:, r, c])
+    if block.diagonals is not None:
+        block.diagonals.add(heads, weights, block.i, block.j)
     return found, weights.sum(1)
 
 
 def _means(rows: dict[str, Tensor], may: dict[str, Tensor]) -> HeadStatistics:
     """[h, q] each -> the means, and what is told of every query."""
     attends, mass, dtype = rows.pop("attends"), rows.pop("mass").sum(1), rows["entropy"].dtype
-    found: dict[str, Tensor] = {"received": rows.pop("received")}
+    found = {name: rows.pop(name) for name in ("received", "positional_share") if name in rows}
     for name, values in rows.items():
         if name in ("entropy", "largest"):
             found[f"{name}_rows"] = values.masked_fill(~attends, torch.nan)

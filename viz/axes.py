@@ -135,13 +135,15 @@ def mergeable(trace: Trace, site: Site) -> bool:
     return any(a == b != -1 for words in sides for a, b in pairwise(words))
 
 
-def by_word(weights: np.ndarray, allowed: np.ndarray, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
+def by_word(
+    weights: np.ndarray, allowed: np.ndarray, axes: Axes, dtype: type = np.float32
+) -> tuple[np.ndarray, np.ndarray]:
     """Keys summed, queries averaged: (weights, allowed) [items, items]; a word is masked where all its tokens are."""
     rows, columns = ([start - axis.starts[0] for start in axis.starts] for axis in axes)
     counts = np.diff([*rows, weights.shape[0]])
     summed = np.add.reduceat(np.add.reduceat(weights, columns, axis=1), rows, axis=0) / counts[:, None]
     open_ = np.logical_or.reduceat(np.logical_or.reduceat(allowed, columns, axis=1), rows, axis=0)
-    return summed.astype(np.float32), open_
+    return summed.astype(dtype), open_
 
 
 def by_block(weights: np.ndarray, allowed: np.ndarray, axes: Axes) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""One head's weights as the frame of the matrix and of the lines component."""
+"""One head's weights as the frame of the matrix component."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.sites import Site
-from viz.axes import LINES, Axes, by_block, by_word, map_axes
+from viz.axes import Axes, by_block, by_word, map_axes
 from viz.axes import axes as token_axes
 from viz.payload import pack
 
@@ -48,7 +48,8 @@ def cells(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, n
     return weights, allowed
 
 
-def _header(trace: Trace, site: Site, axes: Axes, selection: tuple[int, int] | None, words: Words) -> dict[str, Any]:
+def header(trace: Trace, site: Site, axes: Axes, selection: tuple[int, int] | None, words: Words) -> dict[str, Any]:
+    """What the frame of a figure of one site says besides its numbers: the selected cell, titles, where its sides begin."""
     at = None if selection is None else (axes[0].item(selection[0]), axes[1].item(selection[1]))
     return {
         "selection": None if at is None or None in at else {"row": at[0], "column": at[1]},
@@ -70,7 +71,7 @@ def matrix_frame(
     """The attention matrix of one head: rows are queries, columns keys, colour is the weight from 0 to `end`."""
     axes = axes or token_axes(trace, site, selection or (0, 0))
     values, allowed = cells(trace.record(site), head, axes)
-    header = _header(trace, site, axes, selection, words) | {
+    told = header(trace, site, axes, selection, words) | {
         "rows": list(axes[0].labels),
         "columns": list(axes[1].labels),
         "row_breaks": axes[0].breaks,
@@ -78,7 +79,7 @@ def matrix_frame(
         "scale": {"kind": "sequential", "low": 0, "high": end},
         "max_height": max_height,
     }
-    return pack(header, values=values, state=states(values, allowed, high=end))
+    return pack(told, values=values, state=states(values, allowed, high=end))
 
 
 def map_frame(
@@ -88,7 +89,7 @@ def map_frame(
     """The whole of a long head: the strongest weight of each block of queries and keys, in colour from 0 to `end`."""
     axes = map_axes(trace.record(site))
     values, allowed = by_block(*head_weights(trace.record(site), head), axes)
-    header = _header(trace, site, axes, selection, words) | {
+    told = header(trace, site, axes, selection, words) | {
         "rows": list(axes[0].labels),
         "columns": list(axes[1].labels),
         "row_side": "map-rows",  # a hovered block is no token of the other figures
@@ -96,28 +97,4 @@ def map_frame(
         "scale": {"kind": "sequential", "low": 0, "high": end},
         "max_height": max_height,
     }
-    return pack(header, values=values, state=states(values, allowed, high=end))
-
-
-def lines_frame(
-    trace: Trace, site: Site, head: int, shown: list[int], selection: tuple[int, int] | None, words: Words,
-    axes: Axes | None = None,
-) -> bytes:  # fmt: skip
-    """All heads of one site as lines between two token columns; `shown` are the ones switched on."""
-    record = trace.record(site)
-    axes = axes or token_axes(trace, site, selection or (0, 0), size=LINES)
-    heads = [cells(record, h, axes) for h in range(record.heads)]
-    header = _header(trace, site, axes, selection, words)
-    header |= {
-        "left": list(axes[0].labels),
-        "right": list(axes[1].labels),
-        "left_side": site.query_side,
-        "right_side": site.key_side,
-        "left_title": header["row_title"],
-        "right_title": header["column_title"],
-        "heads": [{"index": h, "name": words["head_name"].format(head=h)} for h in range(record.heads)],
-        "shown": shown,
-        "current_head": head,
-        "threshold": 0.02,
-    }
-    return pack(header, weights=np.stack([values for values, _ in heads]), state=states(*heads[0]))
+    return pack(told, values=values, state=states(values, allowed, high=end))

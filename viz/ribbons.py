@@ -16,21 +16,21 @@ _STEP = 22  # pixels between two tokens of a column
 _WIDE = 78  # pixels between two tokens of a row
 
 
-def line_table(weights: dict[int, np.ndarray]) -> pd.DataFrame:
-    """head -> weights [queries, keys] -> a row a line: head, query, key, weight; from `LEAST` up, at most `MOST`."""
+def line_table(weights: dict[int, np.ndarray], least: float = LEAST) -> pd.DataFrame:
+    """head -> weights [queries, keys] -> a row a line: head, query, key, weight; from `least` up, at most `MOST`."""
     parts = []
     for head, values in weights.items():
-        i, j = np.nonzero(np.nan_to_num(values) >= LEAST)
+        i, j = np.nonzero(np.nan_to_num(values) >= least)
         parts.append(pd.DataFrame({"head": head, "query": i, "key": j, "weight": values[i, j]}))
     return pd.concat(parts).nlargest(MOST, "weight", keep="all").sort_values("weight")
 
 
 def chart(
     weights: dict[int, np.ndarray], rows: Sequence[str], columns: Sequence[str], across: bool = False,
-    head_name: str = "{head}",
+    head_name: str = "{head}", least: float = LEAST,
 ) -> alt.LayerChart:  # fmt: skip
     """Queries left and keys right, a colour a head; `across`: keys above and queries below, as the first screen has them."""
-    table = line_table(weights)
+    table = line_table(weights, least)
     table["head"] = [head_name.format(head=head) for head in table["head"]]
     names = [head_name.format(head=head) for head in weights]
     colours = [palette.HEADS[place % len(palette.HEADS)] for place in range(len(names))]

@@ -118,6 +118,11 @@ def beside(charts: Sequence[alt.Chart | alt.LayerChart]) -> alt.HConcatChart:
     return alt.hconcat(*charts).resolve_scale(color="independent")
 
 
+def above(*charts: alt.Chart | alt.LayerChart) -> alt.VConcatChart:
+    """Charts under one another, each with its own scales."""
+    return alt.vconcat(*charts).resolve_scale(x="independent", y="independent", color="independent")
+
+
 def _label(form: str, texts: Sequence[str]) -> str:
     """A Vega expression that puts the token in the place of its number, because tokens repeat and an axis' values cannot."""
     quoted = (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from model.sites import Site
 from model.tokenizer import visible
@@ -32,8 +34,23 @@ def label(token: str, special: bool = False) -> Label:
     return {"text": readable(token), "kind": kind}
 
 
+# A long text's labels take longer to make than a row of its attention; a trace never changes. Nobody changes these lists.
+_made: WeakKeyDictionary[Trace, dict[tuple[str, ...], list[Label]]] = WeakKeyDictionary()
+
+
+def _once(trace: Trace, name: tuple[str, ...], make: Callable[[], list[Label]]) -> list[Label]:
+    kept = _made.setdefault(trace, {})
+    if name not in kept:
+        kept[name] = make()
+    return kept[name]
+
+
 def labels(trace: Trace, side: str) -> list[Label]:
     """The tokens of one side, in reading order."""
+    return _once(trace, ("tokens", side), lambda: _labels(trace, side))
+
+
+def _labels(trace: Trace, side: str) -> list[Label]:
     tokens = trace.side(side)
     found = [label(token, special) for token, special in zip(tokens.texts, tokens.special, strict=True)]
     for item, segment in zip(found, tokens.segments, strict=False):
@@ -49,6 +66,10 @@ def written_labels(trace: Trace) -> list[Label]:
 
 def query_labels(trace: Trace, site: Site) -> list[Label]:
     """Row labels. A decoder's query has just read one token and is about to write the next, so both are named."""
+    return _once(trace, ("query", site.query_side), lambda: _query_labels(trace, site))
+
+
+def _query_labels(trace: Trace, site: Site) -> list[Label]:
     rows = _numbered(labels(trace, site.query_side))
     if site.query_side != "decoder" or not trace.written():
         return rows
@@ -60,7 +81,7 @@ def query_labels(trace: Trace, site: Site) -> list[Label]:
 
 def key_labels(trace: Trace, site: Site) -> list[Label]:
     """Column labels."""
-    return _numbered(labels(trace, site.key_side))
+    return _once(trace, ("key", site.key_side), lambda: _numbered(labels(trace, site.key_side)))
 
 
 def _numbered(found: list[Label]) -> list[Label]:

@@ -6,7 +6,7 @@ Nothing is fetched and no code of the checkpoint is run: local files only, safet
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -150,6 +150,12 @@ class HuggingFaceModel:
             tuple(sorted((name, value) for name, value in options.items() if value is not None)),
         )  # fmt: skip
         return self._trace(key, given, inputs, recorded, said)
+
+    def record_ids(self, ids: Sequence[int]) -> Recorded:
+        """One forward over these ids as they are, of a model with one stack. Raises TextTooLong."""
+        self.check_length(len(ids))
+        with self.lock, torch.no_grad(), estimate.within_memory():
+            return record(self.module, {"input_ids": torch.tensor([list(ids)])})
 
     def encode(
         self, text: str, pair: str | None = None, chat: bool = False, source_language: str | None = None

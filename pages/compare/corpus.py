@@ -1,8 +1,7 @@
-"""Corpus: how heads behave over thousands of texts."""
+"""Corpus: how every head behaves over thousands of texts, and which texts are typical or extreme for it."""
 
-from viz.ui import panels, session
+from viz.ui import corpus, panels
 
 panels.title("corpus")
-trace = session.current_trace()
-panels.notices(trace)
+corpus.show()
 panels.notes("corpus")

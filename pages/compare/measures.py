@@ -1,8 +1,9 @@
 """Measures: what every head does, in numbers."""
 
-from viz.ui import panels, session
+from viz.ui import measures, panels, session
 
 panels.title("measures")
 trace = session.current_trace()
 panels.notices(trace)
+measures.show(trace)
 panels.notes("measures")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from viz.ui import controls, figures, frame, panels, session
+from viz.ui import controls, figures, frame, joint, lines, panels, session
 
 panels.title("heads")
 trace = session.current_trace()
@@ -15,6 +15,7 @@ with left:
     figures.attention_matrix(trace)
 with right:
     figures.beside(trace)
-    figures.attention_lines(trace)
+    lines.attention_lines(trace)
 frame.link("steps", panels.say("door.cell"))
+joint.joint_view(trace)
 panels.notes("heads")

@@ -71,7 +71,7 @@ def test_matrix_and_lines_show_the_traces_weights(visit, translator) -> None:
     np.testing.assert_array_equal(arrays["values"], expected)
     assert [label["text"] for label in header["columns"]] == trace.tokens("encoder")
     lines, stacked = seen.figure("lines")
-    np.testing.assert_array_equal(stacked["weights"][1], expected)
+    np.testing.assert_allclose(stacked["weights"][1], expected, atol=2e-6, rtol=0)  # softmaxed in float64
     assert lines["selection"] == header["selection"]
 
 
@@ -90,7 +90,11 @@ def test_the_matrix_of_the_steps_is_the_matrix_of_the_heads(visit, translator) -
 
 
 def test_doors_and_downloads_are_on_every_figure(visit) -> None:
-    for page, figures in (("overview", ("overview",)), ("heads", ("matrix", "lines")), ("by_hand", ("by-hand",))):
+    for page, figures in (
+        ("overview", ("overview",)),
+        ("heads", ("matrix", "lines", "joint")),
+        ("by_hand", ("by-hand",)),
+    ):
         keys = {button.key for button in visit(page).at.download_button}
         trace = {"overview-safetensors"} if page == "overview" else set()
         stills = {f"{figure}-{kind}" for figure in figures for kind in ("svg", "png")}

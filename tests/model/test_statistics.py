@@ -25,7 +25,7 @@ from model.store import MemoryStore
 from tests.model import tiny
 
 SELF, CROSS = Site.parse("decoder.0.self"), Site.parse("decoder.0.cross")
-PATTERNS = ("previous", "diagonal", "next", "induction", "duplicate")
+PATTERNS = ("previous", "diagonal", "next", "induction", "duplicate", "local")
 ROWS = {"entropy_rows", "largest_rows", "received"}
 FIELDS = {field.name for field in dataclasses.fields(HeadStatistics)}
 
@@ -85,7 +85,7 @@ def cells(name: str, q: int, k: int, ids: list[int], special: list[bool]) -> np.
         before = np.array([None, *ids[:-1]], dtype=object)
         return (before[j] == token[i]) & (j <= i) if name == "induction" else (token[j] == token[i]) & (j != i)
     flags = np.array(special)
-    shifts = {"previous": j == i - 1, "diagonal": j == i, "next": j == i + 1}
+    shifts = {"previous": j == i - 1, "diagonal": j == i, "next": j == i + 1, "local": abs(i - j) <= 4}
     return (shifts | {"first": (j == 0) | (i < 0), "special": flags[j] | (i < 0)})[name]
 
 
@@ -114,7 +114,19 @@ def _brute(A: np.ndarray, allowed: np.ndarray, some: np.ndarray, asked: dict[str
         whole = A.sum() if some.any() else np.nan
         answer["distance"] = (A * apart).sum() / whole
         answer["rms_distance"] = math.sqrt((A * apart**2).sum() / whole)
+        answer["positional_share"] = _by_offset(A, allowed, apart)
     return answer
+
+
+def _by_offset(A: np.ndarray, allowed: np.ndarray, apart: np.ndarray) -> float:
+    """The variance of the weights that their diagonals' means hold."""
+    told = A[allowed]
+    guess = np.zeros_like(A)
+    for offset in np.unique(apart):
+        here = allowed & (apart == offset)
+        guess[here] = A[here].mean() if here.any() else 0
+    spread = ((told - told.mean()) ** 2).sum() if told.size else 0
+    return ((guess[allowed] - told.mean()) ** 2).sum() / spread if spread > 1e-6 * (told**2).sum() else np.nan
 
 
 def sliding(n: int, window: int, ahead: int = 1) -> Intervals:
@@ -189,7 +201,11 @@ def compare(got: HeadStatistics, want: dict[str, np.ndarray | None], bound: Call
 def test_float64_is_the_sum_over_the_cells(kind: str, n: int):
     found = KINDS[kind](n)
     ids, special = words(n, found.keys)
-    compare(statistics(found, ids, special), brute(found, ids, special), lambda name: 1e-11 if name in ROWS else 1e-12)
+    compare(
+        statistics(found, ids, special, offsets=True),
+        brute(found, ids, special),
+        lambda name: 1e-11 if name in ROWS else 1e-12,
+    )
 
 
 @pytest.mark.parametrize("kind", ["causal", "padding", "sliding window", "grouped", "T5", "softcap", "sinks"])
@@ -197,7 +213,7 @@ def test_float32_at_777(kind: str):
     n = 777
     found = KINDS[kind](n, dtype=torch.float32)
     ids, special = words(n, n)
-    got = statistics(found, torch.tensor(ids), torch.tensor(special))
+    got = statistics(found, torch.tensor(ids), torch.tensor(special), True)
     assert {getattr(got, name).dtype for name in FIELDS} == {torch.float32}
     bounds = {"distance": 1e-4, "rms_distance": 2e-4, "received": 1e-5, "entropy_rows": 1e-5}
     compare(got, brute(found, ids, special), lambda name: bounds.get(name, 1e-6))
@@ -208,7 +224,9 @@ def test_half_precision_is_measured_in_float32_without_a_log_sum_exp(dtype: torc
     found = KINDS["causal"](60, dtype=dtype)
     ids, special = words(60, 60)
     compare(
-        statistics(found, ids, special), brute(found, ids, special), lambda name: 1e-4 if "distance" in name else 1e-5
+        statistics(found, ids, special, offsets=True),
+        brute(found, ids, special),
+        lambda name: 1e-4 if "distance" in name else 1e-5,
     )
 
 
@@ -310,10 +328,10 @@ def test_a_column_with_its_log_sum_exp_makes_no_rows():
 def test_a_trace_is_measured_by_its_own_tokens(trace: Trace, tmp_path):
     told: list[tuple[str, float | None]] = []
     with heard_by(Listener(lambda what, fraction: told.append((what, fraction)), lambda: False)):
-        got = trace_statistics(trace)
+        got = trace_statistics(trace, offsets=True)
     assert told == [("measures", i / 6) for i in range(6)]
     assert tuple(got) == trace.sites
-    again = trace_statistics(Trace.open(trace.save(tmp_path / "run.safetensors")))
+    again = trace_statistics(Trace.open(trace.save(tmp_path / "run.safetensors")), offsets=True)
     for site, found in got.items():
         side = trace.side(site.key_side)
         want = brute(trace.record(site), list(side.ids), list(side.special)) if site.kind == "self" else None
@@ -335,7 +353,8 @@ def test_heads_are_ranked_and_what_they_lack_is_left_out(trace: Trace):
     site, head, value = best[0]
     assert got[site].previous[head].item() == value
     assert {s.stack for s, *_ in ranked(got, "next")} == {"encoder"}
-    assert set(MEASURES) | ROWS == FIELDS
+    assert set(MEASURES) | ROWS | {"local", "positional_share"} == FIELDS
+    assert all(found.local is None and found.positional_share is None for found in got.values())  # nobody asked
 
 
 def test_the_command_prints_the_top_heads(trace: Trace, checkpoint, tmp_path, capsys: pytest.CaptureFixture):

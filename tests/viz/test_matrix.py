@@ -1,4 +1,4 @@
-"""The frames of the matrix and of the lines: the values are the trace's, odd cells are marked as themselves."""
+"""The frame of the matrix: the values are the trace's, odd cells are marked as themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from model import Trace
 from model.sites import Site
-from viz.matrix import CLIPPED, MASKED, NAN, PLAIN, lines_frame, matrix_frame, states
+from viz.matrix import CLIPPED, MASKED, NAN, PLAIN, matrix_frame, states
 from viz.payload import unpack
 
 SITES = ["encoder.0.self", "decoder.1.self", "decoder.0.cross"]
@@ -42,14 +42,3 @@ def test_a_frame_holds_the_weights(trace: Trace, words: dict, site: str):
 
 def test_without_a_selection_none_is_sent(trace: Trace, words: dict):
     assert unpack(matrix_frame(trace, Site.parse(SITES[0]), 0, None, words))[0]["selection"] is None
-
-
-@pytest.mark.parametrize("site", SITES)
-def test_lines_hold_every_head(trace: Trace, words: dict, site: str):
-    header, arrays = unpack(lines_frame(trace, Site.parse(site), 2, [0, 2], (0, 0), words))
-    for head in range(4):
-        np.testing.assert_array_equal(arrays["weights"][head], trace.weights(site, head).numpy())
-    assert ((arrays["state"] == MASKED) == ~trace.record(site).allowed().numpy()).all()
-    assert [item["index"] for item in header["heads"]] == [0, 1, 2, 3]
-    assert (header["shown"], header["current_head"]) == ([0, 2], 2)
-    assert (len(header["left"]), len(header["right"])) == arrays["weights"].shape[1:]

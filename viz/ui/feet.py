@@ -86,6 +86,12 @@ def site_badge(trace: Trace, site: Site) -> str:
     return fidelity_badge(fidelity.sites.get(str(site)), fidelity.limits.get(str(site)))
 
 
+def loosest(trace: Trace, sites: Sequence[Site]) -> Site:
+    """Of several sub-layers the one that checks least well: a figure of all of them is as good as that one."""
+    errors = trace.fidelity().sites
+    return max(dict.fromkeys(sites), key=lambda site: errors.get(str(site)) or 0.0)
+
+
 def safe(name: str) -> str:
     """A model's name as the beginning of a file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "model"

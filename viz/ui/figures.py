@@ -1,4 +1,4 @@
-"""The selected head: as a matrix, as lines, and beside them on the picture or the sound that was read."""
+"""The selected head: as a matrix, and beside it on the picture or the sound that was read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _matrix_files(trace: Trace, site: Site, head: int) -> dict[str, Callable[[],
     return {f"{slug}.csv": csv, f"{slug}.npz": npz}
 
 
-def _select_cell(key: str, record: AttentionRecord, head: int, shown: axes.Axes) -> None:
+def select_cell(key: str, record: AttentionRecord, head: int, shown: axes.Axes) -> None:
     """A click on a figure's cell: the token pair behind it, the strongest where it stands for several."""
     if picked := st.session_state[key].get("select"):
         row, column = axes.strongest(record, head, shown, (int(picked["row"]), int(picked["column"])))
@@ -54,7 +54,7 @@ def _part_shown(shown: axes.Axes) -> str:
     return say("axes.part", rows=rows, columns=columns, queries=f"{shown[0].total:,}", keys=f"{shown[1].total:,}")
 
 
-def _remarks(trace: Trace, site: Site, shown: axes.Axes) -> str:
+def remarks(trace: Trace, site: Site, shown: axes.Axes) -> str:
     merged = session.view().by_word and axes.mergeable(trace, site)
     return " ".join(filter(None, (say("axes.by_word") if merged else "", _part_shown(shown))))
 
@@ -76,12 +76,12 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
         _map(trace, site, head, (row, column), words, end)
     frame = matrix.matrix_frame(trace, site, head, (row, column), words, max_height, shown, end)
     components.matrix(
-        key="matrix", data=frame, on_select_change=lambda: _select_cell("matrix", record, head, shown)
+        key="matrix", data=frame, on_select_change=lambda: select_cell("matrix", record, head, shown)
     )  # fmt: skip
-    sentence = f"{say('matrix.sentence')} {_remarks(trace, site, shown)}"
+    sentence = f"{say('matrix.sentence')} {remarks(trace, site, shown)}"
     feet.foot(
         "matrix", sentence, feet.site_badge(trace, site), lambda: _matrix_files(trace, site, head),
-        figure=_still(trace, site, head, shown, end), code=_code(record),
+        figure=_still(trace, site, head, shown, end), code=code_of(record),
     )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def _still(
     return draw
 
 
-def _code(record: AttentionRecord) -> tuple[Callable[..., object], ...]:
+def code_of(record: AttentionRecord) -> tuple[Callable[..., object], ...]:
     """The functions that made the weights: of the record, and the softmax that both it and the model use."""
     from model.attention import softmax
 
@@ -129,7 +129,7 @@ def _map(trace: Trace, site: Site, head: int, at: tuple[int, int], words: dict[s
     frame = matrix.map_frame(trace, site, head, at, words | {"help": say("axes.map_help")}, end=end)
     blocks = axes.map_axes(record)
     components.matrix(
-        key="map", data=frame, on_select_change=lambda: _select_cell("map", record, head, blocks)
+        key="map", data=frame, on_select_change=lambda: select_cell("map", record, head, blocks)
     )  # fmt: skip
     rows, columns = (axis.tokens(0).stop for axis in blocks)
     st.caption(say("axes.map", rows=rows, columns=columns))
@@ -157,50 +157,3 @@ def _select_patch(trace: Trace, site: Site, head: int) -> None:
         row = int(picked["row"])
         column = picked.get("column")
         session.change(row=row, column=int(trace.row(site, head, row).argmax()) if column is None else int(column))
-
-
-def _select_heads() -> None:
-    state = st.session_state["lines"]
-    if state.get("heads") is not None:
-        session.change(heads=".".join(str(int(h)) for h in state["heads"]))
-
-
-def attention_lines(trace: Trace) -> None:
-    """All heads of the selected site as lines between the query tokens and the key tokens.
-
-    Of a picture there are none: its patches have no order to stand in, and lie beside the matrix as the picture.
-    """
-    site, head, row, column = session.selected()
-    if not trace.fidelity().holds_at(str(site)) or patches.has_picture(trace, site):
-        return
-    record = trace.record(site)
-    words = language.group("lines") | {"alt": say("lines.alt_text", site=site_name(site))}
-    switched_on = session.heads_shown(record.heads)
-    shown = axes.axes(trace, site, (row, column), bool(session.view().by_word), axes.LINES)
-    frame = matrix.lines_frame(trace, site, head, switched_on, (row, column), words, shown)
-    components.lines(
-        key="lines", data=frame, on_select_change=lambda: _select_cell("lines", record, head, shown),
-        on_heads_change=_select_heads,
-    )  # fmt: skip
-
-    def files() -> dict[str, Callable[[], bytes]]:
-        def csv() -> bytes:
-            return export.site_csv(trace, site)
-
-        def npz() -> bytes:
-            weights = np.stack([record.weights(h).numpy() for h in range(record.heads)])
-            return export.npz(weights=weights, queries=trace.tokens(site.query_side), keys=trace.tokens(site.key_side))
-
-        slug = f"{feet.safe(trace.key.model)}-{site}"
-        return {f"{slug}.csv": csv, f"{slug}.npz": npz}
-
-    sentence = f"{say('lines.sentence')} {_remarks(trace, site, shown)}"
-
-    def figure() -> alt.LayerChart:
-        from viz import ribbons
-
-        on = {h: matrix.cells(record, h, shown)[0] for h in switched_on}
-        rows, columns = ([label["text"] for label in axis.labels] for axis in shown)
-        return ribbons.chart(on, rows, columns, head_name=say("lines.head_name", head="{head}"))
-
-    feet.foot("lines", sentence, feet.site_badge(trace, site), files, figure, _code(record))

@@ -24,7 +24,7 @@ _IN_LINK = {
     "model": "model", "text": "text", "target": "target", "to": "to", "site": "site", "head": "head", "row": "q",
     "column": "k", "heads": "heads", "step": "step", "hand": "hand", "pair": "pair", "chat": "chat", "new": "new",
     "by_word": "words", "media": "media", "scale": "scale", "other": "other", "tab": "tab",
-    "picks": "picks", "area": "area", "against": "against",
+    "picks": "picks", "area": "area", "against": "against", "profile": "profile",
 }  # fmt: skip
 # What a run depends on: another value of any of these is another run.
 RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
@@ -62,6 +62,7 @@ class View:
     tab: str = ""  # which part of a page is open: "block.norm,masks.causal"
     picks: str = ""  # the heads picked to be looked at together: "decoder.0.self.3,encoder.1.self.0"
     area: str = ""  # the part of a long head in view: first query, first key and cells a side, "q.k.cells"
+    profile: str = ""  # which measured corpus is open: a listed name, or a path
     against: str = ""  # what a run is compared with: "text:…" or "model:…"
 
 

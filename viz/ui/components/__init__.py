@@ -47,6 +47,13 @@ lines = _register(
     "lines_input.js",
     "lines.js",
 )
+lines_far = _register(
+    "lines_far",
+    "lines_heads.js",
+    "lines_far_input.js",
+    "lines_far.js",
+    "lines_far_draw.js",
+)
 overview = _register(
     "overview",
     "overview_ribbons.js",
@@ -66,3 +73,16 @@ equation = _register(
     "equation.js",
 )
 patches = _register("patches", "patches.js")
+reading = _register(
+    "reading",
+    "reading_numbers.js",
+    "reading_flow.js",
+    "reading_strip.js",
+    "reading_find.js",
+    "reading_input.js",
+    "reading.js",
+)
+joint = _register("joint", "joint_input.js", "joint_draw.js", "joint.js")
+reading_row = _register("reading_row", "reading_numbers.js", "reading_row.js")
+atlas = _register("atlas", "atlas_plan.js", "atlas_draw.js", "atlas_card.js", "atlas.js")
+map = _register("map", "map_tiles.js", "map_draw.js", "map_words.js", "map_input.js", "map.js")

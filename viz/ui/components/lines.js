@@ -1,8 +1,6 @@
 // The head view: queries on the left, keys on the right, one curve a pair and head; width and opacity are the weight.
 // This part holds the state; the others lay out, draw, and listen.
 
-const DASHES = [[], [7, 4], [2, 3]]; // the ninth head reuses the first colour, so its lines are dashed
-
 class Lines {
   constructor(shadow) {
     this.shadow = shadow;
@@ -17,7 +15,7 @@ class Lines {
     this.canvas.setAttribute("aria-hidden", "true"); // the tokens are real elements; the group's label tells of the curves
     this.columns = { left: el("div", "column left", this.field), right: el("div", "column right", this.field) };
     const foot = el("div", "foot", this.root);
-    this.notes = { legend: el("span", "", foot), hidden: el("span", "", foot), hint: el("span", "hint", foot) };
+    this.notes = { told: el("span", "told", foot), legend: el("span", "", foot), hint: el("span", "hint", foot) };
     this.chips = { left: [], right: [] };
     this.hover = null; // or {left, right}: both for a line, one of them null for a token
     this.foreign = { left: null, right: null, sure: false }; // what is hovered in another figure
@@ -46,6 +44,7 @@ class Lines {
     this.theme = readTheme(this.shadow);
     this.weights = header.arrays.weights.data;
     this.states = header.arrays.state?.data;
+    this.wanted = header.arrays.asked.data;
     [this.n, this.m] = header.arrays.weights.shape.slice(1);
     const { n, m } = this;
     this.shown.answer(header.shown ?? []);
@@ -74,6 +73,10 @@ class Lines {
   // ---- what the parts ask: `head` is the place in the header's list
   at(head, row, column) {
     return this.weights[(head * this.n + row) * this.m + column];
+  }
+  /** Whether the rule asks for this line. */
+  asked(head, row, column) {
+    return this.wanted[(head * this.n + row) * this.m + column] === 1;
   }
   masked(row, column) {
     return this.states && this.states[row * this.m + column] === STATE.masked;

@@ -3,7 +3,7 @@
 const FADED = 0.06;
 
 function drawFrame(view) {
-  const { layout, sheet, header } = view, selection = view.selection.value;
+  const { layout, sheet } = view, selection = view.selection.value;
   sheet.paint();
   const context = view.canvas.getContext("2d"), ratio = window.devicePixelRatio || 1, scroll = view.stage.scrollTop;
   const heads = view.visible(), pick = isolated(view);
@@ -17,7 +17,7 @@ function drawFrame(view) {
     for (const head of heads)
       for (const [row, column] of pairs(view, pick)) {
         const weight = view.at(head, row, column);
-        if (weight >= header.threshold && !view.masked(row, column)) strokeLine(context, view, head, row, column, weight);
+        if (view.asked(head, row, column) && !view.masked(row, column)) strokeLine(context, view, head, row, column, weight);
       }
   context.globalAlpha = 1;
   context.setLineDash([]);
@@ -64,7 +64,7 @@ function drawHalo(context, view, { row, column }) {
 
 /** Beside the other column: a short bar for each shown head and the leading head's weight as a number. */
 function writeWeights(context, view, pick, heads) {
-  const { layout, theme, header } = view;
+  const { layout, theme } = view;
   const outward = pick.left !== null, sign = outward ? 1 : -1, wide = layout.zone > 60;
   const start = outward ? layout.width - layout.zone + 8 : layout.zone - 8, main = view.lead();
   const each = clamp((layout.pitch - 6) / heads.length, 1, 4);
@@ -82,7 +82,7 @@ function writeWeights(context, view, pick, heads) {
         context.fillRect(x, y + (i - heads.length / 2) * each, length, Math.max(0.75, each - 0.5));
       });
     const weight = view.at(main, row, column);
-    if (!(weight >= header.threshold)) continue;
+    if (main === undefined || !view.asked(main, row, column)) continue;
     context.fillStyle = theme.text;
     context.fillText(weight.toFixed(wide ? 3 : 2), start + sign * (wide ? 43 : 0), y + 0.5);
   }
@@ -90,8 +90,16 @@ function writeWeights(context, view, pick, heads) {
 
 function fillNotes(view, pick) {
   const { header, notes, sheet } = view, { words } = header, main = view.lead();
-  const counts = { n: sheet.hidden.toLocaleString(), t: String(+sheet.floor.toPrecision(3)) };
   notes.legend.textContent = words.legend;
-  notes.hidden.textContent = sheet.hidden ? fill(words.hidden, counts) : "";
+  notes.told.textContent = tellDrawn(words, sheet.told);
   notes.hint.textContent = pick && main !== undefined ? fill(words.share, { head: header.heads[main].name }) : words.help;
+}
+
+/** How many lines are drawn of how many, and what they hold, as exact numbers. */
+function tellDrawn(words, { drawn, asked, cells, share }) {
+  const values = {
+    n: drawn.toLocaleString(), asked: asked.toLocaleString(), m: cells.toLocaleString(),
+    share: `${(100 * share).toFixed(share > 0.9995 && share < 1 ? 3 : 1)} %`,
+  };
+  return fill(words.drawn, values) + (asked > drawn ? ` ${fill(words.strongest, values)}` : "");
 }

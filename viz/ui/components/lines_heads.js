@@ -1,5 +1,7 @@
 // The heads' buttons: a click shows or hides one, Shift, Alt or a double click shows it alone.
 
+const DASHES = [[], [7, 4], [2, 3]]; // the ninth head reuses the first colour, so its lines are dashed
+
 function fillPills(view) {
   const { pills, header, shown } = view, { heads, words } = header;
   const all = heads.every(({ index }) => shown.value.includes(index));

@@ -29,7 +29,8 @@ class Sheet {
     this.paths = new Map(); // head -> its curves in this layout and at this threshold
     this.queue = null; // what remains to be painted
     this.lines = []; // what is drawn, one list a head of head, row, column, head, row, column …
-    this.hidden = this.floor = 0; // weights below the floor are not drawn
+    this.floor = 0; // weights below the floor are not drawn, where the rule asks for too many
+    this.told = { drawn: 0, asked: 0, cells: 0, share: 0 }; // what is drawn of what there is
     this.stale = true;
   }
   /** The layout or the weights are others: nothing painted holds any more. */
@@ -38,16 +39,16 @@ class Sheet {
     this.stale = true;
   }
 
-  /** The threshold in force: the header's, or what leaves the heaviest MOST curves. The foot line states it. */
+  /** 0, or what leaves the heaviest MOST curves of those that the rule asks for. The foot line states what is left out. */
   threshold(heads) {
-    const { weights, n, m, header } = this.view, least = header.threshold;
+    const { weights, wanted, n, m } = this.view;
     const bins = new Uint32Array(1001);
     for (const head of heads)
       for (let i = head * n * m, end = i + n * m; i < end; i++)
-        if (weights[i] >= least) bins[Math.min(1000, Math.floor(weights[i] * 1000))] += 1;
+        if (wanted[i]) bins[Math.min(1000, Math.floor(weights[i] * 1000))] += 1;
     let bin = 1000, count = 0;
-    while (bin > 0 && count + bins[bin] <= MOST) count += bins[bin--];
-    return Math.max(least, bin > 0 ? (bin + 1) / 1000 : 0);
+    while (bin >= 0 && count + bins[bin] <= MOST) count += bins[bin--];
+    return bin >= 0 ? (bin + 1) / 1000 : 0;
   }
 
   /** A head's curves as a few paths, one a step of opacity. */
@@ -55,15 +56,16 @@ class Sheet {
     if (this.paths.has(head)) return this.paths.get(head);
     const { view, floor } = this, { layout, n, m } = view;
     const steps = Array.from({ length: STEPS }, () => null), kept = [];
-    let below = 0;
+    let asked = 0, cells = 0, held = 0;
     for (let row = 0; row < n; row++)
       for (let column = 0; column < m; column++) {
         const weight = view.at(head, row, column);
         if (view.masked(row, column)) continue;
-        if (!(weight >= floor)) {
-          below += 1;
-          continue;
-        }
+        cells += 1;
+        if (!view.asked(head, row, column)) continue;
+        asked += 1;
+        if (!(weight >= floor)) continue;
+        held += weight;
         const step = Math.min(STEPS - 1, Math.floor(weight * STEPS));
         steps[step] ??= { path: new Path2D(), sum: 0, count: 0 };
         steps[step].sum += weight;
@@ -71,7 +73,7 @@ class Sheet {
         trace(steps[step].path, layout, row, column);
         kept.push(head, row, column);
       }
-    const built = { steps: steps.filter(Boolean), kept, below };
+    const built = { steps: steps.filter(Boolean), kept, asked, cells, held };
     this.paths.set(head, built);
     return built;
   }
@@ -91,14 +93,16 @@ class Sheet {
     next.canvas.width = Math.round(layout.width * next.ratio);
     next.canvas.height = Math.round(layout.total * next.ratio);
     next.canvas.getContext("2d").scale(next.ratio, next.ratio);
-    this.queue = { heads, hidden: 0, lines: [] };
+    this.queue = { heads: [...heads], lines: [], asked: 0, cells: 0, held: 0, mass: heads.reduce((sum, head) => sum + view.header.mass[head], 0) };
   }
   continue() {
     const { queue, view } = this, context = this.next.canvas.getContext("2d");
     for (let budget = A_FRAME; queue.heads.length && budget > 0; ) {
-      const head = queue.heads.shift(), { steps, kept, below } = this.pathsOf(head), offset = lane(view, head);
+      const head = queue.heads.shift(), { steps, kept, asked, cells, held } = this.pathsOf(head), offset = lane(view, head);
       budget -= kept.length / 3;
-      queue.hidden += below;
+      queue.asked += asked;
+      queue.cells += cells;
+      queue.held += held;
       queue.lines.push(kept);
       context.strokeStyle = view.colour(head);
       context.setLineDash(view.dash(head));
@@ -112,8 +116,9 @@ class Sheet {
     }
     if (queue.heads.length) return;
     [this.shown, this.next] = [this.next, this.shown];
-    Object.assign(this, { hidden: queue.hidden, lines: queue.lines, queue: null });
-    view.root.dataset.lines = this.lines.reduce((total, kept) => total + kept.length / 3, 0);
+    const drawn = queue.lines.reduce((total, kept) => total + kept.length / 3, 0), { asked, cells, held, mass } = queue;
+    Object.assign(this, { told: { drawn, asked, cells, share: mass ? held / mass : 0 }, lines: queue.lines, queue: null });
+    view.root.dataset.lines = drawn;
   }
   /** Copies what is in sight. */
   copy(context, scroll) {

@@ -1,0 +1,200 @@
+"""Measuring a file of texts from its first to its last, here or spread over several machines, and stopping in between."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from model import __version__
+from model.errors import (
+    HeadlightError,
+    NothingMeasured,
+    NotInThisModel,
+    ProfileStopped,
+    Stopped,
+    TextsFile,
+    UnknownOption,
+)
+from model.profile import parts, table
+from model.profile.form import FORMAT, VERSION
+from model.profile.parts import Parts
+from model.profile.texts import Texts, look
+from model.progress import Listener, heard_by
+
+SAVED = 5.0  # seconds of work that a kill may cost, or one text where that takes longer
+
+
+@dataclass
+class Progress:
+    """How far it is; `told(self)` after each text. done and refused count what earlier runs did, `fresh` does not.
+
+    there: nothing was left to do, because the result is there.
+    """
+
+    count: int
+    told: Callable[[Progress], None]
+    done: int = 0
+    refused: int = 0
+    fresh: int = 0
+    there: bool = False
+    started: float = 0.0
+
+    def begin(self, answered: pa.Table) -> None:
+        """Count what an earlier run has answered."""
+        measured, refused = table.counted(answered)
+        self.done, self.refused = self.done + measured + refused, self.refused + refused
+        self.started = self.started or time.monotonic()
+
+    def add(self, answered: pa.Table) -> None:
+        before = self.done
+        self.begin(answered)
+        self.fresh += self.done - before
+        self.told(self)
+
+    @property
+    def rate(self) -> float:
+        """Texts a second in this run."""
+        return self.fresh / max(time.monotonic() - self.started, 1e-9) if self.fresh else 0.0
+
+    def __str__(self) -> str:
+        left = (self.count - self.done) / self.rate if self.rate else 0.0
+        minutes, seconds = divmod(round(left), 60)
+        refused = f" · {self.refused:,} refused" if self.refused else ""
+        return (
+            f"{self.done:,} of {self.count:,} texts{refused} · {self.rate:.3g} texts/s · "
+            f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left"
+        )
+
+
+def profile(
+    given: str, texts: Path, out: Path, *, language: str = "", limit: int | None = None, ray: str = "",
+    told: Callable[[Progress], None] = lambda progress: None, command: str = "",
+) -> Progress:  # fmt: skip
+    """Measure every head of the model `given` on every text of a file, and write the profile `out` (Parquet).
+
+    Finished work lies beside `out` while it lasts; the same call goes on with it. limit: the first so many texts. ray: the
+    address of a Ray cluster ("local" starts one here). Raises TextsFile, ProfileElsewhere (work of another model, file or
+    version is there), ProfileStopped (a signal), NothingMeasured, ProfileNotWritten, and what `open_model` raises.
+    """
+    from model import open_model
+
+    if limit is not None and limit < 1:
+        raise HeadlightError(reason=f"--limit is {limit}: give 1 or more.")
+    read = look(texts, limit)
+    model = open_model(given)
+    options = _options(model, language)
+    progress = Progress(read.count, told)
+    made_of = _made_of(model, read, options)
+    if (there := parts.made_of(out)) is not None:
+        parts.check(out, there, made_of)
+        shutil.rmtree(out.with_name(out.name + ".parts"), ignore_errors=True)
+        progress.there = True
+        return progress
+    work = Parts(out, made_of)
+    with _until_signal() as stopped:
+        if ray:
+            from model.profile.spread import measure
+
+            measure(ray, (given, model.weights_hash), options, read, work, progress, stopped)
+        else:
+            _measure(model, options, read, work, progress, stopped)
+    if read.changed():
+        raise TextsFile(path=texts, reason="it was changed while it was read")
+    if progress.refused == read.count:
+        (first,) = islice(table.refusals([work.read(0)])["listed"], 1)
+        shutil.rmtree(work.folder)
+        raise NothingMeasured(got=read.count, reason=first["sentence"])
+    work.merge(read.count, {
+        "format": FORMAT, "version": VERSION, "command": command, "model": model.name, "given": given,
+        "weights_hash": model.weights_hash, "language": options.get("language", ""), "texts_file": texts.name,
+        "texts": read.count, "measured": read.count - progress.refused, "measures": list(table.COLUMNS), "made_of": made_of,
+    })  # fmt: skip
+    return progress
+
+
+def _options(model: Any, language: str) -> dict[str, str]:
+    """What every run is given beside its text; a mistake in it is said once, not for each text."""
+    if (reads := getattr(model, "reads", "text")) != "text" or getattr(model, "tokenizer", model) is None:
+        raise NotInThisModel(what="Reading a text", does=f"reads {reads}")
+    if not language:
+        return {}
+    if "language" not in inspect.signature(model.trace).parameters:
+        raise HeadlightError(reason="This model takes no --language: leave it out.")
+    if language not in (allowed := tuple(model.languages)):
+        raise UnknownOption(what="Language", got=language, allowed=", ".join(allowed) or "none: leave it out")
+    return {"language": language}
+
+
+def _made_of(model: Any, texts: Texts, options: Mapping[str, str]) -> dict[str, Any]:
+    """What the numbers follow from; where any of it differs, they are other numbers."""
+    import torch
+
+    made = {
+        "text_file": texts.sha256, "number_of_texts": texts.count, "model": model.weights_hash,
+        "language": options.get("language", ""), "set_of_measures": list(table.COLUMNS),
+        "version_of_Headlight": f"{__version__}, format {VERSION}", "version_of_torch": torch.__version__,
+    }  # fmt: skip
+    if hasattr(model, "expects"):  # a model of the library
+        import importlib.metadata
+
+        made["version_of_the_library"] = importlib.metadata.version("transformers")
+    return made
+
+
+def _measure(
+    model: Any, options: Mapping[str, str], texts: Texts, work: Parts, progress: Progress, stopped: Callable[[], bool]
+) -> None:
+    """One text after the other, in this process."""
+    stream = iter(texts)
+    with heard_by(Listener(lambda what, fraction: None, stopped)):
+        for chunk, here in parts.chunks(texts.count):
+            found = [work.read(chunk)]
+            answered, saved = table.done(found[0]), time.monotonic()
+            progress.begin(found[0])
+            for index, text in zip(here, islice(stream, len(here)), strict=False):
+                if index in answered:
+                    continue
+                try:
+                    rows = table.measured(model, [(index, text)], options) if not stopped() else None
+                except Stopped:
+                    rows = None
+                if rows is None:
+                    work.write(chunk, pa.concat_tables(found))
+                    raise ProfileStopped(got=progress.done, allowed=texts.count)
+                found.append(rows)
+                progress.add(rows)
+                if time.monotonic() > saved + SAVED:
+                    work.write(chunk, pa.concat_tables(found))
+                    saved = time.monotonic()
+            if len(found) > 1:
+                work.write(chunk, pa.concat_tables(found))
+
+
+@contextlib.contextmanager
+def _until_signal() -> Iterator[Callable[[], bool]]:
+    """Inside the block, Ctrl-C and SIGTERM are noted, for work to end between two texts; a second one ends it at once."""
+    stopped = threading.Event()
+    kept = {}
+
+    def note(number: int, _frame: object) -> None:
+        stopped.set()
+        signal.signal(number, kept[number])
+
+    if threading.current_thread() is threading.main_thread():
+        kept = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped.is_set
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)

@@ -1,0 +1,193 @@
+"""The page Atlas: every control changes the numbers of the figure, clicks select and pick, and the work can be stopped."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from model import Trace, open_model
+from model.pooled import allowed_bins, thumbnails
+from model.pooled_heads import alike
+from model.progress import tick
+from model.statistics import trace_statistics
+from tests.app.acting import pick, put
+from tests.app.visit import Visit
+from viz import atlas
+from viz.ui import atlas_fill
+
+TEXT = "the cat sat on the mat"
+LONG = " ".join(f"the dog {i} jumps over the cat" for i in range(16))
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    return open_model("translate").trace(TEXT, language="zh")
+
+
+def heads_of(seen: Visit) -> list[tuple[str, int]]:
+    header, arrays = seen.sound().figure("atlas")
+    return [(header["sites"][place]["site"], int(head)) for place, head in arrays["order"]]
+
+
+def values_of(seen: Visit) -> np.ndarray:
+    return seen.figure("atlas")[1]["values"]
+
+
+def measured(trace: Trace, name: str) -> dict[tuple[str, int], float]:
+    return {(str(site), head): value for (site, head), value in atlas.measured(trace_statistics(trace), name).items()}
+
+
+def test_every_head_of_the_run_is_drawn(visit, trace) -> None:
+    seen = visit("atlas", text=TEXT)
+    header, arrays = seen.sound().figure("atlas")
+    assert heads_of(seen) == [(str(s), h) for s in atlas.in_order(trace.sites) for h in range(4)]
+    for entry in header["sites"]:
+        exact = np.stack([trace.weights(entry["site"], head).numpy() for head in range(4)])
+        assert np.abs(arrays[entry["pictures"]] / 254 - exact).max() <= 0.5 / 254 + 2e-6
+    assert header["words"]["legend"] == seen.say("atlas.legend")  # one cell, one weight
+    assert not header["valued"] and header["selection"]["site"] == seen.view.site
+
+
+@pytest.mark.parametrize("order", atlas.MEASURES)
+def test_an_order_sorts_by_its_measure(visit, trace, order: str) -> None:
+    seen = put(visit("atlas", text=TEXT), "selectbox", "atlas_order", order)
+    seen = seen.set("atlas_grid", "flat")
+    known = measured(trace, order)
+    heads, values = heads_of(seen), values_of(seen)
+    np.testing.assert_allclose(values, [known.get(head, math.nan) for head in heads], atol=1e-6)
+    told = values[~np.isnan(values)]
+    assert len(heads) == 24 and (np.diff(told) <= 0).all() and np.isnan(values[len(told) :]).all()
+    lowest = values_of(seen.set("atlas_sort", "lowest"))
+    np.testing.assert_allclose(lowest[: len(told)], told[::-1], atol=1e-6)
+    assert seen.link["tab"] == f"atlas_grid.flat,atlas_min.0,atlas_order.{order},atlas_sort.lowest"
+
+
+def test_in_layers_each_sub_layer_is_ordered_by_itself(visit, trace) -> None:
+    seen = visit("atlas", text=TEXT, tab="atlas_order.largest")
+    known, heads = measured(trace, "largest"), heads_of(seen)
+    assert [site for site, _ in heads] == [str(s) for s in atlas.in_order(trace.sites) for _ in range(4)]
+    for first in range(0, 24, 4):
+        values = [known[head] for head in heads[first : first + 4]]
+        assert values == sorted(values, reverse=True)
+
+
+def test_a_filter_leaves_out_and_says_how_many(visit, trace) -> None:
+    seen = visit("atlas", text=TEXT).set("atlas_kind", "decoder_cross")
+    assert {site.split(".")[2] for site, _ in heads_of(seen)} == {"cross"} and len(heads_of(seen)) == 8
+    assert any(seen.say("atlas.count", shown=8, heads=24) in caption.value for caption in seen.at.caption)
+    seen = visit("atlas", text=TEXT, tab="atlas_order.first,atlas_grid.flat,atlas_min.50")
+    known = measured(trace, "first")
+    bound = (min(known.values()) + max(known.values())) / 2
+    assert set(heads_of(seen)) == {head for head, value in known.items() if value >= bound}
+    slider = next(w for w in seen.at.get("select_slider") if (w.key or "").startswith("atlas_min"))
+    slider.set_value(100)
+    seen.at.run()
+    assert heads_of(seen) == [max(known, key=known.get)] and "atlas_min.100" in seen.link["tab"]
+    assert (
+        "atlas_min.0" in put(seen, "selectbox", "atlas_order", "entropy").link["tab"]
+    )  # another measure, another range
+
+
+def test_the_heads_like_the_selected_one(visit, trace) -> None:
+    site = trace.sites[0]
+    seen = visit("atlas", text=TEXT, site=str(site), head=1, tab="atlas_order.like,atlas_grid.flat")
+    means = {s: thumbnails(trace.record(s), 64, "mean") for s in trace.sites}
+    allowed = {s: allowed_bins(trace.record(s), 64) for s in trace.sites}
+    expected = {(str(s), h): r for (s, h), r in alike(means, allowed, site, 1).items()}
+    heads = heads_of(seen)
+    assert heads[0] == (str(site), 1) and set(heads) == set(expected)
+    np.testing.assert_allclose(values_of(seen), [expected[head] for head in heads], atol=1e-5)
+    said = seen.say("atlas.like_left", n=24 - len(expected))
+    assert any(said in caption.value for caption in seen.at.caption)
+    seen = pick(seen, "atlas", {"site": "decoder.1.cross", "head": 2})
+    assert heads_of(seen)[0] == ("decoder.1.cross", 2)
+
+
+def test_a_click_selects_everywhere(visit) -> None:
+    seen = pick(visit("atlas", text=TEXT), "atlas", {"site": "encoder.1.self", "head": 3}).sound()
+    assert (seen.view.site, seen.view.head) == ("encoder.1.self", 3)
+    assert seen.figure("atlas")[0]["selection"] == {"site": "encoder.1.self", "head": 3}
+    seen.go("heads")
+    assert (seen.view.site, seen.view.head) == ("encoder.1.self", 3)
+
+
+def test_picks_are_told_shown_and_taken_back(visit) -> None:
+    chosen = [["encoder.1.self", 3], ["decoder.0.cross", 0]]
+    seen = pick(visit("atlas", text=TEXT), "atlas", chosen, event="picks").sound()
+    assert seen.link["picks"] == "encoder.1.self.3,decoder.0.cross.0"
+    assert seen.figure("atlas")[0]["picks"] == chosen
+    assert seen.go("heads").go("atlas").figure("atlas")[0]["picks"] == chosen
+    assert seen.click("atlas-unpick").sound().figure("atlas")[0]["picks"] == [] and seen.view.picks == ""
+
+
+@pytest.mark.parametrize("how", ["max", "mean"])
+def test_a_long_text_is_pooled_and_says_how(visit, models, how: str) -> None:
+    seen = visit("atlas", model="gpt2", text=LONG, tab=f"atlas_how.{how}").sound()
+    header, arrays = seen.figure("atlas")
+    run = open_model(models / "gpt2").trace(LONG)
+    record = run.record(header["sites"][0]["site"])
+    n = record.queries
+    size = -(-n // 64)
+    assert n > 64 and seen.say(f"atlas.cell_{how}", bins=f"{size} × {size}") == header["words"]["legend"]
+    whole = record.weights(0).numpy()
+    drawn = arrays[header["sites"][0]["pictures"]][0]
+    for (r, c), byte in np.ndenumerate(drawn):
+        block = whole[r * size : (r + 1) * size, c * size : (c + 1) * size]
+        assert abs(byte / 254 - (block.max() if how == "max" else block.sum(1).mean())) <= 0.5 / 254 + 2e-6
+    other = "mean" if how == "max" else "max"
+    again = seen.set("atlas_how", other).sound().figure("atlas")
+    assert again[0]["words"]["legend"] == seen.say(f"atlas.cell_{other}", bins=f"{size} × {size}")
+    assert not np.array_equal(again[1][header["sites"][0]["pictures"]][0], drawn)
+
+
+@pytest.mark.parametrize("name", ["t5", "bart", "xlnet", "deberta", "llama"])
+def test_any_checkpoint(visit, models, name: str) -> None:
+    seen = visit("atlas", model=name, tab="atlas_order.like").sound()
+    assert "atlas" in seen.figures() and len(heads_of(seen))
+    assert not np.isnan(values_of(seen)).all()
+
+
+def test_what_is_done_is_drawn_while_the_rest_is_not_and_stop_keeps_it(visit, monkeypatch) -> None:
+    """The third sub-layer waits until somebody stops the work."""
+    reached, real = threading.Event(), thumbnails
+    done: list[int] = []
+
+    def slow(*args: object, **more: object):
+        done.append(1)
+        if len(done) == 3:
+            reached.set()
+            for _ in range(1500):
+                time.sleep(0.02)
+                tick("pictures", 0.5)
+        return real(*args, **more)
+
+    monkeypatch.setattr("model.pooled_heads.thumbnails", slow)
+    monkeypatch.setattr(atlas_fill, "PATIENCE", 0.3)
+    text = "the dog sat on the mat"
+    seen = visit("atlas", text=text).sound()
+    assert reached.wait(20)
+    header, _ = seen.figure("atlas")
+    assert sum("pictures" in entry for entry in header["sites"]) == 2 and len(heads_of(seen)) == 24
+    assert not header["measures"] and any(button.key == "stop-atlas" for button in seen.at.button)
+    seen.click("stop-atlas")
+    seen.at.session_state["jobs"]["atlas"].thread.join(20)
+    seen.at.run()
+    assert [info.value for info in seen.at.info] == [seen.say("atlas.stopped")]
+    assert sum("pictures" in entry for entry in seen.figure("atlas")[0]["sites"]) == 2
+    monkeypatch.setattr("model.pooled_heads.thumbnails", real)
+    monkeypatch.setattr(atlas_fill, "PATIENCE", 20)
+    seen.click("atlas-again").sound()
+    header, _ = seen.figure("atlas")
+    assert all("pictures" in entry for entry in header["sites"]) and len(header["measures"]) == len(atlas.MEASURES)
+
+
+def test_a_drawn_atlas_is_kept(visit, monkeypatch) -> None:
+    text = "a dog saw the cat"
+    visit("atlas", text=text).sound()
+    monkeypatch.setattr("model.pooled_heads.thumbnails", None)
+    seen = visit("atlas", text=text).sound()
+    assert len(heads_of(seen)) == 24

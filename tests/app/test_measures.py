@@ -1,0 +1,74 @@
+"""The page Measures: its numbers are the run's, and a head picked anywhere is picked here."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from model import open_model
+from tests.app.visit import Visit
+
+TEXT = "I like cats"
+
+
+@pytest.fixture(scope="module")
+def trace():
+    return open_model("translate").trace(TEXT, language="zh")
+
+
+def maps(seen: Visit) -> dict[str, list[dict]]:
+    """The cells of each map, by its title."""
+    found = {}
+    for chart in seen.at.get("vega_lite_chart"):
+        spec = json.loads(chart.proto.spec)
+        title = spec.get("title", {})
+        if isinstance(title, dict) and "layer" in spec:
+            found[title["text"]] = spec
+    return found
+
+
+def test_the_table_is_the_runs_statistics(visit, trace) -> None:
+    seen = visit("measures", text=TEXT, to="zh").sound()
+    shown, want = seen.at.dataframe[0].value, trace.statistics()
+    assert list(shown["head"]) == list(want["head"])
+    for name in ("entropy", "previous", "first", "mean_distance", "positional_share", "effective_rank"):
+        assert shown[name].to_list() == pytest.approx(want[name].to_list(), abs=1e-6, nan_ok=True)
+    for role, (_, row) in zip(shown["role"], want.iterrows(), strict=True):
+        masses = {n: row[n] for n in ("previous", "next", "diagonal", "first", "special", "induction", "duplicate")}
+        known = {n: v for n, v in masses.items() if v >= 0.5}
+        best = max(known, key=known.get) if known else None
+        assert role == ("" if best is None else seen.say(f"measures.role_{best}", share=f"{known[best]:.2f}"))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_there_is_a_map_for_every_measure_that_applies(visit, trace, language: str) -> None:
+    seen = visit("measures", text=TEXT, to="zh", lang=language).sound()
+    table = trace.statistics()
+    from viz.measures import DRAWN
+
+    wanted = {seen.say(f"measures.m_{name}") for name in DRAWN if not table[name].isna().all()}
+    assert set(maps(seen)) == wanted
+
+
+def test_picks_are_framed_and_ticked_and_can_be_let_go(visit) -> None:
+    seen = visit("measures", text=TEXT, to="zh", picks="decoder.0.self.1,encoder.1.self.2,no.such.9").sound()
+    assert any("decoder 0 · self-attention, head 1" in text.value for text in seen.at.markdown)
+    assert seen.say("measures.door_compare", n=2) in " ".join(
+        str(link.proto.label) for link in seen.at.get("page_link")
+    )
+    seen.click("measures-unpick").sound()
+    assert seen.view.picks == "" and "picks" not in seen.link
+
+
+def test_induction_needs_a_model_that_reads_one_text(visit) -> None:
+    seen = visit("measures", text=TEXT, to="zh").sound()
+    assert seen.say("measures.induction_none") in [info.value for info in seen.at.info]
+
+
+def test_induction_is_measured_when_asked_for(visit, models) -> None:
+    seen = visit("measures", model="gpt2", text="the cat sat on the mat").sound()
+    assert not any("95 %" in caption.value for caption in seen.at.caption)
+    seen.click("measures-induction").sound()
+    said = next(caption.value for caption in seen.at.caption if "95 %" in caption.value)
+    assert "n = " in said and "seed 0" in said

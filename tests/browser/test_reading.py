@@ -1,0 +1,54 @@
+"""The page Text in a browser: a click and the arrow keys colour the text anew, the search asks, the list selects."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from playwright.sync_api import expect
+
+TEXT, SITE, HEAD = "the cat sat on the mat", "encoder.1.self", 2
+
+
+@pytest.fixture
+def page(screen):
+    return screen.open("reading", text=TEXT, site=SITE, head=HEAD, q=0, k=0, to="zh", lang="en")
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-").replace("·10", "e").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
+
+
+def test_a_click_colours_the_text_by_its_row(page, translator) -> None:
+    text = page.find(".headlight.reading")
+    text.locator(".page span").nth(4).click()
+    expect(text).to_have_attribute("data-asking", "4")
+    page.wait_for_link(q=4)
+    weights = translator.trace(TEXT, language="zh").record(SITE).weights(HEAD, slice(4, 5), dtype=torch.float64)[0]
+    told = page.find(".headlight.reading-row .value").all_inner_texts()
+    assert [number(value) for value in told] == pytest.approx(sorted(weights.tolist(), reverse=True), abs=2e-6)
+    best = text.locator(".page span").nth(int(weights.argmax()))
+    assert "rgb" in (best.get_attribute("style") or "")
+    best.hover()
+    assert number(text.locator(".readout .value").inner_text()) == pytest.approx(float(weights.max()), abs=2e-6)
+
+
+def test_keys_search_and_list_ask_and_select(page) -> None:
+    text = page.find(".headlight.reading")
+    expect(text).to_have_attribute("data-asking", "0")
+    text.locator(".page").focus()
+    for key, place in (("ArrowRight", "1"), ("End", "5"), ("ArrowLeft", "4")):
+        page.page.keyboard.press(key)
+        expect(text).to_have_attribute("data-asking", place)
+    search = text.locator(".find input")
+    search.fill("the")
+    expect(text.locator(".count")).to_have_text("2")
+    search.press("Enter")
+    search.press("Enter")
+    expect(text).to_have_attribute("data-asking", "4")
+    search.fill("#2")
+    search.press("Enter")
+    expect(text).to_have_attribute("data-asking", "2")
+    item = page.find(".headlight.reading-row .pick").nth(2)
+    place = item.locator(".place").inner_text().removeprefix("#")
+    item.click()
+    page.wait_for_link(q=2, k=int(place))

@@ -1,0 +1,73 @@
+"""The maps of the measures: a cell a head, its value, the scale, and which heads are framed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from model.measures import COLUMNS
+from viz import measures, still
+
+WORDS = {name: name for name in (*COLUMNS, "site", "head", "induction", "low", "high", "n")} | {"alt": "{measure}"}
+SHORT = {"encoder_self": "E", "decoder_self": "D", "decoder_cross": "C"}
+
+
+@pytest.fixture(scope="module")
+def trace(translator):
+    return translator.trace("I like cats", language="zh")
+
+
+def drawn(chart) -> list[dict]:
+    """The rows of each layer of a chart."""
+    said = chart.to_dict()
+    return [said["datasets"][layer["data"]["name"]] for layer in said["layer"]]
+
+
+def test_rows_are_called_by_what_they_are(trace) -> None:
+    named = measures.rows(trace, SHORT)
+    assert list(named.values()) == ["E0", "E1", "D0", "D1", "C0", "C1"]
+    assert named["encoder.1.self"] == "E1" and named["decoder.0.cross"] == "C0"
+
+
+def test_every_head_is_a_cell_with_its_number(trace) -> None:
+    table = trace.statistics()
+    found = measures.maps(table, measures.rows(trace, SHORT), [("decoder.0.self", 1)], WORDS)
+    assert set(found) <= set(measures.DRAWN) and "entropy" in found and "effective_rank" in found
+    for name, chart in found.items():
+        cells, framed = drawn(chart)
+        told = {(row["site"], row["head"]): row["value"] for row in cells}
+        want = {
+            (site, head): value
+            for site, head, value in zip(table["site"], table["head"], table[name], strict=True)
+            if not math.isnan(value)
+        }
+        assert told == pytest.approx(want)
+        assert [row["id"] for row in framed] == ([] if ("decoder.0.self", 1) not in want else ["decoder.0.self.1"])
+        low, high = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
+        assert low <= min(want.values()) and (max(want.values()) <= high + 1e-6)
+        assert (low, high) == (0, 1) if name in measures.SHARES else high > 0
+        assert chart.to_dict()["description"] == name
+
+
+def test_what_can_be_negative_is_symmetric(trace) -> None:
+    chart = measures.maps(trace.statistics(), measures.rows(trace, SHORT), [], WORDS)["mean_distance"]
+    low, high = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
+    assert low == -high
+
+
+def test_all_maps_are_one_file(trace) -> None:
+    found = measures.maps(trace.statistics(), measures.rows(trace, SHORT), [], WORDS)
+    assert still.svg(measures.together(found)).startswith(b"<svg")
+
+
+def test_the_heads_of_most_induction_come_first_with_their_intervals() -> None:
+    import pandas as pd
+
+    table = pd.DataFrame({"site": ["a", "a", "a"], "head": [0, 1, 2], "induction": [0.2, 0.9, math.nan],
+                          "low": [0.1, 0.8, 0], "high": [0.3, 1.0, 0], "n": 64})  # fmt: skip
+    chart = measures.induction_bars(table, {"a": "a {head}"}, WORDS)
+    rows = next(iter(chart.to_dict()["datasets"].values()))
+    assert [(row["name"], row["induction"], row["low"], row["high"]) for row in rows] == [
+        ("a 1", 0.9, 0.8, 1.0), ("a 0", 0.2, 0.1, 0.3)
+    ]  # fmt: skip

@@ -1,0 +1,123 @@
+"""Pictures of what heads do in numbers: every measure as a small layer × head map, and induction with its intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import pandas as pd
+
+from viz import palette
+
+if TYPE_CHECKING:
+    from model.trace import Trace
+
+Words = dict[str, str]
+Head = tuple[str, int]
+# The measures that are drawn, in this order; the table has them all.
+DRAWN = (
+    "entropy", "largest", "mean_distance", "local", "previous", "next", "diagonal", "first", "special", "induction",
+    "duplicate", "positional_share", "effective_rank",
+)  # fmt: skip
+SHARES = frozenset(
+    ("largest", "local", "previous", "next", "diagonal", "first", "special", "induction", "duplicate",
+     "positional_share")
+)  # fmt: skip
+_ACROSS = 4
+_WIDTH, _HEIGHT = 196, 190  # pixels of one map
+_BARS = 16
+
+
+def rows(trace: Trace, short: Words) -> dict[str, str]:
+    """site -> how its row is called: its layer's number, with a letter in front where there is more than one kind."""
+    kinds = {(site.stack, site.kind) for site in trace.sites}
+    return {
+        str(site): (short[f"{site.stack}_{site.kind}"] if len(kinds) > 1 else "") + str(site.layer)
+        for site in sorted(trace.sites, key=lambda site: (site.stack != "encoder", site.kind != "self", site.layer))
+    }
+
+
+def maps(
+    measures: pd.DataFrame, named: dict[str, str], marked: Sequence[Head], words: Words, theme: str = "light"
+) -> dict[str, alt.LayerChart]:
+    """One map a measure: rows are sub-layers, columns heads. Shares run from 0 to 1, others as far as they go.
+
+    named: `rows`. marked: the picked heads, framed. A click is the point selection "head" with the field "id".
+    """
+    table = measures.assign(
+        row=[named[site] for site in measures["site"]],
+        id=[f"{site}.{head}" for site, head in zip(measures["site"], measures["head"], strict=True)],
+    )
+    frames = {f"{site}.{head}" for site, head in marked}
+    drawn = [name for name in DRAWN if not table[name].isna().all()]
+    return {name: _map(table, name, list(named.values()), frames, words, theme) for name in drawn}
+
+
+def clickable(chart: alt.LayerChart) -> alt.LayerChart:
+    """A map whose cells answer to a click."""
+    click = alt.selection_point(name="head", fields=["id"], on="click", toggle=False, clear=False, empty=False)
+    return chart.add_params(click).properties(autosize="pad")
+
+
+def together(found: dict[str, alt.LayerChart]) -> alt.ConcatChart:
+    """All maps as one figure for a file."""
+    return alt.concat(*found.values(), columns=_ACROSS).resolve_scale(color="independent")
+
+
+def _map(
+    table: pd.DataFrame, name: str, order: list[str], frames: set[str], words: Words, theme: str
+) -> alt.LayerChart:
+    data = table[["id", "site", "head", "row", name]].rename(columns={name: "value"}).dropna()
+    high = max(1, int(table["head"].max()) + 1)
+    step = min(22.0, _WIDTH / high)
+    tall = max(5.0, min(22.0, _HEIGHT / len(order)))
+    labelled = [row for i, row in enumerate(order) if tall >= 11 or i % max(1, round(12 / tall)) == 0]
+    y = alt.Y("row:N", sort=order, scale=alt.Scale(domain=order), title=None,
+              axis=alt.Axis(ticks=False, domain=False, values=labelled, labelPadding=4))  # fmt: skip
+    x = alt.X("head:O", title=None, axis=alt.Axis(ticks=False, domain=False, labelAngle=0, labelPadding=4,
+                                                  values=list(range(0, high, 1 if step >= 14 else 4))))  # fmt: skip
+    base = alt.Chart(data).encode(x=x, y=y)
+    cells = base.mark_rect(stroke=palette.THEMES[theme]["background"], strokeWidth=1 if tall >= 9 else 0.4).encode(
+        color=alt.Color("value:Q", title=None, scale=_scale(data["value"], name, theme),
+                        legend=alt.Legend(orient="bottom", gradientLength=110, gradientThickness=6, tickCount=2,
+                                          format=".2~f", offset=6)),
+        tooltip=[alt.Tooltip("site:N", title=words["site"]), alt.Tooltip("head:O", title=words["head"]),
+                 alt.Tooltip("value:Q", title=words[name], format=".4f")],
+    )  # fmt: skip
+    framed = data[data["id"].isin(frames)]
+    around = (
+        alt.Chart(framed).mark_rect(filled=False, stroke=palette.THEMES[theme]["text"], strokeWidth=2).encode(x=x, y=y)
+    )
+    return alt.layer(cells, around).properties(
+        width=step * high, height=tall * len(order), description=words["alt"].format(measure=words[name]),
+        title=alt.TitleParams(words[name], anchor="start", fontSize=13, fontWeight=600, offset=8),
+    )  # fmt: skip
+
+
+def _scale(values: pd.Series, name: str, theme: str) -> alt.Scale:
+    """Shares from 0 to 1; what can be negative is diverging and symmetric; the rest from 0 to its largest."""
+    if name == "mean_distance":
+        end = float(values.abs().max()) or 1.0
+        return alt.Scale(domain=[-end, end], range=palette.diverging(theme)[::4], interpolate="rgb")
+    end = 1.0 if name in SHARES else float(values.max()) or 1.0
+    return alt.Scale(domain=[0, end], range=palette.sequential(theme)[::4], interpolate="rgb", clamp=True)
+
+
+def induction_bars(table: pd.DataFrame, named: Words, words: Words) -> alt.LayerChart:
+    """The heads with the most induction, each with its 95 % interval."""
+    best = table.dropna().sort_values("induction", ascending=False).head(_BARS)
+    data = best.assign(name=[named[site].format(head=h) for site, h in zip(best["site"], best["head"], strict=True)])
+    y = alt.Y("name:N", sort=list(data["name"]), title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
+    x: dict[str, Any] = {"scale": alt.Scale(domain=[0, 1]), "title": words["induction"]}
+    tips = [
+        alt.Tooltip("name:N", title=words["head"]),
+        *(
+            alt.Tooltip(f"{n}:Q", title=words[n], format=".4f") for n in ("induction", "low", "high")
+        ),
+        alt.Tooltip("n:Q", title=words["n"], format=","),
+    ]  # fmt: skip
+    base = alt.Chart(data).encode(y=y, tooltip=tips)
+    bars = base.mark_bar(color=palette.HEADS[0], cornerRadiusEnd=2).encode(x=alt.X("induction:Q", **x))
+    span = base.mark_rule(color="#7d7d86", strokeWidth=2).encode(x=alt.X("low:Q", **x), x2="high:Q")
+    return alt.layer(bars, span).properties(height=alt.Step(20), description=words["alt"])

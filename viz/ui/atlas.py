@@ -1,0 +1,88 @@
+"""The page Atlas: all heads of a run in one figure, filled in while they are computed, ordered, filtered and picked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.errors import Stopped
+from viz import atlas
+from viz.ui import atlas_controls, atlas_fill, feet, frame, language, panels, picks
+from viz.ui.atlas_figure import CHANGED, View, draw
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.trace import Trace
+    from viz.ui import work
+
+_EVERY = 1.0  # seconds between two looks at what is done
+
+
+def show(trace: Trace) -> None:
+    """Everything between the title and the notes."""
+    sites = [site for site in atlas.in_order(trace.sites) if not feet.refused(trace, site)]
+    if not sites:
+        return
+    size = atlas.size(trace)
+    view = View(trace, sites, size, atlas_fill.gathered(trace.key, size))
+    job = atlas_fill.job(trace, view.found, sites, size, view.hows)
+    values = view.values()
+    asked = atlas_controls.shown(trace, values)
+    atlas_controls.row(trace, view.exact, asked, values)
+    _shown(view, job)
+    _doors(trace)
+
+
+def _shown(view: View, job: work.Job | None) -> None:
+    """The figure, looked at again and again until the job ends.
+
+    It is a fragment also when nothing is left to do: it stays where it is in the page then, and is not made anew.
+    """
+    filling = job is not None and job.thread.is_alive()
+
+    @st.fragment(run_every=_EVERY if filling else None)
+    def look() -> None:
+        if st.session_state.pop(CHANGED, False) or (filling and not job.thread.is_alive()):
+            st.rerun()  # the rest of the page follows
+        with st.container(key="atlas-progress"):
+            if job is not None:
+                (_progress if filling else _ended)(job)
+        draw(view, atlas_controls.shown(view.trace, view.values()), whole=not filling)
+
+    look()
+
+
+def _progress(job: work.Job) -> None:
+    """How far it is, and Stop."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        what = say(f"progress.{job.what}") if job.what else ""
+        st.progress(job.fraction or 0.0, text=f"{say('atlas.filling')} · {what}", width="stretch")
+        st.button(say("work.stop"), on_click=job.stopping.set, key="stop-atlas", type="tertiary")
+
+
+def _ended(job: work.Job) -> None:
+    """After Stop, or where something went wrong: what is done stays, and it can go on."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if isinstance(job.error, Stopped):
+            st.info(say("atlas.stopped"), icon=":material/stop_circle:", width="stretch")
+        elif job.error is not None:
+            st.error(language.explain(job.error), icon=":material/error:", width="stretch")
+        st.button(say("atlas.go_on"), on_click=_again, key="atlas-again")
+
+
+def _again() -> None:
+    st.session_state[CHANGED] = True
+    atlas_fill.again()
+
+
+def _doors(trace: Trace) -> None:
+    """What is selected and picked, and where to look at it closely."""
+    picked = picks.picked(trace)
+    panels.selection_line(trace)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="atlas-doors"):
+        frame.link("heads", say("atlas.door_heads"))
+        frame.link("map", say("atlas.door_map"))
+        if picked:
+            frame.link("comparing", say("atlas.door_compare", n=len(picked)))
+            st.button(say("atlas.unpick"), key="atlas-unpick", on_click=lambda: picks.pick([]), type="tertiary")

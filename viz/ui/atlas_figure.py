@@ -1,0 +1,195 @@
+"""The figure of the atlas: what is known of a run's heads as one canvas, with its legend and its foot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz import atlas, export
+from viz.ui import atlas_controls, atlas_fill, components, feet, language, picks, session
+from viz.ui.controls import site_name
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from model.sites import Site
+    from model.trace import Trace
+
+# Set by what happens in the figure, which is a fragment of the page: the whole page has to follow.
+CHANGED = "atlas-changed"
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The run, the sites whose records hold, how many bins a side they get, and what is known of them so far."""
+
+    trace: Trace
+    sites: list[Site]
+    size: int
+    found: atlas_fill.Gathered
+
+    @property
+    def exact(self) -> bool:
+        return atlas.exact(self.trace, self.size)
+
+    @property
+    def how(self) -> str:
+        return atlas_controls.how(self.exact)
+
+    @property
+    def hows(self) -> tuple[str, ...]:
+        """What has to be pooled: for likeness the means too, which are the weights themselves where nothing is pooled."""
+        like = atlas_controls.order() == atlas.LIKE and not self.exact
+        return tuple(dict.fromkeys((self.how, "mean"))) if like else (self.how,)
+
+    @property
+    def heads(self) -> list[atlas.Head]:
+        return [(site, head) for site in self.sites for head in range(self.trace.record(site).heads)]
+
+    def values(self) -> dict[atlas.Head, float]:
+        """What the heads are ordered by, as far as it is known."""
+        order = atlas_controls.order()
+        if order == atlas.LIKE:
+            return self.alike()
+        return atlas.measured(self.found.measures, order) if order != "layer" else {}
+
+    def alike(self) -> dict[atlas.Head, float]:
+        import torch
+
+        from model.pooled_heads import alike
+
+        site, head, _, _ = session.selected()
+        means = dict(self.found.pooled["max" if self.exact else "mean"])
+        if site not in means or len(means) < len(self.sites):
+            return {}
+        allowed = {other: torch.from_numpy(~self.found.closed[other]) for other in means}
+        return alike(means, allowed, site, head)
+
+
+def draw(view: View, asked: atlas.Shown, whole: bool = True) -> None:
+    """The canvas, and its foot where the picture is whole."""
+    from model.pooled import bin_lengths
+
+    trace, found, values = view.trace, view.found, view.values()
+    heads = [head for head in view.heads if head in values] if asked.order == atlas.LIKE and values else view.heads
+    order = atlas.arranged(heads, values, asked)
+    pictures = {
+        site: atlas.picture(pooled, view.how, bin_lengths(trace.record(site).keys, view.size))
+        for site, pooled in dict(found.pooled[view.how]).items()
+    }
+    closed = {site: found.closed[site] for site in pictures}
+    measures = {say(f"atlas.m_{name}"): atlas.measured(found.measures, name) for name in atlas.MEASURES}
+    names, legend = _names(view.sites), _legend(view)
+    site, head, _, _ = session.selected()
+    words = language.group("atlas") | {
+        "legend": legend,
+        "alt": say("atlas.alt_text", shown=len(order), heads=len(view.heads), sites=len(view.sites)),
+    }
+    data = atlas.frame(
+        trace, pictures, closed, order, values, measures if found.measures else {}, (site, head),
+        [(other, h) for other, h in _picked(trace)], words, names, asked.flat,
+    )  # fmt: skip
+    components.atlas(key="atlas", data=data, on_select_change=_select, on_picks_change=_pick)
+
+    def figure():
+        from viz import atlas_still
+
+        grey = f" · {say('atlas.grey')}" if any(mask.any() for mask in closed.values()) else ""
+        return atlas_still.chart(pictures, closed, order, asked.flat, names, f"0 – 1 · {legend}" + grey)
+
+    if whole:
+        _foot(view, asked, order, values, figure)
+
+
+def _names(sites: list[Site]) -> dict[Site, tuple[str, str, str, str]]:
+    """(group's title, row's label, short name, full name) of each site."""
+    several = len(atlas.groups(sites)) > 1
+    return {
+        site: (
+            atlas_controls.group_name(atlas.group(site)),
+            say("atlas.layer", layer=site.layer),
+            (say(f"atlas.short_{atlas.group(site)}") if several else "") + str(site.layer),
+            site_name(site),
+        )
+        for site in sites
+    }
+
+
+def _picked(trace: Trace) -> list[atlas.Head]:
+    by_name = {str(site): site for site in trace.sites}
+    return [(by_name[name], head) for name, head in picks.picked(trace)]
+
+
+def _select() -> None:
+    if told := st.session_state["atlas"].get("select"):
+        st.session_state[CHANGED] = True
+        session.change(site=str(told["site"]), head=int(told["head"]), heads="")
+
+
+def _pick() -> None:
+    told = st.session_state["atlas"].get("picks")
+    if told is not None:
+        st.session_state[CHANGED] = True
+        picks.pick([(str(site), int(head)) for site, head in told])
+
+
+def _legend(view: View) -> str:
+    """What a cell's colour is: the pooling is always said."""
+    from model.pooled import block_size
+
+    if view.exact:
+        return say("atlas.legend")
+    records = [view.trace.record(site) for site in view.sites]
+    bins = {(block_size(r.queries, view.size), block_size(r.keys, view.size)) for r in records}
+    high, wide = (max(sizes) for sizes in zip(*bins, strict=True))
+    return say(
+        f"atlas.cell_{view.how}", bins=say("atlas.bins" if len(bins) == 1 else "atlas.bins_most", high=high, wide=wide)
+    )
+
+
+def _foot(
+    view: View, asked: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float], figure: Callable
+) -> None:
+    from model import pooled, pooled_heads, statistics
+
+    trace, found = view.trace, view.found
+    parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence")]
+    if asked.order == atlas.LIKE and values:
+        site, head, _, _ = session.selected()
+        parts.append(say("atlas.like_sentence", site=site_name(site), head=head))
+        if left := len(view.heads) - len(values):
+            parts.append(say("atlas.like_left", n=left))
+    elif asked.order != "layer":
+        parts.append(say(f"atlas.what_{asked.order}") if values else say("atlas.unmeasured"))
+    slug = f"{feet.safe(trace.key.model)}-atlas"
+
+    def csv() -> bytes:
+        names = [
+            name for name in statistics.MEASURES if all(getattr(m, name) is not None for m in found.measures.values())
+        ]
+        names = list(dict.fromkeys([*atlas.MEASURES, *names]))
+        alike = values if asked.order == atlas.LIKE else {}
+        data = atlas.table(found.measures, names, order, alike)
+        return data.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+    def npz() -> bytes:
+        shown = dict(found.pooled[view.how])
+        arrays = {str(site): values.numpy() for site, values in shown.items()}
+        return export.npz(**arrays, **{f"masked/{site}": found.closed[site] for site in shown}, how=[view.how])
+
+    code = (pooled.thumbnails, pooled._pool, pooled._weights, pooled._bins)
+    more = {"layer": (), atlas.LIKE: (pooled_heads.alike,)}.get(asked.order, (statistics.statistics,))
+    feet.foot(
+        "atlas", " ".join(parts), _badge(view), lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, figure, (*code, *more)
+    )  # fmt: skip
+
+
+def _badge(view: View) -> str:
+    """How well the worst of the shown sub-layers checks, by its own limit."""
+    from model.fidelity import TOLERANCE
+
+    fidelity = view.trace.fidelity()
+    known = [(fidelity.sites[n], fidelity.limits.get(n)) for n in map(str, view.sites) if n in fidelity.sites]
+    return feet.fidelity_badge(*max(known, key=lambda pair: pair[0] / (pair[1] or TOLERANCE))) if known else ""

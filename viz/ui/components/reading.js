@@ -1,0 +1,194 @@
+// The text itself: click a token, and the text is coloured by what a head attends to from there, or by who attends to it.
+// The text comes once; the row comes from the list beside it (reading_row.js), so that a click moves one row of numbers.
+
+class Reading {
+  constructor(shadow) {
+    this.shadow = shadow;
+    this.root = el("div", "headlight reading", shadow);
+    const bar = el("div", "bar", this.root);
+    this.readout = el("div", "readout", bar);
+    this.find = new Find(this, bar);
+    this.texts = el("div", "texts", this.root);
+    this.foot = el("div", "foot", this.root);
+    this.live = el("div", "spoken", this.root);
+    this.live.setAttribute("aria-live", "polite");
+    this.flows = [];
+    this.row = null; // the last row that is about this text
+    this.over = null; // {flow, index} under the pointer
+    this.asked = shared((index) => this.send("ask", { index, mode: this.row?.mode }));
+    this.drawn = this.width = 0;
+    const observer = new ResizeObserver(() => this.resized());
+    observer.observe(this.root);
+    this.stops = [
+      () => observer.disconnect(),
+      hearing(ROW, (row) => this.take(row)),
+      hearing(GOTO, ({ side, index }) => this.flows.find((flow) => flow.text.side === side)?.reveal(index, true)),
+      listenHover((detail) => this.hear(detail)),
+      listenFonts(() => this.resized(true)),
+      () => this.asked.stop(),
+    ];
+  }
+
+  update(bytes) {
+    const header = (this.header = unpack(bytes)), { words } = header;
+    const before = this.theme?.mode;
+    this.theme = readTheme(this.shadow);
+    if (this.theme.mode !== before) {
+      const table = this.theme.sequential;
+      const css = Array.from({ length: table.length / 3 }, (_, i) => `rgb(${table[3 * i]},${table[3 * i + 1]},${table[3 * i + 2]})`);
+      this.colours = { table, css, ink: inks(table) };
+      this.repaint = true;
+    }
+    const key = JSON.stringify(header.texts);
+    if (key !== this.textKey) {
+      this.textKey = key;
+      while (this.flows.length < header.texts.length) {
+        const flow = new Flow(this, this.texts);
+        listenText(this, flow);
+        this.flows.push(flow);
+      }
+      for (const flow of this.flows.splice(header.texts.length)) flow.box.remove();
+      header.texts.forEach((text, i) => this.flows[i].fill(text));
+      this.root.classList.toggle("two", header.texts.length > 1);
+      this.over = null;
+    }
+    this.find.input.placeholder = words.find;
+    this.find.input.setAttribute("aria-label", words.find);
+    if (this.row?.of !== header.of) this.row = null;
+    if (this.row) this.show();
+    else tell(WANTED);
+    this.fillReadout();
+  }
+
+  destroy() {
+    for (const stop of this.stops) stop();
+    this.root.remove();
+  }
+
+  /** The text whose tokens are asked, and the one that is coloured: in self-attention they are one. */
+  asks() {
+    return this.row?.mode === "attended" ? "key" : "query";
+  }
+  clickable() {
+    const role = this.asks();
+    return this.flows.find((flow) => flow.text.roles.includes(role));
+  }
+  coloured() {
+    const role = this.asks() === "query" ? "key" : "query";
+    return this.flows.find((flow) => flow.text.roles.includes(role));
+  }
+
+  take(row) {
+    if (!this.header || row.of !== this.header.of) return;
+    if (this.row && this.row.mode !== row.mode) this.asked.value = null;
+    this.row = row;
+    this.show();
+  }
+  show() {
+    const { row, header } = this, { words } = header;
+    this.asked.answer(row.index);
+    for (const flow of this.flows) {
+      const on = flow === this.coloured();
+      flow.colour(on ? row.arrays.values.data : null, on ? row.masked : [], row.end);
+      const asks = flow === this.clickable(), name = flow.text.side === "encoder" ? words.encoder : words.decoder;
+      flow.title.textContent = this.flows.length > 1 ? `${name} · ${asks ? words.ask_here : words.coloured}` : words.ask_here;
+      flow.page.setAttribute("aria-label", fill(words.alt, { n: flow.spans.length.toLocaleString() }));
+      flow.mark("other", on && row.other !== this.asked.value ? row.other : null);
+      flow.box.classList.toggle("asks", asks);
+    }
+    this.repaint = false;
+    this.markAsking();
+    if (this.revealed !== `${row.of} ${row.mode}`) {
+      this.revealed = `${row.of} ${row.mode}`;
+      this.clickable().reveal(row.index, true);
+    }
+    this.fillFoot();
+    this.fillReadout();
+    this.root.dataset.drawn = String((this.drawn += 1));
+    this.root.dataset.asking = row.index;
+    window.performance.mark("headlight-reading-drawn");
+  }
+  resized(always = false) {
+    const width = this.root.clientWidth;
+    if (!width || (width === this.width && !always)) return;
+    this.width = width;
+    for (const flow of this.flows) {
+      flow.measured = false;
+      flow.strip.draw();
+    }
+  }
+
+  // ---- asking and hover
+  ask(index, delay) {
+    this.asked.set(index, delay);
+    this.markAsking();
+    this.fillReadout();
+    const label = this.clickable().label(index, this.asks());
+    this.live.textContent = `${index}: ${label.text}`;
+  }
+  /** The other end of the selection: a token of the coloured text. */
+  choose(index) {
+    this.send("choose", { index, mode: this.row?.mode });
+  }
+  markAsking() {
+    const asks = this.clickable();
+    for (const flow of this.flows) {
+      flow.mark("asking", flow === asks ? this.asked.value : null);
+      flow.strip.paint();
+    }
+  }
+  hover(flow, index) {
+    if (this.over?.flow === flow && this.over.index === index) return;
+    this.over = index === null ? null : { flow, index };
+    announceHover(flow.text.side, index, this);
+    this.fillReadout();
+  }
+  hear({ source, side, index }) {
+    if (source === this) return;
+    for (const flow of this.flows) flow.mark("hover", flow.text?.side === side ? index : null);
+  }
+
+  // ---- words around the text
+  fillReadout() {
+    const { header, row, over } = this, { words } = header, asks = this.clickable(), parts = [];
+    const index = this.asked.value;
+    const say = (text, name) => parts.push(el("span", name, null, text));
+    if (asks && index !== null && index < asks.spans.length) {
+      parts.push(chip(asks.label(index, this.asks())));
+      say(`#${index}`, "faint place");
+    }
+    if (over && row) {
+      const { flow, index: at } = over;
+      say(row.mode === "attends" ? words.to : words.from, "faint");
+      parts.push(chip(flow.label(at, flow === this.coloured() && this.asks() === "query" ? "key" : "query")));
+      say(`#${at}`, "faint place");
+      if (flow === this.coloured()) {
+        const value = row.arrays.values.data[at];
+        if (flow.masked?.[at]) say(words.masked, "faint");
+        else say(exact(value), "value");
+      }
+    } else if (row) say(words.hover, "faint help");
+    this.readout.replaceChildren(...parts);
+  }
+  fillFoot() {
+    const { foot, row, colours, header, theme } = this, { words } = header;
+    foot.replaceChildren();
+    const key = el("span", "key", foot);
+    el("span", "end", key, "0");
+    el("span", "ramp", key).style.background = ramp(colours.table, 17);
+    el("span", "end", key, exact(row.end));
+    el("span", "name", foot, row.told.legend);
+    const flow = this.coloured();
+    if (row.masked.length) {
+      const item = el("span", "key", foot);
+      el("span", "swatch masked", item);
+      el("span", "", item, words.masked);
+    }
+    if (flow.shown.includes(-3)) el("span", "broken", foot, words.nan);
+    if (row.arrays.values.data.some((value) => value > row.end * 1.00001)) el("span", "", foot, words.clipped);
+    el("span", "hint", foot, words.help);
+    foot.style.setProperty("--line", theme.line);
+  }
+}
+
+export default (component) => mount(component, Reading);

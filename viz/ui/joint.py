@@ -1,0 +1,148 @@
+"""The joint view of an encoder–decoder: its three attentions as one matrix, a head chosen for each block."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.sites import Site
+from viz import axes, export, matrix_scale, numbers
+from viz.ui import components, feet, language, session
+from viz.ui.language import say
+from viz.ui.widgets import mirror
+
+if TYPE_CHECKING:
+    from model.joint import Part
+    from model.trace import Trace
+
+Heads = dict[str, tuple[Site, int]]
+
+
+def joint_view(trace: Trace) -> None:
+    """A section of the page Heads, for models with two stacks; for others there is none."""
+    from model import joint
+    from viz import joint as pictures
+
+    if len(trace.sides) < 2 or not joint.drawable(trace):
+        return
+    site, head, row, column = session.selected()
+    heads = joint.chosen(trace, (site, head), _asked())
+    st.markdown(f"#### {say('joint.title')}  \n{say('joint.what')}")
+    _pickers(trace, heads)
+    if any(feet.refused(trace, other) for other, _ in heads.values()):
+        return
+    parts = joint.joint(trace, heads)
+    most = max(float(part.weights[part.allowed].max()) if bool(part.allowed.any()) else 0.0 for part in parts.values())
+    end = matrix_scale.end(most, session.view().scale)
+    titles = {
+        kind: f"{say(f'joint.{kind}')} · {say('joint.place', layer=s.layer, head=h)}" for kind, (s, h) in heads.items()
+    }
+    sizes = {side: len(trace.side(side).tokens) for side in ("encoder", "decoder")}
+    words = language.group("joint") | {"alt": say("joint.alt_text", n=sizes["encoder"], m=sizes["decoder"])}
+    frame = pictures.joint_frame(trace, parts, (site, row, column), titles, end, _legend(most, end), words)
+    components.joint(key="joint", data=frame, on_select_change=lambda: _select(trace, heads, parts))
+    _foot(trace, parts, end)
+
+
+def _asked() -> dict[str, tuple[int, int]]:
+    """(layer, head) of each block as the link has it."""
+    from model.joint import KINDS
+
+    found = {kind: re.fullmatch(r"l([0-9]{1,4})h([0-9]{1,4})", session.tab(f"joint_{kind}")) for kind in KINDS}
+    return {kind: (int(match[1]), int(match[2])) for kind, match in found.items() if match}
+
+
+def _pickers(trace: Trace, heads: Heads) -> None:
+    """A list for each block; the one of the selected head changes the selection."""
+    from model.joint import kind_of
+
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="joint-pickers"):
+        for kind, (site, head) in heads.items():
+            options = [
+                (other.layer, number)
+                for other in trace.sites if kind_of(other) == kind
+                for number in range(trace.record(other).heads)
+            ]  # fmt: skip
+            key = mirror(f"joint-{kind}", (site.layer, head))
+            st.selectbox(
+                say(f"joint.{kind}"), options, format_func=lambda at: say("joint.place", layer=at[0], head=at[1]),
+                key=key, on_change=_pick, args=(kind, heads, key), width=176,
+            )  # fmt: skip
+
+
+def _pick(kind: str, heads: Heads, key: str) -> None:
+    layer, head = st.session_state[key]
+    site = heads[kind][0]
+    _keep(heads | {kind: (Site(site.stack, layer, site.kind), head)})
+    if str(site) == session.view().site:
+        session.change(site=str(Site(site.stack, layer, site.kind)), head=head, heads="")
+
+
+def _keep(heads: Heads) -> None:
+    """The heads of the blocks stay when another block's becomes the selected one."""
+    for kind, (site, head) in heads.items():
+        session.open_tab(f"joint_{kind}", f"l{site.layer}h{head}")
+
+
+def _select(trace: Trace, heads: Heads, parts: dict[str, Part]) -> None:
+    """A clicked cell: the selection goes to its block's head; of a bin to its strongest pair."""
+    if not (told := st.session_state["joint"].get("select")):
+        return
+    part, cell = parts[told["block"]], (int(told["row"]), int(told["column"]))
+    record = trace.record(part.site)
+    both = [
+        axes.Axis(tuple(range(0, total, step)), total, (), total)
+        for total, step in zip((record.queries, record.keys), part.step, strict=True)
+    ]
+    row, column = cell if part.step == (1, 1) else axes.strongest(record, part.head, (both[0], both[1]), cell)
+    _keep(heads)
+    session.change(site=str(part.site), head=part.head, row=row, column=column, heads="")
+
+
+def _legend(most: float, end: float) -> str:
+    kind = session.view().scale or matrix_scale.suggested(most)
+    told = {"end": matrix_scale.written(end), "most": numbers.short(most)}
+    return f"{say('matrix.legend')} · {say(f'matrix.legend_{kind}', **told)}"
+
+
+def _foot(trace: Trace, parts: dict[str, Part], end: float) -> None:
+    from model import joint
+    from model.pooled import pooled
+    from viz import joint as pictures
+
+    pooled_parts = max(max(part.step) for part in parts.values()) > 1
+    said = [say("joint.sentence")]
+    if pooled_parts:
+        sizes = {"n": parts["encoder"].step[0], "m": parts["decoder"].step[0]}
+        said.append(say("joint.bins", **sizes))
+    slug = f"{feet.safe(trace.key.model)}-joint"
+
+    def files() -> dict[str, Callable[[], bytes]]:
+        def csv() -> bytes:
+            sides = [
+                [item["text"] for kind in ("encoder", "decoder") for item in pictures.labels(trace, parts[kind], query)]
+                for query in (True, False)
+            ]
+            return export.matrix_csv(joint.whole(parts).numpy(), *sides)
+
+        def npz() -> bytes:
+            names = {f"{kind}_head": f"{part.site}.{part.head}" for kind, part in parts.items()}
+            return export.npz(
+                **{kind: part.weights.numpy() for kind, part in parts.items()},
+                **{f"{kind}_allowed": part.allowed.numpy() for kind, part in parts.items()},
+                **{name: [value] for name, value in names.items()},
+            )  # fmt: skip
+
+        return {f"{slug}.csv": csv, f"{slug}.npz": npz}
+
+    def figure():
+        titles = (say("matrix.query"), say("matrix.key"), say("matrix.legend"))
+        return pictures.still(trace, parts, end, titles)
+
+    drawable = sum(parts[kind].weights.shape[0] for kind in ("encoder", "decoder")) <= 2 * joint.BINS
+    badge = feet.site_badge(trace, feet.loosest(trace, [part.site for part in parts.values()]))
+    made = (joint.joint, joint.whole) + ((pooled,) if pooled_parts else (type(trace.record(trace.sites[0])).weights,))
+    feet.foot("joint", " ".join(said), badge, files, figure if drawable else None, made)

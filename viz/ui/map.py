@@ -1,0 +1,107 @@
+"""The page Map: one head at any length, from the whole to single cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz import export, tokens
+from viz import map as maps
+from viz.ui import components, controls, feet, frame, language, panels, session, tile_server
+from viz.ui.controls import site_name
+from viz.ui.language import say
+from viz.ui.widgets import mirror
+
+if TYPE_CHECKING:
+    from model.trace import Trace
+
+_HOW = ("max", "mean")
+
+
+def show(trace: Trace) -> None:
+    """Pickers, the map, where to go on."""
+    controls.head_picker(trace, words=False)
+    site, head, row, column = session.selected()
+    if feet.refused(trace, site):
+        return
+    record = trace.record(site)
+    how = _how(long=max(record.queries, record.keys) > maps.HEIGHT // 2)
+    shown = maps.area(session.view().area)
+    words = language.group("map") | {
+        "alt": say(
+            "map.alt_text", site=site_name(site), head=head, rows=f"{record.queries:,}", columns=f"{record.keys:,}"
+        )
+    }
+    base = f"{tile_server.PATH.lstrip('/')}/{tile_server.token(trace)}/{site}"
+    data = maps.map_frame(trace, site, head, how, base, (row, column), shown, words)
+    components.map(key="map-page", data=data, on_select_change=_select, on_head_change=_turn, on_area_change=_area)
+    _foot(trace, how, shown)
+    panels.selection_line(trace)
+    with st.container(horizontal=True, gap="medium"):
+        frame.link("heads", say("map.door_heads"))
+        frame.link("steps", panels.say("door.cell"))
+
+
+def _how(long: bool) -> str:
+    """How the pairs of one cell become one colour; of a short text every cell is one pair."""
+    chosen = session.tab("map_how")
+    now = chosen if chosen in _HOW else "max"
+    if not long:
+        return now
+    key = mirror("map_how", now)
+    st.segmented_control(
+        say("map.how"), _HOW, key=key, required=True, format_func=lambda name: say(f"map.how_{name}"),
+        help=say("map.how_help"), on_change=lambda: session.open_tab("map_how", st.session_state[key]),
+    )  # fmt: skip
+    return now
+
+
+def _select() -> None:
+    if told := st.session_state["map-page"].get("select"):
+        session.change(row=int(told["row"]), column=int(told["column"]), head=int(told["head"]))
+
+
+def _turn() -> None:
+    told = st.session_state["map-page"].get("head")
+    if told is not None:
+        session.change(head=int(told), heads="")
+
+
+def _area() -> None:
+    told = st.session_state["map-page"].get("area")
+    if told is not None:
+        session.change(area=str(told) if maps.area(str(told)) else "")
+
+
+def _foot(trace: Trace, how: str, shown: maps.Area | None) -> None:
+    from model import rows, tiles
+
+    site, head, _, _ = session.selected()
+    record = trace.record(site)
+    part = maps.part(shown, record.queries, record.keys)
+    spans = [f"{span.start:,}–{span.stop - 1:,}" for span in part]
+    slug = f"{feet.safe(trace.key.model)}-{site}-head{head}-map"
+    named = (tokens.query_labels, tokens.key_labels)
+
+    def npz() -> bytes:
+        values, high, wide = maps.in_view(trace, site, head, shown, how)
+        return export.npz(values=values, queries_a_cell=[high], keys_a_cell=[wide], first_query=[part[0].start],
+                          first_key=[part[1].start], how=[how])  # fmt: skip
+
+    def csv() -> bytes:
+        values, high, wide = maps.in_view(trace, site, head, shown, how)
+        names = [
+            [f"{i} {label(trace, site)[i]['text']}" for i in range(span.start, span.stop, step)]
+            for label, span, step in zip(named, part, (high, wide), strict=True)
+        ]
+        return export.matrix_csv(values, *names)
+
+    def figure():
+        titles = (say("matrix.query"), say("matrix.key"), say("map.value"))
+        return maps.still_map(trace, site, head, shown, how, titles)
+
+    files: Callable[[], dict[str, Callable[[], bytes]]] = lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}  # noqa: E731
+    sentence = say("map.sentence", rows=spans[0], columns=spans[1])
+    feet.foot("map", sentence, feet.site_badge(trace, site), files, figure, (tiles.strip, rows.row, rows.column))

@@ -1,0 +1,127 @@
+"""What the map fetches while it is looked at: tiles and rows of a head, by Streamlit's own server, under a secret name.
+
+A session asks for a `Ticket` of its run. The ticket lives in the session and is dropped with it, or when the session turns
+to another run; its token, which nobody can guess, is then unknown here. Nothing is computed before it is asked for.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from model.errors import HeadlightError
+
+if TYPE_CHECKING:
+    from model.trace import Trace
+
+PATH = "/headlight/map"
+_MOST_BYTES = 96 * 2**20  # of strips that are kept, over all sessions
+# Streamlit's sockets hold back a second small packet until the first is acknowledged, 40 ms later; closing sends it now.
+_HEADERS = {
+    "Cache-Control": "private, max-age=3600, immutable", "X-Content-Type-Options": "nosniff", "Connection": "close",
+}  # fmt: skip
+
+
+class Ticket:
+    """One run that one session may fetch from."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace, self.token = trace, secrets.token_urlsafe(24)
+        _tickets[self.token] = self
+
+
+_tickets: WeakValueDictionary[str, Ticket] = WeakValueDictionary()
+_strips: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+# One piece of work of a kind at a time: more would only share the cores.
+_lock, _profile_lock = threading.Lock(), threading.Lock()
+
+
+def token(trace: Trace) -> str:
+    """This session's token for a run; the one before is forgotten."""
+    held = st.session_state.get("map-ticket")
+    if held is None or held.trace is not trace:
+        held = st.session_state["map-ticket"] = Ticket(trace)
+    return held.token
+
+
+def _strip(ticket: Ticket, site: str, head: int, how: str, level: int, row: int) -> bytes:
+    """A row of tiles as bytes, kept for its neighbours: they come from the same rows of weights."""
+    from model import tiles
+
+    key = (ticket.token, site, head, how if level else "", level, row)
+    with _lock:
+        if key in _strips:
+            _strips.move_to_end(key)
+            return _strips[key]
+        packed = tiles.strip(ticket.trace.record(site), head, level, row, how).packed().numpy().tobytes()
+        _strips[key] = packed
+        while sum(map(len, _strips.values())) > _MOST_BYTES and len(_strips) > 1:
+            _strips.popitem(last=False)
+        return packed
+
+
+def tile(ticket: Ticket, site: str, head: int, how: str, level: int, row: int, column: int) -> bytes:
+    """uint8 [r, c], row by row, r and c at most 256. Raises HeadlightError where there is no such tile."""
+    from model import tiles
+    from model.errors import OutOfRange
+
+    record = ticket.trace.record(site)
+    packed = _strip(ticket, site, head, how, level, row)
+    wide = -(-record.keys // (1 << level))
+    first, last = column * tiles.SIDE, -(-wide // tiles.SIDE) - 1
+    if not 0 <= column <= last:
+        raise OutOfRange(what="Column of tiles", got=column, last=last)
+    if last == 0:
+        return packed
+    stop = min(wide, first + tiles.SIDE)
+    return b"".join(packed[r + first : r + stop] for r in range(0, len(packed), wide))
+
+
+def profile(ticket: Ticket, site: str, head: int, side: str, index: int) -> bytes:
+    """float32: what query `index` attends to ("row"), or who attends to key `index` ("column")."""
+    from model import rows
+
+    record = ticket.trace.record(site)
+    with _profile_lock:
+        found = rows.row(record, head, index) if side == "row" else rows.column(record, head, index)
+    return found.float().numpy().tobytes()
+
+
+async def _answer(request: Request) -> Response:
+    given = request.path_params
+    ticket = _tickets.get(given["token"])
+    if ticket is None:
+        return PlainTextResponse("This map is not open any more.", 404)
+    names = ("level", "row", "column") if "level" in given else ("index",)
+    numbers = [given[name] for name in names]
+    try:
+        if "level" in given:
+            found = await run_in_threadpool(tile, ticket, given["site"], given["head"], given["how"], *numbers)
+        else:
+            found = await run_in_threadpool(profile, ticket, given["site"], given["head"], _side(request), *numbers)
+    except HeadlightError as error:
+        return PlainTextResponse(str(error), 400)
+    return Response(found, media_type="application/octet-stream", headers=_HEADERS)
+
+
+def _side(request: Request) -> str:
+    return request.url.path.rsplit("/", 2)[1]
+
+
+def routes() -> list[Route]:
+    """For `st.App(routes=…)`; the address lacks nothing but what is told by the page."""
+    start = PATH + "/{token}/{site}/{head:int}"
+    return [
+        Route(start + "/tile/{how}/{level:int}/{row:int}/{column:int}", _answer),
+        Route(start + "/row/{index:int}", _answer),
+        Route(start + "/column/{index:int}", _answer),
+    ]
