@@ -62,13 +62,13 @@ def wrong_frame(
 
 
 def wrong_context_frame(
-    trace: Trace, site: Site, weights: np.ndarray, v: np.ndarray, context: np.ndarray, cuts: Cuts, at: tuple[int, int],
-    words: dict[str, str],
+    trace: Trace, site: Site, weights: np.ndarray, v: np.ndarray, context: np.ndarray, dead: np.ndarray, cuts: Cuts,
+    at: tuple[int, int], words: dict[str, str],
 ) -> bytes:  # fmt: skip
-    """A × v = o where rows of A are NaN: every number of those rows of o is."""
+    """A × v = o where rows of A are NaN: every number of those rows of o is. `dead`: what the model's own mask forbids."""
     rows, columns = _labels(trace, site, cuts)
     frame = EquationFrame(words, at[0] - cuts[0].start, at[1] - cuts[1].start, _HEIGHT)
-    frame.matrix("A", weights, ("query", rows), ("key", columns), scale=_WEIGHTS)
+    frame.matrix("A", weights, ("query", rows), ("key", columns), dead & ~np.isnan(weights), scale=_WEIGHTS)
     frame.operator("×")
     frame.matrix("v", v, ("key", None))
     frame.operator("=")

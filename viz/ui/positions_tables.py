@@ -161,7 +161,7 @@ def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
     d = found.total.shape[1]
     first = slider("first_dim", 0, max(0, d - _DIMS), 0, step=8) if d > _DIMS else 0
     dims = slice(first, min(d, first + _DIMS))
-    words = language.group("equation") | {"alt": say("positions.sum_what"), "help": ""}
+    words = language.group("equation") | {"alt": say("positions.sum_what"), "help": say("equation.help_cell")}
     shown = slice(0, _LONGEST)
     labels = tokens.labels(trace, stack)[shown]
     names = ("embedding", "positions", "total", "segments")

@@ -103,7 +103,7 @@ def _both(found: Turned, labels: list) -> None:
     arrays = {"q_before": found.q, "q": found.q_turned, "k_before": found.k, "k": found.k_turned}
     for letter in "qk":
         before, after = (arrays[name][shown].numpy() for name in (f"{letter}_before", letter))
-        words = language.group("equation") | {"alt": say("positions.both_what"), "help": ""}
+        words = language.group("equation") | {"alt": say("positions.both_what"), "help": say("equation.help_cell")}
         frame = pictures.turned_frame(letter, before, after, labels[shown], words)
         components.equation(key=f"positions-turned-{letter}", data=frame)
     names = [label["text"] for label in labels]

@@ -87,6 +87,17 @@ class Equation {
       el("span", "ramp", entry).style.background = ramp(theme[kind]);
       el("span", "", entry, number(high));
     }
+    this.explain(STATE.masked, header.words.masked);
+    this.explain(STATE.nan, header.words.nan);
+  }
+
+  /** What cells without a colour mean, where there are such. */
+  explain(kind, word) {
+    if (!word || !this.blocks.some(({ state }) => state?.includes(kind))) return;
+    const entry = el("span", "item", this.legend), context = fitCanvas(el("canvas", "swatch", entry), 14, 14);
+    if (kind === STATE.masked) hatch(context, 0, 0, 14, 14, this.theme.line);
+    else markNaN(context, [NaN], null, [1, 1], { width: 14, height: 14 }, this.theme.faint);
+    el("span", "", entry, word);
   }
 }
 
