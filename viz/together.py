@@ -120,7 +120,7 @@ def share_bars(table: pd.DataFrame, head: int, words: dict[str, str]) -> tuple[a
     names = [words["with"], words["against"]]
     sided = table.assign(side=[names[int(value < 0)] for value in table["signed"]])
     colour = alt.Color("side:N", title=None, scale=alt.Scale(domain=names, range=list(_SIDE)),
-                       legend=alt.Legend(orient="top", symbolStrokeWidth=0))  # fmt: skip
+                       legend=alt.Legend(orient="bottom", symbolStrokeWidth=0))  # fmt: skip
     signed = base.mark_bar(stroke=_MARK).encode(
         x=alt.X("signed:Q", title=words["signed"], axis=alt.Axis(tickCount=5)), color=colour
     )

@@ -74,7 +74,7 @@ def test_an_image_has_its_alternative_text_and_the_themes_ink(trace: Trace, name
 
 
 def test_the_bars_are_the_weights_and_masked_keys_are_marked(trace: Trace) -> None:
-    own = three_looks(trace, 0, 1, 1)[1]
+    own = three_looks(trace, 0, 1, 1)[0]
     table = encoder_decoder.look_table(trace, own)
     np.testing.assert_allclose(table["weight"], own.weights.numpy(), atol=1e-7)
     assert list(table["masked"]) == [j > 1 for j in range(len(table))]
@@ -86,7 +86,7 @@ def test_the_bars_are_the_weights_and_masked_keys_are_marked(trace: Trace) -> No
 
 def test_of_many_keys_the_strongest_and_the_rest(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder_decoder, "_SHOWN", 3)
-    cross = three_looks(trace, 0, 1, 1)[2]
+    cross = three_looks(trace, 0, 1, 1)[1]
     table = encoder_decoder.look_table(trace, cross)
     assert list(table["key"])[:-1] == sorted(np.argsort(-cross.weights.numpy())[:3])
     assert table["token"].iloc[-1] == f"+ {len(cross.weights) - 3}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from model.decoding import Writer
     from model.trace import Trace
 
-_WORDS = ("runs", "finished", "limit", "pruned", "late", "step", "text", "fate")
+_WORDS = ("runs", "finished", "limit", "pruned", "late", "caught", "step", "text", "fate")
 # A step's hypotheses are ten at five beams: more steps than this are a poster, not a figure.
 _MOST, _OURS, _THEIRS = 24, 16, 10
 

@@ -169,7 +169,8 @@ def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
     cut = views.Sum(**({name: value[shown] for name, value in parts.items()} | {"error": found.error}))
     components.equation(key="positions-sum", data=pictures.sum_frame(cut, labels, words, dims))
     rest = r" + T" if found.segments is not None else ""
-    st.latex(r"X = \sqrt{d_{model}}\,E[\mathrm{id}] + PE" if found.factor else rf"X = E[\mathrm{{id}}] + PE{rest}")
+    factor = r"\sqrt{d_{model}}\," if found.factor else ""
+    st.latex(rf"X = E + PE{rest},\qquad E = {factor}W_E[\mathrm{{id}}]")
     sentence = say(
         "positions.sum_made" if made else "positions.sum_sentence", first=dims.start, last=dims.stop - 1, d=d
     )

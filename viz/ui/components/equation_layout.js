@@ -88,7 +88,8 @@ function shareWidth(equation, line, width) {
     else high = t;
   }
   for (const block of matrices) {
-    let cell = Math.min(want(block, low), width - block.left) / block.columns;
+    const room = matrices.length === 1 ? width - fixed : width - block.left; // a matrix alone leaves its operator room
+    let cell = Math.min(want(block, low), room) / block.columns;
     if (cell >= 4) cell = Math.floor(cell);
     block.cell = cell;
     block.width = cell * block.columns;
