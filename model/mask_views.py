@@ -43,7 +43,9 @@ def mask_of(record: AttentionRecord, kind: str, real: int, width: int) -> Mask |
     """The mask `kind` of `KINDS`: `real` tokens before the padding, windows of `width` tokens."""
     if kind == "recorded":
         return record.mask
-    if kind == "window":  # of a causal head it looks back only, as Mistral's does; of another to both sides (Longformer)
+    if (
+        kind == "window"
+    ):  # of a causal head it looks back only, as Mistral's does; of another to both sides (Longformer)
         return windowed(replace(record, mask=Mask(causal=looks_back(record))), width).mask
     causal = kind in ("causal", "both")
     return Mask(causal, real_keys(record.keys, real) if kind in ("padding", "both") else None)

@@ -57,7 +57,8 @@ def architecture(trace: Trace, cross: AttentionRecord, words: Words) -> str:
         svg.arrow([(160, 158), (160, 62), (306, 62), (306, 228), (500, 228)], ENCODER, 2.2),
         svg.arrow([(306, 228), (306, 250), (500, 250)], ENCODER, 2.2),
         svg.text((170, 46), f"{words['memory']} Z {shape(n, d)}", 13, "start", ENCODER, 600),
-        svg.text((314, 214), f"K = Z W_K {k}", 12, "start", ENCODER, 600), svg.text((314, 265), f"V = Z W_V {v}", 12, "start", ENCODER, 600),
+        svg.text((314, 214), f"K = Z W_K {k}", 12, "start", ENCODER, 600),
+        svg.text((314, 265), f"V = Z W_V {v}", 12, "start", ENCODER, 600),
         # Queries: from the decoder itself.
         svg.arrow([(600, 298), (600, 267)], DECODER, 2.2),
         svg.text((609, 283), f"Q {q}", 12, "start", DECODER, 600),
@@ -182,8 +183,8 @@ def alignment(
         for j in (gold.rows[start + i] if start + i < len(gold.rows) else ())
     ]
     kinds = [words["strongest"], *([words["gold"]] if outlined else [])]
-    # A white dot with a dark rim is seen on every colour of the scale, in both themes.
-    rim, dot = "#1a1a1a", "#ffffff"
+    # A white dot with a grey rim is seen on every colour of the scale, in both themes.
+    rim, dot = "#6b6b75", "#ffffff"
 
     def by_kind(*values: object) -> alt.Scale:
         return alt.Scale(domain=kinds, range=list(values[: len(kinds)]))

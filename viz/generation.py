@@ -19,8 +19,14 @@ Words = dict[str, str]
 MOST_KEYS, MOST_BARS, MOST_MARKS = 36, 200, 4_000
 PLAIN, CHOSEN, GREY = palette.HEADS[0], palette.HEADS[5], "#8a8a8a"
 FATES = ("runs", "finished", "limit", "pruned", "late", "caught")
-_COLOURS = {"runs": PLAIN, "finished": CHOSEN, "limit": palette.HEADS[1], "pruned": GREY, "late": palette.HEADS[2],
-            "caught": palette.HEADS[4]}
+_COLOURS = {
+    "runs": PLAIN,
+    "finished": CHOSEN,
+    "limit": palette.HEADS[1],
+    "pruned": GREY,
+    "late": palette.HEADS[2],
+    "caught": palette.HEADS[4],
+}
 COLUMN, ROW = 92, 44
 # As wide as its column, and as high as its bars need, the axes not counted.
 FIT = alt.AutoSizeParams(type="fit-x", contains="padding")

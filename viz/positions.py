@@ -82,7 +82,7 @@ def sum_frame(found: Sum, labels: Sequence[Label], words: Words, dims: slice) ->
 
 def turned_frame(letter: str, before: np.ndarray, after: np.ndarray, labels: Sequence[Label], words: Words) -> bytes:
     """q' → q (k' → k): a head's numbers before and after the turn, on one scale."""
-    frame = EquationFrame(words, max_height=240)
+    frame = EquationFrame(words, max_height=270)
     scale = shared_scale([before, after])
     frame.matrix(f"{letter}'", before, ("query", list(labels)), scale=scale)
     frame.operator("→")

@@ -29,10 +29,10 @@ def test_the_drawing_says_the_shapes_of_this_run(trace: Trace, names: Words) -> 
     picture = encoder_decoder.architecture(trace, record, names)
     n, m = len(trace.tokens("encoder")), len(trace.tokens("decoder"))
     for wanted in (
-        f"K [4 × {n} × 4]",
-        f"V [4 × {n} × 4]",
+        f"K = Z W_K [4 × {n} × 4]",
+        f"V = Z W_V [4 × {n} × 4]",
         f"Q [4 × {m} × 4]",
-        f"memory [{n} × 16]",
+        f"memory Z [{n} × 16]",
         f"n = {n}",
         f"m = {m}",
     ):

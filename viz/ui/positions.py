@@ -72,7 +72,7 @@ def grid(
     from viz import positions
 
     row, column = (say(f"positions.{title}") for title in titles)
-    plain = scale["kind"] == "diverging"
+    plain = scale["kind"] == "diverging" or (scale["low"], scale["high"]) != (0, 1)  # no weights
     words = language.group("matrix") | {
         "row": row, "column": column, "arrow": "·", "value": say("positions.value") if plain else say("matrix.value"),
         "legend": f"{say('positions.value') if plain else say('matrix.legend')} · {row} ↓ · {column} →",

@@ -34,7 +34,8 @@ def names(count: int) -> list[str]:
 
 def words(alt: str, help: str) -> dict[str, str]:
     """What the equation component and the frames say."""
-    return language.group("equation") | {"alt": alt, "help": help or say("equation.help_cell"), "head_n": say("together.head_n", n="{n}")}
+    help = help or say("equation.help_cell")
+    return language.group("equation") | {"alt": alt, "help": help, "head_n": say("together.head_n", n="{n}")}
 
 
 def slug(trace: Trace, site: Site) -> str:
