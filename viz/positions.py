@@ -40,9 +40,6 @@ def diverging(values: np.ndarray, share: float = 1.0) -> dict[str, Any]:
     return {"kind": "diverging", "low": -(end or 1.0), "high": end or 1.0}
 
 
-WEIGHTS = {"kind": "sequential", "low": 0, "high": 1}
-
-
 def grid_frame(
     values: np.ndarray, rows: Sequence[Label], columns: Sequence[Label], words: Words, scale: dict[str, Any],
     selection: tuple[int, int] | None = None, max_height: int = 420, sides: tuple[str, str] = ("grid-rows", "grid-columns"),

@@ -10,8 +10,9 @@ import streamlit as st
 from model.errors import HeadlightError, Stopped
 from model.family_cards import CARDS, block_parameters
 from viz.ui import feet, frame, language, models, session, work
-from viz.ui.encoder_decoder import drawing_files, theme
+from viz.ui.encoder_decoder import drawing_files
 from viz.ui.language import say
+from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     from model.family_cards import FamilyCard

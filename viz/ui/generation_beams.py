@@ -13,6 +13,7 @@ from viz import export, numbers, tokens
 from viz.ui import feet, generation_hypothesis, models, panels
 from viz.ui.generation import heading, job, joined, needs_model, number, reads
 from viz.ui.language import say
+from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     from model.beam import Beams, Found
@@ -82,8 +83,7 @@ def _tree(beams: Beams, texts: list[list[str]], selected: tuple[int, int], start
     words = {name: say(f"generation.{name}") for name in _WORDS}
     words["between"] = between
     words["alt"] = say("generation.tree_alt", steps=len(beams.steps), n=sum(len(step) for step in beams.steps))
-    shown = "dark" if st.context.theme.type == "dark" else "light"
-    chart = generation.tree(beams, texts, selected, start, words, shown)
+    chart = generation.tree(beams, texts, selected, start, words, theme())
     with st.container(key="generation-tree-strip"):
         st.altair_chart(chart, width="content", key="generation-tree", on_select=_clicked, selection_mode="node")
     return generation.tree(beams, texts, selected, start, words)
