@@ -76,7 +76,7 @@ def shifted(trace: Trace) -> list[Shifted]:
 
 
 def three_looks(trace: Trace, layer: int, head: int, row: int) -> list[Look]:
-    """Encoder self, decoder self and cross-attention, one row of each: [k] weights.
+    """Decoder self, cross-attention and encoder self, one row of each: [k] weights.
 
     The cross and the decoder's row are those of query `row`; the encoder's row is that of the source token which the
     cross row gives most weight. Where a stack has fewer layers or heads, its last one stands in.
@@ -86,7 +86,7 @@ def three_looks(trace: Trace, layer: int, head: int, row: int) -> list[Look]:
     layers = [site.layer for site in trace.sites if site.stack == "encoder"]
     source = int(cross.weights.argmax())
     read = [_look(trace, Site("encoder", min(layer, max(layers)), "self"), head, source)] if layers else []
-    return [*read, own, cross]
+    return [own, cross, *read]
 
 
 def _look(trace: Trace, site: Site, head: int, row: int) -> Look:

@@ -91,6 +91,11 @@ class Beams:
         """What a hypothesis has written, its own token included."""
         return tuple(one.token for one in self.path(step, index))
 
+    def fate(self, step: int, index: int) -> str:
+        """What became of a hypothesis by the end: its `fate`, or "caught" where it still ran when the search stopped."""
+        one = self.steps[step][index]
+        return "caught" if one.fate == "runs" and self.done == "bound" and step + 1 == len(self.steps) else one.fate
+
     def path(self, step: int, index: int) -> list[Hypothesis]:
         """A hypothesis and those it continues, the first step's first."""
         found: list[Hypothesis] = []

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from model.attention import softmax
 from model.errors import OutOfRange
 from model.masks import Explicit, Intervals, Mask
 from model.record import AttentionRecord
@@ -42,10 +43,19 @@ def mask_of(record: AttentionRecord, kind: str, real: int, width: int) -> Mask |
     """The mask `kind` of `KINDS`: `real` tokens before the padding, windows of `width` tokens."""
     if kind == "recorded":
         return record.mask
-    if kind == "window":
-        return windowed(replace(record, mask=Mask()), width).mask
+    if (
+        kind == "window"
+    ):  # of a causal head it looks back only, as Mistral's does; of another to both sides (Longformer)
+        return windowed(replace(record, mask=Mask(causal=looks_back(record))), width).mask
     causal = kind in ("causal", "both")
     return Mask(causal, real_keys(record.keys, real) if kind in ("padding", "both") else None)
+
+
+def looks_back(record: AttentionRecord) -> bool:
+    """Whether the recorded mask lets no query see a later key."""
+    if isinstance(record.mask, Mask):
+        return record.mask.causal
+    return record.queries == record.keys and not bool(record.allowed().triu(1).any())
 
 
 def with_mask(single: AttentionRecord, mask: Mask | Intervals | Explicit) -> AttentionRecord:
@@ -92,11 +102,12 @@ def masked(single: AttentionRecord, mask: Mask | Intervals | Explicit, rows: sli
 def on_queries(
     single: AttentionRecord, real: int, rows: slice = slice(None)
 ) -> tuple[Float[Tensor, "r k"], Float[Tensor, "r d_v"]]:
-    """(weights, context) where the padding mask is laid on the query axis: rows of −∞ only, whose softmax is NaN.
+    """(weights, context) where a padding mask is laid on the query axis: rows of −∞ only, whose softmax is NaN.
 
-    Rows from `real` on are those of padding. The plain `torch.softmax`, not ours, which gives such a row zeros.
+    It comes beside the record's own mask. Rows from `real` on are those of padding. The plain `torch.softmax`, not ours,
+    which gives such a row zeros.
     """
-    scores = with_mask(single, Mask()).scores(0, rows, dtype=torch.float64)
+    scores = single.scores(0, rows, dtype=torch.float64)
     padding = torch.arange(single.queries)[rows] >= real
     weights = torch.softmax(scores.masked_fill(padding[:, None], -torch.inf), -1)
     return weights, weights @ single.head("v", 0, torch.float64)
@@ -113,6 +124,14 @@ def counted_from_zero(tokens: Sequence[str]) -> list[int]:
     """The ids of a vocabulary made of these tokens in order of their first appearance, with no place kept for padding."""
     seen: dict[str, int] = {}
     return [seen.setdefault(token, len(seen)) for token in tokens]
+
+
+def without_keys(single: AttentionRecord, gone: Bool[Tensor, " k"], rows: slice = slice(None)) -> Masked:
+    """What these rows lose where the keys `gone` are masked beside the record's own mask; `open` is under that alone."""
+    scores, allowed = single.scores(0, rows, dtype=torch.float64), single.allowed(rows) & ~gone
+    sink = single.sink(0, torch.float64)
+    open_, under = (softmax(part, sink)[0] for part in (scores, scores.masked_fill(gone, -torch.inf)))
+    return Masked(scores, allowed, open_, under)
 
 
 def after_softmax(found: Masked) -> Float[Tensor, "r k"]:

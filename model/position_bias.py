@@ -101,7 +101,10 @@ def relative_share(record: AttentionRecord, head: int) -> Tensor:
 
 
 def kind_of(trace: Trace, module: nn.Module | None = None) -> str:
-    """How the run's model tells positions: "sinusoidal", "learned", "relative", "t5", "alibi", "rotary", "none" or ""."""
+    """How the run's model tells positions: "sinusoidal", "learned", "relative", "t5", "alibi", "rotary", "none" or "".
+
+    "scores": terms of the content and the offset inside the scores, recorded as a dense bias (Transformer-XL, DeBERTa).
+    """
     told = str(trace.facts.get("positions", ""))
     if told:
         return told
@@ -111,5 +114,7 @@ def kind_of(trace: Trace, module: nn.Module | None = None) -> str:
         curves = recorded_bias(trace.record(site)) if site.kind == "self" else None
         if curves is not None and bool(curves.values.any()):
             return "t5" if slopes_of(curves) is None else "alibi"
+    if any(f"{site}.bias" in trace.store for site in trace.sites if site.kind == "self"):
+        return "scores"
     tables = position_tables(module) if module is not None else []
     return ("learned" if tables[0].trained else "sinusoidal") if tables else ""

@@ -11,6 +11,8 @@ from tests import weights
 from tests.browser import chromium
 
 ROOT = Path(__file__).parents[1]
+# A file's tests share what they opened, so that a file goes to one process.
+PARALLEL = ("-n", "2", "--dist", "loadfile")
 STYLE = (("ruff", "check", "."), ("ruff", "format", "--check", "."))
 
 
@@ -25,12 +27,12 @@ def main(arguments: list[str]) -> int:
         print(chromium.HELP, file=sys.stderr)
         return 2
     chromium.ensure_font()
-    # One thread each: the server, the browser and the tests already share the cores.
+    # One thread each: the two test processes, the servers and the browsers already share the cores.
     environment = os.environ | {chromium.VARIABLE: browser, "OMP_NUM_THREADS": "1"}
     packages = [os.environ.get("HEADLIGHT_PACKAGES", ""), *map(str, weights.get())]
     environment["HEADLIGHT_PACKAGES"] = os.pathsep.join(filter(None, packages))
     style = [run(command, environment) for command in STYLE]
-    return run(("pytest", *arguments), environment) or int(any(style))
+    return run(("pytest", *PARALLEL, *arguments), environment) or int(any(style))
 
 
 if __name__ == "__main__":

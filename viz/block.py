@@ -10,7 +10,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from viz import still, tokens
+from viz import palette, still, tokens
 from viz.equation import EquationFrame, shared_scale
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from model.block_layers import Addition
 
 Words = dict[str, str]
-_PAIR = ("#0072b2", "#d55e00")  # Okabe & Ito
 _GREY = "#888888"
 _MARKS, _STILL_ROWS = 5_000, 48  # more rows of a table Altair refuses to write to a file
 
@@ -54,7 +53,7 @@ def addition_chart(table: pd.DataFrame, words: Words) -> alt.LayerChart:
                 scale=alt.Scale(domain=[0, (most or 1.0) * 1.1], nice=False)),
     )  # fmt: skip
     bars = base.mark_bar(height={"band": 0.8}).encode(
-        color=alt.Color("line:N", title=None, sort=lines, scale=alt.Scale(domain=lines, range=[_GREY, _PAIR[0]]),
+        color=alt.Color("line:N", title=None, sort=lines, scale=alt.Scale(domain=lines, range=[_GREY, palette.PAIR[0]]),
                         legend=alt.Legend(orient="top")),
         tooltip=["name:N", "line:N", alt.Tooltip("length:Q", format=".4f"),
                  alt.Tooltip("cosine:Q", format="+.3f", title=words["cosine"])],
@@ -76,13 +75,17 @@ def depth_lines(
         .encode(
             x=alt.X("depth:Q", title=words["depth"], axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y("value:Q", title=words["value"], scale=alt.Scale(zero=zero)),
-            color=alt.Color("line:N", title=None, sort=names, scale=alt.Scale(domain=names, range=list(_PAIR)[: len(names)]),
+            color=alt.Color("line:N", title=None, sort=names, scale=alt.Scale(domain=names, range=palette.PAIR[: len(names)]),
                             legend=alt.Legend(orient="top") if len(names) > 1 else None),
             tooltip=["line:N", "depth:Q", alt.Tooltip("value:Q", format=".4f")],
         )
     )  # fmt: skip
     if at is not None:
-        rule = alt.Chart(pd.DataFrame({"depth": [at]})).mark_rule(color=_PAIR[1], strokeWidth=1.5).encode(x="depth:Q")
+        rule = (
+            alt.Chart(pd.DataFrame({"depth": [at]}))
+            .mark_rule(color=palette.PAIR[1], strokeWidth=1.5)
+            .encode(x="depth:Q")
+        )
         chart = alt.layer(rule, chart)
     return chart.properties(height=290, description=words["alt"])
 
@@ -137,7 +140,7 @@ def token_bars(values: np.ndarray, labels: Sequence[str], row: int, words: Words
                 axis=alt.Axis(labelExpr=named, labelAngle=-50, labelOverlap=False, ticks=False),
             ),
             y=alt.Y("value:Q", title=words["value"], axis=alt.Axis(tickCount=5)),
-            color=alt.condition(alt.datum.place == row, alt.value(_PAIR[1]), alt.value(_GREY)),
+            color=alt.condition(alt.datum.place == row, alt.value(palette.PAIR[1]), alt.value(_GREY)),
             tooltip=["token:N", "place:Q", alt.Tooltip("value:Q", format=".4f")],
         )
         .properties(height=310, description=words["alt"])
@@ -153,7 +156,7 @@ def unit_bars(found: Sequence[tuple[int, float]], chosen: int, words: Words) -> 
     """The units that fire most for one token; the chosen one in colour."""
     table = pd.DataFrame(found, columns=["unit", "value"])
     table["name"] = table["unit"].astype(str)
-    colour = alt.condition(alt.datum.unit == chosen, alt.value(_PAIR[1]), alt.value(_GREY))
+    colour = alt.condition(alt.datum.unit == chosen, alt.value(palette.PAIR[1]), alt.value(_GREY))
     return (
         alt.Chart(table)
         .mark_bar()
@@ -179,7 +182,7 @@ def curves(points: pd.DataFrame, lines: dict[str, tuple[np.ndarray, np.ndarray]]
     """
     parts = [pd.DataFrame({"pre": x, "post": y, "line": name}) for name, (x, y) in lines.items()]
     names = list(lines)
-    colours = [*_PAIR, "#009e73", "#cc79a7"][: len(names)]
+    colours = [*palette.PAIR, "#009e73", "#cc79a7"][: len(names)]
     x = alt.X("pre:Q", title=words["pre"], axis=alt.Axis(tickCount=7))
     y = alt.Y("post:Q", title=words["post"], axis=alt.Axis(tickCount=5))
     line = alt.Chart(pd.concat(parts)).mark_line(strokeWidth=2).encode(
@@ -189,7 +192,7 @@ def curves(points: pd.DataFrame, lines: dict[str, tuple[np.ndarray, np.ndarray]]
     tooltip = [alt.Tooltip("pre:Q", format=".4f"), alt.Tooltip("post:Q", format=".4f")]
     units = (
         alt.Chart(points)
-        .mark_point(size=18, filled=True, color=_PAIR[0], opacity=0.6)
+        .mark_point(size=18, filled=True, color=palette.PAIR[0], opacity=0.6)
         .encode(x=x, y=y, tooltip=tooltip)
     )
     return alt.layer(line, units).properties(height=310, description=words["alt"])
@@ -210,7 +213,7 @@ def quantile_chart(table: np.ndarray, names: Sequence[str], words: Words) -> alt
         x=alt.X("q0:Q", title=words["value"], axis=alt.Axis(tickCount=7)), x2="q100:Q"
     )
     wide = base.mark_bar(height=5, color="#9cc3dd").encode(x="q5:Q", x2="q95:Q")
-    box = base.mark_bar(height=11, color=_PAIR[0]).encode(x="q25:Q", x2="q75:Q")
+    box = base.mark_bar(height=11, color=palette.PAIR[0]).encode(x="q25:Q", x2="q75:Q")
     median = base.mark_tick(color="#ffffff", thickness=2, height=11).encode(x="q50:Q")
     return alt.layer(whisker, wide, box, median).properties(height=28 * len(frame) + 80, description=words["alt"])
 
@@ -219,7 +222,7 @@ def plane_chart(found: Plane, labels: Sequence[str], row: int, words: Words) -> 
     """The tokens on two principal components; the selected one in colour."""
     x, y = found.points.numpy().T
     table = pd.DataFrame({"x": x, "y": y, "token": list(labels), "place": range(len(labels))})
-    colour = alt.condition(alt.datum.place == row, alt.value(_PAIR[1]), alt.value(_PAIR[0]))
+    colour = alt.condition(alt.datum.place == row, alt.value(palette.PAIR[1]), alt.value(palette.PAIR[0]))
     names = [f"PC {i + 1} · {share:.0%}" for i, share in enumerate(found.share)]
     base = alt.Chart(table).encode(
         x=alt.X("x:Q", title=names[0], axis=alt.Axis(tickCount=6), scale=_roomy(x)),
@@ -228,7 +231,7 @@ def plane_chart(found: Plane, labels: Sequence[str], row: int, words: Words) -> 
     )  # fmt: skip
     layers = [base.mark_point(filled=True, size=60, opacity=1)]
     if len(labels) <= 64:
-        quiet = alt.condition(alt.datum.place == row, alt.value(_PAIR[1]), alt.value(_GREY))
+        quiet = alt.condition(alt.datum.place == row, alt.value(palette.PAIR[1]), alt.value(_GREY))
         layers.append(base.mark_text(align="left", dx=7, fontSize=12).encode(text="token:N", color=quiet))
     return alt.layer(*layers).properties(height=420, description=words["alt"])
 

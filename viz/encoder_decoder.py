@@ -56,8 +56,9 @@ def architecture(trace: Trace, cross: AttentionRecord, words: Words) -> str:
         # Keys and values: from the encoder's last layer into every layer's cross-attention.
         svg.arrow([(160, 158), (160, 62), (306, 62), (306, 228), (500, 228)], ENCODER, 2.2),
         svg.arrow([(306, 228), (306, 250), (500, 250)], ENCODER, 2.2),
-        svg.text((170, 46), f"{words['memory']} {shape(n, d)}", 13, "start", ENCODER, 600),
-        svg.text((314, 214), f"K {k}", 12, "start", ENCODER, 600), svg.text((314, 265), f"V {v}", 12, "start", ENCODER, 600),
+        svg.text((170, 46), f"{words['memory']} Z {shape(n, d)}", 13, "start", ENCODER, 600),
+        svg.text((314, 214), f"K = Z W_K {k}", 12, "start", ENCODER, 600),
+        svg.text((314, 265), f"V = Z W_V {v}", 12, "start", ENCODER, 600),
         # Queries: from the decoder itself.
         svg.arrow([(600, 298), (600, 267)], DECODER, 2.2),
         svg.text((609, 283), f"Q {q}", 12, "start", DECODER, 600),
@@ -182,7 +183,8 @@ def alignment(
         for j in (gold.rows[start + i] if start + i < len(gold.rows) else ())
     ]
     kinds = [words["strongest"], *([words["gold"]] if outlined else [])]
-    red = "#e0483e"
+    # A white dot with a grey rim is seen on every colour of the scale, in both themes.
+    rim, dot = "#6b6b75", "#ffffff"
 
     def by_kind(*values: object) -> alt.Scale:
         return alt.Scale(domain=kinds, range=list(values[: len(kinds)]))
@@ -191,13 +193,13 @@ def alignment(
     legend = alt.Legend(symbolSize=120, labelLimit=220, orient="bottom", direction="vertical", offset=4)
     marks = (
         alt.Chart(pd.DataFrame([*best, *outlined]))
-        .mark_point(strokeWidth=2.2, opacity=1)
+        .mark_point(strokeWidth=2, opacity=1)
         .encode(
             x=heat.layer[0].encoding.x,
             y=heat.layer[0].encoding.y,
-            stroke=alt.Stroke("kind:N", title=None, scale=by_kind(red, CROSS), legend=legend),
+            stroke=alt.Stroke("kind:N", title=None, scale=by_kind(rim, CROSS), legend=legend),
             shape=alt.Shape("kind:N", title=None, scale=by_kind("circle", "square"), legend=legend),
-            fill=alt.condition(strongest, alt.value(red), alt.value("transparent")),
+            fill=alt.condition(strongest, alt.value(dot), alt.value("transparent")),
             size=alt.condition(strongest, alt.value(size * 1.4), alt.value((size * 0.84) ** 2)),
         )
     )

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from model.steps import Matrix, Step
     from model.trace import Trace
 
-_WEIGHTS = ("A", "A_iT")
+# The scale of weights: fixed, so that equal colours are equal weights in every figure.
+WEIGHTS = {"kind": "sequential", "low": 0, "high": 1}
+_OF_WEIGHTS = ("A", "A_iT")
 # Which cells of the operands a result's cell comes from, where it is no matrix product.
 # Steps whose matrices are compared with each other: they share one scale.
 _COMPARED = ("input", "scaled", "softcap", "bias", "mask", "weighted", "sum", "concat", "residual", "norm")
@@ -27,8 +29,8 @@ _LINKS = {
 
 def _scale(symbol: str, values: np.ndarray) -> dict[str, Any]:
     """Weights 0–1; anything signed on a symmetric diverging scale, so that zero is the page."""
-    if symbol in _WEIGHTS:
-        return {"kind": "sequential", "low": 0, "high": 1}
+    if symbol in _OF_WEIGHTS:
+        return WEIGHTS
     finite = np.abs(values[np.isfinite(values)])
     high = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
     return {"kind": "diverging", "low": -high, "high": high}
@@ -112,7 +114,7 @@ def step_frame(
     cut = any(len(trace.tokens(side)) > WINDOW for side in site_axes.values())
     frame = EquationFrame(words, row - cuts["query"].start, column - cuts["key"].start)
     names: dict[str, str] = {}
-    matrices = [m for m in (*step.operands, step.result) if not isinstance(m, str) and m.symbol not in _WEIGHTS]
+    matrices = [m for m in (*step.operands, step.result) if not isinstance(m, str) and m.symbol not in _OF_WEIGHTS]
     shared = shared_scale([m.values.numpy() for m in matrices]) if step.key in _COMPARED else None
 
     def add(matrix: Matrix, result: bool, label_rows: bool) -> None:
@@ -132,7 +134,7 @@ def step_frame(
             (matrix.columns, column_labels),
             masked,
             result,
-            scale=None if matrix.symbol in _WEIGHTS else shared,
+            scale=None if matrix.symbol in _OF_WEIGHTS else shared,
         )
         names[matrix.symbol] = name
 

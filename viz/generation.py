@@ -18,8 +18,15 @@ Words = dict[str, str]
 # More keys than this are not drawn one by one: the heaviest are, and one bar for the rest.
 MOST_KEYS, MOST_BARS, MOST_MARKS = 36, 200, 4_000
 PLAIN, CHOSEN, GREY = palette.HEADS[0], palette.HEADS[5], "#8a8a8a"
-FATES = ("runs", "finished", "limit", "pruned", "late")
-_COLOURS = {"runs": PLAIN, "finished": CHOSEN, "limit": palette.HEADS[1], "pruned": GREY, "late": palette.HEADS[2]}
+FATES = ("runs", "finished", "limit", "pruned", "late", "caught")
+_COLOURS = {
+    "runs": PLAIN,
+    "finished": CHOSEN,
+    "limit": palette.HEADS[1],
+    "pruned": GREY,
+    "late": palette.HEADS[2],
+    "caught": palette.HEADS[4],
+}
 COLUMN, ROW = 92, 44
 # As wide as its column, and as high as its bars need, the axes not counted.
 FIT = alt.AutoSizeParams(type="fit-x", contains="padding")
@@ -119,10 +126,11 @@ def tree(
     lines = []
     for t, step in enumerate(beams.steps):
         for i, one in enumerate(step):
-            solid, on = one.fate in ("runs", "finished", "limit"), (t, i) in way
+            fate = beams.fate(t, i)
+            solid, on = fate in ("runs", "finished", "limit"), (t, i) in way
             text = words["between"].join(texts[s][j] for s, j in _ids(beams, t, i))
             rows.append({"id": f"{t}-{i}", "step": t + 1, "place": float(i), "token": texts[t][i], "p": np.exp(one.log_p),
-                         "fate": words[one.fate], "total": one.total, "under": numbers.short(one.total), "way": on,
+                         "fate": words[fate], "total": one.total, "under": numbers.short(one.total), "way": on,
                          "solid": solid, "what": text})  # fmt: skip
             lines.append({"step": t, "place": float(max(0, one.parent)), "step2": t + 1, "place2": float(i), "way": on,
                           "solid": solid})  # fmt: skip

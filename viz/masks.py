@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viz import tokens
-from viz.equation import EquationFrame, shared_scale
+from viz.equation import WEIGHTS, EquationFrame, shared_scale
 
 if TYPE_CHECKING:
     import altair as alt
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from model.sites import Site
     from model.trace import Trace
 
-_WEIGHTS = {"kind": "sequential", "low": 0, "high": 1}
 _HEIGHT = 250  # pixels of the matrices at most
 Cuts = tuple[slice, slice]
 
@@ -39,7 +38,7 @@ def mask_frame(
     frame.matrix("M", np.where(dead, -np.inf, 0.0), ("query", None), ("key", columns), dead, scale=scale)
     frame.operator("→ softmax →")
     weights = found.weights[:, cuts[1]].numpy()
-    frame.matrix("A", weights, ("query", None), ("key", columns), dead, result=True, scale=_WEIGHTS)
+    frame.matrix("A", weights, ("query", None), ("key", columns), dead, result=True, scale=WEIGHTS)
     return frame.frame()
 
 
@@ -57,18 +56,18 @@ def wrong_frame(
     for place, (symbol, values, dead) in enumerate(pairs):
         if place:
             frame.operator("|")
-        frame.matrix(symbol, values, ("query", rows if not place else None), ("key", columns), dead, scale=_WEIGHTS)
+        frame.matrix(symbol, values, ("query", rows if not place else None), ("key", columns), dead, scale=WEIGHTS)
     return frame.frame()
 
 
 def wrong_context_frame(
-    trace: Trace, site: Site, weights: np.ndarray, v: np.ndarray, context: np.ndarray, cuts: Cuts, at: tuple[int, int],
-    words: dict[str, str],
+    trace: Trace, site: Site, weights: np.ndarray, v: np.ndarray, context: np.ndarray, dead: np.ndarray, cuts: Cuts,
+    at: tuple[int, int], words: dict[str, str],
 ) -> bytes:  # fmt: skip
-    """A × v = o where rows of A are NaN: every number of those rows of o is."""
+    """A × v = o where rows of A are NaN: every number of those rows of o is. `dead`: what the model's own mask forbids."""
     rows, columns = _labels(trace, site, cuts)
     frame = EquationFrame(words, at[0] - cuts[0].start, at[1] - cuts[1].start, _HEIGHT)
-    frame.matrix("A", weights, ("query", rows), ("key", columns), scale=_WEIGHTS)
+    frame.matrix("A", weights, ("query", rows), ("key", columns), dead & ~np.isnan(weights), scale=WEIGHTS)
     frame.operator("×")
     frame.matrix("v", v, ("key", None))
     frame.operator("=")

@@ -22,6 +22,8 @@ _DIVERGING_ENDS = {
 }
 # Six of Okabe & Ito (black and yellow vanish on one of the pages) and two that stay apart from them for colour-blind
 # eyes, in the order in which neighbours differ most; tests/viz/test_palette.py measures both.
+# Two things beside each other, blue and vermilion (Okabe & Ito): told apart by every kind of eye.
+PAIR = ("#0072b2", "#d55e00")
 HEADS = ("#0072b2", "#e69f00", "#cc79a7", "#a0341f", "#56b4e9", "#d55e00", "#7a6ff0", "#009e73")
 
 

@@ -40,9 +40,6 @@ def diverging(values: np.ndarray, share: float = 1.0) -> dict[str, Any]:
     return {"kind": "diverging", "low": -(end or 1.0), "high": end or 1.0}
 
 
-WEIGHTS = {"kind": "sequential", "low": 0, "high": 1}
-
-
 def grid_frame(
     values: np.ndarray, rows: Sequence[Label], columns: Sequence[Label], words: Words, scale: dict[str, Any],
     selection: tuple[int, int] | None = None, max_height: int = 420, sides: tuple[str, str] = ("grid-rows", "grid-columns"),
@@ -82,7 +79,7 @@ def sum_frame(found: Sum, labels: Sequence[Label], words: Words, dims: slice) ->
 
 def turned_frame(letter: str, before: np.ndarray, after: np.ndarray, labels: Sequence[Label], words: Words) -> bytes:
     """q' → q (k' → k): a head's numbers before and after the turn, on one scale."""
-    frame = EquationFrame(words, max_height=240)
+    frame = EquationFrame(words, max_height=270)
     scale = shared_scale([before, after])
     frame.matrix(f"{letter}'", before, ("query", list(labels)), scale=scale)
     frame.operator("→")

@@ -10,16 +10,14 @@ import numpy as np
 import pandas as pd
 
 from viz import palette, tokens
-from viz.equation import EquationFrame, shared_scale
+from viz.equation import WEIGHTS, EquationFrame, shared_scale
 
 if TYPE_CHECKING:
     import torch
 
     from model.together import Shares
 
-_WEIGHTS = {"kind": "sequential", "low": 0, "high": 1}
 _BESIDE = 8  # contexts that are drawn side by side; of more heads those around the selected one
-_SIDE = ("#0072b2", "#d55e00")  # Okabe & Ito: with the output, against it
 _MARK = "#9a8cff"  # around the selected head's bar, seen in both themes
 
 
@@ -36,7 +34,7 @@ def rows_frame(
     frame = EquationFrame(words, *at, max_height=320)
     frame.matrix(
         "A_i", weights, ("query", head_labels(len(weights), words)), ("key", columns), np.broadcast_to(masked, weights.shape),
-        result=True, scale=_WEIGHTS,
+        result=True, scale=WEIGHTS,
     )  # fmt: skip
     return frame.frame()
 
@@ -119,8 +117,8 @@ def share_bars(table: pd.DataFrame, head: int, words: dict[str, str]) -> tuple[a
     )
     names = [words["with"], words["against"]]
     sided = table.assign(side=[names[int(value < 0)] for value in table["signed"]])
-    colour = alt.Color("side:N", title=None, scale=alt.Scale(domain=names, range=list(_SIDE)),
-                       legend=alt.Legend(orient="top", symbolStrokeWidth=0))  # fmt: skip
+    colour = alt.Color("side:N", title=None, scale=alt.Scale(domain=names, range=list(palette.PAIR)),
+                       legend=alt.Legend(orient="bottom", symbolStrokeWidth=0))  # fmt: skip
     signed = base.mark_bar(stroke=_MARK).encode(
         x=alt.X("signed:Q", title=words["signed"], axis=alt.Axis(tickCount=5)), color=colour
     )

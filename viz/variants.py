@@ -9,18 +9,16 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from viz import still, tokens
-from viz.equation import EquationFrame, shared_scale
+from viz import palette, still, tokens
+from viz.equation import WEIGHTS, EquationFrame, shared_scale
 
 if TYPE_CHECKING:
     from model.sites import Site
     from model.trace import Trace
     from model.variants import Comparison, Saturation
 
-_WEIGHTS = {"kind": "sequential", "low": 0, "high": 1}
 _HEIGHT = 250  # pixels of the matrices at most
 _HEADS = 16  # heads that are drawn beside the wide one
-_PAIR = ("#0072b2", "#d55e00")  # Okabe & Ito
 
 
 def marked(latex: str) -> str:
@@ -45,7 +43,7 @@ def compare_frame(
     for symbol, values, dead in (("A'", found.after, found.dead_after), ("A", found.before, found.dead_before)):
         shown, masked = values[:, columns].numpy(), dead[:, columns].numpy()
         labels = row_labels if symbol == "A'" else ("query", None)
-        names.append(frame.matrix(symbol, shown, labels, column_labels, masked, scale=_WEIGHTS))
+        names.append(frame.matrix(symbol, shown, labels, column_labels, masked, scale=WEIGHTS))
         if symbol == "A'":
             frame.operator("−")
     frame.operator("=")
@@ -69,7 +67,7 @@ def heads_frame(
             frame.operator(";")
         labels = ("query", tokens.query_labels(trace, site)[rows])
         names = ("key", tokens.key_labels(trace, site)[columns])
-        frame.matrix(f"A_{index}", weights[:, columns], labels, names, dead[:, columns], scale=_WEIGHTS)
+        frame.matrix(f"A_{index}", weights[:, columns], labels, names, dead[:, columns], scale=WEIGHTS)
     return frame.frame()
 
 
@@ -97,7 +95,7 @@ def bars(found: Comparison, row: int, columns: Sequence[str], words: dict[str, s
 
 
 def _bars(table: pd.DataFrame, columns: Sequence[str], names: list[str], words: dict[str, str]) -> alt.Chart:
-    colour = alt.Color("line:N", title=None, sort=names, scale=alt.Scale(domain=names, range=list(_PAIR)),
+    colour = alt.Color("line:N", title=None, sort=names, scale=alt.Scale(domain=names, range=list(palette.PAIR)),
                        legend=alt.Legend(orient="top"))  # fmt: skip
     label = alt.Axis(title=words["key"], labelExpr=still._label("datum.value < {n} ? {texts}[datum.value] : ''", columns),
                      labelAngle=0 if max(map(len, columns), default=0) <= 6 else -50)  # fmt: skip
@@ -141,7 +139,7 @@ def saturation_curves(found: Sequence[Saturation], d_k: int, words: dict[str, st
     ]
     base = alt.Chart(pd.DataFrame(rows))
     x = alt.X("d_k:Q", title="d_k", scale=alt.Scale(type="log", base=2), axis=alt.Axis(tickCount=5))
-    colour = alt.Color("line:N", title=None, sort=names, scale=alt.Scale(domain=names, range=list(_PAIR)),
+    colour = alt.Color("line:N", title=None, sort=names, scale=alt.Scale(domain=names, range=list(palette.PAIR)),
                        legend=alt.Legend(orient="top"))  # fmt: skip
     charts = []
     for field, top in (("variance", None), ("largest", 1.0), ("entropy", None)):

@@ -19,12 +19,14 @@ PATIENCE = 60  # s
 
 
 def free_port() -> int:
-    """The first port from FIRST_PORT on that nobody listens on."""
-    for port in range(FIRST_PORT, FIRST_PORT + 200):
+    """The first port that nobody listens on, in a range of this test process's own: two would take the same one."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + 100 * worker
+    for port in range(first, first + 100):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):
                 return port
-    raise RuntimeError(f"no port is free from {FIRST_PORT} on")
+    raise RuntimeError(f"no port is free from {first} on")
 
 
 def healthy(url: str) -> bool:

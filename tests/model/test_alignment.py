@@ -40,7 +40,7 @@ def numbers(trace: Trace, name: str, head: int) -> np.ndarray:
 @pytest.mark.parametrize("layer", [0, 1])
 def test_three_looks_are_the_rows_of_the_record(trace: Trace, layer: int, row: int) -> None:
     head = 3
-    encoder, own, cross = three_looks(trace, layer, head, row)
+    own, cross, encoder = three_looks(trace, layer, head, row)
     asking, keys = (numbers(trace, f"decoder.{layer}.cross.{part}", head) for part in "qk")
     want = softmax_row(asking[row], keys)
     asked = int(np.argmax(want))

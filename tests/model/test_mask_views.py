@@ -24,7 +24,7 @@ def softmax(row: np.ndarray) -> np.ndarray:
     return e / e.sum()
 
 
-def allowed(kind: str, n: int, k: int, real: int, width: int) -> np.ndarray:
+def allowed(kind: str, n: int, k: int, real: int, width: int, back: bool = False) -> np.ndarray:
     cells = np.ones((n, k), bool)
     for i in range(n):
         for j in range(k):
@@ -34,18 +34,21 @@ def allowed(kind: str, n: int, k: int, real: int, width: int) -> np.ndarray:
                 cells[i, j] = False
             if kind == "window" and abs(i - j) >= width:
                 cells[i, j] = False
+            if kind == "window" and back and j > i:
+                cells[i, j] = False
     return cells
 
 
+@pytest.mark.parametrize("back", [False, True])
 @pytest.mark.parametrize("kind", mask_views.KINDS[1:])
 @pytest.mark.parametrize(("real", "width"), [(3, 2), (0, 1), (6, 6), (1, 3)])
-def test_every_mask_is_numpys(kind: str, real: int, width: int) -> None:
-    record = made(q=6)
+def test_every_mask_is_numpys(kind: str, real: int, width: int, back: bool) -> None:
+    record = made(q=6, causal=back)
     single = alone(record, 1)
     found = mask_views.masked(single, mask_views.mask_of(record, kind, real, width))
     q, k = (record.head(part, 1, torch.float64).numpy() for part in "qk")
     scores = q @ k.T * record.scale
-    cells = allowed(kind, 6, 6, real, width)
+    cells = allowed(kind, 6, 6, real, width, back)
     np.testing.assert_allclose(found.scores, scores, **EXACT)
     np.testing.assert_array_equal(found.allowed, cells)
     np.testing.assert_allclose(found.open, [softmax(row) for row in scores], **EXACT)
@@ -100,6 +103,22 @@ def test_a_mask_on_the_queries_makes_nan_and_spreads() -> None:
     np.testing.assert_array_equal(part, weights[3:6])
     right = mask_views.masked(single, mask_views.mask_of(single, "padding", 4, 1))
     assert not right.weights.isnan().any() and not right.weights[:, 4:].any()
+
+
+def test_the_mistakes_come_beside_the_models_own_mask() -> None:
+    record = made(q=6, causal=True)
+    single, gone = alone(record, 2), torch.tensor([True, False, False, True, False, False])
+    q, k = (record.head(part, 2, torch.float64).numpy() for part in "qk")
+    scores = np.where(np.tri(6, dtype=bool), q @ k.T * record.scale, -np.inf)
+    weights, _ = mask_views.on_queries(single, 4)
+    np.testing.assert_allclose(weights[:4], [softmax(row) for row in scores[:4]], **EXACT)
+    found = mask_views.without_keys(single, gone, slice(0, 5))
+    cells = np.tri(6, dtype=bool)[:5] & ~gone.numpy()
+    np.testing.assert_array_equal(found.allowed, cells)
+    np.testing.assert_allclose(found.open, [softmax(row) for row in scores[:5]], **EXACT)
+    expected = [softmax(np.where(c, row, -np.inf)) for c, row in zip(cells, scores[:5], strict=True)]
+    np.testing.assert_allclose(found.weights, expected, **EXACT)
+    assert not expected[0].any()  # its only key is gone
 
 
 def test_the_fused_row_is_torchs_own() -> None:

@@ -149,3 +149,11 @@ def test_without_positions_only_the_words_count(make_model):
     assert on.error > 1e-3
     assert all(torch.equal(before[name], value) for name, value in opened.module.state_dict().items())
     assert opened.module.source.positions is not None
+
+
+def test_terms_inside_the_scores_have_a_name_of_their_own():
+    from model import open_model
+    from model.checkpoints import small
+
+    opened = open_model(str(small.write("xlnet")))
+    assert bias.kind_of(opened.trace("the cat sat"), opened.module) == "scores"

@@ -29,10 +29,10 @@ def test_the_drawing_says_the_shapes_of_this_run(trace: Trace, names: Words) -> 
     picture = encoder_decoder.architecture(trace, record, names)
     n, m = len(trace.tokens("encoder")), len(trace.tokens("decoder"))
     for wanted in (
-        f"K [4 × {n} × 4]",
-        f"V [4 × {n} × 4]",
+        f"K = Z W_K [4 × {n} × 4]",
+        f"V = Z W_V [4 × {n} × 4]",
         f"Q [4 × {m} × 4]",
-        f"memory [{n} × 16]",
+        f"memory Z [{n} × 16]",
         f"n = {n}",
         f"m = {m}",
     ):
@@ -74,7 +74,7 @@ def test_an_image_has_its_alternative_text_and_the_themes_ink(trace: Trace, name
 
 
 def test_the_bars_are_the_weights_and_masked_keys_are_marked(trace: Trace) -> None:
-    own = three_looks(trace, 0, 1, 1)[1]
+    own = three_looks(trace, 0, 1, 1)[0]
     table = encoder_decoder.look_table(trace, own)
     np.testing.assert_allclose(table["weight"], own.weights.numpy(), atol=1e-7)
     assert list(table["masked"]) == [j > 1 for j in range(len(table))]
@@ -86,7 +86,7 @@ def test_the_bars_are_the_weights_and_masked_keys_are_marked(trace: Trace) -> No
 
 def test_of_many_keys_the_strongest_and_the_rest(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder_decoder, "_SHOWN", 3)
-    cross = three_looks(trace, 0, 1, 1)[2]
+    cross = three_looks(trace, 0, 1, 1)[1]
     table = encoder_decoder.look_table(trace, cross)
     assert list(table["key"])[:-1] == sorted(np.argsort(-cross.weights.numpy())[:3])
     assert table["token"].iloc[-1] == f"+ {len(cross.weights) - 3}"

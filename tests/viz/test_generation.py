@@ -34,7 +34,7 @@ def test_the_tree_has_every_hypothesis_and_its_parent(beams):
     for row, (t, i, one) in zip(
         nodes[1:], ((t, i, one) for t, s in enumerate(beams.steps) for i, one in enumerate(s)), strict=True
     ):
-        assert (row["step"], row["place"], row["total"], row["fate"]) == (t + 1, i, one.total, one.fate)
+        assert (row["step"], row["place"], row["total"], row["fate"]) == (t + 1, i, one.total, beams.fate(t, i))
         assert row["what"] == "between".join(f"w{token}" for token in beams.tokens(t, i))
     assert len(lines) == len(nodes) - 1
     assert sum(row["way"] for row in nodes) == 4 and sum(row["way"] for row in lines) == 3

@@ -143,7 +143,7 @@ def heading(part: str, **values: object) -> None:
 
 def words(alt: str) -> dict[str, str]:
     """What the equation component says."""
-    return language.group("equation") | {"alt": alt, "help": ""}
+    return language.group("equation") | {"alt": alt, "help": say("equation.help_cell")}
 
 
 def layer_name(name: str) -> str:

@@ -43,7 +43,7 @@ def show(chosen: Chosen) -> None:
     found = block.kept("stream", (chosen.trace.key, chosen.stack, row, fed is not None), add)
     apart = any(item.name.endswith(".ffn") for item in found)
     form.latex(_FORMS[str(chosen.trace.facts.get("norm", "post")) if own else "apart" if apart else ""])
-    table = pictures.addition_table(found, layer_name)
+    table = pictures.addition_table(found, lambda name: _last(name) if name == found[-1].name else layer_name(name))
     words = {name: say(f"block.{name}") for name in ("comes_in", "adds", "length", "cosine")}
     words["alt"] = say("block.stream_alt")
 
@@ -64,6 +64,11 @@ def show(chosen: Chosen) -> None:
     said = "sentence" if own else "library" if fed is None else "apart" if apart else "together"
     feet.foot("block-stream", say(f"block.stream_{said}"), badge, block.table_files(f"{chosen.slug}-stream", table), draw,
               (block_views.additions, Addition) if own else (by_layer, Addition))  # fmt: skip
+
+
+def _last(name: str) -> str:
+    """The topmost change: of most library models it ends behind their final norm, which no other layer's does."""
+    return say("block.part_last") if name.endswith(".layer") else layer_name(name)
 
 
 def _fed(chosen: Chosen) -> dict[int, Tensor] | None:

@@ -13,6 +13,7 @@ from viz.overview import aligned_head
 from viz.ui import feet, models, panels, runs, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
+from viz.ui.theme import theme
 from viz.ui.widgets import listed, mirror
 
 if TYPE_CHECKING:
@@ -78,11 +79,6 @@ def _choose(trace: Trace, name: str, key: str) -> None:
     head, row = (value if name == "head" else head), (value if name == "row" else row)
     head = min(head, trace.record(site).heads - 1)
     session.change(site=str(site), head=head, row=row, column=int(trace.row(site, head, row).argmax()), heads="")
-
-
-def theme() -> str:
-    """The page's theme, for what is drawn outside of Streamlit's own colours."""
-    return "dark" if st.context.theme.type == "dark" else "light"
 
 
 def _heading(name: str) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from model.errors import HeadlightError, Stopped
 from model.family_cards import CARDS, block_parameters
 from viz.ui import feet, frame, language, models, session, work
-from viz.ui.encoder_decoder import drawing_files, theme
+from viz.ui.encoder_decoder import drawing_files
 from viz.ui.language import say
+from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     from model.family_cards import FamilyCard
@@ -74,9 +75,8 @@ def _card(card: FamilyCard) -> None:
     with right:
         if card.small:
             _small_button(card)
-        for place, name in enumerate(_at_hand(card)):
-            first = not card.small and place == 0  # what ships with the app is its own small one
-            _button(name, f"families-have-{card.key}-{name}", "secondary" if first else "tertiary")
+        for name in _at_hand(card):
+            _button(name, f"families-have-{card.key}-{name}")
 
 
 def _small_button(card: FamilyCard) -> None:
@@ -103,11 +103,11 @@ def _at_hand(card: FamilyCard) -> list[str]:
     return [entry.name for entry in sorted(found, key=lambda entry: card.related.index(entry.family))][:_MOST]
 
 
-def _button(name: str, key: str, kind: Literal["secondary", "tertiary"]) -> None:
+def _button(name: str, key: str) -> None:
     now = session.view().model == name
     title = language.plain(models.title(name))
     st.button(say("models.shown") if now else say("families.open_found", title=title), key=key, on_click=_choose,
-              args=(name,), disabled=now, type=kind, width="stretch")  # fmt: skip
+              args=(name,), disabled=now, width="stretch")  # fmt: skip
 
 
 def _choose(name: str) -> None:
@@ -154,7 +154,7 @@ def _table() -> None:
 
     st.markdown(f"#### {say('families.table_title')}")
     table = families.table(CARDS, _words())
-    st.dataframe(table, hide_index=True, height=35 * (len(CARDS) + 1) + 3,
+    st.dataframe(table, hide_index=True, height="content",
                  column_config={say("families.column_year"): st.column_config.NumberColumn(format="%d")})  # fmt: skip
     feet.foot("families-table", say("families.table"), "",
               lambda: {"headlight-families.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")},

@@ -8,6 +8,7 @@ import streamlit as st
 
 from viz.ui import language
 from viz.ui.language import say
+from viz.ui.theme import theme
 
 _HERE = Path(__file__).parent
 # Section -> file stems; a stem is the page's URL and its name in the catalogue.
@@ -41,8 +42,7 @@ def sections() -> dict[str, list[st.Page]]:
 
 def configure(page: st.Page) -> None:
     st.set_page_config(page_title=f"{page.title} · Headlight", page_icon=str(_HERE / "assets/icon.svg"), layout="wide")
-    mode = "dark" if st.context.theme.type == "dark" else "light"
-    st.logo(str(_HERE / f"assets/logo-{mode}.svg"), size="large", icon_image=str(_HERE / "assets/icon.svg"))
+    st.logo(str(_HERE / f"assets/logo-{theme()}.svg"), size="large", icon_image=str(_HERE / "assets/icon.svg"))
     st.html(_HERE / "style.css")  # a .css file is wrapped in <style>
     if language.current() == "zh":
         st.html(_HERE / "style-zh.css")

@@ -13,6 +13,7 @@ from viz import export, numbers, tokens
 from viz.ui import feet, generation_hypothesis, models, panels
 from viz.ui.generation import heading, job, joined, needs_model, number, reads
 from viz.ui.language import say
+from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     from model.beam import Beams, Found
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from model.decoding import Writer
     from model.trace import Trace
 
-_WORDS = ("runs", "finished", "limit", "pruned", "late", "step", "text", "fate")
+_WORDS = ("runs", "finished", "limit", "pruned", "late", "caught", "step", "text", "fate")
 # A step's hypotheses are ten at five beams: more steps than this are a poster, not a figure.
 _MOST, _OURS, _THEIRS = 24, 16, 10
 
@@ -82,8 +83,7 @@ def _tree(beams: Beams, texts: list[list[str]], selected: tuple[int, int], start
     words = {name: say(f"generation.{name}") for name in _WORDS}
     words["between"] = between
     words["alt"] = say("generation.tree_alt", steps=len(beams.steps), n=sum(len(step) for step in beams.steps))
-    shown = "dark" if st.context.theme.type == "dark" else "light"
-    chart = generation.tree(beams, texts, selected, start, words, shown)
+    chart = generation.tree(beams, texts, selected, start, words, theme())
     with st.container(key="generation-tree-strip"):
         st.altair_chart(chart, width="content", key="generation-tree", on_select=_clicked, selection_mode="node")
     return generation.tree(beams, texts, selected, start, words)

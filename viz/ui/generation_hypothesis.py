@@ -67,7 +67,7 @@ def _pickers(beams: Beams, texts: list[list[str]], node: Node) -> None:
     for i, (one, text) in enumerate(zip(beams.steps[node[0]], texts[node[0]], strict=True)):
         parent = texts[node[0] - 1][one.parent] if one.parent >= 0 else ""
         names[i] = (
-            f"{i + 1}. {parent} {text} · {numbers.short(one.total)} · {say(f'generation.fate_{one.fate}')}".strip()
+            f"{i + 1}. {parent} {text} · {numbers.short(one.total)} · {say(f'generation.fate_{beams.fate(node[0], i)}')}".strip()
         )
     steps = list(range(len(beams.steps)))
     for name, options, now, width in (
@@ -90,11 +90,10 @@ def _became(beams: Beams, one: Hypothesis, node: Node) -> str:
     """What became of it and why, with the numbers."""
     step, k = beams.steps[node[0]], beams.k
     values: dict[str, object] = {"k": k, "rank": one.rank + 1, "total": numbers.short(one.total, 4)}
-    fate = one.fate
-    if fate == "runs" and node[0] + 1 == len(beams.steps):
-        fate = "caught" if beams.done == "bound" else "runs"
-    elif fate == "runs" and not any(each.parent == node[1] and each.fate in ("runs", "finished", "limit")
-                                    for each in beams.steps[node[0] + 1]):  # fmt: skip
+    fate = beams.fate(*node)
+    after = beams.steps[node[0] + 1] if node[0] + 1 < len(beams.steps) else None
+    lived = {each.parent for each in after or () if each.fate in ("runs", "finished", "limit")}
+    if fate == "runs" and after is not None and node[1] not in lived:
         fate = "childless"
     if fate in ("finished", "limit"):
         pushed = any((each.step, each.index) == node for each in beams.dropped)

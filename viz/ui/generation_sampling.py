@@ -32,9 +32,9 @@ def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None
     with controls:
         row = step_slider(trace)
         how = sampling.How(
-            _decimal("temperature", 0.1, 5.0, 1.0, 0.1),
-            number("top_k", 0, 100, 0),
-            _decimal("top_p", 0.05, 1.0, 1.0, 0.05),
+            _decimal("temperature", 0.1, 5.0, 0.8, 0.1),
+            number("top_k", 0, 100, 10),
+            _decimal("top_p", 0.05, 1.0, 0.9, 0.05),
         )
     texts = [item["text"] for item in tokens.labels(trace, "decoder")]
     chips(texts[: row + 1])

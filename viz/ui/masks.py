@@ -130,11 +130,16 @@ def _badge(chosen: Chosen) -> str:
 
 def _rule(chosen: Chosen) -> str:
     """When a cell is −∞, as a formula."""
+    from model import mask_views
+
+    back = chosen.kind == "window" and mask_views.looks_back(chosen.record)
     rules = {
         "none": r"0", "padding": r"-\infty\ (j \ge n),\ 0\ (j < n)", "causal": r"-\infty\ (j > i),\ 0\ (j \le i)",
         "both": r"-\infty\ (j > i \lor j \ge n),\ 0\ \text{else}", "window": r"-\infty\ (|i-j| \ge w),\ 0\ (|i-j| < w)",
         "recorded": r"-\infty\ \text{or}\ 0",
     }  # fmt: skip
+    if back:
+        rules["window"] = r"-\infty\ (j > i \lor i-j \ge w),\ 0\ \text{else}"
     value = {"padding": rf",\quad n = {chosen.real}", "both": rf",\quad n = {chosen.real}",
              "window": rf",\quad w = {chosen.width}"}.get(chosen.kind, "")  # fmt: skip
     return rules[chosen.kind] + value

@@ -30,7 +30,7 @@ def show(chosen: Chosen) -> None:
 
 
 def _words(alt: str) -> dict[str, str]:
-    return language.group("equation") | {"alt": alt, "help": ""}
+    return language.group("equation") | {"alt": alt, "help": say("equation.help_cell")}
 
 
 def _draw(key: str, frame: bytes, chosen: Chosen) -> None:
@@ -74,8 +74,8 @@ def _queries(chosen: Chosen) -> None:
     weights, context = mask_views.on_queries(chosen.single, real, chosen.cuts[0])
     v = chosen.single.head("v", 0, torch.float64)[chosen.cuts[1]]
     frame = pictures.wrong_context_frame(
-        chosen.trace, chosen.site, weights[:, chosen.cuts[1]].numpy(), v.numpy(), context.numpy(), chosen.cuts, chosen.at,
-        _words(say("masks.wrong_queries_alt", real=real)),
+        chosen.trace, chosen.site, weights[:, chosen.cuts[1]].numpy(), v.numpy(), context.numpy(),
+        ~chosen.single.allowed(*chosen.cuts).numpy(), chosen.cuts, chosen.at, _words(say("masks.wrong_queries_alt", real=real)),
     )  # fmt: skip
     _draw("masks-queries", frame, chosen)
     rows = int(weights.isnan().any(-1).sum())
@@ -95,11 +95,12 @@ def _zero(chosen: Chosen) -> None:
     side = chosen.trace.side(chosen.site.key_side)
     ids = mask_views.counted_from_zero(side.tokens)
     gone = mask_views.hidden(ids)
-    found = mask_views.masked(chosen.single, mask_views.Mask(keys=~gone), chosen.cuts[0])
+    found = mask_views.without_keys(chosen.single, gone, chosen.cuts[0])
+    own_dead = ~chosen.single.allowed(*chosen.cuts).numpy()
     own = [i for i, hidden in enumerate(mask_views.hidden(side.ids).tolist()) if hidden]
     frame = pictures.wrong_frame(
         chosen.trace, chosen.site,
-        [("A", found.open[:, chosen.cuts[1]].numpy(), None),
+        [("A", found.open[:, chosen.cuts[1]].numpy(), own_dead),
          ("A'", found.weights[:, chosen.cuts[1]].numpy(), ~found.allowed[:, chosen.cuts[1]].numpy())],
         chosen.cuts, chosen.at, _words(say("masks.wrong_zero_alt")),
     )  # fmt: skip
@@ -121,7 +122,7 @@ def _zero(chosen: Chosen) -> None:
         chosen, ("A", found.open[:, chosen.cuts[1]].numpy()), ("A′", found.weights[:, chosen.cuts[1]].numpy())
     )
     feet.foot("masks-zero", f"{said} {reserved}", "", _files(chosen, "id-0", found.weights.numpy()), figure,
-              (mask_views.counted_from_zero, mask_views.hidden, mask_views.Mask))  # fmt: skip
+              (mask_views.counted_from_zero, mask_views.hidden, mask_views.without_keys))  # fmt: skip
 
 
 def _finite(chosen: Chosen) -> None:

@@ -34,7 +34,7 @@ def show(trace: Trace) -> None:
     own = kind_of(trace, module)
     first = own if own in KINDS else "sinusoidal"
     kind = parts("positions", say("positions.kinds"), KINDS, first, lambda k: say(f"positions.kind_{k}"))
-    name = say(f"positions.kind_{own}") if own in KINDS else say("positions.not_known")
+    name = say(f"positions.kind_{own}") if own in (*KINDS, "scores") else say("positions.not_known")
     st.markdown(say(f"positions.about_{kind}"))
     st.caption(say("positions.own", kind=name))
     panels: dict[str, Callable[[Trace, Any], None]] = {
@@ -72,7 +72,7 @@ def grid(
     from viz import positions
 
     row, column = (say(f"positions.{title}") for title in titles)
-    plain = scale["kind"] == "diverging"
+    plain = scale["kind"] == "diverging" or (scale["low"], scale["high"]) != (0, 1)  # no weights
     words = language.group("matrix") | {
         "row": row, "column": column, "arrow": "·", "value": say("positions.value") if plain else say("matrix.value"),
         "legend": f"{say('positions.value') if plain else say('matrix.legend')} · {row} ↓ · {column} →",

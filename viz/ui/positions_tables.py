@@ -161,7 +161,7 @@ def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
     d = found.total.shape[1]
     first = slider("first_dim", 0, max(0, d - _DIMS), 0, step=8) if d > _DIMS else 0
     dims = slice(first, min(d, first + _DIMS))
-    words = language.group("equation") | {"alt": say("positions.sum_what"), "help": ""}
+    words = language.group("equation") | {"alt": say("positions.sum_what"), "help": say("equation.help_cell")}
     shown = slice(0, _LONGEST)
     labels = tokens.labels(trace, stack)[shown]
     names = ("embedding", "positions", "total", "segments")
@@ -169,7 +169,8 @@ def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
     cut = views.Sum(**({name: value[shown] for name, value in parts.items()} | {"error": found.error}))
     components.equation(key="positions-sum", data=pictures.sum_frame(cut, labels, words, dims))
     rest = r" + T" if found.segments is not None else ""
-    st.latex(r"X = \sqrt{d_{model}}\,E[\mathrm{id}] + PE" if found.factor else rf"X = E[\mathrm{{id}}] + PE{rest}")
+    factor = r"\sqrt{d_{model}}\," if found.factor else ""
+    st.latex(rf"X = E + PE{rest},\qquad E = {factor}W_E[\mathrm{{id}}]")
     sentence = say(
         "positions.sum_made" if made else "positions.sum_sentence", first=dims.start, last=dims.stop - 1, d=d
     )

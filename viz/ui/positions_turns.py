@@ -69,7 +69,7 @@ def _plane(trace: Trace, found: Turned, labels: list, pair: int, site: Site, hea
 def _places(trace: Trace, found: Turned, labels: list, site: Site) -> None:
     from model.position_turns import at_every_pair_of_places, by_offset
     from viz import positions as pictures
-    from viz.positions import diverging, numbered
+    from viz.positions import numbered
 
     selected, _, row, column = session.selected()
     chosen = selected == site
@@ -79,13 +79,15 @@ def _places(trace: Trace, found: Turned, labels: list, site: Site) -> None:
     offsets, mean, spread = by_offset(values)
     words = {name: panels.code(labels[i]["text"]) for name, i in (("asks", query), ("answers", key))}
     heading("places", **words)
-    array, scale = values.numpy(), diverging(values.numpy())
+    # The least to the most, said by the legend: what all places have in common would drown what the offset changes.
+    array, size = values.numpy(), float(values.abs().max())
+    scale = {"kind": "sequential", "low": float(values.min()), "high": float(values.max())}
     names = [str(i) for i in range(len(values))]
     grid("places", array, numbered(len(values)), numbered(len(values)), scale, _PLACES, max_height=320)
     told = {name: say(f"positions.{name}") for name in ("offset", "product")} | {"alt": say("positions.product_alt")}
     st.altair_chart(pictures.by_offset_chart(values.numpy(), offsets.numpy(), mean.numpy(), told))
-    sentence = say("positions.places_sentence", spread=numbers.short(spread), most=numbers.short(scale["high"]))
-    limit = 1e-4 * max(1.0, scale["high"])
+    sentence = say("positions.places_sentence", spread=numbers.short(spread), most=numbers.short(size))
+    limit = 1e-4 * max(1.0, size)
     feet.foot("positions-places", sentence, badge(spread, limit), files("places", array, names, names),
               still(array, names, names, scale, _PLACES), [at_every_pair_of_places, by_offset])  # fmt: skip
 
@@ -103,7 +105,7 @@ def _both(found: Turned, labels: list) -> None:
     arrays = {"q_before": found.q, "q": found.q_turned, "k_before": found.k, "k": found.k_turned}
     for letter in "qk":
         before, after = (arrays[name][shown].numpy() for name in (f"{letter}_before", letter))
-        words = language.group("equation") | {"alt": say("positions.both_what"), "help": ""}
+        words = language.group("equation") | {"alt": say("positions.both_what"), "help": say("equation.help_cell")}
         frame = pictures.turned_frame(letter, before, after, labels[shown], words)
         components.equation(key=f"positions-turned-{letter}", data=frame)
     names = [label["text"] for label in labels]

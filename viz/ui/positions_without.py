@@ -76,7 +76,7 @@ def _run(trace: Trace, model: Any, order: tuple[int, ...], layer: int, head: int
 
 def _row(name: str, found: Shuffled, labels: list, moved: list) -> None:
     from model.position_views import shuffle, without_positions
-    from viz.positions import WEIGHTS
+    from viz.equation import WEIGHTS
 
     heading(name, error=numbers.short(found.error))
     left, right = st.columns(2, gap="large")

@@ -11,6 +11,7 @@ from model.sites import Site
 from viz import export, numbers, tokens
 from viz.ui import components, controls, feet, panels, session, together_shares
 from viz.ui.language import say
+from viz.ui.theme import theme
 from viz.ui.together_shares import heading, names, slug, words
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _compared(record: AttentionRecord, weights, columns: list[str]) -> None:
             left, right = st.columns(2, gap="large")
         left.dataframe(table, hide_index=True, width=560, column_config={say("matrix.value"): bar})
         if record.heads <= 32:
-            chart = pictures.overlap_map(shared, say("together.overlap"), together_shares.theme())
+            chart = pictures.overlap_map(shared, say("together.overlap"), theme())
             right.altair_chart(chart.properties(title=say("together.overlap_title")), width="content")
             right.caption(say("together.overlap_what"))
 

@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from model.trace import Trace
 
 
-def theme() -> str:
-    """The page's theme, for charts that choose their colours."""
-    return "dark" if st.context.theme.type == "dark" else "light"
-
-
 def heading(name: str, **values: object) -> None:
     """A panel's name and its one sentence."""
     st.markdown(f"#### {say(f'together.{name}')}  \n{say(f'together.{name}_what', **values)}")
@@ -34,6 +29,7 @@ def names(count: int) -> list[str]:
 
 def words(alt: str, help: str) -> dict[str, str]:
     """What the equation component and the frames say."""
+    help = help or say("equation.help_cell")
     return language.group("equation") | {"alt": alt, "help": help, "head_n": say("together.head_n", n="{n}")}
 
 

@@ -166,7 +166,10 @@ def _every_head(trace: Trace, site: Site, cuts: tuple[slice, slice], at: tuple[i
     record = trace.record(site)
     st.markdown(f"**{say('variants.every', h=record.heads)}**")
     heads = [record.weights(head, cuts[0]).numpy() for head in range(min(record.heads, 16))]
-    words = language.group("equation") | {"alt": say("variants.every", h=record.heads), "help": ""}
+    words = language.group("equation") | {
+        "alt": say("variants.every", h=record.heads),
+        "help": say("equation.help_cell"),
+    }
     frame = heads_frame(trace, site, heads, ~record.allowed(cuts[0]).numpy(), cuts, at, words)
     components.equation(key="variants-heads", data=frame, on_select_change=lambda: _select("variants-heads", cuts))
     rows, columns = trace.tokens(site.query_side), trace.tokens(site.key_side)

@@ -54,3 +54,28 @@ function hatchMasked(context, state, [rows, columns], cell, colour) {
       if (k > j) hatch(context, cell.x + j * cell.width, cell.y + i * cell.height, (k - j) * cell.width, cell.height, colour);
     }
 }
+
+/** Two short strokes: "not a number". */
+function cross(context, x, y, size, colour) {
+  context.strokeStyle = colour;
+  context.lineWidth = 1;
+  context.beginPath();
+  context.moveTo(x - size, y - size), context.lineTo(x + size, y + size);
+  context.moveTo(x - size, y + size), context.lineTo(x + size, y - size);
+  context.stroke();
+}
+
+/** Grey with crosses where there is room for them: cells that are not a number. */
+function markNaN(context, values, state, [rows, columns], { width, height }, colour) {
+  const size = Math.min(5, Math.min(width, height) * 0.28);
+  for (let k = 0; k < rows * columns; k++) {
+    if (state?.[k] === STATE.masked || !Number.isNaN(values[k])) continue;
+    const [x, y] = [(k % columns) * width, Math.floor(k / columns) * height];
+    context.save();
+    context.globalAlpha = 0.16;
+    context.fillStyle = colour;
+    context.fillRect(x, y, width, height);
+    context.restore();
+    if (size >= 1.4) cross(context, x + width / 2, y + height / 2, size, colour);
+  }
+}

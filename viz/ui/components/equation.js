@@ -78,15 +78,26 @@ class Equation {
     for (const items of scales.values()) {
       const { kind, low, high } = items[0].scale;
       const entry = el("span", "item", legend);
-      if (scales.size > 1)
-        items.forEach((item, k) => {
-          if (k) entry.append(", ");
-          symbol(entry, nameOf(item));
-        });
+      const whose = scales.size > 1 ? el("span", "", entry) : null;
+      for (const [k, item] of (whose ? items : []).entries()) {
+        if (k) whose.append(", ");
+        symbol(whose, nameOf(item));
+      }
       el("span", "", entry, number(low));
       el("span", "ramp", entry).style.background = ramp(theme[kind]);
       el("span", "", entry, number(high));
     }
+    this.explain(STATE.masked, header.words.masked);
+    this.explain(STATE.nan, header.words.nan);
+  }
+
+  /** What cells without a colour mean, where there are such. */
+  explain(kind, word) {
+    if (!word || !this.blocks.some(({ state }) => state?.includes(kind))) return;
+    const entry = el("span", "item", this.legend), context = fitCanvas(el("canvas", "swatch", entry), 14, 14);
+    if (kind === STATE.masked) hatch(context, 0, 0, 14, 14, this.theme.faint);
+    else markNaN(context, [NaN], null, [1, 1], { width: 14, height: 14 }, this.theme.faint);
+    el("span", "", entry, word);
   }
 }
 

@@ -16,6 +16,7 @@ function drawBlock({ theme }, block, values) {
     for (let j = 1; j < columns; j++) context.rect(j * cell, 0, 0, block.tall);
     context.stroke();
   }
+  if (!block.prints) markNaN(context, values, state, shape, { width: cell, height }, theme.faint);
   if (block.prints) printNumbers(context, theme, block, values);
 }
 

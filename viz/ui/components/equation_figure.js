@@ -91,7 +91,7 @@ function writeAxes(over, block) {
   const token = (list, i) => (list[i]?.kind === "special" ? "token special" : "token");
   for (const [i, text] of (block.labels || []).entries())
     if (fits || i === item.highlight_row)
-      svg("text", over, { x: block.x - 8, y: block.y + (i + 0.5) * height, class: `${token(item.rows, i)} row` }, text);
+      svg("text", over, { x: block.x - 8, y: block.y + (i + 0.5) * height, class: `${token(block.named, i)} row` }, text);
   for (const [j, text] of (block.heads || []).entries()) {
     const [x, y] = [block.x + (j + 0.5) * cell, block.y - 7];
     const turn = block.slanted ? { transform: `rotate(-48 ${x} ${y})` } : {};

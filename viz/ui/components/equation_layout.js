@@ -39,9 +39,9 @@ function prepareMatrix(equation, item) {
   return { item, names, fits, slot, values: data, state, shape, rows, columns, height, most, least };
 }
 
-/** The words beside a matrix; `seen` are those that its line has already. */
-function labelRows(equation, block, seen) {
-  const { measure, theme } = equation, list = block.item.rows;
+/** The words beside a matrix; `seen` are those that its line has already. One that opens a further line is named again. */
+function labelRows(equation, block, seen, opens = false) {
+  const { measure, theme } = equation, list = (block.named = opens ? block.names[0] : block.item.rows);
   const key = list?.map((_, i) => textOf(list, i)).join("\n");
   block.labels = list && !indexed(list) && !seen.has(key) ? list.map((_, i) => cut(textOf(list, i), 10)) : null;
   if (block.labels) seen.add(key);
@@ -68,7 +68,7 @@ function breakLines(equation, width) {
     if (lines.at(-1).length && need([...lines.at(-1), ...unit]) > width) {
       lines.push([]);
       seen.clear();
-      if (!isOperator(block)) labelRows(equation, block, seen);
+      if (!isOperator(block)) labelRows(equation, block, seen, true);
     }
     lines.at(-1).push(...unit);
   }
@@ -88,7 +88,8 @@ function shareWidth(equation, line, width) {
     else high = t;
   }
   for (const block of matrices) {
-    let cell = Math.min(want(block, low), width - block.left) / block.columns;
+    const room = matrices.length === 1 ? width - fixed : width - block.left; // a matrix alone leaves its operator room
+    let cell = Math.min(want(block, low), room) / block.columns;
     if (cell >= 4) cell = Math.floor(cell);
     block.cell = cell;
     block.width = cell * block.columns;

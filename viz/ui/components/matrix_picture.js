@@ -125,14 +125,6 @@ function paintCells(matrix, context) {
       }
     }
 }
-function cross(context, x, y, size, colour) {
-  context.strokeStyle = colour;
-  context.lineWidth = 1;
-  context.beginPath();
-  context.moveTo(x - size, y - size), context.lineTo(x + size, y + size);
-  context.moveTo(x - size, y + size), context.lineTo(x + size, y - size);
-  context.stroke();
-}
 function notch(context, right, y, size, colour) {
   context.fillStyle = colour;
   context.beginPath();
