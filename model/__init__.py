@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from model.instrumented import instrument
     from model.trace import Trace
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = ["Trace", "__version__", "instrument", "open_model"]
 _LAZY = {"open_model": "model.checkpoints.opening", "instrument": "model.instrumented", "Trace": "model.trace"}
 

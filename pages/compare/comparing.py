@@ -1,8 +1,9 @@
-"""Comparing: heads, inputs and checkpoints side by side, and their differences."""
+"""Comparing: heads side by side, all pairs of heads, one head on two inputs."""
 
-from viz.ui import panels, session
+from viz.ui import comparing, panels, session
 
 panels.title("comparing")
 trace = session.current_trace()
 panels.notices(trace)
+comparing.show(trace)
 panels.notes("comparing")

@@ -49,7 +49,7 @@ def test_a_bad_sentence_in_a_link_is_explained(visit, name: str) -> None:
     seen = visit("heads", text=text)
     if text:
         assert seen.complaint().startswith(start_of(seen, key))
-    assert seen.figures() == ["matrix", "lines"]
+    assert seen.figures() == ["matrix", "lines", "joint"]
 
 
 def test_an_unknown_word_is_named_with_its_nearest_neighbours(visit, translator) -> None:

@@ -1,0 +1,108 @@
+"""The page Comparing: every number on it is the runs' own, and what has no counterpart is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model import comparing, open_model
+from model.comparing import LN2
+
+TEXT = "the animal didn't cross the street because it was too tired"
+OTHER = "the animal didn't cross the street because it was too wide"
+PICKS = "encoder.1.self.2,encoder.0.self.1,encoder.1.self.0"
+
+
+@pytest.fixture(scope="module")
+def opened():
+    return open_model("translate")
+
+
+@pytest.fixture(scope="module")
+def trace(opened):
+    return opened.trace(TEXT, language="zh")
+
+
+def test_picked_heads_stand_side_by_side(visit, trace) -> None:
+    seen = visit("comparing", text=TEXT, to="zh", picks=PICKS).sound()
+    for name in PICKS.split(","):
+        site, _, head = name.rpartition(".")
+        _, arrays = seen.figure(f"comparing-{site}-{head}")
+        np.testing.assert_allclose(arrays["values"], trace.weights(site, int(head)), atol=2e-6)
+
+
+def test_without_picks_the_selected_head_and_its_neighbour(visit, trace) -> None:
+    seen = visit("comparing", text=TEXT, to="zh", site="decoder.1.self", head=3).sound()
+    assert seen.say("comparing.nothing_picked") in [caption.value for caption in seen.at.caption]
+    for head in (3, 0):
+        _, arrays = seen.figure(f"comparing-decoder.1.self-{head}")
+        np.testing.assert_allclose(arrays["values"], trace.weights("decoder.1.self", head), atol=2e-6)
+
+
+def test_the_difference_is_b_less_a(visit, trace) -> None:
+    seen = visit("comparing", text=TEXT, to="zh", picks=PICKS).sound()
+    header, arrays = seen.figure("comparing-difference")
+    apart = trace.weights("encoder.0.self", 1) - trace.weights("encoder.1.self", 2)
+    np.testing.assert_allclose(arrays["values"], apart, atol=4e-6)
+    assert header["scale"]["low"] == -header["scale"]["high"] == pytest.approx(-float(apart.abs().max()), abs=1e-6)
+    found = comparing.difference(trace.record("encoder.1.self"), 2, trace.record("encoder.0.self"), 1)
+    told = seen.say("comparing.numbers", mean=f"{found.mean:.3f}", r=f"{found.correlation:.3f}")
+    assert told in [text.value for text in seen.at.markdown]
+    choice = next(box for box in seen.at.selectbox if box.label == seen.say("comparing.b"))
+    choice.set_value(2)
+    seen.at.run()
+    _, arrays = seen.sound().figure("comparing-difference")
+    apart = trace.weights("encoder.1.self", 0) - trace.weights("encoder.1.self", 2)
+    np.testing.assert_allclose(arrays["values"], apart, atol=4e-6)
+
+
+def test_heads_about_other_tokens_are_not_compared(visit) -> None:
+    seen = visit("comparing", text=TEXT, to="zh", picks="encoder.1.self.2,decoder.1.cross.0").sound()
+    assert seen.say("comparing.other_tokens") in [info.value for info in seen.at.info]
+
+
+def test_a_head_can_be_picked_here(visit) -> None:
+    seen = visit("comparing", text=TEXT, to="zh", site="decoder.0.self", head=1).sound()
+    seen.click("comparing-add").sound()
+    assert seen.view.picks == "decoder.0.self.1" and seen.link["picks"] == "decoder.0.self.1"
+    seen.click("comparing-add").sound()
+    assert seen.view.picks == ""
+
+
+@pytest.mark.parametrize("how", comparing.HOW)
+def test_all_pairs_in_the_order_of_their_clusters(visit, trace, how: str) -> None:
+    seen = visit("comparing", text=TEXT, to="zh", tab=f"comparing.pairs,likeness.{how}").sound()
+    for place, group in enumerate(comparing.all_pairs(trace, how)):
+        header, arrays = seen.figure(f"comparing-pairs-{place}")
+        order, _ = comparing.clustered(group.distance)
+        np.testing.assert_allclose(arrays["values"], group.values.numpy()[np.ix_(order, order)], atol=1e-6)
+        assert [label["text"] for label in header["rows"]] == [
+            f"{group.heads[i][0].layer}.{group.heads[i][1]}" for i in order
+        ]
+        ends = (-1, 1) if how == "correlation" else (0, LN2)
+        assert (header["scale"]["low"], header["scale"]["high"]) == pytest.approx(ends)
+
+
+def test_one_head_on_two_inputs(visit, trace, opened) -> None:
+    link = {"text": TEXT, "to": "zh", "site": "encoder.1.self", "head": 2, "against": f"text:{OTHER}"}
+    seen = visit("comparing", tab="comparing.inputs", **link).sound()
+    other = opened.trace(OTHER, language="zh")
+    A, B = trace.weights("encoder.1.self", 2).numpy(), other.weights("encoder.1.self", 2).numpy()
+    for place, want in enumerate((A, B, B - A)):
+        np.testing.assert_allclose(seen.figure(f"comparing-input-{place}")[1]["values"], want, atol=4e-6)
+    table = seen.at.dataframe[0].value
+    i, j = np.unravel_index(np.abs(B - A).argmax(), A.shape)
+    names = [a if a == b else f"{a} → {b}" for a, b in zip(TEXT.split(), OTHER.split(), strict=True)]
+    assert list(table.iloc[0])[:2] == [names[i], names[j]]
+    assert "tired" in " ".join(caption.value for caption in seen.at.caption)
+
+
+def test_a_second_text_that_cannot_be_read_is_answered(visit) -> None:
+    seen = visit("comparing", text=TEXT, to="zh", tab="comparing.inputs", against="text:" + "street " * 280)
+    assert not seen.at.exception and len(seen.at.warning) == 1
+
+
+def test_the_example_of_tired_and_wide(visit) -> None:
+    seen = visit("comparing", text="I like cats", to="zh", tab="comparing.inputs").sound()
+    seen.click("comparing-example").sound()
+    assert seen.view.text == TEXT and seen.view.against == f"text:{OTHER}" and seen.view.head == 2

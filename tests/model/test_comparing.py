@@ -1,0 +1,134 @@
+"""Comparisons of heads against sums over their whole weights in NumPy, float64."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from model import comparing
+from model.errors import HeadlightError, Stopped, UnknownOption
+from model.progress import Listener, heard_by
+from tests.model.test_statistics import KINDS, weights
+
+
+def js(a: np.ndarray, b: np.ndarray) -> float:
+    m = (a + b) / 2
+    parts = [0.5 * sum(x * math.log(x / y) for x, y in zip(p, m, strict=True) if x > 0) for p in (a, b)]
+    return math.fsum(parts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_heads(kind: str, monkeypatch) -> None:
+    monkeypatch.setattr(comparing, "_CELLS", 100)  # several blocks
+    record = KINDS[kind](23)
+    A, B = weights(record, 0), weights(record, 2)
+    found = comparing.difference(record, 0, record, 2)
+    rows = [js(a, b) for a, b in zip(A, B, strict=True)]
+    np.testing.assert_allclose(found.rows, rows, atol=1e-12)
+    assert found.mean == pytest.approx(np.mean(rows), abs=1e-12)
+    open_ = record.allowed().numpy()
+    assert found.correlation == pytest.approx(np.corrcoef(A[open_], B[open_])[0, 1], abs=1e-9, nan_ok=True)
+    size, i, j = found.largest
+    assert size == pytest.approx(abs(B - A).max(), abs=1e-12) and abs(B[i, j] - A[i, j]) == pytest.approx(
+        size, abs=1e-12
+    )
+
+
+def test_a_head_is_like_itself_and_unlike_one_that_shares_no_key() -> None:
+    a, b = torch.tensor([[1.0, 0.0], [0.5, 0.5]]).double(), torch.tensor([[0.0, 1.0], [0.5, 0.5]]).double()
+    np.testing.assert_allclose(comparing.jensen_shannon(a, b), [math.log(2), 0], atol=1e-15)
+
+
+def test_heads_of_other_tokens_are_not_compared(translator) -> None:
+    trace = translator.trace("I like cats", language="zh")
+    with pytest.raises(HeadlightError, match="other tokens"):
+        comparing.difference(trace.record("encoder.0.self"), 0, trace.record("decoder.0.cross"), 0)
+
+
+def test_all_pairs_are_every_pair(translator, monkeypatch) -> None:
+    monkeypatch.setattr(comparing, "_CELLS", 60)
+    trace = translator.trace("she gave him a red apple", language="fr")
+    for how in comparing.HOW:
+        groups = comparing.all_pairs(trace, how)
+        assert sorted(len(group.heads) for group in groups) == [8, 8, 8]
+        for group in groups:
+            every = [trace.record(site).weights(head, dtype=torch.float64).numpy() for site, head in group.heads]
+            open_ = trace.record(group.heads[0][0]).allowed().numpy()
+            for i, A in enumerate(every):
+                for j, B in enumerate(every):
+                    want = (
+                        np.mean([js(a, b) for a, b in zip(A, B, strict=True)])
+                        if how == "divergence"
+                        else np.corrcoef(A[open_], B[open_])[0, 1]
+                    )
+                    assert group.values[i, j].item() == pytest.approx(want, abs=1e-9)
+            distance = group.distance
+            assert (
+                torch.allclose(distance, distance.T, atol=1e-12)
+                and distance.diagonal().eq(0).all()
+                and distance.max() <= 1
+            )
+    with pytest.raises(UnknownOption):
+        comparing.all_pairs(trace, "colour")
+    with pytest.raises(Stopped), heard_by(Listener(lambda what, fraction: None, lambda: True)):
+        comparing.all_pairs(trace)
+
+
+def linkage(D: np.ndarray) -> list[float]:
+    """Heights of average linkage from its definition: the mean distance over all pairs of two clusters."""
+    clusters, heights = [[i] for i in range(len(D))], []
+    while len(clusters) > 1:
+        pairs = [
+            (D[np.ix_(a, b)].mean(), x, y) for x, a in enumerate(clusters) for y, b in enumerate(clusters) if x < y
+        ]
+        height, x, y = min(pairs)
+        heights.append(height)
+        clusters[x] = clusters[x] + clusters.pop(y)
+    return heights
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 15])
+def test_clustering_is_average_linkage(n: int) -> None:
+    points = np.random.default_rng(n).random((n, 3))
+    D = np.linalg.norm(points[:, None] - points, axis=-1)
+    order, merges = comparing.clustered(torch.tensor(D))
+    assert sorted(order) == list(range(n))
+    np.testing.assert_allclose([height for *_, height in merges], linkage(D), atol=1e-12)
+
+
+def test_two_clusters_stand_together() -> None:
+    points = torch.tensor([0.0, 10.0, 0.1, 10.2, 0.3])[:, None].double()
+    order, _ = comparing.clustered((points - points.T).abs())
+    assert {tuple(sorted(order[:3])), tuple(sorted(order[2:]))} & {(0, 2, 4)}
+
+
+def test_the_plane_keeps_distances_of_a_plane() -> None:
+    points = torch.tensor(np.random.default_rng(1).random((9, 2)))
+    D = torch.cdist(points, points)
+    places, share = comparing.laid_out(D)
+    np.testing.assert_allclose(torch.cdist(places, places), D, atol=1e-7)
+    assert share == pytest.approx(1, abs=1e-9)
+    assert comparing.laid_out(torch.zeros(3, 3))[1] == 1.0
+
+
+def test_tokens_are_aligned_and_nothing_is_guessed() -> None:
+    first, second = (
+        ["it", "was", "too", "tired", "to", "walk", "."],
+        ["it", "was", "too", "wide", "and", "deep", "to", "walk", "."],
+    )
+    found = comparing.aligned(first, second)
+    assert found.pairs == ((0, 0), (1, 1), (2, 2), (4, 6), (5, 7), (6, 8))
+    assert not found.changed and found.only_first == (3,) and found.only_second == (3, 4, 5)
+    swapped = comparing.aligned(["the", "cat", "sat"], ["the", "dog", "sat"])
+    assert swapped.changed == ((1, 1),) and swapped.pairs == ((0, 0), (2, 2))
+    assert comparing.aligned([], ["a"]).only_second == (0,)
+
+
+def test_what_goes_to_tokens_without_a_counterpart_is_counted() -> None:
+    A = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]).double()
+    kept, lost = comparing.over_aligned(A, [1], [0, 2])
+    np.testing.assert_allclose(kept, [[0.1, 0.8]])
+    np.testing.assert_allclose(lost, [0.1], atol=1e-15)

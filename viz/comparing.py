@@ -1,0 +1,140 @@
+"""Pictures of comparisons: a difference of two heads, rows by how far apart they are, heads by how alike they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from viz import matrix, numbers, palette
+from viz.payload import pack
+
+if TYPE_CHECKING:
+    from model.comparing import Alike
+    from model.sites import Site
+    from model.trace import Trace
+    from viz.axes import Axes
+    from viz.tokens import Label
+
+Words = dict[str, str]
+_BARS = 64  # queries of which each gets a bar of its own
+
+
+def difference_frame(
+    trace: Trace, site: Site, values: np.ndarray, allowed: np.ndarray, axes: Axes, at: tuple[int, int] | None,
+    words: Words, max_height: int = 420,
+) -> bytes:  # fmt: skip
+    """B − A over the shown tokens, diverging and symmetric around 0, to the largest difference shown."""
+    end = _end(values, allowed)
+    told = matrix.header(trace, site, axes, at, words) | {
+        "rows": list(axes[0].labels), "columns": list(axes[1].labels), "row_breaks": axes[0].breaks,
+        "column_breaks": axes[1].breaks, "scale": {"kind": "diverging", "low": -end, "high": end},
+        "max_height": max_height,
+    }  # fmt: skip
+    return pack(told, values=values, state=matrix.states(values, allowed, -end, end))
+
+
+def _end(values: np.ndarray, allowed: np.ndarray) -> float:
+    return float(np.abs(np.where(allowed, values, 0)).max(initial=0.0)) or 1.0
+
+
+def plain_frame(
+    values: np.ndarray, rows: Sequence[Label], columns: Sequence[Label], scale: dict[str, Any], words: Words,
+    sides: tuple[str, str], max_height: int = 420,
+) -> bytes:  # fmt: skip
+    """A matrix that is no head's own: aligned tokens, or heads with each other. sides: for what is hovered elsewhere."""
+    told = {
+        "selection": None, "words": words, "row_title": words["row"], "column_title": words["column"],
+        "row_side": sides[0], "column_side": sides[1], "row_start": 0, "column_start": 0, "rows": list(rows),
+        "columns": list(columns), "scale": scale, "max_height": max_height,
+    }  # fmt: skip
+    return pack(told, values=values.astype(np.float32), state=matrix.states(values, None, scale["low"], scale["high"]))
+
+
+def rows_chart(divergence: np.ndarray, texts: Sequence[str], words: Words) -> alt.Chart:
+    """JS of each query, 0 to ln 2: a bar each, or a line where there are many."""
+    data = pd.DataFrame({"place": range(len(texts)), "query": list(texts), "js": divergence})
+    y = alt.Y("js:Q", title=words["js"], scale=alt.Scale(domain=[0, 0.7]), axis=alt.Axis(tickCount=3))
+    tips = [alt.Tooltip("place:Q", title=words["place"]), alt.Tooltip("query:N", title=words["query"]),
+            alt.Tooltip("js:Q", title=words["js"], format=".4f")]  # fmt: skip
+    if len(texts) > _BARS:
+        base = alt.Chart(data).mark_area(color=palette.HEADS[0], opacity=0.55, line={"color": palette.HEADS[0]})
+        x = alt.X("place:Q", title=words["query"])
+    else:
+        quoted = ",".join("'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'" for text in texts)
+        base = alt.Chart(data).mark_bar(color=palette.HEADS[0])
+        x = alt.X("place:O", title=words["query"], axis=alt.Axis(labelExpr=f"[{quoted}][datum.value]", labelAngle=-45))
+    return base.encode(x=x, y=y, tooltip=tips).properties(
+        height=150, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), description=words["alt"]
+    )
+
+
+def head_labels(group: Alike, order: Sequence[int]) -> list[Label]:
+    """ "17.4": layer and head; with a letter in front where the group holds more than one kind of attention."""
+    return [{"text": short(*group.heads[i]), "kind": "word"} for i in order]
+
+
+def short(site: Site, head: int) -> str:
+    """ "encoder.1.self", 3 -> "1.3"."""
+    return f"{site.layer}.{head}"
+
+
+def pairs_frame(group: Alike, order: Sequence[int], words: Words) -> bytes:
+    """heads × heads in the order of the clustering: r from −1 to 1, or JS from 0 to ln 2."""
+    values = group.values.numpy()[np.ix_(order, order)]
+    scale = (
+        {"kind": "diverging", "low": -1, "high": 1}
+        if group.how == "correlation"
+        else {"kind": "sequential", "low": 0, "high": 0.6931472}
+    )
+    labels = head_labels(group, order)
+    return plain_frame(values, labels, labels, scale, words, ("heads-rows", "heads-columns"), 560)
+
+
+def plane(
+    group: Alike, places: np.ndarray, marked: Sequence[tuple[str, int]], words: Words, theme: str
+) -> alt.LayerChart:
+    """Heads in the plane, as far apart as they are unlike; colour is the layer. A click is the selection "head"."""
+    data = pd.DataFrame({
+        "x": places[:, 0], "y": places[:, 1], "layer": [site.layer for site, _ in group.heads],
+        "name": [short(site, head) for site, head in group.heads],
+        "id": [f"{site}.{head}" for site, head in group.heads],
+        "picked": [(str(site), head) in set(marked) for site, head in group.heads],
+    })  # fmt: skip
+    half = max(0.05, float(np.abs(places).max(initial=0.0)) * 1.1)
+    scale = alt.Scale(domain=[-half, half], nice=False)
+    axis = alt.Axis(title=None, labels=False, ticks=False, domain=False, grid=True, tickCount=5)
+    click = alt.selection_point(name="head", fields=["id"], on="click", toggle=False, clear=False, empty=False)
+    base = alt.Chart(data).encode(x=alt.X("x:Q", scale=scale, axis=axis), y=alt.Y("y:Q", scale=scale, axis=axis))
+    colours = palette.sequential(theme)[70::6]
+    dots = base.mark_point(filled=True, opacity=0.95).encode(
+        color=alt.Color("layer:Q", title=words["layer"], scale=alt.Scale(range=colours, interpolate="rgb"),
+                        legend=alt.Legend(orient="bottom", gradientLength=140, gradientThickness=7, format="d", tickMinStep=1)),
+        size=alt.condition("datum.picked", alt.value(190), alt.value(80)),
+        stroke=alt.condition("datum.picked", alt.value(palette.THEMES[theme]["text"]), alt.value("transparent")),
+        strokeWidth=alt.value(2),
+        tooltip=[alt.Tooltip("id:N", title=words["head"])],
+    ).add_params(click)  # fmt: skip
+    named = base.mark_text(dx=9, align="left", fontSize=10, color="#83838c").encode(text="name:N")
+    few = data if len(data) <= 48 else data[data["picked"]]
+    return alt.layer(dots, named.properties(data=few)).properties(
+        width=430, height=430, autosize="pad", description=words["alt"]
+    )
+
+
+def changed_table(
+    before: np.ndarray, after: np.ndarray, rows: Sequence[str], columns: Sequence[str], words: Words, most: int = 12
+) -> pd.DataFrame:
+    """The cells that differ most, largest first."""
+    apart = after - before
+    places = np.argsort(-np.abs(apart), axis=None, kind="stable")[:most]
+    i, j = np.unravel_index(places, apart.shape)
+    return pd.DataFrame({
+        words["query"]: [rows[r] for r in i], words["key"]: [columns[c] for c in j],
+        words["before"]: [numbers.short(float(before[r, c])) for r, c in zip(i, j, strict=True)],
+        words["after"]: [numbers.short(float(after[r, c])) for r, c in zip(i, j, strict=True)],
+        "Δ": [numbers.short(float(apart[r, c])) for r, c in zip(i, j, strict=True)],
+    })  # fmt: skip

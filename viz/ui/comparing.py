@@ -1,0 +1,155 @@
+"""The page Comparing: heads side by side, all pairs of heads, one head on two inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from model.sites import Site
+from viz import axes, export, matrix, numbers, tokens
+from viz.ui import comparing_inputs, comparing_pairs, components, controls, feet, language, panels, picks, session, work
+from viz.ui.controls import site_name
+from viz.ui.language import say
+from viz.ui.widgets import mirror, parts
+
+if TYPE_CHECKING:
+    from model.trace import Trace
+
+PARTS = ("heads", "pairs", "inputs")
+_ACROSS = 3
+
+
+def show(trace: Trace) -> None:
+    """Which comparison, and that comparison."""
+    part = parts("comparing", say("comparing.part"), PARTS, "heads", lambda name: say(f"comparing.part_{name}"))
+    st.markdown(say(f"comparing.{part}_what"))
+    {"heads": _heads, "pairs": comparing_pairs.show, "inputs": comparing_inputs.show}[part](trace)
+
+
+def kept(kind: str, asked: tuple[Any, ...], do, title: str) -> Any:
+    """Long work of this page with a bar and Stop, its last result kept; `asked` is all it depends on."""
+    key = f"comparing-kept-{kind}"
+    if st.session_state.get(key, (None,))[0] != asked:
+        st.session_state[key] = (asked, work.run((f"comparing_{kind}", *asked), do, title))
+    return st.session_state[key][1]
+
+
+def head_name(pick: picks.Pick) -> str:
+    return f"{site_name(pick[0])} · {say('comparing.head', head=pick[1])}"
+
+
+def chosen(trace: Trace) -> list[picks.Pick]:
+    """The picked heads; where fewer than two are, the selected one and its neighbour join them."""
+    found = picks.picked(trace)
+    site, head, _, _ = session.selected()
+    count = trace.record(site).heads
+    for other in ((str(site), head), (str(site), (head + 1) % count)):
+        if len(found) < 2 and other not in found:
+            found.append(other)
+    return found
+
+
+def _heads(trace: Trace) -> None:
+    heads = chosen(trace)
+    controls.head_picker(trace, words=False)
+    site, head, row, column = session.selected()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        picked = (str(site), head) in picks.picked(trace)
+        st.button(say("comparing.leave" if picked else "comparing.add"), key="comparing-add",
+                  on_click=lambda: picks.toggle(trace, str(site), head))  # fmt: skip
+        if picks.picked(trace):
+            st.button(say("comparing.none"), key="comparing-none", type="tertiary", on_click=lambda: picks.pick([]))
+    if not picks.picked(trace):
+        st.caption(say("comparing.nothing_picked"))
+    _side_by_side(trace, heads, (row, column))
+    if len(heads) > 1:
+        _difference(trace, heads, (row, column))
+
+
+def _side_by_side(trace: Trace, heads: list[picks.Pick], at: tuple[int, int]) -> None:
+    words = language.group("matrix")
+    for first in range(0, len(heads), _ACROSS):
+        with st.container(key=f"ways-{first}"):
+            for area, (name, head) in zip(st.columns(_ACROSS), heads[first : first + _ACROSS], strict=False):
+                site = Site.parse(name)
+                record = trace.record(site)
+                if not trace.fidelity().holds_at(name):
+                    continue
+                here = at if at[0] < record.queries and at[1] < record.keys else (0, 0)
+                alt = say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys)
+                frame = matrix.matrix_frame(trace, site, head, here, words | {"alt": alt}, 330)
+                with area:
+                    st.markdown(f"**{head_name((name, head))}**")
+                    components.matrix(key=f"comparing-{name}-{head}", data=frame)
+
+
+def _pair(heads: list[picks.Pick]) -> tuple[picks.Pick, picks.Pick]:
+    """Which two: the first two where nobody chose."""
+    found = []
+    with st.container(horizontal=True, gap="small"):
+        for which, first in (("a", 0), ("b", 1)):
+            told = session.tab(f"comparing_{which}")
+            place = int(told) if told.isdigit() and int(told) < len(heads) else first
+            key = mirror(f"comparing_{which}", place, "".join(map(str, heads)))
+            st.selectbox(
+                say(f"comparing.{which}"), range(len(heads)), format_func=lambda i: head_name(heads[i]), key=key, width=300,
+                on_change=lambda which=which, key=key: session.open_tab(f"comparing_{which}", str(st.session_state[key])),
+            )  # fmt: skip
+            found.append(heads[place])
+    return found[0], found[1]
+
+
+def _difference(trace: Trace, heads: list[picks.Pick], at: tuple[int, int]) -> None:
+    """B − A, the divergence of each query, and the two in one number."""
+    from model import comparing
+    from viz import comparing as pictures
+
+    st.markdown(f"#### {say('comparing.difference')}  \n{say('comparing.difference_what')}")
+    (a_site, a), (b_site, b) = _pair(heads)
+    one, other = trace.record(a_site), trace.record(b_site)
+    if not comparing.same_tokens(one, other):
+        st.info(say("comparing.other_tokens"))
+        return
+    asked = (trace.key, a_site, a, b_site, b)
+    found = kept("difference", asked, lambda: comparing.difference(one, a, other, b), say("comparing.wait_difference"))
+    site = one.site
+    here = at if at[0] < one.queries and at[1] < one.keys else (0, 0)
+    shown = axes.axes(trace, site, here)
+    (before, allowed), (after, also) = (matrix.cells(r, h, shown) for r, h in ((one, a), (other, b)))
+    values, open_ = after - before, allowed | also
+    words = language.group("matrix") | {
+        "alt": say("comparing.difference_alt"), "legend": say("comparing.legend"), "value": "B − A", "help": ""
+    }  # fmt: skip
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        components.matrix(key="comparing-difference",
+                          data=pictures.difference_frame(trace, site, values, open_, shown, here, words))  # fmt: skip
+    queries = [label["text"] for label in tokens.query_labels(trace, site)]
+    said = {name: say(f"comparing.{name}") for name in ("js", "place")} | {
+        "query": say("matrix.query"), "alt": say("comparing.rows_alt")
+    }  # fmt: skip
+    chart = pictures.rows_chart(found.rows.numpy(), queries, said)
+    with right:
+        st.altair_chart(chart, width="stretch")
+        size, i, j = found.largest
+        keys = tokens.key_labels(trace, site)
+        r = "–" if np.isnan(found.correlation) else f"{found.correlation:.3f}"
+        st.markdown(say("comparing.numbers", mean=f"{found.mean:.3f}", r=r))
+        query, column = panels.code(queries[i]), panels.code(keys[j]["text"])
+        st.markdown(say("comparing.largest", size=numbers.short(size), query=query, column=column))
+    part = "" if all(axis.whole for axis in shown) else say("comparing.part_shown")
+    slug = f"{feet.safe(trace.key.model)}-{a_site}-{a}-{b_site}-{b}"
+
+    def csv() -> bytes:
+        apart = (other.weights(b) - one.weights(a)).numpy()
+        return export.matrix_csv(apart, queries, [label["text"] for label in keys])
+
+    def npz() -> bytes:
+        return export.npz(a=one.weights(a).numpy(), b=other.weights(b).numpy(), js=found.rows.numpy(),
+                          correlation=np.array(found.correlation))  # fmt: skip
+
+    feet.foot("comparing-difference", f"{say('comparing.sentence')} {part}".strip(), feet.site_badge(trace, site),
+              lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, lambda: chart,
+              (comparing.difference, comparing.jensen_shannon))  # fmt: skip

@@ -1,0 +1,104 @@
+"""All pairs of heads of one run: how alike they are, which stand together, and where they lie in the plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz import export
+from viz.ui import comparing, components, feet, frame, language, picks, session
+from viz.ui.language import say
+from viz.ui.theme import theme
+from viz.ui.widgets import parts
+
+if TYPE_CHECKING:
+    from model.comparing import Alike
+    from model.trace import Trace
+
+_FORMULAS = {
+    "correlation": r"r = \frac{\sum (A - \bar A)(B - \bar B)}{\sqrt{\sum (A - \bar A)^2 \sum (B - \bar B)^2}}",
+    "divergence": r"\mathrm{JS} = \tfrac12 \sum_j a_j \ln\frac{a_j}{m_j} + \tfrac12 \sum_j b_j \ln\frac{b_j}{m_j},"
+    r"\quad m = \tfrac{a + b}{2}",
+}
+
+
+def show(trace: Trace) -> None:
+    """The measure, and a group for each pair of sides."""
+    from model import comparing as numbers
+
+    how = parts("likeness", say("comparing.likeness"), numbers.HOW, "correlation", lambda h: say(f"comparing.how_{h}"))
+    st.latex(_FORMULAS[how])
+    groups = comparing.kept(
+        "pairs", (trace.key, how), lambda: numbers.all_pairs(trace, how), say("comparing.wait_pairs")
+    )
+    if len(groups) > 1:
+        st.caption(say("comparing.groups"))
+    for place, group in enumerate(groups):
+        _group(trace, group, place)
+
+
+def _group(trace: Trace, group: Alike, place: int) -> None:
+    from model import comparing as numbers
+    from viz import comparing as pictures
+
+    distance = group.distance
+    order, _ = numbers.clustered(distance)
+    places, share = numbers.laid_out(distance)
+    kinds = dict.fromkeys(
+        say("comparing.kind", stack=say(f"site.{s.stack}"), kind=say(f"site.{s.kind}")) for s, _ in group.heads
+    )
+    st.markdown(f"#### {' + '.join(kinds)}  \n{say('comparing.group_what', n=len(group.heads))}")
+    words = language.group("matrix") | {
+        "alt": say("comparing.pairs_alt", n=len(group.heads)), "legend": say(f"comparing.legend_{group.how}"),
+        "value": say(f"comparing.value_{group.how}"), "arrow": "·", "row": say("pick.head"), "column": say("pick.head"),
+        "help": say("comparing.pairs_help"),
+    }  # fmt: skip
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        key = f"comparing-pairs-{place}"
+        components.matrix(key=key, data=pictures.pairs_frame(group, order, words),
+                          on_select_change=lambda: _cell(trace, group, order, key))  # fmt: skip
+    said = {
+        "layer": say("comparing.layer"),
+        "head": say("pick.head"),
+        "alt": say("comparing.plane_alt", n=len(group.heads)),
+    }
+    with right:
+        # Like the maps of Measures: the chart forgets its click with each new set of picks.
+        own = f"comparing-plane-{place}-{language.current()}-{session.view().picks}"
+        st.altair_chart(
+            pictures.plane(group, places.numpy(), picks.picked(trace), said, theme()), width="content", key=own,
+            on_select=lambda: _dot(trace, own), selection_mode="head",
+        )  # fmt: skip
+        st.caption(say("comparing.plane_what", share=f"{share:.0%}"))
+    slug = f"{feet.safe(trace.key.model)}-pairs-{place}"
+    names = [f"{site}.{head}" for site, head in group.heads]
+
+    def csv() -> bytes:
+        return export.matrix_csv(group.values.numpy(), names, names)
+
+    def npz() -> bytes:
+        return export.npz(values=group.values.numpy(), distance=distance.numpy(), places=places.numpy(), order=order,
+                          heads=names)  # fmt: skip
+
+    feet.foot(f"comparing-pairs-{place}", say(f"comparing.pairs_sentence_{group.how}"), "",
+              lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz},
+              lambda: pictures.plane(group, places.numpy(), picks.picked(trace), said, "light"),
+              (numbers.all_pairs, numbers.clustered, numbers.laid_out))  # fmt: skip
+    if picks.picked(trace) and place == 0:
+        frame.link("measures", say("comparing.door_measures"))
+
+
+def _cell(trace: Trace, group: Alike, order: list[int], key: str) -> None:
+    """A pair of heads picks both."""
+    if told := st.session_state[key].get("select"):
+        both = [group.heads[order[int(told[name])]] for name in ("row", "column")]
+        picks.pick([*picks.picked(trace), *((str(site), head) for site, head in both)])
+
+
+def _dot(trace: Trace, key: str) -> None:
+    points = st.session_state[key].selection.get("head", [])
+    if points and points[-1].get("id"):
+        site, _, head = str(points[-1]["id"]).rpartition(".")
+        picks.toggle(trace, site, int(head))
