@@ -63,7 +63,7 @@ def test_picks_are_framed_and_ticked_and_can_be_let_go(visit) -> None:
 
 def test_induction_needs_a_model_that_reads_one_text(visit) -> None:
     seen = visit("measures", text=TEXT, to="zh").sound()
-    assert seen.say("measures.induction_none") in [info.value for info in seen.at.info]
+    assert seen.say("measures.induction_none") in [caption.value for caption in seen.at.caption]
 
 
 def test_induction_is_measured_when_asked_for(visit, models) -> None:

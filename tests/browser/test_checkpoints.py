@@ -55,7 +55,17 @@ def test_words_are_one_switch_for_every_view(screen, page: str) -> None:
 
 
 def test_the_lines_of_a_long_text_are_scrolled_to_the_selected_pair(screen) -> None:
-    screen.open("heads", model="gpt2", text=LONG, site="decoder.1.self", head=2, q=300, k=290, lang="en")
+    screen.open(
+        "heads",
+        model="gpt2",
+        text=LONG,
+        site="decoder.1.self",
+        head=2,
+        q=300,
+        k=290,
+        lang="en",
+        tab="lines_part.window",
+    )
     lines = screen.find(".headlight.lines")
     chosen = lines.locator(".chip.selected")
     expect(chosen).to_have_count(2)

@@ -75,6 +75,7 @@ def test_quick_clicks_all_count(heads) -> None:
 def test_plus_zooms_in_and_zero_shows_everything(screen) -> None:
     text = "the animal didn't cross the street because it was too tired"
     screen.open("heads", text=text, site=SITE, head=0, q=0, k=0, lang="en").click_cell(5, 5)
+    screen.settle()
 
     def pitch() -> float:
         return screen.cell(5, 6)[0] - screen.cell(5, 5)[0]

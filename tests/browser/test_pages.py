@@ -21,6 +21,9 @@ FIGURE = {"overview": ".headlight.overview .ribbons path", "heads": ".headlight.
     "together": ".headlight.equation canvas", "block": "[data-testid=stVegaLiteChart]",
     "generation": "[data-testid=stVegaLiteChart]", "variants": ".headlight.equation canvas",
     "encoder_decoder": "[data-testid=stVegaLiteChart]",
+    "atlas": ".headlight.atlas canvas", "map": ".headlight.map canvas", "reading": ".headlight.reading",
+    "measures": "[data-testid=stVegaLiteChart]", "comparing": ".headlight.matrix canvas[data-drawn]",
+    "corpus": "[data-testid=stVegaLiteChart]",
 }  # fmt: skip
 
 

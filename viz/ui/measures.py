@@ -204,7 +204,7 @@ def _induction(trace: Trace) -> None:
     asked = (trace.key.model, trace.key.weights_hash, 0)
     known = st.session_state.get("measures-kept-induction", (None,))[0] == asked
     if not hasattr(model, "record_ids") or getattr(model, "decodes", True):
-        st.info(say("measures.induction_none"))
+        st.caption(say("measures.induction_none"))
         return
     pressed = st.button(say("measures.induction_run"), key="measures-induction", type="primary", disabled=known)
     running = st.session_state.get("jobs", {}).get("measures_induction") is not None
