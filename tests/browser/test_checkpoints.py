@@ -64,7 +64,7 @@ def test_the_lines_of_a_long_text_are_scrolled_to_the_selected_pair(screen) -> N
         q=300,
         k=290,
         lang="en",
-        tab="lines_part.window",
+        tab="lines_part.near",
     )
     lines = screen.find(".headlight.lines")
     chosen = lines.locator(".chip.selected")

@@ -56,7 +56,8 @@ def _asked() -> dict[str, tuple[int, int]]:
 
 
 def _pickers(trace: Trace, heads: Heads) -> None:
-    """A list for each block; the one of the selected head changes the selection."""
+    """A list for each block. The one of the selected head follows the selection above and cannot be pressed: two quick
+    clicks on a matrix would hand back the list's older value, and it would turn the selection back."""
     from model.joint import kind_of
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="joint-pickers"):
@@ -69,16 +70,13 @@ def _pickers(trace: Trace, heads: Heads) -> None:
             key = mirror(f"joint-{kind}", (site.layer, head))
             st.selectbox(
                 say(f"joint.{kind}"), options, format_func=lambda at: say("joint.place", layer=at[0], head=at[1]),
-                key=key, on_change=_pick, args=(kind, heads, key), width=176,
+                key=key, on_change=_pick, args=(kind, key), width=176, disabled=str(site) == session.view().site,
             )  # fmt: skip
 
 
-def _pick(kind: str, heads: Heads, key: str) -> None:
+def _pick(kind: str, key: str) -> None:
     layer, head = st.session_state[key]
-    site = heads[kind][0]
-    _keep(heads | {kind: (Site(site.stack, layer, site.kind), head)})
-    if str(site) == session.view().site:
-        session.change(site=str(Site(site.stack, layer, site.kind)), head=head, heads="")
+    session.open_tab(f"joint_{kind}", f"l{layer}h{head}")
 
 
 def _keep(heads: Heads) -> None:
