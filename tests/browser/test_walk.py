@@ -75,6 +75,8 @@ def choose(screen: Screen) -> None:
         boxes = visible(screen, "[data-testid=stSelectbox] input")
         if i >= len(boxes):
             break
+        if boxes[i].is_disabled():  # it follows another one
+            continue
         boxes[i].click()
         screen.page.keyboard.press("ArrowDown")
         screen.page.keyboard.press("Enter")
