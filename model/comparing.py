@@ -33,9 +33,17 @@ _CELLS = 2**20  # weights that are held at once
 
 def jensen_shannon(a: Float[Tensor, "*#r k"], b: Float[Tensor, "*#r k"]) -> Float[Tensor, ...]:
     """Of rows with each other, nats. A row that attends nothing is unlike any but its like."""
-    m = (a + b) / 2
-    found = 0.5 * (torch.xlogy(a, a) + torch.xlogy(b, b)).sum(-1) - torch.xlogy(m, m).sum(-1)
-    return found.clamp(0, LN2)
+    return _divergence(_x_ln_x(a), _x_ln_x(b), a, b)
+
+
+def _x_ln_x(rows: Tensor) -> Tensor:
+    """Σ x ln x of each row."""
+    return torch.xlogy(rows, rows).sum(-1)
+
+
+def _divergence(own_a: Tensor, own_b: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """JS of rows whose own Σ x ln x are known."""
+    return (0.5 * (own_a + own_b) - _x_ln_x((a + b) / 2)).clamp(0, LN2)
 
 
 def same_tokens(one: AttentionRecord, other: AttentionRecord) -> bool:
@@ -75,29 +83,18 @@ def difference(one: AttentionRecord, head: int, other: AttentionRecord, other_he
             reason=f"{one.site} and {other.site} are about other tokens: choose heads of the same sides."
         )
     step = max(1, _CELLS // one.keys)
-    rows, sums, count, largest = [], torch.zeros(5, dtype=torch.float64), 0, (0.0, 0, 0)
+    rows, likeness, largest = [], _Sums(2), (0.0, 0, 0)
     pairs = zip(_rows(one, head, step), _rows(other, other_head, step), strict=True)
     for (span, a), (_, b) in pairs:
         tick("rows", span.start / one.queries)
         rows.append(jensen_shannon(a, b))
-        open_ = one.allowed(span) | other.allowed(span)
-        x, y = a[open_], b[open_]
-        sums += torch.stack([x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()])
-        count += len(x)
+        likeness.add(torch.stack([a, b]), one.allowed(span) | other.allowed(span))
         apart = (b - a).abs()
         place = int(apart.argmax())
         if float(apart.flatten()[place]) > largest[0]:
             largest = (float(apart.flatten()[place]), span.start + place // one.keys, place % one.keys)
     every = torch.cat(rows)
-    return Difference(every, float(every.mean()), _pearson(sums, count), largest)
-
-
-def _pearson(sums: Float[Tensor, 5], count: int) -> float:
-    """r from Σx, Σy, Σx², Σy², Σxy."""
-    x, y, xx, yy, xy = (float(value) for value in sums)
-    spread = (xx - x * x / count) * (yy - y * y / count)
-    flat = min(xx - x * x / count - 1e-9 * xx, yy - y * y / count - 1e-9 * yy) <= 0
-    return math.nan if flat or spread <= 0 else (xy - x * y / count) / math.sqrt(spread)
+    return Difference(every, float(every.mean()), float(likeness.values(one.queries)[0, 1]), largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +171,9 @@ class _Divergences:
         self.total = torch.zeros(n, n).double()
 
     def add(self, weights: Float[Tensor, "n r k"], _open: Bool[Tensor, "r k"]) -> None:
+        own = _x_ln_x(weights)
         for i in range(len(weights) - 1):
-            self.total[i, i + 1 :] += jensen_shannon(weights[i], weights[i + 1 :]).sum(-1)
+            self.total[i, i + 1 :] += _divergence(own[i], own[i + 1 :], weights[i], weights[i + 1 :]).sum(-1)
 
     def values(self, queries: int) -> Float[Tensor, "n n"]:
         return (self.total + self.total.T) / queries

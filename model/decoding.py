@@ -28,6 +28,11 @@ from model.trace import Trace
 from model.transformer import Transformer
 
 
+def room(longest: int, standing: int, new_tokens: int) -> int:
+    """How many of `new_tokens` may be written after `standing` ones where `longest` are allowed; one always."""
+    return max(1, min(new_tokens, longest - standing))
+
+
 @dataclass(frozen=True, eq=False)
 class Writer:
     """A model about to write.
@@ -48,7 +53,7 @@ class Writer:
 
     def room(self, new_tokens: int) -> int:
         """How many of `new_tokens` may still be written; one always."""
-        return max(1, min(new_tokens, self.longest - len(self.start)))
+        return room(self.longest, len(self.start), new_tokens)
 
 
 @dataclass(frozen=True)

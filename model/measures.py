@@ -71,9 +71,3 @@ def role(row: dict[str, float]) -> tuple[str, float] | None:
     """(name, share) of the kind of key that most of a head's attention goes to, None below `LEAST`."""
     known = {name: row[name] for name in ROLES if row.get(name, float("nan")) >= LEAST}
     return max(known.items(), key=lambda item: item[1]) if known else None
-
-
-def of_head(measures: DataFrame, site: object, head: int) -> dict[str, float]:
-    """The numbers of one head of the table."""
-    (row,) = measures[(measures["site"] == str(site)) & (measures["head"] == head)][list(COLUMNS)].to_dict("records")
-    return row

@@ -7,7 +7,6 @@ again in float64; what was found is kept with the record.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from weakref import WeakKeyDictionary
 
@@ -16,11 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model.attention import softmax
+from model.blocks import held, span
 from model.errors import OutOfRange, UnknownOption
-from model.masks import Intervals, Mask
 from model.progress import tick
 from model.record import AttentionRecord
-from model.store import MemoryStore
 
 HOW = ("mean", "max")
 _CELLS = 2**20  # float64 scores that are held at once: 8 MiB
@@ -68,7 +66,7 @@ def _log_sums(record: AttentionRecord, rows: Tensor) -> Tensor:
     for start in range(0, len(rows), step):
         tick("rows", start / len(rows))
         part = rows[start : start + step]
-        scores = record.scores(0, part, _open(record, slice(int(part[0]), int(part[-1]) + 1)), torch.float64)
+        scores = record.scores(0, part, span(record, slice(int(part[0]), int(part[-1]) + 1)), torch.float64)
         found.append(softmax(scores, record.sink(0, torch.float64))[1])
     return torch.cat(found)
 
@@ -89,16 +87,7 @@ def strongest(weights: Tensor, most: int) -> list[tuple[int, float]]:
 
 def one_head(record: AttentionRecord, head: int) -> AttentionRecord:
     """One head as a record of its own, in memory and in float64; q and k without the values."""
-    site, store = record.site, record.store
-    parts = {part: record.head(part, record.check_head(head), torch.float64)[None] for part in "qk"}
-    for part in ("bias", "bias_offsets", "sinks"):
-        if f"{site}.{part}" in store:
-            parts[part] = store.first(f"{site}.{part}", head).to(torch.float64)[None]
-    if record.distance is not None:
-        parts["relative_keys"] = store[f"{site}.relative_keys"].to(torch.float64)
-    held = MemoryStore({f"{site}.{part}": tensor for part, tensor in parts.items()})
-    slopes = None if record.slopes is None else record.slopes[head : head + 1]
-    return dataclasses.replace(record, store=held, slopes=slopes)
+    return held(record, [record.check_head(head)], torch.float64)
 
 
 def blocks(record: AttentionRecord, head: int, rows: slice = slice(None)) -> Iterator[tuple[slice, int, Tensor]]:
@@ -110,18 +99,6 @@ def blocks(record: AttentionRecord, head: int, rows: slice = slice(None)) -> Ite
     while start < last:
         stop = min(last, start + max(1, _CELLS // record.keys))
         here = slice(start, stop)
-        columns = _open(record, here)
+        columns = span(record, here)
         yield here, columns.start, softmax(held.scores(0, here, columns, torch.float64), sink)[0]
         start = stop
-
-
-def _open(record: AttentionRecord, rows: slice) -> slice:
-    """A run of keys outside of which none of these rows attends; at least one key."""
-    mask = record.mask
-    if isinstance(mask, Intervals):
-        starts, ends = mask.first[rows], mask.last[rows]
-        some = ends > starts
-        return slice(int(starts[some].min()), int(ends[some].max())) if bool(some.any()) else slice(0, 1)
-    if isinstance(mask, Mask) and mask.causal:
-        return slice(0, min(rows.stop, record.keys))
-    return slice(0, record.keys)

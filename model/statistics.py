@@ -11,7 +11,6 @@ this too, but need three passes where this needs one, and cannot say the largest
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,12 +18,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model.blocks import CELLS, ROWS, held, span
 from model.diagonals import Diagonals
-from model.masks import Intervals, Mask
 from model.progress import tick
 from model.record import AttentionRecord
 from model.sites import Site
-from model.store import MemoryStore
 from model.trace import Trace
 
 # The measures that are one number a head, in the order of a table.
@@ -33,8 +31,6 @@ MEASURES = (
     "duplicate",
 )  # fmt: skip
 NEAR = 4  # tokens: what counts as near in `local`
-_ROWS = 128
-_CELLS = 2**18  # weights that are held at once: 1 MiB, what a core's second cache keeps
 _NOTHING = -1000.0  # exp of it is 0 in every precision, and 0 times it is 0, which 0 · −∞ is not
 
 
@@ -99,7 +95,7 @@ def statistics(
     flags = None if special is None else torch.as_tensor(special).bool()
     heads = range(record.heads)
     parts = [[head] for head in heads] if f"{record.site}.bias" in record.store else [list(heads)]
-    rows, may = zip(*(_scan(_part(record, part), codes, flags, offsets) for part in parts), strict=True)
+    rows, may = zip(*(_scan(held(record, part), codes, flags, offsets) for part in parts), strict=True)
     return _means({name: torch.cat([part[name] for part in rows]) for name in rows[0]}, may[0])
 
 
@@ -127,20 +123,6 @@ def ranked(measured: dict[Site, HeadStatistics], by: str) -> list[tuple[Site, in
     return sorted(rows, key=lambda row: -row[2])
 
 
-def _part(record: AttentionRecord, heads: list[int]) -> AttentionRecord:
-    """These heads as a record in memory, in the precision of the sums, each head with keys of its own."""
-    site, store = record.site, record.store
-    dtype = torch.promote_types(store.first(f"{site}.q", 0).dtype, torch.float32)
-    held = {f"{site}.{part}": torch.stack([record.head(part, head, dtype) for head in heads]) for part in "qk"}
-    for name in (f"{site}.{part}" for part in ("bias", "bias_offsets", "sinks")):
-        if name in store:
-            held[name] = torch.stack([store.first(name, head) for head in heads]).to(dtype)
-    if record.distance is not None:
-        held[f"{site}.relative_keys"] = store[f"{site}.relative_keys"].to(dtype)
-    slopes = None if record.slopes is None else record.slopes[heads]
-    return dataclasses.replace(record, store=MemoryStore(held), slopes=slopes)
-
-
 @dataclass(frozen=True, eq=False)
 class _Block:
     """Some rows against the keys that any of them may attend, and what is asked of the weights there.
@@ -158,22 +140,10 @@ class _Block:
     diagonals: Diagonals | None = None
 
 
-def _span(record: AttentionRecord, rows: slice) -> slice:
-    """The run of keys outside of which none of these rows attends; at least one key."""
-    first, last = 0, record.keys
-    if isinstance(record.mask, Intervals):
-        starts, ends = record.mask.first[rows], record.mask.last[rows]
-        some = ends > starts
-        first, last = (int(starts[some].min()), int(ends[some].max())) if bool(some.any()) else (0, 1)
-    elif isinstance(record.mask, Mask) and record.mask.causal:
-        last = min(rows.stop, record.keys)
-    return slice(first, last)
-
-
 def _block(
     record: AttentionRecord, rows: slice, codes: Tensor | None, special: Tensor | None, diagonals: Diagonals | None
 ) -> _Block:
-    columns = _span(record, rows)
+    columns = span(record, rows)
     i, j = torch.arange(record.queries)[rows], torch.arange(record.keys)[columns]
     allowed = record.allowed(rows, columns)
     pairs = {"first": torch.where(allowed & (j == 0))}
@@ -200,11 +170,11 @@ def _scan(
     sinks = record.store[f"{record.site}.sinks"] if f"{record.site}.sinks" in record.store else None
     one = record.site.kind == "self" and record.queries == record.keys
     diagonals = Diagonals(record.heads, record.queries, record.keys) if offsets and one else None
-    for start in range(0, record.queries, _ROWS):
-        block = _block(record, slice(start, min(start + _ROWS, record.queries)), codes, special, diagonals)
+    for start in range(0, record.queries, ROWS):
+        block = _block(record, slice(start, min(start + ROWS, record.queries)), codes, special, diagonals)
         if diagonals is not None:
             diagonals.count(block.allowed, block.i, block.j)
-        together = max(1, _CELLS // block.allowed.numel())
+        together = max(1, CELLS // block.allowed.numel())
         done = []
         for head in range(0, record.heads, together):
             heads = range(head, min(head + together, record.heads))

@@ -6,14 +6,13 @@ in `model.pooled`, so that no q × k matrix is held at any length: a block, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from model import pooled
+from model import blocks, pooled
 from model.errors import OutOfRange, UnknownOption
 from model.record import AttentionRecord
 
@@ -61,30 +60,24 @@ def strip(record: AttentionRecord, head: int, level: int, row: int, how: str = "
     if not 0 <= row < rows:
         raise OutOfRange(what="Row of tiles", got=row, last=rows - 1)
     stop = min(record.queries, first + SIDE * step)
-    held = pooled._held(record, [head])
+    held = blocks.held(record, [head])
     shape = (-(-(stop - first) // step), -(-record.keys // step))
     found, open_ = torch.zeros(shape, dtype=held.q.dtype), torch.zeros(shape, dtype=torch.bool)
-    for part in _spans(first, stop, record.keys, step):
-        columns = pooled._columns(held, part, step)
-        closed = pooled._closed(held, part, columns)
-        weights = pooled._weights(held, slice(0, 1), part, columns, closed)
+    for part in blocks.spans(first, stop, record.keys, step):
+        columns = blocks.columns_of(held, part, step)
+        closed = blocks.closed(held, part, columns)
+        weights = blocks.block_weights(held, slice(0, 1), part, columns, closed)
         free = held.allowed(part, columns)[None].to(weights.dtype)
         at = (slice((part.start - first) // step, -(-(part.stop - first) // step)),
               slice(columns.start // step, -(-columns.stop // step)))  # fmt: skip
         block, some = (
-            pooled._bins(*given) for given in ((weights, part, step, step, how), (free, part, step, step, "max"))
+            blocks.bins(*given) for given in ((weights, part, step, step, how), (free, part, step, step, "max"))
         )
         found[at] = torch.maximum(found[at], block[0]) if how == "max" else found[at] + block[0]
         open_[at] |= some[0] > 0
     if how == "mean":
         found = found / (_lengths(stop - first, step)[:, None] * _lengths(record.keys, step))
     return Strip(found.float(), ~open_)
-
-
-def _spans(first: int, stop: int, keys: int, step: int) -> Iterator[slice]:
-    """Runs of the rows first … stop that fit the cache."""
-    for part in pooled._spans(stop - first, keys, step):
-        yield slice(part.start + first, part.stop + first)
 
 
 def _lengths(total: int, step: int) -> Float[Tensor, " cells"]:

@@ -50,12 +50,9 @@ def _heads(record: AttentionRecord) -> list[Thumbnail]:
 
 
 def _shares(record: AttentionRecord) -> list[Thumbnail]:
-    from model.pooled import block_shares
+    from model.pooled import allowed_bins, block_shares
 
-    found = block_shares(record, BLOCKS).numpy()
-    axes = (block_axis(record.queries, BLOCKS), block_axis(record.keys, BLOCKS))
-    allowed = record.allowed().numpy()
-    _, open_ = by_block(allowed, allowed, axes)
+    found, open_ = block_shares(record, BLOCKS).numpy(), allowed_bins(record, BLOCKS).numpy()
     return [(_bytes(values), states(values, open_)) for values in found]
 
 

@@ -13,7 +13,7 @@ from model.beam import Beams
 from model.checkpoints import recording, tongues
 from model.checkpoints.generating import end_tokens
 from model.checkpoints.quiet import quiet
-from model.decoding import Writer
+from model.decoding import Writer, room
 from model.progress import tick
 from model.record import AttentionRecord
 from model.sampling import Drawn, How, drawn, until_end
@@ -37,11 +37,6 @@ def _prompt(model: HuggingFaceModel, trace: Trace) -> tuple[int, ...]:
     """What stands before the first written token."""
     ids = trace.token_ids("decoder")
     return tuple(ids[:1]) if model.decodes else tuple(ids[: int(trace.facts.get("prompt", len(ids)))])
-
-
-def _room(model: HuggingFaceModel, prompt: tuple[int, ...], new_tokens: int) -> int:
-    """How many of `new_tokens` may be written after the prompt; one always."""
-    return max(1, min(new_tokens, model.max_length - len(prompt)))
 
 
 def writer(model: HuggingFaceModel, trace: Trace) -> Writer:
@@ -117,7 +112,7 @@ def beam_search(
     repeat, or must begin with): −∞ is what these forbid. With one beam the library decodes greedily on logits.
     """
     prompt = _prompt(model, trace)
-    limit, ends = _room(model, prompt, new_tokens), end_tokens(model.module)
+    limit, ends = room(model.max_length, len(prompt), new_tokens), end_tokens(model.module)
     beams = Beams(k, alpha, limit, ends)
     parted: list[int] = []
 
@@ -146,7 +141,7 @@ def sample(
 ) -> list[Drawn]:
     """`count` texts drawn by the library's `generate` with `seed`, and the log-probabilities of their tokens."""
     prompt = _prompt(model, trace)
-    limit = _room(model, prompt, new_tokens)
+    limit = room(model.max_length, len(prompt), new_tokens)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         found = _generate(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model import Trace
-from model.measures import COLUMNS, FIELDS, LEAST, ROLES, effective_rank, of_head, role, table
+from model.measures import COLUMNS, FIELDS, LEAST, ROLES, effective_rank, role, table
 from model.statistics import trace_statistics
 from tests.model import tiny
 
@@ -17,6 +17,11 @@ from tests.model import tiny
 @pytest.fixture(scope="module")
 def trace(translator) -> Trace:
     return translator.trace("she gave him a red apple", language="fr")
+
+
+def of_head(measures, site: object, head: int) -> dict[str, float]:
+    (row,) = measures[(measures["site"] == str(site)) & (measures["head"] == head)][list(COLUMNS)].to_dict("records")
+    return row
 
 
 def test_one_row_a_head_in_order(trace: Trace) -> None:

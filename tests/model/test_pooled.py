@@ -172,7 +172,7 @@ def test_pooled_is_the_pooled_exact_matrix(kind: str, n: int, k: int, size: int)
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize(("n", "size"), [(700, 5), (1030, 256), (1500, 2), (1025, 1)])
 def test_bins_larger_than_a_block_of_rows_are_put_together(n: int, size: int, how: str, monkeypatch):
-    monkeypatch.setattr("model.pooled._CELLS", 2**12)
+    monkeypatch.setattr("model.blocks.CELLS", 2**12)
     found = record(n, n, Mask(causal=True), heads=2)
     expected = np.stack([pool(weights(found, head), size, how) for head in range(2)])
     np.testing.assert_allclose(thumbnails(found, size, how).numpy(), expected, atol=2e-6, rtol=0)

@@ -152,7 +152,7 @@ def _legend(view: View) -> str:
 def _foot(
     view: View, asked: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float], figure: Callable
 ) -> None:
-    from model import pooled, pooled_heads, statistics
+    from model import blocks, pooled, pooled_heads, statistics
 
     trace, found = view.trace, view.found
     parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence")]
@@ -179,17 +179,8 @@ def _foot(
         arrays = {str(site): values.numpy() for site, values in shown.items()}
         return export.npz(**arrays, **{f"masked/{site}": found.closed[site] for site in shown}, how=[view.how])
 
-    code = (pooled.thumbnails, pooled._pool, pooled._weights, pooled._bins)
+    code = (pooled.thumbnails, pooled._pool, blocks.block_weights, blocks.bins)
     more = {"layer": (), atlas.LIKE: (pooled_heads.alike,)}.get(asked.order, (statistics.statistics,))
-    feet.foot(
-        "atlas", " ".join(parts), _badge(view), lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, figure, (*code, *more)
-    )  # fmt: skip
-
-
-def _badge(view: View) -> str:
-    """How well the worst of the shown sub-layers checks, by its own limit."""
-    from model.fidelity import TOLERANCE
-
-    fidelity = view.trace.fidelity()
-    known = [(fidelity.sites[n], fidelity.limits.get(n)) for n in map(str, view.sites) if n in fidelity.sites]
-    return feet.fidelity_badge(*max(known, key=lambda pair: pair[0] / (pair[1] or TOLERANCE))) if known else ""
+    files = {f"{slug}.csv": csv, f"{slug}.npz": npz}
+    badge = feet.worst_badge(view.trace, view.sites)
+    feet.foot("atlas", " ".join(parts), badge, lambda: files, figure, (*code, *more))

@@ -125,10 +125,7 @@ def layer_picker(chosen: Chosen, layers: int) -> int:
 
 def kept(kind: str, asked: tuple[Any, ...], do: Callable[[], Any], waiting: str = "block.wait") -> Any:
     """Work of this page with a bar and Stop where it takes long, its last result kept; `asked` is all it depends on."""
-    key = f"block-kept-{kind}"
-    if st.session_state.get(key, (None,))[0] != asked:
-        st.session_state[key] = (asked, work.run((f"block_{kind}", *asked), do, say(waiting)))
-    return st.session_state[key][1]
+    return work.kept("block", kind, asked, do, say(waiting))
 
 
 def forget(kind: str) -> None:

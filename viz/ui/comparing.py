@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -26,14 +26,6 @@ def show(trace: Trace) -> None:
     part = parts("comparing", say("comparing.part"), PARTS, "heads", lambda name: say(f"comparing.part_{name}"))
     st.markdown(say(f"comparing.{part}_what"))
     {"heads": _heads, "pairs": comparing_pairs.show, "inputs": comparing_inputs.show}[part](trace)
-
-
-def kept(kind: str, asked: tuple[Any, ...], do, title: str) -> Any:
-    """Long work of this page with a bar and Stop, its last result kept; `asked` is all it depends on."""
-    key = f"comparing-kept-{kind}"
-    if st.session_state.get(key, (None,))[0] != asked:
-        st.session_state[key] = (asked, work.run((f"comparing_{kind}", *asked), do, title))
-    return st.session_state[key][1]
 
 
 def head_name(pick: picks.Pick) -> str:
@@ -112,8 +104,13 @@ def _difference(trace: Trace, heads: list[picks.Pick], at: tuple[int, int]) -> N
     if not comparing.same_tokens(one, other):
         st.info(say("comparing.other_tokens"))
         return
-    asked = (trace.key, a_site, a, b_site, b)
-    found = kept("difference", asked, lambda: comparing.difference(one, a, other, b), say("comparing.wait_difference"))
+    found = work.kept(
+        "comparing",
+        "difference",
+        (trace.key, a_site, a, b_site, b),
+        lambda: comparing.difference(one, a, other, b),
+        say("comparing.wait_difference"),
+    )
     site = one.site
     here = at if at[0] < one.queries and at[1] < one.keys else (0, 0)
     shown = axes.axes(trace, site, here)

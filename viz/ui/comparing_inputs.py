@@ -120,8 +120,7 @@ def _matrices(trace: Trace, other: Trace, found: dict[str, Aligned]) -> None:
                     data=pictures.plain_frame(values, *labels, scale, words | {"legend": legend, "alt": title},
                                               ("aligned-rows", "aligned-columns"), 360),
                 )  # fmt: skip
-    rows_js = comparing.jensen_shannon(before.double(), after.double()) if len(columns) else None
-    mean = numbers.short(float(rows_js.mean())) if rows_js is not None else "–"
+    mean = numbers.short(float(comparing.jensen_shannon(before.double(), after.double()).mean()))
     outside = max(float(lost.max()), float(lost_after.max()))
     said = say(
         "comparing.inputs_sentence",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz import export
-from viz.ui import comparing, components, feet, frame, language, picks, session
+from viz.ui import components, feet, frame, language, picks, session, work
 from viz.ui.language import say
 from viz.ui.theme import theme
 from viz.ui.widgets import parts
@@ -29,8 +29,8 @@ def show(trace: Trace) -> None:
 
     how = parts("likeness", say("comparing.likeness"), numbers.HOW, "correlation", lambda h: say(f"comparing.how_{h}"))
     st.latex(_FORMULAS[how])
-    groups = comparing.kept(
-        "pairs", (trace.key, how), lambda: numbers.all_pairs(trace, how), say("comparing.wait_pairs")
+    groups = work.kept(
+        "comparing", "pairs", (trace.key, how), lambda: numbers.all_pairs(trace, how), say("comparing.wait_pairs")
     )
     if len(groups) > 1:
         st.caption(say("comparing.groups"))

@@ -86,6 +86,15 @@ def site_badge(trace: Trace, site: Site) -> str:
     return fidelity_badge(fidelity.sites.get(str(site)), fidelity.limits.get(str(site)))
 
 
+def worst_badge(trace: Trace, sites: Sequence[Site]) -> str:
+    """How well a figure of all these checks: the one that is worst by its own limit."""
+    from model.fidelity import TOLERANCE
+
+    fidelity = trace.fidelity()
+    known = [(fidelity.sites[name], fidelity.limits.get(name)) for name in map(str, sites) if name in fidelity.sites]
+    return fidelity_badge(*max(known, key=lambda pair: pair[0] / (pair[1] or TOLERANCE))) if known else ""
+
+
 def loosest(trace: Trace, sites: Sequence[Site]) -> Site:
     """Of several sub-layers the one that checks least well: a figure of all of them is as good as that one."""
     errors = trace.fidelity().sites

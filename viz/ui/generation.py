@@ -105,10 +105,7 @@ def heading(part: str, **values: object) -> None:
 
 def job(kind: str, asked: tuple[Any, ...], do: Callable[[], Any]) -> Any:
     """Long work of this page, its last result kept; `asked` is all that it depends on."""
-    key = f"generation-kept-{kind}"
-    if st.session_state.get(key, (None,))[0] != asked:
-        st.session_state[key] = (asked, work.run((f"generation_{kind}", *asked), do, say(f"generation.wait_{kind}")))
-    return st.session_state[key][1]
+    return work.kept("generation", kind, asked, do, say(f"generation.wait_{kind}"))
 
 
 def joined(trace: Trace, texts: Sequence[str]) -> str:

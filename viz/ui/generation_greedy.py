@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from viz import export, numbers, tokens
-from viz.ui import feet, models, session
+from viz.ui import feet, models, session, work
 from viz.ui.generation import (
     attention_rows,
     chips,
@@ -148,7 +148,7 @@ def _again(trace: Trace, writer: Writer | None) -> Difference | None:
 
     if writer is None:
         return None
-    done = st.session_state.get("generation-kept-again", (None,))[0] == (trace.key,)
+    done = work.has("generation", "again", (trace.key,))
     if not done and not models.is_ours(trace.key.model) and not st.button(
         say("generation.again"), key="generation-again", help=say("generation.again_help")
     ):  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from viz import export, numbers, tokens
-from viz.ui import feet, models
+from viz.ui import feet, models, work
 from viz.ui.generation import WIDTH, chips, heading, job, joined, needs_model, number, reads
 from viz.ui.generation_greedy import step_slider
 from viz.ui.language import say
@@ -132,7 +132,7 @@ def _drawing(trace: Trace, model: Any, writer: Writer, how: How) -> None:
                                    **({} if "generation-seed" in st.session_state else {"value": 0})))  # fmt: skip
         pressed = st.button(say("output.draw"), key="generation-draw", type="primary")
     asked = (trace.key, how, count, longest, seed)
-    if not pressed and st.session_state.get("generation-kept-draw", (None,))[0] != asked:
+    if not pressed and not work.has("generation", "draw", asked):
         st.caption(say("generation.draw_first"))
         return
     if ours:

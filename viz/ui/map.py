@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -102,6 +101,12 @@ def _foot(trace: Trace, how: str, shown: maps.Area | None) -> None:
         titles = (say("matrix.query"), say("matrix.key"), say("map.value"))
         return maps.still_map(trace, site, head, shown, how, titles)
 
-    files: Callable[[], dict[str, Callable[[], bytes]]] = lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}  # noqa: E731
     sentence = say("map.sentence", rows=spans[0], columns=spans[1])
-    feet.foot("map", sentence, feet.site_badge(trace, site), files, figure, (tiles.strip, rows.row, rows.column))
+    feet.foot(
+        "map",
+        sentence,
+        feet.site_badge(trace, site),
+        lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz},
+        figure,
+        (tiles.strip, rows.row, rows.column),
+    )

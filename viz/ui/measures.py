@@ -41,14 +41,7 @@ def measured(trace: Trace) -> pd.DataFrame:
     """`Trace.statistics` of this run, measured once, with a bar and Stop."""
     from model import measures
 
-    return _kept("table", (trace.key,), lambda: measures.table(trace), say("measures.wait"))
-
-
-def _kept(kind: str, asked: tuple[Any, ...], do, title: str, pressed: bool = False) -> Any:
-    key = f"measures-kept-{kind}"
-    if st.session_state.get(key, (None,))[0] != asked:
-        st.session_state[key] = (asked, work.run((f"measures_{kind}", *asked), do, title, pressed=pressed))
-    return st.session_state[key][1]
+    return work.kept("measures", "table", (trace.key,), lambda: measures.table(trace), say("measures.wait"))
 
 
 def _words() -> dict[str, str]:
@@ -103,18 +96,10 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
         return export.npz(**{name: table[name].to_numpy() for name in table.columns if name != "site"},
                           site=list(table["site"]))  # fmt: skip
 
-    feet.foot("measures", say("measures.sentence", heads=len(table)), _badge(trace),
+    feet.foot("measures", say("measures.sentence", heads=len(table)), feet.worst_badge(trace, trace.sites),
               lambda: {f"{slug}-measures.csv": csv, f"{slug}-measures.npz": npz},
               lambda: pictures.together(pictures.maps(table, named, picked, _words())),
               (measures.table, statistics.statistics, measures.effective_rank))  # fmt: skip
-
-
-def _badge(trace: Trace) -> str:
-    from model.fidelity import TOLERANCE
-
-    fidelity = trace.fidelity()
-    known = [(error, fidelity.limits.get(name)) for name, error in fidelity.sites.items()]
-    return feet.fidelity_badge(*max(known, key=lambda pair: pair[0] / (pair[1] or TOLERANCE))) if known else ""
 
 
 def _clicked(trace: Trace, key: str) -> None:
@@ -202,7 +187,7 @@ def _induction(trace: Trace) -> None:
     _heading("induction", length=induction.LENGTH, texts=induction.TEXTS)
     model = session.current_model()
     asked = (trace.key.model, trace.key.weights_hash, 0)
-    known = st.session_state.get("measures-kept-induction", (None,))[0] == asked
+    known = work.has("measures", "induction", asked)
     if not hasattr(model, "record_ids") or getattr(model, "decodes", True):
         st.caption(say("measures.induction_none"))
         return
@@ -211,7 +196,9 @@ def _induction(trace: Trace) -> None:
     if not (known or pressed or running):
         return
     try:
-        found = _kept("induction", asked, lambda: induction.measured(model), say("measures.induction_wait"), pressed)
+        found = work.kept(
+            "measures", "induction", asked, lambda: induction.measured(model), say("measures.induction_wait"), pressed
+        )
     except HeadlightError as error:
         st.warning(language.explain(error))
         return

@@ -59,9 +59,6 @@ def _run(trace: Trace, model: Any, order: tuple[int, ...], layer: int, head: int
     from model.position_views import shuffle, without_positions
 
     key = (trace.key, order, layer, head)
-    kept = st.session_state.get("positions-shuffled")
-    if kept is not None and kept[0] == key:
-        return kept[1]
 
     def both() -> tuple[Shuffled, Shuffled]:
         ids = trace.token_ids("encoder"), trace.token_ids("decoder")
@@ -69,9 +66,7 @@ def _run(trace: Trace, model: Any, order: tuple[int, ...], layer: int, head: int
         with model.lock:
             return tuple(shuffle(module, *ids, order, layer, head) for module in (model.module, twin))
 
-    found = work.run(("positions", *key), both, say("wait.running"))
-    st.session_state["positions-shuffled"] = (key, found)
-    return found
+    return work.kept("positions", "shuffled", key, both, say("wait.running"))
 
 
 def _row(name: str, found: Shuffled, labels: list, moved: list) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -86,42 +87,43 @@ def tile(ticket: Ticket, site: str, head: int, how: str, level: int, row: int, c
     return b"".join(packed[r + first : r + stop] for r in range(0, len(packed), wide))
 
 
-def profile(ticket: Ticket, site: str, head: int, side: str, index: int) -> bytes:
-    """float32: what query `index` attends to ("row"), or who attends to key `index` ("column")."""
+def row(ticket: Ticket, site: str, head: int, index: int) -> bytes:
+    """float32: what query `index` attends to."""
     from model import rows
 
-    record = ticket.trace.record(site)
     with _profile_lock:
-        found = rows.row(record, head, index) if side == "row" else rows.column(record, head, index)
-    return found.float().numpy().tobytes()
+        return rows.row(ticket.trace.record(site), head, index).float().numpy().tobytes()
 
 
-async def _answer(request: Request) -> Response:
-    given = request.path_params
-    ticket = _tickets.get(given["token"])
-    if ticket is None:
-        return PlainTextResponse("This map is not open any more.", 404)
-    names = ("level", "row", "column") if "level" in given else ("index",)
-    numbers = [given[name] for name in names]
-    try:
-        if "level" in given:
-            found = await run_in_threadpool(tile, ticket, given["site"], given["head"], given["how"], *numbers)
-        else:
-            found = await run_in_threadpool(profile, ticket, given["site"], given["head"], _side(request), *numbers)
-    except HeadlightError as error:
-        return PlainTextResponse(str(error), 400)
-    return Response(found, media_type="application/octet-stream", headers=_HEADERS)
+def column(ticket: Ticket, site: str, head: int, index: int) -> bytes:
+    """float32: who attends to key `index`."""
+    from model import rows
+
+    with _profile_lock:
+        return rows.column(ticket.trace.record(site), head, index).float().numpy().tobytes()
 
 
-def _side(request: Request) -> str:
-    return request.url.path.rsplit("/", 2)[1]
+def _route(path: str, work: Callable[..., bytes], *names: str) -> Route:
+    """`work` of a ticket's run, given what the address says of `names`; refused in one sentence."""
+
+    async def answer(request: Request) -> Response:
+        given = request.path_params
+        ticket = _tickets.get(given["token"])
+        if ticket is None:
+            return PlainTextResponse("This map is not open any more.", 404)
+        try:
+            found = await run_in_threadpool(work, ticket, *(given[name] for name in ("site", "head", *names)))
+        except HeadlightError as error:
+            return PlainTextResponse(str(error), 400)
+        return Response(found, media_type="application/octet-stream", headers=_HEADERS)
+
+    return Route(f"{PATH}/{{token}}/{{site}}/{{head:int}}/{path}", answer)
 
 
 def routes() -> list[Route]:
     """For `st.App(routes=…)`; the address lacks nothing but what is told by the page."""
-    start = PATH + "/{token}/{site}/{head:int}"
     return [
-        Route(start + "/tile/{how}/{level:int}/{row:int}/{column:int}", _answer),
-        Route(start + "/row/{index:int}", _answer),
-        Route(start + "/column/{index:int}", _answer),
+        _route("tile/{how}/{level:int}/{row:int}/{column:int}", tile, "how", "level", "row", "column"),
+        _route("row/{index:int}", row, "index"),
+        _route("column/{index:int}", column, "index"),
     ]

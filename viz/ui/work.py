@@ -76,6 +76,20 @@ def run(
     return job.result
 
 
+def kept(
+    page: str, kind: str, asked: tuple[Any, ...], work: Callable[[], Any], title: str, pressed: bool = False
+) -> Any:
+    """`run`, with its last result kept in the session; `asked` is all that it depends on."""
+    if not has(page, kind, asked):
+        st.session_state[f"{page}-kept-{kind}"] = (asked, run((f"{page}_{kind}", *asked), work, title, pressed=pressed))
+    return st.session_state[f"{page}-kept-{kind}"][1]
+
+
+def has(page: str, kind: str, asked: tuple[Any, ...]) -> bool:
+    """Whether `kept` has this result already."""
+    return st.session_state.get(f"{page}-kept-{kind}", (None,))[0] == asked
+
+
 def _wait(job: Job, title: str, about: Callable[[], str]) -> None:
     place, cost = st.empty(), about()
     with place.container(key=f"work-{job.key[0]}"), st.container(horizontal=True, vertical_alignment="center"):

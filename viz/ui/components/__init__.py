@@ -21,12 +21,13 @@ def _read(*names: str) -> str:
     return "\n" + "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
-def _register(name: str, *parts: str):
+def _register(name: str, *parts: str, css: tuple[str, ...] = ()):
     """One component. A script passed inline cannot import others, so its parts become one module, in this order, after the
     shared ones; a name at the top level of one part is known in all of them and must be taken only once.
+    css: style sheets of other components that come before its own.
     """
     script = f"const PALETTE = {json.dumps(palette.tables())};\n" + _read(*_SHARED, *parts)
-    return st.components.v2.component(f"headlight_{name}", css=_read("common.css", f"{name}.css"), js=script)
+    return st.components.v2.component(f"headlight_{name}", css=_read("common.css", *css, f"{name}.css"), js=script)
 
 
 matrix = _register(
@@ -53,6 +54,7 @@ lines_far = _register(
     "lines_far_input.js",
     "lines_far.js",
     "lines_far_draw.js",
+    css=("lines.css",),
 )
 overview = _register(
     "overview",

@@ -44,13 +44,7 @@ function underPointer(view, event) {
     const from = clamp(Math.floor((y - 2) * each), 0, total - 1);
     return { side, from, to: Math.max(from + 1, Math.ceil((y + 2) * each)) };
   }
-  let low = 0, high = 1; // x(t) = 1.5t − 1.5t² + t³ rises steadily, so halving finds t
-  for (let i = 0; i < 20; i++) {
-    const t = (low + high) / 2;
-    if (1.5 * t - 1.5 * t * t + t * t * t < share) low = t;
-    else high = t;
-  }
-  const rise = smooth(low);
+  const rise = riseAt(share);
   for (let i = 0; i < count; i++) {
     const from = view.y("left", lines.row[i]), to = view.y("right", lines.column[i]);
     if (Math.abs(from + (to - from) * rise - y) < FAR_NEAR) return { line: i };

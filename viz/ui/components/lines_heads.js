@@ -45,3 +45,14 @@ function setShown(view, list) {
   fillPills(view);
   view.schedule();
 }
+
+/** How far a curve between the two sides has risen where it has come this share of the way across, both 0 to 1. */
+function riseAt(share) {
+  let low = 0, high = 1; // x(t) = 1.5t − 1.5t² + t³ rises steadily, so halving finds t
+  for (let i = 0; i < 20; i++) {
+    const t = (low + high) / 2;
+    if (1.5 * t - 1.5 * t * t + t * t * t < share) low = t;
+    else high = t;
+  }
+  return smooth(low);
+}

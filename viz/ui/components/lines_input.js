@@ -15,13 +15,7 @@ function lineAt(view, event) {
   const box = view.field.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
   const share = (x - layout.from) / (layout.to - layout.from);
   if (!(share > 0.02 && share < 0.98)) return null;
-  let low = 0, high = 1; // x(t) = 1.5t − 1.5t² + t³ rises steadily, so halving finds t
-  for (let i = 0; i < 20; i++) {
-    const t = (low + high) / 2;
-    if (1.5 * t - 1.5 * t * t + t * t * t < share) low = t;
-    else high = t;
-  }
-  const rise = smooth(low);
+  const rise = riseAt(share);
   let best = null, most = 0;
   for (const kept of view.sheet.lines) {
     const offset = kept.length ? lane(view, kept[0]) : 0;

@@ -9,7 +9,7 @@ class Tiles {
     this.drawn = drawn; // called when something new can be drawn
     this.pictures = new Map(); // key -> {canvas, rows, columns, bytes}, the least used first
     this.profiles = new Map();
-    this.waiting = new Map(); // key -> {url, take, urgent}
+    this.waiting = new Map(); // key -> what to do with the bytes; the last one goes first
     this.running = new Map();
     this.failed = "";
   }
@@ -21,10 +21,6 @@ class Tiles {
     this.waiting.clear();
     for (const controller of this.running.values()) controller.abort();
     this.running.clear();
-  }
-  forget() {
-    this.pictures.clear();
-    this.profiles.clear();
   }
 
   key(level, row, column, head = this.head) {
