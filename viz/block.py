@@ -59,7 +59,9 @@ def addition_chart(table: pd.DataFrame, words: Words) -> alt.LayerChart:
                  alt.Tooltip("cosine:Q", format="+.3f", title=words["cosine"])],
     )  # fmt: skip
     texts = base.mark_text(align="left", dx=5, fontSize=10.5, color=_GREY).encode(text="said:N")
-    return alt.layer(bars, texts).properties(height=31 * len(table) + 110, description=words["alt"])
+    return alt.layer(bars, texts).properties(
+        height=(31 if len(table) <= 24 else 21) * len(table) + 110, description=words["alt"]
+    )
 
 
 def depth_lines(

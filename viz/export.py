@@ -38,6 +38,21 @@ def npz(**arrays: np.ndarray | Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
+def csv_npz(data: bytes) -> bytes:
+    """The same table as a CSV of this module, for computing: `values`, `rows`, `columns` of a matrix, else an array a column."""
+    table = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", keep_default_na=False, na_values=["", "NaN", "nan"])
+    if list(table.columns[:2]) == ["position", "token"]:
+        names = [name.split(":", 1)[-1] for name in table.columns[2:]]
+        return npz(values=table.iloc[:, 2:].to_numpy(), rows=_texts(table["token"]), columns=names)
+    # `file` is what numpy calls the file itself.
+    arrays = {f"{name}_" if name == "file" else name: table[name] for name in table.columns}
+    return npz(**{name: _texts(column) if column.dtype == object else column for name, column in arrays.items()})
+
+
+def _texts(column: pd.Series) -> list[str]:
+    return [str(value) for value in column.fillna("")]
+
+
 def site_csv(trace: Trace, site: Site) -> bytes:
     """Every head of one site, one row a weight: site, head, query, key, their tokens, weight."""
     record = trace.record(site)

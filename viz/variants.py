@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from model.variants import Comparison, Saturation
 
 _HEIGHT = 250  # pixels of the matrices at most
+_KEYS, _STRONGEST = 24, 16  # of more keys than the first, so many are bars of their own
 _HEADS = 16  # heads that are drawn beside the wide one
 
 
@@ -86,12 +87,20 @@ def picture(
 
 
 def bars(found: Comparison, row: int, columns: Sequence[str], words: dict[str, str]) -> alt.Chart:
-    """The weights of one row, recorded and under the variant, on a scale from 0 to 1; at most 48 keys."""
+    """The weights of one row, recorded and under the variant, from 0 to 1; of more than `_KEYS` keys the strongest of either,
+    in reading order, and the sum of the others."""
     names = [words["recorded"], words["variant"]]
-    parts = []
-    for name, values in zip(names, (found.before, found.after), strict=True):
-        parts.append(pd.DataFrame({"key": range(len(columns)), "weight": values[row].numpy(), "line": name}))
-    return _bars(pd.concat(parts), columns, names, words)
+    pair = [values[row].double().numpy() for values in (found.before, found.after)]
+    shown, texts = np.arange(len(columns)), list(columns)
+    if len(columns) > _KEYS:
+        shown = np.sort(np.argsort(-np.maximum(*pair), kind="stable")[:_STRONGEST])
+        texts = [*(f"{j}: {columns[j]}" for j in shown), f"+ {len(columns) - _STRONGEST:,}"]
+        pair = [np.append(values[shown], values.sum() - values[shown].sum()) for values in pair]
+    parts = [
+        pd.DataFrame({"key": range(len(texts)), "weight": values, "line": name})
+        for name, values in zip(names, pair, strict=True)
+    ]
+    return _bars(pd.concat(parts), texts, names, words)
 
 
 def _bars(table: pd.DataFrame, columns: Sequence[str], names: list[str], words: dict[str, str]) -> alt.Chart:

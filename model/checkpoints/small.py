@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from model.checkpoints import small_own
 from model.checkpoints.conversion import cache_folder, scratch
 from model.checkpoints.families import FAMILIES, Family, small_model
 from model.checkpoints.quiet import quiet
@@ -40,7 +41,11 @@ _SPECIAL: dict[str, tuple[tuple[str, ...], str]] = {
     "gpt": (_PLAIN, "$A"),
     "gpt2": (("<|endoftext|>",), "$A"),
     "gpt_neo": (("<|endoftext|>",), "$A"),
+    "llama": (("<unk>", "<s>", "</s>"), "<s> $A"),
+    "bloom": (("<unk>", "<s>", "</s>", "<pad>"), "$A"),
 }
+# Of ours, with its positions inside the scores (Shaw et al. 2018); see small_own.py.
+OWN = ("shaw",)
 # Name -> model_type in `FAMILIES`, where it is not the name itself.
 _TYPES = {"mbert": "bert", "gpt": "openai-gpt"}
 _ENDS: dict[str, dict[str, Any]] = {
@@ -51,7 +56,7 @@ _ENDS: dict[str, dict[str, Any]] = {
 }
 _SHARPER = {"t5": 1.0}  # its scores are not divided by √d_k, so they are far enough apart as they are
 _SEEDS = {"bart": 2}  # of the first few the one whose decoder does not stop at once
-NAMES = tuple(_SPECIAL)
+NAMES = (*_SPECIAL, *OWN)
 
 
 def family(name: str) -> Family:
@@ -97,6 +102,9 @@ def _save(name: str, place: Path) -> None:
 
     import torch
 
+    if name in OWN:
+        small_own.save(place)
+        return
     made = tokenizer(name)
     tick("", 0.4)
     known = family(name)

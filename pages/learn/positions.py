@@ -5,5 +5,5 @@ from viz.ui import panels, positions, session
 panels.title("positions")
 trace = session.current_trace()
 panels.notices(trace)
-positions.show(trace)
-panels.notes("positions")
+kind = positions.show(trace)
+panels.notes("positions", "" if kind == "sinusoidal" else kind)

@@ -6,7 +6,7 @@ from viz.ui import controls, figures, frame, joint, lines, panels, session
 
 panels.title("heads")
 trace = session.current_trace()
-panels.notices(trace)
+panels.notices(trace, look=True)
 controls.head_picker(trace)
 panels.selection_line(trace)
 with st.container(key="figures"):

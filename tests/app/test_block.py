@@ -120,7 +120,7 @@ def check_norm(seen: Visit, model, trace: Trace, name: str, row: int, feature: i
 
 def test_the_norm_of_the_selected_sub_layer(visit, model, trace) -> None:
     seen = check_norm(at(visit, "norm"), model, trace, "encoder.1.self", 1, 0)
-    seen = check_norm(seen.set("block-norm-encoder.1.self", "encoder.0.ffn"), model, trace, "encoder.0.ffn", 1, 0)
+    seen = check_norm(seen.set("block-norm", "encoder.0.ffn"), model, trace, "encoder.0.ffn", 1, 0)
     seen = pick(seen, "block-norm-frame", {"row": 3, "column": 17, "matrix": "y"})
     check_norm(seen, model, trace, "encoder.0.ffn", 3, 17)
     check_batch(seen, trace, "encoder.1.self.residual", 3, 17)
@@ -150,7 +150,7 @@ def check_batch(seen: Visit, trace: Trace, name: str, row: int, feature: int) ->
 
 def test_batch_norm_of_another_activation(visit, trace) -> None:
     seen = check_batch(at(visit, "norm"), trace, "encoder.1.self.residual", 1, 0)
-    seen = seen.set("block-batch-encoder-4", "encoder.0.ffn.residual")
+    seen = seen.set("block-batch", "encoder.0.ffn.residual")
     check_batch(seen, trace, "encoder.0.ffn.residual", 1, 0)
     check_batch(seen.set("block-token", 5), trace, "encoder.0.ffn.residual", 5, 0)
 
@@ -262,12 +262,12 @@ def check_activations(seen: Visit, trace: Trace, name: str, others: list[str], d
 def test_activations_by_kind_layer_depth_and_token(visit, trace) -> None:
     both = ["encoder.0.ffn.norm", "encoder.1.ffn.norm"]
     seen = check_activations(at(visit, "activations"), trace, both[0], both, 2, 1)
-    seen = check_activations(seen.set("block-name-encoder-ffn.norm", both[1]), trace, both[1], both, 2, 1)
-    (kind,) = [box for box in seen.at.selectbox if box.key.startswith("block-kind-encoder")]
+    seen = check_activations(seen.set("block-name", both[1]), trace, both[1], both, 2, 1)
+    (kind,) = [box for box in seen.at.selectbox if box.key.startswith("block-kind@encoder")]
     kind.set_value("self.output").run()
     both = ["encoder.0.self.output", "encoder.1.self.output"]
     check_activations(seen, trace, both[0], both, 2, 1)
-    seen.at.slider(key="block-depth-encoder-3").set_value(0).run()
+    seen.at.slider(key="block-depth@encoder-2").set_value(0).run()
     check_activations(seen, trace, both[0], both, 0, 1)
     seen = pick(seen, "block-alike", {"row": 3, "column": 2, "matrix": "cos"})
     check_activations(seen, trace, both[0], both, 0, 3)

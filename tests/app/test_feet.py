@@ -20,6 +20,7 @@ TABS = {
 }
 # Tables and drawings: the first have no figure, the second have theirs among their data.
 NO_CHART = ("masks-finite", "families", "encoder_decoder-architecture", "encoder_decoder-shift", "generation-ranking")
+DRAWINGS = ("families-tree", "encoder_decoder-architecture")
 PAGES_WITH_FEET = [page for page in PAGES if page not in ("models", "model_card")]
 
 
@@ -31,7 +32,7 @@ def feet_of(visit, monkeypatch: pytest.MonkeyPatch, page: str, tab: str) -> dict
     def foot(name, sentence, badge, files, figure=None, code=()):
         from viz import still
 
-        made = {file: make() for file, make in files().items()}
+        made = {file: make() for file, make in feet._both(files()).items()}
         seen[name] = (made, None if figure is None else still.svg(figure()))
         real(name, sentence, badge, files, figure, code)
 
@@ -47,4 +48,6 @@ def test_every_file_under_a_figure_is_made(visit, monkeypatch, page: str, tab: s
     for name, (files, drawn) in seen.items():
         assert files and all(len(data) > 20 for data in files.values()), name
         assert drawn is not None or name.startswith(NO_CHART), f"{name} has no figure to save"
+        kinds = {file.rsplit(".", 1)[-1] for file in files}
+        assert {"csv", "npz"} <= kinds or name in DRAWINGS, f"{name} lacks a table or arrays"
         assert drawn is None or b"<svg" in drawn[:200], name

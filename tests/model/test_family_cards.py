@@ -92,8 +92,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", small.NAMES)
 def test_a_small_model_opens_and_its_record_holds(made: dict[str, Path], name: str) -> None:
     model = open_model(made[name])
-    trace = model.trace("I like cats and the lazy dog.")
-    assert trace.facts["family"] == small.family(name).model_type
+    trace = model.trace("the cat sat on the mat" if name in small.OWN else "I like cats and the lazy dog.")
+    assert trace.facts.get("family", "headlight") == (
+        "headlight" if name in small.OWN else small.family(name).model_type
+    )
     assert trace.fidelity().holds
     assert min(len(side.tokens) for side in trace.sides.values()) > 3
     assert not trace.facts.get("fresh")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from viz.ui import block, feet
+from viz.ui import block, dials, feet
 from viz.ui.block import Chosen, heading, short, words
 from viz.ui.language import say
 
@@ -30,11 +30,11 @@ def _any(chosen: Chosen) -> None:
     kinds = activations.kinds(found)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         usual = next((k for k in ("ffn.norm", "stream") if k in kinds), kinds[0])
-        kind = st.selectbox(say("block.kind"), kinds, index=kinds.index(usual), key=f"block-kind-{chosen.stack}-{len(kinds)}",
-                            width=220, persist_state="session")  # fmt: skip
+        how = dials.among(f"block-kind@{chosen.stack}-{len(kinds)}", usual, kinds)
+        kind = st.selectbox(say("block.kind"), kinds, width=220, **how)
         layers = activations.layers_of(found, kind)
-        name = st.selectbox(say("block.of"), layers, key=f"block-name-{chosen.stack}-{kind}", width=280,
-                            persist_state="session")  # fmt: skip
+        name = st.selectbox(say("block.of"), layers, width=280,
+                            **dials.among(f"block-name@{chosen.stack}-{kind}", layers[0], layers))  # fmt: skip
     values = chosen.trace.activation(name).float().numpy()
     cut = chosen.cut
     frame = pictures.matrices_frame([(name.split(".")[-1], values[cut])], chosen.labels[cut], chosen.row - cut.start,
@@ -84,8 +84,9 @@ def _alike(chosen: Chosen) -> int:
 
     names = block_views.streams(chosen.trace, chosen.stack)
     heading("alike")
-    depth = st.slider(say("block.depth"), 0, len(names) - 1, len(names) - 1, key=f"block-depth-{chosen.stack}-{len(names)}",
-                      persist_state="session", width=320)  # fmt: skip
+    last = len(names) - 1
+    how = dials.between(f"block-depth@{chosen.stack}-{last}", last, 0, last)
+    depth = st.slider(say("block.depth"), 0, last, width=320, **how)
     cut = chosen.cut
     cosines = activations.similarity(chosen.trace.activation(names[depth])[cut]).numpy()
     at = (chosen.row - cut.start,) * 2

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from viz import numbers
-from viz.ui import block, feet, session
+from viz.ui import block, dials, feet, session
 from viz.ui.block import Chosen, heading, layer_name, short, words
 from viz.ui.language import say
 
@@ -34,11 +34,11 @@ def show(chosen: Chosen) -> None:
 
 def _feature(width: int) -> int:
     """The feature that is written out: the last that a click in a figure picked."""
-    return min(int(st.session_state.get("block-feature", 0)), width - 1)
+    return int(st.session_state[dials.between("block-feature", 0, 0, width - 1)["key"]])
 
 
 def _pick(feature: int) -> None:
-    st.session_state["block-feature"] = feature
+    dials.put("block-feature", feature)
 
 
 def _recorded(chosen: Chosen, module: Any) -> None:
@@ -53,8 +53,8 @@ def _recorded(chosen: Chosen, module: Any) -> None:
         return
     site = str(session.selected()[0])
     name = st.selectbox(
-        say("block.sublayer"), names, index=names.index(site) if site in names else 0, format_func=layer_name,
-        key=f"block-norm-{site}", width=320, persist_state="session",
+        say("block.sublayer"), names, format_func=layer_name, width=320,
+        **dials.among(f"block-norm@{site}", site if site in names else names[0], names),
     )  # fmt: skip
     found = block_views.normalised(trace, name, block_views.norm_parameters(trace, module, name))
     row, cut = chosen.row, chosen.cut
@@ -98,8 +98,8 @@ def _against_batch(chosen: Chosen) -> None:
     names = block_views.streams(chosen.trace, chosen.stack)
     if block_views.own(chosen.trace):
         names = [f"{n}.residual" for n in block_views.sublayers(chosen.trace, chosen.stack)]
-    name = st.selectbox(say("block.of"), names, index=len(names) // 2, key=f"block-batch-{chosen.stack}-{len(names)}", width=320,
-                        persist_state="session")  # fmt: skip
+    name = st.selectbox(say("block.of"), names, width=320,
+                        **dials.among(f"block-batch@{chosen.stack}-{len(names)}", names[len(names) // 2], names))  # fmt: skip
     x = chosen.trace.activation(name).double()
     row, cut, feature = chosen.row, chosen.cut, _feature(x.shape[1])
     parts = [("x", x.numpy()), ("LN", block_views.layer_norm(x).numpy()), ("BN", block_views.batch_norm(x).numpy())]

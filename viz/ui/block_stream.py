@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.ui import block, feet, runs, session
+from viz.ui import block, dials, feet, runs, session
 from viz.ui.block import Chosen, heading, layer_name
 from viz.ui.language import say
 
@@ -33,7 +33,7 @@ def show(chosen: Chosen) -> None:
     heading("stream")
     form = st.container()
     with st.container(horizontal=True, gap="medium"):
-        mean = st.toggle(say("block.mean"), key="block-mean", persist_state="session")
+        mean = st.toggle(say("block.mean"), **dials.switch("block-mean"))
         fed = None if own else _fed(chosen)
     row = None if mean else chosen.row
 
@@ -79,7 +79,7 @@ def _fed(chosen: Chosen) -> dict[int, Tensor] | None:
     module = getattr(session.current_model(), "module", None)
     if module is None or not runs.is_library(chosen.trace) or not ffn_tap.projections(module):
         return None
-    if not st.toggle(say("block.fed"), key="block-fed", persist_state="session", help=say("block.fed_help")):
+    if not st.toggle(say("block.fed"), help=say("block.fed_help"), **dials.switch("block-fed")):
         block.forget("fed")
         return None
     layers = len(block_views.streams(chosen.trace, chosen.stack)) - 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz import numbers
-from viz.ui import block, block_functions, feet, runs, session
+from viz.ui import block, block_functions, dials, feet, runs, session
 from viz.ui.block import Chosen, heading, words
 from viz.ui.language import say
 
@@ -33,14 +33,11 @@ def show(chosen: Chosen) -> None:
         return
     form.latex(block_functions.formula(hidden))
     best = block_units.strongest(hidden, chosen.row, _TOP)
-    kept = f"block-unit-{chosen.stack}-{layer}-{chosen.trace.key.model}"
-    unit = int(st.session_state.get(kept, best[0][0]))
+    key, last = f"block-unit@{chosen.stack}-{layer}-{chosen.trace.key.model}", hidden.post.shape[1] - 1
     with place:
-        key = f"{kept}-field"
-        st.session_state[key] = unit
-        st.number_input(say("block.unit"), 0, hidden.post.shape[1] - 1, key=key, width=160, help=say("block.unit_help"),
-                        on_change=lambda: st.session_state.__setitem__(kept, st.session_state[key]))  # fmt: skip
-    _figure(chosen, hidden, best, unit, layer, kept)
+        how = dials.between(key, int(best[0][0]), 0, last)
+        unit = int(st.number_input(say("block.unit"), 0, last, width=160, help=say("block.unit_help"), **how))
+    _figure(chosen, hidden, best, unit, layer, key)
     _one_unit(chosen, hidden, unit, layer)
     block_functions.show(chosen, hidden)
 
@@ -65,7 +62,7 @@ def _hidden(chosen: Chosen, layer: int, layers: int) -> Hidden | None:
     return found if found is not None and len(found.post) == len(chosen.texts) else None
 
 
-def _figure(chosen: Chosen, hidden: Hidden, best: list, unit: int, layer: int, kept: str) -> None:
+def _figure(chosen: Chosen, hidden: Hidden, best: list, unit: int, layer: int, key: str) -> None:
     """Bars of the chosen token's units beside tokens × units."""
     from model import block_units
     from model.fidelity import TOLERANCE
@@ -88,7 +85,7 @@ def _figure(chosen: Chosen, hidden: Hidden, best: list, unit: int, layer: int, k
     with left:
         st.altair_chart(draw(), width="stretch")
     with right:
-        block.draw("block-units-frame", frame, chosen, lambda column: st.session_state.update({kept: shown[column]}))
+        block.draw("block-units-frame", frame, chosen, lambda column: dials.put(key, shown[column]))
         st.caption(say("block.units_map", n=len(shown), total=f"{width:,}"))
     badge = "" if hidden.error is None else feet.fidelity_badge(hidden.error, TOLERANCE * max(1.0, hidden.size))
     mine = int((hidden.post[chosen.row] > 0).sum())

@@ -13,7 +13,7 @@ from model.errors import HeadlightError
 from model.worked_example import HandSized
 from viz import export, numbers
 from viz.equation import EquationFrame, shared_scale
-from viz.ui import components, feet, language, session
+from viz.ui import components, dials, feet, language, session
 from viz.ui.language import say
 
 if TYPE_CHECKING:
@@ -92,10 +92,11 @@ def _pick(result: HandSized) -> tuple[int, int]:
     """Which query and key the hairlines follow."""
     n = result.x.shape[0]
     left, right = st.columns(2)
-    row = left.segmented_control(say("pick.query"), list(range(n)), default=1, key="hand-row", required=True,
-                                 persist_state="session")  # fmt: skip
-    column = right.segmented_control(say("pick.key"), list(range(n)), default=1, key="hand-column", required=True,
-                                     persist_state="session")  # fmt: skip
+    row = left.segmented_control(
+        say("pick.query"), range(n), required=True, **dials.among("hand-row", min(1, n - 1), range(n))
+    )
+    column = right.segmented_control(say("pick.key"), range(n), required=True,
+                                     **dials.among("hand-column", min(1, n - 1), range(n)))  # fmt: skip
     return int(row or 0), int(column or 0)
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from model.sites import Site
 from viz import export, numbers, tokens
 from viz.overview import aligned_head
-from viz.ui import feet, models, panels, runs, session
+from viz.ui import dials, feet, models, panels, runs, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
 from viz.ui.theme import theme
@@ -198,7 +198,7 @@ def _alignment(trace: Trace, chosen: Chosen) -> None:
 
     site, head, row = chosen
     _heading("alignment")
-    mean = st.toggle(say("encoder_decoder.mean"), key="encoder_decoder-mean", persist_state="session")
+    mean = st.toggle(say("encoder_decoder.mean"), **dials.switch("encoder_decoder-mean"))
     record, gold = trace.record(site), alignment.gold(trace)
     weights = alignment.mean_weights(trace, site) if mean else record.weights(head)
     part = encoder_decoder.alignment_window(record.queries, row)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.errors import HeadlightError, Stopped
 from model.family_cards import CARDS, block_parameters
-from viz.ui import feet, frame, language, models, session, work
+from viz.ui import feet, language, models, session, small_models
 from viz.ui.encoder_decoder import drawing_files
 from viz.ui.language import say
 from viz.ui.theme import theme
@@ -33,7 +31,7 @@ _COLUMNS = ("family", "year", "stacks", "positions", "norm", "activation", "mask
 
 def show() -> None:
     """The tree, the cards with their buttons, the table."""
-    _make_asked()
+    small_models.make_asked()
     _tree()
     _cards()
     _table()
@@ -74,22 +72,11 @@ def _card(card: FamilyCard) -> None:
     left.caption(f"{sizes}  \n{card.paper}, {card.source}")
     with right:
         if card.small:
-            _small_button(card)
+            small_models.button(
+                card.small, _small_title(card), f"families-open-{card.key}", "overview", width="stretch"
+            )
         for name in _at_hand(card):
             _button(name, f"families-have-{card.key}-{name}")
-
-
-def _small_button(card: FamilyCard) -> None:
-    confined = models.confined()
-    st.button(
-        say("families.open_small", family=_small_title(card)),
-        key=f"families-open-{card.key}",
-        on_click=_ask,
-        args=(card.key,),
-        disabled=confined,
-        help=say("families.confined" if confined else "families.open_help"),
-        width="stretch",
-    )
 
 
 def _small_title(card: FamilyCard) -> str:
@@ -113,40 +100,6 @@ def _button(name: str, key: str) -> None:
 def _choose(name: str) -> None:
     session.change(model=name)
     st.session_state.go_to = "overview"
-
-
-def _ask(key: str) -> None:
-    st.session_state.acted = True
-    st.session_state["families-asked"] = key
-
-
-def _make_asked() -> None:
-    """Make the small model that a button asked for, with a bar and Stop, and go to it."""
-    key = st.session_state.get("families-asked")
-    if key is None:
-        return
-    card = {known.key: known for known in CARDS}[key]
-    try:
-        path = work.run(
-            ("small", card.small), lambda: _write(card.small), say("families.making", family=_small_title(card))
-        )
-    except Stopped:
-        del st.session_state["families-asked"]
-        return
-    except HeadlightError as error:
-        del st.session_state["families-asked"]
-        st.error(language.explain(error), icon=":material/error:")
-        return
-    del st.session_state["families-asked"]
-    _choose(str(path))
-    st.session_state.notice = say("families.untrained", family=models.title(str(path)))
-    frame.follow()
-
-
-def _write(name: str) -> Path:
-    from model.checkpoints import small
-
-    return small.write(name)
 
 
 def _table() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.sites import Site
-from viz import numbers
+from viz import export, numbers
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
@@ -57,7 +57,7 @@ def foot(
     with st.container(horizontal=True, vertical_alignment="center", key=f"foot-{name}"):
         st.caption(f"{sentence} {badge}", width="stretch")
         with st.popover(say("foot.data"), type="tertiary", width="content"):
-            for file, make in files().items():
+            for file, make in _both(files()).items():
                 _download(name, file, make)
         if figure is not None:
             from viz import still  # altair, which the first screen does without
@@ -70,6 +70,14 @@ def foot(
                 for function in code:
                     st.caption(f"`{function.__module__}.{function.__qualname__}`")
                     st.code(textwrap.dedent(inspect.getsource(function)), language="python")
+
+
+def _both(files: dict[str, Callable[[], bytes]]) -> dict[str, Callable[[], bytes]]:
+    """A table that is offered for reading only is offered for computing too."""
+    kinds = {file.rsplit(".", 1)[-1]: file for file in files}
+    if "csv" in kinds and "npz" not in kinds:
+        return files | {f"{kinds['csv'][:-4]}.npz": lambda: export.csv_npz(files[kinds["csv"]]())}
+    return files
 
 
 def _download(name: str, file: str, make: Callable[[], bytes]) -> None:

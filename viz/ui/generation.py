@@ -10,7 +10,7 @@ import streamlit as st
 from model.errors import HeadlightError
 from model.sites import Site
 from viz import tokens
-from viz.ui import frame, language, runs, session, work
+from viz.ui import dials, frame, language, runs, session, work
 from viz.ui.language import say
 from viz.ui.widgets import mirror, parts
 
@@ -93,9 +93,8 @@ def number(name: str, low: int, high: int, first: int, of: str = "", **told: Any
     """A whole number on a slider; what a wider range had left in it is brought back inside."""
     if low >= high:
         return low
-    key = f"generation-{name}{of}"
-    st.session_state[key] = min(max(low, int(st.session_state.get(key, first))), high)
-    return int(st.slider(say(f"generation.{name}"), low, high, key=key, width=WIDTH, persist_state="session", **told))
+    how = dials.between(f"generation-{name}{of}", min(max(low, first), high), low, high) | told
+    return int(st.slider(say(f"generation.{name}"), low, high, width=WIDTH, **how))
 
 
 def heading(part: str, **values: object) -> None:

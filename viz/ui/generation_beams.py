@@ -10,7 +10,7 @@ import streamlit as st
 
 from model.errors import TextTooLong
 from viz import export, numbers, tokens
-from viz.ui import feet, generation_hypothesis, models, panels
+from viz.ui import dials, feet, generation_hypothesis, models, panels
 from viz.ui.generation import heading, job, joined, needs_model, number, reads
 from viz.ui.language import say
 from viz.ui.theme import theme
@@ -37,9 +37,8 @@ def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None
         raise TextTooLong(got=len(writer.start), allowed=writer.longest - 1)
     with controls:
         k = number("beams", 1, 5, 3)
-        alpha = st.slider(say("generation.alpha"), 0.0, 2.0, step=0.1, key="generation-alpha", width=240,
-                          help=say("generation.alpha_help"), **_first("generation-alpha", 1.0),
-                          persist_state="session")  # fmt: skip
+        alpha = st.slider(say("generation.alpha"), 0.0, 2.0, step=0.1, width=240, help=say("generation.alpha_help"),
+                          **dials.between("generation-alpha", 1.0, 0, 2))  # fmt: skip
         limit = number("longest", 1, room, _OURS if ours else _THEIRS, f"@{trace.key.model}")
     asked = (trace.key, k, alpha, limit)
     beams, compared = _searched(trace, model, writer, asked)
@@ -57,10 +56,6 @@ def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None
         alone, _ = _searched(trace, model, writer, (trace.key, 1, alpha, limit))
         if beams.finished and alone.finished:  # a tree that parted from the library's ends there
             _beside_greedy(trace, beams, alone, read)
-
-
-def _first(key: str, value: float) -> dict[str, float]:
-    return {} if key in st.session_state else {"value": value}
 
 
 def _searched(trace: Trace, model: Any, writer: Writer, asked: tuple[Any, ...]) -> tuple[Beams, Compared | None]:
@@ -94,7 +89,7 @@ def _clicked() -> None:
     points = st.session_state["generation-tree"].selection.get("node", [])
     if points and points[-1].get("id"):
         step, index = (int(part) for part in str(points[-1]["id"]).split("-"))
-        st.session_state["generation-picked"] = (step, index)
+        generation_hypothesis.pick((step, index))
 
 
 def _ended(beams: Beams) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from viz import export, numbers, tokens
-from viz.ui import feet, models, session, work
+from viz.ui import dials, feet, models, session, work
 from viz.ui.generation import (
     attention_rows,
     chips,
@@ -59,9 +59,10 @@ def step_slider(trace: Trace) -> int:
     shown = decoding.rows(trace)
     of, now = f"@{trace.key.model}", session.view()
     key = f"generation-step{of}"
+    first = 1
     if _linked(trace) and now.row in shown:
-        st.session_state[key] = now.row - shown[0] + 1
-    return shown[number("step", 1, len(shown), 1, of, on_change=_select, args=(trace, key, shown[0] - 1)) - 1]
+        first = st.session_state[key] = now.row - shown[0] + 1
+    return shown[number("step", 1, len(shown), first, of, on_change=_select, args=(trace, key, shown[0] - 1)) - 1]
 
 
 def _linked(trace: Trace) -> bool:
@@ -70,6 +71,7 @@ def _linked(trace: Trace) -> bool:
 
 
 def _select(trace: Trace, key: str, before: int) -> None:
+    dials.act()
     if _linked(trace):
         site, head, _, _ = session.selected()
         row = before + int(st.session_state[key])

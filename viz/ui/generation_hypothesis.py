@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from viz import export, numbers, tokens
 from viz.generation import score_formula
-from viz.ui import feet, language
+from viz.ui import dials, feet, language
 from viz.ui.generation import attention_rows, chips, head_pickers, heading, job, reads, show_rows
 from viz.ui.language import say
 
@@ -27,11 +29,22 @@ Node = tuple[int, int]
 
 def selected(beams: Beams, asked: tuple[Any, ...]) -> Node:
     """The (step, index) that is looked at: of a new search the end of its best text."""
-    if st.session_state.get("generation-picked-of") != asked:
-        st.session_state["generation-picked-of"] = asked
-        best = beams.finished[0] if beams.finished else None
-        st.session_state["generation-picked"] = (len(beams.steps) - 1, 0) if best is None else (best.step, best.index)
-    return st.session_state["generation-picked"]
+    best = beams.finished[0] if beams.finished else None
+    first = (len(beams.steps) - 1, 0) if best is None else (best.step, best.index)
+    known = {_written((t, i)): (t, i) for t, step in enumerate(beams.steps) for i in range(len(step))}
+    key = f"generation-picked@{zlib.crc32(repr(asked).encode()):08x}"
+    dials.among(key, _written(first), list(known))
+    st.session_state["generation-picked-in"] = key
+    return known[st.session_state[key]]
+
+
+def _written(node: Node) -> str:
+    return f"{node[0] + 1}_{node[1] + 1}"
+
+
+def pick(node: Node) -> None:
+    """Look at another hypothesis of the search that is drawn."""
+    dials.put(st.session_state["generation-picked-in"], _written(node))
 
 
 def show(
@@ -78,12 +91,12 @@ def _pickers(beams: Beams, texts: list[list[str]], node: Node) -> None:
         st.session_state[key] = now
         shown = (lambda i: str(i + 1)) if name == "hypothesis_step" else names.__getitem__
         st.selectbox(say(f"generation.pick_{name}"), options, format_func=shown, key=key, width=width,
-                     on_change=_pick, args=(name, key))  # fmt: skip
+                     on_change=_pick, args=(name, key, node))  # fmt: skip
 
 
-def _pick(name: str, key: str) -> None:
-    value, (step, _) = st.session_state[key], st.session_state["generation-picked"]
-    st.session_state["generation-picked"] = (value, 0) if name == "hypothesis_step" else (step, value)
+def _pick(name: str, key: str, node: Node) -> None:
+    value = st.session_state[key]
+    pick((value, 0) if name == "hypothesis_step" else (node[0], value))
 
 
 def _became(beams: Beams, one: Hypothesis, node: Node) -> str:
@@ -123,6 +136,13 @@ def _foot(
         sentence += " " + say("generation.forced_total", total=numbers.short(again, 4))
         badge = feet.fidelity_badge(abs(total - again) / max(1.0, abs(total)))
     chart = next(iter(found.values()))[1]
+
+    def csv() -> bytes:
+        table = {"step": range(1, len(path) + 1), "token": [one.token for one in path], "log_p": arrays["log_p"],
+                 "total": [one.total for one in path]}  # fmt: skip
+        return pd.DataFrame(table).to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
     feet.foot("generation-hypothesis", sentence, badge, lambda: {
+        f"{feet.safe(trace.key.model)}-hypothesis.csv": csv,
         f"{feet.safe(trace.key.model)}-hypothesis.npz": lambda: export.npz(**arrays)}, lambda: chart,
         [Beams.path, decoding.recorded_total])  # fmt: skip

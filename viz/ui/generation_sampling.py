@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from viz import export, numbers, tokens
-from viz.ui import feet, models, work
+from viz.ui import dials, feet, models, work
 from viz.ui.generation import WIDTH, chips, heading, job, joined, needs_model, number, reads
 from viz.ui.generation_greedy import step_slider
 from viz.ui.language import say
@@ -50,10 +50,8 @@ def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None
 
 
 def _decimal(name: str, low: float, high: float, first: float, step: float) -> float:
-    key = f"generation-{name}"
-    given = {} if key in st.session_state else {"value": first}
-    return float(st.slider(say(f"generation.{name}"), low, high, step=step, key=key, width=WIDTH,
-                           help=say(f"generation.{name}_help"), persist_state="session", **given))  # fmt: skip
+    how = dials.between(f"generation-{name}", first, low, high) | {"help": say(f"generation.{name}_help")}
+    return float(st.slider(say(f"generation.{name}"), low, high, step=step, width=WIDTH, **how))
 
 
 def _distribution(trace: Trace, stages: list[Stage], how: How) -> None:
@@ -66,10 +64,9 @@ def _distribution(trace: Trace, stages: list[Stage], how: How) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         pair = st.segmented_control(
             say("generation.compare"), list(PAIRS), format_func=lambda name: say(f"generation.pair_{name}"),
-            default="all", key="generation-pair", required=True, persist_state="session", width="content",
+            required=True, width="content", **dials.among("generation-pair", "all", list(PAIRS)),
         ) or "all"  # fmt: skip
-        logarithmic = st.toggle(say("generation.log"), key="generation-log", persist_state="session",
-                            **({} if "generation-log" in st.session_state else {"value": likeliest > 0.9}))  # fmt: skip
+        logarithmic = st.toggle(say("generation.log"), **dials.switch("generation-log", likeliest > 0.9))
     first, second = (stages[i].probabilities for i in PAIRS[pair])
     top = stages[0].probabilities.topk(min(_TOP, len(first))).indices
     read = reads(trace)
@@ -128,8 +125,9 @@ def _drawing(trace: Trace, model: Any, writer: Writer, how: How) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         count = number("count", 1, 5, 3)
         longest = number("draw_longest", 1, min(40, writer.longest - len(writer.start)), 20)
-        seed = int(st.number_input(say("output.seed"), 0, 10_000, key="generation-seed", width=120, persist_state="session",
-                                   **({} if "generation-seed" in st.session_state else {"value": 0})))  # fmt: skip
+        seed = int(
+            st.number_input(say("output.seed"), 0, 10_000, width=120, **dials.between("generation-seed", 0, 0, 10_000))
+        )
         pressed = st.button(say("output.draw"), key="generation-draw", type="primary")
     asked = (trace.key, how, count, longest, seed)
     if not pressed and not work.has("generation", "draw", asked):

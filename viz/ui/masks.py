@@ -10,7 +10,8 @@ import streamlit as st
 
 from model.sites import Site
 from viz import export, numbers, tokens
-from viz.ui import components, controls, feet, language, masks_mistakes, panels, session
+from viz.ui import components, controls, dials, feet, language, masks_mistakes, panels, session
+from viz.ui.controls import site_name
 from viz.ui.language import say
 from viz.ui.widgets import parts
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from model.mask_views import Masked
     from model.record import AttentionRecord
     from model.trace import Trace
-
-_KEYS_AS_BARS = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,21 +65,41 @@ def _controls(trace: Trace) -> Chosen:
     site, head, row, column = session.selected()
     record = trace.record(site)
     known = mask_views.kinds(record)
+    # Where the model ran without a mask, as recorded would be a page of masks without one.
+    ends = (slice(0, 1), slice(record.queries - 1, record.queries))
+    first = "recorded" if any(bool((~record.allowed(rows)).any()) for rows in ends) else "padding"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        kind = parts("masks", say("masks.pick"), known, "recorded", lambda k: say(f"masks.{k}"), width="content")
+        kind = parts("masks", say("masks.pick"), known, first, lambda k: say(f"masks.{k}"), width="content")
         real, width = record.keys, record.keys
         if kind in ("padding", "both") and record.keys > 1:
-            real = st.slider(say("masks.real"), 0, record.keys, max(1, record.keys - 2), key=f"masks-real-{record.keys}",
-                             persist_state="session", width=240, help=say("masks.real_help"))  # fmt: skip
+            how = dials.between(f"masks-real@{record.keys}", max(1, record.keys - 2), 0, record.keys)
+            real = st.slider(say("masks.real"), 0, record.keys, width=240, help=say("masks.real_help"), **how)
         if kind == "window" and record.keys > 1:
-            width = st.slider(say("masks.width"), 1, record.keys, max(1, record.keys // 3), width=240,
-                              key=f"masks-width-{record.keys}",
-                              help=say("masks.width_help"), persist_state="session")  # fmt: skip
+            how = dials.between(f"masks-width@{record.keys}", _window(record.keys), 1, record.keys)
+            width = st.slider(say("masks.width"), 1, record.keys, width=240, help=say("masks.width_help"), **how)
     if len(known) < len(mask_views.KINDS):
-        st.caption(say("masks.cross"))
+        _to_self(trace, record)
     cuts = (window(record.queries, row), window(record.keys, column))
     single = variants.alone(record, head)
     return Chosen(trace, site, record, single, (row, column), cuts, kind, real, width)
+
+
+def _to_self(trace: Trace, record: AttentionRecord) -> None:
+    """Causal masks and windows need one sequence: the way to one that has a mask of its own."""
+    there = [site for site in trace.sites if site.kind == "self" and site.stack == "decoder"]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(say("masks.cross"), width="content")
+        if there:
+            site = next((s for s in there if s.layer == record.site.layer), there[-1])
+            st.button(
+                say("masks.to_self", site=site_name(site)), key="masks-to-self", type="tertiary", on_click=session.change,
+                kwargs={"site": str(site), "row": -1, "column": -1},
+            )  # fmt: skip
+
+
+def _window(keys: int) -> int:
+    """How wide a window begins: one that leaves each query more than itself, and forbids something."""
+    return max(min(2, keys), keys // 3)
 
 
 def _masked(chosen: Chosen) -> None:
@@ -171,10 +190,9 @@ def _row(chosen: Chosen, found: Masked, columns: list[str]) -> None:
     left.latex(_shared(chosen, found, i))
     if not bool(found.allowed[i].any()):
         left.caption(say("masks.dead_row"))
-    if len(columns) <= _KEYS_AS_BARS:
-        words = {"recorded": say("masks.without"), "variant": say("masks.with"), "key": say("variants.key"),
-                 "weight": say("variants.weight"), "alt": say("masks.bars_alt")}  # fmt: skip
-        right.altair_chart(charts.bars(_pair(found), i, columns, words))
+    words = {"recorded": say("masks.without"), "variant": say("masks.with"), "key": say("variants.key"),
+             "weight": say("variants.weight"), "alt": say("masks.bars_alt")}  # fmt: skip
+    right.altair_chart(charts.bars(_pair(found), i, columns, words))
 
 
 def _pair(found: Masked):

@@ -25,7 +25,7 @@ def show(chosen: Chosen) -> None:
     """A switch, what learners get wrong in one sentence, and the mistake itself."""
     st.markdown(f"#### {say('masks.mistakes')}  \n{say('masks.mistakes_what')}")
     name = parts("mistake", say("masks.mistakes"), MISTAKES, "queries", lambda m: say(f"masks.wrong_{m}"))
-    st.markdown(say(f"masks.wrong_{name}_what"))
+    st.markdown(say(f"masks.wrong_{name}_what", real=_padded(chosen), last=chosen.cuts[0].stop - 1))
     {"queries": _queries, "zero": _zero, "finite": _finite, "after": _after}[name](chosen)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from model.errors import HeadlightError
-from viz import numbers, tokens
-from viz.ui import language, output_heads, output_next, panels, runs, session, work
+from viz import export, numbers, tokens
+from viz.ui import dials, feet, language, output_heads, output_next, panels, runs, session, work
 from viz.ui.language import say
 from viz.ui.output_heads import heading
 from viz.ui.widgets import keep, mirror
@@ -17,6 +18,7 @@ from viz.ui.widgets import keep, mirror
 if TYPE_CHECKING:
     from model.trace import Trace
 
+_RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]
 _POOLED = {
     "mean": r"\frac1n \sum_i x_i", "cls": "x_1", "last": "x_n", "max": r"\left(\max_i x_{ij}\right)_j",
 }  # fmt: skip
@@ -78,7 +80,12 @@ def _vector(trace: Trace) -> None:
     st.latex(
         r"\cos = \frac{\bar x \cdot \bar y}{\lVert \bar x \rVert\,\lVert \bar y \rVert},\quad \bar x = " + _POOLED[how]
     )
-    st.caption(say(f"output.pool_{how}"))
+    table = np.stack([one.double().numpy(), two.double().numpy()])
+    names = [str(i) for i in range(table.shape[1])]
+    slug = f"{feet.safe(trace.key.model)}-vectors"
+    length = max(abs(float(np.linalg.norm(row)) - 1) for row in table)
+    feet.foot("output-vector", f"{say(f'output.pool_{how}')} {say('output.unit')}", feet.fidelity_badge(length), lambda: {
+        f"{slug}.csv": lambda: export.matrix_csv(table, [now.text, other], names)}, code=(sentence_vector,))  # fmt: skip
 
 
 def _other_example() -> str:
@@ -101,11 +108,15 @@ def _continuations(model: Any, trace: Trace) -> None:
     heading("continuations")
     now, text = session.view(), trace.key.source
     columns = st.columns(5, vertical_alignment="bottom")
-    count = columns[0].number_input(say("output.count"), 1, 10, 3, key="sample-count")
-    temperature = columns[1].number_input(say("output.temperature"), 0.1, 5.0, 1.0, 0.1, key="sample-temperature")
-    top_k = columns[2].number_input("top-k", 0, 1000, 50, key="sample-k", help=say("output.top_k"))
-    top_p = columns[3].number_input("top-p", 0.05, 1.0, 1.0, 0.05, key="sample-p", help=say("output.top_p"))
-    seed = columns[4].number_input(say("output.seed"), 0, 10_000, 0, key="sample-seed")
+    count = columns[0].number_input(say("output.count"), 1, 10, **dials.between("sample-count", 3, 1, 10))
+    temperature = columns[1].number_input(say("output.temperature"), 0.1, 5.0, step=0.1,
+                                          **dials.between("sample-temperature", 1.0, 0.1, 5))  # fmt: skip
+    top_k = columns[2].number_input(
+        "top-k", 0, 1000, help=say("output.top_k"), **dials.between("sample-k", 50, 0, 1000)
+    )
+    top_p = columns[3].number_input("top-p", 0.05, 1.0, step=0.05, help=say("output.top_p"),
+                                    **dials.between("sample-p", 1.0, 0.05, 1))  # fmt: skip
+    seed = columns[4].number_input(say("output.seed"), 0, 10_000, **dials.between("sample-seed", 0, 0, 10_000))
     how = {
         "count": int(count),
         "temperature": float(temperature),
@@ -147,8 +158,8 @@ def _training(model: Any, trace: Trace) -> None:
     text, how = trace.key.source, _asked(trace)
     left, middle, right = st.columns([5, 2, 1], vertical_alignment="bottom")
     target = left.text_input(say("output.labels"), key="train-target", placeholder=say("output.labels_example"))
-    rate = middle.select_slider(say("output.rate"), [1e-5, 3e-5, 1e-4, 3e-4, 1e-3], 1e-4, key="train-rate",
-                                format_func=lambda r: f"{r:.0e}")  # fmt: skip
+    rate = middle.select_slider(say("output.rate"), _RATES, format_func=lambda r: f"{r:.0e}",
+                                **dials.among("train-rate", 1e-4, _RATES))  # fmt: skip
     asked = (session.view().model, text, target, rate, *how.items())
     if right.button(say("output.step"), key="train-step"):
 

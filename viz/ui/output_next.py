@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from viz import numbers, tokens
-from viz.ui import feet, language, session
+from viz.ui import dials, feet, language, session
 from viz.ui.language import say
 from viz.ui.output_heads import heading
 
@@ -29,8 +30,8 @@ def show(trace: Trace, gap: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         at = _position(trace, gap)
         temperature = st.slider(
-            say("output.temperature_slider"), 0.1, 3.0, 1.0, 0.1, key="output-T", persist_state="session", width=260,
-            help=say("output.temperature_help"),
+            say("output.temperature_slider"), 0.1, 3.0, step=0.1, width=260, help=say("output.temperature_help"),
+            **dials.between("output-T", 1.0, 0.1, 3),
         )  # fmt: skip
     found = tempered(trace.store, at, temperature, _TOP)
     if found is not None:
@@ -44,10 +45,10 @@ def _position(trace: Trace, gap: bool) -> int:
     gaps = trace.facts.get("gaps") or ()
     selected = session.view().row if session.view().site.startswith(side) else len(labels) - 1
     at = gaps[0] if gaps else len(labels) - 1 if not gap else min(selected, len(labels) - 1)
-    key = f"output-at-{language.current()}-{hash((trace.key, at))}"
-    return st.selectbox(
-        say("output.at"), range(len(labels)), index=at, format_func=labels.__getitem__, key=key, width=320
+    how = dials.among(
+        f"output-at@{zlib.crc32(repr((trace.key, language.current())).encode()):08x}", at, range(len(labels))
     )
+    return st.selectbox(say("output.at"), range(len(labels)), format_func=labels.__getitem__, width=320, **how)
 
 
 def _name(trace: Trace, i: int) -> str:

@@ -53,15 +53,18 @@ def _what_saved() -> str:
     )
 
 
-def notes(key: str) -> None:
-    """Under the figure: what to notice, and what this cannot tell."""
+def notes(key: str, part: str = "") -> None:
+    """Under the figure: what to notice (in its open part, where a page has several), and what this cannot tell."""
     left, right = st.columns(2, gap="large")
-    left.markdown(f"**{say('page.notice')}** {say(f'{key}.notice')}")
+    left.markdown(f"**{say('page.notice')}** {say(f'{key}.notice_{part}' if part else f'{key}.notice')}")
     right.markdown(f"**{say('page.limits')}** {say(f'{key}.limits')}")
 
 
-def notices(trace: Trace) -> None:
-    """Quiet remarks about how the text was read: folded case, a target that was forced or did not end."""
+def notices(trace: Trace, look: bool = False) -> None:
+    """Quiet remarks about how the text was read: folded case, a target that was forced or did not end.
+
+    look: also what the model's card tells to look for, where the page shows its heads.
+    """
     if complaint := st.session_state.pop("complaint", None):
         st.error(complaint, icon=":material/error:")
     if note := st.session_state.pop("notice", None):
@@ -73,7 +76,7 @@ def notices(trace: Trace) -> None:
         st.caption(say("note.folded", pairs=pairs))
     if models.is_ours(trace.key.model) and _outside(trace):
         st.caption(say("note.outside"))
-    if notice := _look(trace):
+    if look and (notice := _look(trace)):
         st.caption(f"{say('note.look')} {notice}")
     _warnings(trace)
     if not trace.facts.get("finished", True):

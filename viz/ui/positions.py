@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from viz import export
-from viz.ui import components, feet, language, session
+from viz.ui import components, controls, dials, feet, language, session, small_models
+from viz.ui.controls import site_name
 from viz.ui.language import say
 from viz.ui.widgets import parts
 
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
 WORDS = ("query", "key")
 # Pixels of a slider: three stand in a row, and they wrap where there is less room.
 WIDTH = 170
+# Of each kind a small model that can be made here, and what it is called.
+_SMALL = {"learned": ("gpt2", "GPT-2"), "relative": ("shaw", "Shaw"), "t5": ("t5", "T5"), "alibi": ("bloom", "BLOOM"),
+          "rotary": ("llama", "Llama")}  # fmt: skip
 KINDS = ("sinusoidal", "learned", "relative", "t5", "alibi", "rotary", "none")
 
 
-def show(trace: Trace) -> None:
-    """The choice of kind, which begins with the opened model's own, and that kind's panel."""
+def show(trace: Trace) -> str:
+    """The choice of kind, which begins with the opened model's own, and that kind's panel. -> the kind"""
     from model.position_bias import kind_of
     from viz.ui import positions_bias, positions_tables, positions_turns, positions_without
 
+    small_models.make_asked()
     model = session.current_model()
     module = getattr(model, "module", None)
     own = kind_of(trace, module)
@@ -44,6 +49,14 @@ def show(trace: Trace) -> None:
     }  # fmt: skip
     with st.container(key="figures"):
         panels[kind](trace, model)
+    return kind
+
+
+def lacking(kind: str) -> None:
+    """What this model does not have, and a small one that does: nothing in it is trained, but its arithmetic is the kind's."""
+    st.info(say(f"positions.{kind}_none"), icon=":material/info:")
+    name, title = _SMALL[kind]
+    small_models.button(name, title, f"positions-open-{kind}", "positions")
 
 
 def heading(part: str, **values: object) -> None:
@@ -53,15 +66,10 @@ def heading(part: str, **values: object) -> None:
 
 def slider(name: str, low: int, high: int, first: int, step: int = 1, key: str = "") -> int:
     """A whole number between `low` and `high`; what a wider range had left in it is brought back inside."""
-    key = key or f"positions-{name}"
     if low >= high:
         return low
-    now = st.session_state.get(key)
-    if now is not None and not low <= now <= high:
-        st.session_state[key] = min(max(low, now), high)
-    if now is None:
-        st.session_state[key] = min(max(low, first), high)
-    return int(st.slider(say(f"positions.{name}"), low, high, step=step, key=key, width=WIDTH, persist_state="session"))
+    how = dials.between(key or f"positions-{name}", min(max(low, first), high), low, high)
+    return int(st.slider(say(f"positions.{name}"), low, high, step=step, width=WIDTH, **how))
 
 
 def grid(
@@ -111,6 +119,13 @@ def still(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], scale
         return heat_map(values[cut, cut], rows[cut], columns[cut], scale["low"], scale["high"], titles=names)
 
     return draw
+
+
+def where(trace: Trace, site: Site) -> None:
+    """The selection as elsewhere, and which sub-layer stands in where the selected one has no positions in its scores."""
+    controls.head_picker(trace, words=False)
+    if site != session.selected()[0]:
+        st.caption(say("positions.stands_in", site=site_name(site)))
 
 
 def self_site(trace: Trace) -> Site | None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from viz import numbers, tokens
-from viz.ui import feet
+from viz.ui import dials, feet
 from viz.ui.controls import site_name
 from viz.ui.language import say
-from viz.ui.positions import badge, chosen_head, files, grid, heading, self_site, slider, still, texts
+from viz.ui.positions import badge, chosen_head, files, grid, heading, lacking, self_site, slider, still, texts, where
 
 if TYPE_CHECKING:
     from model.position_bias import Curves
@@ -31,6 +31,8 @@ def relative(trace: Trace, _model: Any) -> None:
         st.info(say("positions.no_self"), icon=":material/info:")
         return
     record = trace.record(site)
+    if record.distance is not None:
+        where(trace, site)
     n = min(_LONGEST, record.queries)
     labels = tokens.labels(trace, site.query_side)[:n]
     own = record.distance is not None
@@ -45,7 +47,7 @@ def relative(trace: Trace, _model: Any) -> None:
               files("offsets", table, texts(labels), texts(labels)),
               still(table, texts(labels), texts(labels), scale, _TOKENS), [offsets])  # fmt: skip
     if not own:
-        st.info(say("positions.relative_none"), icon=":material/info:")
+        lacking("relative")
         return
     from model.position_bias import relative_share
     from viz.positions import numbered
@@ -104,14 +106,15 @@ def t5(trace: Trace, model: Any) -> None:
 
     found = _recorded(trace, alibi=False)
     if found is None:
-        st.info(say("positions.t5_none"), icon=":material/info:")
+        lacking("t5")
         with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
             buckets = slider("buckets", 8, 64, 32, step=8)
             furthest = slider("furthest", 32, 256, 128, step=32)
-            both = st.toggle(say("positions.both_ways"), True, key="positions-both", persist_state="session")
+            both = st.toggle(say("positions.both_ways"), **dials.switch("positions-both", True))
         _buckets(buckets, furthest, both)
         return
     site, curves = found
+    where(trace, site)
     module = getattr(model, "module", None)
     table = bucket_table(module, curves, site.stack) if module is not None else None
     heading("t5", site=site_name(site))
@@ -139,7 +142,8 @@ def _buckets(buckets: int, furthest: int, both: bool) -> None:
     # The last bucket begins before `furthest`: its edges grow by a factor, and are cut off to whole numbers.
     shared = max(int(min(abs(o) for o, b in zip(offsets.tolist(), rows, strict=True) if b == end and o * sign >= 0))
                  for sign, end in ((-1, rows[0]), (1, rows[-1])))  # fmt: skip
-    feet.foot("positions-buckets", say("positions.buckets_sentence", n=buckets, furthest=shared), "",
+    said = say("positions.buckets_both", next=buckets // 2 + 1, half=buckets // 2) + " " if both else ""
+    feet.foot("positions-buckets", said + say("positions.buckets_sentence", n=buckets, furthest=shared), "",
               files("buckets", rows[:, None], [str(int(o)) for o in offsets], ["bucket"]), draw, [bucket])  # fmt: skip
 
 
@@ -153,11 +157,13 @@ def alibi(trace: Trace, _model: Any) -> None:
     found = _recorded(trace, alibi=True)
     if found is not None:
         site, curves = found
+        where(trace, site)
         slopes = slopes_of(curves)
         rule = alibi_slopes(len(slopes))
         error, code = (slopes - rule).abs().max().item(), [recorded_bias, slopes_of, alibi_slopes]
         heading("alibi_recorded", site=site_name(site))
     else:
+        lacking("alibi")
         heads, reach = slider("heads", 1, 16, 8), 32
         heading("alibi")
         slopes, error, site, code = alibi_slopes(heads), None, None, [alibi_slopes, alibi_bias]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from viz import equation, export, numbers, tokens
-from viz.ui import components, feet, language
+from viz.ui import components, dials, feet, language
 from viz.ui.language import say
-from viz.ui.positions import WIDTH, badge, files, grid, heading, slider, still
+from viz.ui.positions import WIDTH, badge, files, grid, heading, lacking, slider, still
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +22,9 @@ _TABLE = ("position", "dimension_axis")
 _PAIRS = ("position", "other")
 # As many dimensions of the sum as are drawn side by side.
 _DIMS = 24
+_BASES = [10, 100, 1000, 10_000, 100_000]
 _LONGEST = 40
+_CURVES = 6
 
 
 def sinusoidal(trace: Trace, model: Any) -> None:
@@ -34,15 +37,16 @@ def sinusoidal(trace: Trace, model: Any) -> None:
     with st.container(horizontal=True, gap="small"):
         length = slider("length", 8, 128, 50)
         d = slider("width", 8, 128, 64, step=2)
-        n = st.select_slider(say("positions.base"), [10, 100, 1000, 10_000, 100_000], 10_000, key="positions-base",
-                             format_func=lambda v: f"{v:,}", width=WIDTH, persist_state="session")  # fmt: skip
+        n = st.select_slider(say("positions.base"), _BASES, format_func=lambda v: f"{v:,}", width=WIDTH,
+                             **dials.among("positions-base", 10_000, _BASES))  # fmt: skip
     n = float(n)
     table = make(length, d, n, torch.float64)
     position = _kept("positions-k", length - 1, 3)
     pair = _kept("positions-pair", d // 2 - 1, 2)
 
     def select(row: int, column: int) -> None:
-        st.session_state["positions-k"], st.session_state["positions-pair"] = row, column // 2
+        dials.put("positions-k", row)
+        dials.put("positions-pair", column // 2)
 
     heading("table")
     _table_grid("table", table, select, (position, 2 * pair))
@@ -64,8 +68,7 @@ def sinusoidal(trace: Trace, model: Any) -> None:
 
 def _kept(key: str, last: int, first: int) -> int:
     """What a slider further down holds, brought inside its range before it is drawn."""
-    st.session_state[key] = min(max(0, int(st.session_state.get(key, first))), last)
-    return st.session_state[key]
+    return int(st.session_state[dials.between(key, min(first, last), 0, last)["key"]])
 
 
 def _named(table: torch.Tensor) -> tuple[Any, list[str], list[str]]:
@@ -102,12 +105,8 @@ def _curves(table: torch.Tensor, d: int) -> None:
     from viz import positions as pictures
 
     heading("curves")
-    key = "positions-dims"
-    if key in st.session_state:
-        st.session_state[key] = [i for i in st.session_state[key] if i < d]
-    first = {} if key in st.session_state else {"default": [0, 1, *([8, 9] if d > 9 else [])]}
-    dims = st.multiselect(say("positions.dims"), range(d), key=key, max_selections=6, persist_state="session",
-                          label_visibility="collapsed", **first)  # fmt: skip
+    how = dials.several("positions-dims", [0, 1, *([8, 9] if d > 9 else [])], range(d), _CURVES)
+    dims = st.multiselect(say("positions.dims"), range(d), max_selections=_CURVES, label_visibility="collapsed", **how)
     dims = sorted(dims) or [0]
     words = {name: say(f"positions.{name}") for name in ("dimension", "position", "value")}
 
@@ -148,8 +147,15 @@ def _turn(table: torch.Tensor, length: int, d: int, n: float) -> None:
         st.altair_chart(draw(), width="content")
     arrays = {"matrix": R, "before": before, "turned": after, "table": found.looked_up}
     feet.foot("positions-turn", say("positions.turn_sentence"), badge(views.turn_error(length, d, shift, n), 1e-10),
-              lambda: {"headlight-turn.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
+              lambda: {"headlight-turn.csv": lambda: _turn_csv(arrays),
+                       "headlight-turn.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
               draw, [views.rotation, views.turn, views.turn_error])  # fmt: skip
+
+
+def _turn_csv(arrays: dict[str, torch.Tensor]) -> bytes:
+    """Each array as rows of sine and cosine."""
+    rows = [(name, *row) for name, v in arrays.items() for row in v.reshape(-1, 2).tolist()]
+    return export.matrix_csv(np.array([row[1:] for row in rows]), [row[0] for row in rows], ["sin", "cos"])
 
 
 def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
@@ -200,12 +206,14 @@ def learned(trace: Trace, model: Any) -> None:
     module = getattr(model, "module", None)
     tables = views.position_tables(module) if module is not None else []
     if not tables:
-        st.info(say("positions.learned_none"), icon=":material/info:")
+        lacking("learned")
         return
     number = 0
     if len(tables) > 1:
-        number = st.segmented_control(say("positions.which"), range(len(tables)), default=0, required=True,
-                                      format_func=lambda i: tables[i].name, key=f"positions-which@{trace.key.model}")  # fmt: skip
+        number = st.segmented_control(
+            say("positions.which"), range(len(tables)), required=True, format_func=lambda i: tables[i].name,
+            **dials.among(f"positions-which@{trace.key.model}", 0, range(len(tables))),
+        )  # fmt: skip
     table = tables[number or 0]
     rows = table.rows[table.first :].double()
     length = slider("shown", min(8, len(rows)), min(256, len(rows)), 128)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from viz import export, numbers, tokens
 from viz.ui import components, feet, language, panels, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
-from viz.ui.positions import badge, chosen_head, files, grid, heading, self_site, slider, still
+from viz.ui.positions import badge, chosen_head, files, grid, heading, lacking, self_site, slider, still, where
 
 if TYPE_CHECKING:
     from model.position_turns import Turned
@@ -29,13 +30,14 @@ def rotary(trace: Trace, _model: Any) -> None:
     if site is None:
         st.info(say("positions.no_self"), icon=":material/info:")
         return
+    where(trace, site)
     head = chosen_head(trace, site)
     found = turned(trace, site, head)
     if not found.pairs:
         st.info(say("positions.no_pairs"), icon=":material/info:")
         return
     if not found.own:
-        st.info(say("positions.rotary_none"), icon=":material/info:")
+        lacking("rotary")
     labels = tokens.labels(trace, site.query_side)
     pair = slider("pair", 0, len(found.pairs) - 1, 0, key=f"positions-rotary-pair@{trace.key.model}")
     left, right = st.columns(2, gap="large")
@@ -62,7 +64,9 @@ def _plane(trace: Trace, found: Turned, labels: list, pair: int, site: Site, hea
     a, b = found.pairs[pair]
     names = trace.tokens(site.query_side)
     feet.foot("positions-plane", say("positions.plane_sentence", a=a, b=b, angle=numbers.short(angle)), badge(found.error),
-              lambda: {"headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
+              lambda: {"headlight-plane.csv": lambda: export.matrix_csv(
+                  np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]),
+                  "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
               draw, [turned])  # fmt: skip
 
 

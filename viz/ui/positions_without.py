@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from viz import numbers, tokens
-from viz.ui import feet, models, panels, session, work
+from viz.ui import dials, feet, models, panels, session, work
 from viz.ui.language import say
 from viz.ui.positions import WORDS, files, grid, heading, still, texts
 
@@ -40,8 +40,8 @@ def without(trace: Trace, model: Any) -> None:
         st.info(say("positions.one_word"), icon=":material/info:")
         return
     kind = st.segmented_control(
-        say("positions.order"), _ORDERS, default="reversed", format_func=lambda k: say(f"positions.order_{k}"),
-        key="positions-order", required=True, persist_state="session",
+        say("positions.order"), _ORDERS, format_func=lambda k: say(f"positions.order_{k}"), required=True,
+        **dials.among("positions-order", "reversed", _ORDERS),
     )  # fmt: skip
     order = order_of(kind or "reversed", len(labels))
     site, head, _, _ = session.selected()

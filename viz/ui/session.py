@@ -14,7 +14,7 @@ import streamlit as st
 
 from model.sites import Site
 from viz.overview import aligned_head, first_cell
-from viz.ui import language, long_texts, models
+from viz.ui import dials, language, long_texts, models
 
 if TYPE_CHECKING:
     from model.trace import Trace
@@ -71,6 +71,7 @@ def start() -> None:
     link = {key: st.query_params.get(name) for key, name in _IN_LINK.items() if name in st.query_params}
     long, lost = long_texts.restored(st.query_params.to_dict())
     link |= long
+    dials.begin()
     fresh = "view" not in st.session_state
     if fresh:
         st.session_state.view = View()
@@ -82,6 +83,7 @@ def start() -> None:
     if fresh or (link and foreign):
         _mention_lost(lost)
         _take(link)
+        dials.take(st.query_params.get(dials.LINK, ""))
         settle(new=True)
 
 
@@ -201,6 +203,8 @@ def write_link() -> None:
     }
     values = long_texts.shortened(values)
     values["lang"] = language.current()
+    if moved := dials.written():
+        values[dials.LINK] = moved
     if st.query_params.to_dict() != values:
         st.query_params.from_dict(values)
     st.session_state.written_link = values

@@ -85,15 +85,16 @@ def _same_word(trace: Trace, site: Site, record: AttentionRecord, at: tuple[int,
 
     feet.foot("together-same", " ".join(parts), feet.site_badge(trace, site), files, figure,
               (together.head_rows, Record.weights))  # fmt: skip
-    _compared(record, weights, columns)
+    _compared(trace, record, weights, columns)
 
 
-def _compared(record: AttentionRecord, weights, columns: list[str]) -> None:
+def _compared(trace: Trace, record: AttentionRecord, weights, columns: list[str]) -> None:
     """What each head looks at most, and how much two heads' rows have in common."""
     from model import together
     from model.variants import entropy
     from viz import together as pictures
 
+    site = record.site
     if record.heads == 1:
         return
     best = together.strongest(weights)
@@ -105,14 +106,18 @@ def _compared(record: AttentionRecord, weights, columns: list[str]) -> None:
     }
     shared = together.overlap(weights)
     bar = st.column_config.ProgressColumn(format="%.4f", min_value=0.0, max_value=1.0)
-    with st.expander(say("together.compared"), expanded=False):
-        with st.container(key="ways"):
-            left, right = st.columns(2, gap="large")
-        left.dataframe(table, hide_index=True, width=560, column_config={say("matrix.value"): bar})
-        if record.heads <= 32:
-            chart = pictures.overlap_map(shared, say("together.overlap"), theme())
-            right.altair_chart(chart.properties(title=say("together.overlap_title")), width="content")
-            right.caption(say("together.overlap_what"))
+    st.markdown(f"#### {say('together.compared')}  \n{say('together.overlap_what')}")
+    with st.container(key="ways"):
+        left, right = st.columns(2, gap="large")
+    left.dataframe(table, hide_index=True, width=560, column_config={say("matrix.value"): bar})
+    if record.heads <= 32:
+        chart = pictures.overlap_map(shared, say("together.overlap"), theme())
+        right.altair_chart(chart.properties(title=say("together.overlap_title")), width="content")
+    heads = [str(head) for head in range(record.heads)]
+    feet.foot("together-compared", say("together.overlap_sentence"), feet.site_badge(trace, site), lambda: {
+        f"{slug(trace, site)}-overlap.csv": lambda: export.matrix_csv(shared.numpy(), names(record.heads), heads)},
+        (lambda: pictures.overlap_map(shared, say("together.overlap"), "light")) if record.heads <= 32 else None,
+        (together.overlap, together.strongest, entropy))  # fmt: skip
 
 
 def _side_by_side(trace: Trace, site: Site, record: AttentionRecord, head: int, row: int) -> None:
@@ -131,6 +136,8 @@ def _side_by_side(trace: Trace, site: Site, record: AttentionRecord, head: int, 
     frame = pictures.concat_frame(each, heads, record.heads, row - cut.start, labels[cut], said)
     components.equation(key="together-concat", data=frame, on_select_change=_select_row("together-concat", cut.start))
     sentence = say("together.concat_sentence", first=head * width, last=(head + 1) * width - 1, head=head)
+    if len(heads) < record.heads:
+        sentence += " " + say("together.concat_part", first=heads[0], last=heads[-1], h=record.heads)
     texts = [label["text"] for label in labels[cut]]
 
     def files() -> dict[str, Callable[[], bytes]]:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from viz import export, numbers, tokens
-from viz.ui import components, feet, language, session, variants_switches
+from viz.ui import components, dials, feet, language, session, variants_switches
 from viz.ui.language import say
 from viz.ui.variants_switches import SWITCHES, Change
 from viz.ui.widgets import parts
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from model.variants import Comparison
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-_KEYS_AS_BARS = 24
 
 
 def show(trace: Trace) -> None:
@@ -44,7 +43,7 @@ def show(trace: Trace) -> None:
     found = variants.compare(single, change.after, cuts[0])
     st.latex(_formula(record, change))
     _matrices(trace, site, found, cuts, (row, column), name)
-    _row(trace, site, found, cuts, row, column, record)
+    _row(trace, site, found, cuts, row, column)
     st.caption(change.said)
     _foot(trace, site, head, found, cuts, change, name)
     if name == "heads":
@@ -95,9 +94,8 @@ def _row(
     cuts: tuple[slice, slice],
     row: int,
     column: int,
-    record: AttentionRecord,
 ) -> None:
-    """The selected row in numbers, and as bars where its keys are few."""
+    """The selected row in numbers and as bars."""
     from model.variants import entropy
     from viz.variants import bars
 
@@ -114,14 +112,12 @@ def _row(
         f"| {say(f'variants.{key}')} | {numbers.short(a, 4)} | {numbers.short(b, 4)} |"
         for key, (a, b) in measures.items()
     ]
-    few = record.keys <= _KEYS_AS_BARS
     with st.container(key="figures"):
         left, right = st.columns(2, gap="large")
     left.markdown("\n".join(table))
-    if few:
-        words = language.group("variants") | {"alt": say("variants.bars_alt")}
-        labels = [label["text"] for label in tokens.key_labels(trace, site)]
-        right.altair_chart(bars(found, inside, labels, words))
+    words = language.group("variants") | {"alt": say("variants.bars_alt")}
+    labels = [label["text"] for label in tokens.key_labels(trace, site)]
+    right.altair_chart(bars(found, inside, labels, words))
 
 
 def _foot(
@@ -203,9 +199,7 @@ def _saturation() -> None:
 
     st.markdown(f"### {say('variants.random')}")
     st.markdown(say("variants.random_what"))
-    d_k = st.select_slider(
-        say("variants.random_pick"), _SIZES, 64, key="variants-d_k", persist_state="session", width=420
-    )
+    d_k = st.select_slider(say("variants.random_pick"), _SIZES, width=420, **dials.among("variants-d_k", 64, _SIZES))
     found = _random(0)
     one = found[_SIZES.index(d_k)]
     words = language.group("variants") | {"alt": say("variants.random_alt"), "largest": say("variants.largest_mean"),

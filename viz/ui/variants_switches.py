@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz import numbers
+from viz.ui import dials
 from viz.ui.language import say
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def scale(record: AttentionRecord, single: AttentionRecord, head: int, rows: sli
         "model": (d_model**-0.5, r"/\sqrt{d_{model}}"),
     }
     way = st.segmented_control(
-        say("variants.scale_pick"), list(ways), default="none", format_func=lambda w: say(f"variants.scale_{w}"),
-        key="variants-scale", required=True, persist_state="session",
+        say("variants.scale_pick"), list(ways), format_func=lambda w: say(f"variants.scale_{w}"), required=True,
+        **dials.among("variants-scale", "none", list(ways)),
     )  # fmt: skip
     factor, latex = ways[way or "none"]
     inside = _added(record, rf"q\,k^\top\,{marked(latex)}")
@@ -94,8 +95,8 @@ def groups(record: AttentionRecord, single: AttentionRecord, head: int, rows: sl
     size = sizes[-1]
     if len(sizes) > 1:
         size = st.segmented_control(
-            say("variants.groups_pick"), sizes, default=sizes[-1], key=f"variants-groups-{kv}", required=True,
-            persist_state="session", help=say("variants.groups_help"),
+            say("variants.groups_pick"), sizes, required=True, help=say("variants.groups_help"),
+            **dials.among(f"variants-groups@{kv}", sizes[-1], sizes),
         ) or sizes[-1]  # fmt: skip
     mine = next(group for group in variants.members(record, size) if head in group)
     said = [say("variants.groups_real", heads=record.heads, kv=kv, each=record.groups)]
@@ -122,8 +123,8 @@ def window(record: AttentionRecord, single: AttentionRecord, head: int, rows: sl
         st.info(say("variants.window_none"))
         return None
     width = st.slider(
-        say("variants.window_pick"), 1, n, max(1, n // 3), key=f"variants-window-{n}", persist_state="session",
-        help=say("variants.window_help"),
+        say("variants.window_pick"), 1, n, help=say("variants.window_help"),
+        **dials.between(f"variants-window@{n}", max(2, n // 3), 1, n),
     )  # fmt: skip
     changed = variants.windowed(single, width)
     before, after = int(single.allowed().sum()), int(changed.allowed().sum())
@@ -141,7 +142,7 @@ def sink(record: AttentionRecord, single: AttentionRecord, head: int, rows: slic
     from viz.variants import marked
 
     logit = st.slider(
-        say("variants.sink_pick"), -10.0, 20.0, 0.0, 0.5, key="variants-sink", persist_state="session",
+        say("variants.sink_pick"), -10.0, 20.0, step=0.5, **dials.between("variants-sink", 0.0, -10, 20),
     )  # fmt: skip
     own = single.sink(0, torch.float64)
     said = say("variants.sink_said") if own is None else say("variants.sink_own", own=numbers.short(float(own)))
@@ -155,7 +156,7 @@ def additive(record: AttentionRecord, single: AttentionRecord, head: int, rows: 
     from model import variants
     from viz.variants import marked
 
-    seed = st.slider(say("variants.additive_pick"), 0, 9, 0, key="variants-seed", persist_state="session")
+    seed = st.slider(say("variants.additive_pick"), 0, 9, **dials.between("variants-seed", 0, 0, 9))
     weights = variants.additive(single, variants.random_additive(record.d_k, seed), rows)
     said = say("variants.additive_said", seed=seed, d=record.d_k)
     inside = marked(r"v^\top \tanh(W q_i + U k_j)") + " + M"
@@ -167,7 +168,9 @@ def softcap(record: AttentionRecord, single: AttentionRecord, head: int, rows: s
     from model import variants
     from viz.variants import marked
 
-    cap = st.slider(say("variants.softcap_pick"), 0.5, 60.0, 2.0, 0.5, key="variants-softcap", persist_state="session")
+    cap = st.slider(
+        say("variants.softcap_pick"), 0.5, 60.0, step=0.5, **dials.between("variants-softcap", 2.0, 0.5, 60)
+    )
     changed = variants.capped(single, cap)
     largest = [float(s[s.isfinite()].abs().max()) for s in (r.scores(0, rows) for r in (single, changed))]
     said = say(
