@@ -30,6 +30,14 @@ def table(found: Tempered, names: Sequence[str]) -> pd.DataFrame:
     )
 
 
+def saved(candidates: pd.DataFrame, temperature: float, exact: bool) -> pd.DataFrame:
+    """The table for a file: one column at the temperature where it is known, its two bounds where only those are."""
+    at = f"p at T={temperature:g}"
+    if exact:
+        return candidates.rename(columns={"p_T_low": at}).drop(columns="p_T_high")
+    return candidates.rename(columns={"p_T_low": f"{at}, at least", "p_T_high": f"{at}, at most"})
+
+
 def bars(candidates: pd.DataFrame, temperature: float, words: dict[str, str]) -> alt.LayerChart:
     """Every candidate's probability at T = 1 and at T, on a scale from 0 to 1; a range is drawn as one."""
     lines = ["T = 1", f"T = {temperature:g}"]

@@ -13,6 +13,8 @@ from viz.payload import pack
 from viz.thumbnails import LONG
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from model.trace import Trace
 
 # A sentence longer than this is no picture of ribbons; chips beyond it are counted, not drawn.
@@ -28,6 +30,12 @@ def aligned_head(card: dict[str, Any], language: str | None) -> dict[str, Any]:
     The row that writes a word is the one whose ribbons are drawn, so the agreement of "predicting" rows decides.
     """
     return card.get("alignment", {}).get(language or "", {}).get("predicting", {})
+
+
+def crosses(weights: Tensor) -> bool:
+    """Whether two rows of a head (weights [q, k]) point at keys in the other order: their ribbons cross."""
+    best = weights.argmax(-1)
+    return bool((best[1:] < best[:-1]).any())
 
 
 def best_head(trace: Trace, card: dict[str, Any], language: str | None) -> tuple[Site, int]:

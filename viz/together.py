@@ -140,6 +140,9 @@ def length_frame(lengths: np.ndarray, at: tuple[int, int], labels: list[tokens.L
     return frame.frame()
 
 
+_CELL = 32  # pixels that a number of two decimals needs
+
+
 def overlap_map(values: torch.Tensor, title: str, theme: str) -> alt.LayerChart | alt.Chart:
     """heads × heads from 0 to 1, with the numbers where they can be read."""
     from viz import still
@@ -156,4 +159,6 @@ def overlap_map(values: torch.Tensor, title: str, theme: str) -> alt.LayerChart 
     text = (
         alt.Chart(table).mark_text(fontSize=9).encode(x="j:O", y="i:O", text=alt.Text("v:Q", format=".2f"), color=light)
     )
-    return alt.layer(chart, text)
+    # Nested charts lose the size of the inner one.
+    side = _CELL * len(names)
+    return alt.layer(chart, text).properties(width=side, height=side)

@@ -107,7 +107,7 @@ def _bars(table: pd.DataFrame, columns: Sequence[str], names: list[str], words: 
     colour = alt.Color("line:N", title=None, sort=names, scale=alt.Scale(domain=names, range=list(palette.PAIR)),
                        legend=alt.Legend(orient="top"))  # fmt: skip
     label = alt.Axis(title=words["key"], labelExpr=still._label("datum.value < {n} ? {texts}[datum.value] : ''", columns),
-                     labelAngle=0 if max(map(len, columns), default=0) <= 6 else -50)  # fmt: skip
+                     labelOverlap=False, labelAngle=0 if max(map(len, columns), default=0) <= 6 else -50)  # fmt: skip
     return (
         alt.Chart(table)
         .mark_bar()

@@ -151,4 +151,4 @@ def test_the_open_part_of_a_page_is_in_the_link(visit, page: str, name: str, par
 
 def test_a_link_to_a_part_that_is_not_there_opens_the_usual_one(visit) -> None:
     seen = visit("masks", text="the cat sat", site="decoder.0.cross", tab="masks.causal,block.<b>,mistake.zero").sound()
-    assert seen.at.session_state["masks-en"] == "recorded" and seen.at.session_state["mistake-en"] == "zero"
+    assert seen.at.session_state["masks-en"] == "padding" and seen.at.session_state["mistake-en"] == "zero"

@@ -37,6 +37,14 @@ def _feature(width: int) -> int:
     return int(st.session_state[dials.between("block-feature", 0, 0, width - 1)["key"]])
 
 
+def _stream_name(name: str, names: list[str]) -> str:
+    """What goes into a norm, in words: x + F(x) of a sub-layer, or the stream below or above a layer."""
+    if name.endswith(".residual"):
+        return say("block.sum_of", part=layer_name(name.removesuffix(".residual")))
+    at = names.index(name)
+    return say("block.stream_first") if at == 0 else say("block.stream_after", layer=at - 1)
+
+
 def _pick(feature: int) -> None:
     dials.put("block-feature", feature)
 
@@ -98,8 +106,10 @@ def _against_batch(chosen: Chosen) -> None:
     names = block_views.streams(chosen.trace, chosen.stack)
     if block_views.own(chosen.trace):
         names = [f"{n}.residual" for n in block_views.sublayers(chosen.trace, chosen.stack)]
-    name = st.selectbox(say("block.of"), names, width=320,
-                        **dials.among(f"block-batch@{chosen.stack}-{len(names)}", names[len(names) // 2], names))  # fmt: skip
+    site = str(session.selected()[0])
+    first = next((name for name in names if name.startswith(f"{site}.")), names[len(names) // 2])
+    name = st.selectbox(say("block.of"), names, width=320, format_func=lambda n: _stream_name(n, names),
+                        **dials.among(f"block-batch@{chosen.stack}-{len(names)}-{site}", first, names))  # fmt: skip
     x = chosen.trace.activation(name).double()
     row, cut, feature = chosen.row, chosen.cut, _feature(x.shape[1])
     parts = [("x", x.numpy()), ("LN", block_views.layer_norm(x).numpy()), ("BN", block_views.batch_norm(x).numpy())]

@@ -110,7 +110,8 @@ def _masked(chosen: Chosen) -> None:
     mask = mask_views.mask_of(chosen.record, chosen.kind, chosen.real, chosen.width)
     found = mask_views.masked(chosen.single, mask, chosen.cuts[0])
     st.markdown(say(f"masks.{chosen.kind}_what"))
-    st.latex(r"A = \mathrm{softmax}(S + M),\qquad M_{ij} = " + _rule(chosen))
+    st.latex(r"A = \mathrm{softmax}(S + M)")
+    st.latex("M_{ij} = " + _rule(chosen))
     words = language.group("equation") | {"alt": say("masks.alt", kind=say(f"masks.{chosen.kind}"))}
     frame = pictures.mask_frame(chosen.trace, chosen.site, found, chosen.cuts, chosen.at, words)
     components.equation(key="masks", data=frame, on_select_change=lambda: select("masks", chosen))

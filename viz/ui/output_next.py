@@ -73,7 +73,11 @@ def _candidates(trace: Trace, found: Tempered, at: int, temperature: float) -> N
     if not found.exact:
         said.append(say("output.range", n=logits.LIKELIEST))
     files: dict[str, Callable[[], bytes]] = {
-        f"{feet.safe(trace.key.model)}-next-{at}.csv": lambda: candidates.to_csv(index=False).encode("utf-8-sig")
+        f"{feet.safe(trace.key.model)}-next-{at}.csv": lambda: (
+            output.saved(candidates, temperature, found.exact)
+            .to_csv(index=False, lineterminator="\n")
+            .encode("utf-8-sig")
+        )
     }
     feet.foot("output-next", " · ".join(said), _badge(trace), lambda: files,
               lambda: output.bars(candidates, temperature, words), (tempered, logits.parts))  # fmt: skip

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from model.fidelity import Fidelity
     from model.trace import Trace
 
-_DOORS = ("heads", "steps", "by_hand")
+_DOORS = ("heads", "atlas", "steps", "by_hand")
 
 
 def notes_key(trace: Trace) -> str:
@@ -30,7 +30,10 @@ def notes_key(trace: Trace) -> str:
         return "overview_long"
     if not any(site.kind == "cross" for site in trace.sites):
         return "overview_self"
-    return "overview" if models.is_ours(trace.key.model) else "overview_cross"
+    if not models.is_ours(trace.key.model):
+        return "overview_cross"
+    site, head, _, _ = session.selected()
+    return "overview" if site.kind != "cross" or overview.crosses(trace.weights(site, head)) else "overview_straight"
 
 
 def _go(trace: Trace, words: axes.Axes | None) -> None:

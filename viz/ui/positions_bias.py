@@ -39,7 +39,7 @@ def relative(trace: Trace, _model: Any) -> None:
     distance = record.distance if own else slider("distance", 1, 16, 4)
     table = (offsets(n, n, distance) - distance).double().numpy()
     heading("offsets")
-    scale = {"kind": "diverging", "low": -distance, "high": distance}
+    scale = {"kind": "diverging", "low": -distance, "high": distance, "whole": True}
     grid("offsets", table, labels, labels, scale, _TOKENS, sides=(site.query_side, site.key_side), max_height=460)
     st.latex(r"S_{ij} = \frac{q_i\,(k_j + a^K_{c(j-i)})^\top}{\sqrt{d_k}},\quad c(o) = \max(-D, \min(D, o)),"
              rf"\quad D = {distance}")  # fmt: skip

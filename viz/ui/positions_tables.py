@@ -92,6 +92,8 @@ def _products(table: torch.Tensor, make: Any, share: float = 1.0) -> None:
     heading("products")
     values = make(table)
     scale = diverging(values.numpy(), share)
+    if float(values.min()) >= 0:
+        scale |= {"kind": "sequential", "low": 0.0}
     sentence = say("positions.products_sentence")
     if share < 1:
         sentence += " " + say("positions.cut_scale", share=f"{100 * share:g}")

@@ -104,7 +104,7 @@ function paintCells(matrix, context) {
   const cw = grid.cellWidth, ch = grid.cellHeight, text = cw >= TEXT_FROM && ch >= 15;
   if (!text && (Math.min(cw, ch) < 6 || !(matrix.has(STATE.nan) || matrix.has(STATE.clipped)))) return;
   const most = Math.max(Math.abs(scale.low), Math.abs(scale.high)) || 1;
-  const decimals = clamp(2 - Math.floor(Math.log10(most)) + (cw >= 52 && most <= 1 ? 1 : 0), 0, 6);
+  const decimals = scale.whole ? 0 : clamp(2 - Math.floor(Math.log10(most)) + (cw >= 52 && most <= 1 ? 1 : 0), 0, 6);
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.font = `${cw >= 44 ? 12 : 11}px ${theme.mono}`;
