@@ -65,12 +65,15 @@ def heads_map(
     cells = base.mark_rect(strokeWidth=1, **({"stroke": line} if line else {})).encode(
         color=alt.Color("value:Q", title=named_how, scale=scale, legend=legend), tooltip=tips
     )
-    written = base.mark_text(fontSize=11 if step >= _WRITTEN else 9, baseline="middle").encode(
-        text="text:N", color=alt.Color("ink:N", scale=None), tooltip=tips
-    )
+    size = 11 if step >= _WRITTEN else 9
+    written = [
+        base.mark_text(fontSize=size, baseline="middle", color=palette.THEMES[theme][ink]).encode(text="text:N", tooltip=tips)
+        .properties(data=data[data["ink"] == ink])
+        for ink in ("text", "background")
+    ]  # fmt: skip
     here = data[data["id"] == (f"{selected[0]}.{selected[1]}" if selected else "")]
     around = alt.Chart(here).mark_rect(filled=False, stroke=palette.THEMES[theme]["text"], strokeWidth=2)
-    return alt.layer(cells, written, around.encode(x=x, y=y)).properties(
+    return alt.layer(cells, *written, around.encode(x=x, y=y)).properties(
         width=step * high, height=tall * len(order), description=words["alt"],
         title=alt.TitleParams(words[where], anchor="start", fontSize=13, fontWeight=600, offset=8),
     )  # fmt: skip
@@ -89,7 +92,7 @@ def _cell(row: Counterpart, how: str, where: str, named: Words, written: bool, t
         text = "–" if missing else "•" if match and row.moved else ""
     strength = 0.0 if missing else abs(value) / (1 if how == "correlation" else _LN2)
     # The ends of the scales are as far from the page as its text is.
-    ink = palette.THEMES[theme]["background" if strength > 0.55 else "text"]
+    ink = "background" if strength > 0.55 else "text"
     other = row.other if match else (row.site, row.head)
     return {
         "id": f"{row.site}.{row.head}", "head": row.head, "row": named[str(row.site)],

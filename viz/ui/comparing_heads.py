@@ -37,7 +37,7 @@ def _summary(found: Counterparts, titles: tuple[str, str]) -> None:
     st.markdown(say("comparing.counted", heads=len(found.heads), kept=len(found.heads) - moved - none, moved=moved,
                     none=none, a=language.plain(titles[0]), b=language.plain(titles[1]), least=f"{LEAST:g}"))  # fmt: skip
     if found.alone:
-        shown = " · ".join(head_name(*each) for each in found.alone[:6]) + (" …" if len(found.alone) > 6 else "")
+        shown = " · ".join(head_name(*each) for each in found.alone[:4]) + (" · …" if len(found.alone) > 4 else "")
         st.caption(say("comparing.alone_in_b", n=len(found.alone), heads=shown))
     if not found.same_shape:
         st.caption(say("comparing.other_shape"))
@@ -67,7 +67,7 @@ def _maps(trace: Trace, other: Trace, found: Counterparts, titles: tuple[str, st
                             selection_mode="head")  # fmt: skip
     st.caption(say("comparing.map_what"))
     slug = f"{feet.safe(titles[0])}-{feet.safe(titles[1])}-heads"
-    badge = " ".join(dict.fromkeys(filter(None, (feet.worst_badge(run, run.sites) for run in (trace, other)))))
+    badge = comparing_two.badges(*(feet.worst_badge(run, run.sites) for run in (trace, other)))
 
     def npz() -> bytes:
         tables = {f"r_{stack}_{kind}": r.numpy() for (stack, kind), (_, _, r) in found.r.items()}
@@ -156,8 +156,11 @@ def _pair(
     found = comparing_two.compared(two)
     names = two.names(0)
     chart = comparing_two.divergence(names[0], found.rows.numpy())
-    comparing_two.in_words(found.mean, found.correlation, found.largest, *names)
-    st.altair_chart(chart, width="stretch")
+    with st.container(key="beside-checkpoints"):
+        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+    left.altair_chart(chart, width="stretch")
+    with right:
+        comparing_two.in_words(found.mean, found.correlation, found.largest, *names)
     said = say("comparing.pair_sentence", lost=numbers.short(max(0.0, found.outside)))
     slug = f"{feet.safe(titles[0])}-{site}-{head}-{feet.safe(titles[1])}-{partner[0]}-{partner[1]}"
     comparing_two.foot(two, found, said, slug, (), lambda: chart)

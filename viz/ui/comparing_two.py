@@ -128,7 +128,7 @@ def foot(two: Two, found: Pair, sentence: str, slug: str, code: Sequence[object]
 
     if max(len(two.queries), len(two.keys)) > MOST:
         sentence += " " + say("comparing.first_tokens", n=MOST)
-    badge = " ".join(dict.fromkeys(filter(None, (feet.site_badge(end.trace, end.site) for end in two.ends))))
+    badge = badges(*(feet.site_badge(end.trace, end.site) for end in two.ends))
 
     def csv() -> bytes:
         return export.matrix_csv(two.weights(1) - two.weights(0), *two.names(0))
@@ -139,6 +139,12 @@ def foot(two: Two, found: Pair, sentence: str, slug: str, code: Sequence[object]
 
     feet.foot(f"comparing-{two.name}", sentence, badge, lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, figure,
               (aligned.pair, comparing.jensen_shannon, *code))  # fmt: skip
+
+
+def badges(first: str, second: str) -> str:
+    """How well each of the two runs checks; one badge where it is the same."""
+    both = [("A", first), ("B", second)]
+    return first if first == second else " · ".join(f"{name} {badge}" for name, badge in both if badge)
 
 
 def divergence(texts: Sequence[str], rows: np.ndarray) -> object:
