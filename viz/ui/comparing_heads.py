@@ -65,7 +65,8 @@ def _maps(trace: Trace, other: Trace, found: Counterparts, titles: tuple[str, st
             chart = pictures.heads_map(found, how, where, named, selected, words, theme())
             st.altair_chart(measured.clickable(chart), width="content", key=key, on_select=lambda key=key: _clicked(key),
                             selection_mode="head")  # fmt: skip
-    st.caption(say("comparing.map_what"))
+    letters = [say("measures.letters")] if len(found.r) > 1 else []
+    st.caption(" ".join([say("comparing.map_what"), *letters]))
     slug = f"{feet.safe(titles[0])}-{feet.safe(titles[1])}-heads"
     badge = comparing_two.badges(*(feet.worst_badge(run, run.sites) for run in (trace, other)))
 
