@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model import counterparts, open_model
+from model.progress import tick
+from tests.app.acting import stop_during
 from tests.model import tiny
+from viz.ui import runs
 from viz.ui.models import found as looked_for
 
 LINK = {"model": "base", "text": tiny.TEXT, "target": tiny.WRITTEN, "to": "zh", "tab": "comparing.checkpoints",
@@ -99,3 +105,36 @@ def test_a_saved_run_of_the_same_text_and_of_another(visit) -> None:
     np.testing.assert_allclose(table(seen)["r"], 1, atol=1e-9)
     seen.set("comparing_model", another).sound()
     assert seen.say("comparing.saved_other_text") in [info.value for info in seen.at.info]
+
+
+def test_a_model_that_cannot_read_the_text_is_answered(visit) -> None:
+    text = "the animal didn't cross the street"
+    seen = visit("comparing", model="translate", text=text, to="fr", tab=LINK["tab"], against="model:dates")
+    assert seen.complaint().startswith("**B** ") and seen.view.model == "translate"
+    assert seen.say("comparing.kinds_of_pairs") in [caption.value for caption in seen.at.caption]
+
+
+def test_the_second_model_can_be_stopped(visit, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = visit("comparing", **LINK).sound()
+    waits, calls, quick = threading.Event(), [], runs._open
+
+    def slow(name: str):
+        if name == "other":
+            calls.append(name)
+            waits.set()
+            for _ in range(600):
+                time.sleep(0.02)
+                tick("layers", 0.5)
+        return quick(name)
+
+    monkeypatch.setattr(runs, "_open", slow)
+    stop_during(seen, waits, lambda: seen.set("comparing_model", "other"))
+    for head in (2, 3):  # whatever else is done, it does not begin again by itself
+        assert seen.say("comparing.second_stopped") in [info.value for info in seen.sound().at.info]
+        assert seen.view.model == "base" and len(calls) == 1
+        seen.at.session_state["view"] = replace(seen.view, head=head)
+        seen.at.run()
+    monkeypatch.setattr(runs, "_open", quick)
+    seen.click("comparing-again").sound()
+    found = counterparts.counterparts(trace(folder, "base"), trace(folder, "other"))
+    np.testing.assert_allclose(table(seen)["r"], [row.r for row in found.heads], atol=1e-6)

@@ -82,7 +82,8 @@ def _second(trace: Trace, name: str) -> Trace | None:
         _stopped()
         return None
     except HeadlightError as error:
-        st.warning(language.explain(error))
+        st.warning(f"**B** {language.plain(models.title(name))}: {language.explain(error)}")
+        st.caption(say("comparing.kinds_of_pairs"))
         return None
     if other.facts.get("reads", "text") != "text":
         st.info(say("comparing.reads_text"))
