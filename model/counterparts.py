@@ -22,7 +22,7 @@ from model.trace import Trace
 
 LEAST = 0.5  # below it less than a quarter of the spread of the weights is shared
 _TIE = 1e-9  # r that differs by less is the same: the head of the same place is preferred
-_CELLS = 2**20  # weights that are held at once
+_CELLS = 2**23  # weights that are held at once: 64 MiB, so that a block is many rows of many heads
 
 Head = tuple[Site, int]
 

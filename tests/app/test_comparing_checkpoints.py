@@ -138,3 +138,8 @@ def test_the_second_model_can_be_stopped(visit, folder: Path, monkeypatch: pytes
     seen.click("comparing-again").sound()
     found = counterparts.counterparts(trace(folder, "base"), trace(folder, "other"))
     np.testing.assert_allclose(table(seen)["r"], [row.r for row in found.heads], atol=1e-6)
+
+
+def test_a_model_is_not_compared_with_itself(visit) -> None:
+    seen = visit("comparing", **LINK, against="model:base").sound()
+    assert [info.value for info in seen.at.info] == [seen.say("comparing.same_model")] and not seen.at.dataframe

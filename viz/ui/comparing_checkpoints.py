@@ -27,6 +27,9 @@ def show(trace: Trace) -> None:
     if not name:
         st.caption(say("comparing.kinds_of_pairs"))
         return
+    if name == session.view().model:
+        st.info(say("comparing.same_model"))
+        return
     other = _second(trace, name)
     if other is None:
         return
@@ -35,7 +38,8 @@ def show(trace: Trace) -> None:
     sides = aligned.aligned_sides(trace, other)
     comparing_two.tokens_line(trace, other, sides, "comparing.read_otherwise")
     if not any(each.pairs for each in sides.values()):
-        st.info(say("comparing.no_common_token"))
+        st.info(say("comparing.no_common_token" if sides else "comparing.no_common_side"))
+        st.caption(say("comparing.kinds_of_pairs"))
         return
     for run in (trace, other):
         if any(feet.refused(run, site) for site in run.sites):
