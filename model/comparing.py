@@ -83,7 +83,7 @@ def difference(one: AttentionRecord, head: int, other: AttentionRecord, other_he
             reason=f"{one.site} and {other.site} are about other tokens: choose heads of the same sides."
         )
     step = max(1, _CELLS // one.keys)
-    rows, likeness, largest = [], _Sums(2), (0.0, 0, 0)
+    rows, likeness, largest = [], Sums(2), (0.0, 0, 0)
     pairs = zip(_rows(one, head, step), _rows(other, other_head, step), strict=True)
     for (span, a), (_, b) in pairs:
         tick("rows", span.start / one.queries)
@@ -132,7 +132,7 @@ def all_pairs(trace: Trace, how: str = "correlation") -> list[Alike]:
     whole = sum(len(sites) for sites in groups.values())
     for (_, _, queries, keys), sites in groups.items():
         heads = [(site, head) for site in sites for head in range(trace.record(site).heads)]
-        total = _Sums(len(heads)) if how == "correlation" else _Divergences(len(heads))
+        total = Sums(len(heads)) if how == "correlation" else _Divergences(len(heads))
         step = max(1, _CELLS // (keys * len(heads)))
         for start in range(0, queries, step):
             tick("pairs", (done + len(sites) * start / queries) / whole)
@@ -145,7 +145,7 @@ def all_pairs(trace: Trace, how: str = "correlation") -> list[Alike]:
     return found
 
 
-class _Sums:
+class Sums:
     """What Pearson's r of every pair is made of."""
 
     def __init__(self, n: int) -> None:

@@ -1,4 +1,4 @@
-"""Comparing: heads side by side, all pairs of heads, one head on two inputs."""
+"""Comparing: heads side by side, all pairs of heads, one head on two inputs, two checkpoints."""
 
 from viz.ui import comparing, panels, session
 

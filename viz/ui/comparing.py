@@ -1,4 +1,4 @@
-"""The page Comparing: heads side by side, all pairs of heads, one head on two inputs."""
+"""The page Comparing: heads side by side, all pairs of heads, one head on two inputs, one input on two checkpoints."""
 
 from __future__ import annotations
 
@@ -8,8 +8,21 @@ import numpy as np
 import streamlit as st
 
 from model.sites import Site
-from viz import axes, export, matrix, numbers, tokens
-from viz.ui import comparing_inputs, comparing_pairs, components, controls, feet, language, panels, picks, session, work
+from viz import axes, export, matrix, tokens
+from viz.ui import (
+    comparing_checkpoints,
+    comparing_inputs,
+    comparing_pairs,
+    comparing_two,
+    components,
+    controls,
+    feet,
+    language,
+    picks,
+    session,
+    work,
+)  # fmt: skip
+from viz.ui.comparing_two import head_name
 from viz.ui.controls import site_name
 from viz.ui.language import say
 from viz.ui.widgets import mirror, parts
@@ -17,7 +30,7 @@ from viz.ui.widgets import mirror, parts
 if TYPE_CHECKING:
     from model.trace import Trace
 
-PARTS = ("heads", "pairs", "inputs")
+PARTS = ("heads", "pairs", "inputs", "checkpoints")
 _ACROSS = 3
 
 
@@ -25,11 +38,9 @@ def show(trace: Trace) -> None:
     """Which comparison, and that comparison."""
     part = parts("comparing", say("comparing.part"), PARTS, "heads", lambda name: say(f"comparing.part_{name}"))
     st.markdown(say(f"comparing.{part}_what"))
-    {"heads": _heads, "pairs": comparing_pairs.show, "inputs": comparing_inputs.show}[part](trace)
-
-
-def head_name(pick: picks.Pick) -> str:
-    return f"{site_name(pick[0])} · {say('comparing.head', head=pick[1])}"
+    shown = {"heads": _heads, "pairs": comparing_pairs.show, "inputs": comparing_inputs.show,
+             "checkpoints": comparing_checkpoints.show}  # fmt: skip
+    shown[part](trace)
 
 
 def chosen(trace: Trace) -> list[picks.Pick]:
@@ -64,7 +75,9 @@ def _side_by_side(trace: Trace, heads: list[picks.Pick], at: tuple[int, int]) ->
     words = language.group("matrix")
     for first in range(0, len(heads), _ACROSS):
         with st.container(key=f"ways-{first}"):
-            for area, (name, head) in zip(st.columns(_ACROSS), heads[first : first + _ACROSS], strict=False):
+            # A last row of fewer keeps the width of the ones above it.
+            columns = st.columns(min(_ACROSS, len(heads)))
+            for area, (name, head) in zip(columns, heads[first : first + _ACROSS], strict=False):
                 site = Site.parse(name)
                 record = trace.record(site)
                 if not trace.fidelity().holds_at(name):
@@ -73,7 +86,7 @@ def _side_by_side(trace: Trace, heads: list[picks.Pick], at: tuple[int, int]) ->
                 alt = say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys)
                 frame = matrix.matrix_frame(trace, site, head, here, words | {"alt": alt}, 330)
                 with area:
-                    st.markdown(f"**{head_name((name, head))}**")
+                    st.markdown(f"**{head_name(name, head)}**")
                     components.matrix(key=f"comparing-{name}-{head}", data=frame)
 
 
@@ -86,7 +99,7 @@ def _pair(heads: list[picks.Pick]) -> tuple[picks.Pick, picks.Pick]:
             place = int(told) if told.isdigit() and int(told) < len(heads) else first
             key = mirror(f"comparing_{which}", place, "".join(map(str, heads)))
             st.selectbox(
-                say(f"comparing.{which}"), range(len(heads)), format_func=lambda i: head_name(heads[i]), key=key, width=300,
+                say(f"comparing.{which}"), range(len(heads)), format_func=lambda i: head_name(*heads[i]), key=key, width=300,
                 on_change=lambda which=which, key=key: session.open_tab(f"comparing_{which}", str(st.session_state[key])),
             )  # fmt: skip
             found.append(heads[place])
@@ -119,29 +132,24 @@ def _difference(trace: Trace, heads: list[picks.Pick], at: tuple[int, int]) -> N
     words = language.group("matrix") | {
         "alt": say("comparing.difference_alt"), "legend": say("comparing.legend"), "value": "B − A", "help": ""
     }  # fmt: skip
-    left, right = st.columns([3, 2], gap="large")
+    with st.container(key="beside-difference"):
+        left, right = st.columns([3, 2], gap="large")
     with left:
         components.matrix(key="comparing-difference",
                           data=pictures.difference_frame(trace, site, values, open_, shown, here, words))  # fmt: skip
-    queries = [label["text"] for label in tokens.query_labels(trace, site)]
-    said = {name: say(f"comparing.{name}") for name in ("js", "place")} | {
-        "query": say("matrix.query"), "alt": say("comparing.rows_alt")
-    }  # fmt: skip
-    chart = pictures.rows_chart(found.rows.numpy(), queries, said)
+    queries, keys = (
+        [label["text"] for label in labels(trace, site)] for labels in (tokens.query_labels, tokens.key_labels)
+    )
+    chart = comparing_two.divergence(queries, found.rows.numpy())
     with right:
         st.altair_chart(chart, width="stretch")
-        size, i, j = found.largest
-        keys = tokens.key_labels(trace, site)
-        r = "–" if np.isnan(found.correlation) else f"{found.correlation:.3f}"
-        st.markdown(say("comparing.numbers", mean=f"{found.mean:.3f}", r=r))
-        query, column = panels.code(queries[i]), panels.code(keys[j]["text"])
-        st.markdown(say("comparing.largest", size=numbers.short(size), query=query, column=column))
+        comparing_two.in_words(found.mean, found.correlation, found.largest, queries, keys)
     part = "" if all(axis.whole for axis in shown) else say("comparing.part_shown")
     slug = f"{feet.safe(trace.key.model)}-{a_site}-{a}-{b_site}-{b}"
 
     def csv() -> bytes:
         apart = (other.weights(b) - one.weights(a)).numpy()
-        return export.matrix_csv(apart, queries, [label["text"] for label in keys])
+        return export.matrix_csv(apart, queries, keys)
 
     def npz() -> bytes:
         return export.npz(a=one.weights(a).numpy(), b=other.weights(b).numpy(), js=found.rows.numpy(),

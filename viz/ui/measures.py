@@ -55,7 +55,7 @@ def _words() -> dict[str, str]:
     }
 
 
-def _short() -> dict[str, str]:
+def short_names() -> dict[str, str]:
     return {
         kind: say(f"measures.short_{kind}")
         for kind in ("encoder_self", "decoder_self", "decoder_cross", "encoder_cross")
@@ -72,7 +72,7 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
     from viz import measures as pictures
     from viz.ui.theme import theme
 
-    named, picked = pictures.rows(trace, _short()), picks.picked(trace)
+    named, picked = pictures.rows(trace, short_names()), picks.picked(trace)
 
     found = pictures.maps(table, named, picked, _words(), theme())
     _heading("maps")

@@ -187,9 +187,24 @@ def trace_of(now: session.View) -> Trace:
     if models.is_trace(now.model):
         path = models.trace_path(now.model)
         return _saved(str(path), path.stat().st_mtime if path.is_file() else 0.0)
-    opened = model()
+    return _run_of(now, model())
+
+
+def second(now: session.View, name: str) -> Trace:
+    """The run of the same input on another model, beside this session's own. Raises a HeadlightError, and Stopped.
+
+    Its jobs are of kinds of their own: that the page asks for its first run does not stop the second.
+    """
+    asked = replace(now, model=name)
+    if models.is_trace(name):
+        return trace_of(asked)
+    opened = work.run(("open_second", name), lambda: _open(name), say("wait.opening"), lambda: _about_opening(name))
+    return _run_of(asked, opened, "run_second")
+
+
+def _run_of(now: session.View, opened: Any, job: str = "run") -> Trace:
     how = tuple((name, value) for name, value in asdict(now).items() if name in session.RUN and name != "model")
-    key = ("run", now.model, opened.weights_hash, how)
+    key = (job, now.model, opened.weights_hash, how)
     return work.run(
         key, lambda: _run(now.model, opened.weights_hash, how), say("wait.running"), lambda: _about(opened, now)
     )

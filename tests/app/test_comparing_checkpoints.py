@@ -1,0 +1,145 @@
+"""The page Comparing, two checkpoints: the second model changes the numbers, never the first, and what fails is said."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import counterparts, open_model
+from model.progress import tick
+from tests.app.acting import stop_during
+from tests.model import tiny
+from viz.ui import runs
+from viz.ui.models import found as looked_for
+
+LINK = {"model": "base", "text": tiny.TEXT, "target": tiny.WRITTEN, "to": "zh", "tab": "comparing.checkpoints",
+        "site": "encoder.1.self", "head": 1}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pairs")
+    for name, how in (("base", {}), ("other", {"seed": 5}), ("small", {"seed": 2, "heads": 2, "encoder_layers": 1})):
+        tiny.write_checkpoint(root / name, **how)
+    trace(root, "base").save(root / "same.safetensors")
+    open_model(str(root / "base")).trace("I like cats", language="zh").save(root / "another.safetensors")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def models(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEADLIGHT_MODELS", str(folder))
+    looked_for.clear()
+    yield
+    looked_for.clear()
+
+
+def trace(folder: Path, name: str):
+    return open_model(str(folder / name)).trace(tiny.TEXT, tiny.WRITTEN, language="zh")
+
+
+def table(seen):
+    return seen.at.dataframe[0].value
+
+
+def test_the_second_model_is_chosen_and_changes_the_numbers(visit, folder: Path) -> None:
+    seen = visit("comparing", **LINK).sound()
+    assert seen.say("comparing.kinds_of_pairs") in [caption.value for caption in seen.at.caption]
+    first = trace(folder, "base")
+    told = []
+    for name in ("other", "small"):
+        seen.set("comparing_model", name).sound()
+        assert seen.view.against == seen.link["against"] == f"model:{name}" and seen.view.model == "base"
+        second = trace(folder, name)
+        found = counterparts.counterparts(first, second)
+        np.testing.assert_allclose(table(seen)["r"], [row.r for row in found.heads], atol=1e-6)
+        np.testing.assert_allclose(table(seen)["divergence"], [row.divergence for row in found.heads], atol=1e-6)
+        told.append(list(table(seen)["r"]))
+        shown = [text.value for text in seen.at.caption]
+        assert (seen.say("comparing.other_shape") in shown) == (name == "small")
+    assert told[0] != told[1]
+
+
+def test_the_selected_head_and_its_counterpart(visit, folder: Path) -> None:
+    first, second = trace(folder, "base"), trace(folder, "other")
+    found = counterparts.counterparts(first, second)
+    row = next(row for row in found.heads if row.moved)
+    none = next(row for row in found.heads if row.other is None)
+    link = LINK | {"against": "model:other", "site": str(row.site), "head": row.head}
+    seen = visit("comparing", **link).sound()
+    A = first.weights(row.site, row.head).numpy()
+    for how, (site, head) in (("match", row.other), ("place", (row.site, row.head))):
+        seen.set("counterpart", how).sound()
+        B = second.weights(site, head).numpy()
+        for place, want in enumerate((A, B, B - A)):
+            np.testing.assert_allclose(seen.figure(f"comparing-checkpoints-{place}")[1]["values"], want, atol=4e-6)
+    seen.set("counterpart", "match").set("site", str(none.site)).set("head", none.head).sound()
+    said = " ".join(info.value for info in seen.at.info)
+    assert said.startswith(seen.say(f"comparing.none_{none.why}", nearest="|", r="").split("|")[0])
+    assert not [key for key in seen.figures() if key.startswith("comparing-checkpoints")]
+
+
+def test_the_maps_say_divergence_when_asked(visit) -> None:
+    seen = visit("comparing", **LINK, against="model:other").sound()
+    seen.set("alike", "divergence").sound()
+    told = " ".join(caption.value for caption in seen.at.caption)
+    assert seen.say("comparing.counterparts_sentence_divergence") in told
+
+
+@pytest.mark.parametrize("name", ["nothing", "/no/such/folder"])
+def test_a_wrong_name_in_a_link_is_answered(visit, name: str) -> None:
+    seen = visit("comparing", **LINK, against=f"model:{name}")
+    assert name in seen.complaint() and seen.view.model == "base"
+
+
+def test_a_saved_run_of_the_same_text_and_of_another(visit) -> None:
+    seen = visit("comparing", **LINK).sound()
+    saved = {name: entry for name, entry in looked_for().items() if entry.kind == "trace"}
+    (same,), (another,) = ([n for n, e in saved.items() if e.path.stem == stem] for stem in ("same", "another"))
+    seen.set("comparing_model", same).sound()
+    np.testing.assert_allclose(table(seen)["r"], 1, atol=1e-9)
+    seen.set("comparing_model", another).sound()
+    assert seen.say("comparing.saved_other_text") in [info.value for info in seen.at.info]
+
+
+def test_a_model_that_cannot_read_the_text_is_answered(visit) -> None:
+    text = "the animal didn't cross the street"
+    seen = visit("comparing", model="translate", text=text, to="fr", tab=LINK["tab"], against="model:dates")
+    assert seen.complaint().startswith("**B** ") and seen.view.model == "translate"
+    assert seen.say("comparing.kinds_of_pairs") in [caption.value for caption in seen.at.caption]
+
+
+def test_the_second_model_can_be_stopped(visit, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = visit("comparing", **LINK).sound()
+    waits, calls, quick = threading.Event(), [], runs._open
+
+    def slow(name: str):
+        if name == "other":
+            calls.append(name)
+            waits.set()
+            for _ in range(600):
+                time.sleep(0.02)
+                tick("layers", 0.5)
+        return quick(name)
+
+    monkeypatch.setattr(runs, "_open", slow)
+    stop_during(seen, waits, lambda: seen.set("comparing_model", "other"))
+    for head in (2, 3):  # whatever else is done, it does not begin again by itself
+        assert seen.say("comparing.second_stopped") in [info.value for info in seen.sound().at.info]
+        assert seen.view.model == "base" and len(calls) == 1
+        seen.at.session_state["view"] = replace(seen.view, head=head)
+        seen.at.run()
+    monkeypatch.setattr(runs, "_open", quick)
+    seen.click("comparing-again").sound()
+    found = counterparts.counterparts(trace(folder, "base"), trace(folder, "other"))
+    np.testing.assert_allclose(table(seen)["r"], [row.r for row in found.heads], atol=1e-6)
+
+
+def test_a_model_is_not_compared_with_itself(visit) -> None:
+    seen = visit("comparing", **LINK, against="model:base").sound()
+    assert [info.value for info in seen.at.info] == [seen.say("comparing.same_model")] and not seen.at.dataframe

@@ -1,0 +1,46 @@
+"""The maps of two checkpoints: a head that moved says where to, one without a counterpart has no colour."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from model.counterparts import Counterpart, Counterparts
+from model.sites import Site
+from viz import counterparts as pictures
+
+SITE, NAN = Site.parse("encoder.0.self"), math.nan
+HEADS = (
+    Counterpart(SITE, 0, (SITE, 0), "", (SITE, 0), 0.9, 0.05, 0.9, 0.05),
+    Counterpart(SITE, 1, (Site.parse("encoder.1.self"), 3), "", (Site.parse("encoder.1.self"), 3), 0.8, 0.1, -0.2, 0.6),
+    Counterpart(SITE, 2, None, "weak", (SITE, 0), 0.3, NAN, 0.1, 0.5),
+)
+FOUND = Counterparts(HEADS, (), True, {})
+WORDS = dict.fromkeys(("layer", "head", "other", "alt", "match", "place", "correlation", "divergence"), "x")
+
+
+@pytest.mark.parametrize(
+    ("how", "where", "values", "texts"),
+    [
+        ("correlation", "match", [0.9, 0.8, None], ["0.90", "→1.3", "–"]),
+        ("correlation", "place", [0.9, -0.2, 0.1], ["0.90", "−0.20", "0.10"]),
+        ("divergence", "match", [0.05, 0.1, None], ["0.05", "→1.3", "–"]),
+        ("divergence", "place", [0.05, 0.6, 0.5], ["0.05", "0.60", "0.50"]),
+    ],
+)
+def test_what_a_map_shows(how: str, where: str, values: list, texts: list[str]) -> None:
+    chart = pictures.heads_map(FOUND, how, where, {"encoder.0.self": "0"}, (str(SITE), 1), WORDS)
+    cells = chart.layer[0].data if chart.layer[0].data is not pictures.alt.Undefined else chart.data
+    told = [None if math.isnan(value) else value for value in cells["value"].astype(float)]
+    assert told == values and list(cells["text"]) == texts
+    domain = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
+    assert domain == ([-1, 1] if how == "correlation" else [0, pytest.approx(math.log(2), abs=1e-6)])
+    assert list(chart.layer[-1].data["id"]) == ["encoder.0.self.1"]
+
+
+def test_the_table_has_every_head_and_no_number_where_there_is_none() -> None:
+    table = pictures.frame(FOUND)
+    assert list(table["moved"]) == [False, True, False] and list(table["why"]) == ["", "", "weak"]
+    assert table["divergence"].isna().tolist() == [False, False, True] and table["nearest"][2] == "encoder.0.self.0"
+    assert table["other_head"].tolist()[:2] == [0, 3] and table["other_head"].isna()[2]

@@ -1,0 +1,172 @@
+"""Two heads of two runs over the tokens that both have: both matrices, what changed, and each query's divergence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from model.sites import Site
+from viz import export, numbers, tokens
+from viz.ui import components, feet, language, panels, work
+from viz.ui.controls import site_name
+from viz.ui.language import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from model.aligned import Pair, Places
+    from model.comparing import Aligned
+    from model.trace import Trace
+
+MOST = 48  # tokens of which a matrix is drawn; the numbers are over all
+
+
+@dataclass(frozen=True)
+class End:
+    """One of the two: a head of a run, and what it is called above its matrix."""
+
+    trace: Trace
+    site: Site
+    head: int
+    title: str
+
+
+@dataclass(frozen=True)
+class Two:
+    """Both ends and the places of aligned (queries, keys). name: of the figure. less: the difference's title."""
+
+    name: str
+    ends: tuple[End, End]
+    queries: Places
+    keys: Places
+    less: str
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return (*((end.trace.key, str(end.site), end.head) for end in self.ends), self.queries, self.keys)
+
+    def names(self, which: int) -> tuple[list[str], list[str]]:
+        """The (queries, keys) of the first or the second."""
+        end = self.ends[which]
+        queries, keys = (labels(end.trace, end.site) for labels in (tokens.query_labels, tokens.key_labels))
+        return [queries[p[which]]["text"] for p in self.queries], [keys[p[which]]["text"] for p in self.keys]
+
+    def both(self) -> tuple[list[str], list[str]]:
+        """The same; a token that changed is called by both."""
+        pairs = zip(self.names(0), self.names(1), strict=True)
+        queries, keys = ([a if a == b else f"{a} → {b}" for a, b in zip(*pair, strict=True)] for pair in pairs)
+        return queries, keys
+
+    def weights(self, which: int, queries: int | None = None, keys: int | None = None) -> np.ndarray:
+        """float32 weights between aligned tokens, the first so many of them."""
+        import torch
+
+        end = self.ends[which]
+        rows, columns = ([pair[which] for pair in pairs] for pairs in (self.queries[:queries], self.keys[:keys]))
+        return end.trace.record(end.site).weights(end.head, torch.tensor(rows))[:, columns].numpy()
+
+
+def compared(two: Two) -> Pair:
+    """All numbers of the two, over every aligned token."""
+    from model import aligned
+
+    (a, b), cells = two.ends, (two.queries, two.keys)
+    return work.kept(
+        "comparing", two.name, two.key,
+        lambda: aligned.pair(a.trace.record(a.site), a.head, b.trace.record(b.site), b.head, *cells),
+        say("comparing.wait_difference"),
+    )  # fmt: skip
+
+
+def tokens_line(trace: Trace, other: Trace, found: dict[str, Aligned], left: str = "comparing.changed") -> None:
+    """Which tokens stand for each other, and which have no counterpart. left: how those that changed are said."""
+    for side, each in found.items():
+        first, second = (run.side(side).texts for run in (trace, other))
+        changed = " · ".join(f"{panels.code(first[i])} → {panels.code(second[j])}" for i, j in each.changed[:12])
+        alone = [
+            *(panels.code(first[i]) for i in each.only_first[:8]),
+            *(panels.code(second[j]) for j in each.only_second[:8]),
+        ]
+        said = [say("comparing.same", side=say(f"site.{side}"), n=len(each.pairs))]
+        said += [say(left, pairs=changed)] if changed else []
+        said += [say("comparing.alone", tokens=" ".join(alone))] if alone else []
+        st.caption(" ".join(said))
+
+
+def matrices(two: Two) -> None:
+    """A, B and B − A, side by side where there is room."""
+    from viz import comparing as pictures
+
+    before, after = (two.weights(which, MOST, MOST) for which in (0, 1))
+    apart = after - before
+    end = float(np.abs(apart).max(initial=0.0)) or 1.0
+    weights = {"kind": "sequential", "low": 0, "high": 1}
+    figures = [
+        (two.ends[0].title, before, weights, say("matrix.legend"), 0),
+        (two.ends[1].title, after, weights, say("matrix.legend"), 1),
+        (two.less, apart, {"kind": "diverging", "low": -end, "high": end}, say("comparing.legend"), 1),
+    ]
+    words = language.group("matrix") | {"row": say("matrix.query"), "column": say("matrix.key"), "help": ""}
+    with st.container(key=f"ways-{two.name}"):
+        for place, (area, (title, values, scale, legend, of)) in enumerate(zip(st.columns(3), figures, strict=True)):
+            labels = [[{"text": text, "kind": "word"} for text in texts[:MOST]] for texts in two.names(of)]
+            with area:
+                st.markdown(f"**{title}**")
+                components.matrix(
+                    key=f"comparing-{two.name}-{place}",
+                    data=pictures.plain_frame(values, *labels, scale, words | {"legend": legend, "alt": title},
+                                              ("aligned-rows", "aligned-columns"), 360),
+                )  # fmt: skip
+
+
+def foot(two: Two, found: Pair, sentence: str, slug: str, code: Sequence[object] = (), figure: object = None) -> None:
+    """The files of the two and the code behind the numbers. The worse badge of both runs."""
+    from model import aligned, comparing
+
+    if max(len(two.queries), len(two.keys)) > MOST:
+        sentence += " " + say("comparing.first_tokens", n=MOST)
+    badge = badges(*(feet.site_badge(end.trace, end.site) for end in two.ends))
+
+    def csv() -> bytes:
+        return export.matrix_csv(two.weights(1) - two.weights(0), *two.names(0))
+
+    def npz() -> bytes:
+        return export.npz(before=two.weights(0), after=two.weights(1), js=found.rows.numpy(),
+                          correlation=np.array(found.correlation), queries=two.queries, keys=two.keys)  # fmt: skip
+
+    feet.foot(f"comparing-{two.name}", sentence, badge, lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, figure,
+              (aligned.pair, comparing.jensen_shannon, *code))  # fmt: skip
+
+
+def badges(first: str, second: str) -> str:
+    """How well each of the two runs checks; one badge where it is the same."""
+    both = [("A", first), ("B", second)]
+    return first if first == second else " · ".join(f"{name} {badge}" for name, badge in both if badge)
+
+
+def divergence(texts: Sequence[str], rows: np.ndarray) -> object:
+    """The chart of each query's divergence."""
+    from viz import comparing as pictures
+
+    said = {name: say(f"comparing.{name}") for name in ("js", "place")} | {
+        "query": say("matrix.query"), "alt": say("comparing.rows_alt")
+    }  # fmt: skip
+    return pictures.rows_chart(rows, texts, said)
+
+
+def in_words(
+    mean: float, r: float, largest: tuple[float, int, int], queries: Sequence[str], keys: Sequence[str]
+) -> None:
+    """Mean divergence, r, and the cell that differs most."""
+    size, i, j = largest
+    st.markdown(say("comparing.numbers", mean=f"{mean:.3f}", r="–" if np.isnan(r) else f"{r:.3f}"))
+    if size > 0:
+        st.markdown(say("comparing.largest", size=numbers.short(size), query=panels.code(queries[i]),
+                        column=panels.code(keys[j])))  # fmt: skip
+
+
+def head_name(site: object, head: int) -> str:
+    return f"{site_name(site)} · {say('comparing.head', head=head)}"
