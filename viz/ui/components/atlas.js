@@ -113,7 +113,8 @@ class Atlas {
     if (!this.fresh) return;
     this.fresh = false;
     this.canvas.dataset.drawn = String((this.drawn += 1));
-    window.performance.mark("headlight-atlas-drawn");
+    const known = [...Array(this.count).keys()].filter((index) => this.head(index).site.pictures).length;
+    window.performance.mark("headlight-atlas-drawn", { detail: known });
   }
 
   // ---- hover, selection, picks
