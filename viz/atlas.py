@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +118,11 @@ def frame(
     trace: Trace, pictures: Mapping[Site, np.ndarray], closed: Mapping[Site, np.ndarray], order: Sequence[Head],
     values: Mapping[Head, float], measures: Mapping[str, Mapping[Head, float]], chosen: Head, picks: Sequence[Head],
     words: dict[str, str], names: Mapping[Site, tuple[str, str, str, str]], flat: bool = False,
+    there: Collection[str] = (),
 ) -> bytes:  # fmt: skip
     """The frame of the component.
+
+    there: `digests` of the pictures that the browser has already: they are named, not sent again.
 
     pictures: bytes [h, R, C] of the sites that are done; closed: bool [R, C], the bins in which every cell is masked.
     values: what the heads are ordered by, written under each. names: (group's title, row's label, short name, full name)
@@ -136,8 +140,9 @@ def frame(
             "queries": record.queries, "keys": record.keys,
         }  # fmt: skip
         if site in pictures:
-            arrays[f"p{index}"] = pictures[site]
-            entry["pictures"] = f"p{index}"
+            entry["pictures"], entry["digest"] = f"p{index}", _digest(pictures[site], closed[site])
+            if entry["digest"] not in there:
+                arrays[f"p{index}"] = pictures[site]
             mask = closed[site].astype(np.uint8)
             if mask.any():
                 key = mask.tobytes() + bytes(str(mask.shape), "ascii")
@@ -161,6 +166,15 @@ def frame(
         "picks": [[str(site), head] for site, head in picks],
     }
     return pack(header, **arrays)
+
+
+def digests(pictures: Mapping[Site, np.ndarray], closed: Mapping[Site, np.ndarray]) -> set[str]:
+    """What tells the sites' pictures apart."""
+    return {_digest(values, closed[site]) for site, values in pictures.items()}
+
+
+def _digest(values: np.ndarray, closed: np.ndarray) -> str:
+    return hashlib.blake2b(values.tobytes() + closed.tobytes() + str(values.shape).encode(), digest_size=9).hexdigest()
 
 
 def table(

@@ -17,15 +17,22 @@ from model.statistics import trace_statistics
 from tests.app.acting import pick, put
 from tests.app.visit import Visit
 from viz import atlas
-from viz.ui import atlas_fill
+from viz.ui import atlas_figure, atlas_fill
 
 TEXT = "the cat sat on the mat"
+pytestmark = pytest.mark.usefixtures("held")
 LONG = " ".join(f"the dog {i} jumps over the cat" for i in range(16))
 
 
 @pytest.fixture(scope="module")
 def trace() -> Trace:
     return open_model("translate").trace(TEXT, language="zh")
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No browser is there to keep what was sent: every frame is whole."""
+    monkeypatch.setattr(atlas_figure, "_sent", set)
 
 
 def heads_of(seen: Visit) -> list[tuple[str, int]]:
@@ -191,3 +198,16 @@ def test_a_drawn_atlas_is_kept(visit, monkeypatch) -> None:
     monkeypatch.setattr("model.pooled_heads.thumbnails", None)
     seen = visit("atlas", text=text).sound()
     assert len(heads_of(seen)) == 24
+
+
+def test_a_picture_that_the_browser_has_is_named_and_not_sent_again(visit, monkeypatch) -> None:
+    monkeypatch.undo()
+    seen = visit("atlas", text=TEXT)
+    header, arrays = seen.sound().figure("atlas")
+    names = [entry["pictures"] for entry in header["sites"]]
+    assert set(names) <= set(arrays) and all(entry["digest"] for entry in header["sites"])
+    seen.at.run()
+    again, fewer = seen.figure("atlas")
+    assert again["sites"] == header["sites"] and not set(names) & set(fewer)
+    assert not set(names) & set(pick(seen, "atlas", {"site": "encoder.1.self", "head": 3}).figure("atlas")[1])
+    assert set(names) <= set(pick(seen, "atlas", {"count": 1}, "lost").figure("atlas")[1])  # it asks where it has it not

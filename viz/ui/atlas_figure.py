@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Set by what happens in the figure, which is a fragment of the page: the whole page has to follow.
 CHANGED = "atlas-changed"
+SENT = "atlas-sent"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +90,10 @@ def draw(view: View, asked: atlas.Shown, whole: bool = True) -> None:
     }
     data = atlas.frame(
         trace, pictures, closed, order, values, measures if found.measures else {}, (site, head),
-        [(other, h) for other, h in _picked(trace)], words, names, asked.flat,
+        [(other, h) for other, h in _picked(trace)], words, names, asked.flat, _sent(),
     )  # fmt: skip
-    components.atlas(key="atlas", data=data, on_select_change=_select, on_picks_change=_pick)
+    st.session_state[SENT] = atlas.digests(pictures, closed)
+    components.atlas(key="atlas", data=data, on_select_change=_select, on_picks_change=_pick, on_lost_change=_lost)
 
     def figure():
         from viz import atlas_still
@@ -101,6 +103,17 @@ def draw(view: View, asked: atlas.Shown, whole: bool = True) -> None:
 
     if whole:
         _foot(view, asked, order, values, figure)
+
+
+def _sent() -> set[str]:
+    """The pictures that the browser holds: while the atlas fills, and at a click, only what is new goes over the wire."""
+    return st.session_state.get(SENT, set())
+
+
+def _lost() -> None:
+    """The browser asks for a picture that it was told to have: frames may be skipped, and the figure is made anew elsewhere."""
+    if st.session_state["atlas"].get("lost") is not None:
+        st.session_state.pop(SENT, None)
 
 
 def _names(sites: list[Site]) -> dict[Site, tuple[str, str, str, str]]:

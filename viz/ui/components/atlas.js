@@ -1,6 +1,7 @@
 // All heads of a run in one canvas: hover enlarges, a click selects, with Ctrl or Shift it picks; arrows, Enter and space do too.
 
 const MOST_PICKS = 12;
+let PICTURES = new Map(); // of the last frame, by digest; they outlive the figure, which the page may make anew
 const sameHead = (a, b) => Boolean(a && b) && a.site === b.site && a.head === b.head;
 
 class Atlas {
@@ -20,6 +21,7 @@ class Atlas {
     this.selection = shared((value) => this.send("select", value));
     this.picks = shared((value) => this.send("picks", value));
     this.papers = new Map();
+    this.asked = 0;
     this.hover = null;
     this.cursor = this.width = this.frame = this.drawn = 0;
     this.picking = this.fresh = false;
@@ -38,7 +40,7 @@ class Atlas {
   }
 
   update(bytes) {
-    this.header = unpack(bytes);
+    this.header = this.recall(unpack(bytes));
     this.order = this.header.arrays.order.data;
     this.theme = readTheme(this.shadow);
     this.selection.answer(this.header.selection);
@@ -50,6 +52,19 @@ class Atlas {
     this.fresh = true;
     if (this.root.clientWidth) this.arrange();
     fillLegend(this);
+  }
+  /** The pictures that are named only are those of an earlier frame; one that is not there is asked for. */
+  recall(header) {
+    const kept = new Map();
+    let lost = false;
+    for (const site of header.sites.filter(({ digest }) => digest)) {
+      const picture = header.arrays[site.pictures] || PICTURES.get(site.digest);
+      if (picture) kept.set(site.digest, (header.arrays[site.pictures] = picture));
+      else [lost, site.pictures] = [true, null];
+    }
+    PICTURES = kept;
+    if (lost) this.send("lost", (this.asked += 1));
+    return header;
   }
   destroy() {
     cancelAnimationFrame(this.frame);
