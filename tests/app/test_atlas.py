@@ -210,4 +210,6 @@ def test_a_picture_that_the_browser_has_is_named_and_not_sent_again(visit, monke
     again, fewer = seen.figure("atlas")
     assert again["sites"] == header["sites"] and not set(names) & set(fewer)
     assert not set(names) & set(pick(seen, "atlas", {"site": "encoder.1.self", "head": 3}).figure("atlas")[1])
-    assert set(names) <= set(pick(seen, "atlas", {"count": 1}, "lost").figure("atlas")[1])  # it asks where it has it not
+    assert set(names) <= set(
+        pick(seen, "atlas", {"count": 1}, "lost").figure("atlas")[1]
+    )  # it asks where it has it not

@@ -54,6 +54,18 @@ def test_rows_and_columns_are_exact(client, trace) -> None:
         np.testing.assert_allclose(column, A[:, i], atol=2e-6)
 
 
+def test_a_cell_is_its_arithmetic(client, trace) -> None:
+    ticket = tile_server.Ticket(trace)
+    record = trace.record("decoder.0.self")
+    A, S = (getattr(record, name)(2, dtype=torch.float64).numpy() for name in ("weights", "scores"))
+    for i, j in ((0, 0), (2, 1), (0, 2)):
+        answer = client.get(f"{tile_server.PATH}/{ticket.token}/decoder.0.self/2/cell/{i}/{j}")
+        product, scale, score, log_sum, weight = np.frombuffer(answer.content, np.float64)
+        assert weight == pytest.approx(A[i, j], abs=2e-6) and score == pytest.approx(S[i, j], abs=1e-12)
+        assert log_sum == pytest.approx(np.log(np.exp(S[i][np.isfinite(S[i])]).sum()), abs=1e-12)
+        assert product * scale == pytest.approx(S[i, j], abs=1e-12) or S[i, j] == -np.inf
+
+
 def test_tiles_of_a_long_head_fit_together() -> None:
     n = 2 * SIDE + 40
     long = record(n, n, heads=1, d=4, dtype=torch.float32)
@@ -90,6 +102,7 @@ def test_tiles_of_a_long_head_fit_together() -> None:
         ("{token}/decoder.0.self/0/row/99", 400),
         ("{token}/decoder.0.self/0/column/99", 400),
         ("{token}/decoder.0.self/0/both/1", 404),
+        ("{token}/decoder.0.self/0/cell/0/99", 400),
     ],
 )
 def test_what_cannot_be_had_is_refused_in_one_sentence(client, trace, path: str, status: int) -> None:

@@ -103,6 +103,13 @@ def column(ticket: Ticket, site: str, head: int, index: int) -> bytes:
         return rows.column(ticket.trace.record(site), head, index).float().numpy().tobytes()
 
 
+def cell(ticket: Ticket, site: str, head: int, row: int, column: int) -> bytes:
+    """float64: product, scale, score, log-sum-exp and weight of one query and key."""
+    from model.cell import cell as one
+
+    return one(ticket.trace.record(site), head, row, column).numbers().tobytes()
+
+
 def _route(path: str, work: Callable[..., bytes], *names: str) -> Route:
     """`work` of a ticket's run, given what the address says of `names`; refused in one sentence."""
 
@@ -126,4 +133,5 @@ def routes() -> list[Route]:
         _route("tile/{how}/{level:int}/{row:int}/{column:int}", tile, "how", "level", "row", "column"),
         _route("row/{index:int}", row, "index"),
         _route("column/{index:int}", column, "index"),
+        _route("cell/{row:int}/{column:int}", cell, "row", "column"),
     ]

@@ -10,6 +10,7 @@ class HeadMap {
     this.bar = el("div", "bar", this.root);
     this.canvas = el("canvas", "", this.root);
     this.readout = el("div", "readout", this.root);
+    this.sums = el("div", "readout sums", this.root);
     this.foot = el("div", "foot faint", this.root);
     this.live = el("div", "spoken", this.root);
     this.live.setAttribute("aria-live", "polite");
