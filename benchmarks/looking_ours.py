@@ -58,6 +58,23 @@ PAN = """async () => {
   }
   return [(1000 * frames) / (last - start), worst];
 }"""
+# From choosing a single cell nobody looked at yet to its arithmetic on the screen, ms each.
+SUMS = """async (count) => {
+  const { M } = window, { box, tiles } = M, wait = (ms) => new Promise((next) => setTimeout(next, ms)), times = [];
+  while (M.view.scale < 20) M.zoomAt(box.x + box.width / 2, box.y + box.height / 2, 2);
+  await wait(1500);
+  const from = M.cellAt({ x: box.x + box.width / 2, y: box.y + box.height / 2 });
+  for (let i = 0; i < count; i++) {
+    const cell = M.within(from.row + i, from.column - i), name = `${cell.row}.${cell.column}`, start = performance.now();
+    M.point(cell);
+    M.select(cell);
+    while (M.sums.dataset.cell !== name || !M.sums.textContent) await wait(2);
+    await new Promise((next) => requestAnimationFrame(() => setTimeout(next)));
+    times.push(performance.now() - start);
+    await wait(900);
+  }
+  return times;
+}"""
 LISTEN = """() => addEventListener("click", () => {
   window.clicked = performance.now();
   const chain = document.querySelector(".st-key-cell-chain"), before = chain?.textContent;
@@ -146,6 +163,9 @@ def _turns(page: Page, found: dict[str, float]) -> None:
     page.wait_for_function(SETTLED)
     found["fps"], found["frame_worst_ms"] = page.evaluate(PAN)
     page.wait_for_timeout(600)
+    page.wait_for_function(SETTLED)
+    times = page.evaluate(SUMS, CHANGES)
+    found["sums_ms"], found["sums_worst_ms"] = statistics.median(times), max(times)
     page.wait_for_function(SETTLED)
 
 

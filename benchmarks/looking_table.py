@@ -56,7 +56,10 @@ _PARTS: dict[str, Callable[[dict[str, float]], str]] = {
     "opened anew": lambda cell: f"{cell['again']:.2f} s, {_mb(cell['again_bytes'])}",
     "head change (worst)": lambda cell: f"{cell['turn_ms']:.0f} ms ({cell['turn_worst_ms']:.0f})",
     "pan (longest frame)": lambda cell: f"{cell['fps']:.0f} fps ({cell['frame_worst_ms']:.0f} ms)",
-    "cell → arithmetic": lambda cell: f"{cell['cell_ms']:.0f} ms" if "cell_ms" in cell else "–",
+    "cell → arithmetic on the map (worst)": lambda cell: (
+        f"{cell['sums_ms']:.0f} ms ({cell['sums_worst_ms']:.0f})" if "sums_ms" in cell else "–"
+    ),
+    "cell → page of steps": lambda cell: f"{cell['cell_ms']:.0f} ms" if "cell_ms" in cell else "–",
     "server: atlas (peak)": lambda cell: f"{_mb(cell['server'])} ({cell['server_peak'] / 1e6:,.1f})",
     "server: run": lambda cell: _mb(cell["run_memory"]),
 }
@@ -82,8 +85,9 @@ def goals(rows: list[Row]) -> list[str]:
         slow = min(cell["fps"] for cell in found.values())
         goal("head change in 150 ms at any length", f"{worst:.0f} ms", worst <= 150)
         goal("more than 30 frames a second", f"{slow:.0f}", slow > 30)
-        if cells := [cell["cell_ms"] for cell in found.values() if "cell_ms" in cell]:
-            goal("cell → arithmetic in 100 ms", f"{max(cells):.0f} ms", max(cells) <= 100)
+        for name, key in (("on the map", "sums_ms"), ("on the page of steps", "cell_ms")):
+            if cells := [cell[key] for cell in found.values() if key in cell]:
+                goal(f"cell → arithmetic {name} in 100 ms", f"{max(cells):.0f} ms", max(cells) <= 100)
         if (most := max(found)) >= 1024:  # of a shorter text it is less than what any page takes
             bound, peak = 12 * most * 768 * 4, found[most]["server_peak"]
             goal(f"server memory of the atlas O(layers·n·d): {_mb(bound)} at {most:,}", _mb(peak), peak <= bound)
