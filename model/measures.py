@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 FIELDS = {
     "entropy": "entropy", "mean_distance": "distance", "rms_distance": "rms_distance", "largest": "largest",
     "previous": "previous", "diagonal": "diagonal", "next": "next", "first": "first", "special": "special",
-    "induction": "induction", "duplicate": "duplicate", "local": "local", "positional_share": "positional_share",
+    "punctuation": "punctuation", "induction": "induction", "duplicate": "duplicate", "local": "local",
+    "positional_share": "positional_share",
 }  # fmt: skip
 COLUMNS = (*FIELDS, "effective_rank")
 # Masses that are a share of the attention, 0 to 1, and can give a head a name.
-ROLES = ("previous", "next", "diagonal", "first", "special", "induction", "duplicate")
+ROLES = ("previous", "next", "diagonal", "first", "special", "punctuation", "induction", "duplicate")
 LEAST = 0.5  # a role is named where at least this much of the attention goes to it
 
 
@@ -32,7 +33,8 @@ def table(trace: Trace) -> DataFrame:
 
     site, head; then as `model.statistics.HeadStatistics` defines them: entropy (nats, mean over queries), mean_distance
     (tokens; positive looks back) and rms_distance, largest (weight of a row, mean over queries), and shares of the
-    attention: previous, diagonal, next, first, special, induction, duplicate, local. positional_share: R² of the offset
+    attention: previous, diagonal, next, first, special, punctuation, induction, duplicate, local. positional_share: R² of the
+    offset
     (`model.diagonals`). effective_rank: of what the head puts out, see `effective_rank`.
     """
     import pandas as pd

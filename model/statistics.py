@@ -11,6 +11,7 @@ this too, but need three passes where this needs one, and cannot say the largest
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from model.diagonals import Diagonals
 from model.progress import tick
 from model.record import AttentionRecord
 from model.sites import Site
-from model.trace import Trace
+from model.trace import Side, Trace
 
 # The measures that are one number a head, in the order of a table.
 MEASURES = (
@@ -42,7 +43,8 @@ class HeadStatistics:
 
     entropy, entropy_rows: −Σ_j A_ij ln A_ij, nats. largest, largest_rows: max_j A_ij.
     received: Σ_i A_ij, attention that key j gets from all queries together.
-    first: mass on key 0. special: mass on the keys flagged special; None without flags.
+    first: mass on key 0. special, punctuation: mass on the keys flagged so (`[SEP]` and its like; commas, full stops and
+    other separators of the text); None without flags.
 
     The rest belongs to self-attention over one sequence (q = k) and is None elsewhere:
     distance: Σ A_ij (i − j) / Σ A_ij over all cells, in tokens; positive looks back. rms_distance: the square root of
@@ -64,6 +66,7 @@ class HeadStatistics:
     received: Float[Tensor, "h k"]
     first: Float[Tensor, " h"]
     special: Float[Tensor, " h"] | None = None
+    punctuation: Float[Tensor, " h"] | None = None
     distance: Float[Tensor, " h"] | None = None
     rms_distance: Float[Tensor, " h"] | None = None
     previous: Float[Tensor, " h"] | None = None
@@ -81,18 +84,20 @@ def statistics(
     tokens: Sequence[int] | Tensor | None = None,
     special: Sequence[bool] | Tensor | None = None,
     offsets: bool = False,
+    punctuation: Sequence[bool] | Tensor | None = None,
 ) -> HeadStatistics:
     """Measure every head of `record`: float64 of a float64 record, else float32.
 
-    tokens: the id of each key; special: whether it is a special token. offsets: also `local` and `positional_share`,
+    tokens: the id of each key; special, punctuation: whether it is such a token. offsets: also `local` and `positional_share`,
     which cost as much again. Raises ValueError for another number of either.
     A dense bias [h, q, k] (DeBERTa, XLNet) is read one head at a time; every other record needs no q × k memory.
     """
-    for what, given in (("token ids", tokens), ("special flags", special)):
+    for what, given in (("token ids", tokens), ("special flags", special), ("punctuation flags", punctuation)):
         if given is not None and len(given) != record.keys:
             raise ValueError(f"{len(given)} {what} were given for {record.keys} keys: give one for each")
     codes = None if tokens is None else torch.unique(torch.as_tensor(tokens), return_inverse=True)[1].int()
-    flags = None if special is None else torch.as_tensor(special).bool()
+    told = {"special": special, "punctuation": punctuation}
+    flags = {name: torch.as_tensor(given).bool() for name, given in told.items() if given is not None}
     heads = range(record.heads)
     parts = [[head] for head in heads] if f"{record.site}.bias" in record.store else [list(heads)]
     rows, may = zip(*(_scan(held(record, part), codes, flags, offsets) for part in parts), strict=True)
@@ -106,9 +111,16 @@ def trace_statistics(trace: Trace, offsets: bool = False) -> dict[Site, HeadStat
         tick("measures", done / len(trace.attention))
         side = trace.sides.get(site.key_side)
         told = side is not None and len(side.ids) == len(side.special) == record.keys
-        given = (side.ids, side.special) if side is not None and told else (None, None)
-        found[site] = statistics(record, *given, offsets)
+        given = (side.ids, side.special, offsets, _punctuation(side)) if told else (None, None, offsets)
+        found[site] = statistics(record, *given)
     return found
+
+
+def _punctuation(side: Side) -> list[bool]:
+    """Which tokens of a text consist of punctuation alone (Unicode's categories P), special ones apart."""
+    texts = (text.strip() for text in side.texts)
+    alone = (bool(text) and all(unicodedata.category(c).startswith("P") for c in text) for text in texts)
+    return [is_ and not special for is_, special in zip(alone, side.special, strict=True)]
 
 
 def ranked(measured: dict[Site, HeadStatistics], by: str) -> list[tuple[Site, int, float]]:
@@ -136,12 +148,12 @@ class _Block:
     i: Tensor
     j: Tensor
     pairs: dict[str, tuple[Tensor, Tensor]]
-    special: Tensor | None
+    flags: dict[str, Tensor]
     diagonals: Diagonals | None = None
 
 
 def _block(
-    record: AttentionRecord, rows: slice, codes: Tensor | None, special: Tensor | None, diagonals: Diagonals | None
+    record: AttentionRecord, rows: slice, codes: Tensor | None, flags: dict[str, Tensor], diagonals: Diagonals | None
 ) -> _Block:
     columns = span(record, rows)
     i, j = torch.arange(record.queries)[rows], torch.arange(record.keys)[columns]
@@ -157,11 +169,11 @@ def _block(
             after = (codes[rows, None] == before[columns]) & (j <= i[:, None])
             same = (codes[rows, None] == codes[columns]) & (j != i[:, None])
             pairs |= {"induction": torch.where(allowed & after), "duplicate": torch.where(allowed & same)}
-    return _Block(rows, columns, allowed, i, j, pairs, None if special is None else special[columns], diagonals)
+    return _Block(rows, columns, allowed, i, j, pairs, {name: on[columns] for name, on in flags.items()}, diagonals)
 
 
 def _scan(
-    record: AttentionRecord, codes: Tensor | None, special: Tensor | None, offsets: bool
+    record: AttentionRecord, codes: Tensor | None, flags: dict[str, Tensor], offsets: bool
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """All blocks -> what was measured of each query [h, q] (and "received" [h, k]), and which may attend such a key [q]."""
     measured: list[dict[str, Tensor]] = []
@@ -171,7 +183,7 @@ def _scan(
     one = record.site.kind == "self" and record.queries == record.keys
     diagonals = Diagonals(record.heads, record.queries, record.keys) if offsets and one else None
     for start in range(0, record.queries, ROWS):
-        block = _block(record, slice(start, min(start + ROWS, record.queries)), codes, special, diagonals)
+        block = _block(record, slice(start, min(start + ROWS, record.queries)), codes, flags, diagonals)
         if diagonals is not None:
             diagonals.count(block.allowed, block.i, block.j)
         together = max(1, CELLS // block.allowed.numel())
@@ -217,8 +229,8 @@ def _measure(scores: Tensor, sinks: Tensor | None, block: _Block, heads: range) 
     # Around the middle of the block the squares stay small, so that a head that looks near loses no digits.
     middle = block.i[len(block.i) // 2]
     j = block.j - middle
-    values = [torch.ones_like(j), j, j * j] + ([] if block.special is None else [block.special])
-    mass, one, two, *special = (weights @ torch.stack(values, -1).to(weights)).unbind(-1)
+    values = [torch.ones_like(j), j, j * j, *block.flags.values()]
+    mass, one, two, *flagged = (weights @ torch.stack(values, -1).to(weights)).unbind(-1)
     i = (block.i - middle).double()
     found = {
         "attends": attends[..., 0],
@@ -226,8 +238,7 @@ def _measure(scores: Tensor, sinks: Tensor | None, block: _Block, heads: range) 
         "largest": ((top - high).exp() / total)[..., 0].masked_fill(~attends[..., 0], 0),
         "mass": mass.double(),
     }
-    if special:
-        found["special"] = special[0]
+    found |= dict(zip(block.flags, flagged, strict=True))
     if "previous" in block.pairs:
         found["distance"] = i * mass - one
         found["rms_distance"] = i * i * mass - 2 * i * one + two

@@ -17,12 +17,12 @@ Words = dict[str, str]
 Head = tuple[str, int]
 # The measures that are drawn, in this order; the table has them all.
 DRAWN = (
-    "entropy", "largest", "mean_distance", "local", "previous", "next", "diagonal", "first", "special", "induction",
-    "duplicate", "positional_share", "effective_rank",
+    "entropy", "largest", "mean_distance", "local", "previous", "next", "diagonal", "first", "special", "punctuation",
+    "induction", "duplicate", "positional_share", "effective_rank",
 )  # fmt: skip
 SHARES = frozenset(
-    ("largest", "local", "previous", "next", "diagonal", "first", "special", "induction", "duplicate",
-     "positional_share")
+    ("largest", "local", "previous", "next", "diagonal", "first", "special", "punctuation", "induction",
+     "duplicate", "positional_share")
 )  # fmt: skip
 _ACROSS = 4
 _WIDTH, _HEIGHT = 196, 190  # pixels of one map

@@ -86,7 +86,8 @@ def cells(name: str, q: int, k: int, ids: list[int], special: list[bool]) -> np.
         return (before[j] == token[i]) & (j <= i) if name == "induction" else (token[j] == token[i]) & (j != i)
     flags = np.array(special)
     shifts = {"previous": j == i - 1, "diagonal": j == i, "next": j == i + 1, "local": abs(i - j) <= 4}
-    return (shifts | {"first": (j == 0) | (i < 0), "special": flags[j] | (i < 0)})[name]
+    return (shifts | {"first": (j == 0) | (i < 0), "special": flags[j] | (i < 0),
+                      "punctuation": flags[::-1][j] | (i < 0)})[name]  # fmt: skip
 
 
 def brute(found: AttentionRecord, ids: list[int], special: list[bool]) -> dict[str, np.ndarray | None]:
@@ -94,7 +95,7 @@ def brute(found: AttentionRecord, ids: list[int], special: list[bool]) -> dict[s
     allowed = found.mask.allowed(found.queries, found.keys).numpy()
     some = allowed.any(1)
     alone = found.site.kind == "cross" or found.queries != found.keys
-    names = ("first", "special", *(() if alone else PATTERNS))
+    names = ("first", "special", "punctuation", *(() if alone else PATTERNS))
     asked = {name: cells(name, found.queries, found.keys, ids, special) for name in names}
     heads = [_brute(weights(found, head), allowed, some, asked, alone) for head in range(found.heads)]
     return {name: None if heads[0][name] is None else np.array([head[name] for head in heads]) for name in heads[0]}
@@ -202,7 +203,7 @@ def test_float64_is_the_sum_over_the_cells(kind: str, n: int):
     found = KINDS[kind](n)
     ids, special = words(n, found.keys)
     compare(
-        statistics(found, ids, special, offsets=True),
+        statistics(found, ids, special, offsets=True, punctuation=special[::-1]),
         brute(found, ids, special),
         lambda name: 1e-11 if name in ROWS else 1e-12,
     )
@@ -213,7 +214,7 @@ def test_float32_at_777(kind: str):
     n = 777
     found = KINDS[kind](n, dtype=torch.float32)
     ids, special = words(n, n)
-    got = statistics(found, torch.tensor(ids), torch.tensor(special), True)
+    got = statistics(found, torch.tensor(ids), torch.tensor(special), True, torch.tensor(special[::-1]))
     assert {getattr(got, name).dtype for name in FIELDS} == {torch.float32}
     bounds = {"distance": 1e-4, "rms_distance": 2e-4, "received": 1e-5, "entropy_rows": 1e-5}
     compare(got, brute(found, ids, special), lambda name: bounds.get(name, 1e-6))
@@ -224,7 +225,7 @@ def test_half_precision_is_measured_in_float32_without_a_log_sum_exp(dtype: torc
     found = KINDS["causal"](60, dtype=dtype)
     ids, special = words(60, 60)
     compare(
-        statistics(found, ids, special, offsets=True),
+        statistics(found, ids, special, offsets=True, punctuation=special[::-1]),
         brute(found, ids, special),
         lambda name: 1e-4 if "distance" in name else 1e-5,
     )
@@ -336,7 +337,7 @@ def test_a_trace_is_measured_by_its_own_tokens(trace: Trace, tmp_path):
         side = trace.side(site.key_side)
         want = brute(trace.record(site), list(side.ids), list(side.special)) if site.kind == "self" else None
         if want is not None:
-            compare(found, want, lambda name: 1e-5)
+            compare(found, want | {"punctuation": np.zeros(4)}, lambda name: 1e-5)  # this text has none
         assert (found.distance is None) == (site.kind == "cross") == (found.induction is None)
         for name in FIELDS:
             one, two = getattr(found, name), getattr(again[site], name)
@@ -353,7 +354,7 @@ def test_heads_are_ranked_and_what_they_lack_is_left_out(trace: Trace):
     site, head, value = best[0]
     assert got[site].previous[head].item() == value
     assert {s.stack for s, *_ in ranked(got, "next")} == {"encoder"}
-    assert set(MEASURES) | ROWS | {"local", "positional_share"} == FIELDS
+    assert set(MEASURES) | ROWS | {"local", "positional_share", "punctuation"} == FIELDS
     assert all(found.local is None and found.positional_share is None for found in got.values())  # nobody asked
 
 
@@ -381,3 +382,24 @@ def test_what_the_command_cannot_do_is_one_line(checkpoint, capsys: pytest.Captu
     assert main(["heads", "--model", str(checkpoint), *more]) == 2
     heard = capsys.readouterr()
     assert heard.out == "" and heard.err.count("\n") == 1 and said in heard.err
+
+
+def test_punctuation_is_the_mass_on_separators_of_the_text():
+    from model import open_model
+
+    trace = open_model("translate").trace("how many umbrellas does your sister have?", language="zh")
+    assert trace.tokens("encoder")[-1] == "?"
+    for site, found in trace_statistics(trace).items():
+        marks = np.array([token in ("?", "？", "。", ".", ",", "，") for token in trace.tokens(site.key_side)])
+        for head, told in enumerate(found.punctuation.tolist()):
+            assert told == pytest.approx(weights(trace.record(site), head)[:, marks].sum(1).mean(), abs=1e-6)
+    assert max(found.punctuation.max() for found in trace_statistics(trace).values()) > 0.1
+
+
+def test_punctuation_is_told_by_unicode_and_apart_from_special_tokens():
+    from model.statistics import _punctuation
+    from model.trace import Side
+
+    texts = [" ,", "?!", "##.", "##ing", "。", "[SEP]", "…", "a.", "", " ", "+"]
+    side = Side(tuple(texts), tuple(range(len(texts))), tuple(text == "[SEP]" for text in texts))
+    assert _punctuation(side) == [True, True, True, False, True, False, True, False, False, False, False]
