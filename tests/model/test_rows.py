@@ -98,3 +98,19 @@ def test_what_is_not_there_is_said():
     ):
         with pytest.raises(OutOfRange):
             call()
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_a_part_of_the_weights_is_that_part_of_the_softmax(kind: str, monkeypatch):
+    """Whatever rounding the recorded log-sum-exp has, and however few rows are held at once."""
+    torch.manual_seed(5)
+    found = with_lse(MORE[kind](29, 37))
+    exact = weights(found, 2)
+    for rows in (slice(0, 29), slice(7, 8), slice(20, 29), torch.tensor([3, 17, 4])):
+        for columns in (slice(0, 1), slice(5, 19), slice(30, 37)):
+            for cells in (2**20, 40, 200):
+                monkeypatch.setattr("model.record._CELLS", cells)
+                part = found.weights(2, rows, columns, torch.float64).numpy()
+                np.testing.assert_allclose(part, exact[rows][:, columns], atol=BOUND, rtol=0)
+                near = found.weights(2, rows, columns).numpy()
+                np.testing.assert_allclose(near, exact[rows][:, columns], atol=2e-6, rtol=0)

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from model import Trace
 from model.__main__ import main
-from model.errors import OutOfRange, Stopped
+from model.errors import Stopped
 from model.masks import Explicit, Intervals, Mask
 from model.positions import alibi_slopes
 from model.progress import Listener, heard_by
@@ -303,27 +303,6 @@ def test_nothing_of_q_times_k_elements_is_made(kind: str, repeated: bool):
     with Largest() as largest:
         statistics(found, ids, ids == 3)
     assert 4 * n * 8 <= largest.elements < n * n // 4  # what is as large as q and k was seen
-
-
-def test_a_column_is_the_weights_of_one_key(make_model):
-    for positions in ("sinusoidal", "alibi", "relative"):
-        own = make_model(positions=positions).trace(tiny.TEXT, tiny.WRITTEN, pad_to=8).record("encoder.1.self")
-        for j in (0, 7):
-            torch.testing.assert_close(own.column(2, j), own.weights(2)[:, j], atol=2e-6, rtol=0)
-    found = KINDS["sinks"](300)  # two blocks, no log-sum-exp
-    np.testing.assert_allclose(found.column(1, 290, torch.float64), weights(found, 1)[:, 290], atol=1e-12)
-    for head, j in ((0, 300), (0, -1), (4, 0)):
-        with pytest.raises(OutOfRange):
-            found.column(head, j)
-
-
-def test_a_column_with_its_log_sum_exp_makes_no_rows():
-    n = 2048
-    found = KINDS["causal"](n, dtype=torch.float32)
-    found.store.add(f"{SELF}.lse", torch.zeros(4, n))
-    with Largest() as largest:
-        found.column(0, 5)
-    assert largest.elements <= 4 * n * 8
 
 
 def test_a_trace_is_measured_by_its_own_tokens(trace: Trace, tmp_path):
