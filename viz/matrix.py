@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from model.sites import Site
-from viz.axes import Axes, by_block, by_word, map_axes
+from viz.axes import Axes, by_word, map_axes
 from viz.axes import axes as token_axes
 from viz.payload import pack
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from model.record import AttentionRecord
     from model.trace import Trace
 
+_CELLS = 2**20  # weights that are held at once of a long head
 PLAIN, MASKED, NAN, CLIPPED = 0, 1, 2, 3
 Words = dict[str, str]
 
@@ -35,6 +37,29 @@ def states(values: np.ndarray, allowed: np.ndarray | None, low: float = 0.0, hig
 def head_weights(record: AttentionRecord, head: int) -> tuple[np.ndarray, np.ndarray]:
     """(weights float32, allowed bool), both [query, key]."""
     return record.weights(head).numpy(), record.allowed().numpy()
+
+
+def in_blocks(record: AttentionRecord, head: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """(queries, their weights [r, k]) of a head of any length, so that its q × k weights never stand in memory at once."""
+    step = max(1, _CELLS // record.keys)
+    for start in range(0, record.queries, step):
+        rows = slice(start, min(start + step, record.queries))
+        yield rows, record.weights(head, rows).numpy()
+
+
+def _strongest_of_blocks(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
+    """`by_block` of the whole head, a row of blocks at a time."""
+    columns = list(axes[1].starts)
+    found, open_ = [], []
+    for i in range(len(axes[0].starts)):
+        rows = axes[0].tokens(i)
+        weights, allowed = (
+            record.weights(head, slice(rows.start, rows.stop)).numpy(),
+            record.allowed(slice(rows.start, rows.stop)),
+        )
+        found.append(np.maximum.reduceat(weights.max(0), columns))
+        open_.append(np.logical_or.reduceat(allowed.any(0).numpy(), columns))
+    return np.stack(found), np.stack(open_)
 
 
 def cells(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +113,7 @@ def map_frame(
 ) -> bytes:  # fmt: skip
     """The whole of a long head: the strongest weight of each block of queries and keys, in colour from 0 to `end`."""
     axes = map_axes(trace.record(site))
-    values, allowed = by_block(*head_weights(trace.record(site), head), axes)
+    values, allowed = _strongest_of_blocks(trace.record(site), head, axes)
     told = header(trace, site, axes, selection, words) | {
         "rows": list(axes[0].labels),
         "columns": list(axes[1].labels),

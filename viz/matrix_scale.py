@@ -10,7 +10,7 @@ import numpy as np
 
 from viz import numbers
 from viz.axes import Axes
-from viz.matrix import cells
+from viz.matrix import cells, in_blocks
 
 if TYPE_CHECKING:
     from model.record import AttentionRecord
@@ -44,7 +44,8 @@ def largest(record: AttentionRecord, head: int, axes: Axes) -> float:
 def _of_all(record: AttentionRecord, head: int) -> float:
     kept = _largest.setdefault(record, {})
     if head not in kept:
-        kept[head] = _most(record.weights(head).numpy(), record.allowed().numpy())
+        blocks = in_blocks(record, head)
+        kept[head] = max(_most(weights, record.allowed(rows).numpy()) for rows, weights in blocks)
     return kept[head]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from model.sites import Site
 from viz import axes, tokens
+from viz.first_cell import elsewhere
 from viz.overview_parts import Arrays, stacks
 from viz.payload import pack
 from viz.thumbnails import LONG
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 # A sentence longer than this is no picture of ribbons; chips beyond it are counted, not drawn.
 RIBBONS = 64
-_WORTH = 0.2
 # Weights this near to each other are no choice.
 _EVEN = 1e-3
 
@@ -61,15 +61,8 @@ def pointed(trace: Trace, site: Site, head: int) -> float:
     """How sharply a head points: the mean over its rows of the strongest weight; in self-attention on a word not near."""
     weights = trace.weights(site, head).numpy()
     if site.kind == "self":
-        weights = _elsewhere(trace, site, weights, near=1)
+        weights = elsewhere(trace, site, weights, near=1)
     return float(weights.max(axis=-1).mean())
-
-
-def _elsewhere(trace: Trace, site: Site, weights: np.ndarray, near: int) -> np.ndarray:
-    """Self-attention weights without those on the first token, on special ones and up to `near` places from the query."""
-    i, j = np.indices(weights.shape)
-    habit = (np.abs(i - j) <= near) | np.array(trace.side(site.key_side).special) | (j == 0)
-    return np.where(habit, np.float32(0), weights)
 
 
 def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
@@ -89,36 +82,6 @@ def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
         for head in range(record.heads):
             if np.abs(record.weights(head).numpy() - even)[choice].max() < _EVEN:
                 found.append((site, head))
-    return found
-
-
-def first_cell(trace: Trace, site: Site | str, head: int, after: str = "") -> tuple[int, int]:
-    """The cell that is selected where nobody has: the strongest, the first row aside (it often has no choice).
-
-    In self-attention a weight on the first token, on a special one or on the query itself is a habit of most heads: the
-    strongest of the others is taken where there is one worth showing.
-
-    after: a token; where the text holds it, only rows behind its first occurrence count, and keys before it.
-    """
-    weights = _behind(trace, site, trace.weights(site, head).numpy(), after)
-    if weights.shape[0] > 2:
-        weights = np.concatenate([np.zeros_like(weights[:1]), weights[1:]])
-    if trace.record(site).site.kind == "self":
-        others = _elsewhere(trace, trace.record(site).site, weights, near=0)
-        weights = others if others.max() > _WORTH else weights
-    row, column = divmod(int(weights.argmax()), weights.shape[1])
-    return row, column
-
-
-def _behind(trace: Trace, site: Site | str, weights: np.ndarray, after: str) -> np.ndarray:
-    """Weights of the rows behind the token `after` on the keys before it; all of them where there is no such token."""
-    known = trace.record(site).site
-    texts = list(trace.side(known.key_side).texts)
-    at = texts.index(after) if known.kind == "self" and after in texts else 0
-    if not 0 < at < len(texts) - 1:
-        return weights
-    found = np.zeros_like(weights)
-    found[at + 1 :, :at] = weights[at + 1 :, :at]
     return found
 
 

@@ -13,7 +13,7 @@ from model.checkpoints import packages
 from tests.app.acting import pick
 from tests.app.visit import APP, PAGES
 from viz import matrix_scale
-from viz.overview import first_cell
+from viz.first_cell import first_cell
 from viz.ui import models as cards
 from viz.ui.language import LANGUAGES, catalogue
 

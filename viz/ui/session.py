@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from model.sites import Site
-from viz.overview import aligned_head, first_cell
+from viz.first_cell import first_cell
+from viz.overview import aligned_head
 from viz.ui import dials, language, long_texts, models
 
 if TYPE_CHECKING:

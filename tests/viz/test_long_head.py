@@ -1,0 +1,62 @@
+"""What the page Heads shows of a long head is that of the whole, and the whole never stands in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model import open_model
+from model.record import AttentionRecord
+from viz import matrix, matrix_scale
+from viz.axes import by_block, map_axes
+from viz.first_cell import first_cell
+from viz.payload import unpack
+
+TEXT = " ".join(["the cat sat on the mat"] * 12)
+
+
+@pytest.fixture
+def trace():
+    return open_model("translate").trace(TEXT, language="zh")
+
+
+@pytest.mark.parametrize("cells", [2**20, 300])
+def test_blocks_of_rows_say_what_the_whole_says(trace, monkeypatch, cells: int) -> None:
+    whole = {}
+    for name in ("encoder.1.self", "decoder.0.self", "decoder.1.cross"):
+        record = trace.record(name)
+        for head in range(record.heads):
+            A, allowed = record.weights(head).numpy(), record.allowed().numpy()
+            whole[name, head] = (
+                by_block(A, allowed, map_axes(record)),
+                float(A[allowed].max()),
+                first_cell(trace, name, head),
+            )
+    monkeypatch.setattr(matrix, "_CELLS", cells)
+    matrix_scale._largest.clear()
+    for (name, head), ((values, open_), most, cell) in whole.items():
+        record = trace.record(name)
+        _, arrays = unpack(matrix.map_frame(trace, record.site, head, (0, 0), {}))
+        np.testing.assert_allclose(arrays["values"], values, atol=2e-6)
+        assert ((arrays["state"] == matrix.MASKED) == ~open_).all()
+        assert matrix_scale._of_all(record, head) == pytest.approx(most, abs=1e-6)
+        assert first_cell(trace, name, head) == cell
+
+
+def test_no_more_cells_are_asked_for_than_may_be_held(trace, monkeypatch) -> None:
+    monkeypatch.setattr(matrix, "_CELLS", 500)
+    asked = []
+    real = AttentionRecord.weights
+
+    def weights(self, head, rows=slice(None), *more, **named):
+        found = real(self, head, rows, *more, **named)
+        asked.append(found.numel())
+        return found
+
+    monkeypatch.setattr(AttentionRecord, "weights", weights)
+    site = trace.record("encoder.1.self").site
+    matrix_scale._largest.clear()
+    matrix_scale._of_all(trace.record(site), 0)
+    first_cell(trace, site, 1)
+    matrix.map_frame(trace, site, 0, (0, 0), {})
+    assert max(asked) <= 500 and sum(asked) == 3 * 72 * 72
