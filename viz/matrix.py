@@ -53,20 +53,23 @@ def _strongest_of_blocks(record: AttentionRecord, head: int, axes: Axes) -> tupl
     found, open_ = [], []
     for i in range(len(axes[0].starts)):
         rows = axes[0].tokens(i)
-        weights, allowed = (
-            record.weights(head, slice(rows.start, rows.stop)).numpy(),
-            record.allowed(slice(rows.start, rows.stop)),
-        )
+        part = slice(rows.start, rows.stop)
+        weights, allowed = record.weights(head, part).numpy(), record.allowed(part).numpy()
         found.append(np.maximum.reduceat(weights.max(0), columns))
-        open_.append(np.logical_or.reduceat(allowed.any(0).numpy(), columns))
+        open_.append(np.logical_or.reduceat(allowed.any(0), columns))
     return np.stack(found), np.stack(open_)
 
 
 def cells(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
     """(weights, allowed) [queries, keys] of the figure's items; whole words where an item is more than a token."""
+    import torch
+
     rows, columns = axes[0].span, axes[1].span
     everything = axes[1].whole
-    weights = record.weights(head, rows, slice(None) if everything else columns).numpy()
+    # In float64, and rounded then: every digit that is shown is right.
+    weights = (
+        record.weights(head, rows, slice(None) if everything else columns, torch.float64).numpy().astype(np.float32)
+    )
     allowed = record.allowed(rows, columns).numpy()
     if any(len(axis.starts) != axis.stop - axis.starts[0] for axis in axes):
         return by_word(weights, allowed, axes)

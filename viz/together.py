@@ -161,4 +161,4 @@ def overlap_map(values: torch.Tensor, title: str, theme: str) -> alt.LayerChart 
     )
     # Nested charts lose the size of the inner one.
     side = _CELL * len(names)
-    return alt.layer(chart, text).properties(width=side, height=side)
+    return alt.layer(chart, text).properties(width=side, height=side, autosize="pad")

@@ -5,5 +5,5 @@ from viz.ui import comparing, panels, session
 panels.title("comparing")
 trace = session.current_trace()
 panels.notices(trace)
-comparing.show(trace)
-panels.notes("comparing")
+part = comparing.show(trace)
+panels.notes("comparing", "" if part == "heads" else part)

@@ -68,7 +68,7 @@ def test_matrix_and_lines_show_the_traces_weights(visit, translator) -> None:
     trace = translator.trace("the cat sat on the mat", language="zh")
     header, arrays = seen.figure("matrix")
     expected = trace.weights("decoder.1.cross", 1).numpy()
-    np.testing.assert_array_equal(arrays["values"], expected)
+    np.testing.assert_allclose(arrays["values"], expected, atol=2e-6, rtol=0)
     assert [label["text"] for label in header["columns"]] == trace.tokens("encoder")
     lines, stacked = seen.figure("lines")
     np.testing.assert_allclose(stacked["weights"][1], expected, atol=2e-6, rtol=0)  # softmaxed in float64

@@ -36,7 +36,9 @@ def test_blocks_of_rows_say_what_the_whole_says(trace, monkeypatch, cells: int) 
     matrix_scale._largest.clear()
     for (name, head), ((values, open_), most, cell) in whole.items():
         record = trace.record(name)
-        _, arrays = unpack(matrix.map_frame(trace, record.site, head, (0, 0), {}))
+        _, arrays = unpack(
+            matrix.map_frame(trace, record.site, head, (0, 0), dict.fromkeys(("query", "key", "query_decoder"), ""))
+        )
         np.testing.assert_allclose(arrays["values"], values, atol=2e-6)
         assert ((arrays["state"] == matrix.MASKED) == ~open_).all()
         assert matrix_scale._of_all(record, head) == pytest.approx(most, abs=1e-6)
@@ -58,5 +60,5 @@ def test_no_more_cells_are_asked_for_than_may_be_held(trace, monkeypatch) -> Non
     matrix_scale._largest.clear()
     matrix_scale._of_all(trace.record(site), 0)
     first_cell(trace, site, 1)
-    matrix.map_frame(trace, site, 0, (0, 0), {})
+    matrix.map_frame(trace, site, 0, (0, 0), dict.fromkeys(("query", "key", "query_decoder"), ""))
     assert max(asked) <= 500 and sum(asked) == 3 * 72 * 72

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from model import Trace
 from model.sites import Site
@@ -29,7 +30,7 @@ def test_states_are_told_apart():
 def test_a_frame_holds_the_weights(trace: Trace, words: dict, site: str):
     for head in range(4):
         header, arrays = unpack(matrix_frame(trace, Site.parse(site), head, (1, 2), words))
-        weights = trace.weights(site, head).numpy()
+        weights = trace.record(site).weights(head, dtype=torch.float64).numpy().astype(np.float32)
         np.testing.assert_array_equal(arrays["values"], weights)
         assert ((arrays["state"] == MASKED) == ~trace.record(site).allowed().numpy()).all()
         assert set(np.unique(arrays["state"])) <= {PLAIN, MASKED}

@@ -49,7 +49,7 @@ class Record:
         self.queries, self.keys = weights.shape
         self.heads = 1
 
-    def weights(self, head: int, rows: slice = slice(None), columns: slice = slice(None)):
+    def weights(self, head: int, rows: slice = slice(None), columns: slice = slice(None), dtype: object = None):
         return SimpleNamespace(numpy=lambda: self.found[rows, columns])
 
     def allowed(self, rows: slice = slice(None), columns: slice = slice(None)):

@@ -34,13 +34,14 @@ PARTS = ("heads", "pairs", "inputs", "checkpoints")
 _ACROSS = 3
 
 
-def show(trace: Trace) -> None:
-    """Which comparison, and that comparison."""
+def show(trace: Trace) -> str:
+    """Which comparison, and that comparison. -> which"""
     part = parts("comparing", say("comparing.part"), PARTS, "heads", lambda name: say(f"comparing.part_{name}"))
     st.markdown(say(f"comparing.{part}_what"))
     shown = {"heads": _heads, "pairs": comparing_pairs.show, "inputs": comparing_inputs.show,
              "checkpoints": comparing_checkpoints.show}  # fmt: skip
     shown[part](trace)
+    return part
 
 
 def chosen(trace: Trace) -> list[picks.Pick]:

@@ -53,8 +53,8 @@ def _second(trace: Trace) -> Trace | None:
         st.info(say("comparing.no_second"))
         return None
     key = mirror("comparing_text", told)
-    st.text_input(
-        say("comparing.second"), key=key, placeholder=say("comparing.second_hint"), max_chars=2000,
+    st.text_area(
+        say("comparing.second"), key=key, placeholder=say("comparing.second_hint"), height=96,
         on_change=lambda: session.change(against=f"text:{st.session_state[key]}" if st.session_state[key].strip() else ""),
     )  # fmt: skip
     if models.is_ours(now.model) and "translate" in now.model and (now.text, told) != _EXAMPLE:

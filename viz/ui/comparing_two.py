@@ -60,12 +60,12 @@ class Two:
         queries, keys = ([a if a == b else f"{a} → {b}" for a, b in zip(*pair, strict=True)] for pair in pairs)
         return queries, keys
 
-    def weights(self, which: int, queries: int | None = None, keys: int | None = None) -> np.ndarray:
-        """float32 weights between aligned tokens, the first so many of them."""
+    def weights(self, which: int, queries: slice = slice(None), keys: slice = slice(None)) -> np.ndarray:
+        """float32 weights between aligned tokens, or between some of them."""
         import torch
 
         end = self.ends[which]
-        rows, columns = ([pair[which] for pair in pairs] for pairs in (self.queries[:queries], self.keys[:keys]))
+        rows, columns = ([pair[which] for pair in pairs] for pairs in (self.queries[queries], self.keys[keys]))
         return end.trace.record(end.site).weights(end.head, torch.tensor(rows))[:, columns].numpy()
 
 
@@ -90,17 +90,27 @@ def tokens_line(trace: Trace, other: Trace, found: dict[str, Aligned], left: str
             *(panels.code(first[i]) for i in each.only_first[:8]),
             *(panels.code(second[j]) for j in each.only_second[:8]),
         ]
+        more = max(0, len(each.only_first) - 8) + max(0, len(each.only_second) - 8)
+        alone += [f"+ {more:,}"] if more else []
         said = [say("comparing.same", side=say(f"site.{side}"), n=len(each.pairs))]
         said += [say(left, pairs=changed)] if changed else []
         said += [say("comparing.alone", tokens=" ".join(alone))] if alone else []
         st.caption(" ".join(said))
 
 
+def _around(at: int, count: int) -> slice:
+    """The aligned tokens that are drawn: all, or `MOST` with the largest difference among them."""
+    start = min(max(0, at - MOST // 2), max(0, count - MOST))
+    return slice(start, min(count, start + MOST))
+
+
 def matrices(two: Two) -> None:
     """A, B and B − A, side by side where there is room."""
     from viz import comparing as pictures
 
-    before, after = (two.weights(which, MOST, MOST) for which in (0, 1))
+    _, i, j = compared(two).largest
+    rows, columns = _around(i, len(two.queries)), _around(j, len(two.keys))
+    before, after = (two.weights(which, rows, columns) for which in (0, 1))
     apart = after - before
     end = float(np.abs(apart).max(initial=0.0)) or 1.0
     weights = {"kind": "sequential", "low": 0, "high": 1}
@@ -112,7 +122,10 @@ def matrices(two: Two) -> None:
     words = language.group("matrix") | {"row": say("matrix.query"), "column": say("matrix.key"), "help": ""}
     with st.container(key=f"ways-{two.name}"):
         for place, (area, (title, values, scale, legend, of)) in enumerate(zip(st.columns(3), figures, strict=True)):
-            labels = [[{"text": text, "kind": "word"} for text in texts[:MOST]] for texts in two.names(of)]
+            labels = [
+                [{"text": text, "kind": "word"} for text in texts[part]]
+                for texts, part in zip(two.names(of), (rows, columns), strict=True)
+            ]
             with area:
                 st.markdown(f"**{title}**")
                 components.matrix(

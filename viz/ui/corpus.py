@@ -66,6 +66,9 @@ def _facts(profile: Profile) -> None:
             st.caption(
                 say("corpus.made", hash=about["weights_hash"], torch=str(about["made_of"].get("version_of_torch", "")))
             )
+    now = session.view().model
+    if about["model"] != now and models.entry(about["model"]) is not None:
+        st.caption(say("corpus.other_model", model=language.plain(models.title(now))))
     if other := _other_weights(profile):
         st.warning(other)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 # The fields of the view that a person writes; in the link they have the same names.
-TEXTS = ("text", "target", "pair", "other", "hand")
+TEXTS = ("text", "target", "pair", "other", "hand", "against")
 LONGEST = 2000  # characters: longer ones make an address that browsers and proxies refuse
 _KEPT_CHARACTERS = 4_000_000
 _SHOWN = 40
@@ -44,7 +44,7 @@ def shortened(values: Mapping[str, str]) -> dict[str, str]:
     The selected cell goes with it, because in another text it is another cell.
     """
     long = cut(values)
-    gone = {*long, *(("q", "k") if long.keys() - {"other", "hand"} else ())}
+    gone = {*long, *(("q", "k") if long.keys() - {"other", "hand", "against"} else ())}
     kept = {name: value for name, value in values.items() if name not in gone and len(value) <= LONGEST}
     return kept | {f"{name}_cut": f"{len(text)}.{_keep(text)}.{text[:_SHOWN]}" for name, text in long.items()}
 

@@ -72,7 +72,7 @@ def _controls(trace: Trace) -> Chosen:
         kind = parts("masks", say("masks.pick"), known, first, lambda k: say(f"masks.{k}"), width="content")
         real, width = record.keys, record.keys
         if kind in ("padding", "both") and record.keys > 1:
-            how = dials.between(f"masks-real@{record.keys}", max(1, record.keys - 2), 0, record.keys)
+            how = dials.between(f"masks-real@{record.keys}", min(max(2, record.keys - 2), record.keys), 0, record.keys)
             real = st.slider(say("masks.real"), 0, record.keys, width=240, help=say("masks.real_help"), **how)
         if kind == "window" and record.keys > 1:
             how = dials.between(f"masks-width@{record.keys}", _window(record.keys), 1, record.keys)

@@ -17,6 +17,7 @@ from viz.ui.language import say
 
 if TYPE_CHECKING:
     import altair as alt
+    from torch import Tensor
 
     from model.fidelity import Fidelity
     from model.trace import Trace
@@ -33,7 +34,12 @@ def notes_key(trace: Trace) -> str:
     if not models.is_ours(trace.key.model):
         return "overview_cross"
     site, head, _, _ = session.selected()
-    return "overview" if site.kind != "cross" or overview.crosses(trace.weights(site, head)) else "overview_straight"
+    return "overview" if site.kind != "cross" or overview.crosses(_drawn(trace, site, head)) else "overview_straight"
+
+
+def _drawn(trace: Trace, site: Site, head: int) -> Tensor:
+    """The rows whose words are drawn."""
+    return trace.weights(site, head)[: overview.hero_rows(trace)]
 
 
 def _go(trace: Trace, words: axes.Axes | None) -> None:

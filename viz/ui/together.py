@@ -112,7 +112,8 @@ def _compared(trace: Trace, record: AttentionRecord, weights, columns: list[str]
     left.dataframe(table, hide_index=True, width=560, column_config={say("matrix.value"): bar})
     if record.heads <= 32:
         chart = pictures.overlap_map(shared, say("together.overlap"), theme())
-        right.altair_chart(chart.properties(title=say("together.overlap_title")), width="content")
+        right.markdown(f"**{say('together.overlap_title')}**")
+        right.altair_chart(chart, width="content")
     heads = [str(head) for head in range(record.heads)]
     feet.foot("together-compared", say("together.overlap_sentence"), feet.site_badge(trace, site), lambda: {
         f"{slug(trace, site)}-overlap.csv": lambda: export.matrix_csv(shared.numpy(), names(record.heads), heads)},

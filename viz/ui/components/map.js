@@ -41,6 +41,7 @@ class HeadMap {
     Object.assign(this, { queries, keys, depth, pattern: hatching(this.theme) });
     this.selection.answer(header.selection ?? null);
     if (!same) this.at = null;
+    this.at ??= this.selection.value;
     // A head that was turned to here is not turned back by an answer to an older request.
     if (!same || before.head !== header.head || before.how !== header.how) this.head = header.head;
     this.tiles.point({ base, head: this.head, how: header.how, theme: this.theme });
@@ -132,7 +133,7 @@ class HeadMap {
     return row < this.queries && column < this.keys ? { row, column } : null;
   }
   point(cell) {
-    this.at = cell;
+    this.at = cell ?? this.selection.value; // where nobody points, the selected cell is told of
     this.rested = false;
     clearTimeout(this.settling);
     this.settling = setTimeout(() => ((this.rested = true), this.schedule()), 140);
