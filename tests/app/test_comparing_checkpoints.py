@@ -143,3 +143,13 @@ def test_the_second_model_can_be_stopped(visit, folder: Path, monkeypatch: pytes
 def test_a_model_is_not_compared_with_itself(visit) -> None:
     seen = visit("comparing", **LINK, against="model:base").sound()
     assert [info.value for info in seen.at.info] == [seen.say("comparing.same_model")] and not seen.at.dataframe
+
+
+def test_an_untrained_model_with_the_same_words_is_made_for_comparison(visit, tmp_path, monkeypatch) -> None:
+    from model.checkpoints import small
+
+    monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path))
+    seen = visit("comparing", text="the cat sat on the mat", to="zh", tab="comparing.checkpoints").sound()
+    seen.click("comparing-untrained").sound()
+    assert seen.view.model == "translate" and seen.view.against == f"model:{small.folder('shaw')}"
+    assert any("Shaw" in text.value or "random-shaw" in text.value for text in seen.at.markdown)

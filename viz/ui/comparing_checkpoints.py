@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.errors import HeadlightError, Stopped
-from viz.ui import comparing_heads, comparing_two, feet, language, models, runs, session, work
+from viz.ui import comparing_heads, comparing_two, feet, language, models, runs, session, small_models, work
 from viz.ui.language import say
 from viz.ui.widgets import mirror
 
@@ -23,9 +23,12 @@ def show(trace: Trace) -> None:
     if trace.facts.get("reads", "text") != "text":
         st.info(say("comparing.reads_text"))
         return
+    small_models.make_asked()
     name = _chosen()
     if not name:
         st.caption(say("comparing.kinds_of_pairs"))
+        if session.view().model == "translate":
+            small_models.offer("shaw", "Shaw", "comparing-untrained", "comparing", say("comparing.untrained"))
         return
     if name == session.view().model:
         st.info(say("comparing.same_model"))

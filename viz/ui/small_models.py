@@ -13,11 +13,14 @@ from viz.ui.language import say
 _ASKED = "small-asked"
 
 
-def button(name: str, title: str, key: str, page: str, **how: object) -> None:
-    """Makes the small model `name` (see model/checkpoints/small.py), opens it, and goes to `page`."""
+def offer(name: str, title: str, key: str, page: str, label: str = "", **how: object) -> None:
+    """Makes the small model `name` (see model/checkpoints/small.py), opens it, and goes to `page`.
+
+    On the page "comparing" it is the second model, and the first stays.
+    """
     confined = models.confined()
     st.button(
-        say("families.open_small", family=title),
+        label or say("families.open_small", family=title),
         key=key,
         on_click=_ask,
         args=(name, title, page),
@@ -48,6 +51,9 @@ def make_asked() -> None:
         st.error(language.explain(error), icon=":material/error:")
         return
     del st.session_state[_ASKED]
+    if page == "comparing":
+        session.change(against=f"model:{path}")
+        st.rerun()
     session.change(model=str(path), **({"tab": session.view().tab} if page != "overview" else {}))
     st.session_state.notice = say("families.untrained", family=models.title(str(path)))
     if page == "overview":

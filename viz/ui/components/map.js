@@ -3,6 +3,18 @@
 const LARGEST = 44; // px of a single cell at most
 const REST = 380; // ms without a move before the view is told to Python
 
+/** The first token from `after` on, and round again, with which a piece of text begins that may span several tokens; −1. */
+function findWord(tokens, wanted, after) {
+  const starts = [];
+  let whole = "";
+  for (const token of tokens) {
+    starts.push(whole.length);
+    whole += (token ?? "").replace(/^##(?=.)/, "").replaceAll("·", " ").toLowerCase();
+  }
+  const hit = [starts[after] ?? 0, 0].map((from) => whole.indexOf(wanted, from)).find((at) => at >= 0) ?? -1;
+  return hit < 0 ? -1 : starts.findLastIndex((start) => start <= hit);
+}
+
 class HeadMap {
   constructor(shadow) {
     this.shadow = shadow;
@@ -164,10 +176,7 @@ class HeadMap {
     if (!wanted) return false;
     const own = this.header.square, after = this.found?.text === wanted ? this.found.place + 1 : 0;
     let place = /^\d+$/.test(wanted) ? Number(wanted) : -1;
-    for (let k = 0; place < 0 && k < columns.length; k++) {
-      const index = (after + k) % columns.length;
-      if ((columns[index] ?? "").toLowerCase().includes(wanted)) place = index;
-    }
+    if (place < 0) place = findWord(columns, wanted, after);
     if (place < 0 || place >= Math.max(this.keys, rows.length)) return false;
     this.found = { text: wanted, place };
     const scale = Math.max(this.view.scale, Math.min(LARGEST, 18)), { box } = this;

@@ -5,7 +5,10 @@ function exact(value) {
   if (!Number.isFinite(value)) return number(value);
   for (let digits = 1; digits < 10; digits++) {
     const text = value.toPrecision(digits);
-    if (Math.fround(+text) === value) return Math.abs(value) < 1e-6 && value ? number(value) : String(+text).replace("-", "−");
+    if (Math.fround(+text) !== value) continue;
+    if (!value || Math.abs(value) >= 1e-3) return String(+text).replace("-", "−");
+    const [mantissa, power] = (+text).toExponential().split("e");
+    return `${mantissa}·10⁻${[...String(-power)].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[+c]).join("")}`.replace("-", "−");
   }
   return String(value);
 }
