@@ -27,6 +27,7 @@ SHARES = frozenset(
 _ACROSS = 4
 _WIDTH, _HEIGHT = 196, 190  # pixels of one map
 _BARS = 16
+_EDGE = "#88888855"  # a cell of 0 has the page's colour: its edge tells it from a measure that does not apply
 
 
 def rows(trace: Trace, short: Words) -> dict[str, str]:
@@ -78,7 +79,7 @@ def _map(
     x = alt.X("head:O", title=None, axis=alt.Axis(ticks=False, domain=False, labelAngle=0, labelPadding=4,
                                                   values=list(range(0, high, 1 if step >= 14 else 4))))  # fmt: skip
     base = alt.Chart(data).encode(x=x, y=y)
-    cells = base.mark_rect(stroke=palette.THEMES[theme]["background"], strokeWidth=1 if tall >= 9 else 0.4).encode(
+    cells = base.mark_rect(stroke=_EDGE, strokeWidth=1 if tall >= 9 else 0.4).encode(
         color=alt.Color("value:Q", title=None, scale=_scale(data["value"], name, theme),
                         legend=alt.Legend(orient="bottom", gradientLength=110, gradientThickness=6, tickCount=2,
                                           format=".2~f", offset=6)),

@@ -54,7 +54,8 @@ def _group(trace: Trace, group: Alike, place: int) -> None:
         "value": say(f"comparing.value_{group.how}"), "arrow": "·", "row": say("pick.head"), "column": say("pick.head"),
         "help": say("comparing.pairs_help"),
     }  # fmt: skip
-    left, right = st.columns([1, 1], gap="large")
+    with st.container(key=f"beside-pairs-{place}"):
+        left, right = st.columns([1, 1], gap="large")
     with left:
         key = f"comparing-pairs-{place}"
         components.matrix(key=key, data=pictures.pairs_frame(group, order, words),
