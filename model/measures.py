@@ -33,9 +33,8 @@ def table(trace: Trace) -> DataFrame:
 
     site, head; then as `model.statistics.HeadStatistics` defines them: entropy (nats, mean over queries), mean_distance
     (tokens; positive looks back) and rms_distance, largest (weight of a row, mean over queries), and shares of the
-    attention: previous, diagonal, next, first, special, punctuation, induction, duplicate, local. positional_share: R² of the
-    offset
-    (`model.diagonals`). effective_rank: of what the head puts out, see `effective_rank`.
+    attention: previous, diagonal, next, first, special, punctuation, induction, duplicate, local. positional_share: R² of
+    the offset (`model.diagonals`). effective_rank: of what the head puts out, see `effective_rank`.
     """
     import pandas as pd
 

@@ -21,7 +21,7 @@ from model.positions import alibi_bias, offsets
 from model.sites import Site
 from model.store import Store
 
-_CELLS = 2**20  # scores that are held at once where some columns are asked for
+_CELLS = 2**20  # float64 scores that are held at once where some columns are asked for: 8 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,16 +158,15 @@ class AttentionRecord:
     ) -> Tensor:
         """softmax(scores): [rows, columns]; rows sum to 1 over all columns, fully masked rows are all 0.
 
-        Of some columns the whole rows are computed all the same, a block at a time: the recorded log-sum-exp is rounded to
-        float32, which moves a weight near 1 by up to 1.5·10⁻⁵. A column alone: see `model.rows.column`.
+        Of some columns the whole rows are computed all the same, in float64 and a block at a time: the recorded log-sum-exp
+        is rounded to float32, which moves a weight near 1 by up to 1.5·10⁻⁵. A column alone: see `model.rows.column`.
         """
-        sink = self.sink(head, dtype)
         if columns == slice(None):
-            return softmax(self.scores(head, rows, dtype=dtype), sink)[0]
-        step, every = max(1, _CELLS // self.keys), torch.arange(self.queries)[rows]
-        blocks = [every[at : at + step] for at in range(0, len(every), step)] if len(every) > step else [rows]
-        parts = [softmax(self.scores(head, block, dtype=dtype), sink)[0][:, columns] for block in blocks]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+            return softmax(self.scores(head, rows, dtype=dtype), self.sink(head, dtype))[0]
+        sink = self.sink(self.check_head(head), torch.float64)
+        blocks = torch.arange(self.queries)[rows].split(max(1, _CELLS // self.keys))
+        parts = (softmax(self.scores(head, block, dtype=torch.float64), sink)[0][:, columns] for block in blocks)
+        return torch.cat([part.to(dtype) for part in parts])
 
     def mixed(self, head: int, rows: slice | Tensor = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
         """weights · v, as the record implies it: [rows, d_v]; with Shaw's positions the offsets' values are added."""

@@ -11,6 +11,7 @@ this too, but need three passes where this needs one, and cannot say the largest
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,10 +29,11 @@ from model.trace import Side, Trace
 
 # The measures that are one number a head, in the order of a table.
 MEASURES = (
-    "entropy", "largest", "distance", "rms_distance", "previous", "diagonal", "next", "first", "special", "induction",
-    "duplicate",
+    "entropy", "largest", "distance", "rms_distance", "previous", "diagonal", "next", "first", "special", "punctuation",
+    "induction", "duplicate",
 )  # fmt: skip
 NEAR = 4  # tokens: what counts as near in `local`
+_MARKS = re.compile("^(?:[ĠĊ▁]+|##)(?=.)|(?<=.)</w>$")
 _NOTHING = -1000.0  # exp of it is 0 in every precision, and 0 times it is 0, which 0 · −∞ is not
 
 
@@ -117,8 +119,11 @@ def trace_statistics(trace: Trace, offsets: bool = False) -> dict[Site, HeadStat
 
 
 def _punctuation(side: Side) -> list[bool]:
-    """Which tokens of a text consist of punctuation alone (Unicode's categories P), special ones apart."""
-    texts = (text.strip() for text in side.texts)
+    """Which tokens of a text consist of punctuation alone (Unicode's categories P), special ones apart.
+
+    A tokenizer's mark for "a word begins, goes on or ends here" is no part of the text: a bare tokenizer's "▁," is a comma.
+    """
+    texts = (_MARKS.sub("", text).strip() for text in side.texts)
     alone = (bool(text) and all(unicodedata.category(c).startswith("P") for c in text) for text in texts)
     return [is_ and not special for is_, special in zip(alone, side.special, strict=True)]
 

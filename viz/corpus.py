@@ -19,7 +19,7 @@ _BANDS = (40, 120, 232)  # of the sequential scale's 256: 5–95 %, 25–75 %, m
 _AXIS = 48  # pixels that a page takes from a chart's height for its axis
 _BARE = alt.ViewBackground(stroke=None)
 # Shares of something lie between 0 and 1, whatever these texts have.
-SHARES = ("largest", "previous", "diagonal", "next", "first", "special", "induction", "duplicate")
+SHARES = ("largest", "previous", "diagonal", "next", "first", "special", "punctuation", "induction", "duplicate")
 
 
 def scale(measure: str, quantiles: np.ndarray) -> tuple[float, float]:

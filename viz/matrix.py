@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _CELLS = 2**20  # weights that are held at once of a long head
 PLAIN, MASKED, NAN, CLIPPED = 0, 1, 2, 3
 Words = dict[str, str]
+# A record never changes, and the blocks of a long head take all its weights: 80 kB a head are kept.
+_blocks: WeakKeyDictionary[AttentionRecord, dict[int, tuple[np.ndarray, np.ndarray]]] = WeakKeyDictionary()
 
 
 def states(values: np.ndarray, allowed: np.ndarray | None, low: float = 0.0, high: float = 1.0) -> np.ndarray:
@@ -116,7 +119,10 @@ def map_frame(
 ) -> bytes:  # fmt: skip
     """The whole of a long head: the strongest weight of each block of queries and keys, in colour from 0 to `end`."""
     axes = map_axes(trace.record(site))
-    values, allowed = _strongest_of_blocks(trace.record(site), head, axes)
+    kept = _blocks.setdefault(trace.record(site), {})
+    if head not in kept:
+        kept[head] = _strongest_of_blocks(trace.record(site), head, axes)
+    values, allowed = kept[head]
     told = header(trace, site, axes, selection, words) | {
         "rows": list(axes[0].labels),
         "columns": list(axes[1].labels),

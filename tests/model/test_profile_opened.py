@@ -107,6 +107,20 @@ def test_a_file_that_is_handed_in_opens_too(profile: Profile) -> None:
     np.testing.assert_array_equal(given.values("first"), profile.values("first"))
 
 
+def test_a_profile_from_before_a_measure_opens_without_it(profile: Profile, tmp_path: Path) -> None:
+    assert "punctuation" in profile.measures
+    told = pq.read_table(SHIPS)
+    about = json.loads(told.schema.metadata[b"headlight"])
+    about["measures"].remove("punctuation")
+    old = told.drop_columns(["punctuation"]).replace_schema_metadata({b"headlight": json.dumps(about).encode()})
+    pq.write_table(old, tmp_path / "old.parquet")
+    again = Profile.open(tmp_path / "old.parquet")
+    assert again.measures == [name for name in profile.measures if name != "punctuation"]
+    np.testing.assert_array_equal(again.values("special"), profile.values("special"))
+    with pytest.raises(UnknownOption):
+        again.values("punctuation")
+
+
 def test_reading_needs_no_torch() -> None:
     code = "import sys; from model.profile.opened import Profile; from pathlib import Path;"
     code += f"Profile.open(Path({str(SHIPS)!r})).values('entropy'); print('torch' in sys.modules)"

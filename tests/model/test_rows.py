@@ -114,3 +114,38 @@ def test_a_part_of_the_weights_is_that_part_of_the_softmax(kind: str, monkeypatc
                 np.testing.assert_allclose(part, exact[rows][:, columns], atol=BOUND, rtol=0)
                 near = found.weights(2, rows, columns).numpy()
                 np.testing.assert_allclose(near, exact[rows][:, columns], atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_a_part_of_rows_and_columns_is_the_softmax_of_whole_rows(kind: str, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(7)
+    found = with_lse(MORE[kind](37, 46))
+    q, k = found.queries, found.keys
+    found.store.add(f"{SITE}.lse", found.store[f"{SITE}.lse"] + 1e-3)  # nothing may come of a rounded one
+    parts = (
+        (slice(3, 30), slice(2, 29)), (slice(None), slice(5, 6)), (torch.tensor([0, 7, 8, q - 1]), slice(1, k - 1)),
+        (slice(q - 1, None), slice(k - 1, None)), (slice(4, 4), slice(1, 4)), (slice(0, q, 3), slice(0, k, 2)),
+    )  # fmt: skip
+    for cells in (2**20, 150):
+        monkeypatch.setattr("model.record._CELLS", cells)
+        for head in (0, 3):
+            exact = weights(found, head)
+            for rows, columns in parts:
+                want = exact[rows][:, columns]
+                got = found.weights(head, rows, columns, torch.float64)
+                np.testing.assert_allclose(got.numpy(), want, atol=BOUND, rtol=0)
+                single = found.weights(head, rows, columns)
+                assert single.dtype == torch.float32
+                np.testing.assert_allclose(single.numpy(), want, atol=1e-7, rtol=0)
+
+
+def test_large_scores_of_a_float32_record_are_exact_in_a_part():
+    found = record(300, 300)
+    for part in "qk":
+        found.store.add(f"{SITE}.{part}", 4 * found.store[f"{SITE}.{part}"].float())
+    found.store.add(f"{SITE}.lse", torch.stack([torch.logsumexp(found.scores(h), -1) for h in range(found.heads)]))
+    exact = weights(found, 1)
+    assert exact.max() > 0.99 and float(found.scores(1).max()) > 60
+    np.testing.assert_allclose(
+        found.weights(1, slice(9, 280), slice(4, 250)).numpy(), exact[9:280, 4:250], atol=2e-6, rtol=0
+    )

@@ -335,7 +335,7 @@ def test_heads_are_ranked_and_what_they_lack_is_left_out(trace: Trace):
     site, head, value = best[0]
     assert got[site].previous[head].item() == value
     assert {s.stack for s, *_ in ranked(got, "next")} == {"encoder"}
-    assert set(MEASURES) | ROWS | {"local", "positional_share", "punctuation"} == FIELDS
+    assert set(MEASURES) | ROWS | {"local", "positional_share"} == FIELDS
     assert all(found.local is None and found.positional_share is None for found in got.values())  # nobody asked
 
 
@@ -384,3 +384,13 @@ def test_punctuation_is_told_by_unicode_and_apart_from_special_tokens():
     texts = [" ,", "?!", "##.", "##ing", "。", "[SEP]", "…", "a.", "", " ", "+"]
     side = Side(tuple(texts), tuple(range(len(texts))), tuple(text == "[SEP]" for text in texts))
     assert _punctuation(side) == [True, True, True, False, True, False, True, False, False, False, False]
+
+
+def test_a_tokenizers_marks_of_words_are_no_text():
+    from model.statistics import _punctuation
+    from model.trace import Side
+
+    texts = {"Ġ,": True, "▁.": True, "##;": True, ".</w>": True, "Ġ(": True, "▁▁—": True, "Ġa": False, "▁": False, "Ġ": False,
+             "##s": False, "</w>": False, "▁a.": False, "_": True, "#": True, "Ġ+": False}  # fmt: skip
+    side = Side(tuple(texts), tuple(range(len(texts))), (False,) * len(texts))
+    assert dict(zip(texts, _punctuation(side), strict=True)) == texts
