@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 
 from benchmarks import looking_model
 from benchmarks.looking_window import Watched, status, watched
+from tests.browser.screen import FIND_MAP
 from viz.ui.language import catalogue
 
 HEADS = looking_model.LAYERS * looking_model.HEADS
@@ -21,16 +22,6 @@ SETTLED = """() => {
   const app = document.querySelector("[data-testid=stApp]");
   return app?.dataset.testConnectionState === "CONNECTED" && app.dataset.testScriptState === "notRunning"
     && !document.querySelector("[data-testid=stSkeleton], [data-stale=true]");
-}"""
-FIND_MAP = """() => {
-  const find = (root) => {
-    for (const node of root.querySelectorAll("*")) {
-      const found = node.__map ?? (node.shadowRoot && find(node.shadowRoot));
-      if (found) return found;
-    }
-    return null;
-  };
-  window.M = find(document);
 }"""
 # From turning to a head that nobody saw yet until its whole is painted, ms.
 TURN = """async () => {

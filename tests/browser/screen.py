@@ -17,6 +17,17 @@ FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgro
 PROBE = re.compile(r"^http://127\.0\.0\.1:\d+/[a-z_]+/_stcore/(health|host-config)$")
 PATIENCE = 20_000  # ms, for a busy machine
 
+# Hands the map of the page, which stands in a shadow, to window.M.
+FIND_MAP = """() => {
+  const find = (root) => {
+    for (const node of root.querySelectorAll("*")) {
+      const found = node.__map ?? (node.shadowRoot && find(node.shadowRoot));
+      if (found) return found;
+    }
+    return null;
+  };
+  return (window.M = find(document)) ? true : false;
+}"""
 SETTLED = """() => {
   const app = document.querySelector("[data-testid=stApp]");
   if (app?.dataset.testConnectionState !== "CONNECTED" || app.dataset.testScriptState !== "notRunning") return false;

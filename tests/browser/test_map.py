@@ -10,24 +10,16 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.screen import FIND_MAP
+
 TEXT, SITE, HEAD = " ".join(["the cat sat on the mat"] * 8), "encoder.1.self", 2
-FIND = """() => {
-  const find = (root) => {
-    for (const node of root.querySelectorAll("*")) {
-      const found = node.__map ?? (node.shadowRoot && find(node.shadowRoot));
-      if (found) return found;
-    }
-    return null;
-  };
-  return (window.M = find(document)) ? true : false;
-}"""
 STILL = "() => !window.M.tiles.running.size && !window.M.tiles.waiting.size && !window.M.frame"
 
 
 @pytest.fixture
 def chart(screen):
     screen.open("map", text=TEXT, site=SITE, head=HEAD, q=0, k=0, to="zh", lang="en")
-    screen.page.wait_for_function(FIND)
+    screen.page.wait_for_function(FIND_MAP)
     screen.page.wait_for_function(STILL)
     return screen
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.sites import Site
-from viz.ui import inputs, language, models, session
+from viz.ui import dials, inputs, language, models, session
 from viz.ui.language import say
 from viz.ui.widgets import keep, listed, mirror, switch
 
@@ -66,7 +66,7 @@ def _texts(card: dict) -> None:
 
 
 def _switch_language() -> None:
-    st.session_state.acted = True
+    dials.act()
     st.session_state.language = st.session_state[f"ui_language-{language.current()}"]
 
 

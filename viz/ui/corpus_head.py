@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.ui import corpus_words, feet, language, models, session
+from viz.ui import corpus_words, dials, feet, language, models, session
 from viz.ui.controls import site_name
 from viz.ui.encoder_decoder import theme
 from viz.ui.language import say
@@ -38,7 +38,7 @@ def selected(profile: Profile) -> tuple[str, int]:
 def select(site: str, head: int) -> None:
     """Select a head: here, and for every page where it is of the model that is looked at."""
     st.session_state[_KEPT] = (site, head)
-    st.session_state.acted = True
+    dials.act()
     if st.session_state.get("corpus-same"):
         session.change(site=site, head=head, heads="", row=-1, column=-1)
 

@@ -138,7 +138,7 @@ def view() -> View:
 
 def change(**values: object) -> None:
     """Replace fields of the view; a new model or text lets the selection find its own place again."""
-    st.session_state.acted = True
+    dials.act()
     before = view()
     other_model = values.get("model", before.model) != before.model
     if set(RUN) & values.keys() and any(getattr(before, k) != v for k, v in values.items()):

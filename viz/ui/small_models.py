@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from model.errors import HeadlightError, Stopped
-from viz.ui import frame, language, models, session, work
+from viz.ui import dials, frame, language, models, session, work
 from viz.ui.language import say
 
 _ASKED = "small-asked"
@@ -31,7 +31,7 @@ def offer(name: str, title: str, key: str, page: str, label: str = "", **how: ob
 
 
 def _ask(name: str, title: str, page: str) -> None:
-    st.session_state.acted = True
+    dials.act()
     st.session_state[_ASKED] = (name, title, page)
 
 
