@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from model.parallel import each
 from model.pooled import thumbnails
-from model.progress import tick
 from model.sites import Site
 from model.trace import Trace
 
@@ -16,18 +16,11 @@ from model.trace import Trace
 def trace_thumbnails(
     trace: Trace, size: int = 64, how: str = "max", sites: Sequence[Site] | None = None
 ) -> Iterator[tuple[Site, Tensor]]:
-    """(site, float32 [h, R, C]) of one sub-layer after the other, or of `sites`; ticks "pictures" and can be stopped."""
+    """(site, float32 [h, R, C]) of every sub-layer, or of `sites`, in order; ticks "pictures" and can be stopped."""
     chosen = trace.sites if sites is None else tuple(sites)
     # What a site costs grows with its cells, and a decoder's cross-attention may be far smaller than its encoder's own.
     costs = [record.heads * record.queries * record.keys for record in map(trace.record, chosen)]
-    whole, before = max(1, sum(costs)), 0
-    for site, cost in zip(chosen, costs, strict=True):
-        start, share = before / whole, cost / whole
-        yield (
-            site,
-            thumbnails(trace.record(site), size, how, lambda done, a=start, b=share: tick("pictures", a + done * b)),
-        )
-        before += cost
+    return each(lambda site, told: thumbnails(trace.record(site), size, how, told), chosen, costs, "pictures")
 
 
 def comparable(one: Site, other: Site, shapes: Mapping[Site, tuple[int, ...]]) -> bool:

@@ -35,6 +35,19 @@ def heard_by(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+@contextmanager
+def until(given_up: Callable[[], bool]) -> Iterator[None]:
+    """Inside the block, ticks of this context also end the work where `given_up` says so."""
+    outer = _listener.get()
+    told = outer.told if outer else _unheard
+    with heard_by(Listener(told, lambda: given_up() or (outer is not None and outer.stop()))):
+        yield
+
+
+def _unheard(what: str, fraction: float | None) -> None:
+    pass
+
+
 def tick(what: str, fraction: float | None = None) -> None:
     """Say how far the work is; raises Stopped when nobody wants it any more."""
     listener = _listener.get()

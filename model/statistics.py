@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from model.blocks import CELLS, ROWS, held, span
 from model.diagonals import Diagonals
-from model.progress import tick
+from model.parallel import each
 from model.record import AttentionRecord
 from model.sites import Site
 from model.trace import Side, Trace
@@ -87,35 +87,43 @@ def statistics(
     special: Sequence[bool] | Tensor | None = None,
     offsets: bool = False,
     punctuation: Sequence[bool] | Tensor | None = None,
+    told: Callable[[float], None] = lambda done: None,
 ) -> HeadStatistics:
     """Measure every head of `record`: float64 of a float64 record, else float32.
 
     tokens: the id of each key; special, punctuation: whether it is such a token. offsets: also `local` and `positional_share`,
-    which cost as much again. Raises ValueError for another number of either.
+    which cost as much again. told: hears how much is done, 0–1. Raises ValueError for another number of either.
     A dense bias [h, q, k] (DeBERTa, XLNet) is read one head at a time; every other record needs no q × k memory.
     """
     for what, given in (("token ids", tokens), ("special flags", special), ("punctuation flags", punctuation)):
         if given is not None and len(given) != record.keys:
             raise ValueError(f"{len(given)} {what} were given for {record.keys} keys: give one for each")
     codes = None if tokens is None else torch.unique(torch.as_tensor(tokens), return_inverse=True)[1].int()
-    told = {"special": special, "punctuation": punctuation}
-    flags = {name: torch.as_tensor(given).bool() for name, given in told.items() if given is not None}
+    flagged = {"special": special, "punctuation": punctuation}
+    flags = {name: torch.as_tensor(given).bool() for name, given in flagged.items() if given is not None}
     heads = range(record.heads)
     parts = [[head] for head in heads] if f"{record.site}.bias" in record.store else [list(heads)]
-    rows, may = zip(*(_scan(held(record, part), codes, flags, offsets) for part in parts), strict=True)
+    scans = []
+    for done, part in enumerate(parts):
+        scans.append(
+            _scan(held(record, part), codes, flags, offsets, lambda share, done=done: told((done + share) / len(parts)))
+        )
+    rows, may = zip(*scans, strict=True)
     return _means({name: torch.cat([part[name] for part in rows]) for name in rows[0]}, may[0])
 
 
 def trace_statistics(trace: Trace, offsets: bool = False) -> dict[Site, HeadStatistics]:
     """`statistics` of every sub-layer of a trace, with the tokens of its key side; ticks "measures" and can be stopped."""
-    found = {}
-    for done, (site, record) in enumerate(trace.attention.items()):
-        tick("measures", done / len(trace.attention))
-        side = trace.sides.get(site.key_side)
-        told = side is not None and len(side.ids) == len(side.special) == record.keys
-        given = (side.ids, side.special, offsets, _punctuation(side)) if told else (None, None, offsets)
-        found[site] = statistics(record, *given)
-    return found
+    sites = trace.sites
+
+    def measure(site: Site, told: Callable[[float], None]) -> HeadStatistics:
+        record, side = trace.record(site), trace.sides.get(site.key_side)
+        known = side is not None and len(side.ids) == len(side.special) == record.keys
+        given = (side.ids, side.special, offsets, _punctuation(side)) if known else (None, None, offsets)
+        return statistics(record, *given, told=told)
+
+    costs = [record.heads * record.queries * record.keys for record in map(trace.record, sites)]
+    return dict(each(measure, sites, costs, "measures"))
 
 
 def _punctuation(side: Side) -> list[bool]:
@@ -178,7 +186,11 @@ def _block(
 
 
 def _scan(
-    record: AttentionRecord, codes: Tensor | None, flags: dict[str, Tensor], offsets: bool
+    record: AttentionRecord,
+    codes: Tensor | None,
+    flags: dict[str, Tensor],
+    offsets: bool,
+    told: Callable[[float], None],
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """All blocks -> what was measured of each query [h, q] (and "received" [h, k]), and which may attend such a key [q]."""
     measured: list[dict[str, Tensor]] = []
@@ -188,6 +200,7 @@ def _scan(
     one = record.site.kind == "self" and record.queries == record.keys
     diagonals = Diagonals(record.heads, record.queries, record.keys) if offsets and one else None
     for start in range(0, record.queries, ROWS):
+        told(start / record.queries)
         block = _block(record, slice(start, min(start + ROWS, record.queries)), codes, flags, diagonals)
         if diagonals is not None:
             diagonals.count(block.allowed, block.i, block.j)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from model.trace import Trace
     from viz.ui import work
 
-_EVERY = 1.0  # seconds between two looks at what is done
+_EVERY = 0.5  # seconds between two looks at what is done
 
 
 def show(trace: Trace) -> None:
