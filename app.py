@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from viz.ui import controls, frame, server, session, tile_server
+from viz.ui import controls, frame, server, session
 
-app = st.App(__file__, lifespan=server.lifespan, routes=tile_server.routes())
+app = st.App(__file__, lifespan=server.lifespan, routes=server.routes())
 
 if server.in_session():
     session.start()

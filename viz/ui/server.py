@@ -6,8 +6,12 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from starlette.routing import Route
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from viz.ui import tile_server
+from viz.ui.components import scripts
 
 
 def in_session() -> bool:
@@ -22,6 +26,11 @@ def _import_ahead() -> None:
 
     for name in list(shipped())[:1]:
         runs.open_ahead(name)
+
+
+def routes() -> list[Route]:
+    """What the app's server answers besides Streamlit's own."""
+    return [*tile_server.routes(), *scripts.routes()]
 
 
 @asynccontextmanager

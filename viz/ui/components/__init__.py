@@ -1,16 +1,20 @@
 """Our canvas components: registered once, each from the .js parts and the .css file of this folder.
 
-The files are read and passed inline because a plain clone that was never installed cannot serve component assets by path.
+A plain clone that was never installed cannot let Streamlit serve component assets by path: `scripts` does it.
 """
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from viz import palette
+from viz.ui.components import scripts
 
 _HERE = Path(__file__).parent
 _SHARED = ("common.js", "dom.js", "canvas.js", "sync.js")
@@ -21,13 +25,19 @@ def _read(*names: str) -> str:
     return "\n" + "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
-def _register(name: str, *parts: str, css: tuple[str, ...] = ()):
-    """One component. A script passed inline cannot import others, so its parts become one module, in this order, after the
-    shared ones; a name at the top level of one part is known in all of them and must be taken only once.
+def _register(name: str, *parts: str, css: tuple[str, ...] = ()) -> Callable[..., Any]:
+    """One component. Its parts become one module, in this order, after the shared ones; a name at the top level of one part
+    is known in all of them and must be taken only once.
     css: style sheets of other components that come before its own.
     """
     script = f"const PALETTE = {json.dumps(palette.tables())};\n" + _read(*_SHARED, *parts)
-    return st.components.v2.component(f"headlight_{name}", css=_read("common.css", *css, f"{name}.css"), js=script)
+    style = _read("common.css", *css, f"{name}.css")
+
+    @functools.cache  # at its first figure: only then is it known whether the app serves the scripts
+    def made() -> Callable[..., Any]:
+        return st.components.v2.component(f"headlight_{name}", css=style, js=scripts.passed(name, script))
+
+    return lambda **told: made()(**told)
 
 
 matrix = _register(
