@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from itertools import count
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -9,14 +11,15 @@ import streamlit as st
 from model.errors import Stopped
 from viz import atlas
 from viz.ui import atlas_controls, atlas_fill, feet, frame, language, panels, picks
-from viz.ui.atlas_figure import CHANGED, View, draw
+from viz.ui.atlas_figure import View, draw
 from viz.ui.language import say
 
 if TYPE_CHECKING:
     from model.trace import Trace
     from viz.ui import work
 
-_EVERY = 0.5  # seconds between two looks at what is done
+_EVERY = 0.5  # seconds between two looks at how far the work is
+_PARTS = 2.0  # seconds between two drawings of a part of the pictures
 
 
 def show(trace: Trace) -> None:
@@ -35,20 +38,28 @@ def show(trace: Trace) -> None:
 
 
 def _shown(view: View, job: work.Job | None) -> None:
-    """The figure, looked at again and again until the job ends.
-
-    It is a fragment also when nothing is left to do: it stays where it is in the page then, and is not made anew.
-    """
+    """How far the work is, which looks after itself, and the figure of what is done."""
     filling = job is not None and job.thread.is_alive()
+    with st.container(key="atlas-progress"):
+        if filling:
+            _follow(view, job)
+        elif job is not None:
+            _ended(job)
+    draw(view, atlas_controls.shown(view.trace, view.values()), whole=not filling)
 
-    @st.fragment(run_every=_EVERY if filling else None)
+
+def _follow(view: View, job: work.Job) -> None:
+    """The bar, looked at again and again; the page is drawn again where all the pictures, or some more, are there."""
+    drawn, looks, since = view.done, count(), time.monotonic()
+
+    @st.fragment(run_every=_EVERY)
     def look() -> None:
-        if st.session_state.pop(CHANGED, False) or (filling and not job.thread.is_alive()):
-            st.rerun()  # the rest of the page follows
-        with st.container(key="atlas-progress"):
-            if job is not None:
-                (_progress if filling else _ended)(job)
-        draw(view, atlas_controls.shown(view.trace, view.values()), whole=not filling)
+        # The first look is part of the page's run, which draws what is done.
+        if next(looks):
+            more = view.done != drawn and (view.pictured or time.monotonic() - since > _PARTS)
+            if more or not job.thread.is_alive():
+                st.rerun()
+        _progress(job)
 
     look()
 
@@ -68,12 +79,7 @@ def _ended(job: work.Job) -> None:
             st.info(say("atlas.stopped"), icon=":material/stop_circle:", width="stretch")
         elif job.error is not None:
             st.error(language.explain(job.error), icon=":material/error:", width="stretch")
-        st.button(say("atlas.go_on"), on_click=_again, key="atlas-again")
-
-
-def _again() -> None:
-    st.session_state[CHANGED] = True
-    atlas_fill.again()
+        st.button(say("atlas.go_on"), on_click=atlas_fill.again, key="atlas-again")
 
 
 def _doors(trace: Trace) -> None:

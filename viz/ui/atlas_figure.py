@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from model.sites import Site
     from model.trace import Trace
 
-# Set by what happens in the figure, which is a fragment of the page: the whole page has to follow.
-CHANGED = "atlas-changed"
 SENT = "atlas-sent"
 
 
@@ -44,6 +42,16 @@ class View:
         """What has to be pooled: for likeness the means too, which are the weights themselves where nothing is pooled."""
         like = atlas_controls.order() == atlas.LIKE and not self.exact
         return tuple(dict.fromkeys((self.how, "mean"))) if like else (self.how,)
+
+    @property
+    def done(self) -> tuple[int, ...]:
+        """How much is known by now; it only grows."""
+        return *(len(self.found.pooled[how]) for how in self.hows), len(self.found.measures)
+
+    @property
+    def pictured(self) -> bool:
+        """Whether every head has its picture."""
+        return all(site in self.found.pooled[how] for how in self.hows for site in self.sites)
 
     @property
     def heads(self) -> list[atlas.Head]:
@@ -137,14 +145,12 @@ def _picked(trace: Trace) -> list[atlas.Head]:
 
 def _select() -> None:
     if told := st.session_state["atlas"].get("select"):
-        st.session_state[CHANGED] = True
         session.change(site=str(told["site"]), head=int(told["head"]), heads="")
 
 
 def _pick() -> None:
     told = st.session_state["atlas"].get("picks")
     if told is not None:
-        st.session_state[CHANGED] = True
         picks.pick([(str(site), int(head)) for site, head in told])
 
 
