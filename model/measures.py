@@ -68,6 +68,12 @@ def effective_rank(context: Float[Tensor, "h q d_v"]) -> Float[Tensor, " h"]:
     return (-torch.xlogy(p, p).sum(-1)).exp()
 
 
+def roles(found: HeadStatistics) -> list[tuple[str, float] | None]:
+    """`role` of each head of a sub-layer."""
+    known = {name: values.tolist() for name in ROLES if (values := getattr(found, name)) is not None}
+    return [role({name: values[head] for name, values in known.items()}) for head in range(len(found.entropy))]
+
+
 def role(row: dict[str, float]) -> tuple[str, float] | None:
     """(name, share) of the kind of key that most of a head's attention goes to, None below `LEAST`."""
     known = {name: row[name] for name in ROLES if row.get(name, float("nan")) >= LEAST}

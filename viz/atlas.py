@@ -24,6 +24,7 @@ Head = tuple[Site, int]
 # What heads can be ordered by, besides their layer; "like" is how alike they are to the selected one.
 MEASURES = ("entropy", "largest", "distance", "previous", "first", "induction")
 LIKE = "like"
+GRIDS = ("layers", "roles", "flat")
 SIZE = 64  # bins a side: what a screen has room for
 _BYTES = 1_200_000  # of all pictures together
 NAN = 255  # a byte of a picture; 0–254 are weights from 0 to 1
@@ -80,14 +81,14 @@ def measured(found: Mapping[Site, HeadStatistics], name: str) -> dict[Head, floa
 
 @dataclass(frozen=True)
 class Shown:
-    """What is asked for. order: "layer", one of `MEASURES` or "like"; lowest: the smallest first; flat: all in one grid.
+    """What is asked for. order: "layer", one of `MEASURES` or "like"; lowest: the smallest first; grid: one of `GRIDS`.
 
     kind: one of `groups`, "" for all. least: heads whose measure is smaller, or that have none, are left out.
     """
 
     order: str = "layer"
     lowest: bool = False
-    flat: bool = False
+    grid: str = "layers"
     kind: str = ""
     least: float | None = None
 
@@ -95,7 +96,7 @@ class Shown:
 def arranged(heads: Sequence[Head], values: Mapping[Head, float], shown: Shown) -> list[Head]:
     """The heads to show in the order to show them: by `values`, those without one last; by layer without values.
 
-    With `shown.flat` all together, else sub-layer by sub-layer and only the heads of each among themselves.
+    In layers, sub-layer by sub-layer and only the heads of each among themselves; else all together.
     """
     kept = [head for head in heads if not shown.kind or group(head[0]) == shown.kind]
     if shown.least is not None:
@@ -108,16 +109,31 @@ def arranged(heads: Sequence[Head], values: Mapping[Head, float], shown: Shown) 
         value = values.get(head, math.nan)
         return math.isnan(value), 0.0 if math.isnan(value) else sign * value
 
-    if shown.flat:
+    if shown.grid != "layers":
         return sorted(kept, key=place)
     sites = list(dict.fromkeys(site for site, _ in kept))
     return [head for site in sites for head in sorted((h for h in kept if h[0] == site), key=place)]
 
 
+def by_role(
+    order: Sequence[Head], roles: Mapping[Head, tuple[str, float]], by_share: bool
+) -> list[tuple[str, list[Head]]]:
+    """(role, its heads): the roles that any head has in the order of `measures.ROLES`, then "" for those without one.
+
+    by_share: the largest share first, else the heads stay in their order.
+    """
+    from model.measures import ROLES
+
+    parts = [(role, [head for head in order if roles.get(head, ("",))[0] == role]) for role in (*ROLES, "")]
+    if by_share:
+        parts = [(role, sorted(heads, key=lambda head: -roles.get(head, ("", 0.0))[1])) for role, heads in parts]
+    return [(role, heads) for role, heads in parts if heads]
+
+
 def frame(
     trace: Trace, pictures: Mapping[Site, np.ndarray], closed: Mapping[Site, np.ndarray], order: Sequence[Head],
     values: Mapping[Head, float], measures: Mapping[str, Mapping[Head, float]], chosen: Head, picks: Sequence[Head],
-    words: dict[str, str], names: Mapping[Site, tuple[str, str, str, str]], flat: bool = False,
+    words: dict[str, str], names: Mapping[Site, tuple[str, str, str, str]], parts: Sequence[tuple[str, int]] | None = None,
     there: Collection[str] = (),
 ) -> bytes:  # fmt: skip
     """The frame of the component.
@@ -126,7 +142,8 @@ def frame(
 
     pictures: bytes [h, R, C] of the sites that are done; closed: bool [R, C], the bins in which every cell is masked.
     values: what the heads are ordered by, written under each. names: (group's title, row's label, short name, full name)
-    of each site. measures: by its name in words, for the card of a head.
+    of each site. measures: by its name in words, for the card of a head. parts: (title, how many heads) of the grids that
+    the heads stand in, in their order; None in layers.
     """
     arrays: dict[str, np.ndarray] = {}
     masks: dict[bytes, str] = {}
@@ -159,7 +176,7 @@ def frame(
     header = {
         "words": words,
         "sites": told,
-        "flat": flat,
+        "parts": None if parts is None else [list(part) for part in parts],
         "measures": list(measures),
         "valued": bool(values),
         "selection": {"site": str(chosen[0]), "head": chosen[1]},
@@ -178,11 +195,18 @@ def _digest(values: np.ndarray, closed: np.ndarray) -> str:
 
 
 def table(
-    found: Mapping[Site, HeadStatistics], names: Sequence[str], heads: Sequence[Head], alike: Mapping[Head, float]
-) -> pd.DataFrame:
-    """site, head, one column a measure in `names`, and with `alike` "like": one row a head, in the order of `heads`."""
+    found: Mapping[Site, HeadStatistics], names: Sequence[str], heads: Sequence[Head], alike: Mapping[Head, float],
+    roles: Mapping[Head, tuple[str, float]] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """site, head, one column a measure in `names`, and with `alike` "like": one row a head, in the order of `heads`.
+
+    roles: also the columns role ("" without one) and role_share.
+    """
     import pandas as pd
 
     by_name = {name: measured(found, name) for name in names} | ({LIKE: alike} if alike else {})
     columns = {name: [values.get(head, math.nan) for head in heads] for name, values in by_name.items()}
+    if roles is not None:
+        told = [roles.get(head, ("", math.nan)) for head in heads]
+        columns |= {"role": [role for role, _ in told], "role_share": [share for _, share in told]}
     return pd.DataFrame({"site": [str(s) for s, _ in heads], "head": [h for _, h in heads], **columns})

@@ -6,6 +6,7 @@ import io
 import math
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import altair as alt
 import numpy as np
@@ -36,12 +37,18 @@ def image(picture: np.ndarray, closed: np.ndarray, edge: int = 2 * _EDGE) -> str
 
 
 def chart(
-    pictures: Mapping[Site, np.ndarray], closed: Mapping[Site, np.ndarray], order: Sequence[Head], flat: bool,
+    pictures: Mapping[Site, np.ndarray], closed: Mapping[Site, np.ndarray], order: Sequence[Head],
+    parts: Sequence[tuple[str, int]] | None,
     names: Mapping[Site, tuple[str, str, str, str]], legend: str,
 ) -> alt.LayerChart:  # fmt: skip
-    """The heads of `order` that are done, a row a sub-layer, or with `flat` a grid; `names` as in `atlas.frame`."""
-    heads = [head for head in order if head[0] in pictures]
-    spots, titles, width, height = (_grid if flat else _rows)(heads, names)
+    """The heads of `order` that are done, a row a sub-layer, or a grid for each of `parts`; they and `names` as in
+    `atlas.frame`."""
+    if parts is None:
+        spots, titles, width, height = _rows([head for head in order if head[0] in pictures], names)
+    else:
+        rest = iter(order)
+        told = [(title, [head for head in islice(rest, count) if head[0] in pictures]) for title, count in parts]
+        spots, titles, width, height = _grids(told, names)
     table = pd.DataFrame(spots, columns=["site", "head", "x", "y", "label"])
     table["url"] = [
         image(pictures[site][head], closed[site]) for site, head in zip(table.pop("site"), table["head"], strict=True)
@@ -79,14 +86,23 @@ def chart(
     return alt.layer(*layers).properties(width=width, height=height).configure_view(stroke=None)
 
 
-def _grid(heads: Sequence[Head], names: Mapping[Site, tuple[str, str, str, str]]) -> tuple[list, list, float, float]:
-    across = max(1, min(len(heads), math.ceil(math.sqrt(1.4 * len(heads)))))
+def _grids(
+    parts: Sequence[tuple[str, Sequence[Head]]], names: Mapping[Site, tuple[str, str, str, str]]
+) -> tuple[list, list, float, float]:
+    most = max((len(heads) for _, heads in parts), default=0)
+    across = max(1, min(most, math.ceil(math.sqrt(1.4 * sum(len(heads) for _, heads in parts)))))
     step = (_EDGE + _GAP, _EDGE + _LABEL + _GAP)
-    spots = [
-        (site, head, i % across * step[0], i // across * step[1], f"{names[site][2]}.{head}")
-        for i, (site, head) in enumerate(heads)
-    ]
-    return spots, [], max(320, across * step[0]), -(-len(heads) // across) * step[1]
+    spots, titles, y = [], [], 0.0
+    for title, heads in parts:
+        if title:
+            titles.append((0.0, y + 6, title))
+            y += _TITLE
+        spots += [
+            (site, head, i % across * step[0], y + i // across * step[1], f"{names[site][2]}.{head}")
+            for i, (site, head) in enumerate(heads)
+        ]
+        y += -(-len(heads) // across) * step[1]
+    return spots, titles, max(320, across * step[0]), y
 
 
 def _rows(heads: Sequence[Head], names: Mapping[Site, tuple[str, str, str, str]]) -> tuple[list, list, float, float]:

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from model import Trace, open_model
+from model import Trace, measures, open_model
 from model.pooled import allowed_bins, thumbnails
 from model.pooled_heads import alike
 from model.progress import tick
@@ -71,6 +71,28 @@ def test_an_order_sorts_by_its_measure(visit, trace, order: str) -> None:
     lowest = values_of(seen.set("atlas_sort", "lowest"))
     np.testing.assert_allclose(lowest[: len(told)], told[::-1], atol=1e-6)
     assert seen.link["tab"] == f"atlas_grid.flat,atlas_min.0,atlas_order.{order},atlas_sort.lowest"
+
+
+def test_by_role_each_head_stands_with_the_share_that_earns_it(visit, trace) -> None:
+    seen = visit("atlas", text=TEXT).set("atlas_grid", "roles")
+    names = measures.ROLES
+    by_role = {name: measured(trace, name) for name in names}
+    best = {head: max(names, key=lambda name: by_role[name].get(head, -1)) for head in by_role["first"]}
+    earned = {head: by_role[name][head] for head, name in best.items() if by_role[name][head] >= measures.LEAST}
+    heads, values, place = heads_of(seen), values_of(seen), 0
+    assert len(heads) == 24 and 0 < len(earned) < 24
+    told = {seen.say(f"atlas.role_{name}", n=sum(best[head] == name for head in earned)): name for name in names}
+    told[seen.say("atlas.role_none", n=24 - len(earned))] = "none"
+    for title, count in seen.figure("atlas")[0]["parts"]:
+        for head, value in zip(heads[place : place + count], values[place : place + count], strict=True):
+            assert told[title] == (best[head] if head in earned else "none")
+            assert value == pytest.approx(earned.get(head, math.nan), abs=1e-6, nan_ok=True)
+        place += count
+    assert place == 24 and any(seen.say("atlas.role_sentence", least="0.5") in c.value for c in seen.at.caption)
+    ordered = put(seen, "selectbox", "atlas_order", "entropy")
+    known = measured(trace, "entropy")
+    np.testing.assert_allclose(values_of(ordered), [known[head] for head in heads_of(ordered)], atol=1e-6)
+    assert sorted(heads_of(ordered)) == sorted(heads) != heads_of(ordered)
 
 
 def test_in_layers_each_sub_layer_is_ordered_by_itself(visit, trace) -> None:

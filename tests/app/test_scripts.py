@@ -30,7 +30,9 @@ def test_a_script_is_imported_from_the_server(client: TestClient):
 
 
 def test_another_content_has_another_name(client: TestClient):
-    assert scripts.passed("matrix", SCRIPT) == scripts.passed("matrix", SCRIPT) != scripts.passed("matrix", SCRIPT + " ")
+    assert (
+        scripts.passed("matrix", SCRIPT) == scripts.passed("matrix", SCRIPT) != scripts.passed("matrix", SCRIPT + " ")
+    )
 
 
 @pytest.mark.parametrize("file", ["matrix.js", "..%2Fscripts.py", "matrix-0.js"])

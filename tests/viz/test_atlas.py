@@ -40,9 +40,8 @@ def frame_of(trace: Trace, size: int, how: str, shown: atlas.Shown, sites=None, 
     order = atlas.arranged(heads, values, shown)
     measures = {name: atlas.measured(found, name) for name in atlas.MEASURES}
     names = dict.fromkeys(trace.sites, NAMES)
-    return unpack(
-        atlas.frame(trace, pictures, closed, order, values, measures, heads[0], heads[1:3], {}, names, shown.flat)
-    )
+    parts = None if shown.grid == "layers" else [("", len(order))]
+    return unpack(atlas.frame(trace, pictures, closed, order, values, measures, heads[0], heads[1:3], {}, names, parts))
 
 
 @pytest.mark.parametrize("how", ["max", "mean"])
@@ -86,9 +85,9 @@ CROSS = (Site("decoder", 0, "cross"), 0)
     [
         (atlas.Shown("entropy"), [0, 2, 1, 3, 5, 4]),
         (atlas.Shown("entropy", lowest=True), [2, 0, 1, 4, 5, 3]),
-        (atlas.Shown("entropy", flat=True), [3, 5, 0, 4, 2, 1]),
-        (atlas.Shown("entropy", lowest=True, flat=True, least=0.2), [4, 0, 5, 3]),
-        (atlas.Shown("entropy", flat=True, kind="decoder_self"), []),
+        (atlas.Shown("entropy", grid="flat"), [3, 5, 0, 4, 2, 1]),
+        (atlas.Shown("entropy", lowest=True, grid="flat", least=0.2), [4, 0, 5, 3]),
+        (atlas.Shown("entropy", grid="flat", kind="decoder_self"), []),
         (atlas.Shown(kind="encoder_self"), [0, 1, 2, 3, 4, 5]),
     ],
 )
@@ -98,12 +97,12 @@ def test_heads_stand_in_the_order_asked_for(shown: atlas.Shown, expected: list[i
 
 
 def test_heads_without_a_measure_come_last_and_pass_no_minimum() -> None:
-    assert atlas.arranged([CROSS, *ALL], VALUES, atlas.Shown("entropy", flat=True))[-2:] == [CROSS, ALL[1]]
+    assert atlas.arranged([CROSS, *ALL], VALUES, atlas.Shown("entropy", grid="flat"))[-2:] == [CROSS, ALL[1]]
     assert CROSS not in atlas.arranged([CROSS, *ALL], VALUES, atlas.Shown("entropy", least=-9.0))
 
 
 def test_values_and_measures_belong_to_the_head_they_stand_with(trace) -> None:
-    header, arrays = frame_of(trace, 64, "max", atlas.Shown("first", flat=True))
+    header, arrays = frame_of(trace, 64, "max", atlas.Shown("first", grid="flat"))
     found = {str(site): values for site, values in trace_statistics(trace).items()}
     assert header["measures"] == list(atlas.MEASURES) and len(arrays["order"]) == 24
     for (place, head), value, row in zip(arrays["order"], arrays["values"], arrays["measures"], strict=True):
@@ -127,17 +126,37 @@ def test_144_heads_weigh_less_than_a_megabyte_and_a_half() -> None:
     assert 144 * atlas.SIZE**2 < 600_000
 
 
-@pytest.mark.parametrize("flat", [True, False])
-def test_the_figure_holds_the_same_pictures(trace, flat: bool) -> None:
+ROLES = {ALL[0]: ("first", 0.6), ALL[2]: ("previous", 0.5), ALL[3]: ("first", 0.9), ALL[5]: ("duplicate", 0.7)}
+
+
+def test_heads_stand_by_their_role_in_the_order_of_the_roles() -> None:
+    expected = [("previous", [2]), ("first", [3, 0]), ("duplicate", [5]), ("", [1, 4])]
+    assert atlas.by_role(ALL, ROLES, True) == [(role, [ALL[i] for i in heads]) for role, heads in expected]
+    # Ordered by something else they stay in that order among themselves.
+    assert atlas.by_role(ALL, ROLES, False)[1] == ("first", [ALL[0], ALL[3]])
+    assert atlas.by_role([ALL[1]], ROLES, True) == [("", [ALL[1]])]  # a role that no head has is not there
+
+
+def test_the_table_says_the_role_and_its_share(trace) -> None:
+    site = trace.sites[0]
+    told = {(site, 1): ("first", 0.75)}
+    table = atlas.table({}, (), [(site, 0), (site, 1)], {}, told)
+    assert table["role"].tolist() == ["", "first"] and table["role_share"].fillna(-1).tolist() == [-1, 0.75]
+    assert "role" not in atlas.table({}, (), [(site, 0)], {})
+
+
+@pytest.mark.parametrize("parts", [[("", 24)], [("one", 5), ("two", 19)], None])
+def test_the_figure_holds_the_same_pictures(trace, parts) -> None:
     sites = atlas.in_order(trace.sites)
     pictures = {site: atlas.picture(thumbnails(trace.record(site)), "max", torch.ones(1)) for site in sites}
     closed = {site: ~allowed_bins(trace.record(site)).numpy() for site in sites}
     order = [(site, head) for site in sites for head in range(4)]
     names = {site: (atlas.group(site), f"layer {site.layer}", "D0", str(site)) for site in sites}
-    drawn = still.svg(atlas_still.chart(pictures, closed, order, flat, names, "0 – 1 · legend")).decode()
+    drawn = still.svg(atlas_still.chart(pictures, closed, order, parts, names, "0 – 1 · legend")).decode()
     images = re.findall(r'xlink:href="data:image/png;base64,([^"]+)"', drawn)
     images = images[1:]  # the scale
     assert len(images) == len(order) == 24 and "legend" in drawn
+    assert all(title in drawn for title, _ in parts or ())
     edge = np.asarray(Image.open(io.BytesIO(base64.b64decode(images[-1]))).convert("RGB"))
     last = pictures[order[-1][0]][order[-1][1]]
     r, c = np.unravel_index(last.argmax(), last.shape)

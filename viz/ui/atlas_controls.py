@@ -25,6 +25,11 @@ def how(exact: bool) -> str:
     return "mean" if session.tab("atlas_how") == "mean" and not exact else "max"
 
 
+def grid() -> str:
+    asked = session.tab("atlas_grid")
+    return asked if asked in atlas.GRIDS else "layers"
+
+
 def order() -> str:
     asked = session.tab("atlas_order")
     return asked if asked in ORDERS else "layer"
@@ -35,7 +40,7 @@ def shown(trace: Trace, values: Mapping[atlas.Head, float]) -> atlas.Shown:
     kind = session.tab("atlas_kind")
     least = _bound(values, _percent())
     return atlas.Shown(
-        order(), session.tab("atlas_sort") == "lowest", session.tab("atlas_grid") == "flat",
+        order(), session.tab("atlas_sort") == "lowest", grid(),
         kind if kind in atlas.groups(trace.sites) else "", least if values and _percent() else None,
     )  # fmt: skip
 
@@ -80,7 +85,7 @@ def row(trace: Trace, exact: bool, asked: atlas.Shown, values: Mapping[atlas.Hea
         )  # fmt: skip
         if asked.order != "layer":
             _choice("sort", ("highest", "lowest"), "lowest" if asked.lowest else "highest")
-        _choice("grid", ("layers", "flat"), "flat" if asked.flat else "layers")
+        _choice("grid", atlas.GRIDS, asked.grid)
         kinds = atlas.groups(trace.sites)
         if len(kinds) > 1 or values:
             with st.popover(say("atlas.filter"), width="content"):

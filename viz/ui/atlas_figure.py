@@ -64,6 +64,17 @@ class View:
             return self.alike()
         return atlas.measured(self.found.measures, order) if order != "layer" else {}
 
+    def roles(self) -> dict[atlas.Head, tuple[str, float]]:
+        """The heads that have a role, with the share that earns it."""
+        from model import measures
+
+        return {
+            (site, head): role
+            for site, found in self.found.measures.items()
+            for head, role in enumerate(measures.roles(found))
+            if role is not None
+        }
+
     def alike(self) -> dict[atlas.Head, float]:
         import torch
 
@@ -83,7 +94,7 @@ def draw(view: View, asked: atlas.Shown, whole: bool = True) -> None:
 
     trace, found, values = view.trace, view.found, view.values()
     heads = [head for head in view.heads if head in values] if asked.order == atlas.LIKE and values else view.heads
-    order = atlas.arranged(heads, values, asked)
+    order, parts, values = _parts(view, asked, atlas.arranged(heads, values, asked), values)
     pictures = {
         site: atlas.picture(pooled, view.how, bin_lengths(trace.record(site).keys, view.size))
         for site, pooled in dict(found.pooled[view.how]).items()
@@ -98,7 +109,7 @@ def draw(view: View, asked: atlas.Shown, whole: bool = True) -> None:
     }
     data = atlas.frame(
         trace, pictures, closed, order, values, measures if found.measures else {}, (site, head),
-        [(other, h) for other, h in _picked(trace)], words, names, asked.flat, _sent(),
+        [(other, h) for other, h in _picked(trace)], words, names, parts, _sent(),
     )  # fmt: skip
     st.session_state[SENT] = atlas.digests(pictures, closed)
     components.atlas(key="atlas", data=data, on_select_change=_select, on_picks_change=_pick, on_lost_change=_lost)
@@ -107,10 +118,28 @@ def draw(view: View, asked: atlas.Shown, whole: bool = True) -> None:
         from viz import atlas_still
 
         grey = f" · {say('atlas.grey')}" if any(mask.any() for mask in closed.values()) else ""
-        return atlas_still.chart(pictures, closed, order, asked.flat, names, f"0 – 1 · {legend}" + grey)
+        return atlas_still.chart(pictures, closed, order, parts, names, f"0 – 1 · {legend}" + grey)
 
     if whole:
         _foot(view, asked, order, values, figure)
+
+
+Parts = list[tuple[str, int]] | None
+
+
+def _parts(
+    view: View, asked: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float]
+) -> tuple[list[atlas.Head], Parts, dict[atlas.Head, float]]:
+    """(heads, `atlas.frame`'s parts, the number of each): by role once that is measured, and then with the role's share."""
+    if asked.grid == "flat":
+        return order, [("", len(order))], values
+    if asked.grid == "layers" or not view.found.measures:
+        return order, None, values
+    roles, plain = view.roles(), asked.order == "layer"
+    found = atlas.by_role(order, roles, plain)
+    titles = [(say(f"atlas.role_{role or 'none'}", n=len(heads)), len(heads)) for role, heads in found]
+    shares = {head: share for head, (_, share) in roles.items()}
+    return [head for _, heads in found for head in heads], titles, shares if plain else values
 
 
 def _sent() -> set[str]:
@@ -168,10 +197,19 @@ def _legend(view: View) -> str:
     )
 
 
+def _about_roles(asked: atlas.Shown, found: atlas_fill.Gathered) -> list[str]:
+    from model.measures import LEAST
+
+    if not found.measures:
+        return [say("atlas.unmeasured")] if asked.order == "layer" else []
+    share = [say("atlas.role_share")] if asked.order == "layer" else []
+    return [say("atlas.role_sentence", least=f"{LEAST:g}"), *share]
+
+
 def _foot(
     view: View, asked: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float], figure: Callable
 ) -> None:
-    from model import blocks, pooled, pooled_heads, statistics
+    from model import blocks, measures, pooled, pooled_heads, statistics
 
     trace, found = view.trace, view.found
     parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence")]
@@ -182,6 +220,8 @@ def _foot(
             parts.append(say("atlas.like_left", n=left))
     elif asked.order != "layer":
         parts.append(say(f"atlas.what_{asked.order}") if values else say("atlas.unmeasured"))
+    if asked.grid == "roles":
+        parts += _about_roles(asked, found)
     slug = f"{feet.safe(trace.key.model)}-atlas"
 
     def csv() -> bytes:
@@ -190,7 +230,7 @@ def _foot(
         ]
         names = list(dict.fromkeys([*atlas.MEASURES, *names]))
         alike = values if asked.order == atlas.LIKE else {}
-        data = atlas.table(found.measures, names, order, alike)
+        data = atlas.table(found.measures, names, order, alike, view.roles() if asked.grid == "roles" else None)
         return data.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
 
     def npz() -> bytes:
@@ -200,6 +240,7 @@ def _foot(
 
     code = (pooled.thumbnails, pooled._pool, blocks.block_weights, blocks.bins)
     more = {"layer": (), atlas.LIKE: (pooled_heads.alike,)}.get(asked.order, (statistics.statistics,))
+    more += (statistics.statistics, measures.role) if asked.grid == "roles" else ()
     files = {f"{slug}.csv": csv, f"{slug}.npz": npz}
     badge = feet.worst_badge(view.trace, view.sites)
-    feet.foot("atlas", " ".join(parts), badge, lambda: files, figure, (*code, *more))
+    feet.foot("atlas", " ".join(parts), badge, lambda: files, figure, tuple(dict.fromkeys((*code, *more))))

@@ -92,7 +92,7 @@ class Atlas {
   }
   shortName(index) {
     const { site, head } = this.head(index);
-    return this.header.flat ? `${site.short}.${head}` : String(head);
+    return this.header.parts ? `${site.short}.${head}` : String(head);
   }
   shortValue(index) {
     const value = this.header.arrays.values.data[index];

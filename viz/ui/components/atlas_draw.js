@@ -93,9 +93,9 @@ function drawName(atlas, context, index, colour, weight) {
   context.fillStyle = colour;
   const [short, value] = [atlas.shortName(index), atlas.header.valued ? atlas.shortValue(index) : ""];
   const centre = x + plan.edge / 2, below = y + plan.edge + 12.5, long = `${short} · ${value}`;
-  const line = value && !atlas.header.flat && context.measureText(long).width <= plan.edge ? long : short;
+  const line = value && !atlas.header.parts && context.measureText(long).width <= plan.edge ? long : short;
   context.fillText(line, centre, below);
-  if (value && atlas.header.flat) {
+  if (value && atlas.header.parts) {
     context.font = nameFont(plan.edge, theme, "");
     context.globalAlpha = colour === theme.faint ? 0.8 : 1;
     context.fillText(value, centre, below + 12);

@@ -1,4 +1,4 @@
-// Where each head stands: rows of sub-layers under the title of their kind, or one grid; as large as the width allows
+// Where each head stands: rows of sub-layers under the title of their kind, or grids; as large as the width allows
 // without making the page endless, and never wider than it.
 
 const EDGE = { least: 18, fair: 26, most: 88 }; // px of a picture
@@ -6,10 +6,15 @@ const GAP = 6, UNDER = [18, 30], TITLE = 32, BETWEEN = 40; // px: beside a pictu
 const RING = 5; // px of margin, so that no ring is cut off
 const COMFORT = 700; // px of height that cost nothing; what is higher is paid for with size
 
-/** [{title, rows: [{label, heads}]}], heads as places in the order; a flat atlas is one row without a name. */
-function sectionsOf({ sites, flat }, order) {
+/** [{title, rows: [{label, heads}]}], heads as places in the order; a grid is one row without a name. */
+function sectionsOf({ sites, parts }, order) {
   const count = order.length / 2;
-  if (flat) return [{ title: "", rows: [{ label: "", heads: Array.from({ length: count }, (_, i) => i) }] }];
+  let from = 0;
+  if (parts) return parts.map(([title, length]) => {
+    const heads = Array.from({ length }, (_, i) => from + i);
+    from += length;
+    return { title, rows: [{ label: "", heads }] };
+  });
   const sections = [];
   for (let i = 0, last = -1; i < count; i++) {
     const s = order[2 * i], { title, label } = sites[s];
@@ -22,7 +27,8 @@ function sectionsOf({ sites, flat }, order) {
 }
 
 /** The best of all ways to stand; `gutter` is the width of the longest label. */
-function planAtlas(sections, width, gutter, { flat, valued }) {
+function planAtlas(sections, width, gutter, { parts, valued }) {
+  const flat = Boolean(parts);
   const longest = Math.max(1, ...sections.flatMap(({ rows }) => rows.map(({ heads }) => heads.length)));
   const counts = flat
     ? Array.from({ length: 40 }, (_, i) => Math.ceil((i + 6) * width / (46 * (EDGE.least + GAP)))).map((c) => Math.min(c, longest))
