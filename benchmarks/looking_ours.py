@@ -59,23 +59,26 @@ SUMS = """async (count) => {
     const cell = M.within(from.row + i, from.column - i), name = `${cell.row}.${cell.column}`, start = performance.now();
     M.point(cell);
     M.select(cell);
-    while (M.sums.dataset.cell !== name || !M.sums.textContent) await wait(2);
+    while (M.sums.root.dataset.cell !== name) await wait(2);
     await new Promise((next) => requestAnimationFrame(() => setTimeout(next)));
     times.push(performance.now() - start);
     await wait(900);
   }
   return times;
 }"""
+# After a click on the page of steps: when the arithmetic below the weights is painted, and when the page has followed.
 LISTEN = """() => addEventListener("click", () => {
   window.clicked = performance.now();
   const chain = document.querySelector(".st-key-cell-chain"), before = chain?.textContent;
-  window.told = 0;
-  const look = () => {
+  window.written = window.followed = 0;
+  const painted = (name) => requestAnimationFrame(() => setTimeout(() => { window[name] = performance.now(); }));
+  const until = (found, name) => (found() ? painted(name) : setTimeout(() => until(found, name), 2));
+  if (!chain) return;
+  until(() => window.sums && window.sums.dataset.cell, "written");
+  until(() => {
     const now = document.querySelector(".st-key-cell-chain")?.textContent;
-    if (now && now !== before) requestAnimationFrame(() => setTimeout(() => { window.told = performance.now(); }));
-    else setTimeout(look, 2);
-  };
-  if (chain) look();
+    return now && now !== before;
+  }, "followed");
 }, true)"""
 DRAWN = f"""() => performance.getEntriesByName("headlight-atlas-drawn").find(
   ({{ detail, startTime }}) => detail === {HEADS} && startTime > (window.clicked ?? 0))?.startTime"""
@@ -83,6 +86,8 @@ DRAWN = f"""() => performance.getEntriesByName("headlight-atlas-drawn").find(
 CELL = """(root, index) => {
   root.scrollIntoView({ block: "center" });
   const { x, y } = root.__cell("A", 1, index);
+  window.sums = root.querySelector(".sums");
+  window.sums.dataset.cell = "";
   return [x, y];
 }"""
 WEIGHTS = ".st-key-step-softmax .headlight.equation"
@@ -179,10 +184,10 @@ def _atlas(seen: Watched, process: int, found: dict[str, float]) -> None:
 
 
 def _arithmetic(page: Page, found: dict[str, float]) -> None:
-    """From the click on a weight to its sum of products, written out."""
+    """From the click on a weight to its arithmetic below the figure, and until all the page shows that cell."""
     _go(page, "learn", "steps")
     page.wait_for_selector(".st-key-cell-chain .katex")
-    times = []
+    written, followed = [], []
     for index in range(1, CHANGES + 1):
         page.wait_for_function(SETTLED)
         page.wait_for_timeout(500)
@@ -190,6 +195,8 @@ def _arithmetic(page: Page, found: dict[str, float]) -> None:
         root.evaluate(CELL, index)
         page.wait_for_timeout(200)
         page.mouse.click(*root.evaluate(CELL, index))
-        page.wait_for_function("() => window.told")
-        times.append(page.evaluate("window.told - window.clicked"))
-    found["cell_ms"] = statistics.median(times)
+        page.wait_for_function("() => window.written && window.followed")
+        written.append(page.evaluate("window.written - window.clicked"))
+        followed.append(page.evaluate("window.followed - window.clicked"))
+    found["cell_ms"], found["cell_worst_ms"] = statistics.median(written), max(written)
+    found["follow_ms"] = statistics.median(followed)

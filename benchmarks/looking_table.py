@@ -59,7 +59,11 @@ _PARTS: dict[str, Callable[[dict[str, float]], str]] = {
     "cell → arithmetic on the map (worst)": lambda cell: (
         f"{cell['sums_ms']:.0f} ms ({cell['sums_worst_ms']:.0f})" if "sums_ms" in cell else "–"
     ),
-    "cell → page of steps": lambda cell: f"{cell['cell_ms']:.0f} ms" if "cell_ms" in cell else "–",
+    "on the page of steps (worst); the whole page": lambda cell: (
+        f"{cell['cell_ms']:.0f} ms ({cell['cell_worst_ms']:.0f}); {cell['follow_ms']:.0f} ms"
+        if "follow_ms" in cell
+        else "–"
+    ),
     "server: atlas (peak)": lambda cell: f"{_mb(cell['server'])} ({cell['server_peak'] / 1e6:,.1f})",
     "server: run": lambda cell: _mb(cell["run_memory"]),
 }

@@ -48,6 +48,11 @@ class Axis:
         return self.starts[0] == 0 and self.stop == self.total
 
     @property
+    def single(self) -> bool:
+        """Whether every item is one token."""
+        return len(self.starts) == self.stop - self.starts[0]
+
+    @property
     def breaks(self) -> list[int]:
         """The items with which another text of a pair begins."""
         segments = [label.get("segment") for label in self.labels]

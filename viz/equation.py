@@ -54,6 +54,7 @@ class EquationFrame:
         self.items: list[dict[str, Any]] = []
         self.arrays: dict[str, np.ndarray] = {}
         self.link: dict[str, Any] | None = None
+        self.address = ""
 
     def operator(self, text: str) -> None:
         self.items.append({"operator": text})
@@ -95,17 +96,18 @@ class EquationFrame:
         return name
 
     def frame(self) -> bytes:
-        header = {"items": self.items, "link": self.link, "max_height": self.max_height, "words": self.words}
+        header = {"items": self.items, "link": self.link, "max_height": self.max_height, "words": self.words,
+                  "sums": self.address if any(item.get("weights") for item in self.items) else ""}  # fmt: skip
         return pack(header, **self.arrays)
 
 
 def step_frame(
-    trace: Trace, step: Step, site_axes: dict[str, str], row: int, column: int, words: dict[str, str]
+    trace: Trace, step: Step, site_axes: dict[str, str], row: int, column: int, words: dict[str, str], address: str = ""
 ) -> bytes:
     """The step as drawn: labels stand beside the first matrix that has tokens for rows, and on the result's columns.
 
     site_axes maps "query" and "key" to the side whose tokens they are. Of a long side `WINDOW` tokens are drawn, which
-    hold the selected one.
+    hold the selected one. address: where the browser asks for the arithmetic of a cell.
     """
     from model.steps import WINDOW, window
 
@@ -113,6 +115,7 @@ def step_frame(
     cuts = {axis: window(len(trace.tokens(side)), at[axis]) for axis, side in site_axes.items()}
     cut = any(len(trace.tokens(side)) > WINDOW for side in site_axes.values())
     frame = EquationFrame(words, row - cuts["query"].start, column - cuts["key"].start)
+    frame.address = address
     names: dict[str, str] = {}
     matrices = [m for m in (*step.operands, step.result) if not isinstance(m, str) and m.symbol not in _OF_WEIGHTS]
     shared = shared_scale([m.values.numpy() for m in matrices]) if step.key in _COMPARED else None
@@ -137,6 +140,11 @@ def step_frame(
             scale=None if matrix.symbol in _OF_WEIGHTS else shared,
         )
         names[matrix.symbol] = name
+        # A click says where in the whole head it was.
+        frame.items[-1] |= {
+            "row_start": rows.start or 0, "column_start": columns.start or 0,
+            "weights": (axis, matrix.columns) == ("query", "key"),
+        }  # fmt: skip
 
     labelled: set[str] = set()
     for operand in step.operands:

@@ -74,7 +74,7 @@ def cells(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, n
         record.weights(head, rows, slice(None) if everything else columns, torch.float64).numpy().astype(np.float32)
     )
     allowed = record.allowed(rows, columns).numpy()
-    if any(len(axis.starts) != axis.stop - axis.starts[0] for axis in axes):
+    if not all(axis.single for axis in axes):
         return by_word(weights, allowed, axes)
     return weights, allowed
 
@@ -97,9 +97,12 @@ def header(trace: Trace, site: Site, axes: Axes, selection: tuple[int, int] | No
 
 def matrix_frame(
     trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 620,
-    axes: Axes | None = None, end: float = 1.0,
+    axes: Axes | None = None, end: float = 1.0, address: str = "",
 ) -> bytes:  # fmt: skip
-    """The attention matrix of one head: rows are queries, columns keys, colour is the weight from 0 to `end`."""
+    """The attention matrix of one head: rows are queries, columns keys, colour is the weight from 0 to `end`.
+
+    address: where the browser asks for the arithmetic of a cell, if each cell is one weight.
+    """
     axes = axes or token_axes(trace, site, selection or (0, 0))
     values, allowed = cells(trace.record(site), head, axes)
     told = header(trace, site, axes, selection, words) | {
@@ -109,6 +112,8 @@ def matrix_frame(
         "column_breaks": axes[1].breaks,
         "scale": {"kind": "sequential", "low": 0, "high": end},
         "max_height": max_height,
+        "sums": address if all(axis.single for axis in axes) else "",
+        "first": [axis.starts[0] for axis in axes],
     }
     return pack(told, values=values, state=states(values, allowed, high=end))
 

@@ -43,6 +43,12 @@ SETTLED = """() => {
 }"""
 
 
+def plain(text: str) -> float:
+    """A number as the page writes it, "1.3·10⁻⁴" or "−0.5"."""
+    digits, _, power = text.replace("−", "-").partition("·10")
+    return float(digits) * 10.0 ** int((power or "0").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
+
+
 class Screen:
     """One context with one page."""
 
@@ -118,6 +124,13 @@ class Screen:
         root = self.find(".headlight.matrix")
         point = root.evaluate("(root, [row, column]) => root.__cell(row, column)", [row, column])
         return point["x"], point["y"]
+
+    def sums(self, root: Locator, row: int, column: int) -> list[float]:
+        """The numbers of the arithmetic below a figure, once it is that of this cell."""
+        line = root.locator(f".sums[data-cell='{row}.{column}']")
+        expect(line).to_be_visible()
+        parts = [re.sub(r"e\^", "", text) for text in line.locator(".term").all_inner_texts()]
+        return [plain(found) for part in parts for found in re.findall(r"[−-]?\d[\d.]*(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?", part)]
 
     def click_cell(self, row: int, column: int) -> Screen:
         self.page.mouse.click(*self.cell(row, column))

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from model import arithmetic
+from model.cell import cell as arithmetic_of
 from viz import matrix_scale
 
 TEXT, SITE, HEAD = "the cat sat on the mat", "encoder.1.self", 2
@@ -44,6 +45,20 @@ def test_a_clicked_cell_is_written_out_on_the_step_by_step_page(heads, translato
     factors = [number(f) for f in re.findall(r"[−-]?\d+\.\d+", products)]
     expected = [round(f, 4) for pair in cell.terms for f in pair]
     assert factors == pytest.approx(expected, abs=1.01e-4)
+
+
+def test_a_chosen_cell_is_written_out_below_the_matrix(heads, translator) -> None:
+    record = translator.trace(TEXT, language="zh").record(SITE)
+    figure = heads.find(".headlight.matrix").first
+    for i, j in ((4, 1), (0, 5), (2, 2)):
+        heads.click_cell(i, j)
+        cell = arithmetic_of(record, HEAD, i, j)
+        scaled, left = cell.product * cell.scale, cell.score - cell.log_sum
+        *scores, weight = heads.sums(figure, i, j)
+        assert scores == pytest.approx([cell.product, cell.scale, scaled, cell.log_sum, left, left], rel=6e-3)
+        assert weight == pytest.approx(cell.weight, rel=0.05)  # a small one is written with two digits
+    heads.page.keyboard.press("ArrowDown")
+    assert heads.sums(figure, 3, 2)[-1] == pytest.approx(record.weights(HEAD)[3, 2].item(), rel=6e-3)
 
 
 def test_the_arrow_keys_move_the_selection(heads) -> None:

@@ -29,6 +29,25 @@ def test_a_click_in_the_weights_selects_that_cell(steps) -> None:
     steps.wait_for_link(q=2, k=3)
 
 
+def test_a_click_in_the_weights_is_written_out_below_them(steps, translator) -> None:
+    record = translator.trace(TEXT, language="zh").record(SITE)
+    steps.page.mouse.click(*cell(steps, "step-softmax", "A", 2, 3))
+    told = steps.sums(steps.find(f".st-key-step-softmax {EQUATIONS}"), 2, 3)
+    assert told[-1] == pytest.approx(record.weights(0)[2, 3].item(), rel=6e-3)
+    assert told[0] == pytest.approx(float(record.q[0, 2] @ record.k[0, 3]), rel=6e-3)
+
+
+def test_a_click_in_a_window_of_a_long_text_selects_what_is_there(screen, translator) -> None:
+    """Of 72 tokens 48 are drawn, from 24 on."""
+    long = " ".join([TEXT] * 12)
+    screen.open("steps", text=long, site="encoder.0.self", head=1, q=60, k=61, to="zh", lang="en")
+    screen.page.mouse.click(*cell(screen, "step-softmax", "A", 40, 6))
+    told = screen.sums(screen.find(f".st-key-step-softmax {EQUATIONS}"), 64, 30)
+    weights = translator.trace(long, language="zh").record("encoder.0.self").weights(1)
+    assert told[-1] == pytest.approx(weights[64, 30].item(), rel=6e-3)
+    screen.wait_for_link(q=64, k=30)
+
+
 def test_a_click_in_the_queries_selects_that_query(steps) -> None:
     steps.page.mouse.click(*cell(steps, "step-q", "q", 3, 5))
     steps.wait_for_link(q=3, k=1)

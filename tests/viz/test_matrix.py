@@ -8,6 +8,8 @@ import torch
 
 from model import Trace
 from model.sites import Site
+from viz.axes import Axis
+from viz.axes import axes as token_axes
 from viz.matrix import CLIPPED, MASKED, NAN, PLAIN, matrix_frame, states
 from viz.payload import unpack
 
@@ -43,3 +45,16 @@ def test_a_frame_holds_the_weights(trace: Trace, words: dict, site: str):
 
 def test_without_a_selection_none_is_sent(trace: Trace, words: dict):
     assert unpack(matrix_frame(trace, Site.parse(SITES[0]), 0, None, words))[0]["selection"] is None
+
+
+def test_a_cell_that_is_several_weights_has_no_arithmetic(trace: Trace, words: dict):
+    site = Site.parse(SITES[0])
+    single = token_axes(trace, site, (0, 0))
+    starts = tuple(range(0, single[0].stop, 2))
+    pairs = Axis(starts, single[0].stop, single[0].labels[: len(starts)], single[0].stop)
+    assert not pairs.single
+    for axes, address in ((single, "there"), ((pairs, pairs), ""), ((single[0], pairs), "")):
+        header, _ = unpack(matrix_frame(trace, site, 0, None, words, axes=axes, address="there"))
+        assert header["sums"] == address
+    small = token_axes(trace, site, (4, 3), size=3)
+    assert unpack(matrix_frame(trace, site, 0, None, words, axes=small))[0]["first"] == [3, 2]

@@ -9,7 +9,7 @@ import streamlit as st
 
 from model.sites import Site
 from viz import equation, export, latex, numbers, tokens
-from viz.ui import components, feet, language, panels, session
+from viz.ui import components, feet, language, panels, session, tile_server
 from viz.ui.language import say
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ def steps(trace: Trace) -> None:
 
     site, head, row, column = session.selected()
     cell = arithmetic.cell(trace, site, head, row, column)
+    _cell(cell, trace.record(site).d_k)  # before the steps, which take longer
     found = arithmetic.head_steps(trace, site, head, row)
     if found[0].key != "input":
         st.caption(say("steps.recorded"))
     if max(trace.record(site).queries, trace.record(site).keys) > parts.WINDOW:
         st.caption(say("steps.window", n=parts.WINDOW))
-    _cell(cell, trace.record(site).d_k)
     shown = _unfold(len(found))
     axes = {"query": site.query_side, "key": site.key_side}
     for step in found[:shown]:
@@ -103,7 +103,9 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
         words = language.group("equation") | {"alt": f"{say(f'step.{step.key}.name')}. {say(f'step.{step.key}.what')}"}
         if step.key != "input":
             words["help"] = ""  # once on a page is enough
-        frame = equation.step_frame(trace, step, axes, *at, words)
+        words |= {"sums": say("map.sums"), "added": say("map.added")}
+        address = tile_server.address(trace, site, session.view().head)
+        frame = equation.step_frame(trace, step, axes, *at, words, address)
 
         def select() -> None:
             _select(key, step)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from model.sites import Site
 from viz import axes, export, matrix, matrix_scale, numbers, patches
-from viz.ui import components, feet, language, session
+from viz.ui import components, feet, language, session, tile_server
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
@@ -72,9 +72,11 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     most = matrix_scale.largest(record, head, shown)
     end = matrix_scale.end(most, session.view().scale)
     words["legend"] = _legend(most, end)
+    words |= {"sums": say("map.sums"), "added": say("map.added")}
     if not all(axis.whole for axis in shown):
         _map(trace, site, head, (row, column), words, end)
-    frame = matrix.matrix_frame(trace, site, head, (row, column), words, max_height, shown, end)
+    address = tile_server.address(trace, site, head)
+    frame = matrix.matrix_frame(trace, site, head, (row, column), words, max_height, shown, end, address)
     components.matrix(
         key="matrix", data=frame, on_select_change=lambda: select_cell("matrix", record, head, shown)
     )  # fmt: skip

@@ -33,8 +33,7 @@ def show(trace: Trace) -> None:
             "map.alt_text", site=site_name(site), head=head, rows=f"{record.queries:,}", columns=f"{record.keys:,}"
         )
     }
-    base = f"{tile_server.PATH.lstrip('/')}/{tile_server.token(trace)}/{site}"
-    data = maps.map_frame(trace, site, head, how, base, (row, column), shown, words)
+    data = maps.map_frame(trace, site, head, how, tile_server.address(trace, site), (row, column), shown, words)
     components.map(key="map-page", data=data, on_select_change=_select, on_head_change=_turn, on_area_change=_area)
     _foot(trace, how, shown)
     panels.selection_line(trace)

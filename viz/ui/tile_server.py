@@ -54,6 +54,11 @@ def token(trace: Trace) -> str:
     return held.token
 
 
+def address(trace: Trace, site: object, head: int | None = None) -> str:
+    """Where a browser asks for a site, or for one of its heads: to be continued with what a route says."""
+    return "/".join((PATH.lstrip("/"), token(trace), str(site), *([] if head is None else [str(head)])))
+
+
 def _strip(ticket: Ticket, site: str, head: int, how: str, level: int, row: int) -> bytes:
     """A row of tiles as bytes, kept for its neighbours: they come from the same rows of weights."""
     from model import tiles

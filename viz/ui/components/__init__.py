@@ -42,12 +42,14 @@ def _register(name: str, *parts: str, css: tuple[str, ...] = ()) -> Callable[...
 
 matrix = _register(
     "matrix",
+    "sums.js",
     "matrix_grid.js",
     "matrix_picture.js",
     "matrix_draw.js",
     "matrix_words.js",
     "matrix_input.js",
     "matrix.js",
+    css=("sums.css",),
 )
 lines = _register(
     "lines",
@@ -77,12 +79,14 @@ overview = _register(
 )
 equation = _register(
     "equation",
+    "sums.js",
     "equation_text.js",
     "equation_layout.js",
     "equation_draw.js",
     "equation_figure.js",
     "equation_readout.js",
     "equation.js",
+    css=("sums.css",),
 )
 patches = _register("patches", "patches.js")
 reading = _register(
@@ -97,4 +101,13 @@ reading = _register(
 joint = _register("joint", "joint_input.js", "joint_draw.js", "joint.js")
 reading_row = _register("reading_row", "reading_numbers.js", "reading_row.js")
 atlas = _register("atlas", "atlas_plan.js", "atlas_draw.js", "atlas_card.js", "atlas.js")
-map = _register("map", "map_tiles.js", "map_draw.js", "map_words.js", "map_input.js", "map.js")
+map = _register(
+    "map",
+    "sums.js",
+    "map_tiles.js",
+    "map_draw.js",
+    "map_words.js",
+    "map_input.js",
+    "map.js",
+    css=("sums.css",),
+)

@@ -8,6 +8,7 @@ class Equation {
     this.figure = el("div", "figure", this.root);
     this.readout = el("div", "readout", this.root);
     this.readout.setAttribute("aria-live", "polite");
+    this.sums = new Sums(this.root, () => this.tell());
     this.legend = el("div", "legend faint", this.root);
     this.blocks = []; // the matrices; stays empty while the component is hidden and has no width
     this.cell = null; // {matrix, row, column} under the pointer or the keyboard
@@ -20,6 +21,7 @@ class Equation {
   }
   destroy() {
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.waiting);
     this.observer.disconnect();
     this.root.remove();
   }
@@ -29,6 +31,7 @@ class Equation {
     cancelAnimationFrame(this.frame);
     this.header = unpack(bytes);
     this.theme = readTheme(this.shadow);
+    this.sums.point(this.header.sums, this.header.words);
     const morph = new Map();
     for (const item of this.header.items) {
       if (!item.matrix) continue;
@@ -56,6 +59,19 @@ class Equation {
   point(cell) {
     this.cell = cell;
     fillReadout(this);
+  }
+  /** A clicked cell: first its arithmetic, then Python, with its place in the whole head. */
+  choose(cell) {
+    const { item } = this.find(cell.matrix), at = { row: cell.row + (item.row_start ?? 0), column: cell.column + (item.column_start ?? 0) };
+    clearTimeout(this.waiting);
+    this.chosen = { matrix: cell.matrix, ...at };
+    this.waiting = setTimeout(() => this.tell(), item.weights ? AFTER_SUMS : 0);
+    if (item.weights) this.sums.show(at, true);
+  }
+  tell() {
+    clearTimeout(this.waiting);
+    if (this.chosen) this.send("select", this.chosen);
+    this.chosen = null;
   }
   /** A cell's middle in the window. */
   centre(name, row, column) {

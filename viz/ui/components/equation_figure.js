@@ -74,12 +74,12 @@ function placeCanvas(equation, block) {
   canvas.addEventListener("pointermove", follow);
   for (const name of ["pointerleave", "blur"]) canvas.addEventListener(name, () => equation.point(null));
   canvas.addEventListener("focus", () => own() || point(item.highlight_row ?? 0, item.highlight_column ?? 0));
-  canvas.addEventListener("click", () => equation.cell && equation.send("select", { ...equation.cell }));
+  canvas.addEventListener("click", () => equation.cell && equation.choose(equation.cell));
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     const { row, column } = own() ?? { row: 0, column: 0 };
     if (step) point(row + step[0], column + step[1]);
-    else if (event.key === "Enter" || event.key === " ") equation.send("select", { matrix, row, column });
+    else if (event.key === "Enter" || event.key === " ") equation.choose({ matrix, row, column });
     else return;
     event.preventDefault();
   });

@@ -7,7 +7,8 @@ const valueAt = (block, i, j) => block.values[i * block.columns + j];
 function fillReadout(equation) {
   equation.marks?.remove();
   const { readout, cell, header } = equation;
-  const block = cell && equation.find(cell.matrix);
+  const block = cell && equation.find(cell.matrix), weights = block?.item.weights ? block.item : null;
+  equation.sums.show(weights && { row: cell.row + weights.row_start, column: cell.column + weights.column_start });
   readout.replaceChildren();
   readout.classList.toggle("faint", !block);
   if (!block || cell.row >= block.rows || cell.column >= block.columns) {

@@ -22,7 +22,7 @@ class HeadMap {
     this.bar = el("div", "bar", this.root);
     this.canvas = el("canvas", "", this.root);
     this.readout = el("div", "readout", this.root);
-    this.sums = el("div", "readout sums", this.root);
+    this.sums = new Sums(this.root, () => this.selection.flush());
     this.foot = el("div", "foot faint", this.root);
     this.live = el("div", "spoken", this.root);
     this.live.setAttribute("aria-live", "polite");
@@ -57,6 +57,7 @@ class HeadMap {
     // A head that was turned to here is not turned back by an answer to an older request.
     if (!same || before.head !== header.head || before.how !== header.how) this.head = header.head;
     this.tiles.point({ base, head: this.head, how: header.how, theme: this.theme });
+    this.sums.point(`${base}/${this.head}`, header.words);
     this.canvas.setAttribute("aria-label", header.words.alt);
     this.canvas.setAttribute("aria-description", header.words.help);
     fillBar(this);
@@ -148,7 +149,7 @@ class HeadMap {
     this.at = cell ?? this.selection.value; // where nobody points, the selected cell is told of
     this.rested = false;
     clearTimeout(this.settling);
-    this.settling = setTimeout(() => ((this.rested = true), this.schedule()), 140);
+    this.settling = setTimeout(() => ((this.rested = true), this.schedule()), SETTLED);
     this.schedule();
   }
   clicked(at) {
@@ -158,7 +159,8 @@ class HeadMap {
     else this.select(cell);
   }
   select(cell) {
-    this.selection.set({ ...cell, head: this.head });
+    this.sums.show(cell, true);
+    this.selection.set({ ...cell, head: this.head }, AFTER_SUMS);
     this.live.textContent = Object.values(describeCell(this, cell)).join(", ");
     this.schedule();
   }
@@ -166,6 +168,7 @@ class HeadMap {
   turnTo(head) {
     this.head = (head + this.header.heads) % this.header.heads;
     this.tiles.point({ ...this.tiles, head: this.head, theme: this.theme });
+    this.sums.point(`${this.tiles.base}/${this.head}`, this.header.words);
     fillBar(this);
     clearTimeout(this.turning);
     this.turning = setTimeout(() => this.send("head", this.head), 300);

@@ -9,7 +9,6 @@ class Tiles {
     this.drawn = drawn; // called when something new can be drawn
     this.pictures = new Map(); // key -> {canvas, rows, columns, bytes}, the least used first
     this.profiles = new Map();
-    this.cells = new Map();
     this.waiting = new Map(); // key -> what to do with the bytes; the last one goes first
     this.running = new Map();
     this.failed = "";
@@ -49,18 +48,6 @@ class Tiles {
     this.want(key, (bytes) => {
       this.profiles.set(key, new Float32Array(bytes.buffer));
       if (this.profiles.size > MOST_PROFILES) this.profiles.delete(this.profiles.keys().next().value);
-    });
-    return null;
-  }
-  /** Product, scale, score, log-sum-exp and weight of one cell as float64, or null while they are on their way. */
-  sums(row, column) {
-    const key = `${this.base}/${this.head}/cell/${row}/${column}`, found = this.cells.get(key);
-    if (found) return found;
-    if (this.running.has(key)) return null;
-    // Forty bytes: they wait for no picture.
-    this.fetch(key, (bytes) => {
-      this.cells.set(key, new Float64Array(bytes.buffer));
-      if (this.cells.size > MOST_PROFILES) this.cells.delete(this.cells.keys().next().value);
     });
     return null;
   }

@@ -56,7 +56,8 @@ function fillMapReadout(map) {
     el("span", "faint", readout, words.value);
     el("b", "", readout, said.weight);
   } else el("span", "faint", readout, words.help);
-  fillSums(map);
+  const chosen = map.selection.value;
+  map.sums.show(tiles.failed ? null : at, Boolean(at && chosen && chosen.row === at.row && chosen.column === at.column));
   const step = 2 ** level, key = `${level} ${header.how} ${theme.mode} ${words.scale} ${tiles.busy}`;
   if (foot.dataset.key === key) return;
   foot.dataset.key = key;
@@ -72,25 +73,6 @@ function fillMapReadout(map) {
   context.strokeRect(0.5, 0.5, 13, 13);
   el("span", "", masked, words.masked);
   if (tiles.busy) el("span", "busy", foot, words.loading);
-}
-
-/** The arithmetic of the cell under the cross hair, once the pointer rests on it or a click chose it. */
-function fillSums(map) {
-  const { sums, at, header, tiles } = map, { words } = header, chosen = map.selection.value;
-  const settled = at && (map.rested || (chosen && chosen.row === at.row && chosen.column === at.column));
-  const found = settled && !tiles.failed && tiles.sums(at.row, at.column);
-  sums.replaceChildren();
-  if (!found) return;
-  const [product, scale, score, logSum, weight] = found, scaled = product * scale, added = score - scaled;
-  const parts = [`q·k = ${number(product)}`, `× ${number(scale)} = ${number(scaled)}`];
-  if (score === -Infinity) parts.push(`+ M = −∞`, "e^(−∞) = 0");
-  else {
-    if (Math.abs(added) > 1e-9 * Math.max(1, Math.abs(score))) parts.push(`${words.added} ${number(added)} = ${number(score)}`);
-    parts.push(`− ln Σ eˢ (${number(logSum)}) = ${number(score - logSum)}`, `e^(${number(score - logSum)}) = ${number(weight)}`);
-  }
-  el("span", "faint", sums, words.sums);
-  for (const part of parts) el("span", "term", sums, part);
-  sums.dataset.cell = `${at.row}.${at.column}`;
 }
 
 /** A pattern of fine strokes that does not grow with the zoom. */

@@ -9,6 +9,7 @@ class Matrix {
     this.root = el("div", "headlight matrix", shadow);
     this.readout = el("div", "readout", this.root);
     this.canvas = el("canvas", "", this.root);
+    this.sums = new Sums(this.root, () => this.chosen && this.selection.flush());
     this.foot = el("div", "foot", this.root);
     this.live = el("div", "spoken", this.root);
     this.live.setAttribute("aria-live", "polite");
@@ -72,6 +73,7 @@ class Matrix {
       this.picture = develop(this, 1);
       this.morph = beginMorph(this, before.pixels);
     }
+    this.sums.point(header.sums, header.words);
     fillFoot(this);
     fillReadout(this);
     this.moved();
@@ -139,10 +141,12 @@ class Matrix {
     if (axes.includes("key")) foreign.column = within(index, grid.m, header.column_start);
     this.schedule();
   }
+  /** By a click at once, that is after the arithmetic of the cell; by keys when the last one is pressed. */
   select(row, column, delay) {
-    this.selection.set({ row, column }, delay);
+    this.chosen = delay === undefined;
+    this.selection.set({ row, column }, this.header.sums ? (delay ?? AFTER_SUMS) : delay);
     this.note();
-    fillReadout(this);
+    fillReadout(this, this.chosen);
     this.schedule();
   }
   /** The selection where a test or a style sheet can read it. */

@@ -12,10 +12,13 @@ function exact(value) {
 /** A scale's end without trailing zeros: 0.5 and not 0.500. */
 const brief = (value) => (exact(value).length > 6 ? number(value) : exact(value));
 
-function fillReadout(matrix) {
+/** The cell under the pointer, else the chosen one; `chosen`: it has just been clicked. */
+function fillReadout(matrix, chosen = false) {
   const { header, hover, values } = matrix, { words } = header;
   const free = hover.row === null && hover.column === null;
   const { row, column } = (free && matrix.selection.value) || hover, parts = [];
+  const whole = row !== null && column !== null;
+  matrix.sums.show(whole && header.sums ? { row: row + header.first[0], column: column + header.first[1] } : null, free || chosen);
   const say = (text, name) => parts.push(el("span", name, null, text));
   if (row !== null) parts.push(chip(header.rows[row], header.rows[row].text));
   if (row !== null && column !== null) say(words.arrow, "faint");

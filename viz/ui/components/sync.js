@@ -24,7 +24,7 @@ const outside = (index, start = 0) => (index === null || index === undefined ? n
 
 /** A value that the user changes here and Python answers: an old answer never undoes a newer change. */
 function shared(deliver) {
-  let received, sent = [], timer = 0, when = 0;
+  let received, sent = [], timer = 0, when = 0, waiting = null;
   return {
     value: null,
     /** Without a delay it is delivered at once; with one, be it 0, only if nothing newer comes meanwhile. */
@@ -38,7 +38,7 @@ function shared(deliver) {
         deliver(value);
       };
       if (delay === undefined) send();
-      else timer = setTimeout(send, delay);
+      else timer = setTimeout((waiting = send), delay);
     },
     answer(value) {
       const text = JSON.stringify(value), news = text !== received;
@@ -47,6 +47,12 @@ function shared(deliver) {
       if (!news || timer || (late && text !== JSON.stringify(this.value))) return;
       this.value = value;
       sent = [];
+    },
+    /** What waits is delivered now. */
+    flush() {
+      if (!timer) return;
+      clearTimeout(timer);
+      waiting();
     },
     stop: () => clearTimeout(timer),
   };
