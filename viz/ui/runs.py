@@ -15,12 +15,13 @@ from model.errors import (
     PictureTooLarge,
     SoundTooLong,
     Stopped,
+    TextTooLong,
     UnreadablePicture,
     UnreadableSound,
 )  # fmt: skip
 from model.progress import tick
 from viz import thumbnails
-from viz.ui import language, media, models, opening, session, work
+from viz.ui import language, media, models, opening, session, shortening, work
 from viz.ui.hero import best_head as best_head
 from viz.ui.kept import Kept
 from viz.ui.language import say
@@ -136,6 +137,8 @@ def current() -> Trace:
         return _not_run(now)
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
+        if isinstance(error, TextTooLong):
+            shortening.offer(now, model(), error)
         st.session_state.asked = {}  # one complaint at a time
         trace = _last_good(now, error)
         if isinstance(error, _OF_FILES):  # the link keeps the file that is shown
