@@ -12,7 +12,7 @@ from model import open_model
 from model.checkpoints import packages
 from tests.app.acting import pick
 from tests.app.visit import APP, PAGES
-from viz import matrix_scale
+from viz import matrix_scale, thumbnails
 from viz.first_cell import first_cell
 from viz.ui import models as cards
 from viz.ui.language import LANGUAGES, catalogue
@@ -161,6 +161,25 @@ def test_a_long_sides_chips_lie_around_the_selected_tokens(visit, models: Path) 
     assert (chips[0]["text"], chips[0]["at"]) == (f"+ {places[0]}", None) and chips[-1]["at"] is None
     far, _ = visit(model="gpt2", text=LONG, site="decoder.0.self", q=130, k=2).figure("overview")
     assert 130 in [chip.get("at") for chip in far["shifted"]]
+
+
+def test_blocks_of_a_long_text_show_their_largest_weight_or_their_share(visit, models: Path) -> None:
+    link = {"model": "gpt2", "text": LONG, "site": "decoder.0.self", "head": 0}
+    seen = visit(**link).sound()
+    record = open_model(models / "gpt2").trace(LONG).record("decoder.0.self")
+    found = {}
+    for how in thumbnails.HOW:
+        seen.set("overview-how", how).sound()
+        header, arrays = seen.figure("overview")
+        for head, (picture, _) in enumerate(thumbnails.heads(record, how)):
+            np.testing.assert_allclose(arrays[f"decoder.0.self.{head}"].astype(int), picture.astype(int), atol=1)
+        assert header["words"]["legend"] == seen.say(f"overview.legend_{how}")
+        assert any(seen.say(f"overview.pooled_{how}") in caption.value for caption in seen.at.caption)
+        found[how] = arrays["decoder.0.self.0"]
+    assert seen.link["set"] == "overview-how.mean" and (found["max"] != found["mean"]).any()
+    again = visit(**seen.link).sound().figure("overview")[1]["decoder.0.self.0"]
+    np.testing.assert_array_equal(again, found["mean"])
+    assert not [each for each in visit(text="the cat").at.get("button_group") if "overview-how" in (each.key or "")]
 
 
 def test_the_ribbons_know_the_selected_pair_of_any_head(visit, models: Path) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from model.errors import Stopped
+from model.progress import tick
 from model.sites import Site
 from viz import axes, export, matrix, numbers, overview, thumbnails
-from viz.ui import components, feet, language, models, session
+from viz.ui import components, dials, feet, language, models, session, work
 from viz.ui.controls import site_name
 from viz.ui.hero import drawn_head
 from viz.ui.language import say
@@ -64,9 +66,31 @@ def _go(trace: Trace, words: axes.Axes | None) -> None:
         st.session_state.go_to = picked.get("page", "heads")
 
 
-def _picture_words(trace: Trace, hero: tuple[Site, int]) -> dict[str, str]:
-    """The captions, which say what the rows of ribbons are for this model."""
+def _blocks_show(trace: Trace) -> str:
+    """The switch of what a block of the thumbnails shows, where any is in blocks; -> "max" or "mean"."""
+    records = trace.attention.values()
+    if not any(map(thumbnails.pooled, records)):
+        return "max"
+    how = st.segmented_control(
+        say("overview.how"), thumbnails.HOW, format_func=lambda option: say(f"atlas.how_{option}"), required=True,
+        help=say("overview.how_help"), **dials.among("overview-how", "max", thumbnails.HOW),
+    ) or "max"  # fmt: skip
+    if not all(thumbnails.made(record, how) for record in records):
+
+        def make() -> None:
+            for i, record in enumerate(records):
+                tick("pictures", i / len(records))
+                thumbnails.heads(record, how)
+
+        work.run(("overview_pictures", trace.key, how), make, say("overview.wait_pictures"))
+    return how
+
+
+def _picture_words(trace: Trace, hero: tuple[Site, int], how: str) -> dict[str, str]:
+    """The captions, which say what the rows of ribbons are for this model, and what the blocks of a long text show."""
     words = language.group("overview")
+    if any(map(thumbnails.pooled, trace.attention.values())):
+        words["legend"] = say(f"overview.legend_{how}")
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
@@ -89,8 +113,12 @@ def model_picture(trace: Trace) -> None:
     doors = [{"page": page, "text": say(f"door.{page}"), "why": say(f"door.{page}_why")} for page in _DOORS]
     editable = not models.is_trace(now.model) and not trace.facts.get("reads")
     merge = bool(now.by_word) and overview.drawable(trace)
+    try:
+        how = _blocks_show(trace)
+    except Stopped:  # the other pictures are there
+        how = "max" if all(map(thumbnails.made, trace.attention.values())) else "mean"
     frame = overview.overview_frame(
-        trace, hero, selection, _picture_words(trace, hero), hero_title, doors, editable, merge
+        trace, hero, selection, _picture_words(trace, hero, how), hero_title, doors, editable, merge, how
     )
 
     def go() -> None:
@@ -107,7 +135,7 @@ def model_picture(trace: Trace) -> None:
 
     fidelity = trace.fidelity()
     feet.foot(
-        "overview", " ".join(_picture_remarks(trace, hero)), _badges(fidelity), files, _ribbons(trace, hero, merge)
+        "overview", " ".join(_picture_remarks(trace, hero, how)), _badges(fidelity), files, _ribbons(trace, hero, merge)
     )
 
 
@@ -128,12 +156,11 @@ def _ribbons(trace: Trace, hero: tuple[Site, int], merge: bool) -> Callable[[], 
     return draw
 
 
-def _picture_remarks(trace: Trace, hero: tuple[Site, int]) -> list[str]:
+def _picture_remarks(trace: Trace, hero: tuple[Site, int], how: str) -> list[str]:
     longest = max(len(side.tokens) for side in trace.sides.values())
-    kind = thumbnails.how(longest, longest)
     remarks = [say("overview.sentence")]
-    if kind != "weight":
-        remarks.append(say(f"overview.pooled_{kind}"))
+    if any(map(thumbnails.pooled, trace.attention.values())):
+        remarks.append(say(f"overview.pooled_{how}"))
     if overview.drawable(trace):
         remarks.append(say(f"overview.pointed_{hero[0].kind}", weight=numbers.short(overview.pointed(trace, *hero))))
     else:
