@@ -41,10 +41,10 @@ def test_pages_lie_one_folder_deep_and_their_stems_are_unique() -> None:
 
 
 def test_the_first_screen_shows_the_sentence_and_every_head(visit, translator) -> None:
-    trace = translator.trace("I like cats", language="zh")
+    trace = translator.trace("she gave him a red apple", language="fr")
     header, arrays = visit().figure("overview")
-    assert [token["text"] for token in header["source"]] == ["I", "like", "cats"]
-    assert header["source_text"] == "I like cats"
+    assert [token["text"] for token in header["source"]] == ["she", "gave", "him", "a", "red", "apple"]
+    assert header["source_text"] == "she gave him a red apple"
     drawn = {
         (part["site"], head["head"]): arrays[head["array"]]
         for stack in header["stacks"]
@@ -60,7 +60,25 @@ def test_the_first_screen_shows_the_sentence_and_every_head(visit, translator) -
 
 @pytest.mark.shipped
 def test_the_shipped_weights_translate(visit) -> None:
-    assert visit().figure("overview")[0]["target"] == [{"text": t, "kind": "word"} for t in ("我", "喜欢", "猫")]
+    """And the first screen's ribbons cross where French changes the order of the words, not in Chinese."""
+    seen = visit().sound()
+    header, arrays = seen.figure("overview")
+    words = [item["text"] for item in header["target"]]
+    assert words == ["elle", "lui", "a", "donné", "une", "pomme", "rouge"] and seen.view.to == seen.link["to"] == "fr"
+    points = {word: header["source"][int(arrays["hero"][i].argmax())]["text"] for i, word in enumerate(words)}
+    assert points.items() >= {"donné": "gave", "pomme": "apple", "rouge": "red"}.items()
+    assert seen.say("overview.notice") in " ".join(text.value for text in seen.at.markdown)
+    seen.set("to", "zh").sound()
+    assert [item["text"] for item in seen.figure("overview")[0]["target"]] == [
+        "她",
+        "给",
+        "了",
+        "他",
+        "一",
+        "个",
+        "红",
+        "苹果",
+    ]
 
 
 def test_matrix_and_lines_show_the_traces_weights(visit, translator) -> None:
@@ -83,7 +101,7 @@ def test_every_step_is_drawn_and_checks(visit) -> None:
 
 
 def test_the_matrix_of_the_steps_is_the_matrix_of_the_heads(visit, translator) -> None:
-    seen = visit("steps", site="encoder.1.self", head=3, q=1, k=0)
+    seen = visit("steps", text="I like cats", to="zh", site="encoder.1.self", head=3, q=1, k=0)
     _, arrays = seen.figure("step-softmax")
     expected = translator.trace("I like cats", language="zh").weights("encoder.1.self", 3).numpy()
     np.testing.assert_allclose(arrays["A"], expected, atol=2e-6, rtol=0)

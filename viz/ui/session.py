@@ -190,7 +190,9 @@ def settle(new: bool = False) -> None:
     if card.get("reads", "text") != "text" and not now.media:
         changes["media"] = "sample"
     if languages and now.to not in languages:
-        changes["to"] = languages[0]
+        # The first example is shown in the language that it is the example for.
+        first = card.get("first_in") if "text" in changes else None
+        changes["to"] = first if first in languages else languages[0]
     if changes:
         st.session_state.view = replace(now, **changes)
 
