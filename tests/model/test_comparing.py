@@ -22,7 +22,7 @@ def js(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_heads(kind: str, monkeypatch) -> None:
-    monkeypatch.setattr(comparing, "_CELLS", 100)  # several blocks
+    monkeypatch.setattr("model.rows._CELLS", 100)  # several blocks
     record = KINDS[kind](23)
     A, B = weights(record, 0), weights(record, 2)
     found = comparing.difference(record, 0, record, 2)
