@@ -15,6 +15,7 @@ from tests.app.visit import APP, PAGES
 from viz import matrix_scale, thumbnails
 from viz.first_cell import first_cell
 from viz.ui import models as cards
+from viz.ui import picture as first_screen
 from viz.ui.language import LANGUAGES, catalogue
 
 EQUATIONS = 14
@@ -105,6 +106,16 @@ def test_the_matrix_of_the_steps_is_the_matrix_of_the_heads(visit, translator) -
     _, arrays = seen.figure("step-softmax")
     expected = translator.trace("I like cats", language="zh").weights("encoder.1.self", 3).numpy()
     np.testing.assert_allclose(arrays["A"], expected, atol=2e-6, rtol=0)
+
+
+def test_a_table_of_more_weights_than_a_file_should_hold_is_not_offered(visit, models: Path, monkeypatch) -> None:
+    for most, offered in ((10**9, True), (100, False)):
+        monkeypatch.setattr(first_screen, "_TABLE", most)
+        seen = visit(model="gpt2", text="the dog jumps over the cat").sound()
+        keys = {button.key for button in seen.at.download_button}
+        assert ("overview-csv" in keys) == offered and {"overview-npz", "overview-safetensors"} <= keys
+        said = seen.say("overview.no_table", n="\0").split("\0")[0]
+        assert any(said in caption.value for caption in seen.at.caption) != offered
 
 
 def test_doors_and_downloads_are_on_every_figure(visit) -> None:
@@ -228,6 +239,8 @@ def test_a_picture_without_large_weights_gets_its_own_scale_and_says_so(visit, m
     end = header["scale"]["high"]
     most = float(arrays["values"].max())
     assert end == matrix_scale.end(most, "") and "scale" not in seen.link
+    files = seen.say("matrix.files", queries="\0", keys="", size="").split("\0")[0]
+    assert not any(files in caption.value for caption in seen.at.caption)  # all of it is drawn
     pale = seen.say("matrix.legend_pale", pale="0.2")
     assert (pale in header["words"]["legend"]) == (most < 0.2)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from model.trace import Trace
 
 _DOORS = ("heads", "atlas", "steps", "by_hand")
+_TABLE = 2_000_000  # weights of which a table with a row each is made: 100 MB of text
 
 
 def notes_key(trace: Trace) -> str:
@@ -127,11 +128,12 @@ def model_picture(trace: Trace) -> None:
     components.overview(key="overview", data=frame, on_go_change=go, on_text_change=go)
 
     def files() -> dict[str, Callable[[], bytes]]:
+        name = feet.safe(now.model)
+        table = {f"{name}-weights.csv": lambda: export.trace_csv(trace)} if _weights(trace) <= _TABLE else {}
         return {
-            f"{feet.safe(now.model)}-trace.npz": lambda: export.trace_npz(trace),
-            f"{feet.safe(now.model)}-weights.csv": lambda: export.trace_csv(trace),
-            f"{feet.safe(now.model)}-trace.safetensors": lambda: export.trace_file(trace),
-        }
+            f"{name}-trace.npz": lambda: export.trace_npz(trace), **table,
+            f"{name}-trace.safetensors": lambda: export.trace_file(trace),
+        }  # fmt: skip
 
     fidelity = trace.fidelity()
     feet.foot(
@@ -165,7 +167,14 @@ def _picture_remarks(trace: Trace, hero: tuple[Site, int], how: str) -> list[str
         remarks.append(say(f"overview.pointed_{hero[0].kind}", weight=numbers.short(overview.pointed(trace, *hero))))
     else:
         remarks.append(say("overview.long", n=f"{longest:,}"))
+    if _weights(trace) > _TABLE:
+        remarks.append(say("overview.no_table", n=f"{_weights(trace):,}"))
     return remarks
+
+
+def _weights(trace: Trace) -> int:
+    """All weights of a run."""
+    return sum(record.heads * record.queries * record.keys for record in trace.attention.values())
 
 
 def _badges(fidelity: Fidelity) -> str:
