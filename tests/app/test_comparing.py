@@ -10,7 +10,7 @@ import pytest
 from model import aligned, comparing, open_model
 from model.checkpoints import minimal
 from model.comparing import LN2
-from viz.ui import comparing_window, runs, work
+from viz.ui import comparing_window, recording, work
 from viz.ui.models import card as models_card
 
 TEXT = "the animal didn't cross the street because it was too tired"
@@ -163,8 +163,8 @@ def test_a_long_text_is_drawn_in_a_window_that_moves(visit, models) -> None:
 
 def test_the_second_run_waits_beside_the_first(visit, models, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both may take long in one run of the page: each has a bar of its own."""
-    record = runs._record
-    monkeypatch.setattr(runs, "_record", lambda *asked: (time.sleep(2 * work._QUIET), record(*asked))[1])
+    record = recording.record
+    monkeypatch.setattr(recording, "record", lambda *asked: (time.sleep(2 * work._QUIET), record(*asked))[1])
     link = {"model": "gpt2", "text": "the dog is slow", "against": "text:the cat is slow"}
     seen = visit("comparing", tab="comparing.inputs", **link).sound()
     assert "comparing-input-2" in seen.figures()

@@ -13,6 +13,8 @@ from viz.ui.language import say
 from viz.ui.widgets import mirror
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from model.trace import Trace
 
 _PREFIX = "model:"
@@ -28,7 +30,7 @@ def show(trace: Trace) -> None:
     if not name:
         st.caption(say("comparing.kinds_of_pairs"))
         if session.view().model == "translate":
-            small_models.offer("shaw", "Shaw", "comparing-untrained", "comparing", say("comparing.untrained"))
+            small_models.offer("shaw", "Shaw", "comparing-untrained", _against, say("comparing.untrained"))
         return
     if name == session.view().model:
         st.info(say("comparing.same_model"))
@@ -51,6 +53,12 @@ def show(trace: Trace) -> None:
                       lambda: counterparts.counterparts(trace, other, sides), say("comparing.wait_counterparts"))  # fmt: skip
     titles = models.title(session.view().model), models.title(name)
     comparing_heads.show(trace, other, found, sides, titles)
+
+
+def _against(path: Path) -> None:
+    """Make it the second model; the first stays."""
+    session.change(against=f"{_PREFIX}{path}")
+    st.rerun()
 
 
 def _chosen() -> str:
