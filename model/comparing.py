@@ -233,12 +233,3 @@ def aligned(first: Sequence[str], second: Sequence[str]) -> Aligned:
             one += range(a, b)
             two += range(c, d)
     return Aligned(tuple(pairs), tuple(changed), tuple(one), tuple(two))
-
-
-def over_aligned(
-    weights: Float[Tensor, "q k"], rows: Sequence[int], columns: Sequence[int]
-) -> tuple[Float[Tensor, "r c"], Float[Tensor, " r"]]:
-    """(the weights between tokens that have a counterpart, what each such query gives to tokens that have none)."""
-    part = weights[list(rows)]
-    kept = part[:, list(columns)]
-    return kept, part.sum(-1) - kept.sum(-1)

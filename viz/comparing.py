@@ -162,15 +162,12 @@ def plane(
 
 
 def changed_table(
-    before: np.ndarray, after: np.ndarray, rows: Sequence[str], columns: Sequence[str], words: Words, most: int = 12
+    changed: Sequence[tuple[int, int, float, float]], rows: Sequence[str], columns: Sequence[str], words: Words
 ) -> pd.DataFrame:
-    """The cells that differ most, largest first."""
-    apart = after - before
-    places = np.argsort(-np.abs(apart), axis=None, kind="stable")[:most]
-    i, j = np.unravel_index(places, apart.shape)
+    """The cells that differ most, largest first, as `model.aligned.Pair` has them."""
     return pd.DataFrame({
-        words["query"]: [rows[r] for r in i], words["key"]: [columns[c] for c in j],
-        words["before"]: [numbers.short(float(before[r, c])) for r, c in zip(i, j, strict=True)],
-        words["after"]: [numbers.short(float(after[r, c])) for r, c in zip(i, j, strict=True)],
-        "Δ": [numbers.short(float(apart[r, c])) for r, c in zip(i, j, strict=True)],
+        words["query"]: [rows[i] for i, *_ in changed], words["key"]: [columns[j] for _, j, *_ in changed],
+        words["before"]: [numbers.short(a) for *_, a, _ in changed],
+        words["after"]: [numbers.short(b) for *_, b in changed],
+        "Δ": [numbers.short(b - a) for *_, a, b in changed],
     })  # fmt: skip

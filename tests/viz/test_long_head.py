@@ -7,8 +7,9 @@ import pytest
 
 from model import open_model
 from model.record import AttentionRecord
+from tests.viz.blocks import by_block
 from viz import matrix, matrix_scale
-from viz.axes import by_block, map_axes
+from viz.axes import map_axes
 from viz.first_cell import first_cell
 from viz.payload import unpack
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from model import open_model
+from tests.viz.blocks import by_block
 from viz import thumbnails
-from viz.axes import block_axis, by_block
+from viz.axes import block_axis
 from viz.matrix import MASKED
 
 

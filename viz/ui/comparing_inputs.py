@@ -113,5 +113,5 @@ def _figures(trace: Trace, other: Trace, found: dict[str, Aligned]) -> None:
         "key": say("matrix.key"),
     }
     st.markdown(f"#### {say('comparing.most_changed')}")
-    table = pictures.changed_table(two.weights(0), two.weights(1), *two.both(comparing_window.long(two)), told)
+    table = pictures.changed_table(numbers_of.changed, *two.both(comparing_window.long(two)), told)
     st.dataframe(table, hide_index=True, width=640)
