@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from model import aligned, comparing, open_model
 from model.checkpoints import minimal
 from model.comparing import LN2
+from model.progress import tick
+from tests.app.acting import put, stop_during
 from viz.ui import comparing_window, recording, work
 from viz.ui.models import card as models_card
 
@@ -182,3 +186,28 @@ def test_every_model_of_text_has_a_pair_to_begin_with(visit, models, name: str) 
     assert (seen.view.text, seen.view.against) == (pair[0], f"text:{pair[1]}") and seen.view.model == name
     assert minimal.changed(*pair) and len(minimal.ids(own, pair[0])) == len(minimal.ids(own, pair[1]))
     assert not [button for button in seen.at.button if button.key == "comparing-example"]
+
+
+def test_a_second_text_that_was_stopped_is_not_begun_again_by_itself(visit, models, monkeypatch) -> None:
+    waits, calls, record = threading.Event(), [], recording.record
+
+    def slow(name: str, how: tuple, *more: bool):
+        if dict(how)["text"] == "the cat is lazy and slow":
+            calls.append(name)
+            waits.set()
+            for _ in range(600):
+                time.sleep(0.02)
+                tick("layers", 0.5)
+        return record(name, how, *more)
+
+    monkeypatch.setattr(recording, "record", slow)
+    seen = visit("comparing", tab="comparing.inputs", model="gpt2", text="a dog is slow").sound()
+    stop_during(seen, waits, lambda: put(seen, "text_area", "comparing_text", "the cat is lazy and slow"))
+    for head in (1, 2):
+        assert seen.say("comparing.second_stopped") in [info.value for info in seen.sound().at.info]
+        assert seen.view.text == "a dog is slow" and len(calls) == 1
+        seen.at.session_state["view"] = replace(seen.view, head=head)
+        seen.at.run()
+    monkeypatch.setattr(recording, "record", record)
+    seen.click("comparing-again").sound()
+    assert "comparing-input-2" in seen.figures()

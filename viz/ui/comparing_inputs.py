@@ -9,7 +9,7 @@ import streamlit as st
 
 from model.errors import HeadlightError
 from viz import numbers
-from viz.ui import comparing_two, comparing_window, controls, feet, language, models, runs, session
+from viz.ui import comparing_second, comparing_two, comparing_window, controls, feet, language, models, runs, session
 from viz.ui.comparing_two import End, Two
 from viz.ui.language import say
 from viz.ui.widgets import mirror
@@ -58,7 +58,7 @@ def _second(trace: Trace) -> Trace | None:
     if not told.strip():
         return None
     try:
-        return runs.second(replace(now, text=told, target=""), now.model)
+        return comparing_second.run(replace(now, text=told, target=""), now.model)
     except HeadlightError as error:
         st.warning(language.explain(error))
         return None
