@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from viz.ui import controls, frame, server, session
+from viz.ui import controls, frame, link, server
 
 app = st.App(__file__, lifespan=server.lifespan, routes=server.routes())
 
 if server.in_session():
-    session.start()
+    link.start()
     page = st.navigation(frame.sections(), position="top")
     frame.configure(page)
     controls.side_bar()
     page.run()
-    session.write_link()
+    link.write()
     frame.follow()

@@ -20,6 +20,7 @@ from model.record import AttentionRecord
 from model.trace import Trace
 
 _CELLS = 2**20  # weights that are held at once
+MOST = 12  # cells that changed most
 
 Places = Sequence[tuple[int, int]]
 Progress = tuple[str, float, float]  # what is told, where its fraction begins, and how much of the whole it is
@@ -47,16 +48,22 @@ def split(pairs: Places) -> tuple[Tensor, Tensor]:
 class Pair:
     """Two heads over the aligned tokens: JS of each such query in nats [r], and its mean.
 
-    correlation: Pearson's r over the cells that either may attend, NaN where one of the two is the same in all. largest:
-    the largest |b − a| and its place among the aligned (queries, keys). outside: the most that a row of either gives to
-    tokens that the other run does not have.
+    correlation: Pearson's r over the cells that either may attend, NaN where one of the two is the same in all. changed: up
+    to `MOST` cells of the largest |b − a|, largest first: places among the aligned (queries, keys), a and b. outside: the
+    most that a row of either gives to tokens that the other run does not have.
     """
 
     rows: Float[Tensor, " r"]
     mean: float
     correlation: float
-    largest: tuple[float, int, int]
+    changed: tuple[tuple[int, int, float, float], ...]
     outside: float
+
+    @property
+    def largest(self) -> tuple[float, int, int]:
+        """The largest |b − a| and its place among the aligned (queries, keys)."""
+        i, j, a, b = self.changed[0]
+        return abs(b - a), i, j
 
 
 @torch.no_grad()
@@ -68,7 +75,7 @@ def pair(
     if not queries or not keys:
         raise HeadlightError(reason=f"{one.site} and {other.site} have no token in common.")
     (rows, other_rows), (columns, other_columns) = split(queries), split(keys)
-    apart, likeness, largest, outside = [], Sums(2), (0.0, 0, 0), 0.0
+    apart, likeness, changed, outside = [], Sums(2), [], 0.0
     step = max(1, _CELLS // max(one.keys, other.keys))
     for start in range(0, len(rows), step):
         tick(progress[0], progress[1] + progress[2] * start / len(rows))
@@ -79,9 +86,13 @@ def pair(
         outside = max(outside, *lost)
         apart.append(jensen_shannon(a, b))
         likeness.add(torch.stack([a, b]), one.allowed(here)[:, columns] | other.allowed(there)[:, other_columns])
-        size = (b - a).abs().flatten()
-        place = int(size.argmax())
-        if float(size[place]) > largest[0]:
-            largest = (float(size[place]), start + place // len(columns), place % len(columns))
+        changed = sorted([*changed, *_changed(a, b, start)], key=lambda cell: -abs(cell[3] - cell[2]))[:MOST]
     every = torch.cat(apart)
-    return Pair(every, float(every.mean()), float(likeness.values(len(rows))[0, 1]), largest, outside)
+    return Pair(every, float(every.mean()), float(likeness.values(len(rows))[0, 1]), tuple(changed), outside)
+
+
+def _changed(a: Float[Tensor, "r k"], b: Float[Tensor, "r k"], start: int) -> list[tuple[int, int, float, float]]:
+    """The cells of a block of rows that differ most, with their weights; `start` is its first row's place."""
+    size = (b - a).abs().flatten()
+    cells = [divmod(int(place), a.shape[1]) for place in size.topk(min(MOST, len(size))).indices]
+    return [(start + i, j, float(a[i, j]), float(b[i, j])) for i, j in cells]

@@ -11,7 +11,7 @@ lies between 0 (equal) and ln 2 (nothing in common) nats, and its square root is
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from torch import Tensor
 from model.errors import HeadlightError, UnknownOption
 from model.progress import tick
 from model.record import AttentionRecord
-from model.rows import blocks
+from model.rows import whole_rows
 from model.sites import Site
 from model.trace import Trace
 
@@ -65,16 +65,6 @@ class Difference:
     largest: tuple[float, int, int]
 
 
-def _rows(record: AttentionRecord, head: int, step: int) -> Iterator[tuple[slice, Float[Tensor, "r k"]]]:
-    """Whole rows of float64 weights, `step` at a time."""
-    for start in range(0, record.queries, step):
-        span = slice(start, min(start + step, record.queries))
-        whole = torch.zeros(span.stop - span.start, record.keys, dtype=torch.float64)
-        for rows, first, weights in blocks(record, head, span):
-            whole[rows.start - start : rows.stop - start, first : first + weights.shape[1]] = weights
-        yield span, whole
-
-
 @torch.no_grad()
 def difference(one: AttentionRecord, head: int, other: AttentionRecord, other_head: int) -> Difference:
     """The second head against the first, over all queries. Raises HeadlightError where they are about other tokens."""
@@ -82,9 +72,8 @@ def difference(one: AttentionRecord, head: int, other: AttentionRecord, other_he
         raise HeadlightError(
             reason=f"{one.site} and {other.site} are about other tokens: choose heads of the same sides."
         )
-    step = max(1, _CELLS // one.keys)
     rows, likeness, largest = [], Sums(2), (0.0, 0, 0)
-    pairs = zip(_rows(one, head, step), _rows(other, other_head, step), strict=True)
+    pairs = zip(whole_rows(one, head), whole_rows(other, other_head), strict=True)
     for (span, a), (_, b) in pairs:
         tick("rows", span.start / one.queries)
         rows.append(jensen_shannon(a, b))
@@ -244,12 +233,3 @@ def aligned(first: Sequence[str], second: Sequence[str]) -> Aligned:
             one += range(a, b)
             two += range(c, d)
     return Aligned(tuple(pairs), tuple(changed), tuple(one), tuple(two))
-
-
-def over_aligned(
-    weights: Float[Tensor, "q k"], rows: Sequence[int], columns: Sequence[int]
-) -> tuple[Float[Tensor, "r c"], Float[Tensor, " r"]]:
-    """(the weights between tokens that have a counterpart, what each such query gives to tokens that have none)."""
-    part = weights[list(rows)]
-    kept = part[:, list(columns)]
-    return kept, part.sum(-1) - kept.sum(-1)

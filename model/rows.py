@@ -102,3 +102,15 @@ def blocks(record: AttentionRecord, head: int, rows: slice = slice(None)) -> Ite
         columns = span(record, here)
         yield here, columns.start, softmax(held.scores(0, here, columns, torch.float64), sink)[0]
         start = stop
+
+
+def whole_rows(
+    record: AttentionRecord, head: int, rows: slice = slice(None)
+) -> Iterator[tuple[slice, Float[Tensor, "r k"]]]:
+    """(rows, all their weights in float64, 0 where masked) of a head, block by block; heads of as many keys go in step."""
+    for here, first, weights in blocks(record, head, rows):
+        if weights.shape[1] < record.keys:
+            whole = weights.new_zeros(len(weights), record.keys)
+            whole[:, first : first + weights.shape[1]] = weights
+            weights = whole
+        yield here, weights

@@ -9,9 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from model.errors import EmptyText, TextTooLong, UnknownWords
+from model.shortening import Start, longest_start
 
 PAD = "<pad>"
 END = "</s>"
@@ -80,6 +82,21 @@ class Tokenizer:
         if len(tokens) > self.max_length:
             raise TextTooLong(got=len(tokens), allowed=self.max_length)
         return Reading(tuple(self.ids[t] for t in tokens), tuple(tokens), tuple(folded))
+
+    def start(self, text: str) -> Start | None:
+        """The longest start of `text` that is read, None where not even its first token is."""
+
+        ends = range(1, len(text)) if self.kind == "characters" else [piece.end() for piece in _PIECES.finditer(text)]
+
+        def count(part: str) -> int:
+            try:
+                return len(self.read(part).ids)
+            except TextTooLong as error:
+                return int(error.values["got"])
+            except (EmptyText, UnknownWords):  # said when it is run
+                return bisect_right(ends, len(part))
+
+        return longest_start(text, ends, count, self.max_length)
 
     def _lookup(self, piece: str) -> list[str] | None:
         """The tokens of one typed piece: itself, folded, or cut into known words where no spaces are written."""

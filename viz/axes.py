@@ -151,14 +151,6 @@ def by_word(
     return summed.astype(dtype), open_
 
 
-def by_block(weights: np.ndarray, allowed: np.ndarray, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
-    """The strongest weight of each block: (weights, allowed) [blocks, blocks]."""
-    rows, columns = (list(axis.starts) for axis in axes)
-    strongest = np.maximum.reduceat(np.maximum.reduceat(weights, columns, axis=1), rows, axis=0)
-    open_ = np.logical_or.reduceat(np.logical_or.reduceat(allowed, columns, axis=1), rows, axis=0)
-    return strongest, open_
-
-
 def strongest(record: AttentionRecord, head: int, axes: Axes, cell: tuple[int, int]) -> tuple[int, int]:
     """The token pair with the largest weight among those behind one cell of a figure."""
     rows, columns = axes[0].tokens(cell[0]), axes[1].tokens(cell[1])

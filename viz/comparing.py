@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Words = dict[str, str]
 _BARS = 64  # queries of which each gets a bar of its own
+_STRETCHES = 256  # bars of a long text's strip
 
 
 def difference_frame(
@@ -69,6 +70,41 @@ def rows_chart(divergence: np.ndarray, texts: Sequence[str], words: Words) -> al
         x = alt.X("place:O", title=words["query"], axis=alt.Axis(labelExpr=f"[{quoted}][datum.value]", labelAngle=-45))
     return base.encode(x=x, y=y, tooltip=tips).properties(
         height=150, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), description=words["alt"]
+    )
+
+
+def strip(
+    divergence: np.ndarray, places: Sequence[int], texts: Sequence[str], window: slice, words: Words, theme: str
+) -> alt.LayerChart:
+    """JS of all queries of a long text, at most `_STRETCHES` bars, each of the largest of its stretch; a frame marks `window`.
+
+    A click is the selection "row": `at`, the query of a bar's largest JS. places: the queries' places in the text.
+    """
+    size = -(-len(divergence) // _STRETCHES)
+    starts = range(0, len(divergence), size)
+    most = [start + int(np.argmax(divergence[start : start + size])) for start in starts]
+    ends = [*(places[start] for start in starts[1:]), places[-1] + 1]
+    data = pd.DataFrame({
+        "from": [places[start] for start in starts], "to": ends, "at": most, "place": [places[i] for i in most],
+        "query": [texts[i] for i in most], "js": divergence[most],
+    })  # fmt: skip
+    top = max(float(divergence.max(initial=0.0)), 1e-6) * 1.05
+    click = alt.selection_point(name="row", fields=["at"], on="click", toggle=False, clear=False, empty=False)
+    x = alt.X("from:Q", title=words["query"], scale=alt.Scale(domain=[places[0], places[-1] + 1], nice=False))
+    base = alt.Chart(data).encode(x=x, x2="to:Q", tooltip=[
+        alt.Tooltip("place:Q", title=words["place"]), alt.Tooltip("query:N", title=words["query"]),
+        alt.Tooltip("js:Q", title=words["js"], format=".4f"),
+    ])  # fmt: skip
+    y = alt.Y("js:Q", title=words["js"], scale=alt.Scale(domain=[0, top]), axis=alt.Axis(tickCount=3, format=".2~g"))
+    frame = pd.DataFrame({"from": [places[window.start]], "to": [places[window.stop - 1] + 1]})
+    shown = alt.Chart(frame).mark_rect(
+        fill=palette.THEMES[theme]["text"], fillOpacity=0.12, stroke=palette.THEMES[theme]["text"], strokeWidth=1
+    ).encode(x="from:Q", x2="to:Q")  # fmt: skip
+    bars = base.mark_rect(color=palette.HEADS[0]).encode(y=y, y2=alt.datum(0))
+    # A bar may be too low to hit: its whole height answers.
+    hit = base.mark_rect(opacity=0, cursor="pointer").encode(y=alt.value(0), y2=alt.value("height")).add_params(click)
+    return alt.layer(bars, shown, hit).properties(
+        height=96, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), description=words["alt"]
     )
 
 
@@ -126,15 +162,12 @@ def plane(
 
 
 def changed_table(
-    before: np.ndarray, after: np.ndarray, rows: Sequence[str], columns: Sequence[str], words: Words, most: int = 12
+    changed: Sequence[tuple[int, int, float, float]], rows: Sequence[str], columns: Sequence[str], words: Words
 ) -> pd.DataFrame:
-    """The cells that differ most, largest first."""
-    apart = after - before
-    places = np.argsort(-np.abs(apart), axis=None, kind="stable")[:most]
-    i, j = np.unravel_index(places, apart.shape)
+    """The cells that differ most, largest first, as `model.aligned.Pair` has them."""
     return pd.DataFrame({
-        words["query"]: [rows[r] for r in i], words["key"]: [columns[c] for c in j],
-        words["before"]: [numbers.short(float(before[r, c])) for r, c in zip(i, j, strict=True)],
-        words["after"]: [numbers.short(float(after[r, c])) for r, c in zip(i, j, strict=True)],
-        "Δ": [numbers.short(float(apart[r, c])) for r, c in zip(i, j, strict=True)],
+        words["query"]: [rows[i] for i, *_ in changed], words["key"]: [columns[j] for _, j, *_ in changed],
+        words["before"]: [numbers.short(a) for *_, a, _ in changed],
+        words["after"]: [numbers.short(b) for *_, b in changed],
+        "Δ": [numbers.short(b - a) for *_, a, b in changed],
     })  # fmt: skip

@@ -4,26 +4,72 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from viz.matrix import in_blocks
+
 if TYPE_CHECKING:
+    from model.record import AttentionRecord
     from model.sites import Site
     from model.trace import Trace
 
 
+_ROWS = 128  # of a mask that are held at once
+
+
 def matrix_csv(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> bytes:
     """One row a query: position, token, then a column a key named `position:token`; exact float32 digits."""
-    frame = pd.DataFrame(values, columns=[f"{j}:{column}" for j, column in enumerate(columns)])
-    frame.insert(0, "token", list(rows))
-    frame.insert(0, "position", range(len(rows)))
-    frame["token"] = [_text(token) for token in frame["token"]]
-    # The mark at the front lets spreadsheet programs read 中文 as UTF-8.
-    return frame.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+    return _matrix_csv([(slice(0, len(values)), values)], rows, columns)
+
+
+def _matrix_csv(parts: Iterable[tuple[slice, np.ndarray]], rows: Sequence[str], columns: Sequence[str]) -> bytes:
+    buffer = io.BytesIO()
+    names = [f"{j}:{column}" for j, column in enumerate(columns)]
+    for here, values in parts:
+        frame = pd.DataFrame(values, columns=names)
+        frame.insert(0, "token", [_text(token) for token in rows[here]])
+        frame.insert(0, "position", range(here.start, here.stop))
+        # The mark at the front lets spreadsheet programs read 中文 as UTF-8.
+        first = here.start == 0
+        text = frame.to_csv(index=False, header=first, lineterminator="\n")
+        buffer.write(text.encode("utf-8-sig" if first else "utf-8"))
+    return buffer.getvalue()
+
+
+def head_csv(record: AttentionRecord, head: int, rows: Sequence[str], columns: Sequence[str]) -> bytes:
+    """`matrix_csv` of a head of any length: besides the file itself only a block of its rows is held."""
+    return _matrix_csv(in_blocks(record, head), rows, columns)
+
+
+def head_npz(record: AttentionRecord, head: int, **arrays: np.ndarray | Sequence[str]) -> bytes:
+    """`npz` of these and of a head's `weights` and `allowed` [queries, keys], of which a block of rows is held at a time."""
+    whole = {
+        "weights": (np.float32, (values for _, values in in_blocks(record, head))),
+        "allowed": (np.bool_, (record.allowed(rows).numpy() for rows in _spans(record))),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as files:
+        for name, (kind, parts) in whole.items():
+            with files.open(f"{name}.npy", "w", force_zip64=True) as file:
+                told = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": (record.queries, record.keys)}
+                np.lib.format.write_array_header_1_0(file, told)
+                for part in parts:
+                    file.write(np.ascontiguousarray(part, kind).tobytes())
+        for name, array in arrays.items():
+            with files.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _spans(record: AttentionRecord) -> Iterator[slice]:
+    """`_ROWS` queries at a time."""
+    return (slice(start, min(start + _ROWS, record.queries)) for start in range(0, record.queries, _ROWS))
 
 
 def _text(token: str) -> str:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from model.sites import Site
-from viz.axes import Axes, by_word, map_axes
+from viz.axes import BLOCKS, Axes, by_word, map_axes
 from viz.axes import axes as token_axes
 from viz.payload import pack
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from model.record import AttentionRecord
     from model.trace import Trace
 
-_CELLS = 2**20  # weights that are held at once of a long head
 PLAIN, MASKED, NAN, CLIPPED = 0, 1, 2, 3
 Words = dict[str, str]
 # A record never changes, and the blocks of a long head take all its weights: 80 kB a head are kept.
@@ -43,24 +42,18 @@ def head_weights(record: AttentionRecord, head: int) -> tuple[np.ndarray, np.nda
 
 
 def in_blocks(record: AttentionRecord, head: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """(queries, their weights [r, k]) of a head of any length, so that its q × k weights never stand in memory at once."""
-    step = max(1, _CELLS // record.keys)
-    for start in range(0, record.queries, step):
-        rows = slice(start, min(start + step, record.queries))
-        yield rows, record.weights(head, rows).numpy()
+    """(queries, their weights [r, k], rounded to float32 as a figure's are) of a head of any length, block by block."""
+    from model.rows import whole_rows
+
+    for rows, weights in whole_rows(record, head):
+        yield rows, weights.numpy().astype(np.float32)
 
 
-def _strongest_of_blocks(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
-    """`by_block` of the whole head, a row of blocks at a time."""
-    columns = list(axes[1].starts)
-    found, open_ = [], []
-    for i in range(len(axes[0].starts)):
-        rows = axes[0].tokens(i)
-        part = slice(rows.start, rows.stop)
-        weights, allowed = record.weights(head, part).numpy(), record.allowed(part).numpy()
-        found.append(np.maximum.reduceat(weights.max(0), columns))
-        open_.append(np.logical_or.reduceat(allowed.any(0), columns))
-    return np.stack(found), np.stack(open_)
+def _strongest_of_blocks(record: AttentionRecord, head: int) -> tuple[np.ndarray, np.ndarray]:
+    """(the largest weight, whether any cell is open) of each block of `map_axes`, float32 and bool."""
+    from model.pooled import allowed_bins, pooled
+
+    return pooled(record, head, BLOCKS).numpy(), allowed_bins(record, BLOCKS).numpy()
 
 
 def cells(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +119,7 @@ def map_frame(
     axes = map_axes(trace.record(site))
     kept = _blocks.setdefault(trace.record(site), {})
     if head not in kept:
-        kept[head] = _strongest_of_blocks(trace.record(site), head, axes)
+        kept[head] = _strongest_of_blocks(trace.record(site), head)
     values, allowed = kept[head]
     told = header(trace, site, axes, selection, words) | {
         "rows": list(axes[0].labels),

@@ -11,7 +11,6 @@ from viz import axes, tokens
 from viz.first_cell import elsewhere
 from viz.overview_parts import Arrays, stacks
 from viz.payload import pack
-from viz.thumbnails import LONG
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 # A sentence longer than this is no picture of ribbons; chips beyond it are counted, not drawn.
 RIBBONS = 64
+# The heads of a longer text are not searched: that takes every weight of each.
+LONG = 256
 # Weights this near to each other are no choice.
 _EVEN = 1e-3
 
@@ -203,8 +204,12 @@ def overview_frame(
     doors: list[dict[str, str]] | None = None,
     editable: bool = True,
     merge: bool = False,
+    how: str = "max",
 ) -> bytes:
-    """The frame of the overview component; see viz/ui/components/overview.js for how it is drawn."""
+    """The frame of the overview component; see viz/ui/components/overview.js for how it is drawn.
+
+    how: what a block of a thumbnail shows, see `viz.thumbnails`.
+    """
     arrays: Arrays = {}
     marked = _marked(trace, selection)
     sides = {side: _chips(tokens.labels(trace, side), _around(marked[side])) for side in trace.sides}
@@ -214,7 +219,7 @@ def overview_frame(
         "shifted": sides.get("decoder", []),
         "source_text": trace.key.source,
         "editable": editable,
-        "stacks": stacks(trace, words, arrays),
+        "stacks": stacks(trace, words, arrays, how),
         "selection": selection,
         "marked": marked,
         "words": words,

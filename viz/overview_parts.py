@@ -16,10 +16,10 @@ _UNITS = 96
 Arrays = dict[str, np.ndarray]
 
 
-def _attention_part(trace: Trace, site: Site, words: dict[str, str], arrays: Arrays) -> dict[str, Any]:
+def _attention_part(trace: Trace, site: Site, words: dict[str, str], arrays: Arrays, how: str) -> dict[str, Any]:
     record = trace.record(site)
     heads = []
-    for head, (weights, state) in enumerate(thumbnails.heads(record)):
+    for head, (weights, state) in enumerate(thumbnails.heads(record, how)):
         name = f"{site}.{head}"
         arrays[name], arrays[f"{name}.state"] = weights, state
         title = words["head"].format(head=head)
@@ -63,14 +63,14 @@ def _after_attention(
     return found
 
 
-def stacks(trace: Trace, words: dict[str, str], arrays: Arrays) -> list[dict[str, Any]]:
+def stacks(trace: Trace, words: dict[str, str], arrays: Arrays, how: str) -> list[dict[str, Any]]:
     """Encoder and decoder, layer by layer, with the names of the arrays that hold each thumbnail."""
     found = []
     for stack in dict.fromkeys(site.stack for site in trace.sites):
         layers: dict[int, list[dict[str, Any]]] = {}
         for site in (s for s in trace.sites if s.stack == stack):
             parts = layers.setdefault(site.layer, [])
-            parts.append(_attention_part(trace, site, words, arrays))
+            parts.append(_attention_part(trace, site, words, arrays, how))
             if f"{site}.residual" in trace.store:
                 parts.append(_norm_part(trace, f"{site}.residual", str(site), words["add_norm"], arrays))
         for layer, parts in layers.items():

@@ -7,53 +7,56 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from viz.axes import block_axis, by_block
 from viz.matrix import head_weights, states
 
 if TYPE_CHECKING:
     from model.record import AttentionRecord
 
 Thumbnail = tuple[np.ndarray, np.ndarray]
+# What a block shows: its largest weight, so that a single bright cell survives, or the share of attention that it takes.
+HOW = ("max", "mean")
 # A record never changes, and drawing a page again must not cost what its first drawing did.
-_made: WeakKeyDictionary[AttentionRecord, list[Thumbnail]] = WeakKeyDictionary()
+_made: WeakKeyDictionary[AttentionRecord, dict[str, list[Thumbnail]]] = WeakKeyDictionary()
 # From here on a thumbnail is in blocks.
 BLOCKS = 48
-# From here on its blocks hold shares of attention, which the record gives without its n × n weights.
-LONG = 256
 
 
-def how(queries: int, keys: int) -> str:
-    """What a cell of a thumbnail is: "weight", "strongest" of its block, or the "share" from block to block."""
-    longest = max(queries, keys)
-    return "weight" if longest <= BLOCKS else "strongest" if longest <= LONG else "share"
+def pooled(record: AttentionRecord) -> bool:
+    """Whether a cell of a thumbnail stands for several weights."""
+    return max(record.queries, record.keys) > BLOCKS
 
 
-def heads(record: AttentionRecord) -> list[Thumbnail]:
-    """(weights in 255 steps, states) of each head, both uint8 [rows, columns]; made once for a record."""
-    if record not in _made:
-        _made[record] = _heads(record)
-    return _made[record]
+def made(record: AttentionRecord, how: str = "max") -> bool:
+    """Whether `heads` has them already."""
+    return _kind(record, how) in _made.get(record, {})
 
 
-def _heads(record: AttentionRecord) -> list[Thumbnail]:
-    kind = how(record.queries, record.keys)
-    if kind == "share":
-        return _shares(record)
-    axes = (block_axis(record.queries, BLOCKS), block_axis(record.keys, BLOCKS))
-    found = []
-    for head in range(record.heads):
-        values, allowed = head_weights(record, head)
-        if kind == "strongest":
-            values, allowed = by_block(values, allowed, axes)
-        found.append((_bytes(values), states(values, allowed)))
-    return found
+def heads(record: AttentionRecord, how: str = "max") -> list[Thumbnail]:
+    """(weights in 255 steps, states) of each head, both uint8 [rows, columns]; made once for a record.
+
+    how: of a long text "max", the largest weight of each block, or "mean", the share of attention from block to block.
+    """
+    kept, kind = _made.setdefault(record, {}), _kind(record, how)
+    if kind not in kept:
+        kept[kind] = _blocks(record, how) if pooled(record) else _cells(record)
+    return kept[kind]
 
 
-def _shares(record: AttentionRecord) -> list[Thumbnail]:
-    from model.pooled import allowed_bins, block_shares
+def _kind(record: AttentionRecord, how: str) -> str:
+    return how if pooled(record) else "cells"
 
-    found, open_ = block_shares(record, BLOCKS).numpy(), allowed_bins(record, BLOCKS).numpy()
-    return [(_bytes(values), states(values, open_)) for values in found]
+
+def _cells(record: AttentionRecord) -> list[Thumbnail]:
+    found = (head_weights(record, head) for head in range(record.heads))
+    return [(_bytes(values), states(values, allowed)) for values, allowed in found]
+
+
+def _blocks(record: AttentionRecord, how: str) -> list[Thumbnail]:
+    from model.pooled import allowed_bins, block_shares, thumbnails
+
+    found = thumbnails(record, BLOCKS) if how == "max" else block_shares(record, BLOCKS)
+    open_ = allowed_bins(record, BLOCKS).numpy()
+    return [(_bytes(values), states(values, open_)) for values in found.numpy()]
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import pickletools
 import re
 import sys
 import threading
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,7 @@ from model.checkpoints.conversion_weights import torch_weights
 from model.checkpoints.packages import PACKAGES
 from model.errors import DamagedCheckpoint, EmptyText, TextTooLong, UnknownWords
 from model.instrumented import Instrumented, instrument
+from model.shortening import Start, longest_start
 from model.trace import Trace, TraceKey
 
 PACKAGE = next(package for package in PACKAGES if package.name == "annalog")
@@ -58,6 +60,11 @@ class Smiles:
         if unknown:
             raise UnknownWords(unknown, side)
         return [self._ids[word] for word in (_START, *pieces, _END)]
+
+    def start(self, text: str, room: int) -> Start | None:
+        """The longest start of `text` that has at most `room` tokens with both its ends."""
+        ends = [piece.end() for piece in _PIECES.finditer(text) if not piece[0].isspace()]
+        return longest_start(text, ends, lambda part: bisect_right(ends, len(part)) + 2, room)
 
     def id(self, word: str) -> int:
         return self._ids[word]

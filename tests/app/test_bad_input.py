@@ -76,7 +76,7 @@ def test_a_bad_target_is_explained_and_the_picture_stays(visit, target: str) -> 
 def test_an_error_does_not_outlive_its_text(visit) -> None:
     seen = visit(text="I like catz")
     seen.complaint()
-    seen.click("example-0").sound()
+    seen.click("example-1").sound()
     assert seen.view.text == "I like cats"
 
 

@@ -13,7 +13,7 @@ from model.checkpoints import hugging_face, outputs
 from tests.app.acting import put
 from tests.app.visit import PAGES, Visit
 from tests.model import tiny
-from viz.ui import runs
+from viz.ui import recording
 
 
 def start_of(seen: Visit, key: str) -> str:
@@ -195,7 +195,7 @@ def test_a_continuation_of_an_encoder_decoder_becomes_its_target(visit, models: 
 @pytest.mark.parametrize("name", ["gpt2", "t5"])
 def test_a_training_step_leaves_the_model_as_it_is(visit, models: Path, name: str) -> None:
     seen = visit("output", model=name, text="I like cats").sound()
-    module = runs._open(name).module
+    module = recording.opened(name).module
     before = {key: value.clone() for key, value in module.state_dict().items()}
     seen.at.text_input(key="train-target").set_value("and dogs")
     seen.at.run()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from model import comparing, open_model
+from model import aligned, comparing, open_model
+from model.checkpoints import minimal
 from model.comparing import LN2
+from model.progress import tick
+from tests.app.acting import put, stop_during
+from viz.ui import comparing_window, recording, work
+from viz.ui.models import card as models_card
 
 TEXT = "the animal didn't cross the street because it was too tired"
 OTHER = "the animal didn't cross the street because it was too wide"
@@ -106,3 +115,99 @@ def test_the_example_of_tired_and_wide(visit) -> None:
     seen = visit("comparing", text="I like cats", to="zh", tab="comparing.inputs").sound()
     seen.click("comparing-example").sound()
     assert seen.view.text == TEXT and seen.view.against == f"text:{OTHER}" and seen.view.head == 2
+
+
+LONG = "a cat saw the mat and the dog . " * 9
+
+
+def test_a_long_text_is_drawn_in_a_window_that_moves(visit, models) -> None:
+    words = LONG.split()
+    second = " ".join(["cat", *words[:40], "mat", *words[41:]])
+    link = {"model": "gpt2", "text": LONG.strip(), "site": "decoder.1.self", "head": 1, "against": f"text:{second}"}
+    seen = visit("comparing", tab="comparing.inputs", **link).sound()
+    own = open_model(models / "gpt2")
+    one, other = own.trace(LONG.strip()), own.trace(second)
+    places = aligned.aligned_sides(one, other)["decoder"]
+    pairs = sorted((*places.pairs, *places.changed))
+    firsts, seconds = np.array(pairs).T
+    assert len(pairs) > comparing_window.MOST and (firsts != seconds).any()
+    A = one.weights("decoder.1.self", 1).numpy()[np.ix_(firsts, firsts)]
+    B = other.weights("decoder.1.self", 1).numpy()[np.ix_(seconds, seconds)]
+
+    def drawn(rows: int, columns: int) -> None:
+        size = comparing_window.MOST
+        part = np.s_[rows : rows + size, columns : columns + size]
+        for place, want in enumerate((A, B, B - A)):
+            header, arrays = seen.figure(f"comparing-input-{place}")
+            np.testing.assert_allclose(arrays["values"], want[part], atol=4e-6)
+            numbers = [int(label["text"].split()[0]) for label in header["rows"]]
+            assert numbers == list((seconds if place else firsts)[part[0]])
+        spans = {
+            f"{name}_{which}": f"{side[start]}–{side[start + size - 1]}"
+            for name, start in (("queries", rows), ("keys", columns))
+            for which, side in (("first", firsts), ("second", seconds))
+        }
+        assert seen.say("comparing.window", **spans) in [caption.value for caption in seen.at.caption]
+
+    def start(at: int) -> int:
+        return min(max(0, at - 24), len(pairs) - 48)
+
+    i, j = np.unravel_index(np.abs(B - A).argmax(), A.shape)
+    drawn(start(i), start(j))
+    rows, columns = (s for s in seen.at.slider if "comparing-input" in s.key)
+    rows.set_value(int(firsts[len(pairs) - 48]))
+    columns.set_value(int(firsts[3]))
+    seen.at.run()
+    seen.sound()
+    drawn(len(pairs) - 48, 3)
+    assert f"comparing-input-keys.{firsts[3]}" in seen.link["set"]
+    seen = visit("comparing", **seen.link).sound()
+    drawn(len(pairs) - 48, 3)
+
+
+def test_the_second_run_waits_beside_the_first(visit, models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both may take long in one run of the page: each has a bar of its own."""
+    record = recording.record
+    monkeypatch.setattr(recording, "record", lambda *asked: (time.sleep(2 * work._QUIET), record(*asked))[1])
+    link = {"model": "gpt2", "text": "the dog is slow", "against": "text:the cat is slow"}
+    seen = visit("comparing", tab="comparing.inputs", **link).sound()
+    assert "comparing-input-2" in seen.figures()
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert", "t5", "ours", "dates"])
+def test_every_model_of_text_has_a_pair_to_begin_with(visit, models, name: str) -> None:
+    seen = visit("comparing", model=name, tab="comparing.inputs").sound()
+    own = open_model(name if name == "dates" else models / name)
+    pair = minimal.minimal_pair(own, models_card(name)["examples"])
+    if pair is None:
+        assert name == "ours" and not [b for b in seen.at.button if b.key == "comparing-example"]
+        return
+    seen.click("comparing-example").sound()
+    assert (seen.view.text, seen.view.against) == (pair[0], f"text:{pair[1]}") and seen.view.model == name
+    assert minimal.changed(*pair) and len(minimal.ids(own, pair[0])) == len(minimal.ids(own, pair[1]))
+    assert not [button for button in seen.at.button if button.key == "comparing-example"]
+
+
+def test_a_second_text_that_was_stopped_is_not_begun_again_by_itself(visit, models, monkeypatch) -> None:
+    waits, calls, record = threading.Event(), [], recording.record
+
+    def slow(name: str, how: tuple, *more: bool):
+        if dict(how)["text"] == "the cat is lazy and slow":
+            calls.append(name)
+            waits.set()
+            for _ in range(600):
+                time.sleep(0.02)
+                tick("layers", 0.5)
+        return record(name, how, *more)
+
+    monkeypatch.setattr(recording, "record", slow)
+    seen = visit("comparing", tab="comparing.inputs", model="gpt2", text="a dog is slow").sound()
+    stop_during(seen, waits, lambda: put(seen, "text_area", "comparing_text", "the cat is lazy and slow"))
+    for head in (1, 2):
+        assert seen.say("comparing.second_stopped") in [info.value for info in seen.sound().at.info]
+        assert seen.view.text == "a dog is slow" and len(calls) == 1
+        seen.at.session_state["view"] = replace(seen.view, head=head)
+        seen.at.run()
+    monkeypatch.setattr(recording, "record", record)
+    seen.click("comparing-again").sound()
+    assert "comparing-input-2" in seen.figures()

@@ -14,7 +14,7 @@ from model import counterparts, open_model
 from model.progress import tick
 from tests.app.acting import stop_during
 from tests.model import tiny
-from viz.ui import runs
+from viz.ui import recording
 from viz.ui.models import found as looked_for
 
 LINK = {"model": "base", "text": tiny.TEXT, "target": tiny.WRITTEN, "to": "zh", "tab": "comparing.checkpoints",
@@ -116,7 +116,7 @@ def test_a_model_that_cannot_read_the_text_is_answered(visit) -> None:
 
 def test_the_second_model_can_be_stopped(visit, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = visit("comparing", **LINK).sound()
-    waits, calls, quick = threading.Event(), [], runs._open
+    waits, calls, quick = threading.Event(), [], recording.opened
 
     def slow(name: str):
         if name == "other":
@@ -127,14 +127,14 @@ def test_the_second_model_can_be_stopped(visit, folder: Path, monkeypatch: pytes
                 tick("layers", 0.5)
         return quick(name)
 
-    monkeypatch.setattr(runs, "_open", slow)
+    monkeypatch.setattr(recording, "opened", slow)
     stop_during(seen, waits, lambda: seen.set("comparing_model", "other"))
     for head in (2, 3):  # whatever else is done, it does not begin again by itself
         assert seen.say("comparing.second_stopped") in [info.value for info in seen.sound().at.info]
         assert seen.view.model == "base" and len(calls) == 1
         seen.at.session_state["view"] = replace(seen.view, head=head)
         seen.at.run()
-    monkeypatch.setattr(runs, "_open", quick)
+    monkeypatch.setattr(recording, "opened", quick)
     seen.click("comparing-again").sound()
     found = counterparts.counterparts(trace(folder, "base"), trace(folder, "other"))
     np.testing.assert_allclose(table(seen)["r"], [row.r for row in found.heads], atol=1e-6)

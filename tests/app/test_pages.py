@@ -12,9 +12,10 @@ from model import open_model
 from model.checkpoints import packages
 from tests.app.acting import pick
 from tests.app.visit import APP, PAGES
-from viz import matrix_scale
+from viz import matrix_scale, thumbnails
 from viz.first_cell import first_cell
 from viz.ui import models as cards
+from viz.ui import picture as first_screen
 from viz.ui.language import LANGUAGES, catalogue
 
 EQUATIONS = 14
@@ -41,10 +42,10 @@ def test_pages_lie_one_folder_deep_and_their_stems_are_unique() -> None:
 
 
 def test_the_first_screen_shows_the_sentence_and_every_head(visit, translator) -> None:
-    trace = translator.trace("I like cats", language="zh")
+    trace = translator.trace("she gave him a red apple", language="fr")
     header, arrays = visit().figure("overview")
-    assert [token["text"] for token in header["source"]] == ["I", "like", "cats"]
-    assert header["source_text"] == "I like cats"
+    assert [token["text"] for token in header["source"]] == ["she", "gave", "him", "a", "red", "apple"]
+    assert header["source_text"] == "she gave him a red apple"
     drawn = {
         (part["site"], head["head"]): arrays[head["array"]]
         for stack in header["stacks"]
@@ -60,7 +61,25 @@ def test_the_first_screen_shows_the_sentence_and_every_head(visit, translator) -
 
 @pytest.mark.shipped
 def test_the_shipped_weights_translate(visit) -> None:
-    assert visit().figure("overview")[0]["target"] == [{"text": t, "kind": "word"} for t in ("我", "喜欢", "猫")]
+    """And the first screen's ribbons cross where French changes the order of the words, not in Chinese."""
+    seen = visit().sound()
+    header, arrays = seen.figure("overview")
+    words = [item["text"] for item in header["target"]]
+    assert words == ["elle", "lui", "a", "donné", "une", "pomme", "rouge"] and seen.view.to == seen.link["to"] == "fr"
+    points = {word: header["source"][int(arrays["hero"][i].argmax())]["text"] for i, word in enumerate(words)}
+    assert points.items() >= {"donné": "gave", "pomme": "apple", "rouge": "red"}.items()
+    assert seen.say("overview.notice") in " ".join(text.value for text in seen.at.markdown)
+    seen.set("to", "zh").sound()
+    assert [item["text"] for item in seen.figure("overview")[0]["target"]] == [
+        "她",
+        "给",
+        "了",
+        "他",
+        "一",
+        "个",
+        "红",
+        "苹果",
+    ]
 
 
 def test_matrix_and_lines_show_the_traces_weights(visit, translator) -> None:
@@ -83,10 +102,20 @@ def test_every_step_is_drawn_and_checks(visit) -> None:
 
 
 def test_the_matrix_of_the_steps_is_the_matrix_of_the_heads(visit, translator) -> None:
-    seen = visit("steps", site="encoder.1.self", head=3, q=1, k=0)
+    seen = visit("steps", text="I like cats", to="zh", site="encoder.1.self", head=3, q=1, k=0)
     _, arrays = seen.figure("step-softmax")
     expected = translator.trace("I like cats", language="zh").weights("encoder.1.self", 3).numpy()
     np.testing.assert_allclose(arrays["A"], expected, atol=2e-6, rtol=0)
+
+
+def test_a_table_of_more_weights_than_a_file_should_hold_is_not_offered(visit, models: Path, monkeypatch) -> None:
+    for most, offered in ((10**9, True), (100, False)):
+        monkeypatch.setattr(first_screen, "_TABLE", most)
+        seen = visit(model="gpt2", text="the dog jumps over the cat").sound()
+        keys = {button.key for button in seen.at.download_button}
+        assert ("overview-csv" in keys) == offered and {"overview-npz", "overview-safetensors"} <= keys
+        said = seen.say("overview.no_table", n="\0").split("\0")[0]
+        assert any(said in caption.value for caption in seen.at.caption) != offered
 
 
 def test_doors_and_downloads_are_on_every_figure(visit) -> None:
@@ -163,6 +192,25 @@ def test_a_long_sides_chips_lie_around_the_selected_tokens(visit, models: Path) 
     assert 130 in [chip.get("at") for chip in far["shifted"]]
 
 
+def test_blocks_of_a_long_text_show_their_largest_weight_or_their_share(visit, models: Path) -> None:
+    link = {"model": "gpt2", "text": LONG, "site": "decoder.0.self", "head": 0}
+    seen = visit(**link).sound()
+    record = open_model(models / "gpt2").trace(LONG).record("decoder.0.self")
+    found = {}
+    for how in thumbnails.HOW:
+        seen.set("overview-how", how).sound()
+        header, arrays = seen.figure("overview")
+        for head, (picture, _) in enumerate(thumbnails.heads(record, how)):
+            np.testing.assert_allclose(arrays[f"decoder.0.self.{head}"].astype(int), picture.astype(int), atol=1)
+        assert header["words"]["legend"] == seen.say(f"overview.legend_{how}")
+        assert any(seen.say(f"overview.pooled_{how}") in caption.value for caption in seen.at.caption)
+        found[how] = arrays["decoder.0.self.0"]
+    assert seen.link["set"] == "overview-how.mean" and (found["max"] != found["mean"]).any()
+    again = visit(**seen.link).sound().figure("overview")[1]["decoder.0.self.0"]
+    np.testing.assert_array_equal(again, found["mean"])
+    assert not [each for each in visit(text="the cat").at.get("button_group") if "overview-how" in (each.key or "")]
+
+
 def test_the_ribbons_know_the_selected_pair_of_any_head(visit, models: Path) -> None:
     at = {"model": "gpt2", "site": "decoder.0.self", "head": 0}
     header, _ = visit(text="the dog jumps over the cat", q=5, k=2, **at).figure("overview")
@@ -191,6 +239,8 @@ def test_a_picture_without_large_weights_gets_its_own_scale_and_says_so(visit, m
     end = header["scale"]["high"]
     most = float(arrays["values"].max())
     assert end == matrix_scale.end(most, "") and "scale" not in seen.link
+    files = seen.say("matrix.files", queries="\0", keys="", size="").split("\0")[0]
+    assert not any(files in caption.value for caption in seen.at.caption)  # all of it is drawn
     pale = seen.say("matrix.legend_pale", pale="0.2")
     assert (pale in header["words"]["legend"]) == (most < 0.2)
 

@@ -15,7 +15,7 @@ def source(seen) -> list[str]:
 
 
 def test_a_new_sentence_is_run(visit, translator) -> None:
-    seen = visit().set("text", "the cat sat on the mat").sound()
+    seen = visit(to="zh").set("text", "the cat sat on the mat").sound()
     trace = translator.trace("the cat sat on the mat", language="zh")
     header, _ = seen.figure("overview")
     assert source(seen) == ["the", "cat", "sat", "on", "the", "mat"]
@@ -36,7 +36,7 @@ def test_an_example_releases_the_forced_target(visit) -> None:
 
 
 def test_the_output_language_changes_the_output(visit, translator) -> None:
-    seen = visit()
+    seen = visit(text="I like cats", to="zh")
     before = seen.figure("overview")[0]["shifted"]
     seen.set("to", "fr").sound()
     after = seen.figure("overview")[0]["shifted"]
@@ -47,7 +47,7 @@ def test_the_output_language_changes_the_output(visit, translator) -> None:
 
 def test_a_forced_target_is_read_by_the_decoder(visit, translator) -> None:
     words = translator.trace("I like cats", language="zh").written()[:-1][::-1]
-    seen = visit().set("target", " ".join(words)).sound()
+    seen = visit(text="I like cats", to="zh").set("target", " ".join(words)).sound()
     assert [t["text"] for t in seen.figure("overview")[0]["shifted"]][1:] == words
     assert seen.say("note.forced") in [caption.value for caption in seen.at.caption]
     seen.set("target", "").sound()

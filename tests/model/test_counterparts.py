@@ -125,6 +125,10 @@ def test_only_tokens_of_both_are_compared(base: Path, first, monkeypatch: pytest
     assert found.outside == pytest.approx(max((1 - a.sum(1)).max(), (1 - b.sum(1)).max()), abs=1e-12)
     size, row, column = found.largest
     assert size == pytest.approx(np.abs(b - a).max(), abs=1e-12) == abs(b[row, column] - a[row, column])
+    order = np.argsort(-np.abs(b - a), axis=None, kind="stable")[: aligned.MOST]
+    np.testing.assert_allclose([abs(y - x) for *_, x, y in found.changed], np.abs(b - a).ravel()[order], atol=1e-12)
+    assert all((x, y) == pytest.approx((a[i, j], b[i, j]), abs=1e-12) for i, j, x, y in found.changed)
+    assert len({cell[:2] for cell in found.changed}) == aligned.MOST
     with pytest.raises(HeadlightError, match="in common"):
         aligned.pair(one, 0, two, 0, (), ())
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.errors import OutOfRange, UnknownOption
-from model.rows import _sums, blocks, column, combined, row, strongest
+from model.rows import _sums, blocks, column, combined, row, strongest, whole_rows
 from tests.model.test_pooled import MORE, SITE, record, weights
 
 BOUND = 1e-12
@@ -54,6 +54,9 @@ def test_blocks_of_a_few_rows_are_the_same(monkeypatch):
         assert len(parts) > 4 and (parts[0][0].start, parts[-1][0].stop) == (5, 29)
         for rows, first, block in parts:
             np.testing.assert_allclose(block, exact[rows, first : first + block.shape[1]], atol=BOUND, rtol=0)
+        whole = list(whole_rows(found, 1, slice(5, 29)))
+        assert [rows for rows, _ in whole] == [rows for rows, _, _ in parts]
+        np.testing.assert_allclose(torch.cat([block for _, block in whole]), exact[5:29], atol=BOUND, rtol=0)
         np.testing.assert_allclose(column(found, 1, 2), exact[:, 2], atol=BOUND, rtol=0)
 
 

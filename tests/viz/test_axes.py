@@ -10,8 +10,9 @@ from model.masks import Mask
 from model.record import AttentionRecord
 from model.sites import Site
 from model.store import MemoryStore
+from tests.viz.blocks import by_block
 from viz import axes
-from viz.axes import Axis, block_axis, by_block, by_word, strongest, token_axis, word_axis
+from viz.axes import Axis, block_axis, by_word, strongest, token_axis, word_axis
 
 
 def labels(texts: str | list[str]) -> list[dict[str, str]]:

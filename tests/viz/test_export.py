@@ -7,10 +7,12 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from model import Trace
 from model.sites import Site
 from viz import export
+from viz.matrix import in_blocks
 
 ODD = ['=HYPERLINK("x")', "+1", "-2", "@x", 'a"b', "a,b", "line\nend", "喜欢", "", "nan"]
 
@@ -78,3 +80,26 @@ def test_a_trace_as_a_file_is_opened_again(trace: Trace, tmp_path: Path):
     assert again.tokens("encoder") == trace.tokens("encoder")
     np.testing.assert_array_equal(again.q("decoder.1.cross"), trace.q("decoder.1.cross"))
     np.testing.assert_allclose(again.weights("decoder.1.cross", 2), trace.weights("decoder.1.cross", 2), atol=1e-6)
+
+
+@pytest.mark.parametrize("cells", [2**20, 30])
+def test_a_long_head_is_written_block_by_block(trace: Trace, cells: int, monkeypatch: pytest.MonkeyPatch):
+    for name in ("decoder.0.self", "encoder.1.self", "decoder.1.cross"):
+        site = Site.parse(name)
+        record, rows, columns = trace.record(site), trace.tokens(site.query_side), trace.tokens(site.key_side)
+        monkeypatch.setattr("model.rows._CELLS", 2**20)
+        want = np.concatenate([block for _, block in in_blocks(record, 2)])
+        np.testing.assert_allclose(want, record.weights(2), atol=1e-6)
+        whole = export.matrix_csv(want, rows, columns)
+        monkeypatch.setattr("model.rows._CELLS", cells)
+        monkeypatch.setattr(export, "_ROWS", 3)
+        head, *lines = read(export.head_csv(record, 2, rows, columns))
+        head_whole, *lines_whole = read(whole)
+        assert head == head_whole and [line[:2] for line in lines] == [line[:2] for line in lines_whole]
+        found = np.array([line[2:] for line in lines], np.float32)
+        np.testing.assert_allclose(found, want, atol=1e-7)  # a block's product may round otherwise
+        arrays = np.load(io.BytesIO(export.head_npz(record, 2, scale=np.array(0.5), queries=rows)), allow_pickle=False)
+        np.testing.assert_array_equal(arrays["weights"], found)
+        np.testing.assert_array_equal(arrays["allowed"], record.allowed().numpy())
+        assert arrays["weights"].dtype == np.float32 and arrays["queries"].tolist() == list(rows)
+        assert float(arrays["scale"]) == 0.5 and set(arrays.files) == {"weights", "allowed", "scale", "queries"}

@@ -7,8 +7,9 @@ import pytest
 
 from model import open_model
 from model.record import AttentionRecord
+from tests.viz.blocks import by_block
 from viz import matrix, matrix_scale
-from viz.axes import by_block, map_axes
+from viz.axes import map_axes
 from viz.first_cell import first_cell
 from viz.payload import unpack
 
@@ -32,7 +33,8 @@ def test_blocks_of_rows_say_what_the_whole_says(trace, monkeypatch, cells: int) 
                 float(A[allowed].max()),
                 first_cell(trace, name, head),
             )
-    monkeypatch.setattr(matrix, "_CELLS", cells)
+    monkeypatch.setattr("model.rows._CELLS", cells)
+    matrix._blocks.clear()
     matrix_scale._largest.clear()
     for (name, head), ((values, open_), most, cell) in whole.items():
         record = trace.record(name)
@@ -46,19 +48,18 @@ def test_blocks_of_rows_say_what_the_whole_says(trace, monkeypatch, cells: int) 
 
 
 def test_no_more_cells_are_asked_for_than_may_be_held(trace, monkeypatch) -> None:
-    monkeypatch.setattr(matrix, "_CELLS", 500)
+    monkeypatch.setattr("model.rows._CELLS", 500)
     asked = []
-    real = AttentionRecord.weights
+    real = AttentionRecord.scores
 
-    def weights(self, head, rows=slice(None), *more, **named):
-        found = real(self, head, rows, *more, **named)
+    def scores(self, *which, **named):
+        found = real(self, *which, **named)
         asked.append(found.numel())
         return found
 
-    monkeypatch.setattr(AttentionRecord, "weights", weights)
+    monkeypatch.setattr(AttentionRecord, "scores", scores)
     site = trace.record("encoder.1.self").site
     matrix_scale._largest.clear()
     matrix_scale._of_all(trace.record(site), 0)
     first_cell(trace, site, 1)
-    matrix.map_frame(trace, site, 0, (0, 0), dict.fromkeys(("query", "key", "query_decoder"), ""))
-    assert max(asked) <= 500 and sum(asked) == 3 * 72 * 72
+    assert max(asked) <= 500 and sum(asked) == 2 * 72 * 72

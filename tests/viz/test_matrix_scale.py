@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from model.sites import Site
-from viz import axes, matrix_scale
+from viz import axes, matrix, matrix_scale
 from viz.matrix import CLIPPED, MASKED, NAN, PLAIN, map_frame, matrix_frame
 from viz.payload import unpack
 
@@ -69,11 +69,12 @@ def test_masked_and_broken_cells_do_not_count() -> None:
     assert matrix_scale.largest(nothing, 0, shown) == 0
 
 
-def test_a_window_shares_the_end_with_the_map_of_the_whole() -> None:
+def test_a_window_shares_the_end_with_the_map_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.full((6, 6), 0.01)
     weights[5, 5] = 0.15
     record = Record(weights, np.ones((6, 6), bool))
     window = (axes.token_axis(labels(6), 0, 3), axes.token_axis(labels(6), 0, 3))
+    monkeypatch.setattr(matrix_scale, "in_blocks", lambda record, head: [(slice(0, 6), record.found)])
     assert matrix_scale.largest(record, 0, window) == pytest.approx(0.15)
 
 
@@ -84,13 +85,14 @@ def test_words_may_weigh_more_than_any_token() -> None:
 
 
 @pytest.mark.parametrize("drawn", ["matrix", "map"])
-def test_what_passes_the_end_is_clipped_and_stays_itself(drawn: str, words: dict) -> None:
+def test_what_passes_the_end_is_clipped_and_stays_itself(drawn: str, words: dict, monkeypatch) -> None:
     site = Site.parse("decoder.0.self")
     weights = np.array([[1, 0.7, 0.2], [0.05, 0.0500001, np.nan], [0.06, 0.01, 0.0]])
     allowed = np.array([[True, False, True], [True, True, True], [True, True, True]])
     record = Record(weights, allowed)
     shown = (axes.token_axis(labels(3)), axes.token_axis(labels(3)))
     run = SimpleNamespace(record=lambda site: record, written=list)
+    monkeypatch.setattr(matrix, "_strongest_of_blocks", lambda record, head: (record.found, record.open))
     if drawn == "matrix":
         frame = matrix_frame(run, site, 0, None, words, axes=shown, end=0.05)
     else:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from viz import charts, tokens
-from viz.ui import library_card, runs
+from viz.ui import library_card, recording
 from viz.ui.language import in_card, say
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def show(model: OwnModel | HuggingFaceModel | None) -> None:
         st.info(say("card.no_model"))
     elif is_ours(model):
         _ours(model)
-    elif runs.is_library_model(model):
+    elif recording.is_library_model(model):
         library_card.show(model)
     else:
         library_card.show_foreign(model)
@@ -33,7 +33,7 @@ def notes_key(model: OwnModel | HuggingFaceModel) -> str:
     """Which remarks belong under the card: that heads share keys, or see a window only, where they do."""
     if is_ours(model):
         return "model_card"
-    return "library_card" if runs.is_library_model(model) and library_card.shares(model) else "library_card_plain"
+    return "library_card" if recording.is_library_model(model) and library_card.shares(model) else "library_card_plain"
 
 
 def is_ours(model: object) -> bool:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.errors import HeadlightError, Stopped
-from viz.ui import comparing_heads, comparing_two, feet, language, models, runs, session, small_models, work
+from model.errors import HeadlightError
+from viz.ui import comparing_heads, comparing_second, comparing_two, feet, language, models, session, small_models, work
 from viz.ui.language import say
 from viz.ui.widgets import mirror
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from model.trace import Trace
 
 _PREFIX = "model:"
@@ -28,7 +30,7 @@ def show(trace: Trace) -> None:
     if not name:
         st.caption(say("comparing.kinds_of_pairs"))
         if session.view().model == "translate":
-            small_models.offer("shaw", "Shaw", "comparing-untrained", "comparing", say("comparing.untrained"))
+            small_models.offer("shaw", "Shaw", "comparing-untrained", _against, say("comparing.untrained"))
         return
     if name == session.view().model:
         st.info(say("comparing.same_model"))
@@ -51,6 +53,12 @@ def show(trace: Trace) -> None:
                       lambda: counterparts.counterparts(trace, other, sides), say("comparing.wait_counterparts"))  # fmt: skip
     titles = models.title(session.view().model), models.title(name)
     comparing_heads.show(trace, other, found, sides, titles)
+
+
+def _against(path: Path) -> None:
+    """Make it the second model; the first stays."""
+    session.change(against=f"{_PREFIX}{path}")
+    st.rerun()
 
 
 def _chosen() -> str:
@@ -78,19 +86,13 @@ def _second(trace: Trace, name: str) -> Trace | None:
         allowed = ", ".join(models.found())
         st.warning(say("error.unknown_model", name=language.plain(name), allowed=allowed))
         return None
-    asked = _asked(trace, name)
-    if st.session_state.get("comparing-stopped") == (name, asked):
-        _stopped()
-        return None
     try:
-        other = runs.second(asked, name)
-    except Stopped:
-        st.session_state["comparing-stopped"] = (name, asked)
-        _stopped()
-        return None
+        other = comparing_second.run(_asked(trace, name), name)
     except HeadlightError as error:
         st.warning(f"**B** {language.plain(models.title(name))}: {language.explain(error)}")
         st.caption(say("comparing.kinds_of_pairs"))
+        return None
+    if other is None:
         return None
     if other.facts.get("reads", "text") != "text":
         st.info(say("comparing.reads_text"))
@@ -109,12 +111,4 @@ def _asked(trace: Trace, name: str) -> session.View:
         now = replace(now, text=trace.key.source, target=trace.key.target or "", to=trace.language)
     written = models.card(name)["test"]
     known = now.to in written if models.is_ours(name) else not models.is_ours(now.model)
-    # Only what a run depends on: selecting another cell does not begin a stopped one again.
-    return session.View(**{each: getattr(now, each) for each in session.RUN} | {"to": now.to if known else ""})
-
-
-def _stopped() -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.info(say("comparing.second_stopped"), icon=":material/stop_circle:", width="stretch")
-        st.button(say("note.run"), key="comparing-again",
-                  on_click=lambda: st.session_state.pop("comparing-stopped", None))  # fmt: skip
+    return replace(now, to=now.to if known else "")

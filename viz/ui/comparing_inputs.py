@@ -9,7 +9,7 @@ import streamlit as st
 
 from model.errors import HeadlightError
 from viz import numbers
-from viz.ui import comparing_two, controls, feet, language, models, runs, session
+from viz.ui import comparing_second, comparing_two, comparing_window, controls, feet, language, models, runs, session
 from viz.ui.comparing_two import End, Two
 from viz.ui.language import say
 from viz.ui.widgets import mirror
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from model.comparing import Aligned
     from model.trace import Trace
 
-_EXAMPLE = (
-    "the animal didn't cross the street because it was too tired",
-    "the animal didn't cross the street because it was too wide",
-)
+_WORD = 20  # characters of a changed word that a button names
 
 
 def show(trace: Trace) -> None:
@@ -37,10 +34,10 @@ def show(trace: Trace) -> None:
     for run in (trace, other):
         if feet.refused(run, site):
             return
-    from model import comparing
+    from model import aligned
 
-    sides = (site.query_side, site.key_side)
-    found = {side: comparing.aligned(trace.tokens(side), other.tokens(side)) for side in sides}
+    every = aligned.aligned_sides(trace, other)
+    found = {side: every[side] for side in (site.query_side, site.key_side)}
     comparing_two.tokens_line(trace, other, found)
     _figures(trace, other, found)
 
@@ -57,21 +54,39 @@ def _second(trace: Trace) -> Trace | None:
         say("comparing.second"), key=key, placeholder=say("comparing.second_hint"), height=96,
         on_change=lambda: session.change(against=f"text:{st.session_state[key]}" if st.session_state[key].strip() else ""),
     )  # fmt: skip
-    if models.is_ours(now.model) and "translate" in now.model and (now.text, told) != _EXAMPLE:
-        st.button(say("comparing.example"), key="comparing-example", type="tertiary",
-                  on_click=lambda: session.change(text=_EXAMPLE[0], against=f"text:{_EXAMPLE[1]}", site="encoder.1.self",
-                                                  head=2))  # fmt: skip
+    _example(now, told)
     if not told.strip():
         return None
     try:
-        return runs.trace_of(replace(now, text=told, target=""))
+        return comparing_second.run(replace(now, text=told, target=""), now.model)
     except HeadlightError as error:
         st.warning(language.explain(error))
         return None
 
 
+def _example(now: session.View, told: str) -> None:
+    """Two texts that differ in one word and that this model reads, for whoever has none at hand."""
+    from model.checkpoints import minimal
+
+    card = models.card(now.model)
+    pair = minimal.minimal_pair(runs.model(), card["examples"], card.get("pair"))
+    if pair is None or (now.text, told) == pair:
+        return
+    words = [word.strip(".,") for word in minimal.changed(*pair) or ()]
+    short = bool(words) and max(map(len, words)) <= _WORD
+    label = say("comparing.example", first=words[0], second=words[1]) if short else say("comparing.example_pair")
+    # The head that the card measured to read the changed word, where it did.
+    head = {
+        name: value
+        for name, value in card.get("coreference", {}).get("adjective_to_noun", {}).items()
+        if name in ("site", "head")
+    }
+    st.button(label, key="comparing-example", type="tertiary",
+              on_click=lambda: session.change(text=pair[0], against=f"text:{pair[1]}", **head))  # fmt: skip
+
+
 def _figures(trace: Trace, other: Trace, found: dict[str, Aligned]) -> None:
-    from model import comparing
+    from model import aligned
     from viz import comparing as pictures
 
     site, head, _, _ = session.selected()
@@ -92,11 +107,11 @@ def _figures(trace: Trace, other: Trace, found: dict[str, Aligned]) -> None:
         lost=numbers.short(max(0.0, numbers_of.outside)),
     )
     slug = f"{feet.safe(trace.key.model)}-{site}-head{head}-two-inputs"
-    comparing_two.foot(two, numbers_of, said, slug, (comparing.aligned,))
+    comparing_two.foot(two, numbers_of, said, slug, (aligned.aligned_sides,))
     told = {name: say(f"comparing.{name}") for name in ("before", "after")} | {
         "query": say("matrix.query"),
         "key": say("matrix.key"),
     }
     st.markdown(f"#### {say('comparing.most_changed')}")
-    table = pictures.changed_table(two.weights(0), two.weights(1), *two.both(), told)
+    table = pictures.changed_table(numbers_of.changed, *two.both(comparing_window.long(two)), told)
     st.dataframe(table, hide_index=True, width=640)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from model.sites import Site
 from viz import export, numbers, tokens
-from viz.ui import components, feet, language, panels, work
+from viz.ui import comparing_window, components, feet, language, panels, work
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from model.aligned import Pair, Places
     from model.comparing import Aligned
     from model.trace import Trace
-
-MOST = 48  # tokens of which a matrix is drawn; the numbers are over all
+    from viz.tokens import Label
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,23 @@ class Two:
         queries, keys = (labels(end.trace, end.site) for labels in (tokens.query_labels, tokens.key_labels))
         return [queries[p[which]]["text"] for p in self.queries], [keys[p[which]]["text"] for p in self.keys]
 
-    def both(self) -> tuple[list[str], list[str]]:
-        """The same; a token that changed is called by both."""
-        pairs = zip(self.names(0), self.names(1), strict=True)
-        queries, keys = ([a if a == b else f"{a} → {b}" for a, b in zip(*pair, strict=True)] for pair in pairs)
-        return queries, keys
+    def both(self, placed: bool = False) -> tuple[list[str], list[str]]:
+        """The same; a token that changed is called by both. placed: with the place, or both places where they differ."""
+        found = []
+        for first, second, pairs in zip(self.names(0), self.names(1), (self.queries, self.keys), strict=True):
+            texts = [a if a == b else f"{a} → {b}" for a, b in zip(first, second, strict=True)]
+            numbers_of = [f"{i} " if i == j else f"{i}→{j} " for i, j in pairs] if placed else [""] * len(pairs)
+            found.append([number + text for number, text in zip(numbers_of, texts, strict=True)])
+        return found[0], found[1]
+
+    def labels(self, which: int, *parts: slice) -> list[list[Label]]:
+        """Of some (queries, keys) as a matrix has them; with their places in the run where they are a part of it."""
+        found = []
+        for texts, pairs, part in zip(self.names(which), (self.queries, self.keys), parts, strict=True):
+            whole = part.stop - part.start == len(pairs)
+            items = zip(texts[part], pairs[part], strict=True)
+            found.append([{"text": text if whole else f"{at[which]} {text}", "kind": "word"} for text, at in items])
+        return found
 
     def weights(self, which: int, queries: slice = slice(None), keys: slice = slice(None)) -> np.ndarray:
         """float32 weights between aligned tokens, or between some of them."""
@@ -98,18 +109,11 @@ def tokens_line(trace: Trace, other: Trace, found: dict[str, Aligned], left: str
         st.caption(" ".join(said))
 
 
-def _around(at: int, count: int) -> slice:
-    """The aligned tokens that are drawn: all, or `MOST` with the largest difference among them."""
-    start = min(max(0, at - MOST // 2), max(0, count - MOST))
-    return slice(start, min(count, start + MOST))
-
-
 def matrices(two: Two) -> None:
-    """A, B and B − A, side by side where there is room."""
+    """A, B and B − A, side by side where there is room; of a long text the window that is asked for."""
     from viz import comparing as pictures
 
-    _, i, j = compared(two).largest
-    rows, columns = _around(i, len(two.queries)), _around(j, len(two.keys))
+    rows, columns = comparing_window.window(two, compared(two))
     before, after = (two.weights(which, rows, columns) for which in (0, 1))
     apart = after - before
     end = float(np.abs(apart).max(initial=0.0)) or 1.0
@@ -122,10 +126,7 @@ def matrices(two: Two) -> None:
     words = language.group("matrix") | {"row": say("matrix.query"), "column": say("matrix.key"), "help": ""}
     with st.container(key=f"ways-{two.name}"):
         for place, (area, (title, values, scale, legend, of)) in enumerate(zip(st.columns(3), figures, strict=True)):
-            labels = [
-                [{"text": text, "kind": "word"} for text in texts[part]]
-                for texts, part in zip(two.names(of), (rows, columns), strict=True)
-            ]
+            labels = two.labels(of, rows, columns)
             with area:
                 st.markdown(f"**{title}**")
                 components.matrix(
@@ -139,8 +140,8 @@ def foot(two: Two, found: Pair, sentence: str, slug: str, code: Sequence[object]
     """The files of the two and the code behind the numbers. The worse badge of both runs."""
     from model import aligned, comparing
 
-    if max(len(two.queries), len(two.keys)) > MOST:
-        sentence += " " + say("comparing.first_tokens", n=MOST)
+    if comparing_window.long(two):
+        sentence += " " + say("comparing.first_tokens", n=comparing_window.MOST)
     badge = badges(*(feet.site_badge(end.trace, end.site) for end in two.ends))
 
     def csv() -> bytes:

@@ -72,7 +72,9 @@ def _card(card: FamilyCard) -> None:
     left.caption(f"{sizes}  \n{card.paper}, {card.source}")
     with right:
         if card.small:
-            small_models.offer(card.small, _small_title(card), f"families-open-{card.key}", "overview", width="stretch")
+            small_models.offer(
+                card.small, _small_title(card), f"families-open-{card.key}", small_models.open_first, width="stretch"
+            )
         for name in _at_hand(card):
             _button(name, f"families-have-{card.key}-{name}")
 

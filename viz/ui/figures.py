@@ -10,7 +10,7 @@ import streamlit as st
 
 from model.sites import Site
 from viz import axes, export, matrix, matrix_scale, numbers, patches
-from viz.ui import components, feet, language, session, tile_server
+from viz.ui import components, feet, language, opening, session, tile_server
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
@@ -26,13 +26,12 @@ def _matrix_files(trace: Trace, site: Site, head: int) -> dict[str, Callable[[],
     rows, columns = trace.tokens(site.query_side), trace.tokens(site.key_side)
 
     def csv() -> bytes:
-        return export.matrix_csv(record.weights(head).numpy(), rows, columns)
+        return export.head_csv(record, head, rows, columns)
 
     def npz() -> bytes:
-        return export.npz(
-            weights=record.weights(head).numpy(), allowed=record.allowed().numpy(), q=record.head("q", head).numpy(),
-            k=record.head("k", head).numpy(), v=record.head("v", head).numpy(), scale=np.array(record.scale),
-            queries=rows, keys=columns,
+        return export.head_npz(
+            record, head, q=record.head("q", head).numpy(), k=record.head("k", head).numpy(),
+            v=record.head("v", head).numpy(), scale=np.array(record.scale), queries=rows, keys=columns,
         )  # fmt: skip
 
     slug = f"{feet.safe(trace.key.model)}-{site}-head{head}"
@@ -59,6 +58,14 @@ def remarks(trace: Trace, site: Site, shown: axes.Axes) -> str:
     return " ".join(filter(None, (say("axes.by_word") if merged else "", _part_shown(shown))))
 
 
+def _files_hold(record: AttentionRecord, shown: axes.Axes) -> str:
+    """That the files hold the whole of what is drawn in part, and how much that is."""
+    if all(axis.whole for axis in shown):
+        return ""
+    cells = record.queries * record.keys
+    return say("matrix.files", queries=f"{record.queries:,}", keys=f"{record.keys:,}", size=opening.size(4 * cells))
+
+
 def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     """The selected head as a clickable matrix; of a long text a window of it, and a map of the whole."""
     site, head, row, column = session.selected()
@@ -80,7 +87,7 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     components.matrix(
         key="matrix", data=frame, on_select_change=lambda: select_cell("matrix", record, head, shown)
     )  # fmt: skip
-    sentence = f"{say('matrix.sentence')} {remarks(trace, site, shown)}"
+    sentence = f"{say('matrix.sentence')} {remarks(trace, site, shown)} {_files_hold(record, shown)}".rstrip()
     feet.foot(
         "matrix", sentence, feet.site_badge(trace, site), lambda: _matrix_files(trace, site, head),
         figure=_still(trace, site, head, shown, end), code=code_of(record),

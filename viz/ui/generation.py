@@ -10,7 +10,7 @@ import streamlit as st
 from model.errors import HeadlightError
 from model.sites import Site
 from viz import tokens
-from viz.ui import dials, frame, language, runs, session, work
+from viz.ui import dials, frame, language, recording, runs, session, work
 from viz.ui.language import say
 from viz.ui.widgets import mirror, parts
 
@@ -70,7 +70,7 @@ def _continued(trace: Trace, model: Any) -> Trace:
 def _writes(model: Any) -> bool:
     from model.checkpoints import writing
 
-    return model is not None and runs.is_library_model(model) and writing.writes(model)
+    return model is not None and recording.is_library_model(model) and writing.writes(model)
 
 
 def writer(model: Any, trace: Trace) -> Writer | None:

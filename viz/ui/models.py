@@ -160,7 +160,8 @@ def card(name: str) -> dict[str, Any]:
     told = packages.installed().get(name) if known is not None and known.kind == "package" else None
     if told is not None:
         return {"title": title(name), "examples": list(told[0].examples), "test": {}, "notice": told[0].notice,
-                "head": told[0].head, "rows_after": _ROWS_AFTER.get(name, ""), "reads": told[0].reads}  # fmt: skip
+                "head": told[0].head, "rows_after": _ROWS_AFTER.get(name, ""), "reads": told[0].reads,
+                "pair": told[0].pair}  # fmt: skip
     family = known.family if known else ""
     if is_trace(name):  # its input is in it
         return {"title": title(name), "examples": [], "test": {}, "reads": "text"}

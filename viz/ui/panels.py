@@ -11,7 +11,7 @@ import streamlit as st
 from model.checkpoints.catalogue import in_grammar
 from model.errors import HeadlightError
 from viz import numbers, tokens
-from viz.ui import hero, language, long_texts, models, runs, session
+from viz.ui import hero, language, link, long_texts, models, runs, session, shortening
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
@@ -69,7 +69,8 @@ def notices(trace: Trace, look: bool = False) -> None:
         st.error(complaint, icon=":material/error:")
     if note := st.session_state.pop("notice", None):
         st.warning(note)
-    if texts := session.left_out():
+    shortening.told()
+    if texts := link.left_out():
         st.caption(say("note.long", texts=say("error.comma").join(texts), most=f"{long_texts.LONGEST:,}"))
     if folded := trace.facts.get("folded"):
         pairs = ", ".join(f"“{typed}” → “{read}”" for typed, read in folded)

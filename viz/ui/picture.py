@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from model.errors import Stopped
+from model.progress import tick
 from model.sites import Site
 from viz import axes, export, matrix, numbers, overview, thumbnails
-from viz.ui import components, feet, language, models, session
+from viz.ui import components, dials, feet, language, models, session, work
 from viz.ui.controls import site_name
 from viz.ui.hero import drawn_head
 from viz.ui.language import say
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from model.trace import Trace
 
 _DOORS = ("heads", "atlas", "steps", "by_hand")
+_TABLE = 2_000_000  # weights of which a table with a row each is made: 100 MB of text
 
 
 def notes_key(trace: Trace) -> str:
@@ -64,9 +67,31 @@ def _go(trace: Trace, words: axes.Axes | None) -> None:
         st.session_state.go_to = picked.get("page", "heads")
 
 
-def _picture_words(trace: Trace, hero: tuple[Site, int]) -> dict[str, str]:
-    """The captions, which say what the rows of ribbons are for this model."""
+def _blocks_show(trace: Trace) -> str:
+    """The switch of what a block of the thumbnails shows, where any is in blocks; -> "max" or "mean"."""
+    records = trace.attention.values()
+    if not any(map(thumbnails.pooled, records)):
+        return "max"
+    how = st.segmented_control(
+        say("overview.how"), thumbnails.HOW, format_func=lambda option: say(f"atlas.how_{option}"), required=True,
+        help=say("overview.how_help"), **dials.among("overview-how", "max", thumbnails.HOW),
+    ) or "max"  # fmt: skip
+    if not all(thumbnails.made(record, how) for record in records):
+
+        def make() -> None:
+            for i, record in enumerate(records):
+                tick("pictures", i / len(records))
+                thumbnails.heads(record, how)
+
+        work.run(("overview_pictures", trace.key, how), make, say("overview.wait_pictures"))
+    return how
+
+
+def _picture_words(trace: Trace, hero: tuple[Site, int], how: str) -> dict[str, str]:
+    """The captions, which say what the rows of ribbons are for this model, and what the blocks of a long text show."""
     words = language.group("overview")
+    if any(map(thumbnails.pooled, trace.attention.values())):
+        words["legend"] = say(f"overview.legend_{how}")
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
@@ -89,8 +114,12 @@ def model_picture(trace: Trace) -> None:
     doors = [{"page": page, "text": say(f"door.{page}"), "why": say(f"door.{page}_why")} for page in _DOORS]
     editable = not models.is_trace(now.model) and not trace.facts.get("reads")
     merge = bool(now.by_word) and overview.drawable(trace)
+    try:
+        how = _blocks_show(trace)
+    except Stopped:  # the other pictures are there
+        how = "max" if all(map(thumbnails.made, trace.attention.values())) else "mean"
     frame = overview.overview_frame(
-        trace, hero, selection, _picture_words(trace, hero), hero_title, doors, editable, merge
+        trace, hero, selection, _picture_words(trace, hero, how), hero_title, doors, editable, merge, how
     )
 
     def go() -> None:
@@ -99,15 +128,16 @@ def model_picture(trace: Trace) -> None:
     components.overview(key="overview", data=frame, on_go_change=go, on_text_change=go)
 
     def files() -> dict[str, Callable[[], bytes]]:
+        name = feet.safe(now.model)
+        table = {f"{name}-weights.csv": lambda: export.trace_csv(trace)} if _weights(trace) <= _TABLE else {}
         return {
-            f"{feet.safe(now.model)}-trace.npz": lambda: export.trace_npz(trace),
-            f"{feet.safe(now.model)}-weights.csv": lambda: export.trace_csv(trace),
-            f"{feet.safe(now.model)}-trace.safetensors": lambda: export.trace_file(trace),
-        }
+            f"{name}-trace.npz": lambda: export.trace_npz(trace), **table,
+            f"{name}-trace.safetensors": lambda: export.trace_file(trace),
+        }  # fmt: skip
 
     fidelity = trace.fidelity()
     feet.foot(
-        "overview", " ".join(_picture_remarks(trace, hero)), _badges(fidelity), files, _ribbons(trace, hero, merge)
+        "overview", " ".join(_picture_remarks(trace, hero, how)), _badges(fidelity), files, _ribbons(trace, hero, merge)
     )
 
 
@@ -128,17 +158,23 @@ def _ribbons(trace: Trace, hero: tuple[Site, int], merge: bool) -> Callable[[], 
     return draw
 
 
-def _picture_remarks(trace: Trace, hero: tuple[Site, int]) -> list[str]:
+def _picture_remarks(trace: Trace, hero: tuple[Site, int], how: str) -> list[str]:
     longest = max(len(side.tokens) for side in trace.sides.values())
-    kind = thumbnails.how(longest, longest)
     remarks = [say("overview.sentence")]
-    if kind != "weight":
-        remarks.append(say(f"overview.pooled_{kind}"))
+    if any(map(thumbnails.pooled, trace.attention.values())):
+        remarks.append(say(f"overview.pooled_{how}"))
     if overview.drawable(trace):
         remarks.append(say(f"overview.pointed_{hero[0].kind}", weight=numbers.short(overview.pointed(trace, *hero))))
     else:
         remarks.append(say("overview.long", n=f"{longest:,}"))
+    if _weights(trace) > _TABLE:
+        remarks.append(say("overview.no_table", n=f"{_weights(trace):,}"))
     return remarks
+
+
+def _weights(trace: Trace) -> int:
+    """All weights of a run."""
+    return sum(record.heads * record.queries * record.keys for record in trace.attention.values())
 
 
 def _badges(fidelity: Fidelity) -> str:

@@ -56,7 +56,7 @@ def lacking(kind: str) -> None:
     """What this model does not have, and a small one that does: nothing in it is trained, but its arithmetic is the kind's."""
     st.info(say(f"positions.{kind}_none"), icon=":material/info:")
     name, title = _SMALL[kind]
-    small_models.offer(name, title, f"positions-open-{kind}", "positions")
+    small_models.offer(name, title, f"positions-open-{kind}", small_models.open_here)
 
 
 def heading(part: str, **values: object) -> None:

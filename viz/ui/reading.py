@@ -10,7 +10,7 @@ import streamlit as st
 from model.errors import Stopped
 from model.sites import Site
 from viz import export, matrix_scale, numbers, patches, reading, tokens
-from viz.ui import components, controls, feet, language, panels, picks, session, work
+from viz.ui import components, controls, feet, language, link, panels, picks, session, work
 from viz.ui.controls import site_name
 from viz.ui.language import say
 from viz.ui.widgets import parts
@@ -70,7 +70,7 @@ def _text(trace: Trace) -> None:
         components.reading_row(key="reading-row", data=frame, on_choose_change=lambda: _choose("reading-row"))
     _foot(trace, found, end)
     # A fragment runs without the frame of the page: the link is written here too, and it is ours, not a pasted one.
-    session.write_link()
+    link.write()
     st.session_state.pop("acted", None)
 
 

@@ -1,9 +1,7 @@
-"""Opening models and running texts for a page: cached, with progress and Stop, one sentence for what goes wrong."""
+"""Opening models and running texts for a page: with progress and Stop, one sentence for what goes wrong."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,96 +13,19 @@ from model.errors import (
     PictureTooLarge,
     SoundTooLong,
     Stopped,
+    TextTooLong,
     UnreadablePicture,
     UnreadableSound,
 )  # fmt: skip
-from model.progress import tick
-from viz import thumbnails
-from viz.ui import language, media, models, opening, session, work
+from viz.ui import language, media, models, opening, recording, session, shortening, work
 from viz.ui.hero import best_head as best_head
-from viz.ui.kept import Kept
 from viz.ui.language import say
 
 if TYPE_CHECKING:
     from model.trace import Trace
 
-_THREADS = "HEADLIGHT_THREADS"
-# Up to here the logits are compared with a plain run's at once; that run costs as much as the recorded one.
-_COMPARED = 512
-_MODELS = 3
 _QUOTED = 200  # characters of a text that a sentence repeats
 _OF_FILES = (NotHandedIn, PictureTooLarge, SoundTooLong, UnreadablePicture, UnreadableSound)
-
-
-@st.cache_resource(max_entries=_MODELS, show_spinner=False)
-def _opened(name: str, changed: tuple[tuple[str, int, int], ...]) -> Any:
-    from model import open_model
-
-    return open_model(name, confined=models.confined())
-
-
-def _open(name: str) -> Any:
-    """The model as it lies on disk now: a checkpoint that was written again is opened again."""
-    return _opened(name, models.changed(name))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _saved(path: str, changed: float) -> Trace:
-    from model import Trace
-
-    return Trace.open(path)
-
-
-@st.cache_resource(show_spinner=False)
-def _kept() -> Kept:
-    return Kept()
-
-
-def _run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trace:
-    return _kept().get((name, models.changed(name), weights_hash, how), lambda: _record(name, how))
-
-
-def _record(name: str, how: tuple[tuple[str, Any], ...], checked: bool = True) -> Trace:
-    model, given = _open(name), dict(how)
-    _set_threads(shared=models.is_ours(name))
-    if _reads(model) != "text":
-        trace = media.trace(model, given["media"] or media.SAMPLE, given["text"], given["target"] or None)
-    elif models.is_ours(name):
-        trace = model.trace(given["text"], given["target"] or None, language=given["to"] or None)
-    elif not is_library_model(model):
-        trace = model.trace(given["text"], given["target"] or None)
-    else:
-        options = {
-            "pair": given["pair"] or None,
-            "chat": bool(given["chat"]),
-            "new_tokens": max(0, given["new"]) or None,
-            "language": (given["to"] or None) if model.languages else None,
-        }
-        trace = model.trace(given["text"], given["target"] or None, **options)
-    if not checked:
-        return trace
-    for i, record in enumerate(trace.attention.values()):
-        tick("pictures", i / len(trace.attention))
-        thumbnails.heads(record)
-    trace.fidelity(plain=max(len(side.tokens) for side in trace.sides.values()) <= _COMPARED)
-    return trace
-
-
-def _reads(model: Any) -> str:
-    return str(getattr(model, "reads", "text"))
-
-
-def _set_threads(shared: bool) -> None:
-    """Two contending threads are slower than one for our small models, and a class shares them; large ones gain."""
-    import torch
-
-    torch.set_num_threads(int(os.environ.get(_THREADS, 1 if shared else max(1, (os.cpu_count() or 2) // 2))))
-
-
-def open_ahead(name: str) -> None:
-    """Fill the cache before the first visitor; what goes wrong is said when the model is really asked for."""
-    with contextlib.suppress(HeadlightError):
-        _open(name)
 
 
 def model() -> Any:
@@ -115,7 +36,9 @@ def model() -> Any:
     if models.is_trace(name):
         return None
     try:
-        return work.run(("open", name), lambda: _open(name), say("wait.opening"), lambda: _about_opening(name))
+        return work.run(
+            ("open", name), lambda: recording.opened(name), say("wait.opening"), lambda: _about_opening(name)
+        )
     except HeadlightError as error:
         _back(error)
 
@@ -136,6 +59,8 @@ def current() -> Trace:
         return _not_run(now)
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
+        if isinstance(error, TextTooLong):
+            shortening.offer(now, model(), error)
         st.session_state.asked = {}  # one complaint at a time
         trace = _last_good(now, error)
         if isinstance(error, _OF_FILES):  # the link keeps the file that is shown
@@ -172,11 +97,6 @@ def _run_stopped() -> None:
     st.session_state.acted, st.session_state.stopped = True, None
 
 
-def is_library_model(model: Any) -> bool:
-    """Whether an opened model is one of the transformers library."""
-    return hasattr(model, "expects")
-
-
 def is_library(trace: Trace) -> bool:
     """Whether the run is of a model of the transformers library."""
     return "family" in trace.facts
@@ -186,7 +106,7 @@ def trace_of(now: session.View) -> Trace:
     """The run of a view. Raises a HeadlightError for what cannot be run."""
     if models.is_trace(now.model):
         path = models.trace_path(now.model)
-        return _saved(str(path), path.stat().st_mtime if path.is_file() else 0.0)
+        return recording.saved(str(path), path.stat().st_mtime if path.is_file() else 0.0)
     return _run_of(now, model())
 
 
@@ -198,7 +118,9 @@ def second(now: session.View, name: str) -> Trace:
     asked = replace(now, model=name)
     if models.is_trace(name):
         return trace_of(asked)
-    opened = work.run(("open_second", name), lambda: _open(name), say("wait.opening"), lambda: _about_opening(name))
+    opened = work.run(
+        ("open_second", name), lambda: recording.opened(name), say("wait.opening"), lambda: _about_opening(name)
+    )
     return _run_of(asked, opened, "run_second")
 
 
@@ -206,7 +128,10 @@ def _run_of(now: session.View, opened: Any, job: str = "run") -> Trace:
     how = tuple((name, value) for name, value in asdict(now).items() if name in session.RUN and name != "model")
     key = (job, now.model, opened.weights_hash, how)
     return work.run(
-        key, lambda: _run(now.model, opened.weights_hash, how), say("wait.running"), lambda: _about(opened, now)
+        key,
+        lambda: recording.run(now.model, opened.weights_hash, how),
+        say("wait.running"),
+        lambda: _about(opened, now),
     )
 
 
@@ -214,7 +139,7 @@ def again() -> Trace:
     """The run of this session once more, for whoever listens to what no record keeps. Nothing of it is kept."""
     now = session.view()
     how = tuple((name, value) for name, value in asdict(now).items() if name in session.RUN and name != "model")
-    return _record(now.model, how, checked=False)
+    return recording.record(now.model, how, checked=False)
 
 
 def _about_opening(name: str) -> str:
@@ -224,7 +149,7 @@ def _about_opening(name: str) -> str:
 
 def _about(opened: Any, now: session.View) -> str:
     """What the run is expected to take, "" for models that are done before it is read."""
-    if not is_library_model(opened) or _reads(opened) != "text":
+    if not recording.is_library_model(opened) or recording.reads(opened) != "text":
         return ""
     try:
         cost = opened.expects(now.text, now.pair or None, bool(now.chat), max(0, now.new))
@@ -244,7 +169,7 @@ def _last_good(now: session.View, error: HeadlightError) -> Trace:
         trace = trace_of(good)
     except HeadlightError as again:
         _back(again if isinstance(again, Stopped) else error)
-    if _reads(model()) != "text":
+    if recording.reads(model()) != "text":
         st.caption(say("error.kept_file"))
     elif good.text:
         st.caption(say("error.kept", text=language.plain(good.text)))

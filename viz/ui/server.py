@@ -22,10 +22,10 @@ def in_session() -> bool:
 def _import_ahead() -> None:
     """Import torch and open the first model while the browser still loads the page; a failure shows up there."""
     from model.checkpoints.catalogue import shipped
-    from viz.ui import runs
+    from viz.ui import recording
 
     for name in list(shipped())[:1]:
-        runs.open_ahead(name)
+        recording.open_ahead(name)
 
 
 def routes() -> list[Route]:

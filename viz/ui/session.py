@@ -1,13 +1,12 @@
-"""What this session looks at: one `View`, kept in the session, mirrored in the link.
+"""What this session looks at: one `View`, kept in the session and mirrored in the link (`viz.ui.link`).
 
-The link carries everything (model, texts, site, head, selected cell, language), so a pasted one restores the page.
 Widgets write to the view in callbacks; nothing else holds state of its own.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -15,27 +14,15 @@ import streamlit as st
 from model.sites import Site
 from viz.first_cell import first_cell
 from viz.overview import aligned_head
-from viz.ui import dials, language, long_texts, models
+from viz.ui import dials, language, models
 
 if TYPE_CHECKING:
     from model.trace import Trace
 
-# The names in the link, short and the same in every language.
-_IN_LINK = {
-    "model": "model", "text": "text", "target": "target", "to": "to", "site": "site", "head": "head", "row": "q",
-    "column": "k", "heads": "heads", "step": "step", "hand": "hand", "pair": "pair", "chat": "chat", "new": "new",
-    "by_word": "words", "media": "media", "scale": "scale", "other": "other", "tab": "tab",
-    "picks": "picks", "area": "area", "against": "against", "profile": "profile",
-}  # fmt: skip
 # What a run depends on: another value of any of these is another run.
 RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
-
-
 # Where the colours of a matrix may end, other than where its weights suggest.
 SCALES = ("1", "max")
-# More tokens than this are not written at once, whatever a link says.
-_MOST = {"new": 60, "chat": 1, "by_word": 1}
-_SWITCHES = ("chat", "new", "by_word")
 
 
 @dataclass(frozen=True)
@@ -65,71 +52,6 @@ class View:
     area: str = ""  # the part of a long head in view: first query, first key and cells a side, "q.k.cells"
     profile: str = ""  # which measured corpus is open: a listed name, or a path
     against: str = ""  # what a run is compared with: "text:…" or "model:…"
-
-
-def start() -> None:
-    """Once a script run, before anything is drawn: take the link's values when they are not the ones we wrote."""
-    link = {key: st.query_params.get(name) for key, name in _IN_LINK.items() if name in st.query_params}
-    long, lost = long_texts.restored(st.query_params.to_dict())
-    link |= long
-    dials.begin()
-    fresh = "view" not in st.session_state
-    if fresh:
-        st.session_state.view = View()
-        st.session_state.language = language.from_browser()
-    # A second quick click arrives with the link of before the first; what a person just did counts, not that link.
-    foreign = not st.session_state.pop("acted", False) and _foreign()
-    if foreign and st.query_params.get("lang") in language.LANGUAGES:
-        st.session_state.language = st.query_params["lang"]
-    if fresh or (link and foreign):
-        _mention_lost(lost)
-        _take(link)
-        dials.take(st.query_params.get(dials.LINK, ""))
-        settle(new=True)
-
-
-def _mention_lost(lost: list[tuple[str, int, str]]) -> None:
-    """One sentence for the texts that the link left out and that are not here any more."""
-    if lost:
-        texts = [say_cut(name, length) + f" “{language.plain(start)}…”" for name, length, start in lost]
-        st.session_state.notice = language.say("note.long_lost", texts=language.say("error.comma").join(texts))
-
-
-def say_cut(name: str, length: int) -> str:
-    """A long text, named with its length."""
-    return f"{language.say(f'long.{name}')} ({language.say('long.characters', n=f'{length:,}')})"
-
-
-def left_out() -> list[str]:
-    """What the link cannot carry of this view, named."""
-    return [say_cut(name, len(text)) for name, text in long_texts.cut(asdict(view())).items()]
-
-
-def _foreign() -> bool:
-    """Whether the link differs from the one this session wrote last: a pasted link or the browser's Back."""
-    return st.session_state.get("written_link") != dict(st.query_params.to_dict())
-
-
-def _take(link: dict[str, str]) -> None:
-    numbers = {f.name for f in fields(View) if f.type == "int"}
-    values = {}
-    for key, value in link.items():
-        if key in numbers:
-            if re.fullmatch(r"-?[0-9]{1,6}", value):
-                values[key] = max(0 if key in _SWITCHES else -1, min(int(value), _MOST.get(key, 999_999)))
-        elif key != "scale" or value in SCALES:
-            values[key] = value
-    if "row" not in values or "column" not in values:
-        values |= {"row": -1, "column": -1}
-    if not models.openable(values.get("model", View.model)):
-        st.session_state.notice = language.say(
-            "error.unknown_model", name=language.plain(values["model"]), allowed=", ".join(models.found())
-        )
-        values["model"] = View.model
-    st.session_state.view = View(**({"text": ""} | values))
-    asked = {name: st.query_params[name] for name in ("head", "q", "k", "to", "lang") if name in st.query_params}
-    # Half a cell is no cell: the strongest is selected without remark.
-    st.session_state.asked = asked if {"q", "k"} <= asked.keys() else {n: asked[n] for n in asked.keys() - {"q", "k"}}
 
 
 def view() -> View:
@@ -190,25 +112,11 @@ def settle(new: bool = False) -> None:
     if card.get("reads", "text") != "text" and not now.media:
         changes["media"] = "sample"
     if languages and now.to not in languages:
-        changes["to"] = languages[0]
+        # The first example is shown in the language that it is the example for.
+        first = card.get("first_in") if "text" in changes else None
+        changes["to"] = first if first in languages else languages[0]
     if changes:
         st.session_state.view = replace(now, **changes)
-
-
-def write_link() -> None:
-    """Mirror the view in the address bar, once, after the page is drawn."""
-    values = {
-        _IN_LINK[key]: str(value)
-        for key, value in asdict(view()).items()
-        if value not in ("", -1) and not (key in _SWITCHES and value == 0)
-    }
-    values = long_texts.shortened(values)
-    values["lang"] = language.current()
-    if moved := dials.written():
-        values[dials.LINK] = moved
-    if st.query_params.to_dict() != values:
-        st.query_params.from_dict(values)
-    st.session_state.written_link = values
 
 
 def current_model() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -13,34 +14,31 @@ from viz.ui.language import say
 _ASKED = "small-asked"
 
 
-def offer(name: str, title: str, key: str, page: str, label: str = "", **how: object) -> None:
-    """Makes the small model `name` (see model/checkpoints/small.py), opens it, and goes to `page`.
-
-    On the page "comparing" it is the second model, and the first stays.
-    """
+def offer(name: str, title: str, key: str, then: Callable[[Path], None], label: str = "", **how: object) -> None:
+    """A button that makes the small model `name` (see model/checkpoints/small.py) and does `then` with its folder."""
     confined = models.confined()
     st.button(
         label or say("families.open_small", family=title),
         key=key,
         on_click=_ask,
-        args=(name, title, page),
+        args=(name, title, then),
         disabled=confined,
         help=say("families.confined" if confined else "families.open_help"),
         **how,
     )
 
 
-def _ask(name: str, title: str, page: str) -> None:
+def _ask(name: str, title: str, then: Callable[[Path], None]) -> None:
     dials.act()
-    st.session_state[_ASKED] = (name, title, page)
+    st.session_state[_ASKED] = (name, title, then)
 
 
 def make_asked() -> None:
-    """Make the small model that a button asked for, with a bar and Stop, and go where it is shown."""
+    """Make the small model that a button asked for, with a bar and Stop, and do what the button is for."""
     asked = st.session_state.get(_ASKED)
     if asked is None:
         return
-    name, title, page = asked
+    name, title, then = asked
     try:
         path = work.run(("small", name), lambda: _write(name), say("families.making", family=title))
     except Stopped:
@@ -51,16 +49,25 @@ def make_asked() -> None:
         st.error(language.explain(error), icon=":material/error:")
         return
     del st.session_state[_ASKED]
-    if page == "comparing":
-        session.change(against=f"model:{path}")
-        st.rerun()
-    session.change(model=str(path), **({"tab": session.view().tab} if page != "overview" else {}))
+    then(path)
+
+
+def open_here(path: Path) -> None:
+    """Open it on this page, whose open parts stay."""
+    _open(path, tab=session.view().tab)
+    st.rerun()
+
+
+def open_first(path: Path) -> None:
+    """Open it on the first screen."""
+    _open(path)
+    st.session_state.go_to = "overview"
+    frame.follow()
+
+
+def _open(path: Path, **kept: object) -> None:
+    session.change(model=str(path), **kept)
     st.session_state.notice = say("families.untrained", family=models.title(str(path)))
-    if page == "overview":
-        st.session_state.go_to = page
-        frame.follow()
-    else:
-        st.rerun()
 
 
 def _write(name: str) -> Path:
