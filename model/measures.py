@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model.sites import Site
 from model.statistics import HeadStatistics, trace_statistics
 
 if TYPE_CHECKING:
@@ -28,17 +30,18 @@ ROLES = ("previous", "next", "diagonal", "first", "special", "punctuation", "ind
 LEAST = 0.5  # a role is named where at least this much of the attention goes to it
 
 
-def table(trace: Trace) -> DataFrame:
+def table(trace: Trace, found: Mapping[Site, HeadStatistics] | None = None) -> DataFrame:
     """One row a head in the order of the computation; NaN where a measure does not apply. Ticks "measures".
 
     site, head; then as `model.statistics.HeadStatistics` defines them: entropy (nats, mean over queries), mean_distance
     (tokens; positive looks back) and rms_distance, largest (weight of a row, mean over queries), and shares of the
     attention: previous, diagonal, next, first, special, punctuation, induction, duplicate, local. positional_share: R² of
     the offset (`model.diagonals`). effective_rank: of what the head puts out, see `effective_rank`.
+    found: `trace_statistics` with offsets, where they are known already.
     """
     import pandas as pd
 
-    found = trace_statistics(trace, offsets=True)
+    found = trace_statistics(trace, offsets=True) if found is None else found
     parts = []
     for site, measured in found.items():
         record = trace.record(site)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from model import open_model
@@ -39,6 +40,21 @@ def test_the_table_is_the_runs_statistics(visit, trace) -> None:
         known = {n: v for n, v in masses.items() if v >= 0.5}
         best = max(known, key=known.get) if known else None
         assert role == ("" if best is None else seen.say(f"measures.role_{best}", share=f"{known[best]:.2f}"))
+
+
+def test_what_is_measured_is_not_measured_again_for_the_atlas(visit, monkeypatch) -> None:
+    text = "the red dog saw a cat"
+    visit("measures", text=text, to="zh").sound()
+    monkeypatch.setattr("model.statistics.trace_statistics", None)
+    seen = visit("atlas", text=text, to="zh", tab="atlas_order.entropy").sound()
+    assert not np.isnan(seen.figure("atlas")[1]["values"]).any()
+
+
+def test_the_atlas_measures_less_than_this_page_shows(visit, trace) -> None:
+    text = "the red dog saw a mouse"
+    visit("atlas", text=text, to="zh").sound()
+    shown = visit("measures", text=text, to="zh").sound().at.dataframe[0].value
+    assert shown["positional_share"].notna().sum() == 16  # all self-attention
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from model.errors import HeadlightError
-from viz import export
-from viz.ui import feet, frame, language, panels, picks, session, work
+from viz import atlas, export
+from viz.ui import atlas_fill, feet, frame, language, panels, picks, session, work
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
@@ -38,10 +38,17 @@ def show(trace: Trace) -> None:
 
 
 def measured(trace: Trace) -> pd.DataFrame:
-    """`Trace.statistics` of this run, measured once, with a bar and Stop."""
-    from model import measures
+    """`Trace.statistics` of this run, measured once, with a bar and Stop; the Atlas does not measure it again."""
+    from model import measures, statistics
 
-    return work.kept("measures", "table", (trace.key,), lambda: measures.table(trace), say("measures.wait"))
+    known = atlas_fill.gathered(trace.key, atlas.size(trace))
+
+    def table() -> pd.DataFrame:
+        if not known.by_offset:
+            known.measures.update(statistics.trace_statistics(trace, offsets=True))
+        return measures.table(trace, known.measures)
+
+    return work.kept("measures", "table", (trace.key,), table, say("measures.wait"))
 
 
 def _words() -> dict[str, str]:
