@@ -44,13 +44,13 @@ def _end(values: np.ndarray, allowed: np.ndarray) -> float:
 
 def plain_frame(
     values: np.ndarray, rows: Sequence[Label], columns: Sequence[Label], scale: dict[str, Any], words: Words,
-    sides: tuple[str, str], max_height: int = 420,
+    sides: tuple[str, str], max_height: int = 420, more: dict[str, Any] | None = None,
 ) -> bytes:  # fmt: skip
     """A matrix that is no head's own: aligned tokens, or heads with each other. sides: for what is hovered elsewhere."""
     told = {
         "selection": None, "words": words, "row_title": words["row"], "column_title": words["column"],
         "row_side": sides[0], "column_side": sides[1], "row_start": 0, "column_start": 0, "rows": list(rows),
-        "columns": list(columns), "scale": scale, "max_height": max_height,
+        "columns": list(columns), "scale": scale, "max_height": max_height, **(more or {}),
     }  # fmt: skip
     return pack(told, values=values.astype(np.float32), state=matrix.states(values, None, scale["low"], scale["high"]))
 
@@ -118,8 +118,17 @@ def short(site: Site, head: int) -> str:
     return f"{site.layer}.{head}"
 
 
-def pairs_frame(group: Alike, order: Sequence[int], words: Words) -> bytes:
-    """heads × heads in the order of the clustering: r from −1 to 1, or JS from 0 to ln 2."""
+def by_layer(group: Alike) -> list[int]:
+    """The heads of a group in the order of their layers."""
+    return sorted(range(len(group.heads)), key=lambda i: (group.heads[i][0].layer, i))
+
+
+def pairs_frame(group: Alike, order: Sequence[int], words: Words, layers: bool = False) -> bytes:
+    """heads × heads in an order: r from −1 to 1, or JS from 0 to ln 2. The layer of each is a colour on both sides.
+
+    layers: the order is that of the layers: lines part them, and a layer has one label where each head has no room for its
+    own. words "tick" is how a layer is called.
+    """
     values = group.values.numpy()[np.ix_(order, order)]
     scale = (
         {"kind": "diverging", "low": -1, "high": 1}
@@ -127,38 +136,16 @@ def pairs_frame(group: Alike, order: Sequence[int], words: Words) -> bytes:
         else {"kind": "sequential", "low": 0, "high": 0.6931472}
     )
     labels = head_labels(group, order)
-    return plain_frame(values, labels, labels, scale, words, ("heads-rows", "heads-columns"), 560)
-
-
-def plane(
-    group: Alike, places: np.ndarray, marked: Sequence[tuple[str, int]], words: Words, theme: str
-) -> alt.LayerChart:
-    """Heads in the plane, as far apart as they are unlike; colour is the layer. A click is the selection "head"."""
-    data = pd.DataFrame({
-        "x": places[:, 0], "y": places[:, 1], "layer": [site.layer for site, _ in group.heads],
-        "name": [short(site, head) for site, head in group.heads],
-        "id": [f"{site}.{head}" for site, head in group.heads],
-        "picked": [(str(site), head) in set(marked) for site, head in group.heads],
-    })  # fmt: skip
-    half = max(0.05, float(np.abs(places).max(initial=0.0)) * 1.1)
-    scale = alt.Scale(domain=[-half, half], nice=False)
-    axis = alt.Axis(title=None, labels=False, ticks=False, domain=False, grid=True, tickCount=5)
-    click = alt.selection_point(name="head", fields=["id"], on="click", toggle=False, clear=False, empty=False)
-    base = alt.Chart(data).encode(x=alt.X("x:Q", scale=scale, axis=axis), y=alt.Y("y:Q", scale=scale, axis=axis))
-    colours = palette.sequential(theme)[70::6]
-    dots = base.mark_point(filled=True, opacity=0.95).encode(
-        color=alt.Color("layer:Q", title=words["layer"], scale=alt.Scale(range=colours, interpolate="rgb"),
-                        legend=alt.Legend(orient="bottom", gradientLength=140, gradientThickness=7, format="d", tickMinStep=1)),
-        size=alt.condition("datum.picked", alt.value(190), alt.value(80)),
-        stroke=alt.condition("datum.picked", alt.value(palette.THEMES[theme]["text"]), alt.value("transparent")),
-        strokeWidth=alt.value(2),
-        tooltip=[alt.Tooltip("id:N", title=words["head"])],
-    ).add_params(click)  # fmt: skip
-    named = base.mark_text(dx=9, align="left", fontSize=10, color="#83838c").encode(text="name:N")
-    few = data if len(data) <= 48 else data[data["picked"]]
-    return alt.layer(dots, named.properties(data=few)).properties(
-        width=430, height=430, autosize="pad", description=words["alt"]
-    )
+    place = [group.heads[i][0].layer for i in order]
+    more: dict[str, Any] = {"band": [layer / (max(place) or 1) for layer in place]}
+    if layers:
+        starts = [i for i, layer in enumerate(place) if i == 0 or layer != place[i - 1]]
+        ends = [*starts[1:], len(place)]
+        more |= {"row_breaks": starts[1:], "column_breaks": starts[1:], "breaks": "lines"}
+        more["ticks"] = [
+            {"at": (a + b) / 2, "text": words["tick"].format(layer=place[a])} for a, b in zip(starts, ends, strict=True)
+        ]
+    return plain_frame(values, labels, labels, scale, words, ("heads-rows", "heads-columns"), 560, more)
 
 
 def changed_table(

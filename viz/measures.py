@@ -75,8 +75,8 @@ def _map(
     tall = max(5.0, min(22.0, _HEIGHT / len(order)))
     labelled = [row for i, row in enumerate(order) if tall >= 11 or i % max(1, round(12 / tall)) == 0]
     y = alt.Y("row:N", sort=order, scale=alt.Scale(domain=order), title=None,
-              axis=alt.Axis(ticks=False, domain=False, values=labelled, labelPadding=4))  # fmt: skip
-    x = alt.X("head:O", title=None, axis=alt.Axis(ticks=False, domain=False, labelAngle=0, labelPadding=4,
+              axis=alt.Axis(ticks=False, domain=False, values=labelled, labelPadding=4, labelFlush=False))  # fmt: skip
+    x = alt.X("head:O", title=None, axis=alt.Axis(ticks=False, domain=False, labelAngle=0, labelPadding=4, labelFlush=False,
                                                   values=list(range(0, high, 1 if step >= 14 else 4))))  # fmt: skip
     base = alt.Chart(data).encode(x=x, y=y)
     cells = base.mark_rect(stroke=_EDGE, strokeWidth=1 if tall >= 9 else 0.4).encode(
@@ -105,8 +105,11 @@ def _scale(values: pd.Series, name: str, theme: str) -> alt.Scale:
     return alt.Scale(domain=[0, end], range=palette.sequential(theme)[::4], interpolate="rgb", clamp=True)
 
 
-def induction_bars(table: pd.DataFrame, named: Words, words: Words) -> alt.LayerChart:
-    """The heads with the most induction, each with its 95 % interval."""
+def induction_bars(table: pd.DataFrame, named: Words, words: Words, theme: str = "light") -> alt.LayerChart:
+    """The heads with the most induction, each with its 95 % interval.
+
+    The interval lies half on its bar and half on the page: it has the text's colour, on a wider line of the page's.
+    """
     best = table.dropna().sort_values("induction", ascending=False).head(_BARS)
     data = best.assign(name=[named[site].format(head=h) for site, h in zip(best["site"], best["head"], strict=True)])
     y = alt.Y("name:N", sort=list(data["name"]), title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
@@ -120,5 +123,12 @@ def induction_bars(table: pd.DataFrame, named: Words, words: Words) -> alt.Layer
     ]  # fmt: skip
     base = alt.Chart(data).encode(y=y, tooltip=tips)
     bars = base.mark_bar(color=palette.HEADS[0], cornerRadiusEnd=2).encode(x=alt.X("induction:Q", **x))
-    span = base.mark_rule(color="#7d7d86", strokeWidth=2).encode(x=alt.X("low:Q", **x), x2="high:Q")
-    return alt.layer(bars, span).properties(height=alt.Step(20), description=words["alt"])
+    ends = {"x": alt.X("low:Q", **x), "x2": "high:Q"}
+    around, ink = palette.THEMES[theme]["background"], palette.THEMES[theme]["text"]
+    halo = base.mark_rule(color=around, strokeWidth=6, strokeCap="square").encode(**ends)
+    span = base.mark_rule(color=ink, strokeWidth=2).encode(**ends)
+    caps = [
+        base.mark_tick(color=ink, thickness=2, size=10, orient="vertical").encode(x=alt.X(f"{end}:Q", **x))
+        for end in ("low", "high")
+    ]
+    return alt.layer(bars, halo, span, *caps).properties(height=alt.Step(20), description=words["alt"])

@@ -95,6 +95,18 @@ def diverging(theme: str, steps: int = 257) -> list[str]:
     return colours
 
 
+def luminance(colour: str) -> float:
+    """Relative luminance of `#rrggbb`, 0 to 1: WCAG 2.2, "relative luminance"."""
+    r, g, b = (_linear(int(colour[i : i + 2], 16) / 255) for i in (1, 3, 5))
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def ink(colour: str) -> str:
+    """White or black, whichever has more contrast on `colour`: at least 4.58 : 1 (WCAG 2.2, 1.4.3 asks for 4.5)."""
+    here = luminance(colour) + 0.05
+    return "#ffffff" if 1.05 / here > here / 0.05 else "#000000"
+
+
 def tables() -> dict[str, dict[str, str | list[str]]]:
     """What the canvas components embed: each scale as one string of `rrggbb` triples, and the head colours."""
     packed = {

@@ -45,10 +45,11 @@ def chart(flow: Flow, found: Look, end: float, title: str) -> alt.LayerChart:
     table = placed(flow, which)
     shown = np.clip(found.values[which], 0, end)
     table["value"] = np.where(found.allowed[which], shown, np.nan)
-    table["ink"] = np.where(table["value"].fillna(0) > 0.45 * end, "#ffffff", "#1b1c26")
-    table.loc[~found.allowed[which], "ink"] = "#a0a1ab"
-    table["middle"] = (table["left"] + table["right"]) / 2
     colours = palette.sequential("light")
+    inks = np.array([palette.ink(colour) for colour in colours])
+    table["ink"] = inks[np.rint(table["value"].fillna(0) / (end or 1) * (len(colours) - 1)).astype(int)]
+    table.loc[~found.allowed[which], "ink"] = "#6b6d7a"
+    table["middle"] = (table["left"] + table["right"]) / 2
     lines = int(table["line"].max()) + 1 if len(table) else 1
     x = {"scale": alt.Scale(domain=[0, _WIDE + 2]), "axis": None}
     y = {"scale": alt.Scale(domain=[-0.5, lines - 0.5], reverse=True), "axis": None}

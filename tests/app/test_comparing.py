@@ -92,6 +92,19 @@ def test_all_pairs_in_the_order_of_their_clusters(visit, trace, how: str) -> Non
         assert (header["scale"]["low"], header["scale"]["high"]) == pytest.approx(ends)
 
 
+def test_all_pairs_in_the_order_of_their_layers(visit, trace) -> None:
+    seen = visit("comparing", text=TEXT, to="zh", tab="comparing.pairs", site="encoder.1.self", head=2).sound()
+    assert "ticks" not in seen.figure("comparing-pairs-0")[0]
+    seen.set("pairs_order", "layers").sound()
+    for place, group in enumerate(comparing.all_pairs(trace, "correlation")):
+        header, arrays = seen.figure(f"comparing-pairs-{place}")
+        np.testing.assert_allclose(arrays["values"], group.values.numpy(), atol=1e-6)
+        assert header["row_breaks"] == header["column_breaks"] == [4]
+        assert [tick["at"] for tick in header["ticks"]] == [2, 6]
+    said = " ".join(caption.value for caption in seen.at.caption)
+    assert seen.say("comparing.plane_ring", head="1.2") in said and seen.link["tab"].endswith("pairs_order.layers")
+
+
 def test_one_head_on_two_inputs(visit, trace, opened) -> None:
     link = {"text": TEXT, "to": "zh", "site": "encoder.1.self", "head": 2, "against": f"text:{OTHER}"}
     seen = visit("comparing", tab="comparing.inputs", **link).sound()

@@ -52,3 +52,47 @@ def test_keys_search_and_list_ask_and_select(page) -> None:
     place = item.locator(".place").inner_text().removeprefix("#")
     item.click()
     page.wait_for_link(q=2, k=int(place))
+
+
+def test_a_long_text_says_where_its_ends_are_and_goes_there(screen) -> None:
+    page = screen.open(
+        "reading", text="the cat sat on the mat . " * 8, site=SITE, head=HEAD, q=0, k=0, to="zh", lang="en"
+    )
+    text, stage = page.find(".headlight.reading"), page.find(".headlight.reading .stage")
+    strongest, asked = text.locator(".end-strongest"), text.locator(".end-asked")
+    stage.evaluate("(stage) => { stage.style.maxHeight = '70px'; }")
+    page.page.set_viewport_size({"width": 1000, "height": 800})  # a new width: the text is measured again
+    expect(asked).to_be_visible()
+    place = int(strongest.locator(".place").inner_text().removeprefix("#"))
+    box = page.find(".headlight.reading .page span").nth(place)
+    stage.evaluate("(stage) => { stage.scrollTop = stage.scrollHeight; }")
+    expect(asked).to_have_attribute("data-where", "above")
+    arrows = page.find(".headlight.reading-row .way")
+    if place < 30:
+        expect(strongest).to_have_attribute("data-where", "above")
+        expect(arrows.first).to_have_text("↑")
+    strongest.click()
+    expect(strongest).to_have_attribute("data-where", "seen")
+    expect(arrows.first).to_have_text("")
+    expect(box).to_be_in_viewport()
+    asked.click()
+    expect(asked).to_have_attribute("data-where", "seen")
+
+
+def test_the_lines_of_the_selected_query_stand_out(screen, tmp_path) -> None:
+    from model import open_model
+    from tests.app import checkpoints
+    from viz import lines
+
+    checkpoints.write(tmp_path / "gpt2", "gpt2")
+    long = " ".join(["the cat sat on the mat and the dog ran"] * 12)
+    found = lines.far(open_model(tmp_path / "gpt2").trace(long).record("decoder.1.self"), [2], "p50")[2]
+    own = found.columns[found.rows == 70].tolist()
+    link = {"site": "decoder.1.self", "head": 2, "heads": "2", "tab": "lines.p50", "lang": "en"}
+    screen.open("heads", model="gpt2", text=long, q=70, k=own[0], **link)
+    figure = screen.find(".headlight.lines.far")
+    expect(figure).to_have_attribute("data-strong", str(len(own)))
+    expect(figure.locator(".readout")).to_contain_text("#70")
+    expect(figure.locator(".readout")).to_contain_text(f"#{own[0]}")
+    told = float(figure.locator(".readout .value").inner_text())
+    assert told == pytest.approx(float(found.weights[found.rows == 70][0]), rel=1e-5)

@@ -71,3 +71,27 @@ def test_the_heads_of_most_induction_come_first_with_their_intervals() -> None:
     assert [(row["name"], row["induction"], row["low"], row["high"]) for row in rows] == [
         ("a 1", 0.9, 0.8, 1.0), ("a 0", 0.2, 0.1, 0.3)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_interval_can_be_read_on_its_bar_and_beside_it(theme: str) -> None:
+    import pandas as pd
+
+    from viz import palette
+
+    def contrast(one: str, other: str) -> float:
+        low, high = sorted((palette.luminance(one), palette.luminance(other)))
+        return (high + 0.05) / (low + 0.05)
+
+    table = pd.DataFrame({"site": ["a"], "head": [0], "induction": [0.5], "low": [0.4], "high": [0.6], "n": 9})
+    bars, halo, span, *caps = measures.induction_bars(table, {"a": "{head}"}, WORDS, theme).to_dict()["layer"]
+    colours = [layer["mark"]["color"] for layer in (bars, halo, span)]
+    assert all(cap["mark"]["color"] == colours[2] for cap in caps) and len(caps) == 2
+    assert halo["mark"]["strokeWidth"] > span["mark"]["strokeWidth"]
+    assert contrast(colours[2], colours[1]) >= 7 and max(contrast(c, colours[0]) for c in colours[1:]) >= 3
+
+
+def test_no_label_is_moved_from_its_row(trace) -> None:
+    for chart in measures.maps(trace.statistics(), measures.rows(trace, SHORT), [], WORDS).values():
+        for layer in chart.to_dict()["layer"]:
+            assert all(layer["encoding"][axis]["axis"]["labelFlush"] is False for axis in "xy")

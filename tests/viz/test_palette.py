@@ -7,7 +7,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from viz.palette import HEADS, THEMES, diverging, from_oklab, sequential, tables, to_oklab
+from viz.palette import HEADS, THEMES, diverging, from_oklab, ink, sequential, tables, to_oklab
 
 # Machado, Oliveira & Fernandes 2009, full severity, on linear sRGB.
 BLIND = {
@@ -109,6 +109,13 @@ def test_heads_can_be_told_apart(eye: str):
 @pytest.mark.parametrize("theme", THEMES)
 def test_heads_show_on_the_page(theme: str):
     assert min(contrast(colour, THEMES[theme]["background"]) for colour in HEADS) >= 2
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_word_is_readable_on_every_colour_of_a_scale(theme: str):
+    colours = [*sequential(theme), *diverging(theme)]
+    assert min(contrast(ink(colour), colour) for colour in colours) >= 4.5
+    assert {ink(colour) for colour in colours} == {"#ffffff", "#000000"}
 
 
 def test_tables_are_the_scales():

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from model.comparing import Alike
     from model.trace import Trace
 
+_ORDERS = ("clusters", "layers")
+_NAMED = 50  # heads that have a label each beside the matrix
 _FORMULAS = {
     "correlation": r"r = \frac{\sum (A - \bar A)(B - \bar B)}{\sqrt{\sum (A - \bar A)^2 \sum (B - \bar B)^2}}",
     "divergence": r"\mathrm{JS} = \tfrac12 \sum_j a_j \ln\frac{a_j}{m_j} + \tfrac12 \sum_j b_j \ln\frac{b_j}{m_j},"
@@ -27,7 +29,11 @@ def show(trace: Trace) -> None:
     """The measure, and a group for each pair of sides."""
     from model import comparing as numbers
 
-    how = parts("likeness", say("comparing.likeness"), numbers.HOW, "correlation", lambda h: say(f"comparing.how_{h}"))
+    with st.container(horizontal=True, gap="medium"):
+        how = parts(
+            "likeness", say("comparing.likeness"), numbers.HOW, "correlation", lambda h: say(f"comparing.how_{h}")
+        )
+        by = parts("pairs_order", say("comparing.order"), _ORDERS, "clusters", lambda o: say(f"comparing.order_{o}"))
     st.latex(_FORMULAS[how])
     groups = work.kept(
         "comparing", "pairs", (trace.key, how), lambda: numbers.all_pairs(trace, how), say("comparing.wait_pairs")
@@ -35,44 +41,52 @@ def show(trace: Trace) -> None:
     if len(groups) > 1:
         st.caption(say("comparing.groups"))
     for place, group in enumerate(groups):
-        _group(trace, group, place)
+        _group(trace, group, place, by)
 
 
-def _group(trace: Trace, group: Alike, place: int) -> None:
+def _group(trace: Trace, group: Alike, place: int, by: str) -> None:
     from model import comparing as numbers
     from viz import comparing as pictures
+    from viz import comparing_plane
 
     distance = group.distance
-    order, _ = numbers.clustered(distance)
+    site, head, *_ = session.selected()
+    selected = (site, head)
+    order = numbers.clustered(distance)[0] if by == "clusters" else pictures.by_layer(group)
     places, share = numbers.laid_out(distance)
     kinds = dict.fromkeys(
         say("comparing.kind", stack=say(f"site.{s.stack}"), kind=say(f"site.{s.kind}")) for s, _ in group.heads
     )
-    st.markdown(f"#### {' + '.join(kinds)}  \n{say('comparing.group_what', n=len(group.heads))}")
+    thinned = f"  \n{say(f'comparing.labelled_{by}')}" if len(group.heads) > _NAMED else ""
+    st.markdown(f"#### {' + '.join(kinds)}  \n{say(f'comparing.group_{by}', n=len(group.heads))}{thinned}")
     words = language.group("matrix") | {
         "alt": say("comparing.pairs_alt", n=len(group.heads)), "legend": say(f"comparing.legend_{group.how}"),
         "value": say(f"comparing.value_{group.how}"), "arrow": "·", "row": say("pick.head"), "column": say("pick.head"),
-        "help": say("comparing.pairs_help"),
+        "help": say("comparing.pairs_help"), "tick": say("comparing.tick", layer="{layer}"),
     }  # fmt: skip
     with st.container(key=f"beside-pairs-{place}"):
         left, right = st.columns([1, 1], gap="large")
     with left:
         key = f"comparing-pairs-{place}"
-        components.matrix(key=key, data=pictures.pairs_frame(group, order, words),
+        components.matrix(key=key, data=pictures.pairs_frame(group, order, words, by == "layers"),
                           on_select_change=lambda: _cell(trace, group, order, key))  # fmt: skip
     said = {
         "layer": say("comparing.layer"),
         "head": say("pick.head"),
+        "alike": say(f"comparing.alike_{group.how}", head="{head}"),
         "alt": say("comparing.plane_alt", n=len(group.heads)),
     }
     with right:
         # Like the maps of Measures: the chart forgets its click with each new set of picks.
         own = f"comparing-plane-{place}-{language.current()}-{session.view().picks}"
         st.altair_chart(
-            pictures.plane(group, places.numpy(), picks.picked(trace), said, theme()), width="content", key=own,
+            comparing_plane.plane(group, places.numpy(), picks.picked(trace), said, theme(), selected), width="content", key=own,
             on_select=lambda: _dot(trace, own), selection_mode="head",
         )  # fmt: skip
-        st.caption(say("comparing.plane_what", share=f"{share:.0%}"))
+        ringed = " " + say("comparing.plane_ring", head=pictures.short(*selected)) if selected in group.heads else ""
+        few = "few" if len(group.heads) <= comparing_plane.FEW else "many"
+        named = say(f"comparing.plane_named_{few}", n=comparing_plane.NEAREST)
+        st.caption(f"{say('comparing.plane_what', share=f'{share:.0%}')}{ringed} {named}")
     slug = f"{feet.safe(trace.key.model)}-pairs-{place}"
     names = [f"{site}.{head}" for site, head in group.heads]
 
@@ -85,7 +99,7 @@ def _group(trace: Trace, group: Alike, place: int) -> None:
 
     feet.foot(f"comparing-pairs-{place}", say(f"comparing.pairs_sentence_{group.how}"), "",
               lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz},
-              lambda: pictures.plane(group, places.numpy(), picks.picked(trace), said, "light"),
+              lambda: comparing_plane.plane(group, places.numpy(), picks.picked(trace), said, "light", selected),
               (numbers.all_pairs, numbers.clustered, numbers.laid_out))  # fmt: skip
     if picks.picked(trace) and place == 0:
         frame.link("measures", say("comparing.door_measures"))

@@ -215,16 +215,17 @@ def _induction(trace: Trace) -> None:
 def _induction_figure(trace: Trace, found: Any) -> None:
     from model import induction
     from viz import measures as pictures
+    from viz.ui.theme import theme
 
     table = found.table()
     named = {str(site): f"{site_name(site)} · {say('measures.head', head='{head}')}" for site, _ in found.heads}
     words = {name: say(f"measures.i_{name}") for name in ("induction", "low", "high", "n")}
     words |= {"head": say("pick.head"), "alt": say("measures.induction_alt")}
-    chart = pictures.induction_bars(table, named, words)
-    st.altair_chart(chart, width="stretch")
+    st.altair_chart(pictures.induction_bars(table, named, words, theme()), width="stretch")
     slug = feet.safe(trace.key.model)
     said = say("measures.induction_sentence", n=f"{found.queries:,}", texts=len(found.by_text), length=found.length,
                seed=found.seed, resamples=f"{induction.RESAMPLES:,}")  # fmt: skip
     feet.foot("measures-induction", said, "",
               lambda: {f"{slug}-induction.csv": lambda: table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")},
-              lambda: chart, (induction.measured, induction.random_repeats, induction.interval))  # fmt: skip
+              lambda: pictures.induction_bars(table, named, words),
+              (induction.measured, induction.random_repeats, induction.interval))  # fmt: skip

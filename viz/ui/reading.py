@@ -66,6 +66,7 @@ def _text(trace: Trace) -> None:
         )  # fmt: skip
     with right:
         told = {"listed": _title(trace, found), "rest": _rest(found), "legend": _legend(found, end, scale)}
+        told |= {name: say(f"reading.{name}") for name in ("above", "below")}
         frame = reading.row_frame(trace, found, end, other, told)
         components.reading_row(key="reading-row", data=frame, on_choose_change=lambda: _choose("reading-row"))
     _foot(trace, found, end)

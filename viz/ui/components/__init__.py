@@ -94,6 +94,7 @@ reading = _register(
     "reading_numbers.js",
     "reading_flow.js",
     "reading_strip.js",
+    "reading_ends.js",
     "reading_find.js",
     "reading_input.js",
     "reading.js",

@@ -11,12 +11,12 @@ class FarLines {
     this.shadow = shadow;
     this.root = el("div", "headlight lines far", shadow);
     this.pills = el("div", "pills", this.root);
+    this.readout = el("div", "readout", this.root);
     const titles = el("div", "titles", this.root);
     this.titles = { left: el("span", "left", titles), right: el("span", "right", titles) };
     this.canvas = el("canvas", "whole", this.root);
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "application");
-    this.readout = el("div", "readout", this.root);
     const foot = el("div", "foot", this.root);
     this.notes = { told: el("span", "told", foot), legend: el("span", "", foot), hint: el("span", "hint", foot) };
     this.sheet = document.createElement("canvas");

@@ -1,6 +1,7 @@
 // Drawing of the long lines: all of them once into a bitmap, and over it what is chosen or under the pointer, and names.
 
-const FAR_FADED = 0.08;
+const FAR_FADED = 0.08; // of all lines, while some are under the pointer
+const FAR_PALE = 0.22; // of all lines beside those of the selected query
 
 FarLines.prototype.curve = function (context, i) {
   const { lines, left, right } = this, y = this.y("left", lines.row[i]), z = this.y("right", lines.column[i]), half = (left + right) / 2;
@@ -41,22 +42,36 @@ FarLines.prototype.picked = function () {
   return found;
 };
 
+/** The lines that stand out: under the pointer, or of the token hovered in another figure, or else of the selected query. */
+FarLines.prototype.strong = function () {
+  const { lines, count, foreign, selection } = this, hovered = this.picked();
+  if (hovered) return hovered;
+  const own = foreign.left !== null || foreign.right === null, of = own ? lines.row : lines.column;
+  const wanted = own ? (foreign.left ?? selection.value.row) : foreign.right, found = [];
+  for (let i = 0; i < count; i++) if (of[i] === wanted) found.push(i);
+  return found;
+};
+
 FarLines.prototype.draw = function () {
   this.frame = 0;
   if (!this.width) return;
   const { header, theme, lines, selection, notes } = this, context = fitCanvas(this.canvas, this.width, FAR_HIGH);
-  const picked = this.picked(), { words } = header;
-  context.globalAlpha = picked ? FAR_FADED : 1;
+  const picked = this.strong(), { words } = header;
+  context.globalAlpha = this.hover ? FAR_FADED : picked.length ? FAR_PALE : 1;
   context.drawImage(this.sheet, 0, 0, this.width, FAR_HIGH);
-  context.globalAlpha = 1;
-  for (const i of [...(picked ?? [])].reverse()) {
-    context.strokeStyle = this.colour(lines.head[i]);
+  for (const i of [...picked].reverse()) {
+    const weight = lines.weight[i], stroke = (colour, opacity, width) => {
+      context.strokeStyle = colour;
+      context.globalAlpha = opacity;
+      context.lineWidth = width;
+      context.beginPath();
+      this.curve(context, i);
+      context.stroke();
+    };
+    context.setLineDash([]);
+    stroke(theme.background, 1, 3 + 3 * weight); // apart from the pale ones below
     context.setLineDash(this.dash(lines.head[i]));
-    context.globalAlpha = Math.max(0.3, 0.85 * lines.weight[i]);
-    context.lineWidth = Math.max(1, farWidth(lines.weight[i], 1));
-    context.beginPath();
-    this.curve(context, i);
-    context.stroke();
+    stroke(this.colour(lines.head[i]), 0.7 + 0.3 * weight, 1.3 + 3 * weight);
   }
   context.globalAlpha = 1;
   context.setLineDash([]);
@@ -76,9 +91,10 @@ FarLines.prototype.draw = function () {
   }
   this.fillReadout(picked);
   notes.told.textContent = words.drawn;
-  notes.legend.textContent = words.legend;
+  notes.legend.textContent = words.legend_far;
   notes.hint.textContent = words.help_far;
   this.root.dataset.lines = this.count;
+  this.root.dataset.strong = picked.length;
   this.root.dataset.row = chosen.left;
   this.root.dataset.column = chosen.right;
   this.root.dataset.drawn = String((this.drawn += 1));
@@ -102,15 +118,18 @@ FarLines.prototype.writeNames = function (context, side, chosen, picked) {
     context.font = `${strength === "plain" ? "" : "600 "}11px ${theme.mono}`;
     context.fillStyle = strength === "chosen" ? theme.accent : theme.text;
     context.fillText(text, x, y);
+    // Where exactly it stands: a name at the upper or lower end may be beside its place.
+    context.fillStyle = theme.faint;
+    context.fillRect(right ? this.right + 1 : this.left - 4, Math.round(this.y(side, index)), 4, 1);
     if (strength !== "chosen") return;
     context.fillStyle = theme.accent;
-    context.fillRect(right ? this.right - 1 : this.left - 2, this.y(side, index) - 4, 3, 8);
+    context.fillRect(right ? this.right : this.left - 5, this.y(side, index) - 5, 5, 10);
   };
   const of = right ? lines.column : lines.row;
-  for (const i of picked?.slice(0, 60) ?? []) write(of[i], "strong");
   write(chosen, "chosen");
   write(foreign[side], "strong");
-  if (!picked) for (let i = 0; i < Math.min(count, 1500) && taken.length < FAR_HIGH / FAR_NAMES; i++) write(of[i], "plain");
+  for (const i of picked.slice(0, 60)) write(of[i], "strong");
+  if (!this.hover) for (let i = 0; i < Math.min(count, 1500) && taken.length < FAR_HIGH / FAR_NAMES; i++) write(of[i], "plain");
 };
 
 FarLines.prototype.fillReadout = function (picked) {
@@ -120,19 +139,18 @@ FarLines.prototype.fillReadout = function (picked) {
     parts.push(chip({ text: names[side][index] ?? "" }));
     say(`#${index}`, "faint");
   };
-  if (picked?.length) {
-    const i = picked[0];
+  const chosen = picked.find((i) => lines.row[i] === selection.value.row && lines.column[i] === selection.value.column);
+  if (picked.length) {
+    const i = this.hover ? picked[0] : (chosen ?? picked[0]); // the strongest: lines are in falling order
     token("left", lines.row[i]);
     say("←", "faint");
     token("right", lines.column[i]);
     say(lines.weight[i].toPrecision(6).replace(/0+$/, ""), "value");
     say(header.heads[lines.head[i]].name, "faint");
     if (picked.length > 1) say(fill(words.more, { n: (picked.length - 1).toLocaleString() }), "faint");
-  } else if (picked) say(words.no_line, "faint");
-  else {
-    token("left", selection.value.row);
-    say("←", "faint");
-    token("right", selection.value.column);
+  } else {
+    if (!this.hover && this.foreign.right === null) token("left", this.foreign.left ?? selection.value.row);
+    say(words.no_line, "faint");
   }
   this.readout.replaceChildren(...parts);
 };

@@ -1,5 +1,6 @@
 // One frame of the matrix: the cached picture, and over it the hairlines, the chosen cell and the labels.
 
+const GROUPS_FROM = 70; // of 256 colours: the first group can still be seen on the page
 const LABEL_PITCH = 11; // px: labels closer than this collide, so they are thinned out
 const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 
@@ -39,11 +40,12 @@ function drawFrame(matrix) {
   screen.fillText(`${header.row_title} ↓`, grid.left - 8, grid.top - Math.max(7, 13 - grid.cellHeight / 2));
 }
 
-/** Dashes where the second text of a pair begins. */
+/** Dashes where the second text of a pair begins; plain lines of the page's colour between many groups. */
 function drawBreaks({ screen, grid, header, theme }) {
-  screen.strokeStyle = theme.faint;
+  const plain = header.breaks === "lines";
+  screen.strokeStyle = plain ? theme.background : theme.faint;
   screen.lineWidth = 1;
-  screen.setLineDash([5, 3]);
+  if (!plain) screen.setLineDash([5, 3]);
   screen.beginPath();
   for (const row of header.row_breaks || []) {
     const y = Math.round(grid.topOf(row)) - 0.5;
@@ -86,6 +88,40 @@ function drawOutline({ screen, grid, theme }, { row, column }) {
   screen.strokeRect(x - 0.5, y - 0.5, w, h);
 }
 
+/** Which group an item belongs to, as a colour beside its edge. */
+function drawGroups({ screen, grid, theme, header }, isRow, start, end) {
+  if (!header.band) return;
+  const table = theme.sequential, last = table.length / 3 - 1;
+  header.band.forEach((share, i) => {
+    const from = Math.max(start, isRow ? grid.topOf(i) : grid.leftOf(i)), to = Math.min(end, isRow ? grid.topOf(i + 1) : grid.leftOf(i + 1));
+    if (to <= from) return;
+    const k = 3 * Math.round(GROUPS_FROM + share * (last - GROUPS_FROM));
+    screen.fillStyle = `rgb(${table[k]},${table[k + 1]},${table[k + 2]})`;
+    if (isRow) screen.fillRect(grid.left - 6, from, 4, to - from);
+    else screen.fillRect(from, grid.top - 6, to - from, 4);
+  });
+}
+
+/** One label a group, in its middle, but for those that a strong label of an item would cover. */
+function drawTicks({ screen, grid, theme, header }, isRow, strong, start, end) {
+  let before = -Infinity;
+  for (const { at, text } of header.ticks) {
+    const middle = isRow ? grid.topOf(at) : grid.leftOf(at), pitch = isRow ? grid.cellHeight : grid.cellWidth;
+    if (middle < start || middle > end || middle - before < LABEL_PITCH) continue;
+    if (strong.some((i) => Math.abs(i + 0.5 - at) * pitch < LABEL_PITCH)) continue;
+    before = middle;
+    screen.save();
+    screen.font = `11px ${theme.mono}`;
+    screen.fillStyle = theme.text;
+    screen.textBaseline = "middle";
+    screen.textAlign = isRow ? "right" : "left";
+    screen.translate(isRow ? grid.left - 10 : middle, isRow ? middle + 0.5 : grid.top - 10);
+    if (!isRow) screen.rotate(-Math.PI / 2);
+    screen.fillText(text, 0, 0);
+    screen.restore();
+  }
+}
+
 function drawLabels(matrix, isRow) {
   const { screen, grid, theme, header, hover, foreign } = matrix;
   const tokens = isRow ? header.rows : header.columns, labels = isRow ? grid.rows : grid.columns;
@@ -97,9 +133,13 @@ function drawLabels(matrix, isRow) {
   const common = grid.across + 10 <= grid.cellWidth ? "level" : grid.way === "slant" ? "slant" : "upright";
   const size = clamp(0.92 * step * pitch, 10, 12); // neighbours in low rows do not touch
   const start = isRow ? grid.top : grid.left, end = start + (isRow ? grid.height : grid.width);
+  drawGroups(matrix, isRow, start, end);
+  // Where items have no room for labels of their own, groups of them may have: a layer's heads.
+  const ticks = step > 1 && header.ticks;
+  if (ticks) drawTicks(matrix, isRow, strong, start, end);
   for (let i = Math.floor(first); i < Math.min(tokens.length, first + count); i++) {
     const middle = isRow ? grid.topOf(i + 0.5) : grid.leftOf(i + 0.5), bold = strong.includes(i);
-    if (middle < start || middle > end || (!bold && i % step)) continue;
+    if (middle < start || middle > end || (!bold && (ticks || i % step))) continue;
     if (!bold && step > 1 && strong.some((other) => Math.abs(other - i) * pitch < LABEL_PITCH)) continue;
     screen.save();
     screen.font = `${bold ? "600 " : ""}${size}px ${theme.mono}`;
@@ -108,8 +148,9 @@ function drawLabels(matrix, isRow) {
     const level = common === "upright" && screen.measureText(labels[i]).width + 3 <= grid.cellWidth, way = level ? "level" : common;
     screen.direction = RTL.test(tokens[i].text) ? "rtl" : "ltr";
     screen.textBaseline = "middle";
-    if (isRow) screen.translate(grid.left - 8, middle + 0.5);
-    else screen.translate(middle, grid.top - (way === "level" ? 12 : 7));
+    const apart = header.band ? 3 : 0;
+    if (isRow) screen.translate(grid.left - 8 - apart, middle + 0.5);
+    else screen.translate(middle, grid.top - apart - (way === "level" ? 12 : 7));
     screen.textAlign = isRow ? "right" : way === "level" ? "center" : "left";
     if (!isRow && way !== "level") screen.rotate(way === "slant" ? -Math.PI / 4 : -Math.PI / 2);
     screen.fillText(labels[i], 0, 0);

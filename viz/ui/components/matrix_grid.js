@@ -58,10 +58,10 @@ class Grid {
     const widest = (texts) => texts.reduce((most, text) => Math.max(most, context.measureText(text).width), 0);
     const across = widest(columns), along = widest(rows), tall = header.max_height || 620;
     context.font = `11px ${theme.font}`;
-    const gutter = Math.ceil(Math.max(along, context.measureText(`${header.row_title} ↓`).width)) + 10;
+    const gutter = Math.ceil(Math.max(along, context.measureText(`${header.row_title} ↓`).width)) + (header.band ? 14 : 10);
     // Level labels where they fit, else on a slant, else upright: the first that does not collide.
     for (const way of ["level", "slant", "upright"]) {
-      const head = Math.ceil(TITLE + { level: 20, slant: across * 0.71 + 14, upright: across + 10 }[way]);
+      const head = Math.ceil(TITLE + { level: 20, slant: across * 0.71 + 14, upright: across + (header.band ? 14 : 10) }[way]);
       const overhang = way === "slant" ? Math.max(0, across * 0.71 - 4) : 0;
       const roomX = (available - gutter - overhang - 2) / m, roomY = Math.max(60, tall - head - 2) / n;
       const square = Math.min(roomX, roomY, LARGEST);

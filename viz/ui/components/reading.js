@@ -22,7 +22,7 @@ class Reading {
     this.stops = [
       () => observer.disconnect(),
       hearing(ROW, (row) => this.take(row)),
-      hearing(GOTO, ({ side, index }) => this.flows.find((flow) => flow.text.side === side)?.reveal(index, true)),
+      hearing(GOTO, ({ side, index }) => this.flows.find((flow) => flow.text.side === side)?.goTo(index)),
       listenHover((detail) => this.hear(detail)),
       listenFonts(() => this.resized(true)),
       () => this.asked.stop(),
@@ -95,18 +95,25 @@ class Reading {
       flow.page.setAttribute("aria-label", fill(words.alt, { n: flow.spans.length.toLocaleString() }));
       flow.mark("other", on && row.other !== this.asked.value ? row.other : null);
       flow.box.classList.toggle("asks", asks);
+      flow.setStrongest(on && row.top.length ? row.top[0] : null, row);
     }
     this.repaint = false;
     this.markAsking();
     if (this.revealed !== `${row.of} ${row.mode}`) {
       this.revealed = `${row.of} ${row.mode}`;
-      this.clickable().reveal(row.index, true);
+      this.open(row);
     }
     this.fillFoot();
     this.fillReadout();
     this.root.dataset.drawn = String((this.drawn += 1));
     this.root.dataset.asking = row.index;
     window.performance.mark("headlight-reading-drawn");
+  }
+  /** Both ends in sight where the text can show them together; of two texts each shows its own. */
+  open(row) {
+    const asks = this.clickable(), colours = this.coloured(), best = row.top[0]?.index ?? row.index;
+    if (asks === colours) asks.revealBoth(row.index, best);
+    else asks.reveal(row.index, true), colours.reveal(best, true);
   }
   resized(always = false) {
     const width = this.root.clientWidth;
@@ -134,6 +141,8 @@ class Reading {
     const asks = this.clickable();
     for (const flow of this.flows) {
       flow.mark("asking", flow === asks ? this.asked.value : null);
+      const { asking } = flow, known = asking !== null && asking < flow.spans.length;
+      flow.ends.set("asked", known ? asking : null, known && flow.label(asking, this.asks()));
       flow.strip.paint();
     }
   }

@@ -2,13 +2,14 @@
 
 const FOLLOWS = { joined: "0", gap: "1", space: "2", rest: "3" };
 
-/** A colour table with, for each colour, the ink that is read better on it: WCAG's contrast, 2.2, section 1.4.3. */
+/** A colour table with, for each colour, the ink that is read better on it: WCAG's contrast, 2.2, section 1.4.3. Of white and
+ *  black one has at least 4.58 : 1 on any colour; white and a dark grey have less in the middle of the scale. */
 function inks(table) {
   const light = (channel) => (channel <= 10 ? channel / 3294 : ((channel / 255 + 0.055) / 1.055) ** 2.4);
   const luminance = (i) => 0.2126 * light(table[i]) + 0.7152 * light(table[i + 1]) + 0.0722 * light(table[i + 2]);
   return Array.from({ length: table.length / 3 }, (_, i) => {
     const here = luminance(3 * i) + 0.05;
-    return 1.05 / here > here / 0.057 ? "#ffffff" : "#15161e";
+    return 1.05 / here > here / 0.05 ? "#ffffff" : "#000000";
   });
 }
 
@@ -18,6 +19,7 @@ class Flow {
     this.box = el("section", "text", parent);
     const head = el("div", "texthead", this.box);
     this.title = el("span", "texttitle", head);
+    this.ends = new Ends(this);
     this.stage = el("div", "stage", this.box);
     this.page = el("div", "page", this.stage);
     this.page.tabIndex = 0;
@@ -36,13 +38,15 @@ class Flow {
       span.textContent = token;
       span.dataset.i = i;
       if (kinds[i] !== "w") span.className = kinds[i] === "s" ? "special" : "blank";
+      // A frame has room where a gap is on both sides; a piece of a word has its frame within.
+      if (follows[i] === FOLLOWS.joined || follows[i] === FOLLOWS.rest || "03".includes(follows[i + 1] ?? "1")) span.classList.add("tight");
       pieces.append(span);
       if (breaks.has(i)) pieces.append(document.createElement("br"));
       return span;
     });
     this.page.replaceChildren(pieces);
     this.shown = new Int16Array(tokens.length).fill(-1); // colour of each token; −1 none, −2 masked, −3 not a number
-    this.values = null;
+    this.values = this.strongest = null;
     this.measured = false;
   }
 
@@ -115,6 +119,33 @@ class Flow {
     const top = span.offsetTop, bottom = top + span.offsetHeight, { scrollTop, clientHeight } = stage;
     if (top >= scrollTop + 4 && bottom <= scrollTop + clientHeight - 4) return;
     if (middle || top < scrollTop || bottom > scrollTop + clientHeight) stage.scrollTop = top - clientHeight / (middle ? 2 : 3);
+  }
+  /** The token with the largest weight, one of the list, or null. */
+  setStrongest(best, row) {
+    this.strongest = best ? best.index : null;
+    this.ends.first = null; // the list is new: it is told again
+    this.ends.set("strongest", this.strongest, best?.label, best && number(row.arrays.values.data[best.index]));
+  }
+  /** Brings a token into the middle of the text, the text into the window, and shows for a moment which it is. */
+  goTo(index) {
+    const span = this.spans[index];
+    if (!span) return;
+    this.reveal(index, true);
+    span.scrollIntoView({ block: "nearest" });
+    span.classList.remove("shown");
+    void span.offsetWidth; // so that it begins anew
+    span.classList.add("shown");
+  }
+  /** At the opening: both tokens if the text can show them together, or else the first. */
+  revealBoth(index, other) {
+    const [one, two] = [index, other].map((i) => this.spans[i]?.offsetTop ?? 0), { stage } = this;
+    if (Math.abs(one - two) > stage.clientHeight - 70) return this.reveal(index, true);
+    if ([index, other].every((i) => this.sees(i))) return;
+    stage.scrollTop = (one + two) / 2 - stage.clientHeight / 2 + 28;
+  }
+  sees(index) {
+    const top = this.spans[index]?.offsetTop ?? 0, { scrollTop, clientHeight } = this.stage;
+    return top >= scrollTop - 8 && top <= scrollTop + clientHeight - 36;
   }
   mark(name, index) {
     const before = this[name];

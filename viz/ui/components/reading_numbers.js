@@ -16,6 +16,7 @@ function exact(value) {
 const ROW = "headlight:row"; // detail: the list's frame, unpacked
 const WANTED = "headlight:row-wanted"; // a text has appeared and has no row yet
 const GOTO = "headlight:row-goto"; // detail: {side, index}: bring it into sight
+const VIEW = "headlight:text-view"; // detail: {side, first, last}: which tokens of a text that scrolls are in sight
 function tell(name, detail) {
   window.dispatchEvent(new CustomEvent(name, { detail }));
 }

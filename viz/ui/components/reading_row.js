@@ -6,7 +6,9 @@ class Row {
     this.title = el("div", "title", this.root);
     this.list = el("ol", "list", this.root);
     this.rest = el("div", "rest", this.root);
-    this.stops = [hearing(WANTED, () => this.header && tell(ROW, this.header)), listenHover((detail) => this.hear(detail))];
+    this.stops = [hearing(WANTED, () => this.header && tell(ROW, this.header)), listenHover((detail) => this.hear(detail)),
+      hearing(VIEW, (view) => this.place(view))];
+    this.views = {};
     this.drawn = 0;
   }
   update(bytes) {
@@ -19,8 +21,9 @@ class Row {
         tell(GOTO, { side: header.side, index });
         this.send("choose", { index, mode: header.mode });
       });
-      const bar = el("i", "", press);
+      const bar = el("i", "", el("span", "lane", press));
       bar.style.width = `${100 * Math.min(1, value / header.end)}%`;
+      el("span", "way", press);
       el("span", "place", press, `#${index}`);
       press.append(chip(label, label.text));
       el("span", "value", press, exact(value));
@@ -30,8 +33,20 @@ class Row {
     });
     this.list.replaceChildren(...this.items);
     this.rest.textContent = told.rest;
+    this.place(this.views[header.side]);
     this.root.dataset.drawn = String((this.drawn += 1));
     tell(ROW, header);
+  }
+  /** Which way out of sight each token is. */
+  place(view) {
+    if (view) this.views[view.side] = view;
+    const { header, items } = this;
+    if (!view || !items || view.side !== header.side) return;
+    items.forEach((item, i) => {
+      const { index } = header.top[i], where = index < view.first ? "above" : index > view.last ? "below" : "", way = item.querySelector(".way");
+      way.textContent = { above: "↑", below: "↓" }[where] ?? "";
+      way.title = where && header.told[where];
+    });
   }
   hear({ source, side, index }) {
     if (source === this || !this.items) return;

@@ -25,6 +25,8 @@ class Strip {
   draw() {
     const { flow } = this, { stage, view } = flow, long = stage.scrollHeight > stage.clientHeight + 4;
     flow.box.classList.toggle("long", long);
+    this.canvas.title = view.header.words.strip;
+    if (!long) tell(VIEW, { side: flow.text.side, first: 0, last: Infinity });
     if (!long || !view.colours) return;
     if (!flow.measured) flow.measure();
     const high = stage.clientHeight, most = new Float32Array(high), { table } = view.colours, { shown, tops } = flow;
@@ -34,7 +36,7 @@ class Strip {
       if (shown[i] !== -2) masked[y] = 0;
       if (shown[i] > most[y]) most[y] = shown[i];
     }
-    const each = Math.max(2, Math.round((high / flow.height) * 26)); // px that a line of the text takes at least
+    const each = (this.each = Math.max(2, Math.round((high / flow.height) * 26))); // px that a line of the text takes at least
     this.sheet ??= document.createElement("canvas");
     const context = fitCanvas(this.sheet, STRIP, high);
     for (let y = 0; y < high; y++) {
@@ -49,6 +51,7 @@ class Strip {
     this.frame = 0;
     const { flow, canvas } = this, { stage, view } = flow, high = stage.clientHeight, { theme } = view;
     if (!this.sheet || !theme) return;
+    flow.ends.look();
     const context = fitCanvas(canvas, STRIP, high);
     context.drawImage(this.sheet, 0, 0, STRIP, high);
     const scale = high / stage.scrollHeight;
@@ -58,6 +61,13 @@ class Strip {
       context.fillRect(STRIP - width, Math.floor(flow.tops[index] * scale) - 1, width, 3);
     };
     mark(flow.asking, STRIP);
+    if (flow.strongest !== null) {
+      const y = Math.floor(flow.tops[flow.strongest] * scale + this.each / 2);
+      context.fillStyle = theme.text;
+      context.beginPath();
+      context.moveTo(0, y - 5), context.lineTo(6, y), context.lineTo(0, y + 5);
+      context.fill();
+    }
     context.strokeStyle = theme.faint;
     context.lineWidth = 1;
     context.strokeRect(0.5, stage.scrollTop * scale + 0.5, STRIP - 1, Math.max(8, stage.clientHeight * scale - 1));

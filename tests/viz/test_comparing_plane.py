@@ -1,0 +1,100 @@
+"""Heads in the plane and in their matrix: which have names, that no name covers another or a dot, and where layers part."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from model.comparing import Alike
+from model.sites import Site
+from viz import comparing, comparing_plane, still
+from viz.comparing_plane import FEW, NEAREST, SIDE, named, plane, wanted
+
+WORDS = {
+    "head": "head",
+    "layer": "layer",
+    "alike": "r with {head}",
+    "alt": "plane",
+    "row": "head",
+    "column": "head",
+    "tick": "L{layer}",
+}
+
+
+def group(layers: int, heads: int) -> tuple[Alike, np.ndarray]:
+    """Random places, and heads as unlike as they are far apart."""
+    names = tuple((Site("decoder", layer, "self"), head) for layer in range(layers) for head in range(heads))
+    places = np.random.default_rng(3).normal(size=(len(names), 2)) * [0.4, 0.1]
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    values = torch.tensor(1 - 2 * (apart / apart.max()) ** 2)
+    return Alike(names, "correlation", values), places
+
+
+def boxes(names, texts, points) -> np.ndarray:
+    half = np.array([len(texts[name.head]) * comparing_plane._LETTER / 2 for name in names])
+    middle = np.array([points[name.head] + [name.dx, name.dy] for name in names])
+    tall = comparing_plane._HIGH / 2
+    return np.stack([middle[:, 0] - half, middle[:, 1] - tall, middle[:, 0] + half, middle[:, 1] + tall], 1)
+
+
+@pytest.mark.parametrize("count", [1, 8, 270])
+def test_no_name_covers_another_or_a_dot(count: int) -> None:
+    points = np.random.default_rng(1).uniform(0, SIDE, size=(count, 2))
+    texts = [f"{i // 9}.{i % 9}" for i in range(count)]
+    found = named(range(count), texts, points)
+    drawn = boxes(found, texts, points)
+    assert found and drawn.min() >= 0 and drawn.max() <= SIDE
+    for i, one in enumerate(drawn):
+        for other in drawn[:i]:
+            assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+        assert not ((points > one[:2]) & (points < one[2:])).all(1).any()
+
+
+def test_who_must_have_a_name_has_one_in_a_crowd() -> None:
+    crowd = np.random.default_rng(2).uniform(150, 280, size=(4000, 2))
+    texts = ["12.3"] * len(crowd)
+    inner = np.flatnonzero((np.abs(crowd - 215) < 30).all(1)).tolist()
+    assert named(inner, texts, crowd) == []
+    assert [name.head for name in named(inner, texts, crowd, must=1)] == inner[:1]
+
+
+def test_the_selected_its_likes_and_the_outermost_come_first() -> None:
+    found, places = group(30, 9)
+    order = wanted(found, places, [("decoder.5.self", 2), ("decoder.40.self", 1)], 17)
+    like = np.argsort(-found.values[17].numpy(), kind="stable")[: NEAREST + 1]
+    assert order[:2] == [17, 47] and set(like) <= set(order)
+    outermost = {int(f(places[:, axis])) for f in (np.argmin, np.argmax) for axis in (0, 1)}
+    assert outermost <= set(order) and len(order) <= 2 + NEAREST + 4
+    few, near = group(6, 4)
+    assert len(few.heads) <= FEW and sorted(wanted(few, near, [], None)) == list(range(24))
+
+
+def test_the_plane_rings_the_selected_head_and_tells_how_alike_the_others_are() -> None:
+    found, places = group(30, 9)
+    chart = plane(found, places, [], WORDS, "dark", found.heads[17])
+    told = chart.to_dict()
+    rows = [told["datasets"][layer["data"]["name"]] for layer in told["layer"]]
+    assert (
+        len(rows[0]) == 270 and rows[0][17]["alike"] == "1" and [row["id"] for row in rows[1]] == ["decoder.1.self.8"]
+    )
+    assert "decoder.1.self.8" in {row["id"] for row in rows[-1]} and len(rows[-1]) <= 1 + NEAREST + 4
+    one = told["layer"][0]["encoding"]
+    spans = [np.diff(one[axis]["scale"]["domain"])[0] for axis in "xy"]
+    assert spans[0] == pytest.approx(spans[1])  # a unit is as long across as up
+    assert still.svg(plane(found, places, [], WORDS, "light")).startswith(b"<svg")
+
+
+def test_layers_part_the_matrix_at_any_number_of_heads() -> None:
+    from viz.payload import unpack
+
+    found, _ = group(30, 9)
+    header, arrays = unpack(comparing.pairs_frame(found, comparing.by_layer(found), WORDS, True))
+    assert header["row_breaks"] == header["column_breaks"] == list(range(9, 270, 9))
+    assert [tick["text"] for tick in header["ticks"]] == [f"L{layer}" for layer in range(30)]
+    assert [tick["at"] for tick in header["ticks"]] == [9 * layer + 4.5 for layer in range(30)]
+    np.testing.assert_allclose(arrays["values"], found.values.numpy(), atol=1e-6)
+    clusters, _ = unpack(comparing.pairs_frame(found, list(range(270))[::-1], WORDS))
+    assert "ticks" not in clusters and clusters["band"] == pytest.approx(
+        [layer / 29 for layer in range(29, -1, -1) for _ in range(9)]
+    )
