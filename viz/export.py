@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from model.trace import Trace
 
 
-_ROWS = 128  # of a mask that are held at once
+Array = np.ndarray | Sequence[str]
+Part = tuple[slice, np.ndarray]
+_CELLS = 2**20  # of a matrix that are held at once
 
 
 def matrix_csv(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> bytes:
     """One row a query: position, token, then a column a key named `position:token`; exact float32 digits."""
-    return _matrix_csv([(slice(0, len(values)), values)], rows, columns)
+    return rows_csv([(slice(0, len(values)), values)], rows, columns)
 
 
-def _matrix_csv(parts: Iterable[tuple[slice, np.ndarray]], rows: Sequence[str], columns: Sequence[str]) -> bytes:
+def rows_csv(parts: Iterable[Part], rows: Sequence[str], columns: Sequence[str]) -> bytes:
+    """`matrix_csv` of (rows, their values), in order: besides the file itself only one of the parts is held."""
     buffer = io.BytesIO()
     names = [f"{j}:{column}" for j, column in enumerate(columns)]
     for here, values in parts:
@@ -43,23 +46,27 @@ def _matrix_csv(parts: Iterable[tuple[slice, np.ndarray]], rows: Sequence[str], 
 
 
 def head_csv(record: AttentionRecord, head: int, rows: Sequence[str], columns: Sequence[str]) -> bytes:
-    """`matrix_csv` of a head of any length: besides the file itself only a block of its rows is held."""
-    return _matrix_csv(in_blocks(record, head), rows, columns)
+    """`matrix_csv` of a head of any length."""
+    return rows_csv(in_blocks(record, head), rows, columns)
 
 
-def head_npz(record: AttentionRecord, head: int, **arrays: np.ndarray | Sequence[str]) -> bytes:
-    """`npz` of these and of a head's `weights` and `allowed` [queries, keys], of which a block of rows is held at a time."""
-    whole = {
-        "weights": (np.float32, (values for _, values in in_blocks(record, head))),
-        "allowed": (np.bool_, (record.allowed(rows).numpy() for rows in _spans(record))),
-    }
+def head_npz(record: AttentionRecord, head: int, **arrays: Array) -> bytes:
+    """`npz` of these and of a head's `weights` and `allowed` [queries, keys], a block of rows at a time."""
+    shape = (record.queries, record.keys)
+    allowed = ((rows, record.allowed(rows).numpy()) for rows in spans(record.queries, record.keys))
+    whole = {"weights": (shape, np.float32, in_blocks(record, head)), "allowed": (shape, np.bool_, allowed)}
+    return rows_npz(whole, **arrays)
+
+
+def rows_npz(whole: Mapping[str, tuple[tuple[int, int], type, Iterable[Part]]], **arrays: Array) -> bytes:
+    """`npz` of these and of matrices [rows, columns] that come as (rows, their values), in order, which are not kept."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as files:
-        for name, (kind, parts) in whole.items():
+        for name, (shape, kind, parts) in whole.items():
             with files.open(f"{name}.npy", "w", force_zip64=True) as file:
-                told = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": (record.queries, record.keys)}
+                told = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, told)
-                for part in parts:
+                for _, part in parts:
                     file.write(np.ascontiguousarray(part, kind).tobytes())
         for name, array in arrays.items():
             with files.open(f"{name}.npy", "w", force_zip64=True) as file:
@@ -67,9 +74,10 @@ def head_npz(record: AttentionRecord, head: int, **arrays: np.ndarray | Sequence
     return buffer.getvalue()
 
 
-def _spans(record: AttentionRecord) -> Iterator[slice]:
-    """`_ROWS` queries at a time."""
-    return (slice(start, min(start + _ROWS, record.queries)) for start in range(0, record.queries, _ROWS))
+def spans(rows: int, columns: int) -> Iterator[slice]:
+    """The rows of a matrix in parts of up to `_CELLS` cells."""
+    step = max(1, _CELLS // columns)
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def _text(token: str) -> str:
@@ -77,7 +85,7 @@ def _text(token: str) -> str:
     return f"'{token}" if token.startswith(("=", "+", "-", "@")) else token
 
 
-def npz(**arrays: np.ndarray | Sequence[str]) -> bytes:
+def npz(**arrays: Array) -> bytes:
     """The arrays by name, compressed; texts are stored as unicode arrays, so loading needs no pickle."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{name: np.asarray(array) for name, array in arrays.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from dataclasses import replace
@@ -13,8 +14,10 @@ from model import aligned, comparing, open_model
 from model.checkpoints import minimal
 from model.comparing import LN2
 from model.progress import tick
+from model.sites import Site
 from tests.app.acting import put, stop_during
-from viz.ui import comparing_window, recording, work
+from viz import export
+from viz.ui import comparing_two, comparing_window, recording, work
 from viz.ui.models import card as models_card
 
 TEXT = "the animal didn't cross the street because it was too tired"
@@ -224,3 +227,19 @@ def test_a_second_text_that_was_stopped_is_not_begun_again_by_itself(visit, mode
     monkeypatch.setattr(recording, "record", record)
     seen.click("comparing-again").sound()
     assert "comparing-input-2" in seen.figures()
+
+
+def test_files_of_two_heads_are_written_part_by_part(trace, opened, monkeypatch) -> None:
+    other = opened.trace(OTHER, language="zh")
+    ends = tuple(comparing_two.End(run, Site.parse("encoder.1.self"), 2, "") for run in (trace, other))
+    places = tuple((i, i) for i in range(11))
+    two = comparing_two.Two("input", ends, places, places, "")
+    A, B = (run.weights("encoder.1.self", 2).numpy() for run in (trace, other))
+    monkeypatch.setattr(export, "_CELLS", 40)
+    parts = list(two.rows(1, less=0))
+    assert len(parts) == 4 and [rows.start for rows, _ in parts] == [0, 3, 6, 9]
+    np.testing.assert_allclose(np.concatenate([part for _, part in parts]), B - A, atol=4e-6)
+    made = export.rows_npz({"before": (A.shape, np.float32, two.rows(0))}, js=np.zeros(3))
+    with np.load(io.BytesIO(made), allow_pickle=False) as arrays:
+        np.testing.assert_allclose(arrays["before"], A, atol=2e-6)
+        assert arrays["js"].shape == (3,)

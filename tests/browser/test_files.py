@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 TEXT, SITE, HEAD = "the cat sat on the mat", "decoder.1.cross", 1
 
@@ -32,21 +33,25 @@ def heads(screen):
     return screen.open("heads", text=TEXT, site=SITE, head=HEAD, to="zh", lang="en")
 
 
+def exact(trace) -> np.ndarray:
+    """The head's weights in float64, which the files hold to the last digit of a float32."""
+    return trace.record(SITE).weights(HEAD, dtype=torch.float64).numpy()
+
+
 def test_the_matrix_as_csv(heads, trace) -> None:
     path, name = download(heads, "matrix", "csv")
     rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
     assert name == f"translate-{SITE}-head{HEAD}.csv"
     assert rows[0][2:] == [f"{j}:{token}" for j, token in enumerate(trace.tokens("encoder"))]
     assert [row[1] for row in rows[1:]] == trace.tokens("decoder")
-    np.testing.assert_array_equal(
-        np.array([row[2:] for row in rows[1:]], np.float32), trace.weights(SITE, HEAD).numpy()
-    )
+    np.testing.assert_allclose(np.array([row[2:] for row in rows[1:]], np.float32), exact(trace), rtol=2e-7, atol=0)
 
 
 def test_the_matrix_as_npz(heads, trace) -> None:
     path, _ = download(heads, "matrix", "npz")
     with np.load(path, allow_pickle=False) as arrays:
-        np.testing.assert_array_equal(arrays["weights"], trace.weights(SITE, HEAD).numpy())
+        np.testing.assert_allclose(arrays["weights"], exact(trace), rtol=2e-7, atol=0)
+        assert arrays["weights"].dtype == np.float32 and arrays["allowed"].all()
         np.testing.assert_array_equal(arrays["q"], trace.q(SITE)[HEAD].numpy())
         assert list(arrays["keys"]) == trace.tokens("encoder")
 

@@ -92,7 +92,7 @@ def test_a_long_head_is_written_block_by_block(trace: Trace, cells: int, monkeyp
         np.testing.assert_allclose(want, record.weights(2), atol=1e-6)
         whole = export.matrix_csv(want, rows, columns)
         monkeypatch.setattr("model.rows._CELLS", cells)
-        monkeypatch.setattr(export, "_ROWS", 3)
+        monkeypatch.setattr(export, "_CELLS", cells)
         head, *lines = read(export.head_csv(record, 2, rows, columns))
         head_whole, *lines_whole = read(whole)
         assert head == head_whole and [line[:2] for line in lines] == [line[:2] for line in lines_whole]

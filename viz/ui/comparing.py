@@ -149,12 +149,14 @@ def _difference(trace: Trace, heads: list[picks.Pick], at: tuple[int, int]) -> N
     slug = f"{feet.safe(trace.key.model)}-{a_site}-{a}-{b_site}-{b}"
 
     def csv() -> bytes:
-        apart = (other.weights(b) - one.weights(a)).numpy()
-        return export.matrix_csv(apart, queries, keys)
+        pairs = zip(matrix.in_blocks(one, a), matrix.in_blocks(other, b), strict=True)
+        return export.rows_csv(((rows, after - before) for (rows, before), (_, after) in pairs), queries, keys)
 
     def npz() -> bytes:
-        return export.npz(a=one.weights(a).numpy(), b=other.weights(b).numpy(), js=found.rows.numpy(),
-                          correlation=np.array(found.correlation))  # fmt: skip
+        shape = (one.queries, one.keys)
+        both = {"a": (one, a), "b": (other, b)}
+        whole = {name: (shape, np.float32, matrix.in_blocks(*head)) for name, head in both.items()}
+        return export.rows_npz(whole, js=found.rows.numpy(), correlation=np.array(found.correlation))
 
     feet.foot("comparing-difference", f"{say('comparing.sentence')} {part}".strip(), feet.site_badge(trace, site),
               lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, lambda: chart,

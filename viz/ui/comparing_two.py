@@ -15,7 +15,7 @@ from viz.ui.controls import site_name
 from viz.ui.language import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from model.aligned import Pair, Places
     from model.comparing import Aligned
@@ -78,6 +78,12 @@ class Two:
         end = self.ends[which]
         rows, columns = ([pair[which] for pair in pairs] for pairs in (self.queries[queries], self.keys[keys]))
         return end.trace.record(end.site).weights(end.head, torch.tensor(rows))[:, columns].numpy()
+
+    def rows(self, which: int, less: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+        """Every aligned query's weights in the first or the second, less those in the other, a part at a time."""
+        for part in export.spans(len(self.queries), max(end.trace.record(end.site).keys for end in self.ends)):
+            found = self.weights(which, part)
+            yield part, found if less is None else found - self.weights(less, part)
 
 
 def compared(two: Two) -> Pair:
@@ -145,11 +151,13 @@ def foot(two: Two, found: Pair, sentence: str, slug: str, code: Sequence[object]
     badge = badges(*(feet.site_badge(end.trace, end.site) for end in two.ends))
 
     def csv() -> bytes:
-        return export.matrix_csv(two.weights(1) - two.weights(0), *two.names(0))
+        return export.rows_csv(two.rows(1, less=0), *two.names(0))
 
     def npz() -> bytes:
-        return export.npz(before=two.weights(0), after=two.weights(1), js=found.rows.numpy(),
-                          correlation=np.array(found.correlation), queries=two.queries, keys=two.keys)  # fmt: skip
+        shape = (len(two.queries), len(two.keys))
+        whole = {name: (shape, np.float32, two.rows(which)) for which, name in enumerate(("before", "after"))}
+        return export.rows_npz(whole, js=found.rows.numpy(), correlation=np.array(found.correlation),
+                               queries=two.queries, keys=two.keys)  # fmt: skip
 
     feet.foot(f"comparing-{two.name}", sentence, badge, lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, figure,
               (aligned.pair, comparing.jensen_shannon, *code))  # fmt: skip
