@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Words = dict[str, str]
 _BARS = 64  # queries of which each gets a bar of its own
 _STRETCHES = 256  # bars of a long text's strip
+_RUNS = 96  # bars of a longer text
 
 
 def difference_frame(
@@ -55,21 +56,58 @@ def plain_frame(
     return pack(told, values=values.astype(np.float32), state=matrix.states(values, None, scale["low"], scale["high"]))
 
 
-def rows_chart(divergence: np.ndarray, texts: Sequence[str], words: Words) -> alt.Chart:
-    """JS of each query, 0 to ln 2: a bar each, or a line where there are many."""
-    data = pd.DataFrame({"place": range(len(texts)), "query": list(texts), "js": divergence})
-    y = alt.Y("js:Q", title=words["js"], scale=alt.Scale(domain=[0, 0.7]), axis=alt.Axis(tickCount=3))
+def rows_chart(
+    divergence: np.ndarray, texts: Sequence[str], words: Words, at: int | None = None, theme: str = "light"
+) -> alt.LayerChart:
+    """JS of each query, 0 to ln 2. A bar each; where they are many, of each run of queries the largest and the mean.
+
+    at: the selected query, marked by a rule. The query with the largest JS has its name.
+    """
+    data = _each(divergence, texts) if len(texts) <= _BARS else _runs(divergence, texts)
+    n = len(texts)
+    y = alt.Y("js:Q", title=words["js"], scale=alt.Scale(domain=[0, 0.7], nice=False), axis=alt.Axis(tickCount=3))
     tips = [alt.Tooltip("place:Q", title=words["place"]), alt.Tooltip("query:N", title=words["query"]),
             alt.Tooltip("js:Q", title=words["js"], format=".4f")]  # fmt: skip
-    if len(texts) > _BARS:
-        base = alt.Chart(data).mark_area(color=palette.HEADS[0], opacity=0.55, line={"color": palette.HEADS[0]})
-        x = alt.X("place:Q", title=words["query"])
+    ink, around = palette.THEMES[theme]["text"], palette.THEMES[theme]["background"]
+    if n > _BARS:
+        title = words["query_runs"].format(n=int(data["count"].max()))
+        x = alt.X("from:Q", title=title, scale=alt.Scale(domain=[0, n], nice=False),
+                  axis=alt.Axis(tickCount=6, format="d", grid=False, labelFlush=False))  # fmt: skip
+        tips += [alt.Tooltip("run:N", title=words["run"]), alt.Tooltip("mean:Q", title=words["mean_js"], format=".4f")]
+        bars = alt.Chart(data).mark_bar(
+            color=palette.HEADS[0 if theme == "dark" else 4], stroke=around, strokeWidth=0.5
+        )
+        means = alt.Chart(data).mark_rule(color=ink, strokeWidth=2)
+        layers = [
+            bars.encode(x=x, x2="to:Q", y=y, y2=alt.datum(0), tooltip=tips),
+            means.encode(x=x, x2="to:Q", y="mean:Q"),
+        ]
+        where: dict[str, Any] = {"x": alt.X("middle:Q", scale=alt.Scale(domain=[0, n], nice=False))}
     else:
         quoted = ",".join("'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'" for text in texts)
-        base = alt.Chart(data).mark_bar(color=palette.HEADS[0])
-        x = alt.X("place:O", title=words["query"], axis=alt.Axis(labelExpr=f"[{quoted}][datum.value]", labelAngle=-45))
-    return base.encode(x=x, y=y, tooltip=tips).properties(
-        height=150, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), description=words["alt"]
+        x = alt.X("place:O", title=words["query"],
+                  axis=alt.Axis(labelExpr=f"[{quoted}][datum.value]", labelAngle=-45, labelFlush=False))  # fmt: skip
+        layers = [alt.Chart(data).mark_bar(color=palette.HEADS[0]).encode(x=x, y=y, tooltip=tips)]
+        where = {"x": x}
+    if at is not None and at < n:
+        chosen = pd.DataFrame({"place": [at], "middle": [at + 0.5], "query": [texts[at]], "js": [divergence[at]]})
+        mark = alt.Chart(chosen).encode(**where, tooltip=tips[:3])
+        layers += [
+            mark.mark_rule(color=ink, strokeDash=[3, 2]),
+            mark.mark_point(filled=True, size=50, color=ink).encode(y=y),
+        ]
+    if n > _BARS:
+        best = int(np.argmax(divergence))
+        named = pd.DataFrame({"middle": [best + 0.5], "js": [divergence[best]], "name": [f"#{best} {texts[best]}"]})
+        after = (
+            n / 4 if at is None else at
+        ) <= best < 3 * n / 4 or best < n / 4  # away from the rule, within the chart
+        text = alt.Chart(named).mark_text(
+            align="left" if after else "right", dx=4 if after else -4, dy=-7, color=ink, fontSize=11
+        )
+        layers.append(text.encode(**where, y=y, text="name:N"))
+    return alt.layer(*layers).properties(
+        height=170, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), description=words["alt"]
     )
 
 
@@ -106,6 +144,24 @@ def strip(
     return alt.layer(bars, shown, hit).properties(
         height=96, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), description=words["alt"]
     )
+
+
+def _each(divergence: np.ndarray, texts: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame({"place": range(len(texts)), "query": list(texts), "js": divergence})
+
+
+def _runs(divergence: np.ndarray, texts: Sequence[str]) -> pd.DataFrame:
+    """Runs of equally many queries, at most `_RUNS`: the largest JS of each, whose it is, and the mean."""
+    length = -(-len(texts) // _RUNS)
+    starts = range(0, len(texts), length)
+    parts = [divergence[start : start + length] for start in starts]
+    best = [start + int(np.argmax(part)) for start, part in zip(starts, parts, strict=True)]
+    ends = [start + len(part) for start, part in zip(starts, parts, strict=True)]
+    return pd.DataFrame({
+        "from": list(starts), "to": ends, "place": best, "query": [texts[i] for i in best], "js": divergence[best],
+        "mean": [float(part.mean()) for part in parts], "count": [len(part) for part in parts],
+        "run": [f"{start}–{end - 1}" for start, end in zip(starts, ends, strict=True)],
+    })  # fmt: skip
 
 
 def head_labels(group: Alike, order: Sequence[int]) -> list[Label]:

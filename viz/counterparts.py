@@ -50,8 +50,12 @@ def heads_map(
     step, tall = min(46.0, _WIDTH / high), max(6.0, min(24.0, _HEIGHT / len(order)))
     data = pd.DataFrame([_cell(row, how, where, named, step >= _WRITTEN, theme) for row in found.heads])
     y = alt.Y("row:N", sort=order, title=words["layer"], scale=alt.Scale(domain=order),
-              axis=alt.Axis(ticks=False, domain=False, labelPadding=4, labelOverlap=True))  # fmt: skip
-    x = alt.X("head:O", title=words["head"], axis=alt.Axis(ticks=False, domain=False, labelAngle=0, labelOverlap=True))
+              axis=alt.Axis(ticks=False, domain=False, labelPadding=4, labelOverlap=True, labelFlush=False))  # fmt: skip
+    x = alt.X(
+        "head:O",
+        title=words["head"],
+        axis=alt.Axis(ticks=False, domain=False, labelAngle=0, labelOverlap=True, labelFlush=False),
+    )
     base = alt.Chart(data).encode(x=x, y=y)
     named_how = words[how]
     tips = [alt.Tooltip("id:N", title=words["head"]), alt.Tooltip("other:N", title=words["other"]),

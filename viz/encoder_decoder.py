@@ -146,7 +146,7 @@ def look_bars(table: pd.DataFrame, colour: str, description: str) -> alt.LayerCh
     ])  # fmt: skip
     quoted = ",".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in names)
     axis = alt.Axis(title=None, ticks=False, domain=False, labelExpr=f"[{quoted}][datum.value]", labelLimit=110,
-                    labelOverlap=False)  # fmt: skip
+                    labelOverlap=False, labelFlush=False)  # fmt: skip
     base = alt.Chart(data).encode(y=alt.Y("place:O", axis=axis))
     scale = alt.Scale(domain=[0, 1.18], nice=False)
     bars = base.mark_bar(color=colour, cornerRadiusEnd=2).encode(

@@ -112,7 +112,12 @@ def induction_bars(table: pd.DataFrame, named: Words, words: Words, theme: str =
     """
     best = table.dropna().sort_values("induction", ascending=False).head(_BARS)
     data = best.assign(name=[named[site].format(head=h) for site, h in zip(best["site"], best["head"], strict=True)])
-    y = alt.Y("name:N", sort=list(data["name"]), title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
+    y = alt.Y(
+        "name:N",
+        sort=list(data["name"]),
+        title=None,
+        axis=alt.Axis(labelLimit=220, ticks=False, domain=False, labelFlush=False),
+    )
     x: dict[str, Any] = {"scale": alt.Scale(domain=[0, 1]), "title": words["induction"]}
     tips = [
         alt.Tooltip("name:N", title=words["head"]),

@@ -49,7 +49,7 @@ def bars(candidates: pd.DataFrame, temperature: float, words: dict[str, str]) ->
     long["name"] = long["rank"].astype(str) + "  " + long["token"]
     order = list(dict.fromkeys(long["name"]))
     base = alt.Chart(long).encode(
-        y=alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False)),
+        y=alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False, labelFlush=False)),
         yOffset=alt.YOffset("line:N", sort=lines),
         color=alt.Color("line:N", title=None, sort=lines, scale=alt.Scale(domain=lines[: len(parts)], range=list(_PAIR)),
                         legend=alt.Legend(orient="top")),

@@ -108,6 +108,21 @@ def test_all_pairs_in_the_order_of_their_layers(visit, trace) -> None:
     assert seen.say("comparing.plane_ring", head="1.2") in said and seen.link["tab"].endswith("pairs_order.layers")
 
 
+def test_r_of_pooled_pictures_is_r_of_all_weights_where_nothing_is_pooled(trace) -> None:
+    """The Atlas and this page name two kinds of r: they agree on a short text, as the pages say, and part on a long one."""
+    from model.pooled import allowed_bins
+    from model.pooled_heads import alike, trace_thumbnails
+
+    (group,) = (g for g in comparing.all_pairs(trace, "correlation") if str(g.heads[0][0]) == "encoder.0.self")
+    sites = list(dict.fromkeys(site for site, _ in group.heads))
+    site, head = group.heads[3]
+    for size, agree in ((64, True), (4, False)):
+        means = dict(trace_thumbnails(trace, size, "mean", sites))
+        pooled = alike(means, {each: allowed_bins(trace.record(each), size) for each in sites}, site, head)
+        apart = [abs(pooled[other] - float(r)) for other, r in zip(group.heads, group.values[3], strict=True)]
+        assert (max(apart) < 1e-5) == agree
+
+
 def test_one_head_on_two_inputs(visit, trace, opened) -> None:
     link = {"text": TEXT, "to": "zh", "site": "encoder.1.self", "head": 2, "against": f"text:{OTHER}"}
     seen = visit("comparing", tab="comparing.inputs", **link).sound()

@@ -18,6 +18,7 @@ from viz.ui import (
     controls,
     feet,
     language,
+    panels,
     picks,
     session,
     work,
@@ -141,9 +142,9 @@ def _difference(trace: Trace, heads: list[picks.Pick], at: tuple[int, int]) -> N
     queries, keys = (
         [label["text"] for label in labels(trace, site)] for labels in (tokens.query_labels, tokens.key_labels)
     )
-    chart = comparing_two.divergence(queries, found.rows.numpy())
     with right:
-        st.altair_chart(chart, width="stretch")
+        st.altair_chart(comparing_two.divergence(queries, found.rows.numpy(), here[0]), width="stretch")
+        st.caption(say("comparing.rows_mark", query=panels.code(queries[here[0]]), place=here[0]))
         comparing_two.in_words(found.mean, found.correlation, found.largest, queries, keys)
     part = "" if all(axis.whole for axis in shown) else say("comparing.part_shown")
     slug = f"{feet.safe(trace.key.model)}-{a_site}-{a}-{b_site}-{b}"
@@ -159,5 +160,6 @@ def _difference(trace: Trace, heads: list[picks.Pick], at: tuple[int, int]) -> N
         return export.rows_npz(whole, js=found.rows.numpy(), correlation=np.array(found.correlation))
 
     feet.foot("comparing-difference", f"{say('comparing.sentence')} {part}".strip(), feet.site_badge(trace, site),
-              lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, lambda: chart,
+              lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz},
+              lambda: comparing_two.divergence(queries, found.rows.numpy(), here[0], "light"),
               (comparing.difference, comparing.jensen_shannon))  # fmt: skip

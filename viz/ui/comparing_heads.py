@@ -156,12 +156,13 @@ def _pair(
     comparing_two.matrices(two)
     found = comparing_two.compared(two)
     names = two.names(0)
-    chart = comparing_two.divergence(names[0], found.rows.numpy())
     with st.container(key="beside-checkpoints"):
         left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
-    left.altair_chart(chart, width="stretch")
+    left.altair_chart(comparing_two.divergence(names[0], found.rows.numpy()), width="stretch")
     with right:
         comparing_two.in_words(found.mean, found.correlation, found.largest, *names)
     said = say("comparing.pair_sentence", lost=numbers.short(max(0.0, found.outside)))
     slug = f"{feet.safe(titles[0])}-{site}-{head}-{feet.safe(titles[1])}-{partner[0]}-{partner[1]}"
-    comparing_two.foot(two, found, said, slug, (), lambda: chart)
+    comparing_two.foot(
+        two, found, said, slug, (), lambda: comparing_two.divergence(names[0], found.rows.numpy(), mode="light")
+    )

@@ -17,6 +17,8 @@ from viz.ui.language import say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import altair as alt
+
     from model.aligned import Pair, Places
     from model.comparing import Aligned
     from model.trace import Trace
@@ -169,14 +171,15 @@ def badges(first: str, second: str) -> str:
     return first if first == second else " · ".join(f"{name} {badge}" for name, badge in both if badge)
 
 
-def divergence(texts: Sequence[str], rows: np.ndarray) -> object:
-    """The chart of each query's divergence."""
+def divergence(texts: Sequence[str], rows: np.ndarray, at: int | None = None, mode: str = "") -> alt.LayerChart:
+    """The chart of each query's divergence. at: the selected query. mode: the page's theme unless told."""
     from viz import comparing as pictures
+    from viz.ui.theme import theme
 
-    said = {name: say(f"comparing.{name}") for name in ("js", "place")} | {
-        "query": say("matrix.query"), "alt": say("comparing.rows_alt")
+    said = {name: say(f"comparing.{name}") for name in ("js", "place", "run", "mean_js")} | {
+        "query": say("matrix.query"), "alt": say("comparing.rows_alt"), "query_runs": say("comparing.query_runs", n="{n}"),
     }  # fmt: skip
-    return pictures.rows_chart(rows, texts, said)
+    return pictures.rows_chart(rows, texts, said, at, mode or theme())
 
 
 def in_words(

@@ -57,11 +57,22 @@ function shade(value, low, high, count) {
   const t = high > low ? (value - low) / (high - low) : 0;
   return clamp(Math.round(t * (count - 1)), 0, count - 1);
 }
-/** Black or white, whichever is readable on the cell's colour. */
+/** For each colour of a table white or black, whichever has more contrast on it: at least 4.58 : 1 (WCAG 2.2, 1.4.3 asks for
+ *  4.5), where white and a dark grey, or a mere threshold, have 3 to 4.3 in the middle of the scale. */
+function inks(table) {
+  const light = (channel) => (channel <= 10 ? channel / 3294 : ((channel / 255 + 0.055) / 1.055) ** 2.4);
+  const luminance = (i) => 0.2126 * light(table[i]) + 0.7152 * light(table[i + 1]) + 0.0722 * light(table[i + 2]);
+  return Array.from({ length: table.length / 3 }, (_, i) => {
+    const here = luminance(3 * i) + 0.05;
+    return 1.05 / here > here / 0.05 ? "#ffffff" : "#000000";
+  });
+}
+/** The ink of a value on its colour. */
 function inkOn(theme, scale, value) {
   const table = theme[scale.kind];
-  const i = 3 * shade(value, scale.low, scale.high, table.length / 3);
-  return 0.299 * table[i] + 0.587 * table[i + 1] + 0.114 * table[i + 2] > 140 ? "#15161e" : "#ffffff";
+  theme.inks ??= {};
+  theme.inks[scale.kind] ??= inks(table);
+  return theme.inks[scale.kind][shade(value, scale.low, scale.high, table.length / 3)];
 }
 /** A legend's bar: the whole colour table as a CSS gradient of so many stops. */
 function ramp(table, count = 9) {

@@ -59,16 +59,20 @@ function drawBreaks({ screen, grid, header, theme }) {
   screen.setLineDash([]);
 }
 
+/** Of a cell so small that its frame would cover it, how far off the frame stands, px. */
+const airAround = (size) => (size < 5 ? 2 : 0);
+
 /** Hairlines on both edges of a row and of a column: they frame the numbers instead of striking them out. */
 function drawBand({ screen, grid }, { row, column }, colour) {
   screen.strokeStyle = colour;
   screen.lineWidth = 1;
   screen.beginPath();
-  for (const edge of row === null ? [] : [grid.topOf(row), grid.topOf(row + 1)]) {
+  const above = airAround(grid.cellHeight), beside = airAround(grid.cellWidth);
+  for (const edge of row === null ? [] : [grid.topOf(row) - above, grid.topOf(row + 1) + above]) {
     const y = Math.round(edge) - 0.5;
     screen.moveTo(grid.left, y), screen.lineTo(grid.left + grid.width, y);
   }
-  for (const edge of column === null ? [] : [grid.leftOf(column), grid.leftOf(column + 1)]) {
+  for (const edge of column === null ? [] : [grid.leftOf(column) - beside, grid.leftOf(column + 1) + beside]) {
     const x = Math.round(edge) - 0.5;
     screen.moveTo(x, grid.top), screen.lineTo(x, grid.top + grid.height);
   }
@@ -76,7 +80,8 @@ function drawBand({ screen, grid }, { row, column }, colour) {
 }
 
 function drawOutline({ screen, grid, theme }, { row, column }) {
-  const x = grid.leftOf(column), y = grid.topOf(row), w = grid.cellWidth, h = grid.cellHeight;
+  const right = airAround(grid.cellWidth), down = airAround(grid.cellHeight);
+  const x = grid.leftOf(column) - right, y = grid.topOf(row) - down, w = grid.cellWidth + 2 * right, h = grid.cellHeight + 2 * down;
   // The inner ring of page colour keeps the accent visible on a cell of nearly the same colour.
   if (Math.min(w, h) >= 8) {
     screen.strokeStyle = theme.background;

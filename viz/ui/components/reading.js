@@ -19,8 +19,14 @@ class Reading {
     this.drawn = this.width = 0;
     const observer = new ResizeObserver(() => this.resized());
     observer.observe(this.root);
+    // What is in sight depends on the window too; a scroll does not bubble, so it is caught on its way down.
+    const scrolled = () => this.flows.forEach((flow) => flow.strip.later());
+    document.addEventListener("scroll", scrolled, { capture: true, passive: true });
+    window.addEventListener("resize", scrolled);
     this.stops = [
       () => observer.disconnect(),
+      () => document.removeEventListener("scroll", scrolled, { capture: true }),
+      () => window.removeEventListener("resize", scrolled),
       hearing(ROW, (row) => this.take(row)),
       hearing(GOTO, ({ side, index }) => this.flows.find((flow) => flow.text.side === side)?.goTo(index)),
       listenHover((detail) => this.hear(detail)),

@@ -1,5 +1,8 @@
 // Above a text that scrolls: the asking token and the strongest one, each with where it stands and a way to it.
 
+const HEAD = 60; // px of the window that the head of the page covers
+const LINE = 36; // px of a line and what is below it
+
 class Ends {
   constructor(flow) {
     this.flow = flow;
@@ -22,19 +25,20 @@ class Ends {
     one.way = el("span", "way");
     key.replaceChildren(told, chip(label), place, ...(value === undefined ? [] : [el("span", "value", null, value)]), one.way);
   }
-  /** After a scroll: whether each end is in sight, and for the list which tokens are. */
+  /** After a scroll: whether each end is in sight, in the text and in the window; for the list which tokens the text shows. */
   look() {
-    const { flow } = this, { stage, tops } = flow, { words } = flow.view.header, low = stage.scrollTop - 8;
-    const lowest = stage.scrollTop + stage.clientHeight - 36; // px, the last line that is seen whole
+    const { flow } = this, { stage, tops } = flow, { words } = flow.view.header, from = stage.scrollTop;
+    const { top: edge } = stage.getBoundingClientRect();
+    const seen = [Math.max(0, HEAD - edge), Math.min(stage.clientHeight, window.innerHeight - edge)].map((y) => from + y);
     for (const one of Object.values(this.keys)) {
       if (one.index === null || one.index >= tops.length) continue;
-      const top = tops[one.index], where = top < low ? "above" : top > lowest ? "below" : "seen";
+      const top = tops[one.index], where = top < seen[0] - 8 ? "above" : top > seen[1] - LINE ? "below" : "seen";
       if (where === one.where) continue;
       one.where = where;
       one.way.textContent = words[`near_${where}`];
       one.key.dataset.where = where;
     }
-    const first = firstFrom(tops, low), last = firstFrom(tops, lowest) - 1;
+    const first = firstFrom(tops, from - 8), last = firstFrom(tops, from + stage.clientHeight - LINE) - 1;
     if (first === this.first && last === this.last) return;
     Object.assign(this, { first, last });
     tell(VIEW, { side: flow.text.side, first, last });

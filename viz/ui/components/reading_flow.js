@@ -2,17 +2,6 @@
 
 const FOLLOWS = { joined: "0", gap: "1", space: "2", rest: "3" };
 
-/** A colour table with, for each colour, the ink that is read better on it: WCAG's contrast, 2.2, section 1.4.3. Of white and
- *  black one has at least 4.58 : 1 on any colour; white and a dark grey have less in the middle of the scale. */
-function inks(table) {
-  const light = (channel) => (channel <= 10 ? channel / 3294 : ((channel / 255 + 0.055) / 1.055) ** 2.4);
-  const luminance = (i) => 0.2126 * light(table[i]) + 0.7152 * light(table[i + 1]) + 0.0722 * light(table[i + 2]);
-  return Array.from({ length: table.length / 3 }, (_, i) => {
-    const here = luminance(3 * i) + 0.05;
-    return 1.05 / here > here / 0.05 ? "#ffffff" : "#000000";
-  });
-}
-
 class Flow {
   constructor(view, parent) {
     this.view = view;

@@ -19,7 +19,10 @@ class Strip {
     });
     this.canvas.addEventListener("pointermove", (event) => held && go(event));
     for (const name of ["pointerup", "pointercancel"]) this.canvas.addEventListener(name, () => (held = false));
-    flow.stage.addEventListener("scroll", () => this.frame ||= requestAnimationFrame(() => this.paint()));
+    flow.stage.addEventListener("scroll", () => this.later());
+  }
+  later() {
+    this.frame ||= requestAnimationFrame(() => this.paint());
   }
   /** The picture of the whole; the part in sight is drawn over it. */
   draw() {
