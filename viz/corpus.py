@@ -63,7 +63,8 @@ def strips(
     labels = "[" + ",".join(f"'{names[site]}'" for site in rows) + "]"
     y = alt.Y(
         "row:O", axis=alt.Axis(labelExpr=f"{labels}[datum.value]", title=None, ticks=False, domain=False, labelLimit=240,
-                               labelPadding=8, labelOverlap=False, labelFlush=False), scale=alt.Scale(paddingInner=0.16, paddingOuter=0.04),
+                               labelPadding=8, labelOverlap=False, labelFlush=False),
+        scale=alt.Scale(paddingInner=0.16, paddingOuter=0.04),
     )  # fmt: skip
     at = alt.Axis(orient="top", values=[h + 0.5 for h in range(across)], labelExpr="format(datum.value - 0.5, 'd')",
                   title=words["head"], ticks=False, domain=False, grid=False, labelOverlap=True)  # fmt: skip
