@@ -54,6 +54,7 @@ class HeadMap {
     this.selection.answer(header.selection ?? null);
     if (!same) this.at = null;
     this.at ??= this.selection.value;
+    if (!same) this.settle(REST);
     // A head that was turned to here is not turned back by an answer to an older request.
     if (!same || before.head !== header.head || before.how !== header.how) this.head = header.head;
     this.tiles.point({ base, head: this.head, how: header.how, theme: this.theme });
@@ -66,6 +67,7 @@ class HeadMap {
   destroy() {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.resting);
+    clearTimeout(this.settling);
     this.selection.stop();
     this.told.stop();
     for (const stop of this.stops) stop();
@@ -147,10 +149,14 @@ class HeadMap {
   }
   point(cell) {
     this.at = cell ?? this.selection.value; // where nobody points, the selected cell is told of
+    this.settle(SETTLED);
+    this.schedule();
+  }
+  /** The column beside the map, which costs more than the row, is asked for once cell and head have stayed for a while. */
+  settle(delay) {
     this.rested = false;
     clearTimeout(this.settling);
-    this.settling = setTimeout(() => ((this.rested = true), this.schedule()), SETTLED);
-    this.schedule();
+    this.settling = setTimeout(() => ((this.rested = true), this.schedule()), delay);
   }
   clicked(at) {
     const cell = this.cellAt(at);
@@ -172,6 +178,7 @@ class HeadMap {
     fillBar(this);
     clearTimeout(this.turning);
     this.turning = setTimeout(() => this.send("head", this.head), 300);
+    this.settle(REST);
     this.schedule();
   }
   goTo(text) {
