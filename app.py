@@ -14,3 +14,4 @@ if server.in_session():
     page.run()
     link.write()
     frame.follow()
+    server.settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 
@@ -17,7 +18,7 @@ from model.statistics import trace_statistics
 from tests.app.acting import pick, put
 from tests.app.visit import Visit
 from viz import atlas
-from viz.ui import atlas_figure, atlas_fill
+from viz.ui import atlas_figure, atlas_fill, components
 
 TEXT = "the cat sat on the mat"
 pytestmark = pytest.mark.usefixtures("held")
@@ -57,6 +58,12 @@ def test_every_head_of_the_run_is_drawn(visit, trace) -> None:
         assert np.abs(arrays[entry["pictures"]] / 254 - exact).max() <= 0.5 / 254 + 2e-6
     assert header["words"]["legend"] == seen.say("atlas.legend")  # one cell, one weight
     assert not header["valued"] and header["selection"]["site"] == seen.view.site
+
+
+def test_the_figure_has_every_word_that_it_says(visit) -> None:
+    scripts = [path.read_text(encoding="utf-8") for path in components._HERE.glob("atlas*.js")]
+    said = {name for script in scripts for name in re.findall(r"\bwords\.([a-z_]+)", script)}
+    assert said == set(visit("atlas", text=TEXT).sound().figure("atlas")[0]["words"])
 
 
 @pytest.mark.parametrize("order", atlas.MEASURES)

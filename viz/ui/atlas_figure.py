@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from model.trace import Trace
 
 SENT = "atlas-sent"
+# What the figure itself says: the page's own texts need not be sent with every change.
+_WORDS = (
+    "axes", "block", "cell", "click", "full", "head", "help", "left", "masked", "picked", "picks", "selected", "selects",
+    "unmeasured",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +108,8 @@ def draw(view: View, asked: atlas.Shown, whole: bool = True) -> None:
     measures = {say(f"atlas.m_{name}"): atlas.measured(found.measures, name) for name in atlas.MEASURES}
     names, legend = _names(view.sites), _legend(view)
     site, head, _, _ = session.selected()
-    words = language.group("atlas") | {
+    texts = language.group("atlas")
+    words = {name: texts[name] for name in _WORDS} | {
         "legend": legend,
         "alt": say("atlas.alt_text", shown=len(order), heads=len(view.heads), sites=len(view.sites)),
     }

@@ -1,7 +1,9 @@
-"""What the server does once, before anybody is there: one trap of Streamlit's set right, torch imported ahead."""
+"""What the server does once, before anybody is there: torch imported ahead, and two traps of Streamlit's set right."""
 
 from __future__ import annotations
 
+import gc
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +28,25 @@ def _import_ahead() -> None:
 
     for name in list(shipped())[:1]:
         recording.open_ahead(name)
+    settle()
+
+
+_MANY = 50  # modules more than at the last time, and it is worth doing again
+_settled = 0
+
+
+def settle() -> None:
+    """Take what imported modules hold out of the garbage collector's sight, where many have come since the last time.
+
+    Streamlit collects garbage after every run of a page and of a fragment, and nothing else runs meanwhile: 0.2 s with torch,
+    pandas and transformers, whose objects stay for good. What is alive now is still freed when nobody refers to it any more.
+    """
+    global _settled
+    if len(sys.modules) - _settled < _MANY:
+        return
+    _settled = len(sys.modules)
+    gc.collect()
+    gc.freeze()
 
 
 def routes() -> list[Route]:

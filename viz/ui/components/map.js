@@ -1,6 +1,7 @@
 // A head as a map: the whole, and down to single cells; tiles are fetched as they come into view. This part holds the state.
 
 const LARGEST = 44; // px of a single cell at most
+const TURNED = 1500; // ms without another head before the column is asked for
 const REST = 380; // ms without a move before the view is told to Python
 
 /** The first token from `after` on, and round again, with which a piece of text begins that may span several tokens; −1. */
@@ -178,7 +179,7 @@ class HeadMap {
     fillBar(this);
     clearTimeout(this.turning);
     this.turning = setTimeout(() => this.send("head", this.head), 300);
-    this.settle(REST);
+    this.settle(TURNED);
     this.schedule();
   }
   goTo(text) {
