@@ -21,7 +21,7 @@ from playwright.sync_api import Error
 from playwright.sync_api import TimeoutError as Late
 
 from benchmarks import looking_model, looking_others, looking_ours, looking_table
-from benchmarks.looking_window import SEEN, scripts, serve_scripts, serving, watched
+from benchmarks.looking_window import SEEN, ending_after, scripts, serve_scripts, serving, watched
 from tests.browser.server import ROOT, running
 
 LENGTHS = (64, 128, 256, 512, 1024, 4096)
@@ -76,17 +76,18 @@ def drawn(tool: str, address: str, known: dict[str, bytes], found: dict[str, flo
     try:
         with watched(PATIENCE * 1000) as seen:
             seen.page.on("crash", lambda _: ended.append("the page crashed"))
+            late = f"drawn in > {PATIENCE} s"
             seen.page.on("pageerror", lambda error: ended.append(str(error).splitlines()[0][:60]))
             serve_scripts(seen.page, known)
             seen.page.add_init_script(
                 f"({SEEN})({json.dumps(looking_others.TOOLS[tool].ready)}).then((t) => {{ window.seen = t; }})"
             )
             try:
-                seen.page.goto(address, wait_until="commit")
-                painted = seen.page.wait_for_function("() => window.seen", polling=100).json_value()
-            except (Late, Error) as error:
-                late = isinstance(error, Late) and not ended
-                return f"{size}; {f'drawn in > {PATIENCE} s' if late else ended[0] if ended else 'the page crashed'}"
+                with ending_after(PATIENCE, lambda: ended.append(late)):
+                    seen.page.goto(address, wait_until="commit")
+                    painted = seen.page.wait_for_function("() => window.seen", polling=100).json_value()
+            except (Late, Error):
+                return f"{size}; {ended[0] if ended else late}"
             return found | {"drawn": painted / 1000} | seen.cost()
     except Error as error:  # the browser itself did not come through
         return f"{size}; {str(error).splitlines()[0][:60]}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 
 from playwright.sync_api import CDPSession, Page, Route
 
@@ -86,6 +88,47 @@ def watched(patience: int) -> Iterator[Watched]:
         page.goto("about:blank")
         page.set_default_timeout(patience)
         yield Watched(page, browser.new_browser_cdp_session())
+
+
+@contextmanager
+def ending_after(seconds: float, told: Callable[[], None]) -> Iterator[None]:
+    """Ends the pages of this process's browser once the time is over, and says so first: a page that builds millions of
+    elements answers nobody, so that no wait for it ends by itself."""
+
+    def end() -> None:
+        told()
+        for renderer in _renderers():
+            with suppress(ProcessLookupError):
+                os.kill(renderer, signal.SIGKILL)
+
+    timer = Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _renderers() -> list[int]:
+    """The processes that draw the pages of browsers which this process has started."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+    def ours(process: int) -> bool:
+        while process in parents:
+            if process == os.getpid():
+                return True
+            process = parents[process]
+        return False
+
+    found = []
+    for process in filter(ours, list(parents)):
+        with suppress(OSError):
+            if b"--type=renderer" in Path(f"/proc/{process}/cmdline").read_bytes():
+                found.append(process)
+    return found
 
 
 @contextmanager
