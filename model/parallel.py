@@ -11,11 +11,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from model.progress import tick, until
+from model.sites import Site
+
+if TYPE_CHECKING:
+    from model.trace import Trace
 
 _MOST = 8  # every thread holds blocks of its own
 
@@ -28,6 +32,15 @@ def workers(pieces: int) -> int:
     """How many threads work on so many pieces: as many as leave a core to each of torch's, at least one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(pieces, cores // max(1, torch.get_num_threads()), _MOST))
+
+
+def each_site(
+    work: Callable[[Site, Told], Found], trace: Trace, sites: Sequence[Site], what: str
+) -> Iterator[tuple[Site, Found]]:
+    """`each` over sub-layers of a run."""
+    # What a site costs grows with its cells, and a decoder's cross-attention may be far smaller than its encoder's own.
+    costs = [record.heads * record.queries * record.keys for record in map(trace.record, sites)]
+    return each(work, sites, costs, what)
 
 
 def each(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from model.parallel import each
+from model.parallel import each_site
 from model.pooled import thumbnails
 from model.sites import Site
 from model.trace import Trace
@@ -18,9 +18,7 @@ def trace_thumbnails(
 ) -> Iterator[tuple[Site, Tensor]]:
     """(site, float32 [h, R, C]) of every sub-layer, or of `sites`, in order; ticks "pictures" and can be stopped."""
     chosen = trace.sites if sites is None else tuple(sites)
-    # What a site costs grows with its cells, and a decoder's cross-attention may be far smaller than its encoder's own.
-    costs = [record.heads * record.queries * record.keys for record in map(trace.record, chosen)]
-    return each(lambda site, told: thumbnails(trace.record(site), size, how, told), chosen, costs, "pictures")
+    return each_site(lambda site, told: thumbnails(trace.record(site), size, how, told), trace, chosen, "pictures")
 
 
 def comparable(one: Site, other: Site, shapes: Mapping[Site, tuple[int, ...]]) -> bool:

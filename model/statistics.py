@@ -22,7 +22,7 @@ from torch import Tensor
 
 from model.blocks import CELLS, ROWS, held, span
 from model.diagonals import Diagonals
-from model.parallel import each
+from model.parallel import each_site
 from model.record import AttentionRecord
 from model.sites import Site
 from model.trace import Side, Trace
@@ -114,7 +114,6 @@ def statistics(
 
 def trace_statistics(trace: Trace, offsets: bool = False) -> dict[Site, HeadStatistics]:
     """`statistics` of every sub-layer of a trace, with the tokens of its key side; ticks "measures" and can be stopped."""
-    sites = trace.sites
 
     def measure(site: Site, told: Callable[[float], None]) -> HeadStatistics:
         record, side = trace.record(site), trace.sides.get(site.key_side)
@@ -122,8 +121,7 @@ def trace_statistics(trace: Trace, offsets: bool = False) -> dict[Site, HeadStat
         given = (side.ids, side.special, offsets, _punctuation(side)) if known else (None, None, offsets)
         return statistics(record, *given, told=told)
 
-    costs = [record.heads * record.queries * record.keys for record in map(trace.record, sites)]
-    return dict(each(measure, sites, costs, "measures"))
+    return dict(each_site(measure, trace, trace.sites, "measures"))
 
 
 def _punctuation(side: Side) -> list[bool]:

@@ -118,9 +118,7 @@ def strip(
 
     A click is the selection "row": `at`, the query of a bar's largest JS. places: the queries' places in the text.
     """
-    size = -(-len(divergence) // _STRETCHES)
-    starts = range(0, len(divergence), size)
-    most = [start + int(np.argmax(divergence[start : start + size])) for start in starts]
+    starts, _, most = _largest(divergence, _STRETCHES)
     ends = [*(places[start] for start in starts[1:]), places[-1] + 1]
     data = pd.DataFrame({
         "from": [places[start] for start in starts], "to": ends, "at": most, "place": [places[i] for i in most],
@@ -150,15 +148,21 @@ def _each(divergence: np.ndarray, texts: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"place": range(len(texts)), "query": list(texts), "js": divergence})
 
 
+def _largest(divergence: np.ndarray, most: int) -> tuple[list[int], list[int], list[int]]:
+    """At most `most` runs of equally many queries: where each begins and ends, and its query with the largest JS."""
+    length = -(-len(divergence) // most)
+    starts = list(range(0, len(divergence), length))
+    ends = [*starts[1:], len(divergence)]
+    best = [start + int(np.argmax(divergence[start:end])) for start, end in zip(starts, ends, strict=True)]
+    return starts, ends, best
+
+
 def _runs(divergence: np.ndarray, texts: Sequence[str]) -> pd.DataFrame:
     """Runs of equally many queries, at most `_RUNS`: the largest JS of each, whose it is, and the mean."""
-    length = -(-len(texts) // _RUNS)
-    starts = range(0, len(texts), length)
-    parts = [divergence[start : start + length] for start in starts]
-    best = [start + int(np.argmax(part)) for start, part in zip(starts, parts, strict=True)]
-    ends = [start + len(part) for start, part in zip(starts, parts, strict=True)]
+    starts, ends, best = _largest(divergence, _RUNS)
+    parts = [divergence[start:end] for start, end in zip(starts, ends, strict=True)]
     return pd.DataFrame({
-        "from": list(starts), "to": ends, "place": best, "query": [texts[i] for i in best], "js": divergence[best],
+        "from": starts, "to": ends, "place": best, "query": [texts[i] for i in best], "js": divergence[best],
         "mean": [float(part.mean()) for part in parts], "count": [len(part) for part in parts],
         "run": [f"{start}–{end - 1}" for start, end in zip(starts, ends, strict=True)],
     })  # fmt: skip

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
@@ -14,7 +15,26 @@ from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.scriptrunner import RerunData
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
+from model.progress import tick
 from tests.app.visit import Visit
+
+
+def wait_for_stop(waits: threading.Event) -> None:
+    """Work that goes on until it is stopped, 12 s at most; `waits` says that it has begun."""
+    waits.set()
+    for _ in range(600):
+        time.sleep(0.02)
+        tick("layers", 0.5)
+
+
+def stays_stopped(seen: Visit, heads: tuple[int, ...], begun: list[str], **kept: str) -> None:
+    """Whatever else is done, the second run that was stopped is said to be, and does not begin again by itself; what the
+    first looks at is `kept`."""
+    for head in heads:
+        assert seen.say("comparing.second_stopped") in [info.value for info in seen.sound().at.info]
+        assert len(begun) == 1 and {name: getattr(seen.view, name) for name in kept} == kept
+        seen.at.session_state["view"] = replace(seen.view, head=head)
+        seen.at.run()
 
 
 def put(seen: Visit, kind: str, name: str, value: object) -> Visit:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import threading
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +12,8 @@ import pytest
 from model import aligned, comparing, open_model
 from model.checkpoints import minimal
 from model.comparing import LN2
-from model.progress import tick
 from model.sites import Site
-from tests.app.acting import put, stop_during
+from tests.app.acting import put, stays_stopped, stop_during, wait_for_stop
 from viz import export
 from viz.ui import comparing_two, comparing_window, recording, work
 from viz.ui.models import card as models_card
@@ -225,20 +223,13 @@ def test_a_second_text_that_was_stopped_is_not_begun_again_by_itself(visit, mode
     def slow(name: str, how: tuple, *more: bool):
         if dict(how)["text"] == "the cat is lazy and slow":
             calls.append(name)
-            waits.set()
-            for _ in range(600):
-                time.sleep(0.02)
-                tick("layers", 0.5)
+            wait_for_stop(waits)
         return record(name, how, *more)
 
     monkeypatch.setattr(recording, "record", slow)
     seen = visit("comparing", tab="comparing.inputs", model="gpt2", text="a dog is slow").sound()
     stop_during(seen, waits, lambda: put(seen, "text_area", "comparing_text", "the cat is lazy and slow"))
-    for head in (1, 2):
-        assert seen.say("comparing.second_stopped") in [info.value for info in seen.sound().at.info]
-        assert seen.view.text == "a dog is slow" and len(calls) == 1
-        seen.at.session_state["view"] = replace(seen.view, head=head)
-        seen.at.run()
+    stays_stopped(seen, (1, 2), calls, text="a dog is slow")
     monkeypatch.setattr(recording, "record", record)
     seen.click("comparing-again").sound()
     assert "comparing-input-2" in seen.figures()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model import counterparts, open_model
-from model.progress import tick
-from tests.app.acting import stop_during
+from tests.app.acting import stays_stopped, stop_during, wait_for_stop
 from tests.model import tiny
 from viz.ui import recording
 from viz.ui.models import found as looked_for
@@ -121,19 +118,12 @@ def test_the_second_model_can_be_stopped(visit, folder: Path, monkeypatch: pytes
     def slow(name: str):
         if name == "other":
             calls.append(name)
-            waits.set()
-            for _ in range(600):
-                time.sleep(0.02)
-                tick("layers", 0.5)
+            wait_for_stop(waits)
         return quick(name)
 
     monkeypatch.setattr(recording, "opened", slow)
     stop_during(seen, waits, lambda: seen.set("comparing_model", "other"))
-    for head in (2, 3):  # whatever else is done, it does not begin again by itself
-        assert seen.say("comparing.second_stopped") in [info.value for info in seen.sound().at.info]
-        assert seen.view.model == "base" and len(calls) == 1
-        seen.at.session_state["view"] = replace(seen.view, head=head)
-        seen.at.run()
+    stays_stopped(seen, (2, 3), calls, model="base")
     monkeypatch.setattr(recording, "opened", quick)
     seen.click("comparing-again").sound()
     found = counterparts.counterparts(trace(folder, "base"), trace(folder, "other"))

@@ -33,11 +33,11 @@ def show(trace: Trace) -> None:
     values = view.values()
     asked = atlas_controls.shown(trace, values)
     atlas_controls.row(trace, view.exact, asked, values)
-    _shown(view, job)
+    _shown(view, job, asked, values)
     _doors(trace)
 
 
-def _shown(view: View, job: work.Job | None) -> None:
+def _shown(view: View, job: work.Job | None, asked: atlas.Shown, values: dict[atlas.Head, float]) -> None:
     """How far the work is, which looks after itself, and the figure of what is done."""
     filling = job is not None and job.thread.is_alive()
     with st.container(key="atlas-progress"):
@@ -45,7 +45,7 @@ def _shown(view: View, job: work.Job | None) -> None:
             _follow(view, job)
         elif job is not None:
             _ended(job)
-    draw(view, atlas_controls.shown(view.trace, view.values()), whole=not filling)
+    draw(view, asked, values, whole=not filling)
 
 
 def _follow(view: View, job: work.Job) -> None:

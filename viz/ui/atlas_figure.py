@@ -93,11 +93,11 @@ class View:
         return alike(means, allowed, site, head)
 
 
-def draw(view: View, asked: atlas.Shown, whole: bool = True) -> None:
-    """The canvas, and its foot where the picture is whole."""
+def draw(view: View, asked: atlas.Shown, values: dict[atlas.Head, float], whole: bool = True) -> None:
+    """The canvas, and its foot where the picture is whole. values: what the heads are ordered by."""
     from model.pooled import bin_lengths
 
-    trace, found, values = view.trace, view.found, view.values()
+    trace, found = view.trace, view.found
     heads = [head for head in view.heads if head in values] if asked.order == atlas.LIKE and values else view.heads
     order, parts, values = _parts(view, asked, atlas.arranged(heads, values, asked), values)
     pictures = {

@@ -8,7 +8,8 @@ class Equation {
     this.figure = el("div", "figure", this.root);
     this.readout = el("div", "readout", this.root);
     this.readout.setAttribute("aria-live", "polite");
-    this.sums = new Sums(this.root, () => this.tell());
+    this.selection = shared((value) => this.send("select", value));
+    this.sums = new Sums(this.root, () => this.selection.flush());
     this.legend = el("div", "legend faint", this.root);
     this.blocks = []; // the matrices; stays empty while the component is hidden and has no width
     this.cell = null; // {matrix, row, column} under the pointer or the keyboard
@@ -21,7 +22,7 @@ class Equation {
   }
   destroy() {
     cancelAnimationFrame(this.frame);
-    clearTimeout(this.waiting);
+    this.selection.stop();
     this.observer.disconnect();
     this.root.remove();
   }
@@ -63,15 +64,8 @@ class Equation {
   /** A clicked cell: first its arithmetic, then Python, with its place in the whole head. */
   choose(cell) {
     const { item } = this.find(cell.matrix), at = { row: cell.row + (item.row_start ?? 0), column: cell.column + (item.column_start ?? 0) };
-    clearTimeout(this.waiting);
-    this.chosen = { matrix: cell.matrix, ...at };
-    this.waiting = setTimeout(() => this.tell(), item.weights ? AFTER_SUMS : 0);
     if (item.weights) this.sums.show(at, true);
-  }
-  tell() {
-    clearTimeout(this.waiting);
-    if (this.chosen) this.send("select", this.chosen);
-    this.chosen = null;
+    this.selection.set({ matrix: cell.matrix, ...at }, item.weights ? AFTER_SUMS : undefined);
   }
   /** A cell's middle in the window. */
   centre(name, row, column) {
