@@ -165,5 +165,5 @@ def test_test_files_are_modules_of_their_own():
 
 def test_style_sheets_have_no_angle_brackets() -> None:
     """A sanitiser that meets one drops the whole sheet, and the page stands there undressed."""
-    sheets = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "viz" / "ui").glob("*.css")}
+    sheets = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "viz" / "ui").rglob("*.css")}
     assert sheets and not [name for name, text in sheets.items() if "<" in text]

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 WORDS = {path.stem: path for path in (ROOT / "viz/ui/words").glob("*.json")}
-CODE = [*(ROOT / "viz/ui").glob("*.py"), *(ROOT / "pages").rglob("*.py"), ROOT / "app.py"]
+CODE = [*(ROOT / "viz/ui").rglob("*.py"), *(ROOT / "pages").rglob("*.py"), ROOT / "app.py"]
 COMPONENTS = ROOT / "viz/ui/components"
 NAMES = {"language.fr", "foot.npz", "positions.alibi", "step.softmax.name"}  # the same in both languages
 HOLE = "\0"  # stands for what an f-string fills in
@@ -51,6 +51,7 @@ def calls(path: Path) -> list[tuple[str, ast.Call]]:
 
 # Functions of ours that make keys of what they are told.
 MAKERS = {"panels.title": ("{}.title", "{}.what"), "title": ("{}.title", "{}.what"),
+          "page.open": ("{}.title", "{}.what"),
           "panels.notes": ("{}.notice", "{}.limits"), "notes": ("{}.notice", "{}.limits")}  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def words_of(component: str) -> set[str]:
 def words_in_python(prefix: str) -> set[str]:
     """The names that viz/ reads from the words it puts into a frame; the model's own names where it looks them up."""
     found = {"encoder", "decoder", "self", "cross"} if prefix == "overview" else set()
-    for path in (ROOT / "viz").glob("*.py"):
+    for path in sorted({*(ROOT / "viz").rglob("*.py")} - {*(ROOT / "viz/ui").rglob("*.py")}):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "words":
                 found |= set(texts(node.slice))

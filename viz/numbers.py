@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -42,3 +46,11 @@ def factor(value: float, digits: int = 3) -> str:
     """A number as the second factor of a product: negative ones in brackets."""
     text = tex(value, digits)
     return f"({text})" if text.startswith("-") else text
+
+
+def size(count: int) -> str:
+    """Bytes for reading: 4.2 MB."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count} B"

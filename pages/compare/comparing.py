@@ -1,9 +1,7 @@
 """Comparing: heads side by side, all pairs of heads, one head on two inputs, two checkpoints."""
 
-from viz.ui import comparing, panels, session
+from viz.ui import comparing, page, panels
 
-panels.title("comparing")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("comparing")
 part = comparing.show(trace)
 panels.notes("comparing", "" if part == "heads" else part)

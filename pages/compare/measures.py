@@ -1,9 +1,7 @@
 """Measures: what every head does, in numbers."""
 
-from viz.ui import measures, panels, session
+from viz.ui import measures, page, panels
 
-panels.title("measures")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("measures")
 measures.show(trace)
 panels.notes("measures")

@@ -1,9 +1,7 @@
 """The block: the residual stream, LayerNorm, the feed-forward layer's units, and any recorded activation."""
 
-from viz.ui import block, panels, session
+from viz.ui import block, page, panels
 
-panels.title("block")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("block")
 block.show(trace)
 panels.notes("block")

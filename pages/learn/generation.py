@@ -1,9 +1,7 @@
 """Generation: greedy, beam search and sampling, one recorded step at a time, and what a cache of keys and values saves."""
 
-from viz.ui import generation, panels, session
+from viz.ui import generation, page, panels
 
-panels.title("generation")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("generation")
 generation.show(trace)
 panels.notes("generation")

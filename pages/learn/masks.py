@@ -1,9 +1,7 @@
 """Masks: which keys a query may look at, what −∞ does to the softmax, and what goes wrong."""
 
-from viz.ui import masks, panels, session
+from viz.ui import masks, page, panels
 
-panels.title("masks")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("masks")
 masks.show(trace)
 panels.notes("masks")

@@ -1,9 +1,7 @@
 """Positions: how a model that reads all words at once is told where each one stands."""
 
-from viz.ui import panels, positions, session
+from viz.ui import page, panels, positions
 
-panels.title("positions")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("positions")
 kind = positions.show(trace)
 panels.notes("positions", "" if kind == "sinusoidal" else kind)

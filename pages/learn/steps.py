@@ -1,10 +1,8 @@
 """Step by step: the arithmetic of the selected head, from its input to the normalised output, on the real numbers."""
 
-from viz.ui import arithmetic, controls, panels, session
+from viz.ui import arithmetic, controls, page, panels
 
-panels.title("steps")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("steps")
 controls.head_picker(trace, words=False)
 controls.cell_picker(trace)
 panels.selection_line(trace)

@@ -1,10 +1,8 @@
 """Variants: one change at a time on the selected head's recorded q, k and v, its weights before and after."""
 
-from viz.ui import controls, panels, session, variants
+from viz.ui import controls, page, panels, variants
 
-panels.title("variants")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("variants")
 controls.head_picker(trace, words=False)
 panels.selection_line(trace)
 variants.show(trace)

@@ -1,9 +1,7 @@
 """Atlas: every head of every layer as a thumbnail, sorted and filtered."""
 
-from viz.ui import atlas, panels, session
+from viz.ui import atlas, page, panels
 
-panels.title("atlas")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("atlas")
 atlas.show(trace)
 panels.notes("atlas")

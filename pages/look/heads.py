@@ -2,11 +2,9 @@
 
 import streamlit as st
 
-from viz.ui import controls, figures, frame, joint, lines, panels, session
+from viz.ui import controls, figures, frame, joint, lines, page, panels
 
-panels.title("heads")
-trace = session.current_trace()
-panels.notices(trace, look=True)
+trace = page.open("heads", look=True)
 controls.head_picker(trace)
 panels.selection_line(trace)
 with st.container(key="figures"):

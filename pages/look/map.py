@@ -1,10 +1,8 @@
 """Map: one head at any length, from the whole to single cells."""
 
 from viz.ui import map as map_page
-from viz.ui import panels, session
+from viz.ui import page, panels
 
-panels.title("map")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("map")
 map_page.show(trace)
 panels.notes("map")

@@ -1,10 +1,8 @@
 """Output: what the model makes of its input, and what else it might have said."""
 
-from viz.ui import output, output_heads, panels, session
+from viz.ui import output, output_heads, page, panels
 
-panels.title("output")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("output")
 output.show(trace)
 singly = output_heads.singly(trace)
 panels.notes("output.vectors" if output.is_vector(trace) else "output.alone" if singly else "output")

@@ -1,9 +1,7 @@
 """Text: the text itself, coloured by what a head attends to from a chosen token."""
 
-from viz.ui import panels, reading, session
+from viz.ui import page, panels, reading
 
-panels.title("reading")
-trace = session.current_trace()
-panels.notices(trace)
+trace = page.open("reading")
 reading.show(trace)
 panels.notes("reading")

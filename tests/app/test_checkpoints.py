@@ -12,8 +12,8 @@ from model.checkpoints import outputs, pictures, sound
 from tests.app.acting import pick, put
 from tests.app.checkpoints import MADE
 from tests.app.visit import PAGES, Visit
+from viz import numbers
 from viz.axes import WINDOW
-from viz.ui import opening
 
 TEXT = "The animal didn't cross the street."
 LONG_TEXT = "The cat sat on the mat. I like cats and the lazy dog. " * 18
@@ -107,7 +107,7 @@ def test_a_long_text_is_a_window_and_a_map(visit, models: Path, name: str) -> No
     np.testing.assert_allclose(arrays["values"], tile, atol=2e-6, rtol=0)
     blocks, size = seen.figure("map")[1]["values"], -(-n // 128)
     assert blocks.shape == (-(-n // size),) * 2
-    told = seen.say("matrix.files", queries=f"{n:,}", keys=f"{n:,}", size=opening.size(4 * n * n))
+    told = seen.say("matrix.files", queries=f"{n:,}", keys=f"{n:,}", size=numbers.size(4 * n * n))
     assert any(told in caption.value for caption in seen.at.caption)
     np.testing.assert_allclose(blocks[0, 0], weights[:size, :size].max(), atol=1e-6)
     last = blocks.shape[0] - 1

@@ -15,7 +15,7 @@ from model.comparing import LN2
 from model.sites import Site
 from tests.app.acting import put, stays_stopped, stop_during, wait_for_stop
 from viz import export
-from viz.ui import comparing_two, comparing_window, recording, work
+from viz.ui import comparing_pair, comparing_window, recording, work
 from viz.ui.models import card as models_card
 
 TEXT = "the animal didn't cross the street because it was too tired"
@@ -237,9 +237,9 @@ def test_a_second_text_that_was_stopped_is_not_begun_again_by_itself(visit, mode
 
 def test_files_of_two_heads_are_written_part_by_part(trace, opened, monkeypatch) -> None:
     other = opened.trace(OTHER, language="zh")
-    ends = tuple(comparing_two.End(run, Site.parse("encoder.1.self"), 2, "") for run in (trace, other))
+    ends = tuple(comparing_pair.End(run, Site.parse("encoder.1.self"), 2, "") for run in (trace, other))
     places = tuple((i, i) for i in range(11))
-    two = comparing_two.Two("input", ends, places, places, "")
+    two = comparing_pair.Two("input", ends, places, places, "")
     A, B = (run.weights("encoder.1.self", 2).numpy() for run in (trace, other))
     monkeypatch.setattr(export, "_CELLS", 40)
     parts = list(two.rows(1, less=0))

@@ -107,5 +107,6 @@ def test_what_nobody_moved_follows_the_selection(visit) -> None:
 
 
 def test_no_page_keeps_a_control_that_the_link_does_not_know() -> None:
-    sources = {path.name: path.read_text(encoding="utf-8") for path in (APP.parent / "viz" / "ui").glob("*.py")}
+    ui = APP.parent / "viz" / "ui"
+    sources = {path.relative_to(ui).as_posix(): path.read_text(encoding="utf-8") for path in ui.rglob("*.py")}
     assert {name for name, text in sources.items() if "persist_state" in text} == {"dials.py"}

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from model import Trace
 from tests.app.visit import Visit
+from viz import numbers
 from viz.ui import opening
 
 
@@ -39,9 +40,9 @@ def test_a_checkpoint_and_a_saved_trace_are_told_apart(visit, models: Path) -> N
     seen = visit("models")
     trace = models / "saved" / "trace.safetensors"
     captions, opens = typed(seen, trace)
-    assert f"{seen.say('kind.trace')} · {opening.size(trace.stat().st_size)}" in captions and opens
+    assert f"{seen.say('kind.trace')} · {numbers.size(trace.stat().st_size)}" in captions and opens
     captions, opens = typed(seen, models / "gpt2")
-    assert opening.about(models / "gpt2") in captions and opens
+    assert models.about(models / "gpt2") in captions and opens
 
 
 def test_the_counts_of_the_list_are_the_cards(visit, models: Path, tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_the_counts_of_the_list_are_the_cards(visit, models: Path, tmp_path: Pat
     (told,) = [caption.value for caption in seen.at.caption if "cls.seq_relationship.weight" in caption.value]
     assert told == seen.say("card.unused", n="64", family="BertModel", names="`cls.seq_relationship.weight`")
     listed = opening.estimate.before_loading(folder).parameters
-    assert listed == count + 64 and f"{listed / 1e6:,.3g} M" in opening.about(folder)
+    assert listed == count + 64 and f"{listed / 1e6:,.3g} M" in models.about(folder)
 
 
 def test_without_a_header_the_file_is_sized_and_no_parameters_are_counted(visit, models: Path, tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_without_a_header_the_file_is_sized_and_no_parameters_are_counted(visit,
     seen = visit("models")
     captions, opens = typed(seen, folder)
     (told,) = [
-        caption for caption in captions if opening.size((folder / "pytorch_model.bin").stat().st_size) in caption
+        caption for caption in captions if numbers.size((folder / "pytorch_model.bin").stat().st_size) in caption
     ]
     parameters = seen.say("models.cost", parameters="\0", memory="", seconds="").split("\0")[1].split("·")[0].strip()
     assert parameters and parameters not in told and opens

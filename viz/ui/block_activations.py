@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from viz.ui import block, dials, feet
-from viz.ui.block import Chosen, heading, short, words
+from viz.ui import block_common, dials, feet
+from viz.ui.block_common import Chosen, heading, short, words
 from viz.ui.language import say
 
 _LAYERS = 48  # distributions that are drawn; of more layers every second, third, …
@@ -39,10 +39,10 @@ def _any(chosen: Chosen) -> None:
     cut = chosen.cut
     frame = pictures.matrices_frame([(name.split(".")[-1], values[cut])], chosen.labels[cut], chosen.row - cut.start,
                                     words(say("block.any_alt", name=name)), 320)  # fmt: skip
-    block.draw("block-any-frame", frame, chosen)
+    block_common.draw("block-any-frame", frame, chosen)
     said = say("block.any_sentence", name=name, n=f"{values.shape[0]:,}", d=f"{values.shape[1]:,}")
     feet.foot("block-any", said, "",
-              block.matrix_files(f"{chosen.slug}-{name}", values, chosen.texts),
+              block_common.matrix_files(f"{chosen.slug}-{name}", values, chosen.texts),
               lambda: pictures.still_maps([(name, values[cut])], chosen.texts[cut]),
               (type(chosen.trace).activation,))  # fmt: skip
     if len(layers) > 1:
@@ -61,7 +61,7 @@ def _distribution(chosen: Chosen, layers: list[str], kind: str) -> None:
     def measure() -> np.ndarray:
         return np.array([activations.quantiles(chosen.trace.activation(name)).numpy() for name in shown])
 
-    table = block.kept("distribution", (chosen.trace.key, chosen.stack, kind), measure)
+    table = block_common.kept("distribution", (chosen.trace.key, chosen.stack, kind), measure)
     texts = {"value": say("block.value"), "alt": say("block.distribution_alt", kind=kind)}
 
     def draw():
@@ -72,7 +72,7 @@ def _distribution(chosen: Chosen, layers: list[str], kind: str) -> None:
     said = say("block.distribution_sentence")
     if activations.thinned(chosen.trace.store.shape(shown[0])) > 1:
         said += " " + say("block.thinned", k=activations.thinned(chosen.trace.store.shape(shown[0])))
-    feet.foot("block-distribution", said, "", block.table_files(f"{chosen.slug}-{kind}-quantiles", frame), draw,
+    feet.foot("block-distribution", said, "", block_common.table_files(f"{chosen.slug}-{kind}-quantiles", frame), draw,
               (activations.quantiles,))  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def _alike(chosen: Chosen) -> int:
     def measure() -> list[float]:
         return [activations.mean_similarity(chosen.trace.activation(name)) for name in names]
 
-    means = block.kept("alike", (chosen.trace.key, chosen.stack), measure)
+    means = block_common.kept("alike", (chosen.trace.key, chosen.stack), measure)
     texts = {"depth": say("block.depth"), "value": say("block.mean_cosine"), "alt": say("block.alike_lines_alt")}
 
     def draw():
@@ -104,11 +104,11 @@ def _alike(chosen: Chosen) -> int:
     with st.container(key="figures"):
         left, right = st.columns(2, gap="large")
     with left:
-        block.draw("block-alike", frame, chosen)
+        block_common.draw("block-alike", frame, chosen)
     with right:
         st.altair_chart(draw(), width="stretch")
     feet.foot("block-alike", say("block.alike_sentence", name=names[depth], mean=short(means[depth], 3)), "",
-              block.matrix_files(f"{chosen.slug}-cosines", cosines, chosen.texts[cut], chosen.texts[cut]), draw,
+              block_common.matrix_files(f"{chosen.slug}-cosines", cosines, chosen.texts[cut], chosen.texts[cut]), draw,
               (activations.similarity, activations.mean_similarity))  # fmt: skip
     return depth
 
@@ -126,7 +126,7 @@ def _plane(chosen: Chosen, depth: int) -> None:
     count = len(chosen.texts)
     start = max(0, min(chosen.row - _POINTS // 2, count - _POINTS))
     cut = slice(start, min(count, start + _POINTS))
-    found = block.kept("plane", (chosen.trace.key, chosen.stack, depth, start),
+    found = block_common.kept("plane", (chosen.trace.key, chosen.stack, depth, start),
                        lambda: activations.plane(chosen.trace.activation(name)[cut]))  # fmt: skip
     texts = chosen.texts[cut]
 
@@ -137,4 +137,6 @@ def _plane(chosen: Chosen, depth: int) -> None:
     table = pd.DataFrame(found.points.numpy(), columns=["PC1", "PC2"]).assign(token=texts)
     said = say("block.plane_sentence", name=name, share=f"{sum(found.share):.0%}")
     said += " " + say("block.plane_window", first=start, last=cut.stop - 1) if count > _POINTS else ""
-    feet.foot("block-plane", said, "", block.table_files(f"{chosen.slug}-plane", table), draw, (activations.plane,))
+    feet.foot(
+        "block-plane", said, "", block_common.table_files(f"{chosen.slug}-plane", table), draw, (activations.plane,)
+    )

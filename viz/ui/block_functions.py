@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.ui import block, feet
-from viz.ui.block import Chosen, heading, short
+from viz.ui import block_common, feet
+from viz.ui.block_common import Chosen, heading, short
 from viz.ui.language import say
 
 if TYPE_CHECKING:
@@ -80,4 +80,4 @@ def show(chosen: Chosen, hidden: Hidden) -> None:
     limit = TOLERANCE * max(1.0, float(hidden.post.abs().max()))
     table = pd.DataFrame({"pre": pre.numpy()} | {name: values.numpy() for name, values in every.items()})
     feet.foot("block-functions", said, feet.fidelity_badge(hidden.function_error, limit),
-              block.table_files(f"{chosen.slug}-functions", table), draw, (units.activate, units.passed))  # fmt: skip
+              block_common.table_files(f"{chosen.slug}-functions", table), draw, (units.activate, units.passed))  # fmt: skip

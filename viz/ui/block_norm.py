@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from viz import numbers
-from viz.ui import block, dials, feet, session
-from viz.ui.block import Chosen, heading, layer_name, short, words
+from viz.ui import block_common, dials, feet, runs, session
+from viz.ui.block_common import Chosen, heading, layer_name, short, words
 from viz.ui.language import say
 
 _FORMS = {
@@ -22,7 +22,7 @@ def show(chosen: Chosen) -> None:
     from model import block_views
 
     own = block_views.own(chosen.trace)
-    module = getattr(session.current_model(), "module", None) if own else None
+    module = getattr(runs.model(), "module", None) if own else None
     if own:
         _recorded(chosen, module)
     else:
@@ -72,11 +72,11 @@ def _recorded(chosen: Chosen, module: Any) -> None:
     items = [(pair[0][0], pair[0][1][cut]), "→", (pair[1][0], pair[1][1][cut])]
     frame = pictures.matrices_frame(items, chosen.labels[cut], row - cut.start, words(say("block.norm_alt")),
                                     shared=False, column=feature)  # fmt: skip
-    block.draw("block-norm-frame", frame, chosen, _pick)
+    block_common.draw("block-norm-frame", frame, chosen, _pick)
     after = [short(value, 3) for value in (found.y[row].mean(), found.y[row].var(unbiased=False))]
     said = say("block.norm_sentence", mean=after[0], variance=after[1])
     badge = feet.fidelity_badge(found.error, 2e-6 * max(1.0, float(found.y.abs().max())))
-    feet.foot("block-norm", said, badge, block.matrix_files(f"{chosen.slug}-{name}-norm", found.y.numpy(), chosen.texts),
+    feet.foot("block-norm", said, badge, block_common.matrix_files(f"{chosen.slug}-{name}-norm", found.y.numpy(), chosen.texts),
               lambda: pictures.still_maps(pair, chosen.texts), (block_views.normalised,))  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def _against_batch(chosen: Chosen) -> None:
     drawn = [(symbol, values[cut]) for symbol, values in parts]
     frame = pictures.matrices_frame([drawn[0], "→", drawn[1], "|", drawn[2]], chosen.labels[cut], row - cut.start,
                                     words(say("block.batch_alt")), shared=False, column=feature)  # fmt: skip
-    block.draw("block-batch-frame", frame, chosen, _pick)
+    block_common.draw("block-batch-frame", frame, chosen, _pick)
     head = [f"| | {say('block.token_mean')} | {say('block.variance')} | {say('block.feature_mean', feature=feature)} | "
             f"{say('block.variance')} |", "|:--|--:|--:|--:|--:|"]  # fmt: skip
     lines = []
@@ -128,7 +128,7 @@ def _against_batch(chosen: Chosen) -> None:
     said = (
         say("block.batch_sentence", layer=_rounded(layer), batch=short(batch, 3)) if len(x) > 1 else say("block.alone")
     )
-    feet.foot("block-batch", said, "", block.matrix_files(f"{chosen.slug}-{name}-batchnorm", parts[2][1], chosen.texts),
+    feet.foot("block-batch", said, "", block_common.matrix_files(f"{chosen.slug}-{name}-batchnorm", parts[2][1], chosen.texts),
               lambda: pictures.still_maps(parts, chosen.texts),
               (block_views.layer_norm, block_views.batch_norm, block_views.depends))  # fmt: skip
 
@@ -151,10 +151,10 @@ def _orders(chosen: Chosen, module: Any) -> None:
         column.latex(_FORMS[kind])
 
     def both() -> block_views.Orders:
-        with session.current_model().lock:
+        with runs.model().lock:
             return block_views.both_orders(module, chosen.trace, chosen.stack)
 
-    found = block.kept("orders", (chosen.trace.key, chosen.stack), both, "wait.running")
+    found = block_common.kept("orders", (chosen.trace.key, chosen.stack), both, "wait.running")
     lines = {f"{norm}-LN": found.lengths[norm][:, chosen.row].tolist() for norm in ("post", "pre")}
     names = {"depth": say("block.depth"), "value": say("block.stream_length"), "alt": say("block.orders_alt")}
 
@@ -165,5 +165,5 @@ def _orders(chosen: Chosen, module: Any) -> None:
     ends = {norm: short(lines[f"{norm}-LN"][-1], 3) for norm in ("post", "pre")}
     said = say("block.orders_sentence", own=f"{found.own}-LN", **ends)
     feet.foot("block-orders", said, feet.fidelity_badge(found.error),
-              block.table_files(f"{chosen.slug}-orders", pd.DataFrame(lines)), draw,
+              block_common.table_files(f"{chosen.slug}-orders", pd.DataFrame(lines)), draw,
               (block_views.both_orders, block_views.other_order))  # fmt: skip

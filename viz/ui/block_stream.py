@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.ui import block, dials, feet, runs, session
-from viz.ui.block import Chosen, heading, layer_name
+from viz.ui import block_common, dials, feet, runs
+from viz.ui.block_common import Chosen, heading, layer_name
 from viz.ui.language import say
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def show(chosen: Chosen) -> None:
     def add() -> list[Addition]:
         return block_views.additions(chosen.trace, chosen.stack, row, fed)
 
-    found = block.kept("stream", (chosen.trace.key, chosen.stack, row, fed is not None), add)
+    found = block_common.kept("stream", (chosen.trace.key, chosen.stack, row, fed is not None), add)
     apart = any(item.name.endswith(".ffn") for item in found)
     form.latex(_FORMS[str(chosen.trace.facts.get("norm", "post")) if own else "apart" if apart else ""])
     table = pictures.addition_table(found, lambda name: _last(name) if name == found[-1].name else layer_name(name))
@@ -62,7 +62,7 @@ def show(chosen: Chosen) -> None:
     worst = max(checked, key=lambda item: item.error / item.limit, default=None)
     badge = "" if worst is None else feet.fidelity_badge(worst.error, worst.limit)
     said = "sentence" if own else "library" if fed is None else "apart" if apart else "together"
-    feet.foot("block-stream", say(f"block.stream_{said}"), badge, block.table_files(f"{chosen.slug}-stream", table), draw,
+    feet.foot("block-stream", say(f"block.stream_{said}"), badge, block_common.table_files(f"{chosen.slug}-stream", table), draw,
               (block_views.additions, Addition) if own else (by_layer, Addition))  # fmt: skip
 
 
@@ -76,11 +76,11 @@ def _fed(chosen: Chosen) -> dict[int, Tensor] | None:
     from model import block_views
     from model.checkpoints import ffn_tap
 
-    module = getattr(session.current_model(), "module", None)
+    module = getattr(runs.model(), "module", None)
     if module is None or not runs.is_library(chosen.trace) or not ffn_tap.projections(module):
         return None
     if not st.toggle(say("block.fed"), help=say("block.fed_help"), **dials.switch("block-fed")):
-        block.forget("fed")
+        block_common.forget("fed")
         return None
     layers = len(block_views.streams(chosen.trace, chosen.stack)) - 1
 
@@ -89,4 +89,4 @@ def _fed(chosen: Chosen) -> dict[int, Tensor] | None:
             runs.again()
         return dict(heard)
 
-    return block.kept("fed", (chosen.trace.key, chosen.stack), hear, "wait.running")
+    return block_common.kept("fed", (chosen.trace.key, chosen.stack), hear, "wait.running")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz import numbers
-from viz.ui import block, block_functions, dials, feet, runs, session
-from viz.ui.block import Chosen, heading, words
+from viz.ui import block_common, block_functions, dials, feet, runs
+from viz.ui.block_common import Chosen, heading, words
 from viz.ui.language import say
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def show(chosen: Chosen) -> None:
     heading("units")
     form = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        layer = block.layer_picker(chosen, layers)
+        layer = block_common.layer_picker(chosen, layers)
         place = st.container(width=180)
     hidden = _hidden(chosen, layer, layers)
     if hidden is None:
@@ -47,7 +47,7 @@ def _hidden(chosen: Chosen, layer: int, layers: int) -> Hidden | None:
     from model import block_units, block_views
     from model.checkpoints import ffn_tap
 
-    module = getattr(session.current_model(), "module", None)
+    module = getattr(runs.model(), "module", None)
     if block_views.own(chosen.trace):
         return block_units.own_hidden(chosen.trace, module, chosen.stack, layer)
     if module is None or not runs.is_library(chosen.trace) or not ffn_tap.projections(module):
@@ -58,7 +58,7 @@ def _hidden(chosen: Chosen, layer: int, layers: int) -> Hidden | None:
             runs.again()
         return heard[0].units() if heard else None
 
-    found = block.kept("units", (chosen.trace.key, chosen.stack, layer), hear, "wait.running")
+    found = block_common.kept("units", (chosen.trace.key, chosen.stack, layer), hear, "wait.running")
     return found if found is not None and len(found.post) == len(chosen.texts) else None
 
 
@@ -85,14 +85,15 @@ def _figure(chosen: Chosen, hidden: Hidden, best: list, unit: int, layer: int, k
     with left:
         st.altair_chart(draw(), width="stretch")
     with right:
-        block.draw("block-units-frame", frame, chosen, lambda column: dials.put(key, shown[column]))
+        block_common.draw("block-units-frame", frame, chosen, lambda column: dials.put(key, shown[column]))
         st.caption(say("block.units_map", n=len(shown), total=f"{width:,}"))
     badge = "" if hidden.error is None else feet.fidelity_badge(hidden.error, TOLERANCE * max(1.0, hidden.size))
     mine = int((hidden.post[chosen.row] > 0).sum())
     said = say("block.units_sentence", mine=f"{mine:,}", width=f"{width:,}", share=f"{hidden.firing:.0%}")
     said += f" {say('block.units_check')}" if badge else ""
-    feet.foot("block-units", said, badge, block.matrix_files(f"{chosen.slug}-{layer}-units", hidden.post.numpy(), chosen.texts),
-              draw, (block_units.ordered, block_units.strongest, *block_functions.sources(chosen.trace)))  # fmt: skip
+    files = block_common.matrix_files(f"{chosen.slug}-{layer}-units", hidden.post.numpy(), chosen.texts)
+    feet.foot("block-units", said, badge, files, draw,
+              (block_units.ordered, block_units.strongest, *block_functions.sources(chosen.trace)))  # fmt: skip
 
 
 def _one_unit(chosen: Chosen, hidden: Hidden, unit: int, layer: int) -> None:
@@ -125,4 +126,4 @@ def _one_unit(chosen: Chosen, hidden: Hidden, unit: int, layer: int) -> None:
     every = pd.DataFrame({"token": chosen.texts, "activation": hidden.post[:, unit].numpy()})
     fires = sum(value > 0 for _, value in found)
     feet.foot("block-unit", say("block.unit_sentence", n=fires, total=len(found)), "",
-              block.table_files(f"{chosen.slug}-{layer}-unit{unit}", every), draw, (block_units.top_tokens,))  # fmt: skip
+              block_common.table_files(f"{chosen.slug}-{layer}-unit{unit}", every), draw, (block_units.top_tokens,))  # fmt: skip

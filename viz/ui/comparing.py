@@ -22,7 +22,7 @@ from viz.ui import (
     picks,
     session,
     work,
-)  # fmt: skip
+)
 from viz.ui.comparing_two import head_name
 from viz.ui.controls import site_name
 from viz.ui.language import say

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.errors import HeadlightError
-from viz.ui import comparing_heads, comparing_second, comparing_two, feet, language, models, session, small_models, work
+from viz.ui import (
+    comparing_heads,
+    comparing_second,
+    comparing_two,
+    feet,
+    language,
+    models,
+    session,
+    small_models,
+    work,
+)
 from viz.ui.language import say
 from viz.ui.widgets import mirror
 

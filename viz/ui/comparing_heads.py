@@ -9,7 +9,8 @@ import streamlit as st
 
 from viz import export, numbers
 from viz.ui import comparing_two, controls, feet, language, measures, session
-from viz.ui.comparing_two import End, Two, head_name
+from viz.ui.comparing_pair import End, Two
+from viz.ui.comparing_two import head_name
 from viz.ui.language import say
 from viz.ui.theme import theme
 from viz.ui.widgets import parts

@@ -9,8 +9,18 @@ import streamlit as st
 
 from model.errors import HeadlightError
 from viz import numbers
-from viz.ui import comparing_second, comparing_two, comparing_window, controls, feet, language, models, runs, session
-from viz.ui.comparing_two import End, Two
+from viz.ui import (
+    comparing_second,
+    comparing_two,
+    comparing_window,
+    controls,
+    feet,
+    language,
+    models,
+    runs,
+    session,
+)
+from viz.ui.comparing_pair import End, Two
 from viz.ui.language import say
 from viz.ui.widgets import mirror
 

@@ -13,7 +13,7 @@ from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     from model.aligned import Pair, Places
-    from viz.ui.comparing_two import Two
+    from viz.ui.comparing_pair import Two
 
 MOST = 48  # tokens of which a matrix is drawn; the numbers are over all
 PARTS = ("queries", "keys")

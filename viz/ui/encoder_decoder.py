@@ -12,6 +12,7 @@ from viz import export, numbers, tokens
 from viz.overview import aligned_head
 from viz.ui import dials, feet, models, panels, runs, session
 from viz.ui.controls import site_name
+from viz.ui.feet import drawing_files
 from viz.ui.language import say
 from viz.ui.theme import theme
 from viz.ui.widgets import listed, mirror
@@ -87,13 +88,6 @@ def _heading(name: str) -> None:
 
 def _slug(trace: Trace, name: str) -> str:
     return f"{feet.safe(trace.key.model)}-{name}"
-
-
-def drawing_files(name: str, picture: str) -> dict[str, Callable[[], bytes]]:
-    """A drawing as an SVG and a PNG file."""
-    from viz import svg
-
-    return {f"{name}.svg": picture.encode, f"{name}.png": lambda: svg.png(picture)}
 
 
 def _architecture(trace: Trace, chosen: Chosen) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from model.family_cards import CARDS, block_parameters
 from viz.ui import feet, language, models, session, small_models
-from viz.ui.encoder_decoder import drawing_files
+from viz.ui.feet import drawing_files
 from viz.ui.language import say
 from viz.ui.theme import theme
 

@@ -16,6 +16,9 @@ from viz.ui.controls import site_name
 from viz.ui.language import say
 
 if TYPE_CHECKING:
+    from model.trace import Trace
+
+if TYPE_CHECKING:
     import altair as alt
 
     from model.trace import Trace
@@ -112,3 +115,10 @@ def loosest(trace: Trace, sites: Sequence[Site]) -> Site:
 def safe(name: str) -> str:
     """A model's name as the beginning of a file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "model"
+
+
+def drawing_files(name: str, picture: str) -> dict[str, Callable[[], bytes]]:
+    """A drawing as an SVG and a PNG file."""
+    from viz import svg
+
+    return {f"{name}.svg": picture.encode, f"{name}.png": lambda: svg.png(picture)}

@@ -10,7 +10,7 @@ import streamlit as st
 
 from model.sites import Site
 from viz import axes, export, matrix, matrix_scale, numbers, patches
-from viz.ui import components, feet, language, opening, session, tile_server
+from viz.ui import components, feet, language, session, tile_server
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
@@ -63,7 +63,7 @@ def _files_hold(record: AttentionRecord, shown: axes.Axes) -> str:
     if all(axis.whole for axis in shown):
         return ""
     cells = record.queries * record.keys
-    return say("matrix.files", queries=f"{record.queries:,}", keys=f"{record.keys:,}", size=opening.size(4 * cells))
+    return say("matrix.files", queries=f"{record.queries:,}", keys=f"{record.keys:,}", size=numbers.size(4 * cells))
 
 
 def attention_matrix(trace: Trace, max_height: int = 560) -> None:

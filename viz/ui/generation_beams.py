@@ -11,7 +11,7 @@ import streamlit as st
 from model.errors import TextTooLong
 from viz import export, numbers, tokens
 from viz.ui import dials, feet, generation_hypothesis, models, panels
-from viz.ui.generation import heading, job, joined, needs_model, number, reads
+from viz.ui.generation_common import heading, job, joined, needs_model, number, reads
 from viz.ui.language import say
 from viz.ui.theme import theme
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from viz import export, numbers
 from viz.ui import feet, models
-from viz.ui.generation import heading, job, needs_model, number
+from viz.ui.generation_common import heading, job, needs_model, number
 from viz.ui.language import say
 
 if TYPE_CHECKING:

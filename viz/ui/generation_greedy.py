@@ -9,16 +9,7 @@ import streamlit as st
 
 from viz import export, numbers, tokens
 from viz.ui import dials, feet, models, session, work
-from viz.ui.generation import (
-    attention_rows,
-    chips,
-    head_pickers,
-    heading,
-    job,
-    number,
-    reads,
-    show_rows,
-)
+from viz.ui.generation_common import attention_rows, chips, head_pickers, heading, job, number, reads, show_rows
 from viz.ui.language import say
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import streamlit as st
 from viz import export, numbers, tokens
 from viz.generation import score_formula
 from viz.ui import dials, feet, language
-from viz.ui.generation import attention_rows, chips, head_pickers, heading, job, reads, show_rows
+from viz.ui.generation_common import attention_rows, chips, head_pickers, heading, job, reads, show_rows
 from viz.ui.language import say
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from viz import export, numbers, tokens
 from viz.ui import dials, feet, models, work
-from viz.ui.generation import WIDTH, chips, heading, job, joined, needs_model, number, reads
+from viz.ui.generation_common import WIDTH, chips, heading, job, joined, needs_model, number, reads
 from viz.ui.generation_greedy import step_slider
 from viz.ui.language import say
 

@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.sites import Site
 from viz import export, numbers, tokens
 from viz.ui import components, controls, dials, feet, language, masks_mistakes, panels, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
+from viz.ui.masks_common import Chosen, select
 from viz.ui.widgets import parts
 
 if TYPE_CHECKING:
     from model.mask_views import Masked
     from model.record import AttentionRecord
     from model.trace import Trace
-
-
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """What is selected and what the controls say."""
-
-    trace: Trace
-    site: Site
-    record: AttentionRecord
-    single: AttentionRecord
-    at: tuple[int, int]
-    cuts: tuple[slice, slice]
-    kind: str
-    real: int
-    width: int
-
-    @property
-    def slug(self) -> str:
-        return f"{feet.safe(self.trace.key.model)}-{self.site}-head{session.view().head}"
-
-    def texts(self) -> tuple[list[str], list[str]]:
-        """The labels of the queries drawn, and of all keys."""
-        rows = tokens.query_labels(self.trace, self.site)[self.cuts[0]]
-        return [label["text"] for label in rows], [label["text"] for label in tokens.key_labels(self.trace, self.site)]
 
 
 def show(trace: Trace) -> None:
@@ -163,14 +138,6 @@ def _rule(chosen: Chosen) -> str:
     value = {"padding": rf",\quad n = {chosen.real}", "both": rf",\quad n = {chosen.real}",
              "window": rf",\quad w = {chosen.width}"}.get(chosen.kind, "")  # fmt: skip
     return rules[chosen.kind] + value
-
-
-def select(key: str, chosen: Chosen) -> None:
-    """A click on a cell of queries and keys selects it."""
-    picked = st.session_state[key].get("select")
-    if picked and str(picked["matrix"])[0] in "SMA":
-        row, column = int(picked["row"]) + chosen.cuts[0].start, int(picked["column"]) + chosen.cuts[1].start
-        session.change(row=row, column=column)
 
 
 def _row(chosen: Chosen, found: Masked, columns: list[str]) -> None:

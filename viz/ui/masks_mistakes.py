@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import altair as alt
     import numpy as np
 
-    from viz.ui.masks import Chosen
+    from viz.ui.masks_common import Chosen
 
 MISTAKES = ("queries", "zero", "finite", "after")
 
@@ -34,7 +34,7 @@ def _words(alt: str) -> dict[str, str]:
 
 
 def _draw(key: str, frame: bytes, chosen: Chosen) -> None:
-    from viz.ui.masks import select
+    from viz.ui.masks_common import select
 
     components.equation(key=key, data=frame, on_select_change=lambda: select(key, chosen))
 

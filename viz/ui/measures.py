@@ -8,7 +8,7 @@ import streamlit as st
 
 from model.errors import HeadlightError
 from viz import atlas, export
-from viz.ui import atlas_fill, feet, frame, language, panels, picks, session, work
+from viz.ui import atlas_fill, feet, frame, language, panels, picks, runs, session, work
 from viz.ui.controls import site_name
 from viz.ui.language import say
 
@@ -192,7 +192,7 @@ def _induction(trace: Trace) -> None:
     from model import induction
 
     _heading("induction", length=induction.LENGTH, texts=induction.TEXTS)
-    model = session.current_model()
+    model = runs.model()
     asked = (trace.key.model, trace.key.weights_hash, 0)
     known = work.has("measures", "induction", asked)
     if not hasattr(model, "record_ids") or getattr(model, "decodes", True):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from model.checkpoints import discovery, packages
+from model.checkpoints import discovery, estimate, packages
 from model.checkpoints.catalogue import shipped
 from model.checkpoints.discovery import Entry
 from model.checkpoints.families import FAMILIES
 from model.checkpoints.headers import config_of
-from model.errors import NotAllowed
+from model.errors import HeadlightError, NotAllowed
+from viz.numbers import size
 from viz.ui.language import in_card, say
+
+if TYPE_CHECKING:
+    from model.checkpoints.discovery import Entry
 
 # Packages whose head has its answer in part of the rows only: those behind this token, about keys before it.
 _ROWS_AFTER = {"rxnmapper": ">>"}
@@ -195,3 +199,20 @@ def _own_card(known: Entry) -> dict[str, Any]:
 def described(name: str) -> str:
     """One line for the list: the title, and what it is where that is no model to run."""
     return f"{title(name)} · {say('kind.trace')}" if is_trace(name) else title(name)
+
+
+def about(path: Path, on_disk: int | None = None) -> str:
+    """What loading a folder or file takes; "" where its headers do not tell."""
+    try:
+        found = estimate.before_loading(path)
+    except (HeadlightError, ValueError, OSError):
+        return "" if on_disk is None else size(on_disk)
+    if found.parameters is None:
+        there = size(path.stat().st_size if on_disk is None else on_disk)
+        return say(
+            "models.cost_file", size=there, memory=size(found.weight_bytes), seconds=f"{max(1, round(found.seconds))}"
+        )
+    return say(
+        "models.cost", parameters=f"{found.parameters / 1e6:,.3g}", memory=size(found.weight_bytes),
+        seconds=f"{max(1, round(found.seconds))}",
+    )  # fmt: skip

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.checkpoints import discovery, estimate, packages, pointed
-from model.errors import HeadlightError, UnknownModel
+from model.checkpoints import discovery, packages, pointed
+from model.errors import UnknownModel
+from viz.numbers import size
 from viz.ui import language, models, session
 from viz.ui.language import say
+from viz.ui.models import about
 
 if TYPE_CHECKING:
     from model.checkpoints.discovery import Entry
@@ -26,14 +28,6 @@ def show() -> None:
     _found()
     _own_path()
     _offered()
-
-
-def size(count: int) -> str:
-    """Bytes for reading: 4.2 MB."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count} B"
 
 
 def _found() -> None:
@@ -73,23 +67,6 @@ def _cost(entry: Entry) -> str:
     if entry.kind in ("shipped", "trace") or not models.takes_more(entry.name):
         return size(entry.size_bytes)
     return about(entry.path, entry.size_bytes)
-
-
-def about(path: Path, on_disk: int | None = None) -> str:
-    """What loading a folder or file takes; "" where its headers do not tell."""
-    try:
-        found = estimate.before_loading(path)
-    except (HeadlightError, ValueError, OSError):
-        return "" if on_disk is None else size(on_disk)
-    if found.parameters is None:
-        there = size(path.stat().st_size if on_disk is None else on_disk)
-        return say(
-            "models.cost_file", size=there, memory=size(found.weight_bytes), seconds=f"{max(1, round(found.seconds))}"
-        )
-    return say(
-        "models.cost", parameters=f"{found.parameters / 1e6:,.3g}", memory=size(found.weight_bytes),
-        seconds=f"{max(1, round(found.seconds))}",
-    )  # fmt: skip
 
 
 def _choose(name: str) -> None:

@@ -37,7 +37,7 @@ def show(trace: Trace) -> None:
     elif is_vector(trace):
         _vector(trace)
     if task in ("causal", "seq2seq") and runs.is_library(trace) and not trace.facts.get("reads"):
-        model = session.current_model()
+        model = runs.model()
         if model is not None:
             _continuations(model, trace)
             _training(model, trace)

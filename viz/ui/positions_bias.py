@@ -10,7 +10,19 @@ from viz import numbers, tokens
 from viz.ui import dials, feet
 from viz.ui.controls import site_name
 from viz.ui.language import say
-from viz.ui.positions import badge, chosen_head, files, grid, heading, lacking, self_site, slider, still, texts, where
+from viz.ui.positions_common import (
+    badge,
+    chosen_head,
+    files,
+    grid,
+    heading,
+    lacking,
+    self_site,
+    slider,
+    still,
+    texts,
+    where,
+)
 
 if TYPE_CHECKING:
     from model.position_bias import Curves

@@ -10,7 +10,7 @@ import streamlit as st
 from viz import equation, export, numbers, tokens
 from viz.ui import components, dials, feet, language
 from viz.ui.language import say
-from viz.ui.positions import WIDTH, badge, files, grid, heading, lacking, slider, still
+from viz.ui.positions_common import WIDTH, badge, files, grid, heading, lacking, slider, still
 
 if TYPE_CHECKING:
     import torch

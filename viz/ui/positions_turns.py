@@ -11,7 +11,7 @@ from viz import export, numbers, tokens
 from viz.ui import components, feet, language, panels, session
 from viz.ui.controls import site_name
 from viz.ui.language import say
-from viz.ui.positions import badge, chosen_head, files, grid, heading, lacking, self_site, slider, still, where
+from viz.ui.positions_common import badge, chosen_head, files, grid, heading, lacking, self_site, slider, still, where
 
 if TYPE_CHECKING:
     from model.position_turns import Turned

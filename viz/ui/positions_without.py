@@ -9,7 +9,7 @@ import streamlit as st
 from viz import numbers, tokens
 from viz.ui import dials, feet, models, panels, session, work
 from viz.ui.language import say
-from viz.ui.positions import WORDS, files, grid, heading, still, texts
+from viz.ui.positions_common import WORDS, files, grid, heading, still, texts
 
 if TYPE_CHECKING:
     from model.position_views import Shuffled

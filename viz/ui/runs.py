@@ -17,7 +17,8 @@ from model.errors import (
     UnreadablePicture,
     UnreadableSound,
 )  # fmt: skip
-from viz.ui import language, media, models, opening, recording, session, shortening, work
+from viz import numbers
+from viz.ui import language, media, models, recording, session, shortening, work
 from viz.ui.hero import best_head as best_head
 from viz.ui.language import say
 
@@ -144,7 +145,7 @@ def again() -> Trace:
 
 def _about_opening(name: str) -> str:
     known = models.entry(name)
-    return "" if known is None or models.is_ours(name) else opening.about(known.path)
+    return "" if known is None or models.is_ours(name) else models.about(known.path)
 
 
 def _about(opened: Any, now: session.View) -> str:
@@ -155,7 +156,7 @@ def _about(opened: Any, now: session.View) -> str:
         cost = opened.expects(now.text, now.pair or None, bool(now.chat), max(0, now.new))
     except HeadlightError:  # the run itself says it
         return ""
-    return say("wait.cost", memory=opening.size(cost.record_bytes), seconds=max(1, round(cost.seconds)))
+    return say("wait.cost", memory=numbers.size(cost.record_bytes), seconds=max(1, round(cost.seconds)))
 
 
 def _last_good(now: session.View, error: HeadlightError) -> Trace:

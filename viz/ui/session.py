@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from model.sites import Site
-from viz.first_cell import first_cell
 from viz.overview import aligned_head
-from viz.ui import dials, language, models
-
-if TYPE_CHECKING:
-    from model.trace import Trace
+from viz.ui import dials, models
 
 # What a run depends on: another value of any of these is another run.
 RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
@@ -117,63 +112,6 @@ def settle(new: bool = False) -> None:
         changes["to"] = first if first in languages else languages[0]
     if changes:
         st.session_state.view = replace(now, **changes)
-
-
-def current_model() -> Any:
-    """The opened model, None where a saved trace is looked at."""
-    from viz.ui import runs
-
-    return runs.model()
-
-
-def current_trace() -> Trace:
-    """The run that this session looks at, with a selection that exists in it; see viz/ui/runs.py."""
-    from viz.ui import inputs, runs
-
-    trace = runs.current()
-    inputs.languages(runs.model() if not models.is_trace(view().model) else None)
-    _select(trace)
-    return trace
-
-
-def _select(trace: Trace) -> None:
-    """Make the selection one that exists in this trace: an absent one goes to the best head and its strongest cell."""
-    from viz.ui import hero
-
-    now = view()
-    names = [str(site) for site in trace.sites]
-    site, head = now.site, now.head
-    if site not in names:
-        if site:
-            st.session_state.asked = {}
-            st.warning(language.say("error.unknown_site", site=language.plain(site), allowed=", ".join(names)))
-        best = hero.best_head(trace)
-        site, head = str(best[0]), best[1]
-    record = trace.record(site)
-    head = head if 0 <= head < record.heads else 0
-    row, column = now.row, now.column
-    if not (0 <= row < record.queries and 0 <= column < record.keys):
-        row, column = first_cell(trace, site, head, _rows_after(site, head))
-    st.session_state.view = replace(now, site=site, head=head, row=row, column=column)
-    _mention_absent()
-
-
-def _rows_after(site: str, head: int) -> str:
-    """The token behind which the rows of a head are what its package shows, "" where they all are."""
-    card = models.card(view().model)
-    return card.get("rows_after", "") if card.get("head") and tuple(card["head"]) == (site, head) else ""
-
-
-def _mention_absent() -> None:
-    """One sentence for what the link asked for and this run does not have."""
-    now = view()
-    shown = {"head": now.head, "q": now.row, "k": now.column, "to": now.to, "lang": language.current()}
-    asked = st.session_state.pop("asked", {})
-    absent = [
-        f"{name}={language.plain(asked[name][:40])}" for name in shown.keys() & asked if asked[name] != str(shown[name])
-    ]
-    if absent and "notice" not in st.session_state:
-        st.session_state.notice = language.say("note.link", values=", ".join(sorted(absent)))
 
 
 def selected() -> tuple[Site, int, int, int]:
