@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -25,7 +26,10 @@ from model.diagonals import Diagonals
 from model.parallel import each_site
 from model.record import AttentionRecord
 from model.sites import Site
-from model.trace import Side, Trace
+from model.trace_key import Side
+
+if TYPE_CHECKING:
+    from model.trace import Trace
 
 # The measures that are one number a head, in the order of a table.
 MEASURES = (
