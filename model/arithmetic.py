@@ -16,6 +16,7 @@ from torch import Tensor
 from model import streams
 from model.attention import softmax
 from model.errors import OutOfRange
+from model.layer_norm import layer_norm
 from model.positions import Rotary, offsets
 from model.projection_steps import BETWEEN, from_input
 from model.record import AttentionRecord
@@ -214,8 +215,7 @@ def _norm(trace: Trace, site: Site, parameters: _Parameters, total: Matrix, rows
     stream = trace.activation(stream_before(trace, site))[rows].double()
     r = total if not before else Matrix("x", stream, "query", "dim")
     gamma, beta = parameters.whole("gamma"), parameters.whole("beta")
-    mean, variance = r.values.mean(-1, keepdim=True), r.values.var(-1, keepdim=True, unbiased=False)
-    values = (r.values - mean) / (variance + 1e-5).sqrt() * gamma + beta
+    values = layer_norm(r.values, gamma, beta).y
     symbol = "X" if before else "y"
     latex = rf"{symbol} = \gamma\,\frac{{{r.symbol} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + \beta"
     result = Matrix(symbol, values, "query", "dim")
