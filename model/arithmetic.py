@@ -15,7 +15,6 @@ from torch import Tensor
 
 from model import streams
 from model.attention import softmax
-from model.errors import OutOfRange
 from model.layer_norm import layer_norm
 from model.positions import Rotary, offsets
 from model.projection_steps import BETWEEN, from_input
@@ -80,8 +79,7 @@ def head_steps(trace: Trace, site: Site | str, head: int, row: int) -> list[Step
     site = Site.parse(site)
     record = trace.record(site)
     record.check_head(head)
-    if not 0 <= row < record.queries:
-        raise OutOfRange(what="Query", got=row, last=record.queries - 1)
+    record.check_query(row)
     parameters = _Parameters(trace, site, record, head)
     if parameters.complete:
         before, (q, k, v) = _projected(trace, site, record, parameters)
@@ -225,10 +223,7 @@ def _norm(trace: Trace, site: Site, parameters: _Parameters, total: Matrix, rows
 def cell(trace: Trace, site: Site | str, head: int, row: int, column: int) -> Cell:
     """The weight of (row, column), written out from the recorded q and k in float64."""
     record = trace.record(site)
-    record.check_head(head)
-    for what, got, count in (("Query", row, record.queries), ("Key", column, record.keys)):
-        if not 0 <= got < count:
-            raise OutOfRange(what=what, got=got, last=count - 1)
+    head, row, column = record.check_head(head), record.check_query(row), record.check_key(column)
     rows, columns = slice(row, row + 1), slice(column, column + 1)
     q, k = record.head("q", head, torch.float64)[row], record.head("k", head, torch.float64)[column]
     if record.distance is not None:  # Shaw's key is k + a^K, and the terms must sum to the product

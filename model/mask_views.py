@@ -34,9 +34,7 @@ def kinds(record: AttentionRecord) -> tuple[str, ...]:
 
 def real_keys(keys: int, real: int) -> Bool[Tensor, " k"]:
     """Which of `keys` places hold a token where the first `real` do and padding follows. Raises OutOfRange."""
-    if not 0 <= real <= keys:
-        raise OutOfRange(what="Number of real keys", got=real, last=keys)
-    return torch.arange(keys) < real
+    return torch.arange(keys) < OutOfRange.check("Number of real keys", real, keys)
 
 
 def mask_of(record: AttentionRecord, kind: str, real: int, width: int) -> Mask | Intervals | Explicit:

@@ -88,9 +88,13 @@ class AttentionRecord:
         return self.heads // self.store.shape(self._name("k"))[0]
 
     def check_head(self, head: int) -> int:
-        if not 0 <= head < self.heads:
-            raise OutOfRange(what="Head", got=head, last=self.heads - 1)
-        return head
+        return OutOfRange.check("Head", head, self.heads - 1)
+
+    def check_query(self, i: int) -> int:
+        return OutOfRange.check("Query", i, self.queries - 1)
+
+    def check_key(self, j: int) -> int:
+        return OutOfRange.check("Key", j, self.keys - 1)
 
     def head(self, part: str, head: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """One head of q, k, v, lse or context, without reading the others."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model.attention import softmax
 from model.blocks import held, span
-from model.errors import OutOfRange, UnknownOption
+from model.errors import UnknownOption
 from model.progress import tick
 from model.record import AttentionRecord
 
@@ -30,15 +30,13 @@ _sums: WeakKeyDictionary[AttentionRecord, dict[int, Tensor]] = WeakKeyDictionary
 
 def row(record: AttentionRecord, head: int, i: int) -> Float[Tensor, " k"]:
     """What query `i` attends to: float64, 0 where masked. Raises OutOfRange."""
-    if not 0 <= i < record.queries:
-        raise OutOfRange(what="Query", got=i, last=record.queries - 1)
+    i = record.check_query(i)
     return record.weights(record.check_head(head), slice(i, i + 1), dtype=torch.float64)[0]
 
 
 def column(record: AttentionRecord, head: int, j: int) -> Float[Tensor, " q"]:
     """How much every query attends to key `j`: float64, 0 where masked. Raises OutOfRange; ticks "rows"."""
-    if not 0 <= j < record.keys:
-        raise OutOfRange(what="Key", got=j, last=record.keys - 1)
+    j = record.check_key(j)
     scores = record.scores(record.check_head(head), slice(None), slice(j, j + 1), torch.float64)[:, 0]
     kept = _sums.setdefault(record, {})
     sums = kept.setdefault(head, torch.full((record.queries,), torch.nan, dtype=torch.float64))

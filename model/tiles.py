@@ -50,15 +50,12 @@ def strip(record: AttentionRecord, head: int, level: int, row: int, how: str = "
     the weight. Raises OutOfRange for a head, level or row of tiles that is not there, UnknownOption for another `how`.
     """
     record.check_head(head)
-    last = depth(record.queries, record.keys)
-    if not 0 <= level <= last:
-        raise OutOfRange(what="Level", got=level, last=last)
+    OutOfRange.check("Level", level, depth(record.queries, record.keys))
     if how not in pooled.HOW:
         raise UnknownOption(what="Pooling", got=how, allowed=", ".join(pooled.HOW))
     step = 1 << level
     first, rows = row * SIDE * step, -(-record.queries // (SIDE * step))
-    if not 0 <= row < rows:
-        raise OutOfRange(what="Row of tiles", got=row, last=rows - 1)
+    OutOfRange.check("Row of tiles", row, rows - 1)
     stop = min(record.queries, first + SIDE * step)
     held = blocks.held(record, [head])
     shape = (-(-(stop - first) // step), -(-record.keys // step))

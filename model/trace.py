@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from model import logits, trace_file
-from model.errors import OutOfRange, UnknownOption, UnknownSite
+from model.errors import UnknownOption, UnknownSite
 from model.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, limit, site_error
 from model.record import AttentionRecord
 from model.sites import Site
@@ -90,8 +90,7 @@ class Trace:
     def row(self, site: Site | str, head: int, i: int) -> Tensor:
         """The weights of query `i`: float32 [key]."""
         record = self.record(site)
-        if not 0 <= i < record.queries:
-            raise OutOfRange(what="Query", got=i, last=record.queries - 1)
+        i = record.check_query(i)
         return record.weights(head, slice(i, i + 1))[0]
 
     def pooled(self, site: Site | str, head: int, size: int = 256, how: str = "max") -> Tensor:
