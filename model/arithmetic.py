@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model import streams
 from model.attention import softmax
-from model.errors import OutOfRange
+from model.layer_norm import layer_norm
 from model.positions import Rotary, offsets
 from model.projection_steps import BETWEEN, from_input
 from model.record import AttentionRecord
@@ -79,8 +79,7 @@ def head_steps(trace: Trace, site: Site | str, head: int, row: int) -> list[Step
     site = Site.parse(site)
     record = trace.record(site)
     record.check_head(head)
-    if not 0 <= row < record.queries:
-        raise OutOfRange(what="Query", got=row, last=record.queries - 1)
+    record.check_query(row)
     parameters = _Parameters(trace, site, record, head)
     if parameters.complete:
         before, (q, k, v) = _projected(trace, site, record, parameters)
@@ -214,8 +213,7 @@ def _norm(trace: Trace, site: Site, parameters: _Parameters, total: Matrix, rows
     stream = trace.activation(stream_before(trace, site))[rows].double()
     r = total if not before else Matrix("x", stream, "query", "dim")
     gamma, beta = parameters.whole("gamma"), parameters.whole("beta")
-    mean, variance = r.values.mean(-1, keepdim=True), r.values.var(-1, keepdim=True, unbiased=False)
-    values = (r.values - mean) / (variance + 1e-5).sqrt() * gamma + beta
+    values = layer_norm(r.values, gamma, beta).y
     symbol = "X" if before else "y"
     latex = rf"{symbol} = \gamma\,\frac{{{r.symbol} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + \beta"
     result = Matrix(symbol, values, "query", "dim")
@@ -225,10 +223,7 @@ def _norm(trace: Trace, site: Site, parameters: _Parameters, total: Matrix, rows
 def cell(trace: Trace, site: Site | str, head: int, row: int, column: int) -> Cell:
     """The weight of (row, column), written out from the recorded q and k in float64."""
     record = trace.record(site)
-    record.check_head(head)
-    for what, got, count in (("Query", row, record.queries), ("Key", column, record.keys)):
-        if not 0 <= got < count:
-            raise OutOfRange(what=what, got=got, last=count - 1)
+    head, row, column = record.check_head(head), record.check_query(row), record.check_key(column)
     rows, columns = slice(row, row + 1), slice(column, column + 1)
     q, k = record.head("q", head, torch.float64)[row], record.head("k", head, torch.float64)[column]
     if record.distance is not None:  # Shaw's key is k + a^K, and the terms must sum to the product

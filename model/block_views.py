@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from model.block_layers import Addition, by_layer, limit_of
 from model.errors import UnknownOption
+from model.layer_norm import layer_norm
 from model.recorder import record_run
 from model.steps import difference
 from model.streams import into, leaves
 from model.trace import Trace
 from model.transformer import Transformer
-
-EPSILON = 1e-5
 
 
 def stacks(trace: Trace) -> tuple[str, ...]:
@@ -88,15 +87,17 @@ def additions(
 
 
 @dataclass(frozen=True, eq=False)
-class Normalised:
+class RecordedNorm:
     """A recorded LayerNorm taken apart, float64.
 
-    x [n, d] goes in; mean, variance [n]; gamma, beta [d]; y [n, d] is recomputed; error: max |y − recorded|.
+    x [n, d] goes in; mean, variance, sigma (√(variance + ε)) [n]; gamma, beta [d]; y [n, d] is recomputed; error: max
+    |y − recorded|.
     """
 
     x: Tensor
     mean: Tensor
     variance: Tensor
+    sigma: Tensor
     gamma: Tensor
     beta: Tensor
     y: Tensor
@@ -115,22 +116,21 @@ def norm_parameters(trace: Trace, module: nn.Module | None, name: str) -> tuple[
     return norm.gamma.detach(), norm.beta.detach()
 
 
-def normalised(trace: Trace, name: str, parameters: tuple[Tensor, Tensor]) -> Normalised:
+def normalised(trace: Trace, name: str, parameters: tuple[Tensor, Tensor]) -> RecordedNorm:
     """The LayerNorm of the sub-layer `name` (Ba, Kiros & Hinton 2016, equations 3 and 4), held against the record.
 
     In post-LN its input is x + Sublayer(x), in pre-LN the stream that comes in.
     """
     x = trace.activation(f"{name}.residual" if _norm(trace) == "post" else stream_into(trace, name)).double()
     gamma, beta = (p.double() for p in parameters)
-    mean, variance = x.mean(-1), x.var(-1, unbiased=False)
-    y = (x - mean[:, None]) / (variance[:, None] + EPSILON).sqrt() * gamma + beta
-    return Normalised(x, mean, variance, gamma, beta, y, difference(y, trace.activation(f"{name}.norm")))
+    found = layer_norm(x, gamma, beta)
+    error = difference(found.y, trace.activation(f"{name}.norm"))
+    return RecordedNorm(x, found.mean[:, 0], found.variance[:, 0], found.sigma[:, 0], gamma, beta, found.y, error)
 
 
-def layer_norm(x: Tensor) -> Tensor:
+def by_token(x: Tensor) -> Tensor:
     """Each token by its own mean and variance over the features, without γ and β: [n, d] -> float64 [n, d]."""
-    x = x.double()
-    return (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + EPSILON).sqrt()
+    return layer_norm(x.double()).y
 
 
 def batch_norm(x: Tensor) -> Tensor:
@@ -138,8 +138,7 @@ def batch_norm(x: Tensor) -> Tensor:
 
     The tokens are the batch here, as they would be in training: [n, d] -> float64 [n, d].
     """
-    x = x.double()
-    return (x - x.mean(0)) / (x.var(0, unbiased=False) + EPSILON).sqrt()
+    return by_token(x.T).T
 
 
 def depends(x: Tensor, row: int) -> tuple[float, float]:
@@ -150,7 +149,7 @@ def depends(x: Tensor, row: int) -> tuple[float, float]:
     gone = len(x) - 1 if row != len(x) - 1 else 0
     keep = [i for i in range(len(x)) if i != gone]
     at = keep.index(row)
-    return tuple((norm(x)[row] - norm(x[keep])[at]).abs().max().item() for norm in (layer_norm, batch_norm))
+    return tuple((norm(x)[row] - norm(x[keep])[at]).abs().max().item() for norm in (by_token, batch_norm))
 
 
 # ---- the other order

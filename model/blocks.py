@@ -5,8 +5,7 @@ A block is some rows against the run of keys that any of them may attend; nothin
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -15,36 +14,9 @@ from torch.nn import functional
 from model.attention import softmax
 from model.masks import Intervals, Mask
 from model.record import AttentionRecord
-from model.store import MemoryStore
 
 ROWS = 128
 CELLS = 2**18  # weights that are held at once: 1 MiB, what a core's second cache keeps
-
-
-def held(
-    record: AttentionRecord, heads: Sequence[int] | None = None, dtype: torch.dtype | None = None
-) -> AttentionRecord:
-    """What scores are made of, in memory; other tensors stay behind.
-
-    heads: these, each with keys of its own; None: all, sharing keys as they do in the record. dtype: else that of the
-    record, float32 at least.
-    """
-    site, store = record.site, record.store
-    dtype = dtype or torch.promote_types(store.first(f"{site}.q", 0).dtype, torch.float32)
-    every = range(record.heads) if heads is None else heads
-    parts = {
-        part: getattr(record, part).to(dtype)
-        if heads is None
-        else torch.stack([record.head(part, h, dtype) for h in every])
-        for part in "qk"
-    }
-    for part in ("bias", "bias_offsets", "sinks"):
-        if f"{site}.{part}" in store:
-            parts[part] = torch.stack([store.first(f"{site}.{part}", h) for h in every]).to(dtype)
-    if record.distance is not None:
-        parts["relative_keys"] = store[f"{site}.relative_keys"].to(dtype)
-    made = MemoryStore({f"{site}.{part}": tensor for part, tensor in parts.items()})
-    return dataclasses.replace(record, store=made, slopes=None if record.slopes is None else record.slopes[list(every)])
 
 
 def span(record: AttentionRecord, rows: slice) -> slice:
@@ -92,9 +64,7 @@ def block_weights(
     record: AttentionRecord, heads: slice, rows: slice, columns: slice, shut: tuple[slice, Tensor] | None
 ) -> Tensor:
     """The weights of a block, all keys that its rows may attend: [g, rows, columns], 0 where masked."""
-    site, store = record.site, record.store
-    added = any(f"{site}.{part}" in store for part in ("bias", "bias_offsets", "relative_keys", "sinks"))
-    if added or record.softcap is not None or record.slopes is not None:
+    if not record.plain:
         each = range(heads.start, heads.stop)
         scores = [record.scores(h, rows, columns, record.q.dtype) for h in each]
         return torch.stack([softmax(s, record.sink(h, s.dtype))[0] for h, s in zip(each, scores, strict=True)])

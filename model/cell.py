@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from model.attention import softmax
-from model.errors import OutOfRange
 from model.record import AttentionRecord
 
 
@@ -39,10 +38,7 @@ class Cell:
 
 def cell(record: AttentionRecord, head: int, i: int, j: int) -> Cell:
     """Query `i` and key `j`: O(k · d), no q × k tensor. Raises OutOfRange."""
-    head = record.check_head(head)
-    for what, got, last in (("Query", i, record.queries - 1), ("Key", j, record.keys - 1)):
-        if not 0 <= got <= last:
-            raise OutOfRange(what=what, got=got, last=last)
+    head, i, j = record.check_head(head), record.check_query(i), record.check_key(j)
     row, column = slice(i, i + 1), slice(j, j + 1)
     scores = record.scores(head, row, dtype=torch.float64)
     weights, log_sum = softmax(scores, record.sink(head, torch.float64))

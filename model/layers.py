@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from model.attention import MultiHeadAttention
 from model.config import TransformerConfig
+from model.layer_norm import EPSILON
 from model.masks import Mask
 from model.tap import Tap
 
@@ -16,13 +17,13 @@ from model.tap import Tap
 class LayerNorm(nn.Module):
     """(x − mean) / √(variance + ε) · γ + β over the last axis (Ba, Kiros & Hinton 2016): [..., d] -> [..., d]."""
 
-    def __init__(self, d: int, epsilon: float = 1e-5):
+    def __init__(self, d: int, epsilon: float = EPSILON):
         super().__init__()
         self.gamma, self.beta = nn.Parameter(torch.ones(d)), nn.Parameter(torch.zeros(d))
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        # One fused kernel instead of four passes; tests/model holds it against the formula.
+        # One fused kernel instead of the passes of `model.layer_norm`; tests/model holds it against the formula.
         return nn.functional.layer_norm(x, x.shape[-1:], self.gamma, self.beta, self.epsilon)
 
 

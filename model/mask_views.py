@@ -1,6 +1,6 @@
 """Masks put on recorded scores, and what goes wrong when they are put on badly.
 
-The masks are `model.masks`' own, on a copy of one recorded head (`model.variants.alone`): its weights are made by the
+The masks are `model.masks`' own, on a copy of one recorded head (`AttentionRecord.select`): its weights are made by the
 code that makes the recorded ones. Vaswani et al. 2017, section 3.2.3: "masking out (setting to −∞) all values in the input
 of the softmax which correspond to illegal connections".
 """
@@ -34,9 +34,7 @@ def kinds(record: AttentionRecord) -> tuple[str, ...]:
 
 def real_keys(keys: int, real: int) -> Bool[Tensor, " k"]:
     """Which of `keys` places hold a token where the first `real` do and padding follows. Raises OutOfRange."""
-    if not 0 <= real <= keys:
-        raise OutOfRange(what="Number of real keys", got=real, last=keys)
-    return torch.arange(keys) < real
+    return torch.arange(keys) < OutOfRange.check("Number of real keys", real, keys)
 
 
 def mask_of(record: AttentionRecord, kind: str, real: int, width: int) -> Mask | Intervals | Explicit:
@@ -87,7 +85,7 @@ class Masked:
 
 
 def masked(single: AttentionRecord, mask: Mask | Intervals | Explicit, rows: slice = slice(None)) -> Masked:
-    """`single` is one head (`model.variants.alone`). Without a sink, weights = open / kept where allowed."""
+    """`single` is one head (`AttentionRecord.select`). Without a sink, weights = open / kept where allowed."""
     free, under = with_mask(single, Mask()), with_mask(single, mask)
     dtype = torch.float64
     return Masked(

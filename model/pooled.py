@@ -51,7 +51,7 @@ def pooled(record: AttentionRecord, head: int, size: int = 256, how: str = "max"
     Raises OutOfRange for a head that is not there, UnknownOption for another `how`, ValueError for a size below 1.
     """
     _check(size, how)
-    return _pool(blocks.held(record, [record.check_head(head)]), size, how, _quiet)[0]
+    return _pool(record.select([head]), size, how, _quiet)[0]
 
 
 def thumbnails(
@@ -61,11 +61,11 @@ def thumbnails(
     _check(size, how)
     heads = list(range(record.heads))
     if f"{record.site}.bias" not in record.store:
-        return _pool(blocks.held(record), size, how, told or _quiet)
+        return _pool(record.select(), size, how, told or _quiet)
     found = []  # a dense bias [h, q, k] is read one head at a time
     for head in heads:
         (told or _quiet)(head / len(heads))
-        found.append(_pool(blocks.held(record, [head]), size, how, _quiet))
+        found.append(_pool(record.select([head]), size, how, _quiet))
     return torch.cat(found)
 
 

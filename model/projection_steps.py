@@ -10,6 +10,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from model.layer_norm import layer_norm, rms_norm
 from model.record import AttentionRecord
 from model.sites import Site
 from model.steps import Matrix, Step, difference
@@ -107,19 +108,17 @@ class _Head:
     def _norm(self, stream: Matrix, made: Matrix, last: bool) -> Step:
         """RMSNorm (or LayerNorm, where there is a β) over this head's numbers, or over those of all heads (OLMo 2)."""
         gain, shift = self._parameter(f"gamma_{self.name}").double(), self._parameter(f"beta_{self.name}")
-        whole, of = made.values, f"{{{made.symbol}}}"
+        whole, of, part = made.values, f"{{{made.symbol}}}", slice(None)
         if gain.shape[0] != whole.shape[1]:
-            whole, of = self._all_heads(stream)
-            gain, shift = gain[self.span], None if shift is None else shift[self.span]
-        mean = whole.mean(-1, keepdim=True) if shift is not None else torch.zeros_like(whole[:, :1])
-        variance = (whole - mean).square().mean(-1, keepdim=True)
-        sigma = Matrix("σ", (variance + float(self._parameter(f"epsilon_{self.name}"))).sqrt(), self.axis)
-        gamma, values = Matrix("γ", gain[None]), (made.values - mean) / sigma.values * gain
+            (whole, of), part = self._all_heads(stream), self.span
+        epsilon = float(self._parameter(f"epsilon_{self.name}"))
+        found = rms_norm(whole, gain, epsilon) if shift is None else layer_norm(whole, gain, shift.double(), epsilon)
+        sigma, gamma, values = Matrix("σ", found.sigma, self.axis), Matrix("γ", gain[None, part]), found.y[:, part]
         operands: tuple[Matrix | str, ...] = (made, "÷", sigma, "⊙", gamma)
         formula = rf"\gamma \odot {made.symbol} / \sigma,\quad \sigma^2 = \overline{{{of}^2}} + \varepsilon"
         if shift is not None:
-            beta, mu = Matrix("β", shift.double()[None]), Matrix("μ", mean, self.axis)
-            values, operands = values + beta.values, ("(", made, "−", mu, ") ÷", sigma, "⊙", gamma, "+", beta)
+            beta, mu = Matrix("β", shift.double()[None, part]), Matrix("μ", found.mean, self.axis)
+            operands = ("(", made, "−", mu, ") ÷", sigma, "⊙", gamma, "+", beta)
             formula = rf"\gamma \odot ({made.symbol} - \mu) / \sigma + \beta"
         result, error = self._result(values, f"{self.name}\u0302", last)
         symbol = self.name if last else rf"\hat {self.name}"

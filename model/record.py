@@ -8,7 +8,8 @@ rows and columns; with the log-sum-exp of each row (free from the fused kernel) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -19,8 +20,11 @@ from model.errors import OutOfRange
 from model.masks import Explicit, Intervals, Mask
 from model.positions import alibi_bias, offsets
 from model.sites import Site
-from model.store import Store
+from model.store import MemoryStore, Store
 
+# What a store may hold of a record that scores, and that values, are made of.
+_SCORES = ("q", "k", "bias", "bias_offsets", "sinks", "relative_keys")
+_VALUES = ("v", "relative_values")
 _CELLS = 2**20  # float64 scores that are held at once where some columns are asked for: 8 MiB
 
 
@@ -88,14 +92,50 @@ class AttentionRecord:
         return self.heads // self.store.shape(self._name("k"))[0]
 
     def check_head(self, head: int) -> int:
-        if not 0 <= head < self.heads:
-            raise OutOfRange(what="Head", got=head, last=self.heads - 1)
-        return head
+        return OutOfRange.check("Head", head, self.heads - 1)
+
+    def check_query(self, i: int) -> int:
+        return OutOfRange.check("Query", i, self.queries - 1)
+
+    def check_key(self, j: int) -> int:
+        return OutOfRange.check("Key", j, self.keys - 1)
 
     def head(self, part: str, head: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """One head of q, k, v, lse or context, without reading the others."""
         index = head // self.groups if part in "kv" else head
         return self.store.first(self._name(part), index).to(dtype)
+
+    @property
+    def plain(self) -> bool:
+        """Whether a score is scale · q · k and nothing else, the mask aside."""
+        parts = ("bias", "bias_offsets", "relative_keys", "sinks")
+        return self.softcap is None and self.slopes is None and not any(self._name(p) in self.store for p in parts)
+
+    def select(self, heads: Sequence[int] | None = None, dtype: torch.dtype | None = None) -> AttentionRecord:
+        """A record of these heads alone, in memory: what scores are made of, and the values where they are looked at.
+
+        heads: each with keys and values of its own; None: all of them, sharing keys and values as they do here. dtype: else
+        that of q, float32 at least. The log-sum-exp, the context and the output stay behind. Raises OutOfRange.
+        """
+        dtype = dtype or torch.promote_types(self.store.first(self._name("q"), 0).dtype, torch.float32)
+        chosen = list(range(self.heads)) if heads is None else [self.check_head(head) for head in heads]
+
+        def read(part: str) -> Tensor:
+            if part.startswith("relative"):
+                return self.store[self._name(part)].to(dtype)
+            if part in "qkv" and heads is None:
+                return self.store[self._name(part)].to(dtype)
+            return torch.stack([self.head(part, head, dtype) for head in chosen])
+
+        def shape(part: str) -> tuple[int, ...]:
+            whole = self.store.shape(self._name(part))
+            return whole if heads is None or part.startswith("relative") else (len(chosen), *whole[1:])
+
+        known = [part for part in (*_SCORES, *_VALUES) if self._name(part) in self.store]
+        store = MemoryStore({self._name(part): read(part) for part in known if part in _SCORES})
+        for part in (part for part in known if part in _VALUES):
+            store.add_lazy(self._name(part), shape(part), lambda part=part: read(part))
+        return replace(self, store=store, slopes=None if self.slopes is None else self.slopes[chosen].to(dtype))
 
     def allowed(self, rows: slice | Tensor = slice(None), columns: slice = slice(None)) -> Tensor:
         """bool [rows, columns]: which cells the mask leaves; `rows` is a slice or a tensor of indices, here and below."""

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model.attention import softmax
-from model.blocks import held, span
-from model.errors import OutOfRange, UnknownOption
+from model.blocks import span
+from model.errors import UnknownOption
 from model.progress import tick
 from model.record import AttentionRecord
 
@@ -30,15 +30,13 @@ _sums: WeakKeyDictionary[AttentionRecord, dict[int, Tensor]] = WeakKeyDictionary
 
 def row(record: AttentionRecord, head: int, i: int) -> Float[Tensor, " k"]:
     """What query `i` attends to: float64, 0 where masked. Raises OutOfRange."""
-    if not 0 <= i < record.queries:
-        raise OutOfRange(what="Query", got=i, last=record.queries - 1)
+    i = record.check_query(i)
     return record.weights(record.check_head(head), slice(i, i + 1), dtype=torch.float64)[0]
 
 
 def column(record: AttentionRecord, head: int, j: int) -> Float[Tensor, " q"]:
     """How much every query attends to key `j`: float64, 0 where masked. Raises OutOfRange; ticks "rows"."""
-    if not 0 <= j < record.keys:
-        raise OutOfRange(what="Key", got=j, last=record.keys - 1)
+    j = record.check_key(j)
     scores = record.scores(record.check_head(head), slice(None), slice(j, j + 1), torch.float64)[:, 0]
     kept = _sums.setdefault(record, {})
     sums = kept.setdefault(head, torch.full((record.queries,), torch.nan, dtype=torch.float64))
@@ -46,7 +44,7 @@ def column(record: AttentionRecord, head: int, j: int) -> Float[Tensor, " q"]:
     # Not "above", so that a log-sum-exp that is not known (NaN) is found too.
     needed = sums.isnan() & ~(weights <= _SMALL) & ~scores.isneginf()
     if bool(needed.any()):
-        sums[needed] = _log_sums(one_head(record, head), needed.nonzero()[:, 0])
+        sums[needed] = _log_sums(record.select([head], torch.float64), needed.nonzero()[:, 0])
         weights = torch.where(needed, (scores - sums).exp(), weights)
     return weights.masked_fill(scores.isneginf(), 0)
 
@@ -85,22 +83,17 @@ def strongest(weights: Tensor, most: int) -> list[tuple[int, float]]:
     return [(int(i), float(weights[i])) for i in order if weights[i] > 0]
 
 
-def one_head(record: AttentionRecord, head: int) -> AttentionRecord:
-    """One head as a record of its own, in memory and in float64; q and k without the values."""
-    return held(record, [record.check_head(head)], torch.float64)
-
-
 def blocks(record: AttentionRecord, head: int, rows: slice = slice(None)) -> Iterator[tuple[slice, int, Tensor]]:
     """(rows, first key, float64 weights) of a head, block by block; keys outside of a block are masked for all its rows."""
-    held = one_head(record, head)
-    sink = held.sink(0, torch.float64)
+    single = record.select([head], torch.float64)
+    sink = single.sink(0, torch.float64)
     first, last, _ = rows.indices(record.queries)
     start = first
     while start < last:
         stop = min(last, start + max(1, _CELLS // record.keys))
         here = slice(start, stop)
         columns = span(record, here)
-        yield here, columns.start, softmax(held.scores(0, here, columns, torch.float64), sink)[0]
+        yield here, columns.start, softmax(single.scores(0, here, columns, torch.float64), sink)[0]
         start = stop
 
 

@@ -15,17 +15,21 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model.blocks import CELLS, ROWS, held, span
+from model.blocks import CELLS, ROWS, span
 from model.diagonals import Diagonals
 from model.parallel import each_site
 from model.record import AttentionRecord
 from model.sites import Site
-from model.trace import Side, Trace
+from model.trace_key import Side
+
+if TYPE_CHECKING:
+    from model.trace import Trace
 
 # The measures that are one number a head, in the order of a table.
 MEASURES = (
@@ -106,7 +110,9 @@ def statistics(
     scans = []
     for done, part in enumerate(parts):
         scans.append(
-            _scan(held(record, part), codes, flags, offsets, lambda share, done=done: told((done + share) / len(parts)))
+            _scan(
+                record.select(part), codes, flags, offsets, lambda share, done=done: told((done + share) / len(parts))
+            )
         )
     rows, may = zip(*scans, strict=True)
     return _means({name: torch.cat([part[name] for part in rows]) for name in rows[0]}, may[0])
@@ -220,8 +226,7 @@ def _scan(
 
 def _scores(record: AttentionRecord, heads: range, block: _Block) -> Tensor:
     """[g, r, c], −∞ where masked; `record.scores` says everything, and a plain record is told in one product."""
-    added = (record.slopes, record.softcap, record.distance)
-    if len(list(record.store.names())) > 2 or any(thing is not None for thing in added):
+    if not record.plain:
         return torch.stack([record.scores(h, block.rows, block.columns, record.q.dtype) for h in heads])
     g = slice(heads.start, heads.stop)
     scores = (record.q[g, block.rows] * record.scale) @ record.k[g, block.columns].transpose(1, 2)

@@ -1,7 +1,7 @@
 """One head as a map: square tiles of cells, single weights at level 0 and 2^L × 2^L of them in one cell at level L.
 
 A row of tiles is made at once, because a weight needs its whole row; its weights are made in blocks, pooled and dropped as
-in `model.pooled`, so that no q × k matrix is held at any length: a block, and the strip that is asked for.
+in `model.pooled`, so that no q × k matrix is single at any length: a block, and the strip that is asked for.
 """
 
 from __future__ import annotations
@@ -50,24 +50,21 @@ def strip(record: AttentionRecord, head: int, level: int, row: int, how: str = "
     the weight. Raises OutOfRange for a head, level or row of tiles that is not there, UnknownOption for another `how`.
     """
     record.check_head(head)
-    last = depth(record.queries, record.keys)
-    if not 0 <= level <= last:
-        raise OutOfRange(what="Level", got=level, last=last)
+    OutOfRange.check("Level", level, depth(record.queries, record.keys))
     if how not in pooled.HOW:
         raise UnknownOption(what="Pooling", got=how, allowed=", ".join(pooled.HOW))
     step = 1 << level
     first, rows = row * SIDE * step, -(-record.queries // (SIDE * step))
-    if not 0 <= row < rows:
-        raise OutOfRange(what="Row of tiles", got=row, last=rows - 1)
+    OutOfRange.check("Row of tiles", row, rows - 1)
     stop = min(record.queries, first + SIDE * step)
-    held = blocks.held(record, [head])
+    single = record.select([head])
     shape = (-(-(stop - first) // step), -(-record.keys // step))
-    found, open_ = torch.zeros(shape, dtype=held.q.dtype), torch.zeros(shape, dtype=torch.bool)
+    found, open_ = torch.zeros(shape, dtype=single.q.dtype), torch.zeros(shape, dtype=torch.bool)
     for part in blocks.spans(first, stop, record.keys, step):
-        columns = blocks.columns_of(held, part, step)
-        closed = blocks.closed(held, part, columns)
-        weights = blocks.block_weights(held, slice(0, 1), part, columns, closed)
-        free = held.allowed(part, columns)[None].to(weights.dtype)
+        columns = blocks.columns_of(single, part, step)
+        closed = blocks.closed(single, part, columns)
+        weights = blocks.block_weights(single, slice(0, 1), part, columns, closed)
+        free = single.allowed(part, columns)[None].to(weights.dtype)
         at = (slice((part.start - first) // step, -(-(part.stop - first) // step)),
               slice(columns.start // step, -(-columns.stop // step)))  # fmt: skip
         block, some = (

@@ -13,47 +13,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from model import logits
-from model.errors import OutOfRange, UnknownOption, UnknownSite
+from model import logits, trace_file
+from model.errors import UnknownOption, UnknownSite
 from model.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, limit, site_error
 from model.record import AttentionRecord
 from model.sites import Site
 from model.store import Store
+from model.trace_key import Side, TraceKey
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-
-@dataclass(frozen=True)
-class TraceKey:
-    """What a run is: equal keys give equal traces, so caches are keyed on it."""
-
-    model: str
-    weights_hash: str
-    source: str
-    target: str | None = None
-    options: tuple[tuple[str, object], ...] = ()
-
-
-@dataclass(frozen=True)
-class Side:
-    """The tokens of one stack, as the model read them.
-
-    shown: how each reads to a person where that is not `tokens` itself (byte-level alphabets decoded). words: which word
-    each token belongs to, −1 for none (special tokens). segments: 0 or 1 where a pair of texts was read. Each may be ().
-    """
-
-    tokens: tuple[str, ...]
-    ids: tuple[int, ...]
-    special: tuple[bool, ...]
-    shown: tuple[str, ...] = ()
-    words: tuple[int, ...] = ()
-    segments: tuple[int, ...] = ()
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """What a person reads: `shown`, else the tokens themselves."""
-        return self.shown or self.tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +90,7 @@ class Trace:
     def row(self, site: Site | str, head: int, i: int) -> Tensor:
         """The weights of query `i`: float32 [key]."""
         record = self.record(site)
-        if not 0 <= i < record.queries:
-            raise OutOfRange(what="Query", got=i, last=record.queries - 1)
+        i = record.check_query(i)
         return record.weights(head, slice(i, i + 1))[0]
 
     def pooled(self, site: Site | str, head: int, size: int = 256, how: str = "max") -> Tensor:
@@ -199,16 +167,15 @@ class Trace:
 
     def save(self, path: str | Path) -> Path:
         """Write the trace as one safetensors file with JSON metadata."""
-        from model.trace_file import save
-
-        return save(self, Path(path))
+        recorded = (self.key, self.sides, self.attention, self.store, self.vocabulary, self.facts)
+        return trace_file.save(trace_file.Saved(*recorded, self.fidelity().logits_error), Path(path))
 
     @staticmethod
     def open(path: str | Path) -> Trace:
         """Open a saved trace; tensors are read when looked at. Raises TraceFileError in one sentence."""
-        from model.trace_file import load
-
-        return load(Path(path))
+        saved = trace_file.load(Path(path))
+        recorded = (saved.key, saved.sides, saved.attention, saved.store, saved.vocabulary, saved.facts)
+        return Trace(*recorded, measured=Fidelity({}, saved.logits_error))
 
     def nbytes(self) -> int:
         """Bytes of the recorded activations (parameters are the model's own and not counted)."""

@@ -1,36 +1,49 @@
-"""Traces on disk: one safetensors file whose metadata is JSON; no pickle, opened lazily, versioned."""
+"""Runs on disk: one safetensors file whose metadata is JSON; no pickle, opened lazily, versioned."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from model.errors import NewerTraceFile, TraceFileError, TraceNotSaved
-from model.fidelity import Fidelity
 from model.masks import from_parts
 from model.record import AttentionRecord
 from model.sites import Site
-from model.store import FileStore
-from model.trace import Side, Trace, TraceKey
+from model.store import FileStore, Store
+from model.trace_key import Side, TraceKey
 
 FORMAT = "headlight-trace"
 VERSION = 1
 _NEEDED = ("q", "k", "v", "context", "output")
 
 
-def save(trace: Trace, path: Path) -> Path:
-    """Write `trace` to `path` (parents are made) and return it. Raises TraceNotSaved; no half file is left behind."""
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """What a file holds of a run, as in the fields of `model.Trace`; logits_error: as its fidelity was measured, or None."""
+
+    key: TraceKey
+    sides: Mapping[str, Side]
+    attention: Mapping[Site, AttentionRecord]
+    store: Store
+    vocabulary: tuple[str, ...]
+    facts: Mapping[str, object]
+    logits_error: float | None
+
+
+def save(run: Saved, path: Path) -> Path:
+    """Write `run` to `path` (parents are made) and return it. Raises TraceNotSaved; no half file is left behind."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # Records may be views into one larger tensor; a file needs each on its own.
-    tensors = {name: trace.store[name].contiguous().clone() for name in trace.store.names()}
+    tensors = {name: run.store[name].contiguous().clone() for name in run.store.names()}
     attention = []
-    for site, record in trace.attention.items():
+    for site, record in run.attention.items():
         entry = {"site": str(site), "scale": record.scale, "distance": record.distance, "softcap": record.softcap}
         kind, parts = record.mask.parts()
         entry["mask"] = kind
@@ -38,15 +51,14 @@ def save(trace: Trace, path: Path) -> Path:
         if record.slopes is not None:
             tensors[f"{site}.slopes"] = record.slopes.contiguous()
         attention.append(entry)
-    fidelity = trace.fidelity()
     document = {
-        "key": asdict(trace.key),
-        "sides": {name: asdict(side) for name, side in trace.sides.items()},
+        "key": asdict(run.key),
+        "sides": {name: asdict(side) for name, side in run.sides.items()},
         "attention": attention,
         "tensors": {name: list(tensor.shape) for name, tensor in tensors.items()},
-        "vocabulary": list(trace.vocabulary),
-        "facts": dict(trace.facts),
-        "logits_error": fidelity.logits_error,
+        "vocabulary": list(run.vocabulary),
+        "facts": dict(run.facts),
+        "logits_error": run.logits_error,
         "torch": torch.__version__,
     }
     metadata = {"format": FORMAT, "version": str(VERSION), "trace": json.dumps(document, ensure_ascii=False)}
@@ -62,7 +74,7 @@ def save(trace: Trace, path: Path) -> Path:
     return path
 
 
-def load(path: Path) -> Trace:
+def load(path: Path) -> Saved:
     """Open the file at `path`. Raises TraceFileError (missing, not a trace, damaged) or NewerTraceFile."""
     from safetensors import SafetensorError, safe_open
 
@@ -99,7 +111,7 @@ def _side(name: str, side: dict) -> Side:
     return Side(tokens, ids, special, **more)
 
 
-def _build(document: dict, store: FileStore) -> Trace:
+def _build(document: dict, store: FileStore) -> Saved:
     wrong = [
         name for name, shape in document["tensors"].items() if name not in store or store.shape(name) != tuple(shape)
     ]
@@ -126,7 +138,7 @@ def _build(document: dict, store: FileStore) -> Trace:
     key, facts = document["key"], document["facts"]
     if not isinstance(facts, dict) or not isinstance(facts.get("written", []), list):
         raise ValueError("its facts are not a table")
-    return Trace(
+    return Saved(
         key=TraceKey(
             key["model"], key["weights_hash"], key["source"], key["target"], tuple(map(tuple, key["options"]))
         ),
@@ -135,5 +147,5 @@ def _build(document: dict, store: FileStore) -> Trace:
         store=store,
         vocabulary=tuple(document["vocabulary"]),
         facts=facts,
-        measured=Fidelity({}, document["logits_error"]),
+        logits_error=document["logits_error"],
     )

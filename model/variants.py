@@ -39,22 +39,6 @@ class Comparison:
         return self.after - self.before
 
 
-def alone(record: AttentionRecord, head: int, dtype: torch.dtype = torch.float64) -> AttentionRecord:
-    """One head as a record of its own, in memory and in `dtype`: heads = 1. Raises OutOfRange."""
-    record.check_head(head)
-    held = {part: record.head(part, head, dtype)[None] for part in "qkv"}
-    for part in _OF_HEADS:
-        if f"{record.site}.{part}" in record.store:
-            held[part] = record.store.first(f"{record.site}.{part}", head).to(dtype)[None]
-    held |= {p: record.store[f"{record.site}.{p}"].to(dtype) for p in _SHARED if f"{record.site}.{p}" in record.store}
-    slopes = None if record.slopes is None else record.slopes[head : head + 1].to(dtype)
-    return replace(record, store=_store(record, held), slopes=slopes)
-
-
-def _store(record: AttentionRecord, held: dict[str, Tensor]) -> MemoryStore:
-    return MemoryStore({f"{record.site}.{part}": values for part, values in held.items()})
-
-
 def _changed(record: AttentionRecord, **parts: Tensor) -> AttentionRecord:
     """A copy of a record in memory in which these parts are others."""
     held = {name: record.store[name] for name in record.store.names()}
@@ -113,7 +97,7 @@ def grouped(record: AttentionRecord, head: int, size: int) -> AttentionRecord:
     if size not in group_sizes(record):
         raise ValueError(f"{size} does not divide {record.heads // record.groups} key/value heads")
     first = record.check_head(head) // record.groups // size * size
-    single = alone(record, head)
+    single = record.select([head], torch.float64)
     mean = {part: _part(record, part)[first : first + size].double().mean(0)[None] for part in "kv"}
     return _changed(single, **mean)
 
@@ -142,7 +126,8 @@ def wide(record: AttentionRecord) -> AttentionRecord:
             held[part] = _part(record, part).double().mean(0)[None]
     held |= {p: _part(record, p).double().repeat(1, h) for p in _SHARED if f"{record.site}.{p}" in record.store}
     slopes = None if record.slopes is None else record.slopes.double().mean(0)[None]
-    return replace(record, store=_store(record, held), slopes=slopes, scale=record.scale * h**-0.5)
+    store = MemoryStore({f"{record.site}.{part}": values for part, values in held.items()})
+    return replace(record, store=store, slopes=slopes, scale=record.scale * h**-0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +165,10 @@ def compare(before: AttentionRecord, after: AttentionRecord | Tensor, rows: slic
 
 
 def unchanged(record: AttentionRecord, head: int, rows: slice = slice(None)) -> float:
-    """max |weights without any change − recorded weights|, for these rows: how well `alone` says what was recorded."""
-    return difference(alone(record, head).weights(0, rows, dtype=torch.float64), record.weights(head, rows))
+    """max |weights without any change − recorded weights|, for these rows: how well `select` says what was recorded."""
+    return difference(
+        record.select([head], torch.float64).weights(0, rows, dtype=torch.float64), record.weights(head, rows)
+    )
 
 
 def entropy(weights: Float[Tensor, "*r k"]) -> Float[Tensor, "*r"]:

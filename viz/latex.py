@@ -134,8 +134,10 @@ def _residual(step: Step, row: int, column: int, cell: Cell) -> str:
 
 
 def _norm(step: Step, row: int, column: int, cell: Cell) -> str:
-    r = _matrices(step)[0].values[row]
-    mean, variance = tex(float(r.mean())), tex(float(r.var(unbiased=False)))
+    from model.layer_norm import layer_norm
+
+    found = layer_norm(_matrices(step)[0].values[row])
+    mean, variance = tex(float(found.mean)), tex(float(found.variance))
     symbol = step.result.symbol
     result = rf"{symbol}_{{{row}}} &= {vector(step.result.values[row])}"
     return rf"\begin{{aligned}}\mu &= {mean},\quad \sigma^2 = {variance} \\ {result}\end{{aligned}}"

@@ -70,11 +70,10 @@ def cells(
     """
     import torch
 
-    from model.rows import one_head
     from model.strong_lines import asked_for
 
     rows, columns = axes
-    whole = one_head(record, head).weights(0, rows.span, dtype=torch.float64).numpy()
+    whole = record.select([head], torch.float64).weights(0, rows.span, dtype=torch.float64).numpy()
     allowed = record.allowed(rows.span).numpy()
     if len(rows.starts) != whole.shape[0] or len(keys.starts) != whole.shape[1]:
         whole, allowed = by_word(whole, allowed, (rows, keys), np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,23 @@ from model.checkpoints.reading import tokenized
 from model.checkpoints.tongues import spoken
 from model.errors import NotInThisModel
 
-if TYPE_CHECKING:
-    from model.checkpoints.hugging_face import HuggingFaceModel
+
+@runtime_checkable
+class EncoderDecoder(Protocol):
+    """What `decoder_input` asks of an opened checkpoint."""
+
+    @property
+    def module(self) -> nn.Module: ...
+
+    @property
+    def tokenizer(self) -> Any: ...
+
+    @property
+    def task(self) -> str: ...
+
+    def check_length(self, length: int) -> None: ...
+
+    def generate(self, ids: Tensor, new_tokens: int, language: str | None = None) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +59,7 @@ def decodes(module: nn.Module) -> bool:
 
 
 def decoder_input(
-    model: HuggingFaceModel, ids: Tensor, forced: str | None, limit: int, language: str | None = None
+    model: EncoderDecoder, ids: Tensor, forced: str | None, limit: int, language: str | None = None
 ) -> Read:
     """What the decoder reads of the source `ids` [1, n]. Raises NotInThisModel, or TextTooLong for a forced output.
 

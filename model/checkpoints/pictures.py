@@ -92,8 +92,7 @@ def trace_picture(
     inputs, module = {"pixel_values": given}, model.module
     if captions:
         ids = [_caption(model, caption) for caption in captions]
-        if not 0 <= selected < len(ids):
-            raise OutOfRange(what="Caption", got=selected, last=len(ids) - 1)
+        selected = OutOfRange.check("Caption", selected, len(ids) - 1)
         inputs = {"input_ids": ids[selected]} | inputs
         sides["decoder"] = side(model.tokenizer, ids[selected][0].tolist(), captions[selected])
     elif hasattr(module, "vision_model"):

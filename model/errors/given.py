@@ -42,6 +42,13 @@ class OutOfRange(HeadlightError):
     code = "out_of_range"
     sentence = "{what} {got} is out of range: choose 0 to {last}."
 
+    @classmethod
+    def check(cls, what: str, got: int, last: int) -> int:
+        """`got`, which is one of 0 … `last`. Raises OutOfRange."""
+        if not 0 <= got <= last:
+            raise cls(what=what, got=got, last=last)
+        return got
+
 
 class UnknownOption(HeadlightError):
     code = "unknown_option"

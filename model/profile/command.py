@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from model.profile.run import Progress
+    from model.profile.progress import Progress
 
 _WHAT = "measure every head on every text of a file; stop it at any time, the same command goes on"
 _TEXTS = "one text a line, or a .jsonl, .csv or .parquet with a column “text”"

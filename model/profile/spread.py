@@ -22,9 +22,9 @@ from model.errors import HeadlightError, NeedsRay, ProfileStopped, RayFailed
 from model.profile import parts, table
 from model.profile.form import SOURCE, TEXT
 from model.profile.parts import CHUNK, Parts
+from model.profile.progress import SAVED, Progress
 
 if TYPE_CHECKING:
-    from model.profile.run import Progress
     from model.profile.texts import Texts
 
 _BATCH = 16  # texts of one task
@@ -102,8 +102,6 @@ class _Saved:
         self.last = time.monotonic()
 
     def add(self, rows: pa.Table) -> None:
-        from model.profile.run import SAVED
-
         chunks = pa.array([text // CHUNK for text in rows[TEXT].to_pylist()])
         for chunk in chunks.unique().to_pylist():
             self.found[chunk].append(rows.filter(pa.compute.equal(chunks, chunk)))

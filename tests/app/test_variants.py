@@ -56,7 +56,7 @@ def slide(seen: Visit, key: str, value: object) -> Visit:
 )
 def test_the_scale(visit, record, way: str, factor: float) -> None:
     seen = visit("variants", **LINK).set("variants-scale", way)
-    agrees(seen, weights(variants.scaled(variants.alone(record, HEAD), factor)), record)
+    agrees(seen, weights(variants.scaled(record.select([HEAD], torch.float64), factor)), record)
 
 
 def test_one_wide_head_and_all_heads(visit, record) -> None:
@@ -81,7 +81,7 @@ def test_the_window_is_for_one_sequence(visit, record) -> None:
     for width in (1, 3, record.keys):
         agrees(
             slide(seen, "variants-window", width),
-            weights(variants.windowed(variants.alone(record, HEAD), width)),
+            weights(variants.windowed(record.select([HEAD], torch.float64), width)),
             record,
         )
     cross = visit("variants").set("variants", "window").sound()
@@ -91,19 +91,19 @@ def test_the_window_is_for_one_sequence(visit, record) -> None:
 
 def test_the_sink(visit, record) -> None:
     seen = slide(switched(visit, "sink"), "variants-sink", 3.0)
-    agrees(seen, weights(variants.with_sink(variants.alone(record, HEAD), 3.0)), record)
+    agrees(seen, weights(variants.with_sink(record.select([HEAD], torch.float64), 3.0)), record)
     assert (seen.figure("variants")[1]["A'"].sum(-1) < 1).all()
 
 
 def test_additive_attention(visit, record) -> None:
     seen = slide(switched(visit, "additive"), "variants-seed", 4)
     given = variants.random_additive(record.d_k, 4)
-    agrees(seen, variants.additive(variants.alone(record, HEAD), given).numpy(), record)
+    agrees(seen, variants.additive(record.select([HEAD], torch.float64), given).numpy(), record)
 
 
 def test_the_soft_cap(visit, record) -> None:
     seen = slide(switched(visit, "softcap"), "variants-softcap", 1.5)
-    agrees(seen, weights(variants.capped(variants.alone(record, HEAD), 1.5)), record)
+    agrees(seen, weights(variants.capped(record.select([HEAD], torch.float64), 1.5)), record)
 
 
 def test_d_k_moves_the_random_numbers(visit) -> None:

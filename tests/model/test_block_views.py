@@ -109,7 +109,7 @@ def test_an_unknown_sub_layer(trace) -> None:
 
 def test_layer_norm_needs_no_other_token_and_batch_norm_does() -> None:
     x = np.random.default_rng(0).normal(1, 3, (5, 7))
-    np.testing.assert_allclose(block_views.layer_norm(torch.tensor(x)), norm(x), atol=1e-12, rtol=0)
+    np.testing.assert_allclose(block_views.by_token(torch.tensor(x)), norm(x), atol=1e-12, rtol=0)
     np.testing.assert_allclose(block_views.batch_norm(torch.tensor(x)), norm(x.T).T, atol=1e-12, rtol=0)
     for row, gone in ((1, 4), (4, 0)):
         kept = np.delete(x, gone, 0)

@@ -11,7 +11,6 @@ import torch
 from model import mask_views, open_model
 from model.errors import OutOfRange
 from model.masks import Mask
-from model.variants import alone
 from tests.model.test_variants import made
 
 EXACT = {"atol": 1e-12, "rtol": 0}
@@ -44,7 +43,7 @@ def allowed(kind: str, n: int, k: int, real: int, width: int, back: bool = False
 @pytest.mark.parametrize(("real", "width"), [(3, 2), (0, 1), (6, 6), (1, 3)])
 def test_every_mask_is_numpys(kind: str, real: int, width: int, back: bool) -> None:
     record = made(q=6, causal=back)
-    single = alone(record, 1)
+    single = record.select([1], torch.float64)
     found = mask_views.masked(single, mask_views.mask_of(record, kind, real, width))
     q, k = (record.head(part, 1, torch.float64).numpy() for part in "qk")
     scores = q @ k.T * record.scale
@@ -70,12 +69,14 @@ def test_as_recorded_is_as_recorded() -> None:
     for site in trace.sites:
         record = trace.record(site)
         for head in range(record.heads):
-            found = mask_views.masked(alone(record, head), mask_views.mask_of(record, "recorded", 0, 1))
+            found = mask_views.masked(
+                record.select([head], torch.float64), mask_views.mask_of(record, "recorded", 0, 1)
+            )
             np.testing.assert_allclose(found.weights, record.weights(head, dtype=torch.float64), **EXACT)
 
 
 def test_rows_are_a_part_of_the_whole() -> None:
-    single = alone(made(q=7), 0)
+    single = made(q=7).select([0], torch.float64)
     whole, part = (mask_views.masked(single, Mask(True), rows) for rows in (slice(None), slice(2, 5)))
     for name in ("scores", "allowed", "open", "weights"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[2:5])
@@ -93,7 +94,7 @@ def test_more_real_keys_than_keys(real: int) -> None:
 
 
 def test_a_mask_on_the_queries_makes_nan_and_spreads() -> None:
-    single = alone(made(q=6, causal=False), 0)
+    single = made(q=6, causal=False).select([0], torch.float64)
     weights, context = mask_views.on_queries(single, 4)
     assert weights[4:].isnan().all() and context[4:].isnan().all()
     assert not weights[:4].isnan().any() and not context[:4].isnan().any()
@@ -107,7 +108,7 @@ def test_a_mask_on_the_queries_makes_nan_and_spreads() -> None:
 
 def test_the_mistakes_come_beside_the_models_own_mask() -> None:
     record = made(q=6, causal=True)
-    single, gone = alone(record, 2), torch.tensor([True, False, False, True, False, False])
+    single, gone = record.select([2], torch.float64), torch.tensor([True, False, False, True, False, False])
     q, k = (record.head(part, 2, torch.float64).numpy() for part in "qk")
     scores = np.where(np.tri(6, dtype=bool), q @ k.T * record.scale, -np.inf)
     weights, _ = mask_views.on_queries(single, 4)
@@ -122,7 +123,7 @@ def test_the_mistakes_come_beside_the_models_own_mask() -> None:
 
 
 def test_the_fused_row_is_torchs_own() -> None:
-    row = mask_views.fused_row(alone(made(q=5), 2))
+    row = mask_views.fused_row(made(q=5).select([2], torch.float64))
     assert row.shape == (4,) and (bool(row.isnan().all()) or not row.any())
 
 
@@ -135,7 +136,7 @@ def test_ids_from_zero_collide_with_the_padding() -> None:
 
 
 def test_after_the_softmax_rows_fall_short() -> None:
-    found = mask_views.masked(alone(made(q=5), 0), Mask(True))
+    found = mask_views.masked(made(q=5).select([0], torch.float64), Mask(True))
     wrong = mask_views.after_softmax(found)
     np.testing.assert_allclose(wrong.sum(-1), 1 - found.lost, **EXACT)
     assert float(wrong.sum(-1)[0]) < 0.9

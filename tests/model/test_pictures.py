@@ -26,7 +26,7 @@ from model.errors import (  # noqa: E402
     OutOfRange,
     TextTooLong,
 )
-from model.trace_file import load, save  # noqa: E402
+from model.trace import Trace  # noqa: E402
 
 CLIP_WORDS = ["<start>", "<end>", "a", "red", "disc", "green", "square", "cat"]
 VIT_SETTINGS = {
@@ -209,7 +209,7 @@ def test_the_card_of_the_model_has_its_settings():
 
 def test_a_record_of_a_picture_is_saved_whole(tmp_path: Path):
     trace = trace_picture(clip(), sample_picture(), ["a cat", "a disc"], processor_config=CLIP_SETTINGS)
-    found = load(save(trace, tmp_path / "picture.trace"))
+    found = Trace.open(trace.save(tmp_path / "picture.trace"))
     assert found.key == trace.key and found.sides == trace.sides and dict(found.facts) == dict(trace.facts)
     assert torch.equal(found.activation("image"), trace.activation("image"))
 

@@ -19,7 +19,7 @@ from model.checkpoints.recording import prepare  # noqa: E402
 from model.checkpoints.sound import extractor, features, sample_sound, trace_sound  # noqa: E402
 from model.checkpoints.waves import RATE, resample  # noqa: E402
 from model.errors import SoundTooLong, TextTooLong, UnreadableSound  # noqa: E402
-from model.trace_file import load, save  # noqa: E402
+from model.trace import Trace  # noqa: E402
 
 SPECIAL = ["<pad>", "<start>", "<end>", "<|notimestamps|>"]
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_is_said_in_a_sentence():
 
 def test_a_record_of_a_sound_is_saved_whole(tmp_path: Path):
     trace = trace_sound(whisper(), short(), max_new_tokens=3)
-    found = load(save(trace, tmp_path / "sound.trace"))
+    found = Trace.open(trace.save(tmp_path / "sound.trace"))
     assert found.key == trace.key and found.sides == trace.sides and dict(found.facts) == dict(trace.facts)
     assert torch.equal(found.weights("decoder.1.cross", 2), trace.weights("decoder.1.cross", 2))
 

@@ -75,7 +75,7 @@ def got(record: AttentionRecord) -> np.ndarray:
 @pytest.mark.parametrize("head", [0, 3])
 def test_every_variant_switched_off_gives_the_recorded_weights(kind: str, head: int) -> None:
     record = made(**KINDS[kind])
-    single = variants.alone(record, head)
+    single = record.select([head], torch.float64)
     off = [single, variants.scaled(single, record.scale), variants.capped(single, record.softcap)]
     off.append(variants.grouped(record, head, 1))
     if record.site.kind == "self":
@@ -105,7 +105,7 @@ def test_another_scale(scale: float) -> None:
     record = made()
     q, k, _ = qkv(record, 1)
     expected = naive(np.einsum("id,jd->ij", q, k) * scale, lower(5))
-    np.testing.assert_allclose(got(variants.scaled(variants.alone(record, 1), scale)), expected, **EXACT)
+    np.testing.assert_allclose(got(variants.scaled(record.select([1], torch.float64), scale)), expected, **EXACT)
 
 
 def test_a_soft_cap() -> None:
@@ -113,8 +113,8 @@ def test_a_soft_cap() -> None:
     q, k, _ = qkv(record, 2)
     scores = np.einsum("id,jd->ij", q, k) / np.sqrt(3)
     expected = naive(0.7 * np.tanh(scores / 0.7), lower(5))
-    np.testing.assert_allclose(got(variants.capped(variants.alone(record, 2), 0.7)), expected, **EXACT)
-    capped = variants.capped(variants.alone(record, 2), 0.7).scores(0, dtype=torch.float64)
+    np.testing.assert_allclose(got(variants.capped(record.select([2], torch.float64), 0.7)), expected, **EXACT)
+    capped = variants.capped(record.select([2], torch.float64), 0.7).scores(0, dtype=torch.float64)
     assert capped[capped.isfinite()].abs().max() < 0.7
 
 
@@ -123,7 +123,7 @@ def test_a_sink_takes_its_share(logit: float) -> None:
     record = made()
     q, k, _ = qkv(record, 0)
     expected = naive(np.einsum("id,jd->ij", q, k) / np.sqrt(3), lower(5), logit)
-    weights = got(variants.with_sink(variants.alone(record, 0), logit))
+    weights = got(variants.with_sink(record.select([0], torch.float64), logit))
     np.testing.assert_allclose(weights, expected, **EXACT)
     assert (weights.sum(-1) < 1).all()
 
@@ -134,16 +134,16 @@ def test_a_window(width: int, causal: bool) -> None:
     record = made(6, causal=causal)
     q, k, _ = qkv(record, 0)
     near = np.array([[abs(i - j) < width and (j <= i or not causal) for j in range(6)] for i in range(6)])
-    changed = variants.windowed(variants.alone(record, 0), width)
+    changed = variants.windowed(record.select([0], torch.float64), width)
     np.testing.assert_allclose(got(changed), naive(np.einsum("id,jd->ij", q, k) / np.sqrt(3), near), **EXACT)
-    assert (variants.compare(variants.alone(record, 0), changed).dead_after.numpy() == ~near).all()
+    assert (variants.compare(record.select([0], torch.float64), changed).dead_after.numpy() == ~near).all()
 
 
 def test_a_window_needs_one_sequence_and_a_width() -> None:
     with pytest.raises(ValueError, match="one sequence"):
-        variants.windowed(variants.alone(made(3, 6), 0), 2)
+        variants.windowed(made(3, 6).select([0], torch.float64), 2)
     with pytest.raises(ValueError, match="at least 1"):
-        variants.windowed(variants.alone(made(), 0), 0)
+        variants.windowed(made().select([0], torch.float64), 0)
 
 
 @pytest.mark.parametrize(("groups", "size"), [(1, 2), (1, 4), (2, 1), (2, 2)])
@@ -208,7 +208,7 @@ def test_additive_attention(rows: slice) -> None:
     given = variants.random_additive(3, 5)
     W, U, v = (getattr(given, name).numpy() for name in ("W", "U", "v"))
     scores = np.array([[v @ np.tanh(W @ a + U @ b) for b in k] for a in q])
-    single = variants.alone(record, 1)
+    single = record.select([1], torch.float64)
     np.testing.assert_allclose(variants.additive(single, given, rows), naive(scores, lower(5))[rows], **EXACT)
     again, other = variants.random_additive(3, 5), variants.random_additive(3, 6)
     assert torch.equal(given.W, again.W) and not torch.equal(given.W, other.W)
@@ -221,7 +221,7 @@ def test_entropy_is_that_of_the_definition() -> None:
 
 
 def test_a_comparison_is_of_the_same_rows() -> None:
-    single = variants.alone(made(), 2)
+    single = made().select([2], torch.float64)
     part = variants.compare(single, variants.scaled(single, 1.0), slice(2, 4))
     whole = variants.compare(single, variants.scaled(single, 1.0))
     np.testing.assert_allclose(part.change, (whole.after - whole.before)[2:4], **EXACT)
@@ -255,7 +255,7 @@ def test_the_softmax_saturates_only_without_the_scale() -> None:
 def test_a_record_is_left_as_it_was() -> None:
     record = made(**KINDS["sinks"])
     before = {name: record.store[name].clone() for name in record.store.names()}
-    single = variants.alone(record, 1)
+    single = record.select([1], torch.float64)
     variants.with_sink(single, 9.0), variants.grouped(record, 1, 2), variants.wide(record)
     assert replace(single).sink(0, torch.float64).item() == 1.0
     assert all(torch.equal(record.store[name], values) for name, values in before.items())

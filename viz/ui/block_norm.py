@@ -82,7 +82,6 @@ def _recorded(chosen: Chosen, module: Any) -> None:
 
 def _written_out(found: Any, row: int, feature: int) -> None:
     """The formula, and the same with the numbers of one token's feature."""
-    from model.block_views import EPSILON
 
     def tex(value: Any) -> str:
         return numbers.factor(float(value), 4)
@@ -90,7 +89,7 @@ def _written_out(found: Any, row: int, feature: int) -> None:
     mean, variance = found.mean[row], found.variance[row]
     st.latex(r"y = \gamma\,\frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta,\qquad "
              rf"\mu = {numbers.tex(float(mean), 4)},\quad \sigma^2 = {numbers.tex(float(variance), 4)}")  # fmt: skip
-    root = numbers.tex(float((variance + EPSILON).sqrt()), 4)
+    root = numbers.tex(float(found.sigma[row]), 4)
     x, gamma, beta, y = (values[feature] for values in (found.x[row], found.gamma, found.beta, found.y[row]))
     st.latex(rf"y_{{{feature}}} = {numbers.tex(float(gamma), 4)} \cdot \frac{{{numbers.tex(float(x), 4)} - {tex(mean)}}}"
              rf"{{{root}}} + {tex(beta)} = {numbers.tex(float(y), 4)}")  # fmt: skip
@@ -100,6 +99,7 @@ def _written_out(found: Any, row: int, feature: int) -> None:
 def _against_batch(chosen: Chosen) -> None:
     """The same activations normalised by token and by feature."""
     from model import block_views
+    from model.layer_norm import layer_norm
     from viz import block as pictures
 
     heading("batch")
@@ -112,7 +112,7 @@ def _against_batch(chosen: Chosen) -> None:
                         **dials.among(f"block-batch@{chosen.stack}-{len(names)}-{site}", first, names))  # fmt: skip
     x = chosen.trace.activation(name).double()
     row, cut, feature = chosen.row, chosen.cut, _feature(x.shape[1])
-    parts = [("x", x.numpy()), ("LN", block_views.layer_norm(x).numpy()), ("BN", block_views.batch_norm(x).numpy())]
+    parts = [("x", x.numpy()), ("LN", block_views.by_token(x).numpy()), ("BN", block_views.batch_norm(x).numpy())]
     drawn = [(symbol, values[cut]) for symbol, values in parts]
     frame = pictures.matrices_frame([drawn[0], "→", drawn[1], "|", drawn[2]], chosen.labels[cut], row - cut.start,
                                     words(say("block.batch_alt")), shared=False, column=feature)  # fmt: skip
@@ -130,7 +130,7 @@ def _against_batch(chosen: Chosen) -> None:
     )
     feet.foot("block-batch", said, "", block_common.matrix_files(f"{chosen.slug}-{name}-batchnorm", parts[2][1], chosen.texts),
               lambda: pictures.still_maps(parts, chosen.texts),
-              (block_views.layer_norm, block_views.batch_norm, block_views.depends))  # fmt: skip
+              (layer_norm, block_views.batch_norm, block_views.depends))  # fmt: skip
 
 
 def _rounded(value: float) -> str:

@@ -34,7 +34,9 @@ def show(trace: Trace) -> None:
 
 def _controls(trace: Trace) -> Chosen:
     """Which mask, how many keys are real, how wide the window: each only where it counts."""
-    from model import mask_views, variants
+    import torch
+
+    from model import mask_views
     from model.steps import window
 
     site, head, row, column = session.selected()
@@ -55,7 +57,7 @@ def _controls(trace: Trace) -> Chosen:
     if len(known) < len(mask_views.KINDS):
         _to_self(trace, record)
     cuts = (window(record.queries, row), window(record.keys, column))
-    single = variants.alone(record, head)
+    single = record.select([head], torch.float64)
     return Chosen(trace, site, record, single, (row, column), cuts, kind, real, width)
 
 

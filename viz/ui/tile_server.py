@@ -83,9 +83,8 @@ def tile(ticket: Ticket, site: str, head: int, how: str, level: int, row: int, c
     record = ticket.trace.record(site)
     packed = _strip(ticket, site, head, how, level, row)
     wide = -(-record.keys // (1 << level))
-    first, last = column * tiles.SIDE, -(-wide // tiles.SIDE) - 1
-    if not 0 <= column <= last:
-        raise OutOfRange(what="Column of tiles", got=column, last=last)
+    last = -(-wide // tiles.SIDE) - 1
+    first = OutOfRange.check("Column of tiles", column, last) * tiles.SIDE
     if last == 0:
         return packed
     stop = min(wide, first + tiles.SIDE)

@@ -26,6 +26,8 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 def show(trace: Trace) -> None:
     """The switch, its formula, both matrices with their difference, and the numbers of the selected row."""
+    import torch
+
     from model import variants
     from model.steps import window
 
@@ -36,7 +38,7 @@ def show(trace: Trace) -> None:
     st.markdown(say(f"variants.{name}_what"))
     record = trace.record(site)
     cuts = (window(record.queries, row), window(record.keys, column))
-    single = variants.alone(record, head)
+    single = record.select([head], torch.float64)
     change = SWITCHES[name](record, single, head, cuts[0])
     if change is None:
         return
@@ -123,6 +125,8 @@ def _row(
 def _foot(
     trace: Trace, site: Site, head: int, found: Comparison, cuts: tuple[slice, slice], change: Change, name: str
 ) -> None:
+    import torch
+
     from model import variants
     from model.record import AttentionRecord
     from viz.variants import picture
@@ -146,7 +150,7 @@ def _foot(
         parts = {f: getattr(found, f)[:, cuts[1]] for f in ("before", "after", "dead_before", "dead_after")}
         return picture(replace(found, **parts), rows, columns[cuts[1]], (say("matrix.query"), say("matrix.key")))
 
-    single = variants.alone(trace.record(site), head)
+    single = trace.record(site).select([head], torch.float64)
     scores = single.scores(0, cuts[0])
     finite = scores[scores.isfinite()].abs()
     limit = 2e-6 * max(1.0, float(finite.max()) if finite.numel() else 0.0)
