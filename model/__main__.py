@@ -65,7 +65,7 @@ def _families(_arguments: argparse.Namespace) -> str:
 
 def _heads(arguments: argparse.Namespace) -> str:
     from model import Trace, open_model
-    from model.statistics import MEASURES, ranked, trace_statistics
+    from model.measures.head_statistics import MEASURES, ranked, trace_statistics
 
     if arguments.by not in MEASURES:
         raise UnknownOption(what="Measure", got=arguments.by, allowed=", ".join(MEASURES))

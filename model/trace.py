@@ -101,7 +101,7 @@ class Trace:
 
     def statistics(self) -> DataFrame:
         """One row a head, what it does in numbers; see `model.measures.table`."""
-        from model.measures import table
+        from model.measures.table import table
 
         return table(self)
 

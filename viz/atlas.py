@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from model.statistics import HeadStatistics
+    from model.measures.head_statistics import HeadStatistics
     from model.trace import Trace
 
 Head = tuple[Site, int]
@@ -122,7 +122,7 @@ def by_role(
 
     by_share: the largest share first, else the heads stay in their order.
     """
-    from model.measures import ROLES
+    from model.measures.table import ROLES
 
     parts = [(role, [head for head in order if roles.get(head, ("",))[0] == role]) for role in (*ROLES, "")]
     if by_share:

@@ -13,7 +13,7 @@ import pandas as pd
 from viz import numbers, still, svg, tokens
 
 if TYPE_CHECKING:
-    from model.alignment import Gold, Look, Shifted
+    from model.measures.cross_alignment import Gold, Look, Shifted
     from model.record import AttentionRecord
     from model.trace import Trace
 

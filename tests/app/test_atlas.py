@@ -10,11 +10,12 @@ import time
 import numpy as np
 import pytest
 
-from model import Trace, measures, open_model
+from model import Trace, open_model
+from model.measures import table as measures
+from model.measures.head_statistics import trace_statistics
 from model.pooled import allowed_bins, thumbnails
 from model.pooled_heads import alike
 from model.progress import tick
-from model.statistics import trace_statistics
 from tests.app.acting import pick, put
 from tests.app.visit import Visit
 from viz import atlas

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import Trace, alignment, open_model
+from model import Trace, open_model
+from model.measures import cross_alignment
 from tests.app.visit import Visit
 
 TEXT = "the animal didn't cross the street because it was too tired"
@@ -48,12 +49,12 @@ def check(seen: Visit, trace: Trace, mean: bool = False) -> None:
     """Every figure shows the selected head's numbers."""
     view = seen.view
     layer = int(view.site.split(".")[1])
-    for place, look in enumerate(alignment.three_looks(trace, layer, view.head, view.row)):
+    for place, look in enumerate(cross_alignment.three_looks(trace, layer, view.head, view.row)):
         np.testing.assert_allclose(bars(seen, place), look.weights.numpy(), atol=1e-6)
     heads = [trace.weights(view.site, head).numpy() for head in range(4)]
     shown = sum(heads) / 4 if mean else heads[view.head]
     np.testing.assert_allclose(heat(seen), shown, atol=1e-6)
-    gold = alignment.gold(trace).rows
+    gold = cross_alignment.gold(trace).rows
     hits = sum(int(shown[t].argmax()) in row for t, row in enumerate(gold) if row)
     counted = sum(bool(row) for row in gold)
     share = f"{hits / counted:.0%}"

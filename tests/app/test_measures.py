@@ -45,7 +45,7 @@ def test_the_table_is_the_runs_statistics(visit, trace) -> None:
 def test_what_is_measured_is_not_measured_again_for_the_atlas(visit, monkeypatch) -> None:
     text = "the red dog saw a cat"
     visit("measures", text=text, to="zh").sound()
-    monkeypatch.setattr("model.statistics.trace_statistics", None)
+    monkeypatch.setattr("model.measures.head_statistics.trace_statistics", None)
     seen = visit("atlas", text=text, to="zh", tab="atlas_order.entropy").sound()
     assert not np.isnan(seen.figure("atlas")[1]["values"]).any()
 

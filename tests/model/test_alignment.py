@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model import Trace, open_model
-from model.alignment import (
+from model.measures.cross_alignment import (
     Gold,
     agreement,
     agreement_of_heads,

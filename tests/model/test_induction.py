@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.errors import NotInThisModel, Stopped
-from model.induction import interval, measured, random_repeats
+from model.measures.induction import interval, measured, random_repeats
 from model.progress import Listener, heard_by
 
 pytest.importorskip("transformers")

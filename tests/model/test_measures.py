@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from model import Trace
-from model.measures import COLUMNS, FIELDS, LEAST, ROLES, effective_rank, role, table
-from model.statistics import trace_statistics
+from model.measures.head_statistics import trace_statistics
+from model.measures.table import COLUMNS, FIELDS, LEAST, ROLES, effective_rank, role, table
 from tests.model import tiny
 
 

@@ -16,11 +16,11 @@ from model import Trace
 from model.__main__ import main
 from model.errors import Stopped
 from model.masks import Explicit, Intervals, Mask
+from model.measures.head_statistics import MEASURES, HeadStatistics, ranked, statistics, trace_statistics
 from model.positions import alibi_slopes
 from model.progress import Listener, heard_by
 from model.record import AttentionRecord
 from model.sites import Site
-from model.statistics import MEASURES, HeadStatistics, ranked, statistics, trace_statistics
 from model.store import MemoryStore
 from tests.model import tiny
 
@@ -379,7 +379,7 @@ def test_punctuation_is_the_mass_on_separators_of_the_text():
 
 
 def test_punctuation_is_told_by_unicode_and_apart_from_special_tokens():
-    from model.statistics import _punctuation
+    from model.measures.head_statistics import _punctuation
     from model.trace import Side
 
     texts = [" ,", "?!", "##.", "##ing", "。", "[SEP]", "…", "a.", "", " ", "+"]
@@ -388,7 +388,7 @@ def test_punctuation_is_told_by_unicode_and_apart_from_special_tokens():
 
 
 def test_a_tokenizers_marks_of_words_are_no_text():
-    from model.statistics import _punctuation
+    from model.measures.head_statistics import _punctuation
     from model.trace import Side
 
     texts = {"Ġ,": True, "▁.": True, "##;": True, ".</w>": True, "Ġ(": True, "▁▁—": True, "Ġa": False, "▁": False, "Ġ": False,

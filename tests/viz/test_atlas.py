@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from model import Trace, open_model
+from model.measures.head_statistics import trace_statistics
 from model.pooled import allowed_bins, bin_lengths, block_size, thumbnails
 from model.sites import Site
-from model.statistics import trace_statistics
 from viz import atlas, atlas_still, still
 from viz.payload import unpack
 

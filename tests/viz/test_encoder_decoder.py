@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from model import Trace
-from model.alignment import Gold, crosses, shifted, three_looks
+from model.measures.cross_alignment import Gold, crosses, shifted, three_looks
 from tests.viz.conftest import Words
 from viz import encoder_decoder, svg
 
@@ -58,7 +58,7 @@ def test_the_strip_shows_both_sequences_one_place_apart(trace: Trace, names: Wor
 
 
 def test_what_is_typed_cannot_become_markup(names: Words) -> None:
-    from model.alignment import Shifted
+    from model.measures.cross_alignment import Shifted
 
     picture = encoder_decoder.shift_strip([Shifted(0, "<script>", '"&', 0.5, "")], 0, names)
     assert "<script>" not in picture and "<script>" in said(picture)

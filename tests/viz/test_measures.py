@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from model.measures import COLUMNS
+from model.measures.table import COLUMNS
 from viz import measures, still
 
 WORDS = {name: name for name in (*COLUMNS, "site", "head", "induction", "low", "high", "n")} | {"alt": "{measure}"}

@@ -71,7 +71,7 @@ class View:
 
     def roles(self) -> dict[atlas.Head, tuple[str, float]]:
         """The heads that have a role, with the share that earns it."""
-        from model import measures
+        from model.measures import table as measures
 
         return {
             (site, head): role
@@ -204,7 +204,7 @@ def _legend(view: View) -> str:
 
 
 def _about_roles(asked: atlas.Shown, found: atlas_fill.Gathered) -> list[str]:
-    from model.measures import LEAST
+    from model.measures.table import LEAST
 
     if not found.measures:
         return [say("atlas.unmeasured")] if asked.order == "layer" else []
@@ -215,7 +215,9 @@ def _about_roles(asked: atlas.Shown, found: atlas_fill.Gathered) -> list[str]:
 def _foot(
     view: View, asked: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float], figure: Callable
 ) -> None:
-    from model import blocks, measures, pooled, pooled_heads, statistics
+    from model import blocks, pooled, pooled_heads
+    from model.measures import head_statistics
+    from model.measures import table as measures
 
     trace, found = view.trace, view.found
     parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence")]
@@ -232,7 +234,9 @@ def _foot(
 
     def csv() -> bytes:
         names = [
-            name for name in statistics.MEASURES if all(getattr(m, name) is not None for m in found.measures.values())
+            name
+            for name in head_statistics.MEASURES
+            if all(getattr(m, name) is not None for m in found.measures.values())
         ]
         names = list(dict.fromkeys([*atlas.MEASURES, *names]))
         alike = values if asked.order == atlas.LIKE else {}
@@ -245,8 +249,8 @@ def _foot(
         return export.npz(**arrays, **{f"masked/{site}": found.closed[site] for site in shown}, how=[view.how])
 
     code = (pooled.thumbnails, pooled._pool, blocks.block_weights, blocks.bins)
-    more = {"layer": (), atlas.LIKE: (pooled_heads.alike,)}.get(asked.order, (statistics.statistics,))
-    more += (statistics.statistics, measures.role) if asked.grid == "roles" else ()
+    more = {"layer": (), atlas.LIKE: (pooled_heads.alike,)}.get(asked.order, (head_statistics.statistics,))
+    more += (head_statistics.statistics, measures.role) if asked.grid == "roles" else ()
     files = {f"{slug}.csv": csv, f"{slug}.npz": npz}
     badge = feet.worst_badge(view.trace, view.sites)
     feet.foot("atlas", " ".join(parts), badge, lambda: files, figure, tuple(dict.fromkeys((*code, *more))))

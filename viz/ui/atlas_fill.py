@@ -13,8 +13,8 @@ from viz.ui import work
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from model.measures.head_statistics import HeadStatistics
     from model.sites import Site
-    from model.statistics import HeadStatistics
     from model.trace import Trace, TraceKey
 
 _KEPT = 8
@@ -47,9 +47,9 @@ def gathered(key: TraceKey, size: int) -> Gathered:
 
 
 def _fill(trace: Trace, found: Gathered, sites: list[Site], size: int, hows: tuple[str, ...]) -> None:
+    from model.measures.head_statistics import trace_statistics
     from model.pooled import allowed_bins
     from model.pooled_heads import trace_thumbnails
-    from model.statistics import trace_statistics
 
     for how in hows:
         left = [site for site in sites if site not in found.pooled[how]]

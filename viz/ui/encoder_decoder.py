@@ -18,7 +18,7 @@ from viz.ui.theme import theme
 from viz.ui.widgets import listed, mirror
 
 if TYPE_CHECKING:
-    from model.alignment import Gold, Look
+    from model.measures.cross_alignment import Gold, Look
     from model.trace import Trace
 
 Chosen = tuple[Site, int, int]  # the cross-attention, its head, the decoder's row
@@ -26,9 +26,9 @@ Chosen = tuple[Site, int, int]  # the cross-attention, its head, the decoder's r
 
 def show(trace: Trace) -> None:
     """Every panel, or one sentence where the model has one stack only."""
-    from model import alignment
+    from model.measures import cross_alignment
 
-    if not alignment.crosses(trace):
+    if not cross_alignment.crosses(trace):
         st.info(say("encoder_decoder.none"), icon=":material/info:")
         return
     chosen = _pickers(trace)
@@ -42,23 +42,23 @@ def show(trace: Trace) -> None:
 
 def chosen_cross(trace: Trace) -> Chosen:
     """The selection where it is a cross-attention; else the head that aligns best, and the selected decoder row."""
-    from model import alignment
+    from model.measures import cross_alignment
 
     site, head, row, _ = session.selected()
     if site.kind != "cross":
         best, best_head = runs.best_head(trace)
         row = row if site.query_side == "decoder" else 1
-        site, head = (best, best_head) if best.kind == "cross" else (alignment.crosses(trace)[-1], 0)
+        site, head = (best, best_head) if best.kind == "cross" else (cross_alignment.crosses(trace)[-1], 0)
     return site, head, min(row, trace.record(site).queries - 1)
 
 
 def _pickers(trace: Trace) -> Chosen:
     """Target token, layer and head in one row; each is the app's own selection."""
-    from model import alignment
+    from model.measures import cross_alignment
 
     site, head, row = chosen_cross(trace)
     labels = [f"{t}: {item['text']}" for t, item in enumerate(tokens.query_labels(trace, site))]
-    layers = [cross.layer for cross in alignment.crosses(trace)]
+    layers = [cross.layer for cross in cross_alignment.crosses(trace)]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pickers"):
         key = listed("encoder_decoder-row", row, labels)
         st.selectbox(say("encoder_decoder.pick_row"), range(len(labels)), format_func=labels.__getitem__, key=key,
@@ -118,10 +118,10 @@ def _alt() -> str:
 
 
 def _shifted(trace: Trace, chosen: Chosen) -> None:
-    from model import alignment
+    from model.measures import cross_alignment
     from viz import encoder_decoder, svg
 
-    rows = alignment.shifted(trace)
+    rows = cross_alignment.shifted(trace)
     if not rows:
         return
     names = ("position", "read", "written", "probability")
@@ -142,15 +142,15 @@ def _shifted(trace: Trace, chosen: Chosen) -> None:
                    p="–" if now.probability is None else numbers.short(now.probability))  # fmt: skip
     slug = _slug(trace, "shifted")
     files = {f"{slug}.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")} | drawing_files(slug, picture)
-    feet.foot("encoder_decoder-shift", sentence, "", lambda: files, code=(alignment.shifted,))
+    feet.foot("encoder_decoder-shift", sentence, "", lambda: files, code=(cross_alignment.shifted,))
 
 
 def _looks(trace: Trace, chosen: Chosen) -> None:
-    from model import alignment
+    from model.measures import cross_alignment
     from viz import encoder_decoder
 
     site, head, row = chosen
-    looks = alignment.three_looks(trace, site.layer, head, row)
+    looks = cross_alignment.three_looks(trace, site.layer, head, row)
     colours = {"encoder": encoder_decoder.ENCODER, "decoder": encoder_decoder.DECODER}
     _heading("looks")
     charts, tables = [], []
@@ -175,7 +175,7 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
         return alt.hconcat(*[chart.properties(width=200) for chart in charts])
 
     feet.foot("encoder_decoder-looks", say("encoder_decoder.looks_sentence"), badge, files, figure,
-              (alignment.three_looks, type(trace.record(site)).weights))  # fmt: skip
+              (cross_alignment.three_looks, type(trace.record(site)).weights))  # fmt: skip
 
 
 def _look_said(trace: Trace, look: Look) -> str:
@@ -187,16 +187,16 @@ def _look_said(trace: Trace, look: Look) -> str:
 
 
 def _alignment(trace: Trace, chosen: Chosen) -> None:
-    from model import alignment
+    from model.measures import cross_alignment
     from viz import encoder_decoder
 
     site, head, row = chosen
     _heading("alignment")
     mean = st.toggle(say("encoder_decoder.mean"), **dials.switch("encoder_decoder-mean"))
-    record, gold = trace.record(site), alignment.gold(trace)
-    weights = alignment.mean_weights(trace, site) if mean else record.weights(head)
+    record, gold = trace.record(site), cross_alignment.gold(trace)
+    weights = cross_alignment.mean_weights(trace, site) if mean else record.weights(head)
     part = encoder_decoder.alignment_window(record.queries, row)
-    blocks, size = alignment.key_blocks(weights[part], encoder_decoder.KEYS)
+    blocks, size = cross_alignment.key_blocks(weights[part], encoder_decoder.KEYS)
     keys = [item["text"] for item in tokens.key_labels(trace, site)]
     columns = keys if size == 1 else [str(j) for j in range(0, len(keys), size)]
     rows = [item["text"] for item in tokens.query_labels(trace, site)]
@@ -215,18 +215,18 @@ def _alignment(trace: Trace, chosen: Chosen) -> None:
     slug = _slug(trace, f"{site}-alignment")
     files = {f"{slug}.csv": lambda: export.matrix_csv(weights.numpy(), rows, keys)}
     feet.foot("encoder_decoder-alignment", " ".join(said), feet.site_badge(trace, site), lambda: files,
-              lambda: draw("light"), (alignment.gold, alignment.agreement, alignment.mean_weights))  # fmt: skip
+              lambda: draw("light"), (cross_alignment.gold, cross_alignment.agreement, cross_alignment.mean_weights))  # fmt: skip
     if not gold.missing:
         _every_head(trace, gold)
 
 
 def _agreement(trace: Trace, weights: object, gold: Gold) -> str:
     """The share of rows whose strongest key is the gold one, or why no gold alignment is known."""
-    from model import alignment
+    from model.measures import cross_alignment
 
     if gold.missing:
         return say(f"encoder_decoder.gold_{gold.missing}")
-    hits, counted = alignment.agreement(weights, gold.rows)
+    hits, counted = cross_alignment.agreement(weights, gold.rows)
     if not counted:
         return say("encoder_decoder.gold_outside")
     return say("encoder_decoder.agreement", hits=hits, counted=counted, share=f"{hits / counted:.0%}")
@@ -234,10 +234,10 @@ def _agreement(trace: Trace, weights: object, gold: Gold) -> str:
 
 def _every_head(trace: Trace, gold: Gold) -> None:
     """Agreement of all cross-attention heads, beside what the card measured on held-out examples."""
-    from model import alignment
+    from model.measures import cross_alignment
 
     measured = aligned_head(models.card(trace.key.model), trace.language).get("every_head", {})
-    found = alignment.agreement_of_heads(trace, gold.rows)
+    found = cross_alignment.agreement_of_heads(trace, gold.rows)
     table = {
         say("pick.site"): [site_name(site) for site, _ in found],
         say("pick.head"): [head for _, head in found],

@@ -39,20 +39,21 @@ def show(trace: Trace) -> None:
 
 def measured(trace: Trace) -> pd.DataFrame:
     """`Trace.statistics` of this run, measured once, with a bar and Stop; the Atlas does not measure it again."""
-    from model import measures, statistics
+    from model.measures import head_statistics
+    from model.measures import table as measures
 
     known = atlas_fill.gathered(trace.key, atlas.size(trace))
 
     def table() -> pd.DataFrame:
         if not known.by_offset:
-            known.measures.update(statistics.trace_statistics(trace, offsets=True))
+            known.measures.update(head_statistics.trace_statistics(trace, offsets=True))
         return measures.table(trace, known.measures)
 
     return work.kept("measures", "table", (trace.key,), table, say("measures.wait"))
 
 
 def _words() -> dict[str, str]:
-    from model.measures import COLUMNS
+    from model.measures.table import COLUMNS
 
     names = {name: say(f"measures.m_{name}") for name in COLUMNS}
     return names | {
@@ -75,7 +76,8 @@ def _heading(name: str, **values: object) -> None:
 
 def _maps(trace: Trace, table: pd.DataFrame) -> None:
     """A click picks a head, or leaves it out, here and on every page."""
-    from model import measures, statistics
+    from model.measures import head_statistics
+    from model.measures import table as measures
     from viz import measures as pictures
     from viz.ui.theme import theme
 
@@ -106,7 +108,7 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
     feet.foot("measures", say("measures.sentence", heads=len(table)), feet.worst_badge(trace, trace.sites),
               lambda: {f"{slug}-measures.csv": csv, f"{slug}-measures.npz": npz},
               lambda: pictures.together(pictures.maps(table, named, picked, _words())),
-              (measures.table, statistics.statistics, measures.effective_rank))  # fmt: skip
+              (measures.table, head_statistics.statistics, measures.effective_rank))  # fmt: skip
 
 
 def _clicked(trace: Trace, key: str) -> None:
@@ -135,7 +137,7 @@ def _doors(trace: Trace) -> None:
 
 def _table(trace: Trace, table: pd.DataFrame) -> None:
     """Sortable by any column; rows that are ticked are the picked heads."""
-    from model import measures
+    from model.measures import table as measures
 
     _heading("table", least=f"{measures.LEAST:g}")
     roles = [measures.role(row) for row in table[list(measures.ROLES)].to_dict("records")]
@@ -178,7 +180,7 @@ def _ticked(key: str, heads: list[picks.Pick]) -> None:
 
 
 def _meanings() -> None:
-    from model.measures import COLUMNS
+    from model.measures.table import COLUMNS
 
     with st.expander(say("measures.meanings"), expanded=False):
         for name in COLUMNS:
@@ -189,7 +191,7 @@ def _meanings() -> None:
 
 def _induction(trace: Trace) -> None:
     """Random tokens, twice: which heads find the repetition, and how sure that is."""
-    from model import induction
+    from model.measures import induction
 
     _heading("induction", length=induction.LENGTH, texts=induction.TEXTS)
     model = runs.model()
@@ -213,7 +215,7 @@ def _induction(trace: Trace) -> None:
 
 
 def _induction_figure(trace: Trace, found: Any) -> None:
-    from model import induction
+    from model.measures import induction
     from viz import measures as pictures
     from viz.ui.theme import theme
 

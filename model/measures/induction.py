@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 
 from model.errors import NotInThisModel
+from model.measures.head_statistics import statistics
 from model.progress import tick
-from model.statistics import statistics
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model.measures.head_statistics import HeadStatistics, trace_statistics
 from model.sites import Site
-from model.statistics import HeadStatistics, trace_statistics
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,10 +33,10 @@ LEAST = 0.5  # a role is named where at least this much of the attention goes to
 def table(trace: Trace, found: Mapping[Site, HeadStatistics] | None = None) -> DataFrame:
     """One row a head in the order of the computation; NaN where a measure does not apply. Ticks "measures".
 
-    site, head; then as `model.statistics.HeadStatistics` defines them: entropy (nats, mean over queries), mean_distance
+    site, head; then as `HeadStatistics` defines them: entropy (nats, mean over queries), mean_distance
     (tokens; positive looks back) and rms_distance, largest (weight of a row, mean over queries), and shares of the
     attention: previous, diagonal, next, first, special, punctuation, induction, duplicate, local. positional_share: R² of
-    the offset (`model.diagonals`). effective_rank: of what the head puts out, see `effective_rank`.
+    the offset (`model.measures.diagonals`). effective_rank: of what the head puts out, see `effective_rank`.
     found: `trace_statistics` with offsets, where they are known already.
     """
     import pandas as pd

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model.blocks import CELLS, ROWS, span
-from model.diagonals import Diagonals
+from model.measures.diagonals import Diagonals
 from model.parallel import each_site
 from model.record import AttentionRecord
 from model.sites import Site
