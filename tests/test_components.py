@@ -34,4 +34,4 @@ def test_top_level_names_are_taken_once(component: str) -> None:
 
 def test_every_script_belongs_to_a_component() -> None:
     used = {*shared(), *(script for scripts in parts().values() for script in scripts)}
-    assert {path.name for path in FOLDER.glob("*.js")} == used
+    assert {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js")} == used

@@ -14,6 +14,9 @@ ROOT = Path(__file__).parents[1]
 WORDS = {path.stem: path for path in (ROOT / "viz/ui/words").glob("*.json")}
 CODE = [*(ROOT / "viz/ui").rglob("*.py"), *(ROOT / "pages").rglob("*.py"), ROOT / "app.py"]
 COMPONENTS = ROOT / "viz/ui/components"
+# The folders' names below it, where they are not the words' own.
+FOLDERS = {"lines": ("lines", "lines_far"), "reading": ("text", "text_row"), "joint": ("joint_matrix",)}
+SHARED = {"lines": ("lines_heads.js",)}  # scripts of shared/ that read the words of one component
 NAMES = {"language.fr", "foot.npz", "positions.alibi", "step.softmax.name"}  # the same in both languages
 HOLE = "\0"  # stands for what an f-string fills in
 
@@ -78,9 +81,15 @@ def matches(pattern: str, key: str) -> bool:
     return re.fullmatch("[a-z0-9_]+".join(map(re.escape, pattern.split(HOLE))), key) is not None
 
 
+def components() -> list[str]:
+    """The prefixes whose words a component reads."""
+    return sorted(name for name in groups() if (COMPONENTS / FOLDERS.get(name, (name,))[0]).is_dir())
+
+
 def words_of(component: str) -> set[str]:
     """The names that a component's scripts read from its words, also by destructuring."""
-    parts = [COMPONENTS / f"{component}.js", *COMPONENTS.glob(f"{component}_*.js")]
+    parts = [path for folder in FOLDERS.get(component, (component,)) for path in (COMPONENTS / folder).glob("*.js")]
+    parts += [COMPONENTS / "shared" / name for name in SHARED.get(component, ())]
     script = "\n".join(path.read_text(encoding="utf-8") for path in parts)
     aliases = {"masked", "nan", "clipped"} if re.search(r"words\[(?!\")", script) else set()
     return set(re.findall(r"\bwords\.([a-z_]+)", script)) | aliases
@@ -133,9 +142,15 @@ def test_every_key_that_is_asked_for_exists() -> None:
     assert not missing
 
 
+def test_every_component_has_words() -> None:
+    folders = {folder for name in components() for folder in FOLDERS.get(name, (name,))}
+    assert folders == {path.name for path in COMPONENTS.iterdir() if path.is_dir()} - {"shared", "__pycache__"}
+    assert all(words_of(name) for name in components())
+
+
 def test_every_word_that_a_component_reads_exists() -> None:
     keys = catalogue("en")
-    for component in sorted(groups() & {path.stem for path in COMPONENTS.glob("*.js")}):
+    for component in components():
         made = {"alt", "help"}  # handed over by the figures
         missing = {name for name in words_of(component) if f"{component}.{name}" not in keys} - made
         assert not missing, component
@@ -144,7 +159,7 @@ def test_every_word_that_a_component_reads_exists() -> None:
 def test_no_key_is_left_over() -> None:
     patterns = [pattern for pattern, _ in asked()]
     read = {f"{group}.{name}" for group in groups() for name in words_in_python(group)}
-    for component in groups() & {path.stem for path in COMPONENTS.glob("*.js")}:
+    for component in components():
         read |= {f"{component}.{name}" for name in words_of(component)}
     errors = {f"error.{code}" for code in error_codes()}
     unused = [key for key in catalogue("en") if key not in read | errors and not any(matches(p, key) for p in patterns)]

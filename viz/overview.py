@@ -206,7 +206,7 @@ def overview_frame(
     merge: bool = False,
     how: str = "max",
 ) -> bytes:
-    """The frame of the overview component; see viz/ui/components/overview.js for how it is drawn.
+    """The frame of the overview component; see viz/ui/components/overview/ for how it is drawn.
 
     how: what a block of a thumbnail shows, see `viz.thumbnails`.
     """

@@ -43,7 +43,7 @@ def joint_view(trace: Trace) -> None:
     sizes = {side: len(trace.side(side).tokens) for side in ("encoder", "decoder")}
     words = language.group("joint") | {"alt": say("joint.alt_text", n=sizes["encoder"], m=sizes["decoder"])}
     frame = pictures.joint_frame(trace, parts, (site, row, column), titles, end, _legend(most, end), words)
-    components.joint(key="joint", data=frame, on_select_change=lambda: _select(trace, heads, parts))
+    components.joint_matrix(key="joint", data=frame, on_select_change=lambda: _select(trace, heads, parts))
     _foot(trace, parts, end)
 
 

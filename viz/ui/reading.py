@@ -61,14 +61,14 @@ def _text(trace: Trace) -> None:
     with st.container(key="ways"):
         left, right = st.columns([8, 4], gap="medium")
     with left:
-        components.reading(
+        components.text(
             key="reading", data=reading.text_frame(trace, site, words), on_ask_change=_ask, on_choose_change=_choose
         )  # fmt: skip
     with right:
         told = {"listed": _title(trace, found), "rest": _rest(found), "legend": _legend(found, end, scale)}
         told |= {name: say(f"reading.{name}") for name in ("above", "below")}
         frame = reading.row_frame(trace, found, end, other, told)
-        components.reading_row(key="reading-row", data=frame, on_choose_change=lambda: _choose("reading-row"))
+        components.text_row(key="reading-row", data=frame, on_choose_change=lambda: _choose("reading-row"))
     _foot(trace, found, end)
     # A fragment runs without the frame of the page: the link is written here too, and it is ours, not a pasted one.
     link.write()

@@ -17,7 +17,7 @@ from viz import palette
 from viz.ui.components import scripts
 
 _HERE = Path(__file__).parent
-_SHARED = ("common.js", "dom.js", "canvas.js", "sync.js")
+_SHARED = ("shared/common.js", "shared/dom.js", "shared/canvas.js", "shared/sync.js")
 
 
 def _read(*names: str) -> str:
@@ -31,7 +31,7 @@ def _register(name: str, *parts: str, css: tuple[str, ...] = ()) -> Callable[...
     css: style sheets of other components that come before its own.
     """
     script = f"const PALETTE = {json.dumps(palette.tables())};\n" + _read(*_SHARED, *parts)
-    style = _read("common.css", *css, f"{name}.css")
+    style = _read("shared/common.css", *css, f"{name}/style.css")
 
     @functools.cache  # at its first figure: only then is it known whether the app serves the scripts
     def made() -> Callable[..., Any]:
@@ -42,73 +42,73 @@ def _register(name: str, *parts: str, css: tuple[str, ...] = ()) -> Callable[...
 
 matrix = _register(
     "matrix",
-    "sums.js",
-    "matrix_grid.js",
-    "matrix_picture.js",
-    "matrix_draw.js",
-    "matrix_words.js",
-    "matrix_input.js",
-    "matrix.js",
-    css=("sums.css",),
+    "shared/sums.js",
+    "matrix/grid.js",
+    "matrix/picture.js",
+    "matrix/draw.js",
+    "matrix/words.js",
+    "matrix/input.js",
+    "matrix/main.js",
+    css=("shared/sums.css",),
 )
 lines = _register(
     "lines",
-    "lines_tokens.js",
-    "lines_sheet.js",
-    "lines_draw.js",
-    "lines_heads.js",
-    "lines_input.js",
-    "lines.js",
+    "lines/tokens.js",
+    "lines/sheet.js",
+    "lines/draw.js",
+    "shared/lines_heads.js",
+    "lines/input.js",
+    "lines/main.js",
 )
 lines_far = _register(
     "lines_far",
-    "lines_heads.js",
-    "lines_far_input.js",
-    "lines_far.js",
-    "lines_far_draw.js",
-    css=("lines.css",),
+    "shared/lines_heads.js",
+    "lines_far/input.js",
+    "lines_far/main.js",
+    "lines_far/draw.js",
+    css=("lines/style.css",),
 )
 overview = _register(
     "overview",
-    "overview_ribbons.js",
-    "overview_hero.js",
-    "overview_popover.js",
-    "overview_wires.js",
-    "overview_model.js",
-    "overview.js",
+    "overview/ribbons.js",
+    "overview/hero.js",
+    "overview/popover.js",
+    "overview/wires.js",
+    "overview/model.js",
+    "overview/main.js",
 )
 equation = _register(
     "equation",
-    "sums.js",
-    "equation_text.js",
-    "equation_layout.js",
-    "equation_draw.js",
-    "equation_figure.js",
-    "equation_readout.js",
-    "equation.js",
-    css=("sums.css",),
+    "shared/sums.js",
+    "equation/text.js",
+    "equation/layout.js",
+    "equation/draw.js",
+    "equation/figure.js",
+    "equation/readout.js",
+    "equation/main.js",
+    css=("shared/sums.css",),
 )
-patches = _register("patches", "patches.js")
-reading = _register(
-    "reading",
-    "reading_numbers.js",
-    "reading_flow.js",
-    "reading_strip.js",
-    "reading_ends.js",
-    "reading_find.js",
-    "reading_input.js",
-    "reading.js",
+patches = _register("patches", "patches/main.js")
+text = _register(
+    "text",
+    "shared/reading_numbers.js",
+    "text/flow.js",
+    "text/strip.js",
+    "text/ends.js",
+    "text/find.js",
+    "text/input.js",
+    "text/main.js",
 )
-joint = _register("joint", "joint_input.js", "joint_draw.js", "joint.js")
-reading_row = _register("reading_row", "reading_numbers.js", "reading_row.js")
-atlas = _register("atlas", "atlas_plan.js", "atlas_draw.js", "atlas_card.js", "atlas.js")
+joint_matrix = _register("joint_matrix", "joint_matrix/input.js", "joint_matrix/draw.js", "joint_matrix/main.js")
+text_row = _register("text_row", "shared/reading_numbers.js", "text_row/main.js")
+atlas = _register("atlas", "atlas/plan.js", "atlas/draw.js", "atlas/card.js", "atlas/main.js")
 map = _register(
     "map",
-    "sums.js",
-    "map_tiles.js",
-    "map_draw.js",
-    "map_words.js",
-    "map_input.js",
-    "map.js",
-    css=("sums.css",),
+    "shared/sums.js",
+    "map/tiles.js",
+    "map/draw.js",
+    "map/words.js",
+    "map/input.js",
+    "map/main.js",
+    css=("shared/sums.css",),
 )
