@@ -7,13 +7,22 @@ from torch import Tensor
 
 from model.masks import Explicit, Intervals, Mask, compress
 
-# A score this low beside others is a mask written as a number (−1e4 in GPT-1, −1e9, the smallest number of the type).
-HIDDEN = -9e3
+_MASKED = -9e3
+
+
+def is_masked(score: Tensor | float) -> Tensor | bool:
+    """Whether a number added to a score, or put in its place, is a mask: elementwise, a bool tensor of the same shape.
+
+    Masks are written as −∞, as the smallest number of the type (float16: −65,504), as −1e9, or as the −10,000 of GPT-1 and
+    BERT, which bfloat16 rounds to −9,984. Biases stay above −9,000: T5's are tens, and ALiBi with the slope ½ of its first
+    head comes there after 18,000 tokens. NaN is no mask: it is a fault, and is shown as one.
+    """
+    return score <= _MASKED
 
 
 def split(added: Tensor, causal: bool) -> tuple[Mask | Intervals | Explicit, Tensor | None]:
     """added [1 or h, q, k], mask and bias in one -> (mask, bias [1 or h, q, k] or None where nothing else is added)."""
-    low = added <= HIDDEN
+    low = is_masked(added)
     # A row in which every key has the same finite low score is not masked: its weights are even, not 0.
     hidden = torch.isneginf(added) | (low & ~low.all(-1, keepdim=True))
     everywhere = hidden.all(0)

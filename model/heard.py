@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from model.added import HIDDEN, split
+from model.added import is_masked, split
 from model.dispatch import PRODUCTS, VIEWS, Node, Raw
 from model.masks import Explicit, Intervals, Mask
 
@@ -88,7 +88,7 @@ def read_products(raw: Raw) -> Call:
         q = q * tensor_scale
     scores = _laid(raw, raw.weights.parents[0][1].out)
     added = _laid(raw, _without_product(product, raw.chain[1:]))
-    low = added <= HIDDEN
+    low = is_masked(added)
     even = low.all(-1, keepdim=True) & scores.amax(-1, keepdim=True).isfinite()
     # Every key of a row hidden by one number: the softmax does not see what all of them share.
     scores = torch.where(even, scores - scores.amax(-1, keepdim=True), scores)

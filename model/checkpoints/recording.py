@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.added import is_masked
 from model.checkpoints import heads, hook, memory, offload, projections, replay
 from model.checkpoints.score_notes import Attended
 from model.checkpoints.score_single import SingleChain
@@ -200,7 +201,7 @@ def _mask(call: hook.Call, seen: dict[int, Any], single: bool) -> Any:
         return Mask(call.causal)
     if id(call.mask) not in seen:
         mask = call.mask[0, 0][:, : call.k.shape[2]]
-        seen[id(call.mask)] = compress(mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2)
+        seen[id(call.mask)] = compress(mask if mask.dtype == torch.bool else ~is_masked(mask))
     return seen[id(call.mask)]
 
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from model.added import is_masked
 from model.checkpoints.score_notes import HALF, Attended, Context, Output, Scaled, Scores, Weights, flat, number
-from model.checkpoints.score_terms import MASKED
 
 _VIEWS = {
     "view", "_unsafe_view", "reshape", "_reshape_alias", "expand", "permute", "transpose", "t", "unsqueeze", "squeeze",
@@ -127,7 +127,7 @@ def _with_term(scores: Scores, term: object, weight: float) -> Scores | None:
 def _filled(chain: Chain, func, args, kwargs, result):
     scores, value = chain.note(args[0]), number(args[2])
     cells = flat(args[1])
-    if not isinstance(scores, Scores) or value is None or value > MASKED or cells is None:
+    if not isinstance(scores, Scores) or value is None or not is_masked(value) or cells is None:
         return None
     return replace(scores, dropped=(*scores.dropped, cells))
 
@@ -138,7 +138,7 @@ def _where(chain: Chain, func, args, kwargs, result):
     cells = flat(args[0])
     for scores, other, dropped in ((chain.note(args[1]), args[2], True), (chain.note(args[2]), args[1], False)):
         value = number(other)
-        if isinstance(scores, Scores) and value is not None and value <= MASKED and cells is not None:
+        if isinstance(scores, Scores) and value is not None and is_masked(value) and cells is not None:
             return replace(scores, dropped=(*scores.dropped, ~cells if dropped else cells))
     return None
 
@@ -146,7 +146,7 @@ def _where(chain: Chain, func, args, kwargs, result):
 def _floor(chain: Chain, func, args, kwargs, result):
     scores, least = chain.note(args[0]), number(args[1])
     above = len(args) < 3 or args[2] is None
-    return scores if isinstance(scores, Scores) and least is not None and least <= MASKED and above else None
+    return scores if isinstance(scores, Scores) and least is not None and is_masked(least) and above else None
 
 
 def _product(chain: Chain, func, args, kwargs, result):

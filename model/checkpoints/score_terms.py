@@ -10,10 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.added import per_offset
-
-# Added numbers this low are masks (the least in use is the −10,000 of GPT-1), higher ones are biases.
-MASKED = -5e3
+from model.added import is_masked, per_offset
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,7 @@ def settle(shape: tuple[int, int, int], terms: list[Tensor], dropped: list[Tenso
         masked = masked | cells
     rest = []
     for term in terms:
-        low = term <= MASKED
+        low = is_masked(term)
         if bool(low.any()):
             masked = masked | low
             term = term.masked_fill(low, 0)
