@@ -110,8 +110,8 @@ def _add_input(record: argparse.ArgumentParser) -> None:
     record.add_argument("--language", help="which output language, where the model has several")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m model", description="Record and train without the app.")
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description="Record and train without the app.")
     commands = parser.add_subparsers(dest="command", required=True)
     record = commands.add_parser("record", help="run a text and save everything that was computed")
     _add_input(record)
@@ -128,18 +128,21 @@ def _parser() -> argparse.ArgumentParser:
     families.set_defaults(run=_families)
     train = commands.add_parser("train", help="train a shipped model again from its seed")
     train.add_argument("name", help="translate or dates")
-    train.add_argument("--out", type=Path, help="folder to write; default: checkpoints/<name>")
+    train.add_argument("--out", type=Path, help="folder to write; default: checkpoints/<name>, below the current one")
     train.add_argument("--steps", type=int)
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(run=_train)
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one command; a refused input is one sentence on stderr and exit status 2, a run that was stopped 130."""
+def main(argv: list[str] | None = None, prog: str = "python -m model") -> int:
+    """Run one command; a refused input is one sentence on stderr and exit status 2, a run that was stopped 130.
+
+    prog: what the person typed, for the help.
+    """
     # Two contending threads are slower than one for models of this size.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    arguments = _parser().parse_args(argv)
+    arguments = _parser(prog).parse_args(argv)
     try:
         sys.stdout.write(arguments.run(arguments) + "\n")
     except HeadlightError as error:

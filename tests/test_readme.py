@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -91,4 +92,7 @@ def test_the_changelog_has_this_version_and_so_has_pyproject() -> None:
 
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(rf"^## \[?{re.escape(model.__version__)}\]?", changes, re.MULTILINE)
-    assert f'version = "{model.__version__}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" in project["project"]["dynamic"]
+    path = project["tool"]["hatch"]["version"]["path"]
+    assert f'__version__ = "{model.__version__}"' in (ROOT / path).read_text(encoding="utf-8")

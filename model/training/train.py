@@ -27,7 +27,7 @@ from model.training.recipes import TEST_SEED, Recipe, recipe
 from model.training.run import Run
 from model.transformer import Transformer
 
-CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+CHECKPOINTS = Path("checkpoints")  # below the current folder: an installed Headlight may lie where nobody may write
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
@@ -118,7 +118,7 @@ def train(
     progress: Progress | bool = True,
     train_size: int | None = None,
 ) -> str:
-    """Train the recipe `name` and write the checkpoint folder `out` (default checkpoints/<name>); says what it did.
+    """Train the recipe `name` and write the folder `out` (default checkpoints/<name>, below the current one); says what it did.
 
     progress: True for a bar on stderr, False for silence, or a function (step, steps, values). The weights that are
     there are replaced only at the very end; Ctrl-C leaves them alone and saves the averaged ones so far to

@@ -40,16 +40,27 @@ def healthy(url: str) -> bool:
 @contextmanager
 def running(script: Path, log: Path, wait: bool = True, models: Path | None = None) -> Iterator[str]:
     """`streamlit run script` -> its URL; what the server says goes to `log`; `models` is its folder of checkpoints."""
-    port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
+    command = [sys.executable, "-m", "streamlit", "run", str(script)]
     # The repository's root is on the path, as it is for app.py, also for a script that lies elsewhere in it.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     if models is not None:
         environment["HEADLIGHT_MODELS"] = str(models)
+    with serving(command, ROOT, environment, log, wait) as url:
+        yield url
+
+
+@contextmanager
+def serving(
+    command: list[str], folder: Path, environment: dict[str, str], log: Path, wait: bool = True
+) -> Iterator[str]:
+    """A command that takes Streamlit's options, run in `folder` on a free port -> its URL; what it says goes to `log`."""
+    port = free_port()
+    options = ["--server.port", str(port), "--server.headless", "true", "--server.fileWatcherType", "none"]
     url = f"http://127.0.0.1:{port}"
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [*command, *options], cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT
+        )
         try:
             start = time.monotonic()
             while wait and not healthy(url):

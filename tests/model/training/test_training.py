@@ -77,6 +77,14 @@ def test_checkpoint_opens_and_its_card_is_complete(tiny: recipes.Recipe, tmp_pat
     assert all(len(point) == len(card["curve_columns"]) for point in card["curve"])
 
 
+def test_it_writes_below_the_current_folder(
+    tiny: recipes.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train("tiny", steps=2, progress=False).startswith("checkpoints/tiny: 2 steps in ")
+    assert (tmp_path / "checkpoints" / "tiny" / "weights.safetensors").is_file()
+
+
 def test_interrupted_training_keeps_the_good_weights(tiny: recipes.Recipe, tmp_path: Path) -> None:
     train("tiny", tmp_path, steps=5, progress=False)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
