@@ -63,7 +63,7 @@ def _cell(cell, d_k: int) -> None:
 
 def _unfold(count: int) -> int:
     """How many steps are open; −1 in the link means all."""
-    now = session.view().step
+    now = session.current().step
     mode = "all" if now < 0 else "one"
     key = f"unfold-{language.current()}"
     if st.session_state.get(key) != mode:
@@ -76,7 +76,7 @@ def _unfold(count: int) -> int:
 
 
 def _advance(count: int) -> None:
-    now = session.view().step
+    now = session.current().step
     if now < 0:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -104,7 +104,7 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
         if step.key != "input":
             words["help"] = ""  # once on a page is enough
         words |= {"sums": say("map.sums"), "added": say("map.added")}
-        address = tile_server.address(trace, site, session.view().head)
+        address = tile_server.address(trace, site, session.current().head)
         frame = equation.step_frame(trace, step, axes, *at, words, address)
 
         def select() -> None:
@@ -174,7 +174,7 @@ def _files(trace: Trace, site: Site, step: Step):
     start = step.start if step.result.rows == "query" else 0
     rows = trace.tokens(side)[start:][: values.shape[0]] if side else [str(i) for i in range(values.shape[0])]
     columns = trace.tokens(site.key_side) if step.result.columns == "key" else [str(i) for i in range(values.shape[1])]
-    slug = f"{feet.safe(trace.key.model)}-{site}-head{session.view().head}-{step.key}"
+    slug = f"{feet.safe(trace.key.model)}-{site}-head{session.current().head}-{step.key}"
     return {
         f"{slug}.csv": lambda: export.matrix_csv(values, rows, columns),
         f"{slug}.npz": lambda: export.npz(result=values, rows=rows, columns=columns),

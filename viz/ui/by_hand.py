@@ -47,7 +47,7 @@ def _original() -> dict[str, np.ndarray]:
 
 def _editors() -> dict[str, np.ndarray]:
     """X and the three weight matrices; what was typed stays when one leaves the page and comes back."""
-    link = session.view().hand
+    link = session.current().hand
     if st.session_state.get("by_hand_link") != link:  # a link with other inputs: the editors begin anew
         st.session_state.by_hand_link = link
         st.session_state.by_hand_kept = worked_example.from_text(link) or _original()

@@ -39,10 +39,10 @@ def show(trace: Trace) -> None:
     name = _chosen()
     if not name:
         st.caption(say("comparing.kinds_of_pairs"))
-        if session.view().model == "translate":
+        if session.current().model == "translate":
             small_models.offer("shaw", "Shaw", "comparing-untrained", _against, say("comparing.untrained"))
         return
-    if name == session.view().model:
+    if name == session.current().model:
         st.info(say("comparing.same_model"))
         return
     other = _second(trace, name)
@@ -61,7 +61,7 @@ def show(trace: Trace) -> None:
             return
     found = work.kept("comparing", "counterparts", (trace.key, other.key),
                       lambda: counterparts.counterparts(trace, other, sides), say("comparing.wait_counterparts"))  # fmt: skip
-    titles = models.title(session.view().model), models.title(name)
+    titles = models.title(session.current().model), models.title(name)
     comparing_heads.show(trace, other, found, sides, titles)
 
 
@@ -73,7 +73,7 @@ def _against(path: Path) -> None:
 
 def _chosen() -> str:
     """The second model by the link or the list, "" where none is chosen."""
-    now = session.view()
+    now = session.current()
     told = now.against.removeprefix(_PREFIX) if now.against.startswith(_PREFIX) else ""
     offered = [name for name in models.names(told or now.model) if name != now.model and _reads_text(name)]
     key = mirror("comparing_model", told if told in offered else None)
@@ -116,7 +116,7 @@ def _second(trace: Trace, name: str) -> Trace | None:
 
 def _asked(trace: Trace, name: str) -> session.View:
     """What the first read, for the second: a language that the second does not write is left to it."""
-    now = session.view()
+    now = session.current()
     if models.is_trace(now.model):
         now = replace(now, text=trace.key.source, target=trace.key.target or "", to=trace.language)
     written = models.card(name)["test"]

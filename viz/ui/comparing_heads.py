@@ -52,7 +52,7 @@ def _maps(trace: Trace, other: Trace, found: Counterparts, titles: tuple[str, st
 
     how = parts("alike", say("comparing.likeness"), pictures.HOW, "correlation", lambda h: say(f"comparing.how_{h}"))
     named = measured.rows(trace, measures.short_names())
-    now = session.view()
+    now = session.current()
     selected = (now.site, now.head)
     words = {name: say(f"comparing.map_{name}") for name in ("match", "place", "other", "alt")} | {
         "layer": say("comparing.layer"), "head": say("pick.head"),

@@ -54,7 +54,7 @@ def show(trace: Trace) -> None:
 
 def _second(trace: Trace) -> Trace | None:
     """The other text's run; what cannot be run is said, and the page stays."""
-    now = session.view()
+    now = session.current()
     told = now.against.removeprefix("text:") if now.against.startswith("text:") else ""
     if models.is_trace(now.model) or getattr(runs.model(), "reads", "text") != "text":
         st.info(say("comparing.no_second"))

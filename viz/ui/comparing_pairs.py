@@ -78,7 +78,7 @@ def _group(trace: Trace, group: Alike, place: int, by: str) -> None:
     }
     with right:
         # Like the maps of Measures: the chart forgets its click with each new set of picks.
-        own = f"comparing-plane-{place}-{language.current()}-{session.view().picks}"
+        own = f"comparing-plane-{place}-{language.current()}-{session.current().picks}"
         st.altair_chart(
             comparing_plane.plane(group, places.numpy(), picks.picked(trace), said, theme(), selected), width="content", key=own,
             on_select=lambda: _dot(trace, own), selection_mode="head",

@@ -21,7 +21,7 @@ _BUTTONS = 16
 
 def side_bar() -> None:
     """Model, texts, target and language, on every page."""
-    now = session.view()
+    now = session.current()
     card = models.card(now.model)
     with st.sidebar:
         key = mirror("model", now.model)
@@ -42,7 +42,7 @@ def side_bar() -> None:
 
 def _texts(card: dict) -> None:
     """What is read and, where the model writes, what it is made to write."""
-    now = session.view()
+    now = session.current()
     ours = models.is_ours(now.model)
     key = mirror("text", now.text)
     if ours:
@@ -85,7 +85,7 @@ def _examples(card: dict) -> None:
 def _languages(card: dict) -> None:
     languages = list(card["test"])
     if len(languages) > 1:
-        key = mirror("to", session.view().to)
+        key = mirror("to", session.current().to)
         st.segmented_control(
             say("bar.to"), languages, format_func=lambda code: say(f"language.{code}"), key=key, on_change=keep,
             args=("to", key), required=True,
@@ -106,7 +106,7 @@ def head_picker(trace: Trace, words: bool = True) -> None:
     from viz import axes
 
     names = [str(site) for site in trace.sites]
-    now = session.view()
+    now = session.current()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pickers"):
         key = mirror("site", now.site)
         st.selectbox(
@@ -131,7 +131,7 @@ def scale_switch(trace: Trace) -> None:
     """Where the colours end: at 1, or at the picture's largest weight; where nobody chose, what its weights suggest."""
     from viz import axes, matrix_scale
 
-    now = session.view()
+    now = session.current()
     site, head, row, column = session.selected()
     shown = axes.axes(trace, site, (row, column), bool(now.by_word))
     key = mirror("scale", now.scale or matrix_scale.suggested(matrix_scale.largest(trace.record(site), head, shown)))
@@ -163,8 +163,8 @@ def cell_picker(trace: Trace) -> None:
     """Query and key by name, for whoever prefers a list to a click."""
     from viz import tokens
 
-    site = Site.parse(session.view().site)
-    now = session.view()
+    site = Site.parse(session.current().site)
+    now = session.current()
     rows = [f"{i}: {item['text']}" for i, item in enumerate(tokens.query_labels(trace, site))]
     columns = [f"{j}: {item['text']}" for j, item in enumerate(tokens.key_labels(trace, site))]
     left, right = st.columns(2)

@@ -66,7 +66,7 @@ def _facts(profile: Profile) -> None:
             st.caption(
                 say("corpus.made", hash=about["weights_hash"], torch=str(about["made_of"].get("version_of_torch", "")))
             )
-    now = session.view().model
+    now = session.current().model
     if about["model"] != now and models.entry(about["model"]) is not None:
         st.caption(say("corpus.other_model", model=language.plain(models.title(now))))
     if other := _other_weights(profile):
@@ -76,7 +76,7 @@ def _facts(profile: Profile) -> None:
 def _other_weights(profile: Profile) -> str:
     """One sentence where the model of this name is open and has other weights than those that were measured."""
     about = profile.about
-    if session.view().model not in (about["model"], about["given"]) or models.is_trace(session.view().model):
+    if session.current().model not in (about["model"], about["given"]) or models.is_trace(session.current().model):
         return ""
     now = runs.model()
     if now.weights_hash == about["weights_hash"]:

@@ -64,7 +64,7 @@ def _files() -> Iterator[Path]:
 
 def chosen() -> str:
     """The profile of the link; where it names none, one of the model that is looked at, else the first."""
-    now = session.view()
+    now = session.current()
     if now.profile:
         return now.profile
     same = [name for name in found() if name.startswith(f"{now.model}/")]

@@ -24,12 +24,12 @@ _KEPT = "corpus-selected"
 
 def _same_model(profile: Profile) -> bool:
     """Whether the profile is of the model that is looked at, whose selection is then the page's."""
-    return session.view().model in (profile.about["model"], profile.about["given"])
+    return session.current().model in (profile.about["model"], profile.about["given"])
 
 
 def selected(profile: Profile) -> tuple[str, int]:
     """The app's selected head where the profile has it, else what was selected here, else the first."""
-    now = session.view()
+    now = session.current()
     here = [(now.site, now.head)] if _same_model(profile) else []
     here.append(st.session_state.get(_KEPT, ("", 0)))
     return next((head for head in here if head in profile.heads), profile.heads[0])

@@ -91,7 +91,7 @@ def _at_hand(card: FamilyCard) -> list[str]:
 
 
 def _button(name: str, key: str) -> None:
-    now = session.view().model == name
+    now = session.current().model == name
     title = language.plain(models.title(name))
     st.button(say("models.shown") if now else say("families.open_found", title=title), key=key, on_click=_choose,
               args=(name,), disabled=now, width="stretch")  # fmt: skip

@@ -54,7 +54,7 @@ def _part_shown(shown: axes.Axes) -> str:
 
 
 def remarks(trace: Trace, site: Site, shown: axes.Axes) -> str:
-    merged = session.view().by_word and axes.mergeable(trace, site)
+    merged = session.current().by_word and axes.mergeable(trace, site)
     return " ".join(filter(None, (say("axes.by_word") if merged else "", _part_shown(shown))))
 
 
@@ -75,9 +75,9 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     words = language.group("matrix") | {
         "alt": say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys)
     }
-    shown = axes.axes(trace, site, (row, column), bool(session.view().by_word))
+    shown = axes.axes(trace, site, (row, column), bool(session.current().by_word))
     most = matrix_scale.largest(record, head, shown)
-    end = matrix_scale.end(most, session.view().scale)
+    end = matrix_scale.end(most, session.current().scale)
     words["legend"] = _legend(most, end)
     words |= {"sums": say("map.sums"), "added": say("map.added")}
     if not all(axis.whole for axis in shown):
@@ -121,7 +121,7 @@ def code_of(record: AttentionRecord) -> tuple[Callable[..., object], ...]:
 
 def _legend(most: float, end: float) -> str:
     """What the colours' scale ends at, and why it ends there where nobody chose."""
-    chosen = session.view().scale
+    chosen = session.current().scale
     kind = chosen or matrix_scale.suggested(most)
     told = {
         "end": matrix_scale.written(end),

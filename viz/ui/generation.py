@@ -51,7 +51,7 @@ def show(trace: Trace) -> None:
 
 def _continued(trace: Trace, model: Any) -> Trace:
     """The run, of a decoder with a continuation: a text without one has nothing that was written."""
-    if "encoder" in trace.sides or trace.facts.get("generated") or not _writes(model) or session.view().new:
+    if "encoder" in trace.sides or trace.facts.get("generated") or not _writes(model) or session.current().new:
         return trace
     new = number("new", 1, 40, _NEW, f"@{trace.key.model}")
     chat = bool(dict(trace.key.options).get("chat"))

@@ -75,7 +75,7 @@ def head_pickers(trace: Trace) -> tuple[int, int]:
 
 def chosen_head(trace: Trace) -> tuple[int, int]:
     """The selection where it is in the decoder, else that of the best head, else the first."""
-    site, head = Site.parse(session.view().site), session.view().head
+    site, head = Site.parse(session.current().site), session.current().head
     if site.stack != "decoder":
         site, head = runs.best_head(trace)
     if site.stack != "decoder":
@@ -86,7 +86,7 @@ def chosen_head(trace: Trace) -> tuple[int, int]:
 def _choose(trace: Trace, name: str, key: str) -> None:
     layer, head = chosen_head(trace)
     layer, head = (st.session_state[key], head) if name == "layer" else (layer, st.session_state[key])
-    now = Site.parse(session.view().site)
+    now = Site.parse(session.current().site)
     kind = now.kind if now.stack == "decoder" else "cross" if "encoder" in trace.sides else "self"
     session.change(
         site=f"decoder.{layer}.{kind}", head=min(head, trace.record(f"decoder.{layer}.self").heads - 1), heads=""

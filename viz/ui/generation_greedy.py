@@ -48,7 +48,7 @@ def step_slider(trace: Trace) -> int:
     from model import decoding
 
     shown = decoding.rows(trace)
-    of, now = f"@{trace.key.model}", session.view()
+    of, now = f"@{trace.key.model}", session.current()
     key = f"generation-step{of}"
     first = 1
     if _linked(trace) and now.row in shown:
@@ -58,7 +58,7 @@ def step_slider(trace: Trace) -> int:
 
 def _linked(trace: Trace) -> bool:
     """Whether a step is a row of the app's selection: a decoder's continuation is longer than the run of other pages."""
-    return "encoder" in trace.sides and session.view().site.startswith("decoder")
+    return "encoder" in trace.sides and session.current().site.startswith("decoder")
 
 
 def _select(trace: Trace, key: str, before: int) -> None:

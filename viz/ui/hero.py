@@ -32,7 +32,7 @@ def best_head(trace: Trace) -> tuple[Site, int]:
 
 
 def _find_best(trace: Trace) -> tuple[Site, int]:
-    card = models.card(session.view().model)
+    card = models.card(session.current().model)
     told = card.get("head")
     if told and told[0] in {str(site) for site in trace.sites}:
         return Site.parse(told[0]), int(told[1])

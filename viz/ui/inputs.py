@@ -18,7 +18,7 @@ def more(card: dict) -> None:
     if reads != "text":
         _media(reads)
         return
-    now = session.view()
+    now = session.current()
     used = sum(map(bool, (now.pair, now.chat, now.new)))
     with st.popover(say("bar.more") + (f" · {used}" if used else ""), width="stretch"):
         _pair(now)
@@ -60,9 +60,9 @@ def place_for_languages() -> None:
 def languages(opened: object) -> None:
     """The language that a multilingual checkpoint writes, among those of its tokenizer; empty: the tokenizer's own."""
     place, known = st.session_state.get("languages_place"), getattr(opened, "languages", ())
-    if place is None or not known or models.is_ours(session.view().model):
+    if place is None or not known or models.is_ours(session.current().model):
         return
-    key = mirror("to", session.view().to or None, session.view().model)
+    key = mirror("to", session.current().to or None, session.current().model)
     place.selectbox(
         say("bar.to"), known, key=key, index=None, placeholder=say("bar.to_own"), on_change=keep, args=("to", key)
     )
@@ -79,5 +79,5 @@ def _media(reads: str) -> None:
         say("bar.picture" if pictures else "bar.sound"), type=_PICTURES if pictures else ["wav"], key=f"media_{reads}",
         on_change=take, help=say("bar.picture_help" if pictures else "bar.sound_help"),
     )  # fmt: skip
-    if session.view().media not in ("", media.SAMPLE):
+    if session.current().media not in ("", media.SAMPLE):
         st.button(say("bar.sample"), on_click=session.change, kwargs={"media": media.SAMPLE}, type="tertiary")

@@ -36,7 +36,7 @@ def joint_view(trace: Trace) -> None:
         return
     parts = joint.joint(trace, heads)
     most = max(float(part.weights[part.allowed].max()) if bool(part.allowed.any()) else 0.0 for part in parts.values())
-    end = matrix_scale.end(most, session.view().scale)
+    end = matrix_scale.end(most, session.current().scale)
     titles = {
         kind: f"{say(f'joint.{kind}')} · {say('joint.place', layer=s.layer, head=h)}" for kind, (s, h) in heads.items()
     }
@@ -70,7 +70,7 @@ def _pickers(trace: Trace, heads: Heads) -> None:
             key = mirror(f"joint-{kind}", (site.layer, head))
             st.selectbox(
                 say(f"joint.{kind}"), options, format_func=lambda at: say("joint.place", layer=at[0], head=at[1]),
-                key=key, on_change=_pick, args=(kind, key), width=176, disabled=str(site) == session.view().site,
+                key=key, on_change=_pick, args=(kind, key), width=176, disabled=str(site) == session.current().site,
             )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def _select(trace: Trace, heads: Heads, parts: dict[str, Part]) -> None:
 
 
 def _legend(most: float, end: float) -> str:
-    kind = session.view().scale or matrix_scale.suggested(most)
+    kind = session.current().scale or matrix_scale.suggested(most)
     told = {"end": matrix_scale.written(end), "most": numbers.short(most)}
     return f"{say('matrix.legend')} · {say(f'matrix.legend_{kind}', **told)}"
 

@@ -24,7 +24,7 @@ def show(model: HuggingFaceModel) -> None:
     from model.checkpoints.described import describe
 
     facts = describe(model)
-    card = models.card(session.view().model)
+    card = models.card(session.current().model)
     st.markdown(f"### {in_card(card['title'])}")
     _fresh(facts)
     left, middle, right = st.columns(3)
@@ -36,7 +36,7 @@ def show(model: HuggingFaceModel) -> None:
     rows = {name: value for name, value in _facts(model, facts).items() if value}
     table = pd.DataFrame({say("card.fact"): rows.keys(), say("card.value"): rows.values()})
     left.dataframe(table, hide_index=True, height="content")
-    known = models.entry(session.view().model)
+    known = models.entry(session.current().model)
     left.caption(f"{say('card.place')} {code(str(known.path if known else model.name))}")  # a cell would cut it
     with right:
         _parts(facts)
@@ -55,10 +55,10 @@ def shares(model: HuggingFaceModel) -> bool:
 
 def show_foreign(model: Any) -> None:
     """The card of somebody's own module: what can be said of any, and the parameters of its parts."""
-    st.markdown(f"### {in_card(models.card(session.view().model)['title'])}")
+    st.markdown(f"### {in_card(models.card(session.current().model)['title'])}")
     sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in model.module.named_children()}
     st.metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
-    known = models.entry(session.view().model)
+    known = models.entry(session.current().model)
     rows = {
         say("card.family"): type(model.module).__name__,
         say("card.max_length"): _number(model.max_length),
@@ -72,7 +72,7 @@ def show_foreign(model: Any) -> None:
 
 
 def _facts(model: HuggingFaceModel, facts: Description) -> dict[str, str]:
-    known = models.entry(session.view().model)
+    known = models.entry(session.current().model)
     kv = f" ({say('card.kv_heads', n=facts.kv_heads)})" if facts.kv_heads != facts.heads else ""
     return {
         say("card.family"): f"{facts.family} · {facts.class_name}",

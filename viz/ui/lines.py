@@ -79,7 +79,7 @@ def _near(trace: Trace, site: Site, rule: str) -> None:
     _, head, row, column = session.selected()
     record = trace.record(site)
     switched_on = session.heads_shown(record.heads)
-    shown = axes.axes(trace, site, (row, column), bool(session.view().by_word), axes.LINES)
+    shown = axes.axes(trace, site, (row, column), bool(session.current().by_word), axes.LINES)
     frame = lines.lines_frame(trace, site, head, switched_on, (row, column), _words(site), shown, rule)
     components.lines(
         key="lines", data=frame, on_select_change=lambda: figures.select_cell("lines", record, head, shown),

@@ -59,7 +59,7 @@ def _say_cut(name: str, length: int) -> str:
 
 def left_out() -> list[str]:
     """What the link cannot carry of this view, named."""
-    return [_say_cut(name, len(text)) for name, text in long_texts.cut(asdict(session.view())).items()]
+    return [_say_cut(name, len(text)) for name, text in long_texts.cut(asdict(session.current())).items()]
 
 
 def _foreign() -> bool:
@@ -93,7 +93,7 @@ def write() -> None:
     """Mirror the view in the address bar, once, after the page is drawn."""
     values = {
         _IN_LINK[key]: str(value)
-        for key, value in asdict(session.view()).items()
+        for key, value in asdict(session.current()).items()
         if value not in ("", -1) and not (key in _SWITCHES and value == 0)
     }
     values = long_texts.shortened(values)

@@ -27,7 +27,7 @@ def show(trace: Trace) -> None:
         return
     record = trace.record(site)
     how = _how(long=max(record.queries, record.keys) > maps.HEIGHT // 2)
-    shown = maps.area(session.view().area)
+    shown = maps.area(session.current().area)
     words = language.group("map") | {
         "alt": say(
             "map.alt_text", site=site_name(site), head=head, rows=f"{record.queries:,}", columns=f"{record.keys:,}"

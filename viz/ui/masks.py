@@ -122,7 +122,7 @@ def _badge(chosen: Chosen) -> str:
     scores = chosen.single.scores(0, chosen.cuts[0])
     finite = scores[scores.isfinite()].abs()
     limit = 2e-6 * max(1.0, float(finite.max()) if finite.numel() else 0.0)
-    return feet.fidelity_badge(variants.unchanged(chosen.record, session.view().head, chosen.cuts[0]), limit)
+    return feet.fidelity_badge(variants.unchanged(chosen.record, session.current().head, chosen.cuts[0]), limit)
 
 
 def _rule(chosen: Chosen) -> str:

@@ -32,7 +32,7 @@ class Chosen:
 
     @property
     def slug(self) -> str:
-        return f"{feet.safe(self.trace.key.model)}-{self.site}-head{session.view().head}"
+        return f"{feet.safe(self.trace.key.model)}-{self.site}-head{session.current().head}"
 
     def texts(self) -> tuple[list[str], list[str]]:
         """The labels of the queries drawn, and of all keys."""

@@ -88,7 +88,7 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
     if len({(site.stack, site.kind) for site in trace.sites}) > 1:
         st.caption(say("measures.letters"))
     # A map forgets its click with each new set of picks, so that the same head can be clicked again.
-    own = f"{language.current()}-{session.view().picks}"
+    own = f"{language.current()}-{session.current().picks}"
     with st.container(horizontal=True, gap="medium", key="measures-maps"):
         for name, chart in found.items():
             key = f"measures-{name}-{own}"
@@ -166,7 +166,7 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
 
 def _table_key() -> str:
     """The table keeps its order while it does the picking itself; picks from elsewhere make it a new one."""
-    state, now = st.session_state, session.view().picks
+    state, now = st.session_state, session.current().picks
     own, count = state.get("measures-ticked", (None, 0))
     if own != now:
         state["measures-ticked"] = (now, count + 1)
@@ -176,7 +176,7 @@ def _table_key() -> str:
 def _ticked(key: str, heads: list[picks.Pick]) -> None:
     rows = list(st.session_state[key].selection.rows)
     picks.pick([heads[row] for row in rows])
-    st.session_state["measures-ticked"] = (session.view().picks, st.session_state["measures-ticked"][1])
+    st.session_state["measures-ticked"] = (session.current().picks, st.session_state["measures-ticked"][1])
 
 
 def _meanings() -> None:

@@ -48,7 +48,7 @@ def _found() -> None:
 
 def _row(entry: Entry) -> None:
     """One model: what it is, where it is from, what opening it takes, and the button."""
-    now = session.view().model == entry.name
+    now = session.current().model == entry.name
     words, cost, button = st.columns([5, 3, 2], vertical_alignment="center")
     kind = entry.kind.replace(" ", "_")
     facts = [entry.family if entry.kind != "trace" else "", say(f"kind.{kind}"), entry.licence]

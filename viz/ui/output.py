@@ -63,11 +63,11 @@ def _vector(trace: Trace) -> None:
     from model.checkpoints.outputs import sentence_vector
 
     heading("vector")
-    key = mirror("other", session.view().other or _other_example(), session.view().model)
+    key = mirror("other", session.current().other or _other_example(), session.current().model)
     other = st.text_input(say("output.other"), key=key, on_change=keep, args=("other", key))
     if not other.strip():
         return
-    now = session.view()
+    now = session.current()
     try:
         first = runs.trace_of(replace(now, pair="")) if now.pair else trace  # one text a vector
         second = runs.trace_of(replace(now, text=other, pair=""))
@@ -91,7 +91,7 @@ def _vector(trace: Trace) -> None:
 def _other_example() -> str:
     from viz.ui import models
 
-    now = session.view()
+    now = session.current()
     return next((text for text in models.card(now.model)["examples"] if text != now.text), "")
 
 
@@ -106,7 +106,7 @@ def _continuations(model: Any, trace: Trace) -> None:
     from model.checkpoints import outputs
 
     heading("continuations")
-    now, text = session.view(), trace.key.source
+    now, text = session.current(), trace.key.source
     columns = st.columns(5, vertical_alignment="bottom")
     count = columns[0].number_input(say("output.count"), 1, 10, **dials.between("sample-count", 3, 1, 10))
     temperature = columns[1].number_input(say("output.temperature"), 0.1, 5.0, step=0.1,
@@ -160,7 +160,7 @@ def _training(model: Any, trace: Trace) -> None:
     target = left.text_input(say("output.labels"), key="train-target", placeholder=say("output.labels_example"))
     rate = middle.select_slider(say("output.rate"), _RATES, format_func=lambda r: f"{r:.0e}",
                                 **dials.among("train-rate", 1e-4, _RATES))  # fmt: skip
-    asked = (session.view().model, text, target, rate, *how.items())
+    asked = (session.current().model, text, target, rate, *how.items())
     if right.button(say("output.step"), key="train-step"):
 
         def step() -> Any:

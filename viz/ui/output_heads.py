@@ -34,7 +34,7 @@ def singly(trace: Trace) -> bool:
 def heading(key: str) -> None:
     """A panel's name and its one sentence."""
     st.markdown(f"#### {say(f'output.{key}')}  \n{say(f'output.{key}_what')}")
-    if key == "vector" and session.view().pair:
+    if key == "vector" and session.current().pair:
         st.caption(say("output.first_alone"))
 
 

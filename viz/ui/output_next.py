@@ -43,7 +43,7 @@ def _position(trace: Trace, gap: bool) -> int:
     side = "decoder" if "decoder" in trace.sides else "encoder"
     labels = [f"{i}: {item['text']}" for i, item in enumerate(tokens.labels(trace, side))]
     gaps = trace.facts.get("gaps") or ()
-    selected = session.view().row if session.view().site.startswith(side) else len(labels) - 1
+    selected = session.current().row if session.current().site.startswith(side) else len(labels) - 1
     at = gaps[0] if gaps else len(labels) - 1 if not gap else min(selected, len(labels) - 1)
     how = dials.among(
         f"output-at@{zlib.crc32(repr((trace.key, language.current())).encode()):08x}", at, range(len(labels))

@@ -33,14 +33,14 @@ def shown(look: bool = False) -> Trace:
 def current_trace() -> Trace:
     """The run that this session looks at, with a selection that exists in it; see viz/ui/runs.py."""
     trace = runs.current()
-    inputs.languages(runs.model() if not models.is_trace(session.view().model) else None)
+    inputs.languages(runs.model() if not models.is_trace(session.current().model) else None)
     _select(trace)
     return trace
 
 
 def _select(trace: Trace) -> None:
     """Make the selection one that exists in this trace: an absent one goes to the best head and its strongest cell."""
-    now = session.view()
+    now = session.current()
     names = [str(site) for site in trace.sites]
     site, head = now.site, now.head
     if site not in names:
@@ -60,13 +60,13 @@ def _select(trace: Trace) -> None:
 
 def _rows_after(site: str, head: int) -> str:
     """The token behind which the rows of a head are what its package shows, "" where they all are."""
-    card = models.card(session.view().model)
+    card = models.card(session.current().model)
     return card.get("rows_after", "") if card.get("head") and tuple(card["head"]) == (site, head) else ""
 
 
 def _mention_absent() -> None:
     """One sentence for what the link asked for and this run does not have."""
-    now = session.view()
+    now = session.current()
     shown = {"head": now.head, "q": now.row, "k": now.column, "to": now.to, "lang": language.current()}
     asked = st.session_state.pop("asked", {})
     absent = [

@@ -27,7 +27,7 @@ def title(key: str) -> None:
 
 def headline() -> None:
     """The first screen's name and its one sentence."""
-    now = session.view()
+    now = session.current()
     st.title(say("headline.title"), anchor=False)
     if models.is_trace(now.model):
         st.markdown(_what_saved())
@@ -42,7 +42,7 @@ def headline() -> None:
 def _what_saved() -> str:
     """What a saved trace shows, told by the trace itself: a file's name says nothing of it."""
     try:
-        trace = runs.trace_of(session.view())
+        trace = runs.trace_of(session.current())
     except HeadlightError:  # the page says it
         return say("headline.what_saved")
     reads = {"picture": "pictures", "sound": "sound"}.get(str(trace.facts.get("reads")))
@@ -88,7 +88,7 @@ def notices(trace: Trace, look: bool = False) -> None:
 
 def _look(trace: Trace) -> str:
     """What a card tells to look for, "" where it speaks of another input than the one that was read."""
-    card = models.card(session.view().model)
+    card = models.card(session.current().model)
     notice = language.in_card(card.get("notice") or "")
     told = not card["examples"] or trace.key.source in card["examples"]
     # One that quotes a word is about the examples with that word.

@@ -27,7 +27,7 @@ def parse(told: str) -> list[Pick]:
 def picked(trace: Trace) -> list[Pick]:
     """The picked heads that this trace has, in the order they were picked."""
     heads = {str(site): record.heads for site, record in trace.attention.items()}
-    return [(site, head) for site, head in parse(session.view().picks) if head < heads.get(site, 0)][:MOST]
+    return [(site, head) for site, head in parse(session.current().picks) if head < heads.get(site, 0)][:MOST]
 
 
 def pick(picks: list[Pick]) -> None:

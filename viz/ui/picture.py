@@ -105,7 +105,7 @@ def _picture_words(trace: Trace, hero: tuple[Site, int], how: str) -> dict[str, 
 
 def model_picture(trace: Trace) -> None:
     """The first screen: the sentence, the answer, and the model with what every part computed."""
-    now = session.view()
+    now = session.current()
     site, head, row, column = session.selected()
     # The run that is shown: after a refused text that is the last good one's.
     hero = drawn_head(trace)

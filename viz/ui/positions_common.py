@@ -116,7 +116,7 @@ def self_site(trace: Trace) -> Site | None:
 
 def chosen_head(trace: Trace, site: Site) -> int:
     """The selected head, where this sub-layer has it."""
-    return min(session.view().head, trace.record(site).heads - 1)
+    return min(session.current().head, trace.record(site).heads - 1)
 
 
 def texts(labels: Sequence[dict]) -> list[str]:

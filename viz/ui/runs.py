@@ -31,7 +31,7 @@ _OF_FILES = (NotHandedIn, PictureTooLarge, SoundTooLong, UnreadablePicture, Unre
 
 def model() -> Any:
     """The model of this session, or None where a saved trace is looked at. What cannot be opened changes nothing."""
-    name = session.view().model
+    name = session.current().model
     if complaint := st.session_state.pop("complaint", None):  # of a model that did not open
         st.error(complaint, icon=":material/error:")
     if models.is_trace(name):
@@ -46,7 +46,7 @@ def model() -> Any:
 
 def current() -> Trace:
     """The run of this session. Bad input says so in one sentence and leaves the last good run in place."""
-    now = session.view()
+    now = session.current()
     if st.session_state.get("stopped") == _asked(now) and _has_good(now):
         return _not_run(now)
     try:
@@ -138,7 +138,7 @@ def _run_of(now: session.View, opened: Any, job: str = "run") -> Trace:
 
 def again() -> Trace:
     """The run of this session once more, for whoever listens to what no record keeps. Nothing of it is kept."""
-    now = session.view()
+    now = session.current()
     how = tuple((name, value) for name, value in asdict(now).items() if name in session.RUN and name != "model")
     return recording.record(now.model, how, checked=False)
 
@@ -179,7 +179,7 @@ def _last_good(now: session.View, error: HeadlightError) -> Trace:
 
 def _back(error: HeadlightError) -> None:
     """Return to what was looked at before, and say there what went wrong. Ends this run of the script."""
-    good, failed = st.session_state.get("last_good"), session.view()
+    good, failed = st.session_state.get("last_good"), session.current()
     # A run that was stopped has the last good one of the same model to return to; a model that failed has not.
     usable = good is not None and (
         any(getattr(good, name) != getattr(failed, name) for name in session.RUN)

@@ -49,14 +49,14 @@ class View:
     against: str = ""  # what a run is compared with: "text:…" or "model:…"
 
 
-def view() -> View:
+def current() -> View:
     return st.session_state.view
 
 
 def change(**values: object) -> None:
     """Replace fields of the view; a new model or text lets the selection find its own place again."""
     dials.act()
-    before = view()
+    before = current()
     other_model = values.get("model", before.model) != before.model
     if set(RUN) & values.keys() and any(getattr(before, k) != v for k, v in values.items()):
         values = {"row": -1, "column": -1} | values
@@ -86,17 +86,17 @@ def open_tab(name: str, part: str) -> None:
 
 
 def _tabs() -> dict[str, str]:
-    return dict(re.findall(r"([a-z_]{1,24})\.([a-z0-9_]{1,24})", view().tab[:400]))
+    return dict(re.findall(r"([a-z_]{1,24})\.([a-z0-9_]{1,24})", current().tab[:400]))
 
 
 def remember(**values: object) -> None:
     """Note in the view what a page found out while it was drawn, so that the link carries it."""
-    st.session_state.view = replace(view(), **values)
+    st.session_state.view = replace(current(), **values)
 
 
 def settle(new: bool = False) -> None:
     """Give empty fields their defaults from the model's card; a text that a person emptied stays so, and is answered."""
-    now = view()
+    now = current()
     card = models.card(now.model)
     languages = list(card["test"])
     changes: dict[str, object] = {}
@@ -116,11 +116,11 @@ def settle(new: bool = False) -> None:
 
 def selected() -> tuple[Site, int, int, int]:
     """(site, head, row, column) of the selection."""
-    now = view()
+    now = current()
     return Site.parse(now.site), now.head, now.row, now.column
 
 
 def heads_shown(count: int) -> list[int]:
     """The heads whose lines are switched on: those in the link, else the selected one."""
-    chosen = [int(h) for h in view().heads.split(".") if re.fullmatch(r"[0-9]{1,4}", h) and int(h) < count]
-    return chosen or [view().head]
+    chosen = [int(h) for h in current().heads.split(".") if re.fullmatch(r"[0-9]{1,4}", h) and int(h) < count]
+    return chosen or [current().head]

@@ -33,7 +33,7 @@ def _found(now: session.View, opened: Any) -> Start | None:
 
 
 def _use(found: Start, got: int) -> None:
-    now = session.view()
+    now = session.current()
     session.change(text=found.text)
     st.session_state.whole_text = (now.model, now.text, found, got)
 
@@ -41,7 +41,7 @@ def _use(found: Start, got: int) -> None:
 def told() -> None:
     """That only the start of a text was read, as long as it is, and the way back to the whole text."""
     name, whole, found, got = st.session_state.get("whole_text", ("", "", None, 0))
-    if found is None or (session.view().model, session.view().text) != (name, found.text):
+    if found is None or (session.current().model, session.current().text) != (name, found.text):
         return
     with st.container(horizontal=True, vertical_alignment="center", key="shortened"):
         st.caption(say("shortened.told", n=f"{found.tokens:,}", of=f"{got:,}", characters=f"{len(found.text):,}",

@@ -54,7 +54,7 @@ def make_asked() -> None:
 
 def open_here(path: Path) -> None:
     """Open it on this page, whose open parts stay."""
-    _open(path, tab=session.view().tab)
+    _open(path, tab=session.current().tab)
     st.rerun()
 
 

@@ -42,7 +42,7 @@ def keep(name: str, key: str) -> None:
 
 def switch(name: str, label: str, why: str, of: str = "") -> None:
     """A toggle for a field of the view that is 0 or 1."""
-    key = mirror(name, bool(getattr(session.view(), name)), of)
+    key = mirror(name, bool(getattr(session.current(), name)), of)
     st.toggle(label, key=key, help=why, on_change=lambda: session.change(**{name: int(st.session_state[key])}))
 
 
