@@ -2,16 +2,18 @@
 
 import streamlit as st
 
-from viz.ui import controls, frame, link, server
+from viz.ui import navigation, server
+from viz.ui.shared import side_bar
+from viz.ui.state import address_bar
 
 app = st.App(__file__, lifespan=server.lifespan, routes=server.routes())
 
 if server.in_session():
-    link.start()
-    page = st.navigation(frame.sections(), position="top")
-    frame.configure(page)
-    controls.side_bar()
+    address_bar.start()
+    page = st.navigation(navigation.sections(), position="top")
+    navigation.configure(page)
+    side_bar.side_bar()
     page.run()
-    link.write()
-    frame.follow()
+    address_bar.write()
+    navigation.follow()
     server.settle()

@@ -6,11 +6,11 @@ import streamlit as st
 import torch
 
 from model.checkpoints.own import OwnModel
-from model.config import TransformerConfig
-from model.sites import Site
-from model.tokenizer import END, PAD, Tokenizer
-from model.transformer import Transformer
-from viz import matrix
+from model.text.tokenizer import END, PAD, Tokenizer
+from model.trace.site import Site
+from model.transformer.config import TransformerConfig
+from model.transformer.encoder_decoder import Transformer
+from viz.heads import matrix
 from viz.ui import components, language
 
 HEADS = 8

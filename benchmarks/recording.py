@@ -69,7 +69,7 @@ SHAPES = {
                     {"intermediate_size": 1536}),
     "gpt2": Shape("GPT-2 small 12 × 12, d 768", "GPT2LMHeadModel", "GPT2Config", 12, 12, 768, ("transformer.h", "attn")),
     "smollm2": Shape("SmolLM2-135M 30 × 9 (3 kv), d 576", "LlamaForCausalLM", "LlamaConfig", 30, 9, 576,
-                     ("model.layers", "self_attn"),
+                     ("model.transformer.layers", "self_attn"),
                      {"num_key_value_heads": 3, "intermediate_size": 1536, "tie_word_embeddings": True}),
 }  # fmt: skip
 TINY = Shape("tiny 2 × 2, d 16", "BertForMaskedLM", "BertConfig", 2, 2, 16, _BERT, {"intermediate_size": 32})
@@ -83,12 +83,12 @@ def _plain(shape: Shape, n: int) -> Run:
 
 def _headlight(shape: Shape, n: int) -> Run:
     """As it is used: prepared, recorded with hidden states and logits."""
-    from model.checkpoints import recording
+    from model.checkpoints.record import forward
 
-    model = recording.prepare(shape.build(n))
+    model = forward.prepare(shape.build(n))
 
     def run(ids: Any) -> Kept:
-        store = recording.record(model, {"input_ids": ids}).store
+        store = forward.record(model, {"input_ids": ids}).store
         return [store[name] for name in store.names() if not name.startswith("parameters/")]
 
     return run
@@ -211,7 +211,7 @@ def _status(name: str) -> int:
 def measure(shape: Shape, lengths: tuple[int, ...]) -> Iterator[dict[str, Any]]:
     """One row a length: the shape's title, n, and by method what was measured or why it was not."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "transformers.modeling_utils", "model.checkpoints.recording"])
+    context.set_forkserver_preload(["torch", "transformers.modeling_utils", "model.checkpoints.record.forward"])
     linux = Path("/proc/self/clear_refs").exists()
     with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as fresh:
         for n in lengths:

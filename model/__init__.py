@@ -16,13 +16,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from model.checkpoints.opening import open_model
-    from model.instrumented import instrument
-    from model.trace import Trace
+    from model.checkpoints.open import open_model
+    from model.instrumentation.instrument import instrument
+    from model.trace.trace import Trace
 
 __version__ = "0.4.0"
 __all__ = ["Trace", "__version__", "instrument", "open_model"]
-_LAZY = {"open_model": "model.checkpoints.opening", "instrument": "model.instrumented", "Trace": "model.trace"}
+_LAZY = {
+    "open_model": "model.checkpoints.open",
+    "instrument": "model.instrumentation.instrument",
+    "Trace": "model.trace.trace",
+}
 
 
 def __getattr__(name: str):

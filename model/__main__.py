@@ -31,11 +31,11 @@ def _record(arguments: argparse.Namespace) -> str:
 def _trace(model: Any, arguments: argparse.Namespace) -> Any:
     """Run what was asked for: a picture, a sound, or a text with whatever goes with it."""
     if arguments.picture:
-        from model.checkpoints.pictures import read_picture, trace_picture
+        from model.checkpoints.media.pictures import read_picture, trace_picture
 
         return trace_picture(model, read_picture(arguments.picture), arguments.text)
     if arguments.sound:
-        from model.checkpoints.sound import read_wav, trace_sound
+        from model.checkpoints.media.sound import read_wav, trace_sound
 
         samples, rate = read_wav(arguments.sound)
         return trace_sound(model, samples, arguments.target, rate=rate, name=arguments.sound.name)
@@ -56,7 +56,7 @@ def _progress(fraction: float | None, what: str) -> None:
 
 
 def _families(_arguments: argparse.Namespace) -> str:
-    from model.checkpoints.families import FAMILIES
+    from model.checkpoints.disk.families import FAMILIES
 
     rows = [("model_type", "family", "recorded by", "notes")]
     rows += [(f.model_type, f.title, f.route, f.notes) for f in FAMILIES]

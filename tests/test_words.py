@@ -53,9 +53,9 @@ def calls(path: Path) -> list[tuple[str, ast.Call]]:
 
 
 # Functions of ours that make keys of what they are told.
-MAKERS = {"panels.title": ("{}.title", "{}.what"), "title": ("{}.title", "{}.what"),
+MAKERS = {"page_text.title": ("{}.title", "{}.what"), "title": ("{}.title", "{}.what"),
           "page.open": ("{}.title", "{}.what"),
-          "panels.notes": ("{}.notice", "{}.limits"), "notes": ("{}.notice", "{}.limits")}  # fmt: skip
+          "page_text.notes": ("{}.notice", "{}.limits"), "notes": ("{}.notice", "{}.limits")}  # fmt: skip
 
 
 def asked() -> list[tuple[str, str]]:
@@ -190,6 +190,6 @@ def test_what_streamlit_is_given_to_show_comes_from_the_catalogue(path: Path) ->
     shows = re.compile(r"\.(title|header|markdown|caption|error|warning|info|success|write|button|metric|popover|expander"
                        r"|selectbox|text_input|segmented_control|download_button|page_link|spinner)$")  # fmt: skip
     for name, call in calls(path):
-        if shows.search(name) and not name.startswith("panels.") and call.args:
+        if shows.search(name) and not name.startswith("page_text.") and call.args:
             for text in texts(call.args[0]):
                 assert text.startswith("pages/") or not re.search(r"[A-Za-z\u4e00-\u9fff]{2}", text), (name, text)

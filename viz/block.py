@@ -10,12 +10,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from viz import palette, still, tokens
-from viz.equation import EquationFrame, shared_scale
+from viz.base import palette, static_chart, tokens
+from viz.steps.equation import EquationFrame, shared_scale
 
 if TYPE_CHECKING:
-    from model.block_activations import Plane
-    from model.block_layers import Addition
+    from model.residual.activations import Plane
+    from model.residual.additions import Addition
 
 Words = dict[str, str]
 _GREY = "#888888"
@@ -120,12 +120,12 @@ def still_maps(items: Sequence[tuple[str, np.ndarray]], rows: Sequence[str]) -> 
     charts = []
     for name, values in items:
         height = min(len(values), _STILL_ROWS)
-        part = values[:height, : min(still.LARGEST, _MARKS // max(1, height))]
+        part = values[:height, : min(static_chart.LARGEST, _MARKS // max(1, height))]
         high = float(np.abs(part).max(initial=0.0)) or 1.0
         names = [str(i) if i % 8 == 0 else "" for i in range(part.shape[1])]
         title = name if part.shape == values.shape else f"{name} [:{part.shape[0]}, :{part.shape[1]}]"
-        charts.append(still.heat_map(part, list(rows)[:height], names, -high, high, titles=("", "", title)))
-    return still.beside(charts)
+        charts.append(static_chart.heat_map(part, list(rows)[:height], names, -high, high, titles=("", "", title)))
+    return static_chart.beside(charts)
 
 
 def token_bars(values: np.ndarray, labels: Sequence[str], row: int, words: Words) -> alt.Chart:
@@ -201,7 +201,7 @@ def curves(points: pd.DataFrame, lines: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def quantile_chart(table: np.ndarray, names: Sequence[str], words: Words) -> alt.LayerChart:
-    """Distribution by layer: table [layers, 7] of `model.block_activations.QUANTILES`; median, quartiles, 5–95 %, extremes."""
+    """Distribution by layer: table [layers, 7] of `model.residual.activations.QUANTILES`; median, quartiles, 5–95 %, extremes."""
     columns = ["q0", "q5", "q25", "q50", "q75", "q95", "q100"]
     frame = pd.DataFrame(table, columns=columns).assign(layer=list(names))
     order = list(names)

@@ -10,7 +10,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from viz import numbers, palette
+from viz.base import numbers, palette
 
 MOST = 1_600  # heads drawn at once: six marks each
 _BINS = 40

@@ -10,12 +10,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from viz import numbers, still, svg, tokens
+from viz.base import numbers, static_chart, svg, tokens
 
 if TYPE_CHECKING:
     from model.measures.cross_alignment import Gold, Look, Shifted
-    from model.record import AttentionRecord
-    from model.trace import Trace
+    from model.trace.attention_record import AttentionRecord
+    from model.trace.trace import Trace
 
 Words = dict[str, str]
 # The same three colours wherever the two streams and their meeting are drawn.
@@ -170,7 +170,7 @@ def alignment(
 
     weights [rows, columns]; `start` is the decoder row of the first one. Gold is drawn only on single keys.
     """
-    heat = still.heat_map(
+    heat = static_chart.heat_map(
         weights, rows, columns, titles=(words["rows"], words["columns"], words["weight"]), theme=theme
     )
     heat.layer[0].encoding.color.legend = alt.Legend(orient="bottom", gradientLength=160, offset=4)

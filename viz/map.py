@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viz import tokens
-from viz.payload import pack
+from viz.base import tokens
+from viz.base.payload import pack
 
 if TYPE_CHECKING:
     import altair as alt
 
-    from model.sites import Site
-    from model.trace import Trace
+    from model.trace.site import Site
+    from model.trace.trace import Trace
 
 HEIGHT = 640
 FILE = 96  # cells a side of the figure as a file
@@ -32,7 +32,7 @@ def map_frame(
     words: dict[str, str],
 ) -> bytes:  # fmt: skip
     """No weights: they are fetched under `base` when they come into view."""
-    from model.tiles import depth
+    from model.attention.tiles import depth
 
     record = trace.record(site)
     rows, columns = (
@@ -77,7 +77,7 @@ def still_map(
     trace: Trace, site: Site, head: int, shown: Area | None, how: str, titles: tuple[str, str, str]
 ) -> alt.Chart | alt.LayerChart:
     """What is in view as a chart for a file; cells of several tokens are called by their first one's place."""
-    from viz import still
+    from viz.base import static_chart
 
     record = trace.record(site)
     rows, columns = part(shown, record.queries, record.keys)
@@ -88,4 +88,4 @@ def still_map(
             (tokens.query_labels(trace, site), rows, high), (tokens.key_labels(trace, site), columns, wide)
         )
     ]  # fmt: skip
-    return still.heat_map(values, *names, titles=titles)
+    return static_chart.heat_map(values, *names, titles=titles)

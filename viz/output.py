@@ -10,7 +10,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model.temperature import Tempered
+    from model.generation.temperature import Tempered
 
 _PAIR = ("#767676", "#0072b2")  # grey for the model's own, and a colour of Okabe & Ito
 

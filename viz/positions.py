@@ -9,15 +9,15 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from viz import palette
-from viz.equation import EquationFrame, shared_scale
-from viz.matrix import states
-from viz.payload import pack
-from viz.tokens import Label
+from viz.base import palette
+from viz.base.payload import pack
+from viz.base.tokens import Label
+from viz.heads.matrix import states
+from viz.steps.equation import EquationFrame, shared_scale
 
 if TYPE_CHECKING:
-    from model.position_turns import Turned
-    from model.position_views import Sum, Turn
+    from model.positions.rotary import Turned
+    from model.positions.tables import Sum, Turn
 
 Words = dict[str, str]
 # More rows than this Altair refuses to write to a file.

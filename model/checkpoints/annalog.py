@@ -21,12 +21,12 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from model.checkpoints.conversion_weights import torch_weights
-from model.checkpoints.packages import PACKAGES
+from model.checkpoints.convert.raw_tensors import torch_weights
+from model.checkpoints.disk.packages import PACKAGES
 from model.errors import DamagedCheckpoint, EmptyText, TextTooLong, UnknownWords
-from model.instrumented import Instrumented, instrument
-from model.shortening import Start, longest_start
-from model.trace import Trace, TraceKey
+from model.instrumentation.instrument import Instrumented, instrument
+from model.text.truncation import Start, longest_start
+from model.trace.trace import Trace, TraceKey
 
 PACKAGE = next(package for package in PACKAGES if package.name == "annalog")
 _WEIGHTS, _VOCABULARY = "ckpt_and_vocab/Lev_extended.pt", "ckpt_and_vocab/stereo_experiment_vocab_ttf.pkl"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from model.config import TransformerConfig
 from model.errors import DamagedCheckpoint, HeadlightError, NoCheckpoint, TextTooLong, UnknownOption
-from model.generation import greedy
-from model.recorder import record_run
-from model.tokenizer import END, Reading, Tokenizer
-from model.trace import Side, Trace, TraceKey
-from model.transformer import Transformer
+from model.text.tokenizer import END, Reading, Tokenizer
+from model.trace.record_own import record_run
+from model.trace.trace import Side, Trace, TraceKey
+from model.transformer.config import TransformerConfig
+from model.transformer.encoder_decoder import Transformer
+from model.transformer.greedy import greedy
 
 FILES = ("weights.safetensors", "config.json", "vocabulary.json", "card.json")
 

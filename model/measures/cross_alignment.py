@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model.sites import Site
-from model.trace import Trace
+from model.trace.site import Site
+from model.trace.trace import Trace
 
 Rows = tuple[tuple[int, ...], ...]
 _YEAR = re.compile(r"(?=((?:19|20)[0-9]{2}))")
@@ -133,7 +133,7 @@ def gold(trace: Trace) -> Gold:
 
 
 def _sentence(words: tuple[str, ...], language: str) -> list[tuple[tuple[str, ...], Rows]]:
-    from model.training.grammar import gold_alignment
+    from model.training.language.grammar import gold_alignment
 
     pair = gold_alignment(words, language)
     return [] if pair is None else [(pair.target, pair.alignment)]

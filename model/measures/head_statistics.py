@@ -21,15 +21,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model.blocks import CELLS, ROWS, span
+from model.attention.row_blocks import CELLS, ROWS, span
+from model.jobs.parallel import each_site
 from model.measures.diagonals import Diagonals
-from model.parallel import each_site
-from model.record import AttentionRecord
-from model.sites import Site
-from model.trace_key import Side
+from model.trace.attention_record import AttentionRecord
+from model.trace.site import Site
+from model.trace.trace_key import Side
 
 if TYPE_CHECKING:
-    from model.trace import Trace
+    from model.trace.trace import Trace
 
 # The measures that are one number a head, in the order of a table.
 MEASURES = (

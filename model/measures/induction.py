@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Float
 
 from model.errors import NotInThisModel
+from model.jobs.progress import tick
 from model.measures.head_statistics import statistics
-from model.progress import tick
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from model.sites import Site
+    from model.trace.site import Site
 
 LENGTH, TEXTS, RESAMPLES = 32, 16, 2_000
 _TAIL = 2.5  # per cent on each side of a 95 % interval

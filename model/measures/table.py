@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model.measures.head_statistics import HeadStatistics, trace_statistics
-from model.sites import Site
+from model.trace.site import Site
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from model.trace import Trace
+    from model.trace.trace import Trace
 
 # Columns of the table after `site` and `head`, and the field of `HeadStatistics` each is.
 FIELDS = {

@@ -25,12 +25,12 @@ from model.errors import (
     TextsFile,
     UnknownOption,
 )
-from model.profile import parts, table
-from model.profile.form import FORMAT, VERSION
-from model.profile.parts import Parts
+from model.jobs.progress import Listener, heard_by
+from model.profile import part_files, table
+from model.profile.part_files import Parts
 from model.profile.progress import SAVED, Progress
+from model.profile.schema import FORMAT, VERSION
 from model.profile.texts import Texts, look
-from model.progress import Listener, heard_by
 
 
 def profile(
@@ -52,15 +52,15 @@ def profile(
     options = _options(model, language)
     progress = Progress(read.count, told)
     made_of = _made_of(model, read, options)
-    if (there := parts.made_of(out)) is not None:
-        parts.check(out, there, made_of)
+    if (there := part_files.made_of(out)) is not None:
+        part_files.check(out, there, made_of)
         shutil.rmtree(out.with_name(out.name + ".parts"), ignore_errors=True)
         progress.there = True
         return progress
     work = Parts(out, made_of)
     with _until_signal() as stopped:
         if ray:
-            from model.profile.spread import measure
+            from model.profile.ray import measure
 
             measure(ray, (given, model.weights_hash), options, read, work, progress, stopped)
         else:
@@ -114,7 +114,7 @@ def _measure(
     """One text after the other, in this process."""
     stream = iter(texts)
     with heard_by(Listener(lambda what, fraction: None, stopped)):
-        for chunk, here in parts.chunks(texts.count):
+        for chunk, here in part_files.chunks(texts.count):
             found = [work.read(chunk)]
             answered, saved = table.done(found[0]), time.monotonic()
             progress.begin(found[0])

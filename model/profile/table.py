@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from model.errors import HeadlightError, Stopped, Unexpected
 from model.measures.head_statistics import MEASURES, trace_statistics
-from model.profile.form import HEAD, KEY, KEYS, QUERIES, RENAMED, SITE, SOURCE, TEXT
+from model.profile.schema import HEAD, KEY, KEYS, QUERIES, RENAMED, SITE, SOURCE, TEXT
 
 COLUMNS = tuple(RENAMED.get(name, name) for name in MEASURES)
 _REFUSED = "refused"

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from model.training.data import data_hash
-from model.training.measure import agreement, exact_match
+from model.training.evaluate import agreement, exact_match
 from model.training.run import Run
-from model.transformer import Transformer
+from model.transformer.encoder_decoder import Transformer
 
 FP32_LIMIT = 5_000_000  # bytes; above it the weights are kept in half precision
 

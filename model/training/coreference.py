@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.training import english
 from model.training.data import Example, Vocabulary, encode
-from model.training.grammar import split_of, translate
-from model.training.measure import cross_weights, encoder_weights
-from model.training.plans import Because
-from model.training.sampling import Sampler
-from model.transformer import Transformer
+from model.training.evaluate import cross_weights, encoder_weights
+from model.training.language import english
+from model.training.language.grammar import split_of, translate
+from model.training.language.plans import Because
+from model.training.language.random_plans import Sampler
+from model.transformer.encoder_decoder import Transformer
 
 SEED = 30_000
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.tokenizer import END, PAD
+from model.text.tokenizer import END, PAD
 
 Alignment = tuple[tuple[int, ...], ...]
 

@@ -8,7 +8,7 @@ from functools import cache
 
 from model.errors import UnknownOption
 from model.training.data import Example, Vocabulary
-from model.transformer import Transformer
+from model.transformer.encoder_decoder import Transformer
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ TEST_SEED = 20_000  # validation and test sentences come from their own generato
 
 
 def _sentences(split: str, language: str, count: int, seed: int) -> list[Example]:
-    from model.training.grammar import pairs
+    from model.training.language.grammar import pairs
 
     return [Example(pair.source, pair.target, language, pair.alignment) for pair in pairs(language, count, seed, split)]
 
@@ -81,8 +81,9 @@ RECIPES = {
             },
             "data": {
                 "en": "Parallel sentences with gold word alignments, made by this project's own grammar "
-                "(model/training/grammar.py); no text from elsewhere.",
-                "zh": "由本项目自己的语法（model/training/grammar.py）生成的平行句对，带标准词对齐；没有其他来源的文本。",
+                "(model/training/language/grammar.py); no text from elsewhere.",
+                "zh": "由本项目自己的语法（model/training/language/grammar.py）生成的平行句对，"
+                "带标准词对齐；没有其他来源的文本。",
             },
             "examples": [
                 "she gave him a red apple",

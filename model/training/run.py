@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from model.training.data import Vocabulary
 from model.training.recipes import Recipe
-from model.transformer import Transformer
+from model.transformer.encoder_decoder import Transformer
 
 
 @dataclass

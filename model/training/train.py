@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.config import TransformerConfig
 from model.errors import HeadlightError
 from model.training.checkpoint import card_of, save_partial, save_trained
 from model.training.data import Encoded, Vocabulary, batches, data_hash, encode
-from model.training.measure import validation_loss
+from model.training.evaluate import validation_loss
 from model.training.recipes import TEST_SEED, Recipe, recipe
 from model.training.run import Run
-from model.transformer import Transformer
+from model.transformer.config import TransformerConfig
+from model.transformer.encoder_decoder import Transformer
 
 CHECKPOINTS = Path("checkpoints")  # below the current folder: an installed Headlight may lie where nobody may write
 Progress = Callable[[int, int, dict[str, float]], None]

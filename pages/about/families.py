@@ -1,7 +1,8 @@
 """Families: from the Transformer of 2017 to its descendants, what each changed, and a small one of each to open."""
 
-from viz.ui import families, panels
+from viz.ui.families import page as families
+from viz.ui.shared import page_text
 
-panels.title("families")
+page_text.title("families")
 families.show()
-panels.notes("families")
+page_text.notes("families")

@@ -1,7 +1,8 @@
 """Models: what can be opened, what it costs, and how to get more."""
 
-from viz.ui import opening, panels
+from viz.ui.models import page as models
+from viz.ui.shared import page_text
 
-panels.title("models")
-opening.show()
-panels.notes("models")
+page_text.title("models")
+models.show()
+page_text.notes("models")

@@ -1,7 +1,8 @@
 """Corpus: how every head behaves over thousands of texts, and which texts are typical or extreme for it."""
 
-from viz.ui import corpus, panels
+from viz.ui.corpus import page as corpus
+from viz.ui.shared import page_text
 
-panels.title("corpus")
+page_text.title("corpus")
 corpus.show()
-panels.notes("corpus")
+page_text.notes("corpus")

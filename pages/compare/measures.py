@@ -1,7 +1,8 @@
 """Measures: what every head does, in numbers."""
 
-from viz.ui import measures, page, panels
+from viz.ui.measures import page as measures
+from viz.ui.shared import page, page_text
 
 trace = page.open("measures")
 measures.show(trace)
-panels.notes("measures")
+page_text.notes("measures")

@@ -1,7 +1,8 @@
 """By hand: self-attention small enough for paper and pencil, every number editable."""
 
-from viz.ui import by_hand, panels
+from viz.ui.by_hand import page as by_hand
+from viz.ui.shared import page_text
 
-panels.title("by_hand")
+page_text.title("by_hand")
 by_hand.show()
-panels.notes("by_hand")
+page_text.notes("by_hand")

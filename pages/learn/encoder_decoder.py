@@ -1,7 +1,8 @@
 """Encoder–decoder: what each stack reads, where Q, K and V come from, and which source words a target word looks at."""
 
-from viz.ui import encoder_decoder, page, panels
+from viz.ui.encoder_decoder import page as encoder_decoder
+from viz.ui.shared import page, page_text
 
 trace = page.open("encoder_decoder")
 encoder_decoder.show(trace)
-panels.notes("encoder_decoder")
+page_text.notes("encoder_decoder")

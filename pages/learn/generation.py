@@ -1,7 +1,8 @@
 """Generation: greedy, beam search and sampling, one recorded step at a time, and what a cache of keys and values saves."""
 
-from viz.ui import generation, page, panels
+from viz.ui.generation import page as generation
+from viz.ui.shared import page, page_text
 
 trace = page.open("generation")
 generation.show(trace)
-panels.notes("generation")
+page_text.notes("generation")

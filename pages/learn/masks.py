@@ -1,7 +1,8 @@
 """Masks: which keys a query may look at, what −∞ does to the softmax, and what goes wrong."""
 
-from viz.ui import masks, page, panels
+from viz.ui.masks import page as masks
+from viz.ui.shared import page, page_text
 
 trace = page.open("masks")
 masks.show(trace)
-panels.notes("masks")
+page_text.notes("masks")

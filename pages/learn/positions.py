@@ -1,7 +1,8 @@
 """Positions: how a model that reads all words at once is told where each one stands."""
 
-from viz.ui import page, panels, positions
+from viz.ui.positions import page as positions
+from viz.ui.shared import page, page_text
 
 trace = page.open("positions")
 kind = positions.show(trace)
-panels.notes("positions", "" if kind == "sinusoidal" else kind)
+page_text.notes("positions", "" if kind == "sinusoidal" else kind)

@@ -1,10 +1,11 @@
 """Step by step: the arithmetic of the selected head, from its input to the normalised output, on the real numbers."""
 
-from viz.ui import arithmetic, controls, page, panels
+from viz.ui.shared import page, page_text, side_bar
+from viz.ui.steps import page as steps
 
 trace = page.open("steps")
-controls.head_picker(trace, words=False)
-controls.cell_picker(trace)
-panels.selection_line(trace)
-arithmetic.steps(trace)
-panels.notes("steps")
+side_bar.head_picker(trace, words=False)
+side_bar.cell_picker(trace)
+page_text.selection_line(trace)
+steps.steps(trace)
+page_text.notes("steps")

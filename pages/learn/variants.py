@@ -1,9 +1,10 @@
 """Variants: one change at a time on the selected head's recorded q, k and v, its weights before and after."""
 
-from viz.ui import controls, page, panels, variants
+from viz.ui.shared import page, page_text, side_bar
+from viz.ui.variants import page as variants
 
 trace = page.open("variants")
-controls.head_picker(trace, words=False)
-panels.selection_line(trace)
+side_bar.head_picker(trace, words=False)
+page_text.selection_line(trace)
 variants.show(trace)
-panels.notes("variants")
+page_text.notes("variants")

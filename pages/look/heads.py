@@ -2,18 +2,21 @@
 
 import streamlit as st
 
-from viz.ui import controls, figures, frame, joint, lines, page, panels
+from viz.ui import navigation
+from viz.ui.heads import joint_matrix, lines
+from viz.ui.heads import matrix as head_matrix
+from viz.ui.shared import page, page_text, side_bar
 
 trace = page.open("heads", look=True)
-controls.head_picker(trace)
-panels.selection_line(trace)
+side_bar.head_picker(trace)
+page_text.selection_line(trace)
 with st.container(key="figures"):
     left, right = st.columns([5, 4], gap="medium")
 with left:
-    figures.attention_matrix(trace)
+    head_matrix.attention_matrix(trace)
 with right:
-    figures.beside(trace)
+    head_matrix.beside(trace)
     lines.attention_lines(trace)
-frame.link("steps", panels.say("door.cell"))
-joint.joint_view(trace)
-panels.notes("heads")
+navigation.link("steps", page_text.say("door.cell"))
+joint_matrix.joint_view(trace)
+page_text.notes("heads")

@@ -1,8 +1,8 @@
 """Map: one head at any length, from the whole to single cells."""
 
-from viz.ui import map as map_page
-from viz.ui import page, panels
+from viz.ui.map import page as map_page
+from viz.ui.shared import page, page_text
 
 trace = page.open("map")
 map_page.show(trace)
-panels.notes("map")
+page_text.notes("map")

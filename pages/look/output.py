@@ -1,8 +1,10 @@
 """Output: what the model makes of its input, and what else it might have said."""
 
-from viz.ui import output, output_heads, page, panels
+from viz.ui.output import page as output
+from viz.ui.output import task_outputs
+from viz.ui.shared import page, page_text
 
 trace = page.open("output")
 output.show(trace)
-singly = output_heads.singly(trace)
-panels.notes("output.vectors" if output.is_vector(trace) else "output.alone" if singly else "output")
+singly = task_outputs.singly(trace)
+page_text.notes("output.vectors" if output.is_vector(trace) else "output.alone" if singly else "output")

@@ -1,9 +1,10 @@
 """Overview: the sentence, its translation, and the whole model with what each part computed."""
 
-from viz.ui import controls, page, panels, picture
+from viz.ui.overview import page as overview
+from viz.ui.shared import page, page_text, side_bar
 
-panels.headline()
+page_text.headline()
 trace = page.shown(look=True)
-controls.overview_switch(trace)
-picture.model_picture(trace)
-panels.notes(picture.notes_key(trace))
+side_bar.overview_switch(trace)
+overview.model_picture(trace)
+page_text.notes(overview.notes_key(trace))

@@ -15,7 +15,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.scriptrunner import RerunData
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
-from model.progress import tick
+from model.jobs.progress import tick
 from tests.app.visit import Visit
 
 

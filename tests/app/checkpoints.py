@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from model.checkpoints.families import FAMILIES
+from model.checkpoints.disk.families import FAMILIES
 from tests.model import tiny
 
 TEXTS = (

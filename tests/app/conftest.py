@@ -12,7 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from tests.app import checkpoints
 from tests.app.visit import Visit
 from viz.ui import language
-from viz.ui.models import found
+from viz.ui.state.model_list import found
 
 
 @pytest.fixture(autouse=True)

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from model import Trace, open_model
+from model.attention.downsample import allowed_bins, thumbnails
+from model.attention.downsample_heads import alike
+from model.jobs.progress import tick
 from model.measures import table as measures
 from model.measures.head_statistics import trace_statistics
-from model.pooled import allowed_bins, thumbnails
-from model.pooled_heads import alike
-from model.progress import tick
 from tests.app.acting import pick, put
 from tests.app.visit import Visit
-from viz import atlas
-from viz.ui import atlas_figure, atlas_fill, components
+from viz.atlas import atlas
+from viz.ui import components
+from viz.ui.atlas import compute, figure
 
 TEXT = "the cat sat on the mat"
 pytestmark = pytest.mark.usefixtures("held")
@@ -34,7 +35,7 @@ def trace() -> Trace:
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> None:
     """No browser is there to keep what was sent: every frame is whole."""
-    monkeypatch.setattr(atlas_figure, "_sent", set)
+    monkeypatch.setattr(figure, "_sent", set)
 
 
 def heads_of(seen: Visit) -> list[tuple[str, int]]:
@@ -202,8 +203,8 @@ def test_what_is_done_is_drawn_while_the_rest_is_not_and_stop_keeps_it(visit, mo
                 tick("pictures", 0.5)
         return real(*args, **more)
 
-    monkeypatch.setattr("model.pooled_heads.thumbnails", slow)
-    monkeypatch.setattr(atlas_fill, "PATIENCE", 0.3)
+    monkeypatch.setattr("model.attention.downsample_heads.thumbnails", slow)
+    monkeypatch.setattr(compute, "PATIENCE", 0.3)
     text = "the dog sat on the mat"
     seen = visit("atlas", text=text).sound()
     assert reached.wait(20)
@@ -215,8 +216,8 @@ def test_what_is_done_is_drawn_while_the_rest_is_not_and_stop_keeps_it(visit, mo
     seen.at.run()
     assert [info.value for info in seen.at.info] == [seen.say("atlas.stopped")]
     assert sum("pictures" in entry for entry in seen.figure("atlas")[0]["sites"]) == 2
-    monkeypatch.setattr("model.pooled_heads.thumbnails", real)
-    monkeypatch.setattr(atlas_fill, "PATIENCE", 20)
+    monkeypatch.setattr("model.attention.downsample_heads.thumbnails", real)
+    monkeypatch.setattr(compute, "PATIENCE", 20)
     seen.click("atlas-again").sound()
     header, _ = seen.figure("atlas")
     assert all("pictures" in entry for entry in header["sites"]) and len(header["measures"]) == len(atlas.MEASURES)
@@ -225,7 +226,7 @@ def test_what_is_done_is_drawn_while_the_rest_is_not_and_stop_keeps_it(visit, mo
 def test_a_drawn_atlas_is_kept(visit, monkeypatch) -> None:
     text = "a dog saw the cat"
     visit("atlas", text=text).sound()
-    monkeypatch.setattr("model.pooled_heads.thumbnails", None)
+    monkeypatch.setattr("model.attention.downsample_heads.thumbnails", None)
     seen = visit("atlas", text=text).sound()
     assert len(heads_of(seen)) == 24
 

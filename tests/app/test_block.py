@@ -13,8 +13,8 @@ from model import Trace, open_model
 from tests.app.acting import pick
 from tests.app.visit import Visit
 from tests.model.test_block_views import norm
-from viz import numbers
-from viz.ui import block
+from viz.base import numbers
+from viz.ui.block import page as block
 
 TEXT = "the cat sat on the mat"
 LINK = {"site": "encoder.1.self", "head": 2, "q": 1, "k": 2, "text": TEXT}
@@ -156,7 +156,7 @@ def test_batch_norm_of_another_activation(visit, trace) -> None:
 
 
 def test_both_orders(visit, model, trace) -> None:
-    from model.block_views import both_orders
+    from model.residual.stream import both_orders
 
     seen = at(visit, "norm")
     found = both_orders(model.module, trace, "encoder")

@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from model import open_model
-from model.progress import tick
+from model.jobs.progress import tick
 from tests.app.acting import stop_during
 from tests.app.test_block import array, captions, rows
-from viz.ui import block, runs
+from viz.ui.block import page as block
+from viz.ui.state import current_run
 
 TEXT = "the cat sat on the mat"
 
@@ -38,8 +39,12 @@ def test_units_of_a_library_model_are_its_layers(visit, models, name: str, funct
     seen.set("block-layer", 1).sound()
     _, units = seen.at.session_state["block-kept-units"]
     opened = open_model(models / name)
-    paths = {"llama": "model.layers.1.mlp", "gpt2": "transformer.h.1.mlp", "bert": "bert.encoder.layer.1.output.dense",
-             "t5": "encoder.block.1.layer.1.DenseReluDense"}  # fmt: skip
+    paths = {
+        "llama": "model.transformer.layers.1.mlp",
+        "gpt2": "transformer.h.1.mlp",
+        "bert": "bert.encoder.layer.1.output.dense",
+        "t5": "encoder.block.1.layer.1.DenseReluDense",
+    }
     heard = []
     hook = opened.module.get_submodule(paths[name]).register_forward_hook(lambda m, i, o: heard.append(o))
     opened.trace("the cat sat on the mat")
@@ -118,7 +123,7 @@ def test_feed_forward_parts_are_told_apart_where_the_sums_say_so(visit, models, 
 
 def test_stop_while_the_units_are_heard(visit, models, monkeypatch) -> None:
     """Stop leaves one quiet line and a button, and the same page computes when it is pressed."""
-    waits, again = threading.Event(), runs.again
+    waits, again = threading.Event(), current_run.again
 
     def slow():
         waits.set()
@@ -127,9 +132,9 @@ def test_stop_while_the_units_are_heard(visit, models, monkeypatch) -> None:
             tick("layers", 0.1)
 
     seen = visit("block", model="llama", text=TEXT).sound()
-    monkeypatch.setattr(runs, "again", slow)
+    monkeypatch.setattr(current_run, "again", slow)
     stop_during(seen, waits, lambda: seen.set("block", "units"))
     assert not seen.at.exception and seen.say("block.stopped") in captions(seen)
-    monkeypatch.setattr(runs, "again", again)
+    monkeypatch.setattr(current_run, "again", again)
     seen.click("block-again").sound()
     assert "block-units-frame" in seen.figures() and "✓" in captions(seen)

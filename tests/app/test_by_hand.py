@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model import worked_example
+from model.steps import worked_example
 from tests.app.visit import Visit
 
 INPUTS = {"edit-x": "x", "edit-w_query": "w_query", "edit-w_key": "w_key", "edit-w_value": "w_value"}

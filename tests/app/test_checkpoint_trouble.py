@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from model import open_model
-from model.checkpoints import hugging_face, outputs
+from model.checkpoints.library import library_model, outputs
 from tests.app.acting import put
 from tests.app.visit import PAGES, Visit
 from tests.model import tiny
-from viz.ui import recording
+from viz.ui.state import model_cache
 
 
 def start_of(seen: Visit, key: str) -> str:
@@ -195,7 +195,7 @@ def test_a_continuation_of_an_encoder_decoder_becomes_its_target(visit, models: 
 @pytest.mark.parametrize("name", ["gpt2", "t5"])
 def test_a_training_step_leaves_the_model_as_it_is(visit, models: Path, name: str) -> None:
     seen = visit("output", model=name, text="I like cats").sound()
-    module = recording.opened(name).module
+    module = model_cache.opened(name).module
     before = {key: value.clone() for key, value in module.state_dict().items()}
     seen.at.text_input(key="train-target").set_value("and dogs")
     seen.at.run()
@@ -213,7 +213,7 @@ def test_what_nobody_foresaw_is_one_sentence(visit, models: Path, monkeypatch) -
     def broken(*_args: object, **_more: object):
         raise RuntimeError("shapes do not match\nand a second line")
 
-    monkeypatch.setattr(hugging_face, "record", broken)
+    monkeypatch.setattr(library_model, "record", broken)
     put(seen, "text_area", "text", "another text")
     assert "RuntimeError: shapes do not match" in seen.complaint() and "second line" not in seen.complaint()
     assert any("the cat" in caption.value for caption in seen.at.caption)

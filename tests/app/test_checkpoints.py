@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from model import Trace, open_model
-from model.checkpoints import outputs, pictures, sound
+from model.checkpoints.library import outputs
+from model.checkpoints.media import pictures, sound
 from tests.app.acting import pick, put
 from tests.app.checkpoints import MADE
 from tests.app.visit import PAGES, Visit
-from viz import numbers
-from viz.axes import WINDOW
+from viz.base import numbers
+from viz.base.axes import WINDOW
 
 TEXT = "The animal didn't cross the street."
 LONG_TEXT = "The cat sat on the mat. I like cats and the lazy dog. " * 18

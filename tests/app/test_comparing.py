@@ -9,14 +9,18 @@ import time
 import numpy as np
 import pytest
 
-from model import aligned, comparing, open_model
-from model.checkpoints import minimal
-from model.comparing import LN2
-from model.sites import Site
+from model import open_model
+from model.checkpoints import minimal_pair
+from model.compare import aligned_runs
+from model.compare import heads as compare_heads
+from model.compare.heads import LN2
+from model.trace.site import Site
 from tests.app.acting import put, stays_stopped, stop_during, wait_for_stop
-from viz import export
-from viz.ui import comparing_pair, comparing_window, recording, work
-from viz.ui.models import card as models_card
+from viz.base import export
+from viz.ui.compare import pair as comparing_pair
+from viz.ui.compare import window
+from viz.ui.state import jobs, model_cache
+from viz.ui.state.model_list import card as models_card
 
 TEXT = "the animal didn't cross the street because it was too tired"
 OTHER = "the animal didn't cross the street because it was too wide"
@@ -55,7 +59,7 @@ def test_the_difference_is_b_less_a(visit, trace) -> None:
     apart = trace.weights("encoder.0.self", 1) - trace.weights("encoder.1.self", 2)
     np.testing.assert_allclose(arrays["values"], apart, atol=4e-6)
     assert header["scale"]["low"] == -header["scale"]["high"] == pytest.approx(-float(apart.abs().max()), abs=1e-6)
-    found = comparing.difference(trace.record("encoder.1.self"), 2, trace.record("encoder.0.self"), 1)
+    found = compare_heads.difference(trace.record("encoder.1.self"), 2, trace.record("encoder.0.self"), 1)
     told = seen.say("comparing.numbers", mean=f"{found.mean:.3f}", r=f"{found.correlation:.3f}")
     assert told in [text.value for text in seen.at.markdown]
     choice = next(box for box in seen.at.selectbox if box.label == seen.say("comparing.b"))
@@ -79,12 +83,12 @@ def test_a_head_can_be_picked_here(visit) -> None:
     assert seen.view.picks == ""
 
 
-@pytest.mark.parametrize("how", comparing.HOW)
+@pytest.mark.parametrize("how", compare_heads.HOW)
 def test_all_pairs_in_the_order_of_their_clusters(visit, trace, how: str) -> None:
     seen = visit("comparing", text=TEXT, to="zh", tab=f"comparing.pairs,likeness.{how}").sound()
-    for place, group in enumerate(comparing.all_pairs(trace, how)):
+    for place, group in enumerate(compare_heads.all_pairs(trace, how)):
         header, arrays = seen.figure(f"comparing-pairs-{place}")
-        order, _ = comparing.clustered(group.distance)
+        order, _ = compare_heads.clustered(group.distance)
         np.testing.assert_allclose(arrays["values"], group.values.numpy()[np.ix_(order, order)], atol=1e-6)
         assert [label["text"] for label in header["rows"]] == [
             f"{group.heads[i][0].layer}.{group.heads[i][1]}" for i in order
@@ -97,7 +101,7 @@ def test_all_pairs_in_the_order_of_their_layers(visit, trace) -> None:
     seen = visit("comparing", text=TEXT, to="zh", tab="comparing.pairs", site="encoder.1.self", head=2).sound()
     assert "ticks" not in seen.figure("comparing-pairs-0")[0]
     seen.set("pairs_order", "layers").sound()
-    for place, group in enumerate(comparing.all_pairs(trace, "correlation")):
+    for place, group in enumerate(compare_heads.all_pairs(trace, "correlation")):
         header, arrays = seen.figure(f"comparing-pairs-{place}")
         np.testing.assert_allclose(arrays["values"], group.values.numpy(), atol=1e-6)
         assert header["row_breaks"] == header["column_breaks"] == [4]
@@ -108,10 +112,10 @@ def test_all_pairs_in_the_order_of_their_layers(visit, trace) -> None:
 
 def test_r_of_pooled_pictures_is_r_of_all_weights_where_nothing_is_pooled(trace) -> None:
     """The Atlas and this page name two kinds of r: they agree on a short text, as the pages say, and part on a long one."""
-    from model.pooled import allowed_bins
-    from model.pooled_heads import alike, trace_thumbnails
+    from model.attention.downsample import allowed_bins
+    from model.attention.downsample_heads import alike, trace_thumbnails
 
-    (group,) = (g for g in comparing.all_pairs(trace, "correlation") if str(g.heads[0][0]) == "encoder.0.self")
+    (group,) = (g for g in compare_heads.all_pairs(trace, "correlation") if str(g.heads[0][0]) == "encoder.0.self")
     sites = list(dict.fromkeys(site for site, _ in group.heads))
     site, head = group.heads[3]
     for size, agree in ((64, True), (4, False)):
@@ -156,15 +160,15 @@ def test_a_long_text_is_drawn_in_a_window_that_moves(visit, models) -> None:
     seen = visit("comparing", tab="comparing.inputs", **link).sound()
     own = open_model(models / "gpt2")
     one, other = own.trace(LONG.strip()), own.trace(second)
-    places = aligned.aligned_sides(one, other)["decoder"]
+    places = aligned_runs.aligned_sides(one, other)["decoder"]
     pairs = sorted((*places.pairs, *places.changed))
     firsts, seconds = np.array(pairs).T
-    assert len(pairs) > comparing_window.MOST and (firsts != seconds).any()
+    assert len(pairs) > window.MOST and (firsts != seconds).any()
     A = one.weights("decoder.1.self", 1).numpy()[np.ix_(firsts, firsts)]
     B = other.weights("decoder.1.self", 1).numpy()[np.ix_(seconds, seconds)]
 
     def drawn(rows: int, columns: int) -> None:
-        size = comparing_window.MOST
+        size = window.MOST
         part = np.s_[rows : rows + size, columns : columns + size]
         for place, want in enumerate((A, B, B - A)):
             header, arrays = seen.figure(f"comparing-input-{place}")
@@ -196,8 +200,8 @@ def test_a_long_text_is_drawn_in_a_window_that_moves(visit, models) -> None:
 
 def test_the_second_run_waits_beside_the_first(visit, models, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both may take long in one run of the page: each has a bar of its own."""
-    record = recording.record
-    monkeypatch.setattr(recording, "record", lambda *asked: (time.sleep(2 * work._QUIET), record(*asked))[1])
+    record = model_cache.record
+    monkeypatch.setattr(model_cache, "record", lambda *asked: (time.sleep(2 * jobs._QUIET), record(*asked))[1])
     link = {"model": "gpt2", "text": "the dog is slow", "against": "text:the cat is slow"}
     seen = visit("comparing", tab="comparing.inputs", **link).sound()
     assert "comparing-input-2" in seen.figures()
@@ -207,18 +211,18 @@ def test_the_second_run_waits_beside_the_first(visit, models, monkeypatch: pytes
 def test_every_model_of_text_has_a_pair_to_begin_with(visit, models, name: str) -> None:
     seen = visit("comparing", model=name, tab="comparing.inputs").sound()
     own = open_model(name if name == "dates" else models / name)
-    pair = minimal.minimal_pair(own, models_card(name)["examples"])
+    pair = minimal_pair.minimal_pair(own, models_card(name)["examples"])
     if pair is None:
         assert name == "ours" and not [b for b in seen.at.button if b.key == "comparing-example"]
         return
     seen.click("comparing-example").sound()
     assert (seen.view.text, seen.view.against) == (pair[0], f"text:{pair[1]}") and seen.view.model == name
-    assert minimal.changed(*pair) and len(minimal.ids(own, pair[0])) == len(minimal.ids(own, pair[1]))
+    assert minimal_pair.changed(*pair) and len(minimal_pair.ids(own, pair[0])) == len(minimal_pair.ids(own, pair[1]))
     assert not [button for button in seen.at.button if button.key == "comparing-example"]
 
 
 def test_a_second_text_that_was_stopped_is_not_begun_again_by_itself(visit, models, monkeypatch) -> None:
-    waits, calls, record = threading.Event(), [], recording.record
+    waits, calls, record = threading.Event(), [], model_cache.record
 
     def slow(name: str, how: tuple, *more: bool):
         if dict(how)["text"] == "the cat is lazy and slow":
@@ -226,11 +230,11 @@ def test_a_second_text_that_was_stopped_is_not_begun_again_by_itself(visit, mode
             wait_for_stop(waits)
         return record(name, how, *more)
 
-    monkeypatch.setattr(recording, "record", slow)
+    monkeypatch.setattr(model_cache, "record", slow)
     seen = visit("comparing", tab="comparing.inputs", model="gpt2", text="a dog is slow").sound()
     stop_during(seen, waits, lambda: put(seen, "text_area", "comparing_text", "the cat is lazy and slow"))
     stays_stopped(seen, (1, 2), calls, text="a dog is slow")
-    monkeypatch.setattr(recording, "record", record)
+    monkeypatch.setattr(model_cache, "record", record)
     seen.click("comparing-again").sound()
     assert "comparing-input-2" in seen.figures()
 

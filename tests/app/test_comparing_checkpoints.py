@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import counterparts, open_model
+from model import open_model
+from model.compare import checkpoints as compare_checkpoints
 from tests.app.acting import stays_stopped, stop_during, wait_for_stop
 from tests.model import tiny
-from viz.ui import recording
-from viz.ui.models import found as looked_for
+from viz.ui.state import model_cache
+from viz.ui.state.model_list import found as looked_for
 
 LINK = {"model": "base", "text": tiny.TEXT, "target": tiny.WRITTEN, "to": "zh", "tab": "comparing.checkpoints",
         "site": "encoder.1.self", "head": 1}  # fmt: skip
@@ -53,7 +54,7 @@ def test_the_second_model_is_chosen_and_changes_the_numbers(visit, folder: Path)
         seen.set("comparing_model", name).sound()
         assert seen.view.against == seen.link["against"] == f"model:{name}" and seen.view.model == "base"
         second = trace(folder, name)
-        found = counterparts.counterparts(first, second)
+        found = compare_checkpoints.counterparts(first, second)
         np.testing.assert_allclose(table(seen)["r"], [row.r for row in found.heads], atol=1e-6)
         np.testing.assert_allclose(table(seen)["divergence"], [row.divergence for row in found.heads], atol=1e-6)
         told.append(list(table(seen)["r"]))
@@ -64,7 +65,7 @@ def test_the_second_model_is_chosen_and_changes_the_numbers(visit, folder: Path)
 
 def test_the_selected_head_and_its_counterpart(visit, folder: Path) -> None:
     first, second = trace(folder, "base"), trace(folder, "other")
-    found = counterparts.counterparts(first, second)
+    found = compare_checkpoints.counterparts(first, second)
     row = next(row for row in found.heads if row.moved)
     none = next(row for row in found.heads if row.other is None)
     link = LINK | {"against": "model:other", "site": str(row.site), "head": row.head}
@@ -113,7 +114,7 @@ def test_a_model_that_cannot_read_the_text_is_answered(visit) -> None:
 
 def test_the_second_model_can_be_stopped(visit, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = visit("comparing", **LINK).sound()
-    waits, calls, quick = threading.Event(), [], recording.opened
+    waits, calls, quick = threading.Event(), [], model_cache.opened
 
     def slow(name: str):
         if name == "other":
@@ -121,12 +122,12 @@ def test_the_second_model_can_be_stopped(visit, folder: Path, monkeypatch: pytes
             wait_for_stop(waits)
         return quick(name)
 
-    monkeypatch.setattr(recording, "opened", slow)
+    monkeypatch.setattr(model_cache, "opened", slow)
     stop_during(seen, waits, lambda: seen.set("comparing_model", "other"))
     stays_stopped(seen, (2, 3), calls, model="base")
-    monkeypatch.setattr(recording, "opened", quick)
+    monkeypatch.setattr(model_cache, "opened", quick)
     seen.click("comparing-again").sound()
-    found = counterparts.counterparts(trace(folder, "base"), trace(folder, "other"))
+    found = compare_checkpoints.counterparts(trace(folder, "base"), trace(folder, "other"))
     np.testing.assert_allclose(table(seen)["r"], [row.r for row in found.heads], atol=1e-6)
 
 
@@ -136,10 +137,10 @@ def test_a_model_is_not_compared_with_itself(visit) -> None:
 
 
 def test_an_untrained_model_with_the_same_words_is_made_for_comparison(visit, tmp_path, monkeypatch) -> None:
-    from model.checkpoints import small
+    from model.checkpoints.random_models import make
 
     monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path))
     seen = visit("comparing", text="the cat sat on the mat", to="zh", tab="comparing.checkpoints").sound()
     seen.click("comparing-untrained").sound()
-    assert seen.view.model == "translate" and seen.view.against == f"model:{small.folder('shaw')}"
+    assert seen.view.model == "translate" and seen.view.against == f"model:{make.folder('shaw')}"
     assert any("Shaw" in text.value or "random-shaw" in text.value for text in seen.at.markdown)

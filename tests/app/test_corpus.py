@@ -12,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from model.__main__ import main
-from model.checkpoints.catalogue import SHIPPED
-from model.profile.opened import Profile, highest, lowest, quantiles, typical
+from model.checkpoints.disk.shipped import SHIPPED
+from model.profile.read import Profile, highest, lowest, quantiles, typical
 from tests.app.visit import Visit
 from tests.model import tiny
-from viz import corpus, numbers
-from viz.ui import corpus_files, models
+from viz import corpus
+from viz.base import numbers
+from viz.ui.corpus import profiles
+from viz.ui.state import model_list
 
 SHIPS = SHIPPED / "translate" / "profile.parquet"
 KINDS = {"lowest": lowest, "typical": typical, "highest": highest}
@@ -30,8 +32,8 @@ def profile() -> Profile:
 
 @pytest.fixture(autouse=True)
 def looked_for_anew() -> None:
-    corpus_files.found.clear()
-    models.found.clear()
+    profiles.found.clear()
+    model_list.found.clear()
 
 
 AT = {"site": "encoder.0.self", "head": 0}
@@ -132,7 +134,7 @@ def made(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         listed.write_text("the cat\n\nthe _dog_\nI see the cat\n", encoding="utf-8")
         given = ["--model", str(models / "ours"), "--texts", str(listed), "--out", str(out), "--language", "fr"]
         assert main(["profile", *given]) == 0
-    corpus_files.found.clear()
+    profiles.found.clear()
     return out
 
 
@@ -218,7 +220,7 @@ def test_a_path_that_is_typed_opens(visit, profile: Profile, tmp_path: Path) -> 
 
 
 def test_strangers_open_nothing_outside_the_folders(visit, monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(models, "confined", lambda: True)
+    monkeypatch.setattr(model_list, "confined", lambda: True)
     path = Path(shutil.copy(SHIPS, tmp_path / "mine.parquet"))
     for place in (path, tmp_path / "nowhere.parquet"):
         seen = visit("corpus", profile=place)
@@ -232,14 +234,14 @@ def test_a_small_file_may_be_handed_in(visit, profile: Profile) -> None:
     field.set_value(("mine.parquet", SHIPS.read_bytes(), "application/octet-stream"))
     seen.at.run()
     check(seen, profile, "entropy", ("encoder.0.self", 0))
-    assert seen.link["profile"] == corpus_files.HANDED_IN
+    assert seen.link["profile"] == profiles.HANDED_IN
     # Its link leads nowhere for anybody else.
-    other = visit("corpus", profile=corpus_files.HANDED_IN)
+    other = visit("corpus", profile=profiles.HANDED_IN)
     assert other.complaint() == other.say("error.no_profile", path=other.say("corpus.handed_in"))
 
 
 def test_without_any_profile_the_command_is_shown(visit, monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(corpus_files, "SHIPPED", tmp_path)
+    monkeypatch.setattr(profiles, "SHIPPED", tmp_path)
     monkeypatch.setenv("HEADLIGHT_MODELS", str(tmp_path))
     seen = visit("corpus").sound()
     assert [info.value for info in seen.at.info] == [seen.say("corpus.none")]

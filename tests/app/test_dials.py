@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.app.visit import APP, Visit
-from viz.ui.variants_switches import SWITCHES
+from viz.ui.variants.switches import SWITCHES
 
 TRANSLATE = {"text": "the cat sat on the mat", "to": "fr"}
 CASES = [
@@ -109,4 +109,4 @@ def test_what_nobody_moved_follows_the_selection(visit) -> None:
 def test_no_page_keeps_a_control_that_the_link_does_not_know() -> None:
     ui = APP.parent / "viz" / "ui"
     sources = {path.relative_to(ui).as_posix(): path.read_text(encoding="utf-8") for path in ui.rglob("*.py")}
-    assert {name for name, text in sources.items() if "persist_state" in text} == {"dials.py"}
+    assert {name for name, text in sources.items() if "persist_state" in text} == {"state/page_controls.py"}

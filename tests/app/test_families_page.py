@@ -8,12 +8,12 @@ import pytest
 
 from model import open_model
 from model.errors import NoCache
-from model.family_cards import CARDS
+from model.families import CARDS
 from tests.app.visit import Visit
 
 pytest.importorskip("transformers")
 
-from model.checkpoints import small
+from model.checkpoints.random_models import make
 
 SMALL = [card.key for card in CARDS if card.small]
 
@@ -37,11 +37,11 @@ def buttons(seen: Visit) -> set[str]:
 def test_a_small_one_opens(visit, cache: Path, key: str) -> None:
     seen = visit("families").sound().click(f"families-open-{key}")
     name = next(card.small for card in CARDS if card.key == key)
-    assert seen.view.model == str(small.folder(name)) and small.folder(name).is_relative_to(cache)
+    assert seen.view.model == str(make.folder(name)) and make.folder(name).is_relative_to(cache)
     assert seen.figures() == ["overview"]
     assert seen.complaint() == seen.say("families.untrained", family=f"random-{name}")
     seen.go("heads").sound()
-    weights = open_model(small.folder(name)).trace(seen.view.text).weights(seen.view.site, seen.view.head).numpy()
+    weights = open_model(make.folder(name)).trace(seen.view.text).weights(seen.view.site, seen.view.head).numpy()
     assert abs(seen.figure("matrix")[1]["values"] - weights).max() < 1e-6
     seen.go("encoder_decoder").sound()
     assert bool(seen.at.info) == (key not in ("t5", "bart"))
@@ -74,7 +74,7 @@ def test_a_cache_without_room_is_one_sentence(visit, monkeypatch: pytest.MonkeyP
     def full(name: str) -> Path:
         raise NoCache(path=name, folder=tmp_path, reason="no space left")
 
-    monkeypatch.setattr(small, "write", full)
+    monkeypatch.setattr(make, "write", full)
     seen = visit("families").click("families-open-bert")
     assert "no space left" in seen.complaint() and seen.view.model == "translate"
     seen.at.run()
@@ -82,7 +82,7 @@ def test_a_cache_without_room_is_one_sentence(visit, monkeypatch: pytest.MonkeyP
 
 
 def test_a_shared_server_writes_no_models(visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from viz.ui import models as known
+    from viz.ui.state import model_list as known
 
     monkeypatch.setattr(known, "confined", lambda: True)
     seen = visit("families").sound()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.app.visit import PAGES
-from viz.ui import feet
-from viz.ui.block import PANELS
-from viz.ui.generation import WAYS
-from viz.ui.masks_mistakes import MISTAKES
-from viz.ui.variants_switches import SWITCHES
+from viz.ui.block.page import PANELS
+from viz.ui.generation.page import WAYS
+from viz.ui.masks.mistakes import MISTAKES
+from viz.ui.shared import figure_footer
+from viz.ui.variants.switches import SWITCHES
 
 TABS = {
     "masks": [f"mistake.{name}" for name in MISTAKES],
@@ -27,16 +27,16 @@ PAGES_WITH_FEET = [page for page in PAGES if page not in ("models", "model_card"
 def feet_of(visit, monkeypatch: pytest.MonkeyPatch, page: str, tab: str) -> dict[str, tuple]:
     """The feet of a page as they were asked for: name -> (files, figure)."""
     seen: dict[str, tuple] = {}
-    real = feet.foot
+    real = figure_footer.foot
 
     def foot(name, sentence, badge, files, figure=None, code=()):
-        from viz import still
+        from viz.base import static_chart
 
-        made = {file: make() for file, make in feet._both(files()).items()}
-        seen[name] = (made, None if figure is None else still.svg(figure()))
+        made = {file: make() for file, make in figure_footer._both(files()).items()}
+        seen[name] = (made, None if figure is None else static_chart.svg(figure()))
         real(name, sentence, badge, files, figure, code)
 
-    monkeypatch.setattr(feet, "foot", foot)
+    monkeypatch.setattr(figure_footer, "foot", foot)
     visit(page, text="the cat sat on the mat", site="encoder.1.self", head=2, q=1, k=2, tab=tab).sound()
     return seen
 

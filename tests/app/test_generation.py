@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 import torch
 
-from model import beam, decoding
-from model.checkpoints import writing
-from model.progress import tick
+from model.checkpoints.library import generate
+from model.generation import beam
+from model.generation import writer as decoding
+from model.jobs.progress import tick
 from tests.app.acting import stop_during
 from tests.app.visit import Visit
 
@@ -262,7 +263,7 @@ def test_a_saved_run_has_its_greedy_steps(visit, models) -> None:
 
 def test_stop_ends_a_search(visit, models, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = visit("generation", model="gpt2", text="Once upon a time").sound()
-    waits, quick = threading.Event(), writing.beam_search
+    waits, quick = threading.Event(), generate.beam_search
 
     def slow(*args: object):
         waits.set()
@@ -271,21 +272,21 @@ def test_stop_ends_a_search(visit, models, monkeypatch: pytest.MonkeyPatch) -> N
             tick("writing", 0.5)
         return quick(*args)
 
-    monkeypatch.setattr(writing, "beam_search", slow)
+    monkeypatch.setattr(generate, "beam_search", slow)
     stop_during(seen, waits, lambda: way(seen, "beams"))
     assert not seen.at.exception and not charts(seen)
-    monkeypatch.setattr(writing, "beam_search", quick)
+    monkeypatch.setattr(generate, "beam_search", quick)
     seen.at.run()
     assert charts(seen.sound())
 
 
 def test_a_disagreement_with_the_library_is_red(visit, models, monkeypatch: pytest.MonkeyPatch) -> None:
-    rule = writing.Beams.advance
+    rule = generate.Beams.advance
 
     def wrong(self: beam.Beams, log_p: torch.Tensor) -> None:
         rule(self, -log_p if len(self.steps) == 1 else log_p)
 
-    monkeypatch.setattr(writing.Beams, "advance", wrong)
+    monkeypatch.setattr(generate.Beams, "advance", wrong)
     seen = way(visit("generation", model="gpt2", text="Once upon a time"), "beams")
     assert f":red[{seen.say('generation.differs', step=3)}]" in said(seen)
     assert not seen.at.exception

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from viz.ui.kept import Kept
+from viz.ui.state.trace_cache import Kept
 
 
 class Run:

@@ -9,7 +9,7 @@ import torch
 
 transformers = pytest.importorskip("transformers")
 
-from model.checkpoints.families import FAMILIES  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES  # noqa: E402
 from tests.model.test_tasks_languages import tokenizer_of  # noqa: E402
 
 

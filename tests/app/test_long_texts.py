@@ -10,7 +10,7 @@ pytest.importorskip("transformers")
 
 from tests.app.acting import put
 from tests.app.visit import Visit
-from viz.ui import long_texts
+from viz.ui.state import long_texts
 
 LONG = "the cat sat on the mat " * 134  # 3,082 characters
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from model import open_model
-from model.tiles import MASKED, SIDE, STEPS
+from model.attention.tiles import MASKED, SIDE, STEPS
 from tests.model.test_statistics import record
 from viz import map as maps
 from viz.ui import tile_server

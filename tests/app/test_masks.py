@@ -10,7 +10,7 @@ from model import Trace, open_model
 from tests.app.acting import pick
 from tests.app.visit import Visit
 from tests.model.test_mask_views import allowed, softmax
-from viz import numbers
+from viz.base import numbers
 
 SITE, HEAD, TEXT = "encoder.1.self", 2, "the cat sat on the mat"
 LINK = {"site": SITE, "head": HEAD, "q": 1, "k": 2, "text": TEXT, "tab": "masks.padding"}

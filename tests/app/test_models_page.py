@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from model import Trace
 from tests.app.visit import Visit
-from viz import numbers
-from viz.ui import opening
+from viz.base import numbers
+from viz.ui.models import page as opening
 
 
 def typed(seen: Visit, path: Path) -> tuple[list[str], bool]:

@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip("transformers")
 
 from model import open_model
-from model.checkpoints import packages
-from model.checkpoints.packages import Package
+from model.checkpoints.disk import packages
+from model.checkpoints.disk.packages import Package
 from tests.app.acting import put
 from tests.app.visit import Visit
-from viz.ui.models import found
+from viz.ui.state.model_list import found
 
 
 def captions(seen: Visit) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("transformers")
 
 from model import open_model
-from model.checkpoints import outputs
+from model.checkpoints.library import outputs
 from tests.app.acting import put
 from tests.app.visit import Visit
 from tests.model.test_tasks import NAMES, headed

@@ -7,7 +7,7 @@ import pytest
 
 from model import open_model
 from tests.app.visit import Visit
-from viz import numbers
+from viz.base import numbers
 
 TEXT = "the cat sat on the mat"
 
@@ -63,7 +63,7 @@ def test_a_masked_word(visit, models) -> None:
 
 
 def test_ranges_where_only_the_likeliest_were_kept(visit, models, monkeypatch) -> None:
-    from model import logits
+    from model.trace import logits
 
     monkeypatch.setattr(logits, "WHOLE", 10)
     other = " ".join(reversed(TEXT.split()))  # a run of its own: one that is kept has its logits whole

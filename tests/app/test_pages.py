@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from model import open_model
-from model.checkpoints import packages
+from model.checkpoints.disk import packages
+from model.measures.default_cell import first_cell
 from tests.app.acting import pick
 from tests.app.visit import APP, PAGES
-from viz import matrix_scale, thumbnails
-from viz.first_cell import first_cell
-from viz.ui import models as cards
-from viz.ui import picture as first_screen
+from viz.heads import color_scale, thumbnails
 from viz.ui.language import LANGUAGES, catalogue
+from viz.ui.overview import page as first_screen
+from viz.ui.state import model_list as cards
 
 EQUATIONS = 14
 
@@ -224,12 +224,12 @@ def test_the_ribbons_know_the_selected_pair_of_any_head(visit, models: Path) -> 
 def test_the_colours_end_where_they_were_told_to(visit, translator) -> None:
     seen = visit("heads", text="the cat sat on the mat", site="encoder.0.self", head=0)
     most = float(translator.trace("the cat sat on the mat", language="zh").weights("encoder.0.self", 0).max())
-    assert most >= matrix_scale.PALE
-    for scale, end in (("max", matrix_scale.round_up(most)), ("1", 1.0)):
+    assert most >= color_scale.PALE
+    for scale, end in (("max", color_scale.round_up(most)), ("1", 1.0)):
         seen = seen.set("scale", scale).sound()
         header, _ = seen.figure("matrix")
         assert header["scale"]["high"] == end and seen.link["scale"] == scale
-        told = seen.say(f"matrix.legend_{scale}", end=matrix_scale.written(end), most="\0")
+        told = seen.say(f"matrix.legend_{scale}", end=color_scale.written(end), most="\0")
         assert told.split("\0")[0] in header["words"]["legend"]
 
 
@@ -238,7 +238,7 @@ def test_a_picture_without_large_weights_gets_its_own_scale_and_says_so(visit, m
     header, arrays = seen.figure("matrix")
     end = header["scale"]["high"]
     most = float(arrays["values"].max())
-    assert end == matrix_scale.end(most, "") and "scale" not in seen.link
+    assert end == color_scale.end(most, "") and "scale" not in seen.link
     files = seen.say("matrix.files", queries="\0", keys="", size="").split("\0")[0]
     assert not any(files in caption.value for caption in seen.at.caption)  # all of it is drawn
     pale = seen.say("matrix.legend_pale", pale="0.2")

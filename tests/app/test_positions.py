@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from tests.app.acting import pick
 from tests.app.visit import Visit
 from tests.model import naive
-from viz.ui.positions import KINDS
+from viz.ui.positions.page import KINDS
 
 TEXT = "the cat sat on the mat"
 

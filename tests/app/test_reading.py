@@ -11,8 +11,9 @@ import torch
 from model import open_model
 from model.errors import Stopped
 from tests.app.acting import pick
-from viz import lines, numbers
-from viz.ui import reading as page
+from viz.base import numbers
+from viz.heads import lines
+from viz.ui.text import page as page
 
 TEXT = "the cat sat on the mat"
 BOUND = 2e-6
@@ -119,7 +120,7 @@ def test_patches_are_no_text(visit, models: Path) -> None:
 def test_a_rule_for_the_lines_changes_what_is_asked_for(visit, trace) -> None:
     seen = visit("heads", text=TEXT, site="encoder.1.self", head=2, q=3, k=1, to="zh").sound()
     whole = trace.record("encoder.1.self").weights(2, dtype=torch.float64).numpy()
-    from model.strong_lines import asked_for
+    from model.attention.top_weights import asked_for
 
     for rule in (lines.USUAL, "p50", "t10"):
         if rule != lines.USUAL:

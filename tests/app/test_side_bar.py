@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.checkpoints.catalogue import shipped
+from model.checkpoints.disk.shipped import shipped
 from tests.app.visit import PAGES
 from viz.ui.language import catalogue
 

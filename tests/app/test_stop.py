@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("transformers")
 
 from model import open_model
-from model.checkpoints import hugging_face, outputs
-from model.progress import tick
+from model.checkpoints.library import library_model, outputs
+from model.jobs.progress import tick
 from tests.app.acting import put, stop_during
 
 
@@ -20,7 +20,7 @@ from tests.app.acting import put, stop_during
 def test_stop_leaves_the_last_good_run(visit, models: Path, monkeypatch, page: str) -> None:
     seen = visit(page, model="gpt2", text="the cat").sound()
     waits, calls = threading.Event(), []
-    quick = hugging_face.record
+    quick = library_model.record
 
     def slow(*args: object, **more: object):
         calls.append(1)
@@ -30,7 +30,7 @@ def test_stop_leaves_the_last_good_run(visit, models: Path, monkeypatch, page: s
             tick("layers", 0.5)
         return quick(*args, **more)
 
-    monkeypatch.setattr(hugging_face, "record", slow)
+    monkeypatch.setattr(library_model, "record", slow)
     stop_during(seen, waits, lambda: put(seen, "text_area", "text", f"the {page} sat"))
     assert seen.sound().at.title[0].value == seen.say(f"{page}.title")
     # What was typed stays in the box, with a sentence; it is not run again by itself, whatever else is done.
@@ -39,7 +39,7 @@ def test_stop_leaves_the_last_good_run(visit, models: Path, monkeypatch, page: s
         assert [box.value for box in seen.at.text_area] == [f"the {page} sat"]
         assert [info.value for info in seen.at.info] == [seen.say("note.not_run", text="the cat")]
         seen.go("overview" if page == "heads" else "heads").go(page)
-    monkeypatch.setattr(hugging_face, "record", quick)
+    monkeypatch.setattr(library_model, "record", quick)
     seen.click("run-stopped").sound()
     assert seen.view.text == f"the {page} sat" and not seen.at.info
     expected = open_model(models / "gpt2").trace(f"the {page} sat").tokens("decoder")

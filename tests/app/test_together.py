@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from model import Trace, open_model, together
-from model.sites import Site
+from model import Trace, open_model
+from model.attention import head_contributions
+from model.trace.site import Site
 from tests.app.acting import pick
 from tests.app.visit import Visit
-from viz import numbers
+from viz.base import numbers
 
 TEXT = "the cat sat on the mat"
 LINK = {"site": "encoder.1.self", "head": 2, "q": 1, "k": 2, "text": TEXT}
@@ -44,13 +45,13 @@ def check(seen: Visit, trace: Trace) -> Visit:
     _, arrays = seen.figure("together-block")
     np.testing.assert_allclose(arrays[f"W_O[{view.head}]"], W[view.head], atol=1e-6)
     np.testing.assert_allclose(arrays[f"S_{view.head}"], context[view.head] @ W[view.head].numpy(), atol=1e-5)
-    found = together.shares(trace, site, row)
+    found = head_contributions.shares(trace, site, row)
     _, arrays = seen.figure("together-sum")
     np.testing.assert_allclose(arrays["S_i"], found.parts, atol=1e-6)
     np.testing.assert_allclose(arrays["O_i"][0], record.output[row], atol=1e-6)
     np.testing.assert_allclose(arrays["S_i"].sum(0), arrays["O_i"][0], atol=1e-5)
     _, arrays = seen.figure("together-lengths")
-    np.testing.assert_allclose(arrays["|S|"], together.lengths(trace, site), atol=1e-5)
+    np.testing.assert_allclose(arrays["|S|"], head_contributions.lengths(trace, site), atol=1e-5)
     said = " ".join(caption.value for caption in seen.at.caption)
     total = numbers.short(float(found.signed.sum()), 6)
     assert seen.say("together.bars_sentence", total=total, query=row) in said

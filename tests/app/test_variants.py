@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from model import open_model, variants
+from model import open_model
+from model.attention import variants
 from tests.app.acting import pick
 from tests.app.visit import Visit
-from viz import numbers
-from viz.ui.variants_switches import SWITCHES
+from viz.base import numbers
+from viz.ui.variants.switches import SWITCHES
 
 SITE, HEAD, TEXT = "encoder.1.self", 2, "the cat sat on the mat"
 LINK = {"site": SITE, "head": HEAD, "q": 1, "k": 2, "text": TEXT}

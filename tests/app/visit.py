@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
-from viz.payload import unpack
-from viz.ui import frame
+from viz.base.payload import unpack
+from viz.ui import navigation
 from viz.ui.language import catalogue
-from viz.ui.session import View
+from viz.ui.state.view import View
 
 APP = Path(__file__).parents[2] / "app.py"
-PAGES = {stem: f"pages/{section}/{stem}.py" for section, stems in frame.SECTIONS.items() for stem in stems}
+PAGES = {stem: f"pages/{section}/{stem}.py" for section, stems in navigation.SECTIONS.items() for stem in stems}
 
 
 class Visit:

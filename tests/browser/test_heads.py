@@ -7,9 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from model import arithmetic
-from model.cell import cell as arithmetic_of
-from viz import matrix_scale
+from model.steps import head as head_steps
+from model.steps.weight import cell as arithmetic_of
+from viz.heads import color_scale
 
 TEXT, SITE, HEAD = "the cat sat on the mat", "encoder.1.self", 2
 
@@ -37,7 +37,7 @@ def test_a_clicked_cell_is_written_out_on_the_step_by_step_page(heads, translato
     caption = heads.find("[data-testid=stCaptionContainer]").filter(has_text=start).first
     expect(caption).to_be_visible()
     found = re.search(pattern, caption.inner_text()).groupdict()
-    cell = arithmetic.cell(translator.trace(TEXT, language="zh"), SITE, HEAD, 4, 1)
+    cell = head_steps.cell(translator.trace(TEXT, language="zh"), SITE, HEAD, 4, 1)
     for name, expected in {"E": cell.product, "S": cell.score, "W": cell.weight}.items():
         assert abs(number(found[name]) - expected) < 2e-6, name
     assert abs(number(found["P"]) - cell.product) < 0.01
@@ -179,7 +179,7 @@ def test_back_brings_the_earlier_page(heads) -> None:
 def test_the_colours_may_end_at_the_largest_weight(heads, translator) -> None:
     weights = translator.trace(TEXT, language="zh").weights(SITE, 0)
     heads.open("heads", text=TEXT, site=SITE, head=0, q=0, k=0, to="zh", lang="en")
-    end = matrix_scale.round_up(float(weights.max()))
+    end = color_scale.round_up(float(weights.max()))
     row, column = divmod(int(weights.clamp(max=0.3).argmax()), weights.shape[1])
     x, y = heads.cell(row, column)
     foot = heads.find(".headlight.matrix .foot")
@@ -187,10 +187,8 @@ def test_the_colours_may_end_at_the_largest_weight(heads, translator) -> None:
     pale = heads.pixel(x + 12, y - 12)
     heads.pick("scale-en", heads.say("pick.scale_max"))
     heads.wait_for_link(scale="max")
-    expect(foot).to_contain_text(
-        heads.say("matrix.legend_max", end=matrix_scale.written(end), most="\0").split("\0")[0]
-    )
-    expect(foot.locator(".end").last).to_have_text(matrix_scale.written(end))
+    expect(foot).to_contain_text(heads.say("matrix.legend_max", end=color_scale.written(end), most="\0").split("\0")[0])
+    expect(foot.locator(".end").last).to_have_text(color_scale.written(end))
     x, y = heads.cell(row, column)
     assert end == 1 or sum(heads.pixel(x + 12, y - 12)) < sum(pale)
 

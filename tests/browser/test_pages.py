@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 
 from tests.app.visit import PAGES
 from tests.browser.screen import Screen
-from viz.ui.frame import SECTIONS
 from viz.ui.language import LANGUAGES
+from viz.ui.navigation import SECTIONS
 
 FIGURE = {"overview": ".headlight.overview .ribbons path", "heads": ".headlight.matrix canvas[data-drawn]",
           "steps": ".headlight.equation canvas", "by_hand": ".headlight.equation canvas",

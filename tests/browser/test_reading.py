@@ -82,7 +82,7 @@ def test_a_long_text_says_where_its_ends_are_and_goes_there(screen) -> None:
 def test_the_lines_of_the_selected_query_stand_out(screen, tmp_path) -> None:
     from model import open_model
     from tests.app import checkpoints
-    from viz import lines
+    from viz.heads import lines
 
     checkpoints.write(tmp_path / "gpt2", "gpt2")
     long = " ".join(["the cat sat on the mat and the dog ran"] * 12)

@@ -20,7 +20,7 @@ from model.measures.cross_alignment import (
     shifted,
     three_looks,
 )
-from model.sites import Site
+from model.trace.site import Site
 from tests.model import tiny
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from model import Trace
-from model.arithmetic import STEPS, Step, cell, head_steps
 from model.checkpoints.own import OwnModel
-from model.config import NORMS, POSITIONS
 from model.errors import OutOfRange, UnknownSite
+from model.steps.head import STEPS, Step, cell, head_steps
+from model.transformer.config import NORMS, POSITIONS
 from tests.model import naive, tiny
 
 SITES = ["encoder.0.self", "encoder.1.self", "decoder.0.self", "decoder.0.cross", "decoder.1.self", "decoder.1.cross"]
@@ -123,7 +123,7 @@ def test_a_cell_is_a_sum_of_products(run, site: str):
 def test_a_cell_of_a_fully_masked_row_is_zero(make_model):
     import dataclasses
 
-    from model.masks import Mask
+    from model.transformer.masks import Mask
 
     trace = make_model().trace("the cat", "猫")
     nothing = Mask(keys=torch.zeros(2, dtype=torch.bool))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from model.beam import Beams, search
-from model.decoding import Writer, own_writer
+from model.generation.beam import Beams, search
+from model.generation.writer import Writer, own_writer
 from tests.model import naive_beam
 
 END = 0

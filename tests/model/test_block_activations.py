@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import block_activations as activations
+from model.residual import activations as activations
 from tests.model import tiny
 
 SHAPES = [(1, 5), (2, 7), (3, 2), (9, 4), (6, 16)]

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from model import Trace, block_views
-from model.block_layers import by_layer
-from model.checkpoints import ffn_tap, recording
-from model.checkpoints.families import FAMILIES, Family, small_inputs, small_model
-from model.trace import Side, TraceKey
+from model import Trace
+from model.checkpoints.disk.families import FAMILIES, Family, small_inputs, small_model
+from model.checkpoints.record import forward, mlp_hooks
+from model.residual import stream as residual_stream
+from model.residual.additions import by_layer
+from model.trace.trace import Side, TraceKey
 
 # Each family's norms by its paper or code: behind the sum, or behind each sub-layer (or, gpt_oss, experts).
 NORMS_BETWEEN = {
@@ -21,10 +22,10 @@ NORMS_BETWEEN = {
 
 def recorded(family: Family) -> tuple[torch.nn.Module, dict, dict[str, Trace]]:
     pytest.importorskip("transformers")
-    module = recording.prepare(small_model(family, sharpen=1.0))
+    module = forward.prepare(small_model(family, sharpen=1.0))
     given = small_inputs(family, bool(getattr(module.config, "is_encoder_decoder", False)))
     with torch.no_grad():
-        found = recording.record(module, given)
+        found = forward.record(module, given)
     traces = {}
     for stack in sorted(found.stacks, reverse=True):
         n = found.store.shape(f"{stack}.0.stream")[0]
@@ -37,11 +38,11 @@ def recorded(family: Family) -> tuple[torch.nn.Module, dict, dict[str, Trace]]:
 def test_layers_are_told_apart_where_the_sums_are_the_streams(family: Family) -> None:
     module, given, traces = recorded(family)
     for stack, trace in traces.items():
-        names = block_views.streams(trace, stack)
+        names = residual_stream.streams(trace, stack)
         streams = [trace.activation(name).double().numpy() for name in names]
-        with ffn_tap.outputs(module, tuple(traces), stack, len(names) - 1) as fed, torch.no_grad():
-            recording.record(module, given)
-        found = block_views.additions(trace, stack, None, fed)
+        with mlp_hooks.outputs(module, tuple(traces), stack, len(names) - 1) as fed, torch.no_grad():
+            forward.record(module, given)
+        found = residual_stream.additions(trace, stack, None, fed)
         kinds = [item.name.rsplit(".", 1)[1] for item in found]
         assert ("ffn" in kinds) == ("layer" not in kinds) == (family.model_type not in NORMS_BETWEEN)
         totals = {}
@@ -56,16 +57,16 @@ def test_layers_are_told_apart_where_the_sums_are_the_streams(family: Family) ->
                 assert item.error == pytest.approx(np.abs(totals[layer] - streams[layer + 1]).max(), abs=2e-6)
         if "ffn" in kinds:
             assert all(item.error is not None for item in found if item.name.endswith("ffn") and ".0." in item.name)
-        one = block_views.additions(trace, stack, 3, fed)
+        one = residual_stream.additions(trace, stack, 3, fed)
         torch.testing.assert_close(torch.cat([i.added for i in one]), torch.stack([i.added[3] for i in found]))
 
 
 def test_what_does_not_add_up_is_not_told_apart() -> None:
     module, given, traces = recorded(next(f for f in FAMILIES if f.model_type == "llama"))
     trace = traces["decoder"]
-    names = block_views.streams(trace, "decoder")
-    with ffn_tap.outputs(module, ("decoder",), "decoder", 2) as fed, torch.no_grad():
-        recording.record(module, given)
+    names = residual_stream.streams(trace, "decoder")
+    with mlp_hooks.outputs(module, ("decoder",), "decoder", 2) as fed, torch.no_grad():
+        forward.record(module, given)
     everywhere = slice(None)
     assert [i.name for i in by_layer(trace, "decoder", names, everywhere, fed)][1] == "decoder.0.ffn"
     wrong = {0: fed[0] + 0.01, 1: fed[1]}
@@ -73,19 +74,19 @@ def test_what_does_not_add_up_is_not_told_apart() -> None:
         assert [i.name for i in by_layer(trace, "decoder", names, everywhere, other)][1] == "decoder.0.layer"
     # One layer alone, whose stream may stand behind a norm, proves nothing.
     assert [i.name for i in by_layer(trace, "decoder", names[:2], everywhere, {0: fed[0]})][1] == "decoder.0.layer"
-    assert not any(part._forward_hooks for part in ffn_tap.projections(module).values())
+    assert not any(part._forward_hooks for part in mlp_hooks.projections(module).values())
 
 
 def test_the_limit_is_of_all_tokens() -> None:
     """A token with numbers in the thousands leaves larger errors, also where another one is looked at."""
     module, given, traces = recorded(next(f for f in FAMILIES if f.model_type == "llama"))
     trace = traces["decoder"]
-    with ffn_tap.outputs(module, ("decoder",), "decoder", 2) as fed, torch.no_grad():
-        recording.record(module, given)
+    with mlp_hooks.outputs(module, ("decoder",), "decoder", 2) as fed, torch.no_grad():
+        forward.record(module, given)
     for i in range(2):
         stream = trace.activation(f"decoder.{i}.stream").clone()
         stream[0] += 5000
         trace.store.add(f"decoder.{i}.stream", stream)
-    item = block_views.additions(trace, "decoder", 3, fed)[1]
+    item = residual_stream.additions(trace, "decoder", 3, fed)[1]
     assert item.name == "decoder.0.ffn" and 1e-4 < item.error < item.limit
     assert item.limit == pytest.approx(1e-4 * float(trace.activation("decoder.1.stream").abs().max()))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from model import block_units
-from model.block_units import Hidden
-from model.checkpoints import ffn_tap, recording
-from model.checkpoints.families import FAMILIES, Family, small_inputs, small_model
+from model.checkpoints.disk.families import FAMILIES, Family, small_inputs, small_model
+from model.checkpoints.record import forward, mlp_hooks
+from model.residual import neurons
+from model.residual.neurons import Hidden
 from tests.model import tiny
 
 # What the library's configurations say; told apart here by the numbers alone.
@@ -39,16 +39,16 @@ def numpy_function(name: str, x: np.ndarray) -> np.ndarray:
     return np.vectorize(one)(x)
 
 
-@pytest.mark.parametrize("name", block_units.ACTIVATIONS)
+@pytest.mark.parametrize("name", neurons.ACTIVATIONS)
 def test_functions_are_their_formulas(name: str) -> None:
     x = np.linspace(-6, 6, 41)
-    np.testing.assert_allclose(block_units.activate(name, torch.tensor(x)), numpy_function(name, x), atol=1e-12, rtol=0)
+    np.testing.assert_allclose(neurons.activate(name, torch.tensor(x)), numpy_function(name, x), atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize(("stack", "layer"), [("encoder", 1), ("decoder", 0)])
 def test_our_own_units(tiny_model, stack: str, layer: int) -> None:
     trace = tiny_model.trace(tiny.TEXT, tiny.WRITTEN)
-    found = block_units.own_hidden(trace, tiny_model.module, stack, layer)
+    found = neurons.own_hidden(trace, tiny_model.module, stack, layer)
     ffn = getattr(tiny_model.module, stack)[layer].ffn
     x = trace.activation(f"{stack}.{layer}.{'self' if stack == 'encoder' else 'cross'}.norm").double().numpy()
     W_1, b_1, W_2, b_2 = (p.detach().double().numpy() for w in (ffn.W_1, ffn.W_2) for p in (w.weight, w.bias))
@@ -60,26 +60,26 @@ def test_our_own_units(tiny_model, stack: str, layer: int) -> None:
     exact = np.abs(np.einsum("nf,df->nd", found.post.double().numpy(), W_2) + b_2 - output).max()
     assert found.error == pytest.approx(exact, abs=1e-12) and found.error < 2e-6
     assert found.function_error == 0 and found.firing == pytest.approx((found.post.numpy() > 0).mean())
-    assert block_units.own_hidden(trace, None, stack, layer).error is None
+    assert neurons.own_hidden(trace, None, stack, layer).error is None
 
 
 def test_a_wrong_unit_is_told(tiny_model) -> None:
     trace = tiny_model.trace(tiny.TEXT, tiny.WRITTEN)
     post = trace.activation("encoder.0.ffn.post").clone()
     trace.store.add("encoder.0.ffn.post", post + 0.1)
-    assert block_units.own_hidden(trace, tiny_model.module, "encoder", 0).error > 1e-3
+    assert neurons.own_hidden(trace, tiny_model.module, "encoder", 0).error > 1e-3
 
 
 def test_strongest_units_and_top_tokens() -> None:
     post = torch.tensor([[0.0, -3.0, 2.0, 1.0], [5.0, 0.0, 2.0, -1.0], [4.0, 1.0, 2.0, 0.0]])
     hidden = Hidden(post)
-    assert block_units.strongest(hidden, 0, 2) == [(1, -3.0), (2, 2.0)]
-    assert block_units.strongest(hidden, 0, 99) == [(1, -3.0), (2, 2.0), (3, 1.0)]  # what is 0 does not fire
-    assert block_units.ordered(hidden, 0) == [1, 2, 3, 0] and block_units.ordered(hidden, 2) == [0, 2, 1, 3]
-    assert block_units.ordered(Hidden(torch.tensor([[0.0, 0.0, 0.0], [1.0, 3.0, 2.0]])), 0) == [1, 2, 0]
-    assert block_units.strongest(Hidden(torch.zeros(2, 3)), 1, 2) == [(0, 0.0)]
-    assert block_units.top_tokens(hidden, 0) == [(1, 5.0), (2, 4.0), (0, 0.0)]
-    assert block_units.top_tokens(hidden, 2) == [(0, 2.0), (1, 2.0), (2, 2.0)]  # ties in reading order
+    assert neurons.strongest(hidden, 0, 2) == [(1, -3.0), (2, 2.0)]
+    assert neurons.strongest(hidden, 0, 99) == [(1, -3.0), (2, 2.0), (3, 1.0)]  # what is 0 does not fire
+    assert neurons.ordered(hidden, 0) == [1, 2, 3, 0] and neurons.ordered(hidden, 2) == [0, 2, 1, 3]
+    assert neurons.ordered(Hidden(torch.tensor([[0.0, 0.0, 0.0], [1.0, 3.0, 2.0]])), 0) == [1, 2, 0]
+    assert neurons.strongest(Hidden(torch.zeros(2, 3)), 1, 2) == [(0, 0.0)]
+    assert neurons.top_tokens(hidden, 0) == [(1, 5.0), (2, 4.0), (0, 0.0)]
+    assert neurons.top_tokens(hidden, 2) == [(0, 2.0), (1, 2.0), (2, 2.0)]  # ties in reading order
     assert hidden.firing == pytest.approx(7 / 12) and hidden.function_error is None
 
 
@@ -89,29 +89,29 @@ def test_what_another_function_would_have_passed() -> None:
     hidden = Hidden(pre.sigmoid() * pre * gate, pre, gate, "silu")
     assert hidden.function_error < 1e-12
     expected = numpy_function("gelu", pre[2].numpy()) * gate[2].numpy()
-    np.testing.assert_allclose(block_units.passed(hidden, "gelu", 2), expected, atol=1e-12, rtol=0)
+    np.testing.assert_allclose(neurons.passed(hidden, "gelu", 2), expected, atol=1e-12, rtol=0)
 
 
 def test_a_function_is_recognised_by_its_numbers() -> None:
     generator = torch.Generator().manual_seed(4)
     pre, gate = torch.randn(2, 6, 16, generator=generator)
-    for name in block_units.ACTIVATIONS:
-        post = block_units.activate(name, pre).float()
-        assert block_units.recognised(post, [pre])[0] == name
-        gated = (block_units.activate(name, pre) * gate.double()).float()
-        found, own, other = block_units.recognised(gated, [gate, pre])
+    for name in neurons.ACTIVATIONS:
+        post = neurons.activate(name, pre).float()
+        assert neurons.recognised(post, [pre])[0] == name
+        gated = (neurons.activate(name, pre) * gate.double()).float()
+        found, own, other = neurons.recognised(gated, [gate, pre])
         assert found == name and own is pre and other is gate
-    assert block_units.recognised(torch.tanh(pre), [pre]) is None
-    assert block_units.recognised(pre, []) is None
+    assert neurons.recognised(torch.tanh(pre), [pre]) is None
+    assert neurons.recognised(pre, []) is None
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
 def test_units_of_every_family_reproduce_its_layers(family: Family) -> None:
     pytest.importorskip("transformers")
-    module = recording.prepare(small_model(family, sharpen=1.0))
+    module = forward.prepare(small_model(family, sharpen=1.0))
     given = small_inputs(family, bool(getattr(module.config, "is_encoder_decoder", False)))
     with torch.no_grad():
-        recorded = recording.record(module, given)
+        recorded = forward.record(module, given)
     stacks = tuple(sorted(recorded.stacks, reverse=True))
     names = list(recorded.store.names())
     seen = set()
@@ -119,8 +119,8 @@ def test_units_of_every_family_reproduce_its_layers(family: Family) -> None:
         layers = sum(name.startswith(f"{stack}.") and name.endswith(".stream") for name in names) - 1
         n = recorded.store.shape(f"{stack}.0.stream")[0]
         for layer in range(layers):
-            with ffn_tap.listening(module, stacks, stack, layer, layers) as heard, torch.no_grad():
-                recording.record(module, given)
+            with mlp_hooks.listening(module, stacks, stack, layer, layers) as heard, torch.no_grad():
+                forward.record(module, given)
             if family.model_type in NONE:
                 assert heard == []
                 continue
@@ -134,7 +134,7 @@ def test_units_of_every_family_reproduce_its_layers(family: Family) -> None:
             known = [NAMED[name] for name in said if isinstance(name, str) and name in NAMED]
             assert not known or units.function in known
     # No hook is left, and each layer was heard at its own module, but for the one that ALBERT's layers share.
-    assert all(not part._forward_hooks for part in ffn_tap.projections(module).values())
+    assert all(not part._forward_hooks for part in mlp_hooks.projections(module).values())
     assert len({name for name, *_ in seen}) == (1 if family.model_type == "albert" else len(seen))
 
 
@@ -142,17 +142,17 @@ def test_another_thread_is_not_heard() -> None:
     import threading
 
     family = next(f for f in FAMILIES if f.model_type == "llama")
-    module = recording.prepare(small_model(family))
+    module = forward.prepare(small_model(family))
     given = small_inputs(family, False)
-    with ffn_tap.listening(module, ("decoder",), "decoder", 0, 2) as heard:
-        other = threading.Thread(target=lambda: recording.record(module, given))
+    with mlp_hooks.listening(module, ("decoder",), "decoder", 0, 2) as heard:
+        other = threading.Thread(target=lambda: forward.record(module, given))
         other.start()
         other.join()
         assert heard == []
 
 
 def test_stacks_by_path() -> None:
-    assert ffn_tap.stack_of("model.decoder.layers.0.fc2", ("encoder", "decoder")) == "decoder"
-    assert ffn_tap.stack_of("text_model.encoder.layers.0.mlp.fc2", ("encoder", "decoder")) == "decoder"
-    assert ffn_tap.stack_of("bert.encoder.layer.0.output.dense", ("encoder",)) == "encoder"
-    assert ffn_tap.stack_of("model.decoder.layers.0.fc2", ("encoder",)) == "encoder"
+    assert mlp_hooks.stack_of("model.decoder.layers.0.fc2", ("encoder", "decoder")) == "decoder"
+    assert mlp_hooks.stack_of("text_model.encoder.layers.0.mlp.fc2", ("encoder", "decoder")) == "decoder"
+    assert mlp_hooks.stack_of("bert.encoder.layer.0.output.dense", ("encoder",)) == "encoder"
+    assert mlp_hooks.stack_of("model.decoder.layers.0.fc2", ("encoder",)) == "encoder"

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from model import Trace, block_views, open_model
+from model import Trace, open_model
 from model.errors import UnknownOption
+from model.residual import stream as residual_stream
 from tests.model import tiny
 
 
@@ -47,17 +48,21 @@ def weights(model, name: str) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("stack", ["encoder", "decoder"])
 def test_streams_run_from_the_input_through_every_layer(trace, stack: str) -> None:
     after = "norm" if trace.facts["norm"] == "post" else "residual"
-    assert block_views.streams(trace, stack) == [f"{stack}.input", f"{stack}.0.ffn.{after}", f"{stack}.1.ffn.{after}"]
-    assert block_views.stacks(trace) == ("encoder", "decoder")
-    assert block_views.own(trace)
+    assert residual_stream.streams(trace, stack) == [
+        f"{stack}.input",
+        f"{stack}.0.ffn.{after}",
+        f"{stack}.1.ffn.{after}",
+    ]
+    assert residual_stream.stacks(trace) == ("encoder", "decoder")
+    assert residual_stream.own(trace)
 
 
 @pytest.mark.parametrize("stack", ["encoder", "decoder"])
 def test_what_comes_in_and_what_is_added(trace, stack: str) -> None:
     kinds = ["self", "ffn"] if stack == "encoder" else ["self", "cross", "ffn"]
     names = [f"{stack}.{layer}.{kind}" for layer in range(2) for kind in kinds]
-    found = block_views.additions(trace, stack)
-    assert [item.name for item in found] == names == block_views.sublayers(trace, stack)
+    found = residual_stream.additions(trace, stack)
+    assert [item.name for item in found] == names == residual_stream.sublayers(trace, stack)
     after = "norm" if trace.facts["norm"] == "post" else "residual"
     before = array(trace, f"{stack}.input")
     for item in found:
@@ -69,14 +74,14 @@ def test_what_comes_in_and_what_is_added(trace, stack: str) -> None:
         np.testing.assert_allclose(before + added, array(trace, f"{item.name}.residual"), atol=1e-12, rtol=0)
         assert item.error <= 1e-12
         before = array(trace, f"{item.name}.{after}")
-    one = block_views.additions(trace, stack, 2)
+    one = residual_stream.additions(trace, stack, 2)
     np.testing.assert_array_equal(torch.cat([i.adds for i in one]), torch.stack([i.adds[2] for i in found]))
 
 
 def test_an_addition_that_does_not_add_up_is_told(trace) -> None:
     trace.store.add("decoder.1.cross.residual", trace.activation("decoder.1.cross.residual") + 0.5)
     try:
-        told = {item.name: item.error for item in block_views.additions(trace, "decoder")}
+        told = {item.name: item.error for item in residual_stream.additions(trace, "decoder")}
         assert told["decoder.1.cross"] == pytest.approx(0.5)
     finally:
         trace.store.add("decoder.1.cross.residual", trace.activation("decoder.1.cross.residual") - 0.5)
@@ -85,9 +90,9 @@ def test_an_addition_that_does_not_add_up_is_told(trace) -> None:
 @pytest.mark.parametrize("name", ["encoder.0.self", "encoder.1.ffn", "decoder.0.cross", "decoder.1.ffn"])
 def test_the_norm_of_a_sub_layer(model, trace, name: str) -> None:
     gamma, beta = weights(model, name)
-    parameters = block_views.norm_parameters(trace, model.module, name)
-    found = block_views.normalised(trace, name, parameters)
-    source = f"{name}.residual" if trace.facts["norm"] == "post" else block_views.stream_into(trace, name)
+    parameters = residual_stream.norm_parameters(trace, model.module, name)
+    found = residual_stream.normalised(trace, name, parameters)
+    source = f"{name}.residual" if trace.facts["norm"] == "post" else residual_stream.stream_into(trace, name)
     x = array(trace, source)
     np.testing.assert_array_equal(found.x, x)
     np.testing.assert_allclose(found.mean, x.sum(1) / x.shape[1], atol=1e-12, rtol=0)
@@ -98,36 +103,36 @@ def test_the_norm_of_a_sub_layer(model, trace, name: str) -> None:
 
 
 def test_parameters_without_the_model(trace) -> None:
-    assert block_views.norm_parameters(trace, None, "encoder.0.self") is not None
-    assert block_views.norm_parameters(trace, None, "encoder.0.ffn") is None
+    assert residual_stream.norm_parameters(trace, None, "encoder.0.self") is not None
+    assert residual_stream.norm_parameters(trace, None, "encoder.0.ffn") is None
 
 
 def test_an_unknown_sub_layer(trace) -> None:
     with pytest.raises(UnknownOption):
-        block_views.stream_into(trace, "encoder.7.self")
+        residual_stream.stream_into(trace, "encoder.7.self")
 
 
 def test_layer_norm_needs_no_other_token_and_batch_norm_does() -> None:
     x = np.random.default_rng(0).normal(1, 3, (5, 7))
-    np.testing.assert_allclose(block_views.by_token(torch.tensor(x)), norm(x), atol=1e-12, rtol=0)
-    np.testing.assert_allclose(block_views.batch_norm(torch.tensor(x)), norm(x.T).T, atol=1e-12, rtol=0)
+    np.testing.assert_allclose(residual_stream.by_token(torch.tensor(x)), norm(x), atol=1e-12, rtol=0)
+    np.testing.assert_allclose(residual_stream.batch_norm(torch.tensor(x)), norm(x.T).T, atol=1e-12, rtol=0)
     for row, gone in ((1, 4), (4, 0)):
         kept = np.delete(x, gone, 0)
         at = row - (gone < row)
         apart = np.abs(norm(x.T).T[row] - norm(kept.T).T[at]).max()
-        layer, batch = block_views.depends(torch.tensor(x), row)
+        layer, batch = residual_stream.depends(torch.tensor(x), row)
         assert layer == 0 and batch == pytest.approx(apart, abs=1e-12)
-    assert all(np.isnan(block_views.depends(torch.ones(1, 3), 0)))
+    assert all(np.isnan(residual_stream.depends(torch.ones(1, 3), 0)))
 
 
 @pytest.mark.parametrize("stack", ["encoder", "decoder"])
 def test_both_orders_are_the_formulas(model, trace, stack: str) -> None:
     """The other order, sub-layer by sub-layer, through the modules' own attention and feed-forward."""
-    found = block_views.both_orders(model.module, trace, stack)
+    found = residual_stream.both_orders(model.module, trace, stack)
     mine = model.config.norm if hasattr(model, "config") else model.module.config.norm
     other = "pre" if mine == "post" else "post"
     assert found.own == mine and found.error == 0
-    recorded = [np.sqrt((array(trace, name) ** 2).sum(1)) for name in block_views.streams(trace, stack)]
+    recorded = [np.sqrt((array(trace, name) ** 2).sum(1)) for name in residual_stream.streams(trace, stack)]
     np.testing.assert_allclose(found.lengths[mine], np.stack(recorded), atol=1e-12, rtol=0)
     expected = by_hand(model.module, trace, stack, other)
     np.testing.assert_allclose(found.lengths[other], expected, atol=1e-10, rtol=0)

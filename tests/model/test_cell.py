@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from model import open_model
-from model.cell import cell
 from model.errors import OutOfRange
+from model.steps.weight import cell
 from tests.model.test_pooled import MORE, weights
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from model import comparing
+from model.compare import heads as compare_heads
 from model.errors import HeadlightError, Stopped, UnknownOption
-from model.progress import Listener, heard_by
+from model.jobs.progress import Listener, heard_by
 from tests.model.test_statistics import KINDS, weights
 
 
@@ -22,10 +22,10 @@ def js(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_heads(kind: str, monkeypatch) -> None:
-    monkeypatch.setattr("model.rows._CELLS", 100)  # several blocks
+    monkeypatch.setattr("model.attention.rows._CELLS", 100)  # several blocks
     record = KINDS[kind](23)
     A, B = weights(record, 0), weights(record, 2)
-    found = comparing.difference(record, 0, record, 2)
+    found = compare_heads.difference(record, 0, record, 2)
     rows = [js(a, b) for a, b in zip(A, B, strict=True)]
     np.testing.assert_allclose(found.rows, rows, atol=1e-12)
     assert found.mean == pytest.approx(np.mean(rows), abs=1e-12)
@@ -39,20 +39,20 @@ def test_two_heads(kind: str, monkeypatch) -> None:
 
 def test_a_head_is_like_itself_and_unlike_one_that_shares_no_key() -> None:
     a, b = torch.tensor([[1.0, 0.0], [0.5, 0.5]]).double(), torch.tensor([[0.0, 1.0], [0.5, 0.5]]).double()
-    np.testing.assert_allclose(comparing.jensen_shannon(a, b), [math.log(2), 0], atol=1e-15)
+    np.testing.assert_allclose(compare_heads.jensen_shannon(a, b), [math.log(2), 0], atol=1e-15)
 
 
 def test_heads_of_other_tokens_are_not_compared(translator) -> None:
     trace = translator.trace("I like cats", language="zh")
     with pytest.raises(HeadlightError, match="other tokens"):
-        comparing.difference(trace.record("encoder.0.self"), 0, trace.record("decoder.0.cross"), 0)
+        compare_heads.difference(trace.record("encoder.0.self"), 0, trace.record("decoder.0.cross"), 0)
 
 
 def test_all_pairs_are_every_pair(translator, monkeypatch) -> None:
-    monkeypatch.setattr(comparing, "_CELLS", 60)
+    monkeypatch.setattr(compare_heads, "_CELLS", 60)
     trace = translator.trace("she gave him a red apple", language="fr")
-    for how in comparing.HOW:
-        groups = comparing.all_pairs(trace, how)
+    for how in compare_heads.HOW:
+        groups = compare_heads.all_pairs(trace, how)
         assert sorted(len(group.heads) for group in groups) == [8, 8, 8]
         for group in groups:
             every = [trace.record(site).weights(head, dtype=torch.float64).numpy() for site, head in group.heads]
@@ -72,9 +72,9 @@ def test_all_pairs_are_every_pair(translator, monkeypatch) -> None:
                 and distance.max() <= 1
             )
     with pytest.raises(UnknownOption):
-        comparing.all_pairs(trace, "colour")
+        compare_heads.all_pairs(trace, "colour")
     with pytest.raises(Stopped), heard_by(Listener(lambda what, fraction: None, lambda: True)):
-        comparing.all_pairs(trace)
+        compare_heads.all_pairs(trace)
 
 
 def linkage(D: np.ndarray) -> list[float]:
@@ -94,24 +94,24 @@ def linkage(D: np.ndarray) -> list[float]:
 def test_clustering_is_average_linkage(n: int) -> None:
     points = np.random.default_rng(n).random((n, 3))
     D = np.linalg.norm(points[:, None] - points, axis=-1)
-    order, merges = comparing.clustered(torch.tensor(D))
+    order, merges = compare_heads.clustered(torch.tensor(D))
     assert sorted(order) == list(range(n))
     np.testing.assert_allclose([height for *_, height in merges], linkage(D), atol=1e-12)
 
 
 def test_two_clusters_stand_together() -> None:
     points = torch.tensor([0.0, 10.0, 0.1, 10.2, 0.3])[:, None].double()
-    order, _ = comparing.clustered((points - points.T).abs())
+    order, _ = compare_heads.clustered((points - points.T).abs())
     assert {tuple(sorted(order[:3])), tuple(sorted(order[2:]))} & {(0, 2, 4)}
 
 
 def test_the_plane_keeps_distances_of_a_plane() -> None:
     points = torch.tensor(np.random.default_rng(1).random((9, 2)))
     D = torch.cdist(points, points)
-    places, share = comparing.laid_out(D)
+    places, share = compare_heads.laid_out(D)
     np.testing.assert_allclose(torch.cdist(places, places), D, atol=1e-7)
     assert share == pytest.approx(1, abs=1e-9)
-    assert comparing.laid_out(torch.zeros(3, 3))[1] == 1.0
+    assert compare_heads.laid_out(torch.zeros(3, 3))[1] == 1.0
 
 
 def test_tokens_are_aligned_and_nothing_is_guessed() -> None:
@@ -119,9 +119,9 @@ def test_tokens_are_aligned_and_nothing_is_guessed() -> None:
         ["it", "was", "too", "tired", "to", "walk", "."],
         ["it", "was", "too", "wide", "and", "deep", "to", "walk", "."],
     )
-    found = comparing.aligned(first, second)
+    found = compare_heads.aligned(first, second)
     assert found.pairs == ((0, 0), (1, 1), (2, 2), (4, 6), (5, 7), (6, 8))
     assert not found.changed and found.only_first == (3,) and found.only_second == (3, 4, 5)
-    swapped = comparing.aligned(["the", "cat", "sat"], ["the", "dog", "sat"])
+    swapped = compare_heads.aligned(["the", "cat", "sat"], ["the", "dog", "sat"])
     assert swapped.changed == ((1, 1),) and swapped.pairs == ((0, 0), (2, 2))
-    assert comparing.aligned([], ["a"]).only_second == (0,)
+    assert compare_heads.aligned([], ["a"]).only_second == (0,)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from model.config import CONFIGURATIONS, NORMS, PAPER_BASE, POSITIONS, BadConfig, TransformerConfig
 from model.errors import TextTooLong
-from model.transformer import Transformer
+from model.transformer.config import CONFIGURATIONS, NORMS, PAPER_BASE, POSITIONS, BadConfig, TransformerConfig
+from model.transformer.encoder_decoder import Transformer
 from tests.model import tiny
 
 

@@ -15,12 +15,14 @@ from torch import Tensor
 pytest.importorskip("transformers")
 
 from model import errors, open_model
-from model.checkpoints import conversion, loading, packages
+from model.checkpoints.convert import convert
+from model.checkpoints.disk import packages
+from model.checkpoints.library import load as loading
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(conversion.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(convert.VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setattr(packages, "PACKAGES", ())
 
 
@@ -105,16 +107,16 @@ def test_a_conversion_is_done_once_and_leaves_nothing_when_stopped(tmp_path: Pat
     with pytest.raises(errors.Stopped):
         open_model(path, stop=lambda: next(asked) > 1)
     assert left(tmp_path) == []
-    folder = conversion.convert(path)
+    folder = convert.convert(path)
     assert folder is not None and left(tmp_path) == [folder.name]
     before = (folder / "model.safetensors").stat().st_mtime_ns
-    assert conversion.convert(path.parent) == folder and (folder / "model.safetensors").stat().st_mtime_ns == before
+    assert convert.convert(path.parent) == folder and (folder / "model.safetensors").stat().st_mtime_ns == before
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = fairseq(tmp_path / "made")
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv(conversion.VARIABLE, str(tmp_path / "file"))
+    monkeypatch.setenv(convert.VARIABLE, str(tmp_path / "file"))
     with pytest.raises(errors.NoCache, match="HEADLIGHT_CACHE"):
         open_model(path)
 
@@ -229,7 +231,7 @@ def ctranslate2(folder: Path) -> tuple[Path, torch.nn.Module]:
 
 def test_whisper_of_ctranslate2(tmp_path: Path):
     path, module = ctranslate2(tmp_path / "made")
-    folder = conversion.convert(path)
+    folder = convert.convert(path)
     assert folder is not None
     found = loading.read(folder)
     assert (found.fresh, found.unused, found.family) == ([], [], "whisper")
@@ -247,15 +249,15 @@ def test_a_damaged_file_of_ctranslate2(tmp_path: Path):
     for length in (2, 20, 40, len(whole) // 2, len(whole) - 3):
         path.write_bytes(whole[:length])
         with pytest.raises(errors.DamagedCheckpoint):
-            conversion.convert(path)
+            convert.convert(path)
     path.write_bytes(struct.pack("<I", 99) + whole[4:])
     with pytest.raises(errors.DamagedCheckpoint, match="version 99"):
-        conversion.convert(path)
+        convert.convert(path)
     path.write_bytes(whole.replace(b"WhisperSpec", b"UnknownSpec"))
     with pytest.raises(errors.DamagedCheckpoint, match="UnknownSpec"):
-        conversion.convert(path)
+        convert.convert(path)
     path.write_bytes(whole)
     (path.parent / "config.json").unlink()
     with pytest.raises(errors.DamagedCheckpoint, match="is missing"):
-        conversion.convert(path)
+        convert.convert(path)
     assert left(tmp_path) == []

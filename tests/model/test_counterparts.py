@@ -11,9 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model import aligned, counterparts, open_model
+from model import open_model
+from model.compare import aligned_runs
+from model.compare import checkpoints as compare_checkpoints
 from model.errors import HeadlightError, Stopped
-from model.progress import Listener, heard_by
+from model.jobs.progress import Listener, heard_by
 from tests.model import tiny
 from tests.model.test_comparing import js
 
@@ -57,7 +59,7 @@ def turned(base: Path) -> Path:
 
 
 def test_turned_heads_are_found(base: Path, first) -> None:
-    found = counterparts.counterparts(first, trace_of(turned(base)))
+    found = compare_checkpoints.counterparts(first, trace_of(turned(base)))
     assert found.same_shape and not found.alone and len(found.heads) == 24
     for row in found.heads:
         in_layer = str(row.site) == "encoder.1.self"
@@ -71,9 +73,9 @@ def test_turned_heads_are_found(base: Path, first) -> None:
 
 
 def test_every_number_is_the_weights_own(first, another, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counterparts, "_CELLS", 60)  # several blocks
-    monkeypatch.setattr(aligned, "_CELLS", 20)
-    found = counterparts.counterparts(first, another)
+    monkeypatch.setattr(compare_checkpoints, "_CELLS", 60)  # several blocks
+    monkeypatch.setattr(aligned_runs, "_CELLS", 20)
+    found = compare_checkpoints.counterparts(first, another)
     for mine, theirs, r in found.r.values():
         A, B = (
             [run.record(site).weights(head, dtype=torch.float64).numpy() for site, head in heads]
@@ -86,7 +88,7 @@ def test_every_number_is_the_weights_own(first, another, monkeypatch: pytest.Mon
             row, best = found.of(site, head), int(want[i].argmax())
             assert row.nearest == theirs[best] and row.r == pytest.approx(want[i].max(), abs=1e-9)
             mutual = int(want[:, best].argmax()) == i
-            assert row.why == ("weak" if want[i, best] < counterparts.LEAST else "" if mutual else "taken")
+            assert row.why == ("weak" if want[i, best] < compare_checkpoints.LEAST else "" if mutual else "taken")
             assert (row.other is None) == bool(row.why)
             apart = [np.mean([js(x, y) for x, y in zip(A[i], B[j], strict=True)]) for j in (best, i)]
             assert row.place_divergence == pytest.approx(apart[1], abs=1e-12)
@@ -99,7 +101,7 @@ def test_every_number_is_the_weights_own(first, another, monkeypatch: pytest.Mon
 
 def test_fewer_heads_and_layers_leave_some_without(base: Path, first) -> None:
     small = trace_of(tiny.write_checkpoint(base.parent / "small", heads=2, encoder_layers=1))
-    found = counterparts.counterparts(first, small)
+    found = compare_checkpoints.counterparts(first, small)
     assert not found.same_shape
     encoder = [row for row in found.heads if row.site.stack == "encoder"]
     assert sum(row.other is not None for row in encoder) <= 2 and len(encoder) == 8
@@ -109,14 +111,14 @@ def test_fewer_heads_and_layers_leave_some_without(base: Path, first) -> None:
 
 
 def test_only_tokens_of_both_are_compared(base: Path, first, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aligned, "_CELLS", 20)
+    monkeypatch.setattr(aligned_runs, "_CELLS", 20)
     other = trace_of(base, "the black cat sat on a mat")
-    sides = aligned.aligned_sides(first, other)
+    sides = aligned_runs.aligned_sides(first, other)
     queries = keys = sides["encoder"].pairs
     # the cat sat on the mat / the black cat sat on a mat
     assert queries == ((0, 0), (1, 2), (2, 3), (3, 4), (5, 6))
     one, two = first.record("encoder.0.self"), other.record("encoder.0.self")
-    found = aligned.pair(one, 1, two, 3, queries, keys)
+    found = aligned_runs.pair(one, 1, two, 3, queries, keys)
     i, j = zip(*queries, strict=True)
     exact = one.weights(1, dtype=torch.float64).numpy(), two.weights(3, dtype=torch.float64).numpy()
     a, b = exact[0][np.ix_(i, i)], exact[1][np.ix_(j, j)]
@@ -125,23 +127,23 @@ def test_only_tokens_of_both_are_compared(base: Path, first, monkeypatch: pytest
     assert found.outside == pytest.approx(max((1 - a.sum(1)).max(), (1 - b.sum(1)).max()), abs=1e-12)
     size, row, column = found.largest
     assert size == pytest.approx(np.abs(b - a).max(), abs=1e-12) == abs(b[row, column] - a[row, column])
-    order = np.argsort(-np.abs(b - a), axis=None, kind="stable")[: aligned.MOST]
+    order = np.argsort(-np.abs(b - a), axis=None, kind="stable")[: aligned_runs.MOST]
     np.testing.assert_allclose([abs(y - x) for *_, x, y in found.changed], np.abs(b - a).ravel()[order], atol=1e-12)
     assert all((x, y) == pytest.approx((a[i, j], b[i, j]), abs=1e-12) for i, j, x, y in found.changed)
-    assert len({cell[:2] for cell in found.changed}) == aligned.MOST
+    assert len({cell[:2] for cell in found.changed}) == aligned_runs.MOST
     with pytest.raises(HeadlightError, match="in common"):
-        aligned.pair(one, 0, two, 0, (), ())
+        aligned_runs.pair(one, 0, two, 0, (), ())
 
 
 def test_another_kind_of_model_and_no_token_in_common(first, translator) -> None:
     other = translator.trace("how many umbrellas does your sister have ?", language="fr")
-    why = {row.why for row in counterparts.counterparts(first, other).heads if row.site.stack == "encoder"}
+    why = {row.why for row in compare_checkpoints.counterparts(first, other).heads if row.site.stack == "encoder"}
     assert why == {"tokens"}
     alone = replace(other, attention={s: r for s, r in other.attention.items() if s.stack == "decoder"})
-    found = counterparts.counterparts(first, alone)
+    found = compare_checkpoints.counterparts(first, alone)
     assert {row.why for row in found.heads if row.site.stack == "encoder"} == {"kind"}
 
 
 def test_matching_can_be_stopped(first, another) -> None:
     with pytest.raises(Stopped), heard_by(Listener(lambda what, fraction: None, lambda: True)):
-        counterparts.counterparts(first, another)
+        compare_checkpoints.counterparts(first, another)

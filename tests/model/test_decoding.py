@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from model import decoding, open_model
-from model.beam import log_probabilities, search
-from model.checkpoints import writing
-from model.decoding import CachedDecoder, own_writer
-from model.sampling import How
+from model import open_model
+from model.checkpoints.library import generate
+from model.generation import writer as decoding
+from model.generation.beam import log_probabilities, search
+from model.generation.sampling import How
+from model.generation.writer import CachedDecoder, own_writer
 from tests.app.checkpoints import write
 from tests.model import tiny
 
@@ -96,7 +97,7 @@ def test_the_sum_of_a_recorded_text(make_model):
 def test_library_models_step_by_step(opened, name: str):
     model = opened(name)
     trace = model.trace(FOX, new_tokens=7)
-    writer = writing.writer(model, trace)
+    writer = generate.writer(model, trace)
     found = decoding.difference(trace, writer)
     assert found.other == 0 and found.steps >= 1
     assert found.logits <= 3e-6 * found.size and found.probability <= 3e-6
@@ -112,30 +113,30 @@ def test_library_models_step_by_step(opened, name: str):
 def test_the_tree_agrees_with_generate(opened, name: str, k: int, alpha: float):
     model = opened(name)
     trace = model.trace(FOX, new_tokens=3)
-    found = writing.beam_search(model, trace, k, alpha, 6)
+    found = generate.beam_search(model, trace, k, alpha, 6)
     assert found.differs is None and found.beams.done
     assert found.beams.finished[0].tokens == found.tokens
-    alone = search(writing.writer(model, trace), k, alpha, 6)  # our own loop, without a cache
+    alone = search(generate.writer(model, trace), k, alpha, 6)  # our own loop, without a cache
     assert [each.tokens for each in alone.finished] == [each.tokens for each in found.beams.finished]
 
 
 def test_a_disagreement_is_told(opened, monkeypatch: pytest.MonkeyPatch):
     model = opened("gpt2")
     trace = model.trace(FOX, new_tokens=3)
-    rule = writing.Beams.advance
+    rule = generate.Beams.advance
 
     def worst(self, log_p: torch.Tensor) -> None:
         rule(self, -log_p if len(self.steps) == 2 else log_p)
 
-    monkeypatch.setattr(writing.Beams, "advance", worst)
-    assert writing.beam_search(model, trace, 3, 1.0, 6).differs == 3
+    monkeypatch.setattr(generate.Beams, "advance", worst)
+    assert generate.beam_search(model, trace, 3, 1.0, 6).differs == 3
 
 
 def test_what_a_checkpoint_forbids_is_minus_infinity(opened, monkeypatch: pytest.MonkeyPatch):
     model = opened("gpt2")
     monkeypatch.setattr(model.module.generation_config, "suppress_tokens", [5, 6, 7])
     monkeypatch.setattr(model.module.generation_config, "no_repeat_ngram_size", 2)
-    found = writing.beam_search(model, model.trace(FOX, new_tokens=2), 4, 1.0, 12)
+    found = generate.beam_search(model, model.trace(FOX, new_tokens=2), 4, 1.0, 12)
     assert found.differs is None
     assert not {5, 6, 7} & {one.token for step in found.beams.steps for one in step}
 
@@ -145,9 +146,9 @@ def test_library_draws_are_seeded_and_scored(opened, name: str):
     model = opened(name)
     trace = model.trace(FOX, new_tokens=2)
     how = How(1.4, 12, 0.9)
-    first, again, other = (writing.sample(model, trace, 3, 8, how, seed) for seed in (1, 1, 2))
+    first, again, other = (generate.sample(model, trace, 3, 8, how, seed) for seed in (1, 1, 2))
     assert first == again != other
-    writer = writing.writer(model, trace)
+    writer = generate.writer(model, trace)
     for each in first:
         text = [*writer.start, *each.tokens]
         for n in range(len(each.tokens)):
@@ -159,10 +160,10 @@ def test_library_draws_are_seeded_and_scored(opened, name: str):
 def test_a_thinned_record_has_its_likeliest(opened, monkeypatch: pytest.MonkeyPatch):
     model = opened("gpt2")
     whole = model.trace(FOX, new_tokens=4)
-    monkeypatch.setattr("model.logits.WHOLE", 10)
+    monkeypatch.setattr("model.trace.logits.WHOLE", 10)
     thin = model.trace(FOX, new_tokens=4)
     assert thin.logits is None
-    writer = writing.writer(model, thin)
+    writer = generate.writer(model, thin)
     found = decoding.difference(thin, writer)
     assert found.other == 0 and found.logits <= 3e-6 * found.size and found.probability <= 3e-6
     for row in decoding.rows(thin):
@@ -174,6 +175,6 @@ def test_a_thinned_record_has_its_likeliest(opened, monkeypatch: pytest.MonkeyPa
 
 
 def test_which_models_write(opened):
-    assert all(writing.writes(opened(name)) for name in ("gpt2", "t5"))
-    assert not any(writing.writes(opened(name)) for name in ("bert", "encoder", "classifier"))
-    assert not writing.writes(SimpleNamespace(task="seq2seq", reads="sound", module=opened("t5").module))
+    assert all(generate.writes(opened(name)) for name in ("gpt2", "t5"))
+    assert not any(generate.writes(opened(name)) for name in ("bert", "encoder", "classifier"))
+    assert not generate.writes(SimpleNamespace(task="seq2seq", reads="sound", module=opened("t5").module))

@@ -7,21 +7,22 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from model import cache_cost, open_model
-from model.checkpoints import writing
-from model.decoding import CachedDecoder
+from model import open_model
+from model.checkpoints.library import generate
+from model.generation import kv_cache_cost
+from model.generation.writer import CachedDecoder
 from tests.app.checkpoints import write
 from tests.model import tiny
 
 FOX = "The quick brown fox jumps over the lazy dog."
 
 
-def ours(model, trace) -> cache_cost.Shapes:
+def ours(model, trace) -> kv_cache_cost.Shapes:
     def run(n: int, s: int) -> None:
         ids, memory = torch.ones(1, n, dtype=torch.long), torch.zeros(1, s, model.config.d_model)
         model.module.decode(ids, memory, torch.ones(1, s, dtype=torch.long))
 
-    return cache_cost.shapes(trace, model.module, model.module.project, run, False)
+    return kv_cache_cost.shapes(trace, model.module, model.module.project, run, False)
 
 
 @pytest.mark.parametrize("positions", ["sinusoidal", "rotary", "alibi", "none"])
@@ -35,9 +36,9 @@ def test_our_decoder_counted(make_model, positions: str):
     decoder = CachedDecoder(module, source[0])
     for n in range(1, len(ids) + 1):
         text = torch.tensor([ids[:n]])
-        assert cache_cost.counted(lambda text=text: module.decode(text, memory, source)) == sizes.without(n)
+        assert kv_cache_cost.counted(lambda text=text: module.decode(text, memory, source)) == sizes.without(n)
         if n > 1:
-            assert cache_cost.counted(lambda n=n: decoder.step(ids[n - 1])) == sizes.with_cache(n)
+            assert kv_cache_cost.counted(lambda n=n: decoder.step(ids[n - 1])) == sizes.with_cache(n)
         else:
             decoder.step(ids[0])
         held = sum(part.numel() for pair in (*decoder.cache, *decoder.memory) for part in pair)
@@ -62,7 +63,7 @@ def test_the_counter_knows_the_fused_kernel(make_model):
     q, k, v = (torch.randn(1, 4, n, 8) for n in (3, 5, 5))
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         torch.nn.functional.scaled_dot_product_attention(q, k, v)
-    fused = cache_cost.counted(lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v))
+    fused = kv_cache_cost.counted(lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v))
     assert counter.get_total_flops() // 2 == fused == 4 * 3 * 5 * 16
 
 
@@ -72,16 +73,16 @@ def test_library_models_counted(tmp_path_factory, name: str):
     model = open_model(write(tmp_path_factory.mktemp("cost") / name, name))
     trace = model.trace(FOX, "The cat sat on the mat") if model.decodes else model.trace(FOX, new_tokens=6)
     head = model.module.get_output_embeddings()
-    sizes = cache_cost.shapes(
-        trace, model.module, head, lambda n, s: writing.probe(model, n, s), writing.head_once(model)
+    sizes = kv_cache_cost.shapes(
+        trace, model.module, head, lambda n, s: generate.probe(model, n, s), generate.head_once(model)
     )
     for n in (2, 3, len(trace.tokens("decoder"))):
-        plain, cached = (cache_cost.counted(run) for run in writing.real_steps(model, trace, n))
+        plain, cached = (kv_cache_cost.counted(run) for run in generate.real_steps(model, trace, n))
         assert (plain, cached) == (sizes.without(n), sizes.with_cache(n))
     if not model.decodes:  # the first step of a decoder reads its whole prompt
         ids = torch.tensor([trace.token_ids("decoder")])
-        last = {"logits_to_keep": 1} if writing.head_once(model) else {}
-        prefill = cache_cost.counted(lambda: model.module(ids, use_cache=True, **last))
+        last = {"logits_to_keep": 1} if generate.head_once(model) else {}
+        prefill = kv_cache_cost.counted(lambda: model.module(ids, use_cache=True, **last))
         assert prefill == sizes.with_cache(ids.shape[1], ids.shape[1])
     source = {"input_ids": torch.tensor([trace.token_ids("encoder")])} if model.decodes else {}
     text = {"decoder_input_ids" if model.decodes else "input_ids": torch.tensor([trace.token_ids("decoder")])}
@@ -98,10 +99,10 @@ def test_a_map_of_other_rows_is_refused(make_model):
     model = make_model()
     trace = model.trace(tiny.TEXT, tiny.WRITTEN)
     with pytest.raises(ValueError, match="4 rows"):
-        cache_cost.shapes(trace, model.module, None, lambda n, s: model.module.decoder[0].ffn(torch.zeros(1, 4, 16)))
+        kv_cache_cost.shapes(trace, model.module, None, lambda n, s: model.module.decoder[0].ffn(torch.zeros(1, 4, 16)))
 
 
 def test_what_the_counter_cannot_follow_is_said(make_model):
     model = make_model(positions="learned")
     with pytest.raises(ValueError, match="gives up"):
-        cache_cost.counted(lambda: model.module.target(torch.ones(1, 3, dtype=torch.long)))
+        kv_cache_cost.counted(lambda: model.module.target(torch.ones(1, 3, dtype=torch.long)))

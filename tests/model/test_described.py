@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from model.checkpoints.described import Description, describe
-from model.checkpoints.families import FAMILIES, Family, small_model
-from model.checkpoints.hugging_face import HuggingFaceModel
+from model.checkpoints.disk.families import FAMILIES, Family, small_model
+from model.checkpoints.library.describe import Description, describe
+from model.checkpoints.library.library_model import HuggingFaceModel
 
 ROTARY = {"gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi", "phi3", "gpt_oss", "smollm3",
           "olmo2", "modernbert", "gptj", "falcon"}  # fmt: skip
@@ -66,7 +66,7 @@ def test_parts_of_a_small_model_counted_by_hand():
 
 
 def test_sizes_under_their_several_names():
-    from model.checkpoints.sizes import Sizes
+    from model.checkpoints.disk.config_sizes import Sizes
 
     plain = {"layers": 3, "d": 12, "heads": 4, "d_k": 3, "groups": 4}
     named = [

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from model.checkpoints import discovery, packages
-from model.checkpoints.headers import gguf_header, parameters, safetensors_header
+from model.checkpoints.disk import discovery, packages
+from model.checkpoints.disk.headers import gguf_header, parameters, safetensors_header
 
 
 @pytest.fixture(autouse=True)
@@ -201,7 +201,7 @@ def test_only_configured_places_are_allowed(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_importing_discovery_and_estimates_is_cheap(root: Path):
-    code = "import sys, model.checkpoints.discovery, model.checkpoints.estimate as e; d = model.checkpoints.discovery.found()"
+    code = "import sys; from model.checkpoints.disk import cost as e, discovery; d = discovery.found()"
     code += "; e.memory_limit(); print(*sorted({'torch', 'transformers', 'safetensors'} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, timeout=60

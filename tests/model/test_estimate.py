@@ -14,11 +14,13 @@ from safetensors.torch import load_file, save_file
 
 pytest.importorskip("transformers")
 
-from model import errors, logits
-from model.checkpoints import estimate, loading
-from model.checkpoints.described import describe
-from model.checkpoints.families import FAMILIES, small_inputs, small_model
-from model.checkpoints.recording import prepare, record
+from model import errors
+from model.checkpoints.disk import cost
+from model.checkpoints.disk.families import FAMILIES, small_inputs, small_model
+from model.checkpoints.library import load as loading
+from model.checkpoints.library.describe import describe
+from model.checkpoints.record.forward import prepare, record
+from model.trace import logits
 from tests.model.test_hugging_face import write
 
 
@@ -26,12 +28,12 @@ def test_parameters_and_bytes_before_loading(tmp_path: Path):
     folder = write(tmp_path / "bert", "bert")
     module = loading.read(folder).module
     count = sum(p.numel() for p in module.parameters())
-    assert estimate.before_loading(folder).parameters == count
-    assert estimate.before_loading(folder).weight_bytes == 4 * count
+    assert cost.before_loading(folder).parameters == count
+    assert cost.before_loading(folder).weight_bytes == 4 * count
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     # Without a header only the bytes are known, and what an optimizer kept may be among them.
-    told = estimate.before_loading(folder)
+    told = cost.before_loading(folder)
     assert told.parameters is None and told.weight_bytes == pytest.approx(4 * count, rel=0.2)
 
 
@@ -43,7 +45,7 @@ def test_what_is_counted_is_what_the_opened_model_has(tmp_path: Path):
     found = loading.load(folder)
     facts = describe(found)
     assert (facts.unused, facts.unused_numbers) == (("cls.seq_relationship.weight",), 64)
-    assert estimate.before_loading(folder).parameters == facts.parameters + facts.unused_numbers
+    assert cost.before_loading(folder).parameters == facts.parameters + facts.unused_numbers
 
 
 SIZED = ("bert", "albert", "distilbert", "gpt2", "llama", "qwen3", "gemma2", "opt", "t5", "bart", "marian", "gpt_neox")
@@ -53,34 +55,34 @@ SIZED = ("bert", "albert", "distilbert", "gpt2", "llama", "qwen3", "gemma2", "op
 @pytest.mark.parametrize(("n", "m"), [(24, 9), (60, 3)])
 def test_the_record_has_the_bytes_that_were_announced(family, n: int, m: int):
     from model import Trace
-    from model.trace import TraceKey
+    from model.trace.trace import TraceKey
 
     module = small_model(family)
     both = module.config.is_encoder_decoder
     recorded = record(prepare(module), small_inputs(family, both, n, m))
     got = Trace(TraceKey("m", "h", "t"), {}, recorded.attention, recorded.store).nbytes()
     config = json.loads(module.config.to_json_string()) | {"architectures": [family.model]}
-    assert estimate.before_run(config, n, m if both else 0).record_bytes == pytest.approx(got, rel=0.2)
+    assert cost.before_run(config, n, m if both else 0).record_bytes == pytest.approx(got, rel=0.2)
 
 
 def test_the_announced_bytes_never_grow_with_the_square():
     config = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 1000}
-    one, two = (estimate.before_run(config, n).record_bytes for n in (5000, 10_000))
+    one, two = (cost.before_run(config, n).record_bytes for n in (5000, 10_000))
     assert two == 2 * one
-    assert (logits.WHOLE, 2 * logits.LIKELIEST + 1) == (estimate.WHOLE_LOGITS, estimate.THIN_LOGITS_ROW)
+    assert (logits.WHOLE, 2 * logits.LIKELIEST + 1) == (cost.WHOLE_LOGITS, cost.THIN_LOGITS_ROW)
 
 
 @pytest.mark.parametrize(
     ("told", "bytes_"), [("6GB", 6 * 10**9), ("1.5 GiB", 3 * 2**29), ("500mb", 5 * 10**8), ("1000", 1000)]
 )
 def test_the_memory_limit(told: str, bytes_: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(estimate.LIMIT, told)
-    assert estimate.memory_limit() == bytes_
-    estimate.check_record(bytes_)
+    monkeypatch.setenv(cost.LIMIT, told)
+    assert cost.memory_limit() == bytes_
+    cost.check_record(bytes_)
     with pytest.raises(errors.TooLarge):
-        estimate.check_record(bytes_ + 1)
-    monkeypatch.setenv(estimate.LIMIT, "a lot")
-    assert estimate.memory_limit() > 10**6
+        cost.check_record(bytes_ + 1)
+    monkeypatch.setenv(cost.LIMIT, "a lot")
+    assert cost.memory_limit() > 10**6
 
 
 SQUARES = ("bloom", "xlnet", "t5")
@@ -90,8 +92,8 @@ from pathlib import Path
 import torch
 import transformers
 from model.checkpoints import estimate
-from model.checkpoints.families import FAMILIES, small_inputs
-from model.checkpoints.recording import prepare, record
+from model.checkpoints.disk.families import FAMILIES, small_inputs
+from model.checkpoints.record.forward import prepare, record
 
 torch.set_num_threads(1)
 family, n = next(f for f in FAMILIES if f.model_type == sys.argv[1]), 1024
@@ -130,8 +132,8 @@ def test_the_peak_of_families_that_hold_squares(name: str, root: Path):
 
 def test_only_some_families_hold_squares():
     config = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 1000}
-    plain, n = estimate.before_run(config | {"model_type": "bert"}, 1000), 1000
+    plain, n = cost.before_run(config | {"model_type": "bert"}, 1000), 1000
     assert plain.peak_bytes == plain.record_bytes
     for more in ({"model_type": "bloom"}, {"model_type": "t5", "relative_attention_num_buckets": 32}):
-        held = estimate.before_run(config | more, n)
+        held = cost.before_run(config | more, n)
         assert held.record_bytes == plain.record_bytes and held.peak_bytes - held.record_bytes == 12 * 4 * n * n * 4

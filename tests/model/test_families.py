@@ -8,9 +8,9 @@ from torch.overrides import TorchFunctionMode
 
 transformers = pytest.importorskip("transformers")
 
-from model.checkpoints import recording  # noqa: E402
-from model.checkpoints.families import FAMILIES, Family, small_inputs, small_model  # noqa: E402
-from model.fidelity import site_error  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES, Family, small_inputs, small_model  # noqa: E402
+from model.checkpoints.record import forward  # noqa: E402
+from model.trace.fidelity import site_error  # noqa: E402
 
 # Soft-capped scores and sinks have no fused kernel: the library's default there is eager, ours blocks of rows.
 BLOCKED = {"gemma2", "gpt_oss"}
@@ -95,8 +95,8 @@ def test_weights_equal_eager(family: Family, dtype: torch.dtype):
     model = small(family, dtype)
     given = inputs(model)
     with torch.no_grad(), NoCast():
-        plain = None if family.model_type == "clip" else recording.plain(model, given)
-        recorded = recording.record(recording.prepare(model), given)
+        plain = None if family.model_type == "clip" else forward.plain(model, given)
+        recorded = forward.record(forward.prepare(model), given)
     expected = eager(model, given, next(iter(recorded.stacks)))
     assert {str(site) for site in recorded.attention} == expected.keys()
     for site, record in recorded.attention.items():
@@ -119,7 +119,7 @@ def test_weights_equal_eager(family: Family, dtype: torch.dtype):
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
 def test_w_o_is_found_and_the_record_implies_the_output(family: Family):
     model = small(family, torch.float32)
-    recorded = recording.record(recording.prepare(model), inputs(model))
+    recorded = forward.record(forward.prepare(model), inputs(model))
     for site, record in recorded.attention.items():
         assert f"parameters/{site}.W_O" in recorded.store
         bias = f"parameters/{site}.b_O"
@@ -130,14 +130,14 @@ def test_w_o_is_found_and_the_record_implies_the_output(family: Family):
 def test_grouped_heads_stay_compact():
     family = next(f for f in FAMILIES if f.model_type == "llama")
     model = small(family, torch.float32)
-    record = next(iter(recording.record(recording.prepare(model), inputs(model)).attention.values()))
+    record = next(iter(forward.record(forward.prepare(model), inputs(model)).attention.values()))
     assert (record.heads, record.k.shape[0], record.groups) == (4, 2, 2)
 
 
 def test_a_sliding_window_is_kept_as_intervals():
     family = next(f for f in FAMILIES if f.model_type == "mistral")
     model = small(family, torch.float32)
-    record = next(iter(recording.record(recording.prepare(model), inputs(model)).attention.values()))
+    record = next(iter(forward.record(forward.prepare(model), inputs(model)).attention.values()))
     i, j = torch.arange(24)[:, None], torch.arange(24)[None]
     assert torch.equal(record.allowed(), (j <= i) & (j > i - 6))
     assert record.mask.first.shape == (24,)
@@ -146,7 +146,7 @@ def test_a_sliding_window_is_kept_as_intervals():
 def test_t5_bias_is_one_number_an_offset():
     family = next(f for f in FAMILIES if f.model_type == "t5")
     model = small(family, torch.float32)
-    store = recording.record(recording.prepare(model), inputs(model)).store
+    store = forward.record(forward.prepare(model), inputs(model)).store
     assert store["encoder.1.self.bias_offsets"].shape == (4, 47)
 
 
@@ -154,9 +154,9 @@ def test_nobody_listening_leaves_the_plain_path():
     family = next(f for f in FAMILIES if f.model_type == "gpt2")
     model = small(family, torch.float32)
     given = inputs(model)
-    before = recording.plain(model, given)
-    assert torch.equal(recording.plain(recording.prepare(model), given), before)
-    recording.record(model, given)  # the library itself leaves hooks of its own at the first request for hidden states
+    before = forward.plain(model, given)
+    assert torch.equal(forward.plain(forward.prepare(model), given), before)
+    forward.record(model, given)  # the library itself leaves hooks of its own at the first request for hidden states
     hooks = sum(len(module._forward_hooks) for module in model.modules())
-    recording.record(model, given)
+    forward.record(model, given)
     assert sum(len(module._forward_hooks) for module in model.modules()) == hooks

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from model import open_model
-from model.checkpoints.families import FAMILIES
-from model.family_cards import CARDS, block_parameters, card
+from model.checkpoints.disk.families import FAMILIES
+from model.families import CARDS, block_parameters, card
 
 transformers = pytest.importorskip("transformers")
 
-from model.checkpoints import small  # noqa: E402
+from model.checkpoints.random_models import make  # noqa: E402
 
 _NAMES = {
     "layers": ("num_hidden_layers", "n_layer", "encoder_layers", "num_layers"),
@@ -77,7 +77,7 @@ def test_parents_are_families_that_came_before() -> None:
     for known in CARDS:
         assert all(keys.index(parent) < keys.index(known.key) for parent in known.parents)
         assert all(card(parent).year <= known.year for parent in known.parents)
-        assert known.small in (*small.NAMES, "")
+        assert known.small in (*make.NAMES, "")
     families = {family.model_type for family in FAMILIES} | {"headlight", "Seq2Seq"}
     assert {name for known in CARDS for name in known.related} <= families
 
@@ -86,16 +86,14 @@ def test_parents_are_families_that_came_before() -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADLIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return {name: small.write(name) for name in small.NAMES}
+        return {name: make.write(name) for name in make.NAMES}
 
 
-@pytest.mark.parametrize("name", small.NAMES)
+@pytest.mark.parametrize("name", make.NAMES)
 def test_a_small_model_opens_and_its_record_holds(made: dict[str, Path], name: str) -> None:
     model = open_model(made[name])
-    trace = model.trace("the cat sat on the mat" if name in small.OWN else "I like cats and the lazy dog.")
-    assert trace.facts.get("family", "headlight") == (
-        "headlight" if name in small.OWN else small.family(name).model_type
-    )
+    trace = model.trace("the cat sat on the mat" if name in make.OWN else "I like cats and the lazy dog.")
+    assert trace.facts.get("family", "headlight") == ("headlight" if name in make.OWN else make.family(name).model_type)
     assert trace.fidelity().holds
     assert min(len(side.tokens) for side in trace.sides.values()) > 3
     assert not trace.facts.get("fresh")
@@ -106,10 +104,10 @@ def test_it_is_made_once_and_the_same_every_time(tmp_path: Path, monkeypatch: py
     weights = []
     for folder in ("a", "b"):
         monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path / folder))
-        path = small.write("gpt2")
+        path = make.write("gpt2")
         weights.append((path / "model.safetensors").read_bytes())
         changed = (path / "model.safetensors").stat().st_mtime_ns
-        assert small.write("gpt2") == path and (path / "model.safetensors").stat().st_mtime_ns == changed
+        assert make.write("gpt2") == path and (path / "model.safetensors").stat().st_mtime_ns == changed
         assert [p.name for p in path.parent.iterdir()] == ["random-gpt2"]
     assert weights[0] == weights[1]
 
@@ -120,4 +118,4 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path / "file"))
     with pytest.raises(NoCache):
-        small.write("bert")
+        make.write("bert")

@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 
 from model import Trace, open_model
 from model.__main__ import main
-from model.checkpoints.families import FAMILIES, small_model
+from model.checkpoints.disk.families import FAMILIES, small_model
 from model.errors import DamagedCheckpoint, EmptyText, TextTooLong
 
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", *["the", "cat", "sat", "on", "mat", "and", "a", "dog", "ran", "to", "house"]]

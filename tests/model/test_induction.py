@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from model.errors import NotInThisModel, Stopped
+from model.jobs.progress import Listener, heard_by
 from model.measures.induction import interval, measured, random_repeats
-from model.progress import Listener, heard_by
 
 pytest.importorskip("transformers")
 
@@ -16,11 +16,11 @@ pytest.importorskip("transformers")
 @pytest.fixture(scope="module")
 def gpt2(tmp_path_factory):
     from model import open_model
-    from model.checkpoints import small
+    from model.checkpoints.random_models import make
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADLIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return open_model(str(small.write("gpt2")))
+        return open_model(str(make.write("gpt2")))
 
 
 def test_texts_are_a_start_and_twice_the_same_distinct_tokens() -> None:

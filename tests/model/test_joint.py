@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from model import Trace, joint
-from model.sites import Site
+from model import Trace
+from model.attention import joint_matrix
+from model.trace.site import Site
 from tests.model import tiny
 from tests.model.test_pooled import pool
 
@@ -17,13 +18,13 @@ def site(text: str) -> Site:
 
 
 def test_the_blocks_are_the_three_attentions(trace: Trace):
-    assert joint.drawable(trace)
-    heads = joint.chosen(trace, (site("decoder.1.cross"), 2), {"encoder": (0, 3), "decoder": (9, 99)})
+    assert joint_matrix.drawable(trace)
+    heads = joint_matrix.chosen(trace, (site("decoder.1.cross"), 2), {"encoder": (0, 3), "decoder": (9, 99)})
     assert heads == {
         "encoder": (site("encoder.0.self"), 3), "cross": (site("decoder.1.cross"), 2), "decoder": (site("decoder.1.self"), 3),
     }  # fmt: skip
-    parts = joint.joint(trace, heads)
-    whole = joint.whole(parts)
+    parts = joint_matrix.joint(trace, heads)
+    whole = joint_matrix.whole(parts)
     n, m = len(trace.tokens("encoder")), len(trace.tokens("decoder"))
     assert whole.shape == (n + m, n + m) and whole[:n, n:].isnan().all() and not whole[:, :n].isnan().any()
     for kind, block in {"encoder": whole[:n, :n], "cross": whole[n:, :n], "decoder": whole[n:, n:]}.items():
@@ -35,31 +36,31 @@ def test_the_blocks_are_the_three_attentions(trace: Trace):
 
 
 def test_others_keep_the_selected_layer_and_head_where_nobody_asked(trace: Trace):
-    heads = joint.chosen(trace, (site("encoder.1.self"), 1))
+    heads = joint_matrix.chosen(trace, (site("encoder.1.self"), 1))
     assert heads == {"encoder": (site("encoder.1.self"), 1), "cross": (site("decoder.1.cross"), 1),
                      "decoder": (site("decoder.1.self"), 1)}  # fmt: skip
 
 
 @pytest.mark.parametrize("most", [(4, 3), (9, 5)])
 def test_a_long_one_is_pooled_side_by_side(trace: Trace, monkeypatch, most: tuple[int, int]):
-    monkeypatch.setattr(joint, "CELLS", most[0])
-    monkeypatch.setattr(joint, "BINS", most[1])
-    heads = joint.chosen(trace, (site("decoder.0.self"), 0))
-    for kind, part in joint.joint(trace, heads).items():
+    monkeypatch.setattr(joint_matrix, "CELLS", most[0])
+    monkeypatch.setattr(joint_matrix, "BINS", most[1])
+    heads = joint_matrix.chosen(trace, (site("decoder.0.self"), 0))
+    for kind, part in joint_matrix.joint(trace, heads).items():
         record = trace.record(heads[kind][0])
         exact = record.weights(0, dtype=torch.float64).numpy()
         np.testing.assert_allclose(part.weights, pool(exact, most[1], "max"), atol=2e-6, rtol=0)
         assert (part.allowed.numpy() == (pool(record.allowed().numpy().astype(float), most[1], "max") > 0)).all()
         assert part.step == tuple(-(-total // most[1]) for total in exact.shape)
-        assert joint.bins(exact.shape[1], part.step[1])[-1].stop == exact.shape[1]
+        assert joint_matrix.bins(exact.shape[1], part.step[1])[-1].stop == exact.shape[1]
 
 
 def test_bins_cover_every_token_once():
     for length, step in ((1, 1), (10, 3), (9, 3), (7, 8)):
-        assert [t for run in joint.bins(length, step) for t in range(length)[run]] == list(range(length))
+        assert [t for run in joint_matrix.bins(length, step) for t in range(length)[run]] == list(range(length))
 
 
 def test_a_trace_with_one_stack_is_told_apart(tiny_model):
     trace = tiny_model.trace(tiny.TEXT, tiny.WRITTEN)
     one = Trace(trace.key, trace.sides, {s: r for s, r in trace.attention.items() if s.stack == "encoder"}, trace.store)
-    assert not joint.drawable(one) and joint.drawable(trace)
+    assert not joint_matrix.drawable(one) and joint_matrix.drawable(trace)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from model.layer_norm import layer_norm, rms_norm
-from model.layers import LayerNorm
+from model.transformer.layer_norm import layer_norm, rms_norm
+from model.transformer.layers import LayerNorm
 
 EXACT = {"atol": 1e-12, "rtol": 0}
 

@@ -12,13 +12,13 @@ import torch
 transformers = pytest.importorskip("transformers")
 
 from model import Trace  # noqa: E402
-from model.arithmetic import STEPS, Step, cell, head_steps  # noqa: E402
-from model.checkpoints import recording  # noqa: E402
-from model.checkpoints.families import FAMILIES, Family, small_inputs, small_model  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES, Family, small_inputs, small_model  # noqa: E402
+from model.checkpoints.record import forward  # noqa: E402
 from model.errors import OutOfRange  # noqa: E402
-from model.trace import Side, TraceKey  # noqa: E402
+from model.steps.head import STEPS, Step, cell, head_steps  # noqa: E402
+from model.trace.trace import Side, TraceKey  # noqa: E402
 from tests.model.test_families import NoCast  # noqa: E402
-from viz import equation, latex  # noqa: E402
+from viz.steps import equation, latex  # noqa: E402
 
 HOOKED = [family for family in FAMILIES if family.route == "hook"]
 ROTATED = {"modernbert", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi", "phi3",
@@ -45,7 +45,7 @@ def small(family: Family, dtype: torch.dtype = torch.float32, **changes: object)
     model = model.to(dtype)
     if family.model_type == "gpt_oss":
         model.set_experts_implementation("eager")
-    return recording.prepare(model)
+    return forward.prepare(model)
 
 
 def given(model: torch.nn.Module, **lengths: int) -> dict[str, torch.Tensor]:
@@ -55,7 +55,7 @@ def given(model: torch.nn.Module, **lengths: int) -> dict[str, torch.Tensor]:
 
 def traced(model: torch.nn.Module, **lengths: int) -> Trace:
     with torch.no_grad(), NoCast():
-        recorded = recording.record(model, given(model, **lengths))
+        recorded = forward.record(model, given(model, **lengths))
     sides = {}
     for site, record in recorded.attention.items():
         for side, length in ((site.query_side, record.queries), (site.key_side, record.keys)):

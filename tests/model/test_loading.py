@@ -18,8 +18,10 @@ from model import (
     errors,
     open_model,
 )
-from model.checkpoints import discovery, estimate, loading, offload, packages
-from model.checkpoints.families import FAMILIES, small_model
+from model.checkpoints.disk import cost, discovery, packages
+from model.checkpoints.disk.families import FAMILIES, small_model
+from model.checkpoints.library import load as loading
+from model.checkpoints.record import offload
 from tests.model.test_hugging_face import write
 
 
@@ -226,7 +228,7 @@ def test_progress_is_told_and_stops(folder: Path):
 def test_too_large_without_accelerate(folder: Path, monkeypatch: pytest.MonkeyPatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "accelerate" else find(name, *a))
-    monkeypatch.setenv(estimate.LIMIT, "60KB")
+    monkeypatch.setenv(cost.LIMIT, "60KB")
     refused(folder, errors.WeightsTooLarge, "60 kB", "accelerate")
 
 
@@ -235,7 +237,7 @@ def test_weights_left_on_disk_give_the_same_record(family: str, tmp_path: Path, 
     pytest.importorskip("accelerate")
     made = write(tmp_path / family, family)
     whole = open_model(made).trace("the cat sat on the mat")
-    monkeypatch.setenv(estimate.LIMIT, "60KB")
+    monkeypatch.setenv(cost.LIMIT, "60KB")
     model = open_model(made)
     assert any(parameter.is_meta for parameter in model.module.parameters())
     parts = model.trace("the cat sat on the mat")
@@ -244,7 +246,7 @@ def test_weights_left_on_disk_give_the_same_record(family: str, tmp_path: Path, 
         assert all(torch.equal(parts.weights(site, head), whole.weights(site, head)) for head in range(2))
         assert torch.equal(parts.record(site).output, whole.record(site).output)
     held = dict(loading.read(made).module.named_modules())
-    monkeypatch.delenv(estimate.LIMIT)
+    monkeypatch.delenv(cost.LIMIT)
     for name, module in loading.read(made).module.named_modules():
         for part in ("weight", "bias"):
             if isinstance(module, torch.nn.Linear) and getattr(module, part) is not None:

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 transformers = pytest.importorskip("transformers")
 
 from model import errors, open_model  # noqa: E402
-from model.checkpoints import discovery, estimate, loading, packages  # noqa: E402
+from model.checkpoints.disk import cost, discovery, packages  # noqa: E402
+from model.checkpoints.library import load as loading  # noqa: E402
 from tests.model.test_hugging_face import write  # noqa: E402
 
 
@@ -231,11 +232,11 @@ class Greedy:
 
 
 def test_how_memory_runs_out():
-    with pytest.raises(errors.OutOfMemory), estimate.within_memory():
+    with pytest.raises(errors.OutOfMemory), cost.within_memory():
         torch.empty(10**16)
-    with pytest.raises(errors.OutOfMemory), estimate.within_memory():
+    with pytest.raises(errors.OutOfMemory), cost.within_memory():
         raise MemoryError
-    with pytest.raises(RuntimeError, match="shapes"), estimate.within_memory():
+    with pytest.raises(RuntimeError, match="shapes"), cost.within_memory():
         raise RuntimeError("shapes do not match")
 
 
@@ -284,10 +285,10 @@ def test_the_caches_own_links_open_and_others_do_not(sound, tmp_path: Path, monk
 
 
 def test_memory_that_runs_out_while_converting_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from model.checkpoints import conversion
+    from model.checkpoints.convert import convert
 
     weights = tmp_path / "x.gguf"
     weights.write_bytes(b"GGUF")
-    monkeypatch.setattr(conversion, "kind_of", lambda _source: ("gguf", weights, lambda *_: torch.empty(10**16)))
+    monkeypatch.setattr(convert, "kind_of", lambda _source: ("gguf", weights, lambda *_: torch.empty(10**16)))
     with pytest.raises(errors.OutOfMemory):
-        conversion.convert(weights)
+        convert.convert(weights)

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from model import logits
-from model.store import MemoryStore
+from model.trace import logits
+from model.trace.tensors import MemoryStore
 
 
 @pytest.fixture

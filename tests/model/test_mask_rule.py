@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from model.added import is_masked, split
-from model.checkpoints.score_terms import settle
+from model.checkpoints.record.score_terms import settle
+from model.trace.mask_and_bias import is_masked, split
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from model import mask_views, open_model
+from model import open_model
+from model.attention import mask_effects
 from model.errors import OutOfRange
-from model.masks import Mask
+from model.transformer.masks import Mask
 from tests.model.test_variants import made
 
 EXACT = {"atol": 1e-12, "rtol": 0}
@@ -39,12 +40,12 @@ def allowed(kind: str, n: int, k: int, real: int, width: int, back: bool = False
 
 
 @pytest.mark.parametrize("back", [False, True])
-@pytest.mark.parametrize("kind", mask_views.KINDS[1:])
+@pytest.mark.parametrize("kind", mask_effects.KINDS[1:])
 @pytest.mark.parametrize(("real", "width"), [(3, 2), (0, 1), (6, 6), (1, 3)])
 def test_every_mask_is_numpys(kind: str, real: int, width: int, back: bool) -> None:
     record = made(q=6, causal=back)
     single = record.select([1], torch.float64)
-    found = mask_views.masked(single, mask_views.mask_of(record, kind, real, width))
+    found = mask_effects.masked(single, mask_effects.mask_of(record, kind, real, width))
     q, k = (record.head(part, 1, torch.float64).numpy() for part in "qk")
     scores = q @ k.T * record.scale
     cells = allowed(kind, 6, 6, real, width, back)
@@ -69,40 +70,40 @@ def test_as_recorded_is_as_recorded() -> None:
     for site in trace.sites:
         record = trace.record(site)
         for head in range(record.heads):
-            found = mask_views.masked(
-                record.select([head], torch.float64), mask_views.mask_of(record, "recorded", 0, 1)
+            found = mask_effects.masked(
+                record.select([head], torch.float64), mask_effects.mask_of(record, "recorded", 0, 1)
             )
             np.testing.assert_allclose(found.weights, record.weights(head, dtype=torch.float64), **EXACT)
 
 
 def test_rows_are_a_part_of_the_whole() -> None:
     single = made(q=7).select([0], torch.float64)
-    whole, part = (mask_views.masked(single, Mask(True), rows) for rows in (slice(None), slice(2, 5)))
+    whole, part = (mask_effects.masked(single, Mask(True), rows) for rows in (slice(None), slice(2, 5)))
     for name in ("scores", "allowed", "open", "weights"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[2:5])
 
 
 def test_what_suits_a_cross_attention() -> None:
-    assert mask_views.kinds(made(q=3, k=6)) == ("recorded", "none", "padding")
-    assert mask_views.kinds(made(q=4)) == mask_views.KINDS
+    assert mask_effects.kinds(made(q=3, k=6)) == ("recorded", "none", "padding")
+    assert mask_effects.kinds(made(q=4)) == mask_effects.KINDS
 
 
 @pytest.mark.parametrize("real", [-1, 8])
 def test_more_real_keys_than_keys(real: int) -> None:
     with pytest.raises(OutOfRange):
-        mask_views.real_keys(7, real)
+        mask_effects.real_keys(7, real)
 
 
 def test_a_mask_on_the_queries_makes_nan_and_spreads() -> None:
     single = made(q=6, causal=False).select([0], torch.float64)
-    weights, context = mask_views.on_queries(single, 4)
+    weights, context = mask_effects.on_queries(single, 4)
     assert weights[4:].isnan().all() and context[4:].isnan().all()
     assert not weights[:4].isnan().any() and not context[:4].isnan().any()
-    plain = mask_views.masked(single, Mask())
+    plain = mask_effects.masked(single, Mask())
     np.testing.assert_allclose(weights[:4], plain.open[:4], **EXACT)
-    part, _ = mask_views.on_queries(single, 4, slice(3, 6))
+    part, _ = mask_effects.on_queries(single, 4, slice(3, 6))
     np.testing.assert_array_equal(part, weights[3:6])
-    right = mask_views.masked(single, mask_views.mask_of(single, "padding", 4, 1))
+    right = mask_effects.masked(single, mask_effects.mask_of(single, "padding", 4, 1))
     assert not right.weights.isnan().any() and not right.weights[:, 4:].any()
 
 
@@ -111,9 +112,9 @@ def test_the_mistakes_come_beside_the_models_own_mask() -> None:
     single, gone = record.select([2], torch.float64), torch.tensor([True, False, False, True, False, False])
     q, k = (record.head(part, 2, torch.float64).numpy() for part in "qk")
     scores = np.where(np.tri(6, dtype=bool), q @ k.T * record.scale, -np.inf)
-    weights, _ = mask_views.on_queries(single, 4)
+    weights, _ = mask_effects.on_queries(single, 4)
     np.testing.assert_allclose(weights[:4], [softmax(row) for row in scores[:4]], **EXACT)
-    found = mask_views.without_keys(single, gone, slice(0, 5))
+    found = mask_effects.without_keys(single, gone, slice(0, 5))
     cells = np.tri(6, dtype=bool)[:5] & ~gone.numpy()
     np.testing.assert_array_equal(found.allowed, cells)
     np.testing.assert_allclose(found.open, [softmax(row) for row in scores[:5]], **EXACT)
@@ -123,30 +124,30 @@ def test_the_mistakes_come_beside_the_models_own_mask() -> None:
 
 
 def test_the_fused_row_is_torchs_own() -> None:
-    row = mask_views.fused_row(made(q=5).select([2], torch.float64))
+    row = mask_effects.fused_row(made(q=5).select([2], torch.float64))
     assert row.shape == (4,) and (bool(row.isnan().all()) or not row.any())
 
 
 def test_ids_from_zero_collide_with_the_padding() -> None:
-    ids = mask_views.counted_from_zero(["the", "cat", "sat", "on", "the", "mat"])
+    ids = mask_effects.counted_from_zero(["the", "cat", "sat", "on", "the", "mat"])
     assert ids == [0, 1, 2, 3, 0, 4]
-    assert mask_views.hidden(ids).tolist() == [True, False, False, False, True, False]
-    cells = Mask(keys=~mask_views.hidden(ids)).allowed(3, 6)
+    assert mask_effects.hidden(ids).tolist() == [True, False, False, False, True, False]
+    cells = Mask(keys=~mask_effects.hidden(ids)).allowed(3, 6)
     np.testing.assert_array_equal(cells, [[False, True, True, True, False, True]] * 3)
 
 
 def test_after_the_softmax_rows_fall_short() -> None:
-    found = mask_views.masked(made(q=5).select([0], torch.float64), Mask(True))
-    wrong = mask_views.after_softmax(found)
+    found = mask_effects.masked(made(q=5).select([0], torch.float64), Mask(True))
+    wrong = mask_effects.after_softmax(found)
     np.testing.assert_allclose(wrong.sum(-1), 1 - found.lost, **EXACT)
     assert float(wrong.sum(-1)[0]) < 0.9
 
 
 def test_fillings() -> None:
     scores, cells = torch.tensor([1.0, -2.0, 0.5, 3.0]).double(), torch.tensor([True, True, False, False])
-    found = {(fill.dtype, fill.name): fill for fill in mask_views.fills(scores, cells)}
+    found = {(fill.dtype, fill.name): fill for fill in mask_effects.fills(scores, cells)}
     assert len(found) == 12
-    for dtype in mask_views.DTYPES:
+    for dtype in mask_effects.DTYPES:
         infinite = found[dtype, "-inf"]
         assert infinite.leak == 0 and all(math.isnan(value) for value in infinite.dead)
     for dtype in ("float32", "bfloat16"):  # 1e9 swallows the scores: everything alike

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from model.checkpoints import memory
+from model.checkpoints.record import malloc
 
 SCRIPT = """
 import ctypes, resource, torch
@@ -37,7 +37,7 @@ def test_a_second_run_touches_no_fresh_pages() -> None:
 
 
 def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory.keep_freed.cache_clear()
+    malloc.keep_freed.cache_clear()
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert memory.keep_freed() is False
-    memory.keep_freed.cache_clear()
+    assert malloc.keep_freed() is False
+    malloc.keep_freed.cache_clear()

@@ -13,7 +13,7 @@ import torch
 pytest.importorskip("transformers")
 
 from model import Trace, open_model
-from model.checkpoints.outputs import pooling, sample, sentence_vector, training_step
+from model.checkpoints.library.outputs import pooling, sample, sentence_vector, training_step
 from model.errors import (
     EmptyText,
     HeadlightError,
@@ -165,7 +165,7 @@ def test_a_step_needs_labels_and_a_model_that_writes(opened, monkeypatch: pytest
         training_step(opened("gpt2"), "z" * 1000, "z" * 25)
     with pytest.raises(TextTooLong, match="at most 64"):
         training_step(opened("bart"), "z", "z" * 90)
-    monkeypatch.setattr("model.checkpoints.outputs.LARGEST_TRAINED", 10)
+    monkeypatch.setattr("model.checkpoints.library.outputs.LARGEST_TRAINED", 10)
     with pytest.raises(TooLargeToTrain, match="at most 10"):
         training_step(model, FOX, "a")
 

@@ -8,10 +8,10 @@ import time
 import pytest
 import torch
 
-from model import parallel
 from model.errors import Stopped
-from model.parallel import each, workers
-from model.progress import Listener, heard_by, tick
+from model.jobs import parallel
+from model.jobs.parallel import each, workers
+from model.jobs.progress import Listener, heard_by, tick
 
 
 @pytest.fixture(params=[1, 2, 4])

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from model.attention import MultiHeadAttention, attend
-from model.config import NORMS, POSITIONS
-from model.layers import DecoderLayer, EncoderLayer, FeedForward, LayerNorm
-from model.masks import Mask
-from model.tap import listen
-from model.transformer import Transformer
+from model.transformer.attention import MultiHeadAttention, attend
+from model.transformer.config import NORMS, POSITIONS
+from model.transformer.encoder_decoder import Transformer
+from model.transformer.hook_points import listen
+from model.transformer.layers import DecoderLayer, EncoderLayer, FeedForward, LayerNorm
+from model.transformer.masks import Mask
 from tests.model import naive, tiny
 
 EXACT = {"atol": 1e-12, "rtol": 0}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.checkpoints.pictures import Picture, read_picture, sample_picture
+from model.checkpoints.media.pictures import Picture, read_picture, sample_picture
 from model.errors import PictureTooLarge, UnreadablePicture
 
 

@@ -14,11 +14,11 @@ transformers = pytest.importorskip("transformers")
 from PIL import Image  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors  # noqa: E402
 
-from model.checkpoints.families import FAMILIES, small_model  # noqa: E402
-from model.checkpoints.hugging_face import HuggingFaceModel  # noqa: E402
-from model.checkpoints.pictures import Picture, pixels, sample_picture, seen, trace_picture  # noqa: E402
-from model.checkpoints.processors import processor_config  # noqa: E402
-from model.checkpoints.recording import prepare  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES, small_model  # noqa: E402
+from model.checkpoints.library.library_model import HuggingFaceModel  # noqa: E402
+from model.checkpoints.media.pictures import Picture, pixels, sample_picture, seen, trace_picture  # noqa: E402
+from model.checkpoints.media.processors import processor_config  # noqa: E402
+from model.checkpoints.record.forward import prepare  # noqa: E402
 from model.errors import (  # noqa: E402
     BadFile,
     DamagedCheckpoint,
@@ -26,7 +26,7 @@ from model.errors import (  # noqa: E402
     OutOfRange,
     TextTooLong,
 )
-from model.trace import Trace  # noqa: E402
+from model.trace.trace import Trace  # noqa: E402
 
 CLIP_WORDS = ["<start>", "<end>", "a", "red", "disc", "green", "square", "cat"]
 VIT_SETTINGS = {

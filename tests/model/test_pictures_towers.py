@@ -12,10 +12,10 @@ import torch
 transformers = pytest.importorskip("transformers")
 
 from model import errors, open_model  # noqa: E402
-from model.checkpoints import discovery, packages  # noqa: E402
-from model.checkpoints.described import describe  # noqa: E402
-from model.checkpoints.families import FAMILIES, small_model  # noqa: E402
-from model.checkpoints.pictures import pixels, sample_picture, trace_picture  # noqa: E402
+from model.checkpoints.disk import discovery, packages  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES, small_model  # noqa: E402
+from model.checkpoints.library.describe import describe  # noqa: E402
+from model.checkpoints.media.pictures import pixels, sample_picture, trace_picture  # noqa: E402
 from tests.model.test_hugging_face import write  # noqa: E402
 
 VISION = ("CLIPVisionModel", "CLIPVisionModelWithProjection")
@@ -125,7 +125,7 @@ def test_pictures_of_one_channel_are_said(tmp_path: Path):
 
 
 def test_memory_that_runs_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from model.checkpoints import pictures
+    from model.checkpoints.media import pictures
 
     monkeypatch.setattr(pictures, "record", lambda *_: torch.empty(10**16))
     with pytest.raises(errors.OutOfMemory):

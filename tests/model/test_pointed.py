@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from model.checkpoints import packages, pointed
+from model.checkpoints.convert import path_kind
+from model.checkpoints.disk import packages
 from tests.model import tiny
 from tests.model.test_discovery import checkpoint, gguf
 
@@ -46,13 +47,13 @@ KINDS = {
 @pytest.mark.parametrize("name", KINDS)
 def test_what_lies_there(places: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "PACKAGES", ())
-    assert pointed.what(places / name) == KINDS[name]
+    assert path_kind.what(places / name) == KINDS[name]
 
 
 def test_what_is_converted_is_measured_by_its_file(places: Path) -> None:
-    assert pointed.weights(places / "whisper") == places / "whisper/model.bin"
-    assert pointed.weights(places / "fairseq") == places / "fairseq/checkpoint.pt"
-    assert pointed.weights(places / "bert") == places / "bert"
+    assert path_kind.weights(places / "whisper") == places / "whisper/model.bin"
+    assert path_kind.weights(places / "fairseq") == places / "fairseq/checkpoint.pt"
+    assert path_kind.weights(places / "bert") == places / "bert"
 
 
 def test_telling_needs_no_torch(places: Path) -> None:

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from model import open_model
+from model.attention.downsample import HOW, allowed_bins, block_shares, block_size, pooled, thumbnails
+from model.attention.downsample_heads import alike, trace_thumbnails
 from model.errors import OutOfRange, Stopped, UnknownOption
-from model.masks import Explicit, Intervals, Mask
-from model.pooled import HOW, allowed_bins, block_shares, block_size, pooled, thumbnails
-from model.pooled_heads import alike, trace_thumbnails
-from model.positions import alibi_slopes
-from model.progress import Listener, heard_by
-from model.record import AttentionRecord
-from model.sites import Site
-from model.store import MemoryStore
+from model.jobs.progress import Listener, heard_by
+from model.trace.attention_record import AttentionRecord
+from model.trace.site import Site
+from model.trace.tensors import MemoryStore
+from model.transformer.masks import Explicit, Intervals, Mask
+from model.transformer.positions import alibi_slopes
 
 SITE = Site.parse("decoder.0.self")
 
@@ -172,7 +172,7 @@ def test_pooled_is_the_pooled_exact_matrix(kind: str, n: int, k: int, size: int)
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize(("n", "size"), [(700, 5), (1030, 256), (1500, 2), (1025, 1)])
 def test_bins_larger_than_a_block_of_rows_are_put_together(n: int, size: int, how: str, monkeypatch):
-    monkeypatch.setattr("model.blocks.CELLS", 2**12)
+    monkeypatch.setattr("model.attention.row_blocks.CELLS", 2**12)
     found = record(n, n, Mask(causal=True), heads=2)
     expected = np.stack([pool(weights(found, head), size, how) for head in range(2)])
     np.testing.assert_allclose(thumbnails(found, size, how).numpy(), expected, atol=2e-6, rtol=0)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from model import position_bias as bias
-from model import position_turns as turns
-from model import position_views as views
-from model.sites import Site
+from model.positions import bias as bias
+from model.positions import rotary as turns
+from model.positions import tables as views
+from model.trace.site import Site
 from tests.model import naive, tiny
 
 EXACT = {"atol": 1e-12, "rtol": 0}
@@ -65,7 +65,7 @@ def test_without_a_table_there_is_no_sum(make_model):
 def library(family: str, **changes: object):
     """A tiny random model of the library's `family`, recorded on ten tokens."""
     transformers = pytest.importorskip("transformers")
-    from model.checkpoints.families import FAMILIES
+    from model.checkpoints.disk.families import FAMILIES
 
     known = next(f for f in FAMILIES if f.model_type == family)
     torch.manual_seed(3)
@@ -153,7 +153,7 @@ def test_without_positions_only_the_words_count(make_model):
 
 def test_terms_inside_the_scores_have_a_name_of_their_own():
     from model import open_model
-    from model.checkpoints import small
+    from model.checkpoints.random_models import make
 
-    opened = open_model(str(small.write("xlnet")))
+    opened = open_model(str(make.write("xlnet")))
     assert bias.kind_of(opened.trace("the cat sat"), opened.module) == "scores"

@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from model.attention import MultiHeadAttention, attend_relative
-from model.masks import Mask
-from model.positions import Learned, Relative, Rotary, Sinusoidal, alibi_bias, alibi_slopes, offsets, sinusoidal
+from model.transformer.attention import MultiHeadAttention, attend_relative
+from model.transformer.masks import Mask
+from model.transformer.positions import (
+    Learned,
+    Relative,
+    Rotary,
+    Sinusoidal,
+    alibi_bias,
+    alibi_slopes,
+    offsets,
+    sinusoidal,
+)
 from tests.model import naive
 
 EXACT = {"atol": 1e-12, "rtol": 0}

@@ -22,8 +22,8 @@ from model.__main__ import main
 from model.checkpoints.own import OwnModel
 from model.errors import HeadlightError
 from model.measures.head_statistics import MEASURES
-from model.profile import parts, table
-from model.profile.opened import Profile
+from model.profile import part_files, table
+from model.profile.read import Profile
 from model.profile.texts import look, stream
 from tests.model import tiny
 
@@ -32,7 +32,7 @@ TEXTS = ["the cat sat on the mat", "", "I see the cat", "a black cat ?", "the ze
 REFUSED = {1: "empty_text", 4: "unknown_words"}
 # The command with its work on disk every now and then, as often as a test can wait.
 QUICK = (
-    "import sys, model.profile.run as run, model.profile.parts as parts; run.SAVED, parts.CHUNK = 0.02, 8;"
+    "import sys, model.profile.run as run, model.profile.part_files as parts; run.SAVED, parts.CHUNK = 0.02, 8;"
     "from model.__main__ import main; sys.exit(main(sys.argv[1:]))"
 )
 
@@ -266,7 +266,7 @@ def test_a_killed_run_goes_on_to_the_same_table(whole, tmp_path: Path, end: sign
 def test_a_damaged_part_is_measured_again(checkpoint: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     texts, out = written(tmp_path / "texts.txt", TEXTS), tmp_path / "out.parquet"
     given = ["profile", "--model", str(checkpoint), "--texts", str(texts), "--out", str(out)]
-    monkeypatch.setattr(parts.Parts, "merge", lambda *_: None)
+    monkeypatch.setattr(part_files.Parts, "merge", lambda *_: None)
     assert main(given) == 0
     part = tmp_path / "out.parquet.parts" / "000000.parquet"
     part.write_bytes(part.read_bytes()[:-40])
@@ -282,7 +282,7 @@ def test_work_of_something_else_is_refused(
     texts, out = written(tmp_path / "texts.txt", TEXTS[:3]), tmp_path / "out.parquet"
     given = ["profile", "--model", str(checkpoint), "--texts", str(texts), "--out", str(out)]
     if left == "parts":
-        monkeypatch.setattr(parts.Parts, "merge", lambda *_: None)
+        monkeypatch.setattr(part_files.Parts, "merge", lambda *_: None)
     assert main(given) == 0
     monkeypatch.undo()
     if changed == "text file":
@@ -344,7 +344,7 @@ def test_two_workers_give_the_same_table(whole, tmp_path: Path) -> None:
     """On a Ray of this machine with two workers, and after one that was stopped."""
     given, expected = whole
     code = (
-        "import sys, ray, model.profile.parts as parts; parts.CHUNK = 8; ray.init(num_cpus=2, include_dashboard=False);"
+        "import sys, ray, model.profile.part_files as parts; parts.CHUNK = 8; ray.init(num_cpus=2, include_dashboard=False);"
         "from model.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
     for name in ("two", "rest"):

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model.checkpoints.catalogue import SHIPPED
+from model.checkpoints.disk.shipped import SHIPPED
 from model.checkpoints.own import OwnModel
 from model.errors import (
     DamagedProfile,
@@ -25,8 +25,8 @@ from model.errors import (
     ProfileTooLarge,
     UnknownOption,
 )
-from model.profile import opened, table
-from model.profile.opened import Profile, highest, lowest, quantiles, typical
+from model.profile import read, table
+from model.profile.read import Profile, highest, lowest, quantiles, typical
 from model.training.recipes import held_out
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ def test_quantiles_and_what_stands_out(profile: Profile, frame: pd.DataFrame) ->
         if one.empty:
             assert np.isnan(found[:, column]).all()
             continue
-        np.testing.assert_allclose(found[:, column], one.astype(float).quantile(list(opened.QUANTILES)), atol=1e-12)
+        np.testing.assert_allclose(found[:, column], one.astype(float).quantile(list(read.QUANTILES)), atol=1e-12)
         column_values = values[:, column]
         assert [column_values[i] for i in lowest(column_values, 3)] == one.head(3).tolist()
         assert [column_values[i] for i in highest(column_values, 3)] == one.tail(3).tolist()[::-1]
@@ -122,7 +122,7 @@ def test_a_profile_from_before_a_measure_opens_without_it(profile: Profile, tmp_
 
 
 def test_reading_needs_no_torch() -> None:
-    code = "import sys; from model.profile.opened import Profile; from pathlib import Path;"
+    code = "import sys; from model.profile.read import Profile; from pathlib import Path;"
     code += f"Profile.open(Path({str(SHIPS)!r})).values('entropy'); print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
@@ -188,8 +188,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     for name in "abc":
         with pytest.raises(NotAProfile):
             Profile.open(tmp_path / f"{name}.parquet")
-        assert not opened.is_profile(tmp_path / f"{name}.parquet")
-    assert opened.is_profile(SHIPS)
+        assert not read.is_profile(tmp_path / f"{name}.parquet")
+    assert read.is_profile(SHIPS)
 
 
 def test_every_damaged_byte_is_said_or_harmless(tmp_path: Path) -> None:
@@ -208,10 +208,10 @@ def test_every_damaged_byte_is_said_or_harmless(tmp_path: Path) -> None:
 def test_a_large_one_and_an_unknown_measure_are_refused(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnknownOption, match="entropy, largest"):
         profile.values("beauty")
-    monkeypatch.setattr(opened, "LARGEST", 11_999)
+    monkeypatch.setattr(read, "LARGEST", 11_999)
     with pytest.raises(ProfileTooLarge, match="12,000"):
         Profile.open(SHIPS)
     Profile.open(SHIPS.read_bytes())
-    monkeypatch.setattr(opened, "LARGEST_GIVEN", 11_999)
+    monkeypatch.setattr(read, "LARGEST_GIVEN", 11_999)
     with pytest.raises(ProfileTooLarge):
         Profile.open(SHIPS.read_bytes())

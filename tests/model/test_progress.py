@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from model.errors import Stopped
-from model.progress import Listener, heard_by, tick
+from model.jobs.progress import Listener, heard_by, tick
 
 Heard = list[tuple[str, float | None]]
 

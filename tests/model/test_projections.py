@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 transformers = pytest.importorskip("transformers")
 
-from model.arithmetic import head_steps  # noqa: E402
-from model.checkpoints import projections, recording  # noqa: E402
-from model.checkpoints.families import FAMILIES  # noqa: E402
-from model.store import MemoryStore  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES  # noqa: E402
+from model.checkpoints.record import forward, qkv_projections  # noqa: E402
+from model.steps.head import head_steps  # noqa: E402
+from model.trace.tensors import MemoryStore  # noqa: E402
 from tests.model.test_library_arithmetic import given, known, small, traced  # noqa: E402
 
 
@@ -27,7 +27,7 @@ def heard(model: nn.Module, *names: str) -> tuple[dict[str, tuple[Tensor, Tensor
 
         handles.append(model.get_submodule(name).register_forward_hook(catch))
     with torch.no_grad():
-        found = recording.record(model, given(model))
+        found = forward.record(model, given(model))
     for handle in handles:
         handle.remove()
     return caught, found
@@ -35,7 +35,7 @@ def heard(model: nn.Module, *names: str) -> tuple[dict[str, tuple[Tensor, Tensor
 
 def test_x_is_the_very_tensor_that_the_projections_read():
     model = small(known("llama"))
-    name = "model.layers.1.self_attn.q_proj"
+    name = "model.transformer.layers.1.self_attn.q_proj"
     caught, found = heard(model, name)
     assert found.store["decoder.1.self.input"].data_ptr() == caught[name][0].data_ptr()
     weight = model.get_submodule(name).weight
@@ -60,11 +60,11 @@ def test_memories_that_differ_are_each_kept():
     found = MemoryStore({})
     linear = nn.Linear(6, 6)
     tensors: dict[str, Tensor] = {}
-    part = projections.Part(linear, 0, 3, 2, 3)
+    part = qkv_projections.Part(linear, 0, 3, 2, 3)
     memories = [torch.randn(1, 4, 6) for _ in range(2)]
     for site, y in zip(("decoder.0.cross", "decoder.1.cross", "encoder.0.self"), (*memories, memories[0]), strict=True):
-        made = projections.Made(torch.randn(1, 3, 6), y, dict.fromkeys("qkv", part))
-        projections.keep(made, site, tensors, found)
+        made = qkv_projections.Made(torch.randn(1, 3, 6), y, dict.fromkeys("qkv", part))
+        qkv_projections.keep(made, site, tensors, found)
     assert torch.equal(tensors["encoder.output"], memories[0][0])
     assert torch.equal(tensors["decoder.1.cross.memory"], memories[1][0])
     assert torch.equal(tensors["encoder.0.self.memory"], memories[0][0])
@@ -106,7 +106,7 @@ def test_key_value_heads_with_their_queries_beside_them():
     grouped = whole.view(1, 5, 2, 4, 3)
     q, k, v = grouped[..., :2, :].reshape(1, 5, 4, 3), grouped[..., 2, :], grouped[..., 3, :]
     q, k, v = (part.transpose(1, 2) for part in (q, k, v))
-    found = projections.made(module, [projections.Read(module.qkv, x, whole)], q, k, v, None)
+    found = qkv_projections.made(module, [qkv_projections.Read(module.qkv, x, whole)], q, k, v, None)
     for name, part in (("q", q), ("k", k), ("v", v)):
         heads = found.parts[name]
         again = (x[0] @ heads.weight() + heads.bias()).view(5, -1, 3).transpose(0, 1)
@@ -116,7 +116,7 @@ def test_key_value_heads_with_their_queries_beside_them():
 def test_norms_and_rotations_equal_the_modules_own():
     for name, gemma in (("qwen3", False), ("gemma3_text", True), ("olmo2", False)):
         model = small(known(name))
-        base = "model.layers.1.self_attn"
+        base = "model.transformer.layers.1.self_attn"
         caught, found = heard(model, f"{base}.q_norm", f"{base}.k_norm")
         norm = model.get_submodule(f"{base}.q_norm")
         gain = found.store["parameters/decoder.1.self.gamma_q"]
@@ -163,12 +163,12 @@ def test_a_table_is_kept_once_and_each_kind_of_layer_has_its_own():
 
 
 def test_what_cannot_be_told_is_not_recorded():
-    x, read = torch.randn(1, 5, 6), projections.Read
+    x, read = torch.randn(1, 5, 6), qkv_projections.Read
     module = nn.Module()
     module.a, module.b, module.c, module.d = (nn.Linear(6, 6, bias=False) for _ in range(4))
     reads = [read(part, x, part(x)) for part in (module.a, module.b, module.c, module.d)]
     q, k, v = (item.result.view(1, 5, 2, 3).transpose(1, 2) for item in reads[:3])
-    made = lambda *given: projections.made(module, list(given), q, k, v, None)  # noqa: E731
+    made = lambda *given: qkv_projections.made(module, list(given), q, k, v, None)  # noqa: E731
     assert made(*reads[:3]).parts["k"].module is module.b
     assert made(reads[2], reads[0], reads[1]).parts["q"].module is module.a  # by what they are views of, not by turns
     assert made() is None
@@ -176,7 +176,7 @@ def test_what_cannot_be_told_is_not_recorded():
     assert made(*reads[:2]) is None
     assert made(*reads) is None
     assert made(reads[0], reads[1], read(module.c, x + 1, reads[2].result)) is None  # k and v of two sources
-    assert projections.made(nn.Module(), reads[:3], q, k, v, None) is None
+    assert qkv_projections.made(nn.Module(), reads[:3], q, k, v, None) is None
     assert made(reads[0], reads[1], read(nn.Linear(6, 6), x, reads[2].result)) is None
 
 
@@ -185,11 +185,11 @@ def test_listening_changes_nothing(name: str):
     model = small(known(name))
     inputs = given(model)
     with torch.no_grad():
-        before = recording.plain(model, inputs)
-        recorded = recording.record(model, inputs)
+        before = forward.plain(model, inputs)
+        recorded = forward.record(model, inputs)
         assert torch.equal(recorded.store["logits"], before)
         hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
-        recording.record(model, inputs)
+        forward.record(model, inputs)
     assert hooks == sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
     small_ones = sum(recorded.store[n].numel() for n in recorded.store.names() if n.endswith((".input", ".rotary")))
     assert small_ones <= sum(r.queries * 32 + 1 for r in recorded.attention.values())
@@ -204,7 +204,7 @@ def test_two_threads_do_not_hear_each_other():
     def listen(n: int) -> None:
         for _ in range(8):
             with torch.no_grad():
-                store = recording.record(model, given(model, n=n)).store
+                store = forward.record(model, given(model, n=n)).store
             names = ("decoder.0.self.input", "decoder.1.self.input", "decoder.rotary.0.cos")
             if not all(name in store and torch.equal(store[name], alone[n].store[name]) for name in names):
                 wrong.append(n)

@@ -9,7 +9,7 @@ transformers = pytest.importorskip("transformers")
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers  # noqa: E402
 
-from model.checkpoints.readable import byte_alphabet, from_bytes, kind, readable, words  # noqa: E402
+from model.checkpoints.tokens.token_texts import byte_alphabet, from_bytes, kind, readable, words  # noqa: E402
 
 TEXTS = [
     "The cat sat on the mat because it was tired.",

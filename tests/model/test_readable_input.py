@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from model import errors, open_model
-from model.checkpoints.reading import encode, tokenized
+from model.checkpoints.tokens.encode import encode, tokenized
 from tests.model.test_hugging_face import write
 
 LONE = "the \ud83d cat"
@@ -79,7 +79,7 @@ def test_a_tokenizer_of_another_model_is_said(sound: dict[str, Path], tmp_path: 
 
 
 def test_the_check_changes_no_number(sound: dict[str, Path]):
-    from model.checkpoints import loading
+    from model.checkpoints.library import load as loading
 
     model = open_model(sound["gpt2"])
     ids = torch.tensor([model.trace("the cat sat").side("decoder").ids])

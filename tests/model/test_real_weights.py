@@ -15,20 +15,22 @@ from torch import Tensor
 pytest.importorskip("transformers")
 
 from model import open_model
-from model.checkpoints import conversion, loading, packages
-from model.checkpoints.recording import record
+from model.checkpoints.convert import convert
+from model.checkpoints.disk import packages
+from model.checkpoints.library import load as loading
+from model.checkpoints.record.forward import record
 
 pytestmark = pytest.mark.real_weights
 # Two float32 runs drift apart from layer to layer, the more the sharper the heads: measured 1.1e-6, 7.2e-6, 2.6e-6.
 BOUND = {"minilm": 2e-6, "rxnmapper": 1e-5, "sapiens": 5e-6}
-OWN_CACHE = os.environ.get(conversion.VARIABLE)
+OWN_CACHE = os.environ.get(convert.VARIABLE)
 
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory):
     """Conversions of this run go to a folder of its own; SmolLM2's, which takes half a minute, stays for the next."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(conversion.VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        patch.setenv(convert.VARIABLE, str(tmp_path_factory.mktemp("cache")))
         yield
 
 
@@ -62,16 +64,16 @@ def whisper(converted):
 @pytest.fixture(scope="module")
 def smollm2():
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(conversion.VARIABLE, raising=False)
+        patch.delenv(convert.VARIABLE, raising=False)
         if OWN_CACHE:
-            patch.setenv(conversion.VARIABLE, OWN_CACHE)
+            patch.setenv(convert.VARIABLE, OWN_CACHE)
         return opened("smollm2")
 
 
 def eager(model, text: str) -> tuple[Tensor, ...]:
     """The library's own eager attention, from the same folder opened again: [h, n, n] a layer."""
     package = next(package for package in packages.PACKAGES if package.name == model.name)
-    module = loading.read(conversion.convert(package.path()) or package.path()).module
+    module = loading.read(convert.convert(package.path()) or package.path()).module
     module.set_attn_implementation("eager")
     with torch.no_grad():
         found = module(**model.tokenizer(text, return_tensors="pt"), output_attentions=True).attentions
@@ -202,8 +204,8 @@ def test_whisper_is_converted_whole(whisper):
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs a voice: install espeak-ng")
 def test_whisper_hears_speech(whisper, tmp_path: Path):
-    from model.checkpoints.sound import trace_sound
-    from model.checkpoints.waves import read_wav
+    from model.checkpoints.media.sound import trace_sound
+    from model.checkpoints.media.wav import read_wav
 
     said = "The cat sat on the mat and looked at the dog."
     subprocess.run(["espeak-ng", "-s", "140", "-w", str(tmp_path / "said.wav"), said], check=True, timeout=60)

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from model import Trace
-from model.fidelity import Fidelity, site_error
-from model.masks import Mask, padding
-from model.record import AttentionRecord
-from model.sites import Site
-from model.store import MemoryStore
+from model.trace.attention_record import AttentionRecord
+from model.trace.fidelity import Fidelity, site_error
+from model.trace.site import Site
+from model.trace.tensors import MemoryStore
+from model.transformer.masks import Mask, padding
 from tests.model import naive, tiny
 
 SITE = Site.parse("decoder.0.self")
@@ -116,7 +116,7 @@ def test_fully_masked_rows_are_zero_whole_and_in_tiles(make_model):
 
 
 def test_a_padded_first_key_is_recorded_as_nothing_attended(make_model):
-    from model.recorder import record_run
+    from model.trace.record_own import record_run
 
     model = make_model()
     store, attention = record_run(model.module, torch.tensor([0, 0]), torch.tensor([0, 4]))

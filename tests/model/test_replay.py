@@ -13,14 +13,14 @@ from torch import nn
 transformers = pytest.importorskip("transformers")
 
 from model import Trace  # noqa: E402
-from model.checkpoints import recording  # noqa: E402
-from model.checkpoints.families import FAMILIES, small_inputs, small_model  # noqa: E402
-from model.checkpoints.score_terms import settle  # noqa: E402
-from model.fidelity import site_error  # noqa: E402
-from model.heard import compact  # noqa: E402
-from model.sites import Site  # noqa: E402
-from model.store import MemoryStore  # noqa: E402
-from model.trace import Side, TraceKey  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES, small_inputs, small_model  # noqa: E402
+from model.checkpoints.record import forward as recording  # noqa: E402
+from model.checkpoints.record.score_terms import settle  # noqa: E402
+from model.instrumentation.attention_call import compact  # noqa: E402
+from model.trace.fidelity import site_error  # noqa: E402
+from model.trace.site import Site  # noqa: E402
+from model.trace.tensors import MemoryStore  # noqa: E402
+from model.trace.trace import Side, TraceKey  # noqa: E402
 
 WATCHED = [family for family in FAMILIES if family.route == "replay"]
 FULL = {"deberta", "deberta-v2", "xlnet"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from model.shortening import longest_start
-from model.tokenizer import PAD, Tokenizer
+from model.text.tokenizer import PAD, Tokenizer
+from model.text.truncation import longest_start
 from tests.model import tiny
 
 WORDS = Tokenizer((PAD, "the", "cat", "l'", "eau", "café", "."), "words", 5)
@@ -51,7 +51,7 @@ def test_no_room_for_a_single_token() -> None:
 def test_library_tokenizers_by_their_offsets(tmp_path, family: str, text: str, pair: str | None) -> None:
     pytest.importorskip("transformers")
     from model import open_model
-    from model.checkpoints.shortened import shortened
+    from model.checkpoints.truncate import shortened
     from tests.app import checkpoints
 
     opened = open_model(checkpoints.write(tmp_path / family, family))
@@ -72,7 +72,7 @@ def test_library_tokenizers_by_their_offsets(tmp_path, family: str, text: str, p
 def test_a_gap_is_never_cut_in_two(tmp_path) -> None:
     pytest.importorskip("transformers")
     from model import open_model
-    from model.checkpoints.shortened import shortened
+    from model.checkpoints.truncate import shortened
     from tests.app import checkpoints
 
     opened = open_model(checkpoints.write(tmp_path / "bert", "bert"))
@@ -83,7 +83,7 @@ def test_a_gap_is_never_cut_in_two(tmp_path) -> None:
 
 def test_an_opened_model_of_our_own(tmp_path) -> None:
     from model import open_model
-    from model.checkpoints.shortened import shortened
+    from model.checkpoints.truncate import shortened
 
     opened = open_model(tiny.write_checkpoint(tmp_path / "ours"))
     word = next(word for word in opened.source.vocabulary if word.isalpha())

@@ -13,13 +13,13 @@ transformers = pytest.importorskip("transformers")
 
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 
-from model.checkpoints.families import FAMILIES, small_model  # noqa: E402
-from model.checkpoints.hugging_face import HuggingFaceModel  # noqa: E402
-from model.checkpoints.recording import prepare  # noqa: E402
-from model.checkpoints.sound import extractor, features, sample_sound, trace_sound  # noqa: E402
-from model.checkpoints.waves import RATE, resample  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES, small_model  # noqa: E402
+from model.checkpoints.library.library_model import HuggingFaceModel  # noqa: E402
+from model.checkpoints.media.sound import extractor, features, sample_sound, trace_sound  # noqa: E402
+from model.checkpoints.media.wav import RATE, resample  # noqa: E402
+from model.checkpoints.record.forward import prepare  # noqa: E402
 from model.errors import SoundTooLong, TextTooLong, UnreadableSound  # noqa: E402
-from model.trace import Trace  # noqa: E402
+from model.trace.trace import Trace  # noqa: E402
 
 SPECIAL = ["<pad>", "<start>", "<end>", "<|notimestamps|>"]
 
@@ -185,7 +185,7 @@ def test_a_record_of_a_sound_is_saved_whole(tmp_path: Path):
 
 @pytest.mark.skipif("HEADLIGHT_TEST_WHISPER" not in os.environ, reason="names the folder of a trained Whisper")
 def test_a_trained_whisper():
-    from model.checkpoints.loading import load as opened
+    from model.checkpoints.library.load import load as opened
 
     model = opened(Path(os.environ["HEADLIGHT_TEST_WHISPER"]))
     trace = trace_sound(model, sample_sound()[0], "Hello world.")

@@ -15,13 +15,13 @@ from torch.utils._pytree import tree_leaves
 from model import Trace
 from model.__main__ import main
 from model.errors import Stopped
-from model.masks import Explicit, Intervals, Mask
+from model.jobs.progress import Listener, heard_by
 from model.measures.head_statistics import MEASURES, HeadStatistics, ranked, statistics, trace_statistics
-from model.positions import alibi_slopes
-from model.progress import Listener, heard_by
-from model.record import AttentionRecord
-from model.sites import Site
-from model.store import MemoryStore
+from model.trace.attention_record import AttentionRecord
+from model.trace.site import Site
+from model.trace.tensors import MemoryStore
+from model.transformer.masks import Explicit, Intervals, Mask
+from model.transformer.positions import alibi_slopes
 from tests.model import tiny
 
 SELF, CROSS = Site.parse("decoder.0.self"), Site.parse("decoder.0.cross")
@@ -380,7 +380,7 @@ def test_punctuation_is_the_mass_on_separators_of_the_text():
 
 def test_punctuation_is_told_by_unicode_and_apart_from_special_tokens():
     from model.measures.head_statistics import _punctuation
-    from model.trace import Side
+    from model.trace.trace import Side
 
     texts = [" ,", "?!", "##.", "##ing", "。", "[SEP]", "…", "a.", "", " ", "+"]
     side = Side(tuple(texts), tuple(range(len(texts))), tuple(text == "[SEP]" for text in texts))
@@ -389,7 +389,7 @@ def test_punctuation_is_told_by_unicode_and_apart_from_special_tokens():
 
 def test_a_tokenizers_marks_of_words_are_no_text():
     from model.measures.head_statistics import _punctuation
-    from model.trace import Side
+    from model.trace.trace import Side
 
     texts = {"Ġ,": True, "▁.": True, "##;": True, ".</w>": True, "Ġ(": True, "▁▁—": True, "Ġa": False, "▁": False, "Ġ": False,
              "##s": False, "</w>": False, "▁a.": False, "_": True, "#": True, "Ġ+": False}  # fmt: skip

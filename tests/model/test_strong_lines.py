@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from model.attention.top_weights import Rule, asked_for, strong_lines
 from model.errors import Stopped, UnknownOption
-from model.masks import Mask
-from model.progress import Listener, heard_by
-from model.strong_lines import Rule, asked_for, strong_lines
+from model.jobs.progress import Listener, heard_by
+from model.transformer.masks import Mask
 from tests.model.test_pooled import MORE, record, weights
 
 RULES = [Rule("share", 0.5), Rule("share", 0.9), Rule("share", 1.0), Rule("least", 0.02), Rule("least", 0.3)]
@@ -32,7 +32,7 @@ def by_hand(whole: np.ndarray, rule: Rule) -> set[tuple[int, int]]:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind} {rule.value}")
 @pytest.mark.parametrize("kind", MORE)
 def test_lines_are_what_the_rule_asks_for(kind: str, rule: Rule, monkeypatch):
-    monkeypatch.setattr("model.rows._CELLS", 400)
+    monkeypatch.setattr("model.attention.rows._CELLS", 400)
     torch.manual_seed(3)
     found = MORE[kind](37, 45)
     whole = weights(found, 2)
@@ -56,7 +56,7 @@ def test_a_share_of_each_row_is_held():
 
 
 def test_only_the_strongest_are_listed_and_the_rest_is_counted(monkeypatch):
-    monkeypatch.setattr("model.rows._CELLS", 1000)
+    monkeypatch.setattr("model.attention.rows._CELLS", 1000)
     found = record(120, 90)
     whole, rule = weights(found, 1), Rule("share", 0.95)
     everything, some = (strong_lines(found, 1, rule, most=most) for most in (10**9, 150))

@@ -12,8 +12,8 @@ import torch
 transformers = pytest.importorskip("transformers")
 
 from model import Trace, open_model  # noqa: E402
-from model.checkpoints.hugging_face import HuggingFaceModel  # noqa: E402
-from model.checkpoints.tasks import TASKS, task_of  # noqa: E402
+from model.checkpoints.disk.tasks import TASKS, task_of  # noqa: E402
+from model.checkpoints.library.library_model import HuggingFaceModel  # noqa: E402
 from tests.app.checkpoints import write  # noqa: E402
 
 FOX = "The quick brown fox jumps over the lazy dog."

@@ -11,8 +11,8 @@ import torch
 transformers = pytest.importorskip("transformers")
 
 from model import open_model  # noqa: E402
-from model.checkpoints.families import FAMILIES  # noqa: E402
-from model.checkpoints.outputs import sample, training_step  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES  # noqa: E402
+from model.checkpoints.library.outputs import sample, training_step  # noqa: E402
 from model.errors import NotInThisModel, UnknownOption  # noqa: E402
 
 TEXT = "the cat sat"

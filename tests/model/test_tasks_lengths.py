@@ -11,8 +11,8 @@ import torch
 transformers = pytest.importorskip("transformers")
 
 from model import open_model  # noqa: E402
-from model.checkpoints.families import FAMILIES, small_inputs, small_model  # noqa: E402
-from model.checkpoints.lengths import UNLIMITED, longest  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES, small_inputs, small_model  # noqa: E402
+from model.checkpoints.disk.max_length import UNLIMITED, longest  # noqa: E402
 from model.errors import TextTooLong  # noqa: E402
 from tests.app.checkpoints import write  # noqa: E402
 from tests.model.test_hugging_face import write as write_words  # noqa: E402
@@ -67,12 +67,12 @@ def test_one_token_of_xlnet(tmp_path: Path):
 
 @pytest.mark.parametrize("heads", [1, 2])
 def test_one_token_of_xlnet_with_few_heads(heads: int):
-    from model.checkpoints import recording
+    from model.checkpoints.record import forward
 
     family = next(known for known in FAMILIES if known.model_type == "xlnet")
     torch.manual_seed(0)
     module = transformers.XLNetLMHeadModel(transformers.XLNetConfig(**family.small | {"n_head": heads})).eval()
-    recorded = recording.record(recording.prepare(module), {"input_ids": torch.tensor([[7]])})
+    recorded = forward.record(forward.prepare(module), {"input_ids": torch.tensor([[7]])})
     assert [record.heads for record in recorded.attention.values()] == [heads] * 2
     for site, record in recorded.attention.items():
         implied = record.context.transpose(0, 1).reshape(1, -1) @ recorded.store[f"parameters/{site}.W_O"]

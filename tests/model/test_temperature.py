@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from model import logits, temperature
 from model.errors import HeadlightError
-from model.store import MemoryStore
+from model.generation import temperature
+from model.trace import logits
+from model.trace.tensors import MemoryStore
 
 TEMPERATURES = (0.1, 0.5, 1.0, 1.7, 3.0)
 

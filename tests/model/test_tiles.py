@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import tiles
+from model.attention import tiles
 from model.errors import OutOfRange, UnknownOption
 from tests.model.test_statistics import KINDS, weights
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from model.errors import EmptyText, TextTooLong, UnknownWords
-from model.tokenizer import Tokenizer
+from model.text.tokenizer import Tokenizer
 from tests.model import tiny
 
 SOURCE, TARGET = Tokenizer(tiny.SOURCE), Tokenizer(tiny.TARGET)

@@ -11,11 +11,11 @@ import torch
 
 from model import Trace
 from model.checkpoints.own import OwnModel
-from model.config import NORMS, POSITIONS
 from model.errors import HeadlightError, OutOfRange, UnknownOption, UnknownSite
-from model.generation import greedy, greedy_batch
-from model.recorder import record_run
-from model.tap import Tap, listen
+from model.trace.record_own import record_run
+from model.transformer.config import NORMS, POSITIONS
+from model.transformer.greedy import greedy, greedy_batch
+from model.transformer.hook_points import Tap, listen
 from tests.model import naive, tiny
 
 SITES = [

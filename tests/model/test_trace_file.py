@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load, save, save_file
 
 from model import Trace
-from model.config import POSITIONS
 from model.errors import NewerTraceFile, TraceFileError
-from model.store import FileStore
+from model.trace.tensors import FileStore
+from model.transformer.config import POSITIONS
 from tests.model import tiny
 
 

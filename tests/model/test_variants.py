@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from model import variants
-from model.masks import Mask
-from model.record import AttentionRecord
-from model.sites import Site
-from model.store import MemoryStore
+from model.attention import variants
+from model.trace.attention_record import AttentionRecord
+from model.trace.site import Site
+from model.trace.tensors import MemoryStore
+from model.transformer.masks import Mask
 
 EXACT = {"atol": 1e-12, "rtol": 0}
 RECORDED = 2e-6

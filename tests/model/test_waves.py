@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.checkpoints.sound import sample_sound
-from model.checkpoints.waves import RATE, read_wav, resample, wav_bytes
+from model.checkpoints.media.sound import sample_sound
+from model.checkpoints.media.wav import RATE, read_wav, resample, wav_bytes
 from model.errors import SoundTooLong, UnreadableSound
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import model.worked_example as hand
-from model.worked_example import BadMatrix, attention_by_hand, rounded_to_tenths
+from model.steps.worked_example import BadMatrix, attention_by_hand, rounded_to_tenths
 
 PRINTED = json.loads((Path(hand.__file__).parent / "worked_example.json").read_text(encoding="utf-8"))
 INPUTS = [np.array(PRINTED[name], float) for name in ("x", "w_query", "w_key", "w_value")]

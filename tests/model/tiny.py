@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from model.config import TransformerConfig
-from model.transformer import Transformer
+from model.transformer.config import TransformerConfig
+from model.transformer.encoder_decoder import Transformer
 
 SOURCE = ("<pad>", "the", "cat", "sat", "on", "mat", "I", "like", "cats", "dogs", "see", "black", "a", ".", "?")
 TARGET = ("<pad>", "<zh>", "<fr>", "</s>", "我", "喜欢", "猫", "狗", "j'", "aime", "les", "chats", "le", "chat", "。")

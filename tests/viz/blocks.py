@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from viz.axes import Axes
+from viz.base.axes import Axes
 
 
 def by_block(weights: np.ndarray, allowed: np.ndarray, axes: Axes) -> tuple[np.ndarray, np.ndarray]:

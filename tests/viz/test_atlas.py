@@ -13,11 +13,13 @@ import torch
 from PIL import Image
 
 from model import Trace, open_model
+from model.attention.downsample import allowed_bins, bin_lengths, block_size, thumbnails
 from model.measures.head_statistics import trace_statistics
-from model.pooled import allowed_bins, bin_lengths, block_size, thumbnails
-from model.sites import Site
-from viz import atlas, atlas_still, still
-from viz.payload import unpack
+from model.trace.site import Site
+from viz.atlas import atlas
+from viz.atlas import static as static_atlas
+from viz.base import static_chart
+from viz.base.payload import unpack
 
 NAMES = ("title", "label", "S", "full")
 
@@ -152,7 +154,7 @@ def test_the_figure_holds_the_same_pictures(trace, parts) -> None:
     closed = {site: ~allowed_bins(trace.record(site)).numpy() for site in sites}
     order = [(site, head) for site in sites for head in range(4)]
     names = {site: (atlas.group(site), f"layer {site.layer}", "D0", str(site)) for site in sites}
-    drawn = still.svg(atlas_still.chart(pictures, closed, order, parts, names, "0 – 1 · legend")).decode()
+    drawn = static_chart.svg(static_atlas.chart(pictures, closed, order, parts, names, "0 – 1 · legend")).decode()
     images = re.findall(r'xlink:href="data:image/png;base64,([^"]+)"', drawn)
     images = images[1:]  # the scale
     assert len(images) == len(order) == 24 and "legend" in drawn

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from model.masks import Mask
-from model.record import AttentionRecord
-from model.sites import Site
-from model.store import MemoryStore
+from model.trace.attention_record import AttentionRecord
+from model.trace.site import Site
+from model.trace.tensors import MemoryStore
+from model.transformer.masks import Mask
 from tests.viz.blocks import by_block
-from viz import axes
-from viz.axes import Axis, block_axis, by_word, strongest, token_axis, word_axis
+from viz.base import axes
+from viz.base.axes import Axis, block_axis, by_word, strongest, token_axis, word_axis
 
 
 def labels(texts: str | list[str]) -> list[dict[str, str]]:

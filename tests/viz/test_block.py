@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from model.block_activations import plane
-from model.block_layers import Addition
-from viz import block, still
-from viz.payload import unpack
+from model.residual.activations import plane
+from model.residual.additions import Addition
+from viz import block
+from viz.base import static_chart
+from viz.base.payload import unpack
 
 X = np.random.default_rng(5).normal(0, 2, (4, 6))
 LABELS = [{"text": text, "kind": "word"} for text in ("the", "cat", "the", "it's")]
@@ -40,7 +41,7 @@ def test_additions_are_lengths_and_cosines(words) -> None:
     assert {row["line"] for row in rows} == {words["comes_in"], words["adds"]} and described(chart, words)
     said = f"cos {cosines.mean():+.2f}".replace("-", "−")
     assert {row["said"] for row in rows} == {"", said, "cos +0.00"}
-    assert still.svg(chart).startswith(b"<svg")
+    assert static_chart.svg(chart).startswith(b"<svg")
 
 
 def test_lines_by_depth_and_the_chosen_one(words) -> None:
@@ -73,7 +74,7 @@ def test_units_and_tokens_as_bars(words) -> None:
     assert [(r["unit"], r["value"]) for r in data(chart)] == [(7, 2.5), (3, -1.0)] and described(chart, words)
     chart = block.token_bars(X[:, 0], TEXTS, 1, words)
     assert [r["value"] for r in data(chart)] == pytest.approx(list(X[:, 0]))
-    svg = still.svg(chart).decode()
+    svg = static_chart.svg(chart).decode()
     assert svg.count(">the<") == 2 and ">it's<" in svg  # tokens repeat and carry quotes
 
 
@@ -108,7 +109,7 @@ def test_points_are_named_while_they_are_few(words) -> None:
     assert f"{found.share[0]:.0%}" in chart["layer"][0]["encoding"]["x"]["title"]
     many = plane(torch.tensor(np.tile(X, (20, 1))))
     assert len(block.plane_chart(many, TEXTS * 20, 1, words).to_dict()["layer"]) == 1
-    assert still.svg(block.plane_chart(plane(torch.zeros(1, 3)), ["a"], 0, words)).startswith(b"<svg")
+    assert static_chart.svg(block.plane_chart(plane(torch.zeros(1, 3)), ["a"], 0, words)).startswith(b"<svg")
 
 
 def test_cosines_from_minus_one_to_one(words) -> None:
@@ -125,4 +126,4 @@ def test_matrices_as_a_file() -> None:
     assert "y [:48, :104]" in str(chart.to_dict())
     small = next(table for table in tables if len(table) == 24)
     np.testing.assert_allclose([r["value"] for r in small], X.ravel())
-    assert still.png(block.still_maps([("x", X)], TEXTS)).startswith(b"\x89PNG")
+    assert static_chart.png(block.still_maps([("x", X)], TEXTS)).startswith(b"\x89PNG")

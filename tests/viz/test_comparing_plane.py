@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from model.comparing import Alike
-from model.sites import Site
-from viz import comparing, comparing_plane, still
-from viz.comparing_plane import FEW, NEAREST, SIDE, named, plane, wanted
+from model.compare.heads import Alike
+from model.trace.site import Site
+from viz.base import static_chart
+from viz.compare import heads as compare_charts
+from viz.compare import plane as comparing_plane
+from viz.compare.plane import FEW, NEAREST, SIDE, named, plane, wanted
 
 WORDS = {
     "head": "head",
@@ -82,19 +84,19 @@ def test_the_plane_rings_the_selected_head_and_tells_how_alike_the_others_are() 
     one = told["layer"][0]["encoding"]
     spans = [np.diff(one[axis]["scale"]["domain"])[0] for axis in "xy"]
     assert spans[0] == pytest.approx(spans[1])  # a unit is as long across as up
-    assert still.svg(plane(found, places, [], WORDS, "light")).startswith(b"<svg")
+    assert static_chart.svg(plane(found, places, [], WORDS, "light")).startswith(b"<svg")
 
 
 def test_layers_part_the_matrix_at_any_number_of_heads() -> None:
-    from viz.payload import unpack
+    from viz.base.payload import unpack
 
     found, _ = group(30, 9)
-    header, arrays = unpack(comparing.pairs_frame(found, comparing.by_layer(found), WORDS, True))
+    header, arrays = unpack(compare_charts.pairs_frame(found, compare_charts.by_layer(found), WORDS, True))
     assert header["row_breaks"] == header["column_breaks"] == list(range(9, 270, 9))
     assert [tick["text"] for tick in header["ticks"]] == [f"L{layer}" for layer in range(30)]
     assert [tick["at"] for tick in header["ticks"]] == [9 * layer + 4.5 for layer in range(30)]
     np.testing.assert_allclose(arrays["values"], found.values.numpy(), atol=1e-6)
-    clusters, _ = unpack(comparing.pairs_frame(found, list(range(270))[::-1], WORDS))
+    clusters, _ = unpack(compare_charts.pairs_frame(found, list(range(270))[::-1], WORDS))
     assert "ticks" not in clusters and clusters["band"] == pytest.approx(
         [layer / 29 for layer in range(29, -1, -1) for _ in range(9)]
     )

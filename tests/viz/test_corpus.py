@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from model.profile.opened import quantiles
-from viz import corpus, still
+from model.profile.read import quantiles
+from viz import corpus
+from viz.base import static_chart
 
 HEADS = [("encoder.0.self", 0), ("encoder.0.self", 1), ("decoder.0.cross", 0), ("decoder.0.cross", 1)]
 NAMES = {"encoder.0.self": "encoder 0", "decoder.0.cross": "cross 0"}
@@ -23,7 +24,7 @@ def values() -> np.ndarray:
 
 
 def drawn(chart: object) -> tuple[dict, list[list[dict]]]:
-    told = json.loads(still._specification(chart))
+    told = json.loads(static_chart._specification(chart))
     return told, list(told["datasets"].values())
 
 
@@ -98,6 +99,6 @@ def test_the_histogram_counts_and_marks_the_median(values: np.ndarray) -> None:
 def test_the_figures_are_files_too(values: np.ndarray, theme: str) -> None:
     found = quantiles(values)
     strips = corpus.strips(found, HEADS, NAMES, (0.0, 2.0), HEADS[0], WORDS, theme)
-    picture = still.svg(still.above(corpus.legend((0.0, 2.0), "nats", WORDS, theme), strips))
+    picture = static_chart.svg(static_chart.above(corpus.legend((0.0, 2.0), "nats", WORDS, theme), strips))
     assert b"2 nats" in picture and b"encoder 0" in picture
-    assert still.png(corpus.histogram(values[:, 0], WORDS, theme), 1)[:4] == b"\x89PNG"
+    assert static_chart.png(corpus.histogram(values[:, 0], WORDS, theme), 1)[:4] == b"\x89PNG"

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from model.counterparts import Counterpart, Counterparts
-from model.sites import Site
-from viz import counterparts as pictures
+from model.compare.checkpoints import Counterpart, Counterparts
+from model.trace.site import Site
+from viz.compare import checkpoints as pictures
 
 SITE, NAN = Site.parse("encoder.0.self"), math.nan
 HEADS = (

@@ -11,7 +11,8 @@ import pytest
 from model import Trace
 from model.measures.cross_alignment import Gold, crosses, shifted, three_looks
 from tests.viz.conftest import Words
-from viz import encoder_decoder, svg
+from viz import encoder_decoder
+from viz.base import svg
 
 
 @pytest.fixture
@@ -113,12 +114,14 @@ def test_a_window_of_a_long_target() -> None:
 def test_the_charts_can_be_saved(trace: Trace, names: Words) -> None:
     import altair as alt
 
-    from viz import still
+    from viz.base import static_chart
 
     tables = [encoder_decoder.look_table(trace, look) for look in three_looks(trace, 1, 0, 2)]
     bars = [encoder_decoder.look_bars(table, encoder_decoder.CROSS, "") for table in tables]
-    assert b"<svg" in still.svg(alt.hconcat(*[chart.properties(width=200) for chart in bars]))
+    assert b"<svg" in static_chart.svg(alt.hconcat(*[chart.properties(width=200) for chart in bars]))
     weights = trace.weights(crosses(trace)[0], 0).numpy()
     rows, columns = (list(map(str, range(n))) for n in weights.shape)
-    picture = still.svg(encoder_decoder.alignment(weights, rows, columns, Gold(((1,),)), 0, names, "light")).decode()
+    picture = static_chart.svg(
+        encoder_decoder.alignment(weights, rows, columns, Gold(((1,),)), 0, names, "light")
+    ).decode()
     assert "strongest" in picture and "gold" in picture

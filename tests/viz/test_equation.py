@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from model import Trace
-from model.arithmetic import STEPS, Step, head_steps
-from model.sites import Site
-from viz.equation import EquationFrame, step_frame
-from viz.matrix import MASKED, NAN, PLAIN
-from viz.payload import unpack
+from model.steps.head import STEPS, Step, head_steps
+from model.trace.site import Site
+from viz.base.payload import unpack
+from viz.heads.matrix import MASKED, NAN, PLAIN
+from viz.steps.equation import EquationFrame, step_frame
 
 SITES = ["encoder.0.self", "decoder.1.self", "decoder.0.cross"]
 

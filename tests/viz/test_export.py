@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from model import Trace
-from model.sites import Site
-from viz import export
-from viz.matrix import in_blocks
+from model.trace.site import Site
+from viz.base import export
+from viz.heads.matrix import in_blocks
 
 ODD = ['=HYPERLINK("x")', "+1", "-2", "@x", 'a"b', "a,b", "line\nend", "喜欢", "", "nan"]
 
@@ -87,11 +87,11 @@ def test_a_long_head_is_written_block_by_block(trace: Trace, cells: int, monkeyp
     for name in ("decoder.0.self", "encoder.1.self", "decoder.1.cross"):
         site = Site.parse(name)
         record, rows, columns = trace.record(site), trace.tokens(site.query_side), trace.tokens(site.key_side)
-        monkeypatch.setattr("model.rows._CELLS", 2**20)
+        monkeypatch.setattr("model.attention.rows._CELLS", 2**20)
         want = np.concatenate([block for _, block in in_blocks(record, 2)])
         np.testing.assert_allclose(want, record.weights(2), atol=1e-6)
         whole = export.matrix_csv(want, rows, columns)
-        monkeypatch.setattr("model.rows._CELLS", cells)
+        monkeypatch.setattr("model.attention.rows._CELLS", cells)
         monkeypatch.setattr(export, "_CELLS", cells)
         head, *lines = read(export.head_csv(record, 2, rows, columns))
         head_whole, *lines_whole = read(whole)

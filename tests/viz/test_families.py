@@ -7,13 +7,13 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from model.family_cards import CARDS
+from model.families import CARDS
 from tests.viz.conftest import Words
-from viz import families
+from viz import family_tree
 
 
 def test_the_tree_names_every_family_and_draws_every_descent(words: Words) -> None:
-    root = ET.fromstring(families.tree(CARDS, words))
+    root = ET.fromstring(family_tree.tree(CARDS, words))
     texts = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert {card.title for card in CARDS} <= set(texts)
     assert {str(card.year) for card in CARDS} <= set(texts)
@@ -22,17 +22,19 @@ def test_the_tree_names_every_family_and_draws_every_descent(words: Words) -> No
 
 
 def test_no_box_lies_on_another_and_years_run_down() -> None:
-    places = {card.key: families._place(card.key) for card in CARDS}
+    places = {card.key: family_tree._place(card.key) for card in CARDS}
     for (x0, y0), (x1, y1) in itertools.combinations(places.values(), 2):
-        assert abs(x0 - x1) > families._BOX[0] or abs(y0 - y1) > families._BOX[1]
+        assert abs(x0 - x1) > family_tree._BOX[0] or abs(y0 - y1) > family_tree._BOX[1]
     for one, other in itertools.permutations(CARDS, 2):
         if one.year < other.year:
             assert places[one.key][1] < places[other.key][1]
-    assert all(families._BOX[0] / 2 + 30 < x < families._WIDTH - families._BOX[0] / 2 for x, _ in places.values())
+    assert all(
+        family_tree._BOX[0] / 2 + 30 < x < family_tree._WIDTH - family_tree._BOX[0] / 2 for x, _ in places.values()
+    )
 
 
 def test_the_table_has_the_cards_numbers(words: Words) -> None:
-    table = families.table(CARDS, words)
+    table = family_tree.table(CARDS, words)
     assert list(table["family"]) == [card.title for card in CARDS]
     for name in ("d_model", "d_ff"):
         assert list(table[name]) == [getattr(card, name) for card in CARDS]
@@ -44,4 +46,4 @@ def test_the_table_has_the_cards_numbers(words: Words) -> None:
     ("count", "said"), [(109_482_240, "109 M"), (174_604_259_328, "175 B"), (1_315_575_808, "1.32 B")]
 )
 def test_amounts(count: int, said: str) -> None:
-    assert families.amount(count) == said
+    assert family_tree.amount(count) == said

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model import Trace
-from viz.first_cell import first_cell
+from model.measures.default_cell import first_cell
 
 SITE = "encoder.1.self"
 

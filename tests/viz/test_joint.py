@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from model import Trace, joint
-from model.sites import Site
-from viz import joint as pictures
-from viz.matrix import MASKED
-from viz.payload import unpack
+from model import Trace
+from model.attention import joint_matrix
+from model.trace.site import Site
+from viz.base.payload import unpack
+from viz.heads import joint_matrix as pictures
+from viz.heads.matrix import MASKED
 
 SITE = Site.parse("decoder.1.cross")
 
 
 def made(trace: Trace) -> dict:
-    return joint.joint(trace, joint.chosen(trace, (SITE, 1)))
+    return joint_matrix.joint(trace, joint_matrix.chosen(trace, (SITE, 1)))
 
 
 def test_a_frame_holds_the_three_blocks(trace: Trace, words: dict):
@@ -35,8 +36,8 @@ def test_a_frame_holds_the_three_blocks(trace: Trace, words: dict):
 
 
 def test_bins_are_named_by_their_places(trace: Trace, words: dict, monkeypatch):
-    monkeypatch.setattr(joint, "CELLS", 4)
-    monkeypatch.setattr(joint, "BINS", 3)
+    monkeypatch.setattr(joint_matrix, "CELLS", 4)
+    monkeypatch.setattr(joint_matrix, "BINS", 3)
     parts = made(trace)
     header, arrays = unpack(
         pictures.joint_frame(trace, parts, (SITE, 3, 4), dict.fromkeys(parts, ""), 1.0, "weight", words)

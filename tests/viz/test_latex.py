@@ -10,8 +10,8 @@ import re
 import pytest
 
 from model import Trace
-from model.arithmetic import STEPS, cell, head_steps
-from viz import latex
+from model.steps.head import STEPS, cell, head_steps
+from viz.steps import latex
 
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
              ast.Pow: operator.pow, ast.USub: operator.neg}  # fmt: skip

@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from model import Trace
-from model.masks import Mask
-from model.sites import Site
+from model.trace.site import Site
+from model.transformer.masks import Mask
 from tests.model.test_pooled import record as make
 from tests.model.test_pooled import weights as exact
 from tests.model.test_strong_lines import by_hand
-from viz import axes, lines
-from viz.matrix import MASKED
-from viz.payload import unpack
+from viz.base import axes
+from viz.base.payload import unpack
+from viz.heads import lines
+from viz.heads.matrix import MASKED
 
 SITES = ["encoder.0.self", "decoder.1.self", "decoder.0.cross"]
 BOUND = 2e-6
@@ -85,7 +86,7 @@ class Stub:
         return self.one
 
     def side(self, side):
-        from model.trace import Side
+        from model.trace.trace import Side
 
         n = self.one.queries
         return Side(tuple(f"w{i}" for i in range(n)), tuple(range(n)), (False,) * n)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from model import open_model
-from model.record import AttentionRecord
+from model.measures.default_cell import first_cell
+from model.trace.attention_record import AttentionRecord
 from tests.viz.blocks import by_block
-from viz import matrix, matrix_scale
-from viz.axes import map_axes
-from viz.first_cell import first_cell
-from viz.payload import unpack
+from viz.base.axes import map_axes
+from viz.base.payload import unpack
+from viz.heads import color_scale, matrix
 
 TEXT = " ".join(["the cat sat on the mat"] * 12)
 
@@ -33,9 +33,9 @@ def test_blocks_of_rows_say_what_the_whole_says(trace, monkeypatch, cells: int) 
                 float(A[allowed].max()),
                 first_cell(trace, name, head),
             )
-    monkeypatch.setattr("model.rows._CELLS", cells)
+    monkeypatch.setattr("model.attention.rows._CELLS", cells)
     matrix._blocks.clear()
-    matrix_scale._largest.clear()
+    color_scale._largest.clear()
     for (name, head), ((values, open_), most, cell) in whole.items():
         record = trace.record(name)
         _, arrays = unpack(
@@ -43,12 +43,12 @@ def test_blocks_of_rows_say_what_the_whole_says(trace, monkeypatch, cells: int) 
         )
         np.testing.assert_allclose(arrays["values"], values, atol=2e-6)
         assert ((arrays["state"] == matrix.MASKED) == ~open_).all()
-        assert matrix_scale._of_all(record, head) == pytest.approx(most, abs=1e-6)
+        assert color_scale._of_all(record, head) == pytest.approx(most, abs=1e-6)
         assert first_cell(trace, name, head) == cell
 
 
 def test_no_more_cells_are_asked_for_than_may_be_held(trace, monkeypatch) -> None:
-    monkeypatch.setattr("model.rows._CELLS", 500)
+    monkeypatch.setattr("model.attention.rows._CELLS", 500)
     asked = []
     real = AttentionRecord.scores
 
@@ -59,7 +59,7 @@ def test_no_more_cells_are_asked_for_than_may_be_held(trace, monkeypatch) -> Non
 
     monkeypatch.setattr(AttentionRecord, "scores", scores)
     site = trace.record("encoder.1.self").site
-    matrix_scale._largest.clear()
-    matrix_scale._of_all(trace.record(site), 0)
+    color_scale._largest.clear()
+    color_scale._of_all(trace.record(site), 0)
     first_cell(trace, site, 1)
     assert max(asked) <= 500 and sum(asked) == 2 * 72 * 72

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from model import Trace
-from model.sites import Site
-from viz.axes import Axis
-from viz.axes import axes as token_axes
-from viz.matrix import CLIPPED, MASKED, NAN, PLAIN, matrix_frame, states
-from viz.payload import unpack
+from model.trace.site import Site
+from viz.base.axes import Axis
+from viz.base.axes import axes as token_axes
+from viz.base.payload import unpack
+from viz.heads.matrix import CLIPPED, MASKED, NAN, PLAIN, matrix_frame, states
 
 SITES = ["encoder.0.self", "decoder.1.self", "decoder.0.cross"]
 

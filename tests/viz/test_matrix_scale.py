@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from model.sites import Site
-from viz import axes, matrix, matrix_scale
-from viz.matrix import CLIPPED, MASKED, NAN, PLAIN, map_frame, matrix_frame
-from viz.payload import unpack
+from model.trace.site import Site
+from viz.base import axes
+from viz.base.payload import unpack
+from viz.heads import color_scale, matrix
+from viz.heads.matrix import CLIPPED, MASKED, NAN, PLAIN, map_frame, matrix_frame
 
 
 @pytest.mark.parametrize(
@@ -23,12 +24,12 @@ from viz.payload import unpack
     ],
 )  # fmt: skip
 def test_the_end_is_the_next_1_2_or_5(value: float, end: float) -> None:
-    assert matrix_scale.round_up(value) == end
+    assert color_scale.round_up(value) == end
 
 
 def test_every_size_is_below_its_end_and_not_far() -> None:
     for value in np.geomspace(1e-12, 10, 4001):
-        end = matrix_scale.round_up(float(value))
+        end = color_scale.round_up(float(value))
         assert value * (1 - 1e-6) <= end <= value * 2.5001
         assert f"{end:.6e}"[:8] in ("1.000000", "2.000000", "5.000000")
 
@@ -38,7 +39,7 @@ def test_every_size_is_below_its_end_and_not_far() -> None:
     [(0.19, "", 0.2), (0.2, "", 1.0), (0.19, "1", 1.0), (0.9, "max", 1.0), (0.4, "max", 0.5), (0.0, "", 1.0), (0.0, "max", 1.0)],
 )  # fmt: skip
 def test_nobody_chose_or_somebody_did(most: float, scale: str, end: float) -> None:
-    assert matrix_scale.end(most, scale) == end
+    assert color_scale.end(most, scale) == end
 
 
 class Record:
@@ -64,9 +65,9 @@ def test_masked_and_broken_cells_do_not_count() -> None:
     weights = np.array([[0.03, 0.9], [np.nan, 0.04]])
     record = Record(weights, np.array([[True, False], [True, True]]))
     shown = (axes.token_axis(labels(2)), axes.token_axis(labels(2)))
-    assert matrix_scale.largest(record, 0, shown) == pytest.approx(0.04)
+    assert color_scale.largest(record, 0, shown) == pytest.approx(0.04)
     nothing = Record(np.full((2, 2), np.nan), np.ones((2, 2), bool))
-    assert matrix_scale.largest(nothing, 0, shown) == 0
+    assert color_scale.largest(nothing, 0, shown) == 0
 
 
 def test_a_window_shares_the_end_with_the_map_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,14 +75,14 @@ def test_a_window_shares_the_end_with_the_map_of_the_whole(monkeypatch: pytest.M
     weights[5, 5] = 0.15
     record = Record(weights, np.ones((6, 6), bool))
     window = (axes.token_axis(labels(6), 0, 3), axes.token_axis(labels(6), 0, 3))
-    monkeypatch.setattr(matrix_scale, "in_blocks", lambda record, head: [(slice(0, 6), record.found)])
-    assert matrix_scale.largest(record, 0, window) == pytest.approx(0.15)
+    monkeypatch.setattr(color_scale, "in_blocks", lambda record, head: [(slice(0, 6), record.found)])
+    assert color_scale.largest(record, 0, window) == pytest.approx(0.15)
 
 
 def test_words_may_weigh_more_than_any_token() -> None:
     record = Record(np.full((4, 4), 0.25), np.ones((4, 4), bool))
     shown = (axes.token_axis(labels(4)), axes.word_axis(labels(4), (0, 0, 1, 1)))
-    assert matrix_scale.largest(record, 0, shown) == pytest.approx(0.5)
+    assert color_scale.largest(record, 0, shown) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("drawn", ["matrix", "map"])

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from model.measures.table import COLUMNS
-from viz import measures, still
+from viz import measures
+from viz.base import static_chart
 
 WORDS = {name: name for name in (*COLUMNS, "site", "head", "induction", "low", "high", "n")} | {"alt": "{measure}"}
 SHORT = {"encoder_self": "E", "decoder_self": "D", "decoder_cross": "C"}
@@ -58,7 +59,7 @@ def test_what_can_be_negative_is_symmetric(trace) -> None:
 
 def test_all_maps_are_one_file(trace) -> None:
     found = measures.maps(trace.statistics(), measures.rows(trace, SHORT), [], WORDS)
-    assert still.svg(measures.together(found)).startswith(b"<svg")
+    assert static_chart.svg(measures.together(found)).startswith(b"<svg")
 
 
 def test_the_heads_of_most_induction_come_first_with_their_intervals() -> None:
@@ -77,7 +78,7 @@ def test_the_heads_of_most_induction_come_first_with_their_intervals() -> None:
 def test_an_interval_can_be_read_on_its_bar_and_beside_it(theme: str) -> None:
     import pandas as pd
 
-    from viz import palette
+    from viz.base import palette
 
     def contrast(one: str, other: str) -> float:
         low, high = sorted((palette.luminance(one), palette.luminance(other)))

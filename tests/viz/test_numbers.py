@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from viz.numbers import factor, short, tex
+from viz.base.numbers import factor, short, tex
 
 SUPERSCRIPT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 

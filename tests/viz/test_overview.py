@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from model import Trace
-from model.sites import Site
-from viz.matrix import MASKED
-from viz.overview import best_head, hero_rows, overview_frame
-from viz.payload import unpack
+from model.trace.site import Site
+from viz.base.payload import unpack
+from viz.heads.matrix import MASKED
+from viz.overview.overview import best_head, hero_rows, overview_frame
 
 CROSS = Site.parse("decoder.1.cross")
 

@@ -7,7 +7,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from viz.palette import HEADS, THEMES, diverging, from_oklab, ink, sequential, tables, to_oklab
+from viz.base.palette import HEADS, THEMES, diverging, from_oklab, ink, sequential, tables, to_oklab
 
 # Machado, Oliveira & Fernandes 2009, full severity, on linear sRGB.
 BLIND = {

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from viz.payload import pack, unpack
+from viz.base.payload import pack, unpack
 
 
 def test_round_trip():

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from model import Trace
-from model.position_turns import turned
-from model.position_views import recorded_sum, turn
-from model.positions import sinusoidal
-from model.sites import Site
-from viz import positions, tokens
-from viz.matrix import CLIPPED, PLAIN
-from viz.payload import unpack
+from model.positions.rotary import turned
+from model.positions.tables import recorded_sum, turn
+from model.trace.site import Site
+from model.transformer.positions import sinusoidal
+from viz import positions
+from viz.base import tokens
+from viz.base.payload import unpack
+from viz.heads.matrix import CLIPPED, PLAIN
 
 
 def data(chart) -> list[dict]:

@@ -7,15 +7,16 @@ import pytest
 import torch
 
 from model import Trace
-from model.masks import Mask
-from model.sites import Site
-from model.trace import Side
+from model.trace.site import Site
+from model.trace.trace import Side
+from model.transformer.masks import Mask
 from tests.model.test_pooled import record as make
 from tests.model.test_pooled import weights as exact
 from tests.viz.test_lines import Stub
-from viz import reading, reading_still
-from viz.payload import unpack
-from viz.reading import flow
+from viz.base.payload import unpack
+from viz.text import static as static_text
+from viz.text import text as text_view
+from viz.text.text import flow
 
 BOUND = 2e-6
 
@@ -24,11 +25,11 @@ def side(texts: list[str], special: tuple[int, ...] = (), words: tuple[int, ...]
     return Side(tuple(texts), tuple(range(len(texts))), tuple(i in special for i in range(len(texts))), (), words)
 
 
-def read(found: reading.Flow) -> str:
+def read(found: text_view.Flow) -> str:
     """The text with its gaps, as the page sets it."""
     out = ""
     for i, text in enumerate(found.texts):
-        out += (" " if i and found.follows[i] in (reading.GAP, reading.SPACE) else "") + text
+        out += (" " if i and found.follows[i] in (text_view.GAP, text_view.SPACE) else "") + text
         out += "\n" if i in found.breaks else ""
     return out
 
@@ -55,14 +56,14 @@ def test_a_text_reads_as_people_read(texts, special, words, expected):
 
 def test_a_piece_of_a_word_is_known_by_its_mark():
     found = flow(side(["token", "##ized", "##"], (), (0, 0, 1)))
-    assert found.follows == (reading.JOINED, reading.REST, reading.GAP) and found.texts == ("token", "ized", "##")
+    assert found.follows == (text_view.JOINED, text_view.REST, text_view.GAP) and found.texts == ("token", "ized", "##")
 
 
 SITES = ["encoder.0.self", "decoder.1.self", "decoder.0.cross"]
 
 
 @pytest.mark.parametrize("site", SITES)
-@pytest.mark.parametrize("mode", reading.MODES)
+@pytest.mark.parametrize("mode", text_view.MODES)
 @pytest.mark.parametrize("how", ["mean", "max"])
 def test_a_row_is_the_softmax(trace: Trace, words: dict, site: str, mode: str, how: str):
     name = Site.parse(site)
@@ -73,9 +74,9 @@ def test_a_row_is_the_softmax(trace: Trace, words: dict, site: str, mode: str, h
         combined = each[0] if len(heads) == 1 else {"mean": each.mean(0), "max": each.max(0)}[how]
         allowed = record.allowed().numpy() if mode == "attends" else record.allowed().numpy().T
         for index in range(len(combined)):
-            found = reading.look(trace, [(name, head) for head in heads], mode, index, how)
+            found = text_view.look(trace, [(name, head) for head in heads], mode, index, how)
             assert found.how == (how if len(heads) > 1 else "")
-            header, arrays = unpack(reading.row_frame(trace, found, 1.0, 0, words, 3))
+            header, arrays = unpack(text_view.row_frame(trace, found, 1.0, 0, words, 3))
             np.testing.assert_allclose(arrays["values"], combined[index], atol=BOUND, rtol=0)
             assert arrays["values"].dtype == np.float32
             masked = np.zeros(len(allowed[index]), bool)
@@ -84,7 +85,7 @@ def test_a_row_is_the_softmax(trace: Trace, words: dict, site: str, mode: str, h
             assert (masked == ~allowed[index]).all()
             order = sorted(np.flatnonzero(combined[index] > 0), key=lambda j: (-combined[index][j], j))[:3]
             assert [item["index"] for item in header["top"]] == [int(j) for j in order]
-            total, left, count, largest = reading.rest(found, 3)
+            total, left, count, largest = text_view.rest(found, 3)
             others = [combined[index][j] for j in range(len(combined[index])) if j not in order and allowed[index][j]]
             assert total == pytest.approx(combined[index].sum(), abs=1e-6) and count == len(others)
             assert left == pytest.approx(sum(others), abs=1e-6)
@@ -95,47 +96,47 @@ def test_the_text_is_the_same_whatever_is_asked_and_one_row_is_small(words: dict
     found = make(3000, 3000, Mask(causal=True), heads=2)
     trace = Stub(found)
     trace.sides = {"decoder": trace.side("decoder")}
-    frame = reading.text_frame(trace, found.site, words)
+    frame = text_view.text_frame(trace, found.site, words)
     header, _ = unpack(frame)
     assert len(header["texts"]) == 1 and header["texts"][0]["roles"] == ["query", "key"]
     assert header["texts"][0]["tokens"][:2] == ["w0", "w1"]
-    for mode in reading.MODES:
-        one = reading.look(trace, [(found.site, 1)], mode, 2500, "mean")
-        sent = reading.row_frame(trace, one, 1.0, 0, {})
+    for mode in text_view.MODES:
+        one = text_view.look(trace, [(found.site, 1)], mode, 2500, "mean")
+        sent = text_view.row_frame(trace, one, 1.0, 0, {})
         assert len(sent) < 4 * 3000 + 3000 and unpack(sent)[0]["of"] == header["of"]
         whole = exact(found, 1)
         wanted = whole[2500] if mode == "attends" else whole[:, 2500]
         np.testing.assert_allclose(unpack(sent)[1]["values"], wanted, atol=BOUND, rtol=0)
-    assert reading.text_frame(trace, found.site, words) == frame
+    assert text_view.text_frame(trace, found.site, words) == frame
 
 
 def test_cross_attention_has_two_texts(trace: Trace, words: dict):
-    header, _ = unpack(reading.text_frame(trace, Site.parse("decoder.0.cross"), words))
+    header, _ = unpack(text_view.text_frame(trace, Site.parse("decoder.0.cross"), words))
     assert [(text["side"], text["roles"]) for text in header["texts"]] == [("decoder", ["query"]), ("encoder", ["key"])]
-    other, _ = unpack(reading.text_frame(trace, Site.parse("decoder.0.self"), words))
+    other, _ = unpack(text_view.text_frame(trace, Site.parse("decoder.0.self"), words))
     assert other["of"] != header["of"]
 
 
 def test_runs_of_marks():
-    assert reading.runs(np.array([1, 1, 0, 1], bool)) == [[0, 2], [3, 4]]
-    assert reading.runs(np.zeros(3, bool)) == [] and reading.runs(np.zeros(0, bool)) == []
+    assert text_view.runs(np.array([1, 1, 0, 1], bool)) == [[0, 2], [3, 4]]
+    assert text_view.runs(np.zeros(3, bool)) == [] and text_view.runs(np.zeros(0, bool)) == []
 
 
 def test_the_second_largest_ends_a_scale(trace: Trace):
     site = Site.parse("encoder.0.self")
-    found = reading.look(trace, [(site, 0)], "attends", 1, "mean")
+    found = text_view.look(trace, [(site, 0)], "attends", 1, "mean")
     falling = sorted(found.values, reverse=True)
     assert (found.largest, found.second) == (falling[0], falling[1])
 
 
 def test_the_file_has_every_token_and_wraps(trace: Trace):
     site = Site.parse("encoder.0.self")
-    found = reading.look(trace, [(site, 0)], "attends", 1, "mean")
-    table = reading.table(trace, found)
+    found = text_view.look(trace, [(site, 0)], "attends", 1, "mean")
+    table = text_view.table(trace, found)
     assert list(table["weight"]) == list(found.values) and len(table) == len(trace.tokens("encoder"))
     words = flow(side(["word"] * 200))
-    placed = reading_still.placed(words, slice(0, 200))
+    placed = static_text.placed(words, slice(0, 200))
     assert placed["right"].max() <= 92 and placed["line"].max() == 200 // 18
-    drawn = reading_still.chart(flow(trace.side("encoder")), found, 1.0, "weight").to_dict()
+    drawn = static_text.chart(flow(trace.side("encoder")), found, 1.0, "weight").to_dict()
     assert {len(rows) for rows in drawn["datasets"].values()} == {len(found.values)}
-    assert reading_still.part(5000, 4999).stop == 5000 and len(range(5000)[reading_still.part(5000, 100)]) == 1500
+    assert static_text.part(5000, 4999).stop == 5000 and len(range(5000)[static_text.part(5000, 100)]) == 1500

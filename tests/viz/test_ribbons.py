@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from viz import ribbons, still
+from viz.base import static_chart
+from viz.heads import ribbons
 
 
 def weights(q: int, k: int, seed: int = 0) -> np.ndarray:
@@ -34,10 +35,10 @@ def test_nan_is_no_line_and_many_are_cut_to_the_largest(monkeypatch) -> None:
 def test_the_drawing_names_every_token(across: bool) -> None:
     rows, columns = ["我", "喜欢", "it's"], ["I", "like", "<cats>", '"']
     picture = ribbons.chart({1: weights(3, 4)}, rows, columns, across, "head {head}")
-    drawn = still.svg(picture).decode()
+    drawn = static_chart.svg(picture).decode()
     for text in ("我", "喜欢", "it's", "like", "&lt;cats&gt;", "head 1"):
         assert text in drawn
-    assert still.png(picture).startswith(b"\x89PNG")
+    assert static_chart.png(picture).startswith(b"\x89PNG")
 
 
 def test_keys_stand_above_and_queries_left() -> None:

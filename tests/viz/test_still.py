@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from model import Trace
-from model.arithmetic import head_steps
-from viz import palette, still
+from model.steps.head import head_steps
+from viz.base import palette, static_chart
 
 ROWS, COLUMNS = ["the", "cat's", "a\\b", "猫"], ["<s>", "it's", "⏎", "the", "the"]
 VALUES = np.linspace(0, 1, 20).reshape(4, 5)
@@ -40,7 +40,7 @@ def rgb(colour: str) -> tuple[int, ...]:
 
 
 def test_the_svg_holds_every_label_and_fetches_nothing() -> None:
-    made = still.svg(still.heat_map(VALUES, ROWS, COLUMNS, titles=("queries", "keys", "weight")))
+    made = static_chart.svg(static_chart.heat_map(VALUES, ROWS, COLUMNS, titles=("queries", "keys", "weight")))
     shown = texts(made)
     for label in {*ROWS, *COLUMNS, "queries", "keys", "weight"}:
         assert shown.count(label) >= (ROWS + COLUMNS).count(label), label
@@ -54,7 +54,7 @@ def test_the_svg_holds_every_label_and_fetches_nothing() -> None:
 def test_the_cells_have_the_palettes_colours(theme: str, low: float) -> None:
     values = np.array([[low, 0.0, 0.5, 1.0]])
     scale = palette.diverging(theme) if low else palette.sequential(theme)
-    made = still.svg(still.heat_map(values, ["q"], list("abcd"), low, 1.0, theme=theme))
+    made = static_chart.svg(static_chart.heat_map(values, ["q"], list("abcd"), low, 1.0, theme=theme))
     found = colours(made)
     assert len(found) == 4
     for got, value in zip(found, values[0], strict=True):
@@ -65,18 +65,18 @@ def test_the_cells_have_the_palettes_colours(theme: str, low: float) -> None:
 def test_what_is_no_number_has_its_sign() -> None:
     values = np.array([[0.5, np.nan, 2.0, 0.1]])
     allowed = np.array([[True, True, True, False]])
-    made = texts(still.svg(still.heat_map(values, ["q"], list("abcd"), allowed=allowed)))
+    made = texts(static_chart.svg(static_chart.heat_map(values, ["q"], list("abcd"), allowed=allowed)))
     assert [made.count(sign) for sign in "?▴×"] == [1, 1, 1]
-    plain = texts(still.svg(still.heat_map(VALUES, ROWS, COLUMNS)))
+    plain = texts(static_chart.svg(static_chart.heat_map(VALUES, ROWS, COLUMNS)))
     assert not set("?▴×") & set(plain)
 
 
 def test_the_png_is_one_and_has_its_size() -> None:
-    chart = still.heat_map(VALUES, ROWS, COLUMNS)
-    root = ElementTree.fromstring(still.svg(chart))
+    chart = static_chart.heat_map(VALUES, ROWS, COLUMNS)
+    root = ElementTree.fromstring(static_chart.svg(chart))
     width, height = (float(root.get(side)) for side in ("width", "height"))
     for scale in (1.0, 2.0):
-        made = still.png(chart, scale)
+        made = static_chart.png(chart, scale)
         assert made.startswith(b"\x89PNG\r\n\x1a\n")
         size = struct.unpack(">II", made[16:24])
         assert np.abs(np.subtract(size, (width * scale, height * scale))).max() <= 2
@@ -85,28 +85,30 @@ def test_the_png_is_one_and_has_its_size() -> None:
 def test_every_step_is_a_figure_with_its_tokens(trace: Trace) -> None:
     names = {"query": trace.tokens("decoder"), "key": trace.tokens("encoder")}
     for step in head_steps(trace, "decoder.0.cross", 1, 1):
-        chart = still.step_map(step, names, (1, 2))
+        chart = static_chart.step_map(step, names, (1, 2))
         domain = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
         weights = step.result.symbol in ("A", "A_iT")
         assert domain == [0, 1] if weights else domain[0] == -domain[1] < 0
         if step.key in ("softmax", "concat"):
-            shown = texts(still.svg(chart))
+            shown = texts(static_chart.svg(chart))
             axes = [axis for axis in (step.result.rows, step.result.columns) if axis in names]
             assert axes and all(token in shown for axis in axes for token in names[axis])
 
 
 def test_the_largest_map_is_drawn() -> None:
     """128 × 128 cells are more rows than Altair writes unasked."""
-    size = still.LARGEST
+    size = static_chart.LARGEST
     names = [str(i) for i in range(size)]
-    chart = still.heat_map(np.random.default_rng(0).random((size, size)), names, names)
-    assert still.svg(chart).count(b"<path") >= size * size
-    assert still.png(chart, 0.5).startswith(b"\x89PNG")
+    chart = static_chart.heat_map(np.random.default_rng(0).random((size, size)), names, names)
+    assert static_chart.svg(chart).count(b"<path") >= size * size
+    assert static_chart.png(chart, 0.5).startswith(b"\x89PNG")
 
 
 def test_maps_in_a_row_name_what_they_cut() -> None:
     wide = np.linspace(-2, 3, 3 * 200).reshape(3, 200)
-    drawn = still.svg(still.in_a_row([("A", np.eye(3), list("abc"), None), ("C", wide, None, None)])).decode()
+    drawn = static_chart.svg(
+        static_chart.in_a_row([("A", np.eye(3), list("abc"), None), ("C", wide, None, None)])
+    ).decode()
     assert "C [0–2, 0–127]" in drawn and ">a<" in drawn
-    nothing = still.in_a_row([("S", np.full((2, 2), np.nan), None, None)])
-    assert still.svg(nothing).count(b"?") >= 4
+    nothing = static_chart.in_a_row([("S", np.full((2, 2), np.nan), None, None)])
+    assert static_chart.svg(nothing).count(b"?") >= 4

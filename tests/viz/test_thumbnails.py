@@ -7,9 +7,9 @@ import pytest
 
 from model import open_model
 from tests.viz.blocks import by_block
-from viz import thumbnails
-from viz.axes import block_axis
-from viz.matrix import MASKED
+from viz.base.axes import block_axis
+from viz.heads import thumbnails
+from viz.heads.matrix import MASKED
 
 
 @pytest.fixture(scope="module", params=[8, 12])

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from model import Trace
-from model.sites import Site
-from model.trace import Side
-from viz import tokens
+from model.trace.site import Site
+from model.trace.trace import Side
+from viz.base import tokens
 
 
 @pytest.mark.parametrize(

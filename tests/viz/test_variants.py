@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from model import Trace, variants
-from model.sites import Site
-from viz import still
-from viz import variants as drawn
-from viz.matrix import MASKED, PLAIN
-from viz.payload import unpack
+from model import Trace
+from model.attention import variants
+from model.trace.site import Site
+from viz.base import static_chart
+from viz.base.payload import unpack
+from viz.heads import variants as drawn
+from viz.heads.matrix import MASKED, PLAIN
 
 WORDS = dict.fromkeys(
     ("alt", "recorded", "variant", "key", "weight", "unscaled", "scaled", "variance", "largest", "entropy"), "w"
@@ -62,7 +63,7 @@ def test_the_picture_and_the_charts_can_be_saved(trace: Trace, found: variants.C
         drawn.beside(drawn.saturation_curves(many, 16, WORDS)),
     ]
     for chart in charts:
-        ElementTree.fromstring(still.svg(chart))
+        ElementTree.fromstring(static_chart.svg(chart))
 
 
 def test_the_bars_and_curves_hold_the_numbers(trace: Trace, found: variants.Comparison) -> None:

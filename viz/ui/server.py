@@ -23,11 +23,11 @@ def in_session() -> bool:
 
 def _import_ahead() -> None:
     """Import torch and open the first model while the browser still loads the page; a failure shows up there."""
-    from model.checkpoints.catalogue import shipped
-    from viz.ui import recording
+    from model.checkpoints.disk.shipped import shipped
+    from viz.ui.state import model_cache
 
     for name in list(shipped())[:1]:
-        recording.open_ahead(name)
+        model_cache.open_ahead(name)
     settle()
 
 

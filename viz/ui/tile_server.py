@@ -22,7 +22,7 @@ from starlette.routing import Route
 from model.errors import HeadlightError
 
 if TYPE_CHECKING:
-    from model.trace import Trace
+    from model.trace.trace import Trace
 
 PATH = "/headlight/map"
 _MOST_BYTES = 96 * 2**20  # of strips that are kept, over all sessions
@@ -61,7 +61,7 @@ def address(trace: Trace, site: object, head: int | None = None) -> str:
 
 def _strip(ticket: Ticket, site: str, head: int, how: str, level: int, row: int) -> bytes:
     """A row of tiles as bytes, kept for its neighbours: they come from the same rows of weights."""
-    from model import tiles
+    from model.attention import tiles
 
     key = (ticket.token, site, head, how if level else "", level, row)
     with _lock:
@@ -77,7 +77,7 @@ def _strip(ticket: Ticket, site: str, head: int, how: str, level: int, row: int)
 
 def tile(ticket: Ticket, site: str, head: int, how: str, level: int, row: int, column: int) -> bytes:
     """uint8 [r, c], row by row, r and c at most 256. Raises HeadlightError where there is no such tile."""
-    from model import tiles
+    from model.attention import tiles
     from model.errors import OutOfRange
 
     record = ticket.trace.record(site)
@@ -93,23 +93,23 @@ def tile(ticket: Ticket, site: str, head: int, how: str, level: int, row: int, c
 
 def row(ticket: Ticket, site: str, head: int, index: int) -> bytes:
     """float32: what query `index` attends to."""
-    from model import rows
+    from model.attention import rows as head_rows
 
     with _profile_lock:
-        return rows.row(ticket.trace.record(site), head, index).float().numpy().tobytes()
+        return head_rows.row(ticket.trace.record(site), head, index).float().numpy().tobytes()
 
 
 def column(ticket: Ticket, site: str, head: int, index: int) -> bytes:
     """float32: who attends to key `index`."""
-    from model import rows
+    from model.attention import rows as head_rows
 
     with _profile_lock:
-        return rows.column(ticket.trace.record(site), head, index).float().numpy().tobytes()
+        return head_rows.column(ticket.trace.record(site), head, index).float().numpy().tobytes()
 
 
 def cell(ticket: Ticket, site: str, head: int, row: int, column: int) -> bytes:
     """float64: product, scale, score, log-sum-exp and weight of one query and key."""
-    from model.cell import cell as one
+    from model.steps.weight import cell as one
 
     return one(ticket.trace.record(site), head, row, column).numbers().tobytes()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from model.training.grammar import gold_alignment, translate
-from model.training.plans import asks
+from model.training.language.grammar import gold_alignment, translate
+from model.training.language.plans import asks
+from model.training.language.random_plans import Sampler
 from model.training.recipes import held_out
-from model.training.sampling import Sampler
 
 
 def test_every_sampled_sentence_is_read_back() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from model.training.grammar import Pair, content_key, pairs, plans, split_of, translate
-from model.training.lexicon import frames, times
-from model.training.plans import Because, Clause, Existence, Fragment, Place, Plan, Thing
-from model.training.sampling import Sampler
+from model.training.language.grammar import Pair, content_key, pairs, plans, split_of, translate
+from model.training.language.lexicon import frames, times
+from model.training.language.plans import Because, Clause, Existence, Fragment, Place, Plan, Thing
+from model.training.language.random_plans import Sampler
 
 CATS = Clause(Thing("s", pronoun="I"), "like", "S", Thing("o", "cat", "bare", 2))
 SAT = Clause(Thing("s", "cat"), "sit", "P", place=Place("on", "mat"))

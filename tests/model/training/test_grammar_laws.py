@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from model.training.grammar import pairs
-from model.training.lexicon import adjectives, nouns, verbs
+from model.training.language.grammar import pairs
+from model.training.language.lexicon import adjectives, nouns, verbs
 
 NUMERALS = {"一", "两", "三", "四", "五", "六", "七", "八", "九", "十"}
 VOWELS = "aeiouhéèêâîôœ"

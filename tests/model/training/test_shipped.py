@@ -11,9 +11,9 @@ import pytest
 from model.checkpoints.own import OwnModel, load
 from model.training.coreference import cases, coreference
 from model.training.data import Vocabulary, data_hash
-from model.training.grammar import gold_alignment, split_of
-from model.training.lexicon import nouns
-from model.training.measure import agreement, exact_match
+from model.training.evaluate import agreement, exact_match
+from model.training.language.grammar import gold_alignment, split_of
+from model.training.language.lexicon import nouns
 from model.training.recipes import RECIPES, held_out
 
 CHECKPOINTS = Path(__file__).parents[3] / "checkpoints"

@@ -12,7 +12,7 @@ import torch
 from model.errors import UnknownOption
 from model.training import recipes
 from model.training.data import Example, Vocabulary, batches, data_hash, encode
-from model.training.measure import agreement, exact_match, validation_loss
+from model.training.evaluate import agreement, exact_match, validation_loss
 from model.training.run import Run
 from model.training.train import TrainingInterrupted, learning_rate, loss_of, optimise, start, train
 

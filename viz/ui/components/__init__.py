@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from viz import palette
+from viz.base import palette
 from viz.ui.components import scripts
 
 _HERE = Path(__file__).parent

@@ -1,11 +1,11 @@
 // What every canvas view shares: the bytes from Python, the theme and its colours, numbers and texts. This text and the
 // other shared ones are placed before each component's own parts (a Blob module has no relative imports); PALETTE is placed
-// before this by viz/ui/components/__init__.py from viz/palette.py.
+// before this by viz/ui/components/__init__.py from viz/base/palette.py.
 
 const STATE = { plain: 0, masked: 1, nan: 2, clipped: 3 };
 const MORPH = 300; // ms in which a picture becomes the next one
 
-/** Bytes from viz/payload.py -> header with `arrays: {name: {data: TypedArray, shape}}`. */
+/** Bytes from viz/base/payload.py -> header with `arrays: {name: {data: TypedArray, shape}}`. */
 function unpack(bytes) {
   const own = bytes.slice(); // the view starts at an odd offset; typed arrays need an aligned copy
   const size = new DataView(own.buffer).getUint32(0, true);

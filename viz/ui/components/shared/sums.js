@@ -1,4 +1,4 @@
-// The arithmetic of one weight in a line: five numbers that the app's own server computes in float64 (model/cell.py). They are
+// The arithmetic of one weight in a line: five numbers that the app's own server computes in float64 (model/steps/weight.py). They are
 // on the screen before the page, which is told of the cell afterwards, is drawn again.
 
 const SETTLED = 140; // ms that a pointer rests on a cell before its numbers are asked for

@@ -1,0 +1,82 @@
+"""One head as a map: square tiles of cells, single weights at level 0 and 2^L × 2^L of them in one cell at level L.
+
+A row of tiles is made at once, because a weight needs its whole row; its weights are made in blocks, pooled and dropped as
+in `model.attention.downsample`, so that no q × k matrix is single at any length: a block, and the strip that is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from model.attention import downsample, row_blocks
+from model.errors import OutOfRange, UnknownOption
+from model.trace.attention_record import AttentionRecord
+
+SIDE = 256  # cells of a tile, both ways
+MASKED = 255  # the byte of a cell all of whose pairs are masked
+STEPS = 254  # the byte of the weight 1: a byte is off by at most 1 / 508
+
+
+def depth(queries: int, keys: int) -> int:
+    """The level at which one tile holds everything; 0 where single cells fit."""
+    level = 0
+    while SIDE << level < max(queries, keys):
+        level += 1
+    return level
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """All tiles of one row of tiles, side by side: values and whether all pairs of a cell are masked, [r, c]."""
+
+    values: Float[Tensor, "r c"]
+    masked: Bool[Tensor, "r c"]
+
+    def packed(self) -> Tensor:
+        """uint8 [r, c]: round(254 · value), 255 where masked."""
+        steps = (self.values * STEPS).round().clamp(0, STEPS).to(torch.uint8)
+        return steps.masked_fill(self.masked, MASKED)
+
+
+@torch.no_grad()
+def strip(record: AttentionRecord, head: int, level: int, row: int, how: str = "max") -> Strip:
+    """The cells of the queries row · 256 · 2^level and on, of all keys: [r, ceil(k / 2^level)] with r ≤ 256.
+
+    how: "max", the largest weight of each cell's pairs, or "mean" over them, masked ones counting 0; at level 0 both are
+    the weight. Raises OutOfRange for a head, level or row of tiles that is not there, UnknownOption for another `how`.
+    """
+    record.check_head(head)
+    OutOfRange.check("Level", level, depth(record.queries, record.keys))
+    if how not in downsample.HOW:
+        raise UnknownOption(what="Pooling", got=how, allowed=", ".join(downsample.HOW))
+    step = 1 << level
+    first, rows = row * SIDE * step, -(-record.queries // (SIDE * step))
+    OutOfRange.check("Row of tiles", row, rows - 1)
+    stop = min(record.queries, first + SIDE * step)
+    single = record.select([head])
+    shape = (-(-(stop - first) // step), -(-record.keys // step))
+    found, open_ = torch.zeros(shape, dtype=single.q.dtype), torch.zeros(shape, dtype=torch.bool)
+    for part in row_blocks.spans(first, stop, record.keys, step):
+        columns = row_blocks.columns_of(single, part, step)
+        closed = row_blocks.closed(single, part, columns)
+        weights = row_blocks.block_weights(single, slice(0, 1), part, columns, closed)
+        free = single.allowed(part, columns)[None].to(weights.dtype)
+        at = (slice((part.start - first) // step, -(-(part.stop - first) // step)),
+              slice(columns.start // step, -(-columns.stop // step)))  # fmt: skip
+        block, some = (
+            row_blocks.bins(*given) for given in ((weights, part, step, step, how), (free, part, step, step, "max"))
+        )
+        found[at] = torch.maximum(found[at], block[0]) if how == "max" else found[at] + block[0]
+        open_[at] |= some[0] > 0
+    if how == "mean":
+        found = found / (_lengths(stop - first, step)[:, None] * _lengths(record.keys, step))
+    return Strip(found.float(), ~open_)
+
+
+def _lengths(total: int, step: int) -> Float[Tensor, " cells"]:
+    """How many positions each cell has; the last may have fewer."""
+    return (total - torch.arange(0, total, step)).clamp(max=step).float()

@@ -1,0 +1,110 @@
+"""Weights in another format become, once, an ordinary folder of the library in the user's cache: safetensors + tokenizer.
+
+What a file holds is kept as it is: half precision stays half, and dequantised values are written in float32, because a
+quantised weight d · q + m has more digits than half precision holds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from model.checkpoints.disk import cost
+from model.checkpoints.disk.files import digest
+from model.checkpoints.library_logging import quiet
+from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NoCache, OutOfMemory
+from model.jobs.progress import tick
+
+VARIABLE = "HEADLIGHT_CACHE"
+_VERSION = 1  # part of the key: a changed conversion is done again
+
+
+def cache_folder() -> Path:
+    """HEADLIGHT_CACHE, else ~/.cache/headlight."""
+    if os.environ.get(VARIABLE):
+        return Path(os.environ[VARIABLE]).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "headlight"
+
+
+def convert(source: Path) -> Path | None:
+    """The folder of the library that `source` becomes, made if it is not there yet; None where it needs none.
+
+    Raises BadFile, UnsafeWeights, WrongShape, NeedsPackage, NoCache or Stopped in one sentence; nothing half-made is left.
+    """
+    found = kind_of(source)
+    if found is None:
+        return None
+    name, weights, write = found
+    target = cache_folder() / "converted" / f"{name}-{digest([weights])}-{_VERSION}"
+    if (target / "config.json").is_file():
+        return target
+    partial = scratch(source, target.parent, target.name)
+    try:
+        with quiet():
+            write(weights, partial)
+        tick("converting", 1.0)
+        _put(partial, target)
+    except HeadlightError:
+        raise
+    except FileNotFoundError as error:
+        raise DamagedCheckpoint(path=source, reason=f"{Path(error.filename or '?').name} is missing") from error
+    except Exception as error:
+        if cost.ran_out(error):
+            raise OutOfMemory() from error
+        if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":  # the disk is full
+            raise NoCache(
+                path=source, folder=target.parent, reason=getattr(error, "strerror", None) or error
+            ) from error
+        raise BadFile(path=weights) from error  # what a damaged file leads to cannot be listed
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def scratch(source: Path, parent: Path, name: str) -> Path:
+    """A new folder in `parent`, for what is not whole yet. Raises NoCache."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{name}.", suffix=".partial", dir=parent))
+    except OSError as error:
+        raise NoCache(path=source, folder=parent, reason=error.strerror) from error
+
+
+def _put(partial: Path, target: Path) -> None:
+    """Another process may have finished the same conversion first; its result is as good."""
+    try:
+        partial.rename(target)
+    except OSError:
+        if not (target / "config.json").is_file():
+            raise
+
+
+def kind_of(source: Path) -> tuple[str, Path, Callable[[Path, Path], None]] | None:
+    """(name, weights file, writer) of a format that is converted."""
+    if source.is_dir():
+        weights = source / "pytorch_model.bin"
+        vocabulary = source / "vocab.txt"
+        if weights.is_file() and vocabulary.is_file() and ">>" in vocabulary.read_text("utf-8", "replace").split("\n"):
+            from model.checkpoints.convert.smiles import write as write_smiles
+
+            return "smiles", weights, write_smiles
+        for name in ("model.bin", "checkpoint.pt"):
+            if (source / name).is_file():
+                return kind_of(source / name)
+        return None
+    if source.suffix == ".gguf":
+        from model.checkpoints.convert.gguf import write as write_gguf
+
+        return "gguf", source, write_gguf
+    if source.suffix == ".pt" and (source.parent / "dict.txt").is_file():
+        from model.checkpoints.convert.fairseq import write as write_fairseq
+
+        return "fairseq", source, write_fairseq
+    if source.name == "model.bin":
+        from model.checkpoints.convert.ctranslate2_whisper import write as write_whisper
+
+        return "ctranslate2", source, write_whisper
+    return None

@@ -1,0 +1,1 @@
+"""What lies on disk, told from headers and configuration before anything is loaded."""

@@ -1,0 +1,220 @@
+"""Which models can be opened on this computer, found without reading weights and without importing torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.checkpoints.disk import packages
+from model.checkpoints.disk.families import FAMILIES
+from model.checkpoints.disk.headers import config_of, gguf_header, safetensors_header
+from model.checkpoints.disk.shipped import SHIPPED, shipped
+
+VARIABLE = "HEADLIGHT_MODELS"
+_DEPTH = 2
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+# One tower of a family saved alone has a name of its own.
+_TOWERS = {"clip_vision_model": "clip"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model (or saved trace) that `open_model` takes by its `name`.
+
+    kind: "shipped", "folder", "package", "hub cache", "gguf" or "trace". family: the configuration's model_type, the
+    GGUF's architecture, "headlight" for our own. size_bytes: on disk. licence: "" where nothing says it. reads: "text",
+    "pictures" or "sound".
+    """
+
+    name: str
+    kind: str
+    path: Path
+    family: str
+    title: str
+    size_bytes: int
+    licence: str = ""
+    reads: str = "text"
+
+
+def found() -> dict[str, Entry]:
+    """Name -> entry, the shipped ones first. A folder that cannot be read is left out, never an error."""
+    entries: dict[str, Entry] = {}
+    for entry in (*_shipped(), *_packages(), *_folders(), *_hub_cache()):
+        name, number = entry.name, 2
+        while name in entries:
+            name, number = f"{entry.name} ({number})", number + 1
+        entries[name] = entry if name == entry.name else Entry(**(vars(entry) | {"name": name}))
+    return entries
+
+
+def family_of(model_type: str) -> str:
+    """The family that a `model_type` of config.json belongs to: CLIP's vision tower alone is of CLIP."""
+    return _TOWERS.get(model_type, model_type)
+
+
+def allowed(path: str | Path) -> bool:
+    """Whether `path` and what lies in it, links followed, lie in the places where models are looked for."""
+    try:
+        real = Path(path).expanduser().resolve()
+        # The cache's snapshots are links into its blobs, so the whole cache is one place.
+        places = [SHIPPED, *configured(), hub_folder(), *(place for _, place in packages.installed().values())]
+        within = [place.resolve() for place in places]
+        # Such a file is converted with the vocabulary that lies beside it.
+        inside = _inside(real.parent if real.suffix in (".pt", ".bin") else real)
+        return all(any(file.is_relative_to(place) for place in within) for file in (real, *inside))
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a null character
+        return False
+
+
+def _inside(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
+    """What lies in a folder and in the folders of it, links followed; the library reads both."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        yield path.resolve()
+        if depth > 1 and not path.is_symlink():
+            yield from _inside(path, depth - 1)
+
+
+def configured() -> list[Path]:
+    """The folders named in HEADLIGHT_MODELS."""
+    return [Path(part).expanduser() for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part.strip()]
+
+
+def hub_folder() -> Path:
+    """The local Hugging Face cache, where its own variables or their defaults put it."""
+    if os.environ.get("HF_HUB_CACHE"):
+        return Path(os.environ["HF_HUB_CACHE"]).expanduser()
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    return Path(home).expanduser() / "hub"
+
+
+def snapshot(identifier: str) -> Path | None:
+    """The newest snapshot of `org/name` in the local cache that holds a config.json, or None."""
+    folder = hub_folder() / f"models--{identifier.replace('/', '--')}" / "snapshots"
+    try:
+        snapshots = [path for path in folder.iterdir() if (path / "config.json").is_file()]
+        return max(snapshots, key=lambda path: path.stat().st_mtime, default=None)
+    except (OSError, ValueError):  # a name that no file system takes
+        return None
+
+
+def _shipped() -> Iterator[Entry]:
+    for name, card in shipped().items():
+        folder = SHIPPED / name
+        title = card.get("title", name)
+        title = title.get("en", name) if isinstance(title, dict) else str(title)
+        yield Entry(name, "shipped", folder, "headlight", title, _size(folder), "Apache-2.0")
+
+
+def _packages() -> Iterator[Entry]:
+    for name, (package, path) in packages.installed().items():
+        yield Entry(
+            name, "package", path, package.family, package.title, package.size_bytes, package.licence, package.reads
+        )  # fmt: skip
+
+
+def _folders() -> Iterator[Entry]:
+    for root in configured():
+        for folder in _within(root, _DEPTH):
+            entries = [_folder(folder, folder.name), *(_file(path) for path in _files(folder))]
+            yield from (entry for entry in entries if entry is not None)
+
+
+def _hub_cache() -> Iterator[Entry]:
+    for folder in _children(hub_folder()):
+        if not folder.name.startswith("models--"):
+            continue
+        name = folder.name.removeprefix("models--").replace("--", "/")
+        newest = snapshot(name)
+        entry = _folder(newest, name, "hub cache") if newest is not None else None
+        if entry is not None:
+            yield entry
+
+
+def _within(root: Path, depth: int) -> Iterator[Path]:
+    """`root` and the folders up to `depth` levels below it; a link to a folder is not followed."""
+    if root.is_dir():
+        yield root
+    for child in _children(root) if depth else ():
+        if not child.is_symlink() and not child.name.startswith("."):
+            yield from _within(child, depth - 1)
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if p.suffix in (".gguf", ".safetensors") and p.is_file())
+    except OSError:
+        return []
+
+
+def _folder(folder: Path, name: str, kind: str = "folder") -> Entry | None:
+    """A folder of the library (config.json names a model_type) or of ours, with weights beside it."""
+    try:
+        if not any(True for pattern in _WEIGHTS for _ in folder.glob(pattern)):
+            return None
+        config = config_of(folder)
+        if (folder / "card.json").is_file() and (folder / "vocabulary.json").is_file():
+            return Entry(name, kind, folder, "headlight", name, _size(folder))
+        family = config.get("model_type")
+        return (
+            Entry(name, kind, folder, family, *_described(name, family), **_facts(folder, family)) if family else None
+        )
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _described(name: str, family: str) -> tuple[str]:
+    known = next((known.title for known in FAMILIES if known.model_type == family_of(family)), family)
+    return (f"{name} ({known})",)
+
+
+def _facts(folder: Path, family: str) -> dict[str, Any]:
+    reads = next((known.reads for known in FAMILIES if known.model_type == family_of(family)), "text")
+    return {"size_bytes": _size(folder), "licence": _licence(folder), "reads": reads}
+
+
+def _licence(folder: Path) -> str:
+    """The `license:` line of the model card's head, where there is one."""
+    try:
+        lines = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:4000].splitlines()
+    except OSError:
+        return ""
+    head = lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
+    return next((line.partition(":")[2].strip() for line in head if line.startswith("license:")), "")
+
+
+def _file(path: Path) -> Entry | None:
+    """A GGUF model or a saved trace; weights of a folder's checkpoint are neither."""
+    try:
+        if path.suffix == ".gguf":
+            values = gguf_header(path).values
+            family, title = str(values.get("general.architecture", "")), str(values.get("general.name", path.stem))
+            licence = str(values.get("general.license", ""))
+            return Entry(path.stem, "gguf", path, family, title, path.stat().st_size, licence)
+        metadata = safetensors_header(path).get("__metadata__") or {}
+        if metadata.get("format") != "headlight-trace":
+            return None
+        return Entry(path.stem, "trace", path, "headlight-trace", path.stem, path.stat().st_size)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of the files lying directly in a folder."""
+    try:
+        return (
+            sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+            if path.is_dir()
+            else path.stat().st_size
+        )
+    except OSError:
+        return 0

@@ -1,0 +1,116 @@
+"""The files of a checkpoint folder of the library: which hold the weights, and whether they are all there and whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from model.checkpoints.disk.headers import config_of, safetensors_header
+from model.errors import BadFile, HeadlightError, MissingShard, NoTensors, NoWeights, PointerFile
+from model.jobs.progress import tick
+
+# In the library's own order of preference.
+_SINGLE = ("model.safetensors", "pytorch_model.bin")
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
+               "source.spm", "bpe.codes", "tokenizer_config.json")  # fmt: skip
+_BLOCK = 2**24
+_POINTER = b"version https://git-lfs"
+
+
+def config(folder: Path) -> dict[str, Any]:
+    """config.json. Raises BadFile where it is no JSON table."""
+    try:
+        return config_of(folder)
+    except (ValueError, OSError) as error:
+        raise BadFile(path=folder / "config.json") from error
+
+
+def weights(folder: Path, whole: bool = True) -> list[Path]:
+    """The weights files: one, or the shards that an index names; `whole` reads the header of each.
+
+    Raises NoWeights, MissingShard (naming them), BadFile, or its like PointerFile and NoTensors.
+    """
+    for name in _SINGLE:
+        index = folder / f"{name}.index.json"
+        found = [folder / name] if (folder / name).is_file() else _shards(index) if index.is_file() else []
+        if found and whole:
+            _check(found)
+        if found:
+            return found
+    raise NoWeights(path=folder, allowed=" or ".join(_SINGLE))
+
+
+def _check(paths: list[Path]) -> None:
+    there = False
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                if file.read(len(_POINTER)) == _POINTER:
+                    raise PointerFile(path=path)
+            there = there or path.suffix != ".safetensors" or bool(tensors(path))
+        except HeadlightError:
+            raise
+        except (ValueError, OSError, KeyError, TypeError, IndexError) as error:
+            raise BadFile(path=path) from error
+    if not there:
+        raise NoTensors(path=paths[0])
+
+
+def tensors(path: Path) -> dict[str, dict[str, Any]]:
+    """Name -> {dtype, shape, …} of a safetensors file. Raises as `safetensors_header`."""
+    return {name: entry for name, entry in safetensors_header(path).items() if name != "__metadata__"}
+
+
+def numbers(paths: list[Path], names: set[str]) -> int:
+    """How many numbers the tensors `names` of safetensors files hold together."""
+    shapes = (entry["shape"] for path in paths for name, entry in tensors(path).items() if name in names)
+    return sum(map(prod, shapes))
+
+
+def settings(path: Path) -> dict[str, Any]:
+    """A further JSON table of the folder, {} where it is not there. Raises BadFile."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise BadFile(path=path) from error
+    if not isinstance(found, dict):
+        raise BadFile(path=path)
+    return found
+
+
+def _shards(index: Path) -> list[Path]:
+    try:
+        table = json.loads(index.read_text(encoding="utf-8"))
+        names = sorted(set(table["weight_map"].values()))
+        whole = isinstance(table.get("metadata"), dict)  # the library reads no index without it
+    except (ValueError, OSError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise BadFile(path=index) from error
+    # A shard lies beside its index, nowhere else.
+    beside = all(isinstance(name, str) and name not in ("", "..") and Path(name).name == name for name in names)
+    if not (whole and names and beside):
+        raise BadFile(path=index)
+    missing = [name for name in names if not (index.parent / name).is_file()]
+    if missing:
+        raise MissingShard(path=index.parent, files=", ".join(missing))
+    return [index.parent / name for name in names]
+
+
+def has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _TOKENIZERS)
+
+
+def digest(paths: list[Path], what: str = "hashing") -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the files one after the other; ticks as it reads."""
+    total, done, sha = max(1, sum(path.stat().st_size for path in paths)), 0, hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                sha.update(block)
+                done += len(block)
+                tick(what, min(1.0, done / total))
+    return sha.hexdigest()[:16]

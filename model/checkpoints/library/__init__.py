@@ -1,0 +1,1 @@
+"""Models of the transformers library: loading, describing, running and writing."""

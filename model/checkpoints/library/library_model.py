@@ -1,0 +1,266 @@
+"""A checkpoint of the transformers library on disk, opened: text in, the same `Trace` out as for our own model.
+
+Nothing is fetched and no code of the checkpoint is run: local files only, safetensors only, library classes only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model.checkpoints.disk import cost
+from model.checkpoints.disk.cost import Running
+from model.checkpoints.disk.families import FAMILIES
+from model.checkpoints.disk.max_length import longest
+from model.checkpoints.disk.tasks import task_of
+from model.checkpoints.library import decoder_input
+from model.checkpoints.library.sentence_pooling import pooling
+from model.checkpoints.library_logging import quiet
+from model.checkpoints.record import task_outputs
+from model.checkpoints.record.forward import Recorded, plain, record
+from model.checkpoints.tokens import languages as tongues
+from model.checkpoints.tokens.encode import Encoded, encode, ids_of, side, vocabulary
+from model.checkpoints.tokens.token_texts import unknown
+from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnsupportedFamily
+from model.jobs.progress import tick
+from model.trace import logits
+from model.trace.trace import Side, Trace, TraceKey
+
+
+@dataclass(frozen=True, eq=False)
+class HuggingFaceModel:
+    """A library model with its tokenizer. `family` is the configuration's model_type."""
+
+    name: str
+    module: nn.Module
+    tokenizer: Any
+    family: str
+    weights_hash: str
+    card: Mapping[str, object] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def task(self) -> str:
+        """One of `model.checkpoints.disk.tasks.TASKS`."""
+        return task_of(type(self.module).__name__)
+
+    @property
+    def reads(self) -> str:
+        """ "text", "pictures" or "sound"."""
+        return next((known.reads for known in FAMILIES if known.model_type == self.family), "text")
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        """What each id reads as; ids beyond the tokenizer's (a padded table) have no text."""
+        if self.task == "classification":  # its logits are over labels, not over tokens
+            return self.labels
+        return () if self.tokenizer is None else vocabulary(self.tokenizer)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The classes of a classifier, by id."""
+        named = getattr(self.module.config, "id2label", None) or {}
+        return tuple(str(named.get(i, f"#{i}")) for i in range(len(named)))
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """The codes of the languages it can be asked to write, () where it is not one for many."""
+        return tongues.languages(self.tokenizer) if self.task == "seq2seq" and self.tokenizer is not None else ()
+
+    @cached_property
+    def pooling(self) -> str:
+        """How its folder makes one vector of a text's rows (`library.sentence_pooling`), where the card does not say."""
+        if told := self.card.get("pooling"):
+            return str(told)
+        folder = getattr(self.module.config, "name_or_path", "")  # where the library read the configuration
+        return pooling(Path(folder)) if folder else "mean"
+
+    @property
+    def decodes(self) -> bool:
+        """Whether it has a decoder beside its encoder."""
+        return decoder_input.decodes(self.module)
+
+    @property
+    def max_length(self) -> int:
+        """Tokens that the positions allow; 1,000,000 where the configuration sets no limit."""
+        return longest(self.module.config)
+
+    def trace(
+        self,
+        text: str,
+        target: str | None = None,
+        *,
+        pair: str | None = None,
+        chat: bool = False,
+        new_tokens: int | None = None,
+        language: str | None = None,
+        source_language: str | None = None,
+    ) -> Trace:
+        """Run `text` and record it in one forward.
+
+        target: forces the output of an encoder–decoder, which else writes its own (greedy); one that cannot write reads
+        what the library feeds it, `facts["decoder_reads"]`. pair: a second text, for models that read two. chat: each
+        line of `text` is a turn, the user's first, through the tokenizer's template. new_tokens: how many tokens to write
+        at most (default: 40 for an encoder–decoder, none for a decoder, whose continuation is then recorded with the
+        text). language, source_language: which of `languages` to write and which the text is in (default: the
+        tokenizer's own); NotInThisModel where there are none, UnknownOption for one that is not among them.
+        """
+        if self.tokenizer is None or self.reads == "sound":
+            raise NotInThisModel(what="Reading a text", does=f"reads {self.reads}")
+        target = target if target is not None and target.strip() else None
+        for code in (language, source_language):
+            self._check_language(code)
+        given = self.encode(text, pair, chat, source_language)
+        self.check_length(given.length)
+        # Said before the forward: a machine that runs out of memory says nothing.
+        cost.check_record(self._cost(given.length + (new_tokens or 0), 1).peak_bytes)
+        inputs = dict(given.inputs)
+        said: dict[str, object] = {"generated": target is None, "prompt": given.length} if new_tokens else {}
+        with self.lock, torch.no_grad(), cost.within_memory():
+            if self.decodes:
+                limit = 40 if new_tokens is None else new_tokens
+                read = decoder_input.decoder_input(self, inputs["input_ids"], target, limit, language)
+                inputs["decoder_input_ids"] = read.ids
+                written = {"generated": read.how == "written", "prompt": given.length, "after": read.after}
+                said = written if read.how in ("forced", "written") else {"decoder_reads": read.how}
+            elif target is not None:
+                raise NotInThisModel(what="An output of its own", does="has no decoder that reads another text")
+            elif new_tokens and self.task == "causal":
+                inputs = {"input_ids": self.generate(inputs["input_ids"], new_tokens)}
+            tick("layers", 0.0)
+            try:
+                recorded = record(self.module, inputs)
+            except HeadlightError:
+                raise
+            except ValueError as error:  # what of this family cannot be followed, said by the recorder
+                names = ", ".join(known.model_type for known in FAMILIES)
+                raise UnsupportedFamily(
+                    path=self.name, family=self.family, reason=f"and {error}", allowed=names
+                ) from error
+        options: dict[str, object] = {
+            "pair": pair, "chat": chat or None, "new_tokens": new_tokens or None, "language": language,
+            "source_language": source_language,
+        }  # fmt: skip
+        key = TraceKey(
+            self.name, self.weights_hash, text, target,
+            tuple(sorted((name, value) for name, value in options.items() if value is not None)),
+        )  # fmt: skip
+        return self._trace(key, given, inputs, recorded, said)
+
+    def record_ids(self, ids: Sequence[int]) -> Recorded:
+        """One forward over these ids as they are, of a model with one stack. Raises TextTooLong."""
+        self.check_length(len(ids))
+        with self.lock, torch.no_grad(), cost.within_memory():
+            return record(self.module, {"input_ids": torch.tensor([list(ids)])})
+
+    def encode(
+        self, text: str, pair: str | None = None, chat: bool = False, source_language: str | None = None
+    ) -> Encoded:
+        """What the model reads of an input. Raises EmptyText, or NoChatTemplate where there is none for a chat."""
+        with tongues.spoken(self.tokenizer, source=source_language):
+            return encode(self.tokenizer, text, pair, chat)
+
+    def _check_language(self, code: str | None) -> None:
+        if code is not None and not self.languages:
+            raise NotInThisModel(what="A choice of language", does="has no languages to choose from")
+        tongues.check(self.tokenizer, code)
+
+    def expects(self, text: str, pair: str | None = None, chat: bool = False, new_tokens: int = 0) -> Running:
+        """What recording this input will take, before it is begun. Raises as `trace` does for input it refuses."""
+        given = self.encode(text, pair, chat)
+        self.check_length(given.length)
+        return self._cost(given.length + new_tokens, 40 if self.decodes else 0)
+
+    def _cost(self, n: int, m: int) -> Running:
+        facts = self.module.config.to_dict() | {"architectures": [type(self.module).__name__]}
+        return cost.before_run(facts, n, m)
+
+    def check_length(self, length: int) -> None:
+        """Raises TextTooLong."""
+        if length > self.max_length:
+            raise TextTooLong(got=length, allowed=self.max_length)
+
+    def generate(self, ids: Tensor, new_tokens: int, language: str | None = None, **how: Any) -> Tensor:
+        """ids [1, n] -> [s, n + ·]: the text continued, greedily unless `how` says otherwise (the library's own).
+
+        An encoder–decoder gives what it wrote, [s, 1 + ·], in `language` where that is one of `languages`.
+        """
+        from transformers import StoppingCriteriaList
+
+        def heard(written: Tensor, _scores: object) -> Tensor:
+            done = written.shape[1] - start
+            tick("writing", min(1.0, done / new_tokens))
+            return torch.zeros(written.shape[0], dtype=torch.bool, device=written.device)
+
+        start = 1 if self.decodes else ids.shape[1]
+        room = self.max_length - start
+        if room < 1:
+            raise TextTooLong(got=start, allowed=self.max_length - 1)
+        if not hasattr(self.module, "generate"):
+            raise NotInThisModel(what="Writing", does="has no head that writes")
+        with quiet():
+            return self.module.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
+                stopping_criteria=StoppingCriteriaList([heard]), pad_token_id=self._pad(),
+                **({"do_sample": False, "num_beams": 1} | tongues.opening(self.tokenizer, language) | how),
+            )  # fmt: skip
+
+    def _pad(self) -> int | None:
+        for number in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
+            if number is not None:
+                return number
+        return None
+
+    def _trace(
+        self, key: TraceKey, given: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
+    ) -> Trace:
+        store = recorded.store
+        sides = self._sides(given, inputs, recorded)
+        facts = {"family": self.family, "task": self.task, "norm": "unknown"} | facts
+        if self.card.get("fresh"):
+            facts["fresh"] = list(self.card["fresh"])
+        if (gap := self.tokenizer.mask_token_id) is not None and "encoder" in sides:
+            facts["gaps"] = [i for i, number in enumerate(sides["encoder"].ids) if number == gap]
+        typed = list(sides.values())[: 2 if key.target else 1]
+        if lacking := sum(unknown(self.tokenizer, side.ids) for side in typed):
+            facts["unknown"] = {"token": str(self.tokenizer.unk_token), "count": lacking}
+        after = facts.pop("after", None)
+        if "decoder" in sides and self.task in ("causal", "seq2seq") and logits.kept(store):
+            if after is None:
+                ((after, _),) = logits.most_probable(store, -1, 1)
+            facts["written"] = [*sides["decoder"].texts[1:], self._text(after)]
+
+        facts |= task_outputs.facts(self.task, self.module.config, self.labels, store)
+        if self.task == "embedding":
+            facts["pooling"] = self.pooling
+
+        def plain_logits() -> Tensor:
+            with self.lock, torch.no_grad():
+                return plain(self.module, inputs)
+
+        return Trace(
+            key=key,
+            sides=sides,
+            attention=recorded.attention,
+            store=store,
+            vocabulary=self.vocabulary,
+            facts=facts,
+            plain_logits=plain_logits if logits.comparable(store) else None,
+        )
+
+    def _text(self, number: int) -> str:
+        return self.vocabulary[number] if number < len(self.vocabulary) else f"#{number}"
+
+    def _sides(self, given: Encoded, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[str, Side]:
+        own = "decoder" if recorded.stacks == {"decoder"} else "encoder"
+        sides = {own: side(self.tokenizer, ids_of(inputs, "input_ids"), given.text, given.segments)}
+        if "decoder_input_ids" in inputs:
+            sides["decoder"] = side(self.tokenizer, ids_of(inputs, "decoder_input_ids"))
+        return sides

@@ -1,0 +1,202 @@
+"""Opening a checkpoint folder of the transformers library: local files, tensors only, library classes only."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from model.checkpoints.convert.convert import cache_folder
+from model.checkpoints.disk import cost, generation_config
+from model.checkpoints.disk import files as checkpoint_files
+from model.checkpoints.disk.discovery import family_of
+from model.checkpoints.disk.families import FAMILIES
+from model.checkpoints.library import load_errors
+from model.checkpoints.library.library_model import HuggingFaceModel
+from model.checkpoints.library_logging import quiet
+from model.checkpoints.media.processors import processor_config
+from model.checkpoints.record.forward import prepare, registered
+from model.checkpoints.tokens.encode import guard
+from model.errors import (
+    DamagedCheckpoint,
+    HeadlightError,
+    NeedsPackage,
+    NoCache,
+    NoTokenizer,
+    RemoteCode,
+    UnsupportedFamily,
+)  # fmt: skip
+from model.jobs.progress import tick
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A library model without its tokenizer. `fresh`: parameters that the files lack and that are random, by name;
+    `unused`: tensors of the files that the class has no place for, `unused_numbers`: how many numbers these hold, 0 where
+    the files have no header that tells."""
+
+    module: nn.Module
+    family: str
+    weights_hash: str
+    fresh: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    unused_numbers: int = 0
+
+    @property
+    def card(self) -> dict[str, object]:
+        config = self.module.config
+        return {
+            "architectures": [type(self.module).__name__],
+            "config": json.loads(config.to_json_string()),
+            "fresh": self.fresh,
+            "unused": self.unused,
+            "unused_numbers": self.unused_numbers,
+        }
+
+
+def load(folder: Path, name: str | None = None, card: Mapping[str, object] | None = None) -> HuggingFaceModel:
+    """Open a checkpoint folder of the library; `card` is added to the model's own. A model that reads pictures alone
+    has no tokenizer (None); how its folder wants pictures or sound prepared is `card["processor"]`.
+
+    Raises DamagedCheckpoint (or one of its kinds), UnsupportedFamily, RemoteCode, NeedsPackage or WeightsTooLarge, each one
+    sentence.
+    """
+    config = _config(folder)
+    family = family_of(config.model_type)
+    known = next((known for known in FAMILIES if known.model_type == family), None)
+    sees = _sees(config)
+    if known is None and sees:
+        _refuse(folder, family, "which reads pictures in a way that is not recorded", "pictures")
+    wordless = sees or (known is not None and known.reads == "pictures" and not checkpoint_files.has_tokenizer(folder))
+    tokenizer = None if wordless else _tokenizer(folder)
+    told = generation_config.settings(folder)
+    loaded = read(folder)
+    if not registered(prepare(loaded.module)) and (known is None or known.route == "hook"):
+        _refuse(folder, loaded.family, "whose attention does not go through the library's registry")
+    generation_config.check(folder, told, loaded.module)
+    guard(loaded.module, tokenizer)
+    return HuggingFaceModel(
+        name or folder.name, loaded.module, tokenizer, family, loaded.weights_hash,
+        loaded.card | {"processor": processor_config(folder)} | dict(card or {}),
+    )  # fmt: skip
+
+
+def read(folder: Path) -> Loaded:
+    """The module with its weights in float32, in evaluation mode and not yet recorded; raises as `load` does."""
+    config = _config(folder)
+    weights = checkpoint_files.weights(folder)
+    digest = checkpoint_files.digest(weights)
+    tick("loading", None)
+    options = _room(folder, digest)
+    safe = weights[0].suffix == ".safetensors"
+    try:
+        # Parameters that the files lack are drawn at random: always the same ones, and not from the caller's numbers.
+        with quiet(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module, info = _class(config).from_pretrained(
+                folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=safe,
+                weights_only=True, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **options,
+            )  # fmt: skip
+    except HeadlightError:
+        raise
+    except Exception as error:
+        raise load_errors.said(folder, weights, config, _class(config), error) from error
+    load_errors.check(weights, module, info)
+    fresh, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
+    left = checkpoint_files.numbers(weights, set(unused)) if safe else 0
+    return Loaded(module.eval(), config.model_type, digest, fresh, unused, left)
+
+
+def _config(folder: Path) -> Any:
+    """The library's configuration. Raises BadFile, RemoteCode or UnsupportedFamily before any weight is touched."""
+    from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    told = checkpoint_files.config(folder)
+    family = str(told.get("model_type"))
+    if family not in CONFIG_MAPPING:
+        if told.get("auto_map"):
+            raise RemoteCode(path=folder, family=family, allowed=_families("text"))
+        _refuse(folder, family, "which the installed transformers library does not know")
+    try:
+        with quiet():
+            found = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            # What computed attention where the folder was made need not be installed here: the library's own choice
+            # for the model gives the same numbers on any computer.
+            found._attn_implementation = None
+            return found
+    except Exception as error:  # the library checks values with several validators, each with errors of its own
+        raise DamagedCheckpoint(
+            path=folder, reason=f"its config.json is refused ({load_errors.first_line(error, 2)})"
+        ) from error
+
+
+def _class(config: Any) -> Any:
+    """The library class that the configuration names, else the bare model of its family."""
+    import transformers
+
+    for name in getattr(config, "architectures", None) or []:
+        found = getattr(transformers, str(name), None)
+        # Multiple choice takes several texts at once: the backbone reads one.
+        whole = not str(name).endswith(("PreTrainedModel", "ForMultipleChoice"))
+        if whole and isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+            return found
+    return transformers.AutoModel
+
+
+def _sees(config: Any) -> bool:
+    """Whether the model reads pixels and no tokens."""
+    import transformers
+
+    found = _class(config)
+    if found is transformers.AutoModel:
+        found = transformers.MODEL_MAPPING.get(type(config), None)
+    return getattr(found, "main_input_name", "") == "pixel_values"
+
+
+def _room(folder: Path, digest: str) -> dict[str, Any]:
+    """What from_pretrained is told where the weights do not fit: the library then leaves a part of them on disk."""
+    needed, limit = cost.before_loading(folder).weight_bytes, cost.memory_limit()
+    if needed <= limit:
+        return {}
+    if importlib.util.find_spec("accelerate") is None:
+        cost.refuse_weights(needed)
+    offload = cache_folder() / "offload" / digest
+    try:
+        offload.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoCache(path=folder, folder=offload, reason=error.strerror) from error
+    return {"device_map": "auto", "max_memory": {"cpu": limit}, "offload_folder": str(offload)}
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        for package, file in (("sentencepiece", ""), ("tiktoken", "tokenizer.model")):
+            # Whatever the library cannot read it tries as tiktoken's at last.
+            there = (folder / file).is_file() if file else checkpoint_files.has_tokenizer(folder)
+            if package in str(error).lower() and there and importlib.util.find_spec(package) is None:
+                raise NeedsPackage(path=folder, package=package, command=f"pip install {package}") from error
+        raise NoTokenizer(path=folder) from error
+    # Where the files are missing the library may still hand out a tokenizer, one that knows its special tokens alone.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise NoTokenizer(path=folder)
+    return tokenizer
+
+
+def _families(reads: str) -> str:
+    return ", ".join(known.model_type for known in FAMILIES if known.reads == reads)
+
+
+def _refuse(folder: Path, family: str, reason: str, reads: str = "text") -> None:
+    raise UnsupportedFamily(path=folder, family=family, reason=reason, allowed=_families(reads))

@@ -1,0 +1,203 @@
+"""Pictures into vision models: a file read, prepared as the library's own processor does it, run and recorded.
+
+ViT cuts a picture into patches and reads them as tokens after one [CLS] (Dosovitskiy et al. 2021); CLIP has such a tower
+beside a causal text tower and compares their vectors (Radford et al. 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.checkpoints.disk.cost import within_memory
+from model.checkpoints.media.picture_files import Picture, read_picture, sample_picture
+from model.checkpoints.media.processors import both_ways, image_processor, refused_settings
+from model.checkpoints.record.forward import Recorded, record
+from model.checkpoints.tokens.encode import side, tokenized
+from model.errors import (
+    DamagedCheckpoint,
+    EmptyText,
+    NotInThisModel,
+    OutOfRange,
+    TextTooLong,
+)
+from model.trace.trace import Side, Trace, TraceKey
+
+if TYPE_CHECKING:
+    from model.checkpoints.library.library_model import HuggingFaceModel
+
+__all__ = ["Picture", "pixels", "read_picture", "sample_picture", "seen", "trace_picture"]
+_TOP = 5
+
+
+def _vision(module: nn.Module) -> Any:
+    return getattr(module.config, "vision_config", module.config)
+
+
+def _image(picture: Picture) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(picture.rgb)  # as an array, three rows would pass for three colours
+
+
+def pixels(module: nn.Module, picture: Picture, processor_config: Mapping[str, object] | None) -> Tensor:
+    """What the model reads: float32 [1, 3, H, W], resized, cropped, rescaled and normalised as the folder says."""
+    prepare = image_processor(module, processor_config)
+    try:
+        return prepare(_image(picture), return_tensors="pt")["pixel_values"].float()
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        RuntimeError,
+        OverflowError,
+    ) as error:  # its settings are checked as it runs
+        raise refused_settings(module, error) from error
+
+
+def seen(module: nn.Module, picture: Picture, processor_config: Mapping[str, object] | None) -> Tensor:
+    """The part of the picture that the model reads, at its size and in its own colours: uint8 [H, W, 3]."""
+    prepare = image_processor(module, processor_config)
+    found = prepare(_image(picture), do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+    return torch.from_numpy(np.ascontiguousarray(found.transpose(1, 2, 0)).astype(np.uint8))
+
+
+def trace_picture(
+    model: HuggingFaceModel,
+    picture: Picture,
+    text: str | Sequence[str] | None = None,
+    *,
+    selected: int = 0,
+    processor_config: Mapping[str, object] | None = None,
+) -> Trace:
+    """Run a picture and record it: a ViT, or CLIP with one caption or several, of which number `selected` is recorded.
+
+    The encoder's tokens are "[CLS]" and the patches "r0c0", "r0c1", …, their ids the positions; the store has what the
+    model saw as "image" [H, W, 3]. The text of CLIP is the decoder side. processor_config: else the model card's
+    "processor". Raises EmptyText, TextTooLong, OutOfRange, or DamagedCheckpoint where folder and model disagree.
+    """
+    if model.reads != "pictures":
+        raise NotInThisModel(what="Reading a picture", does=f"reads {model.reads}")
+    captions = [text] if isinstance(text, str) else list(text or ())
+    if captions and (model.tokenizer is None or not hasattr(model.module.config, "text_config")):
+        raise NotInThisModel(what="Comparing a caption", does="reads pictures alone")
+    settings = processor_config if processor_config is not None else model.card.get("processor")
+    given = pixels(model.module, picture, settings).to(model.module.dtype)
+    _check(model, given)
+    sides = {"encoder": _patches(model.module)}
+    inputs, module = {"pixel_values": given}, model.module
+    if captions:
+        ids = [_caption(model, caption) for caption in captions]
+        selected = OutOfRange.check("Caption", selected, len(ids) - 1)
+        inputs = {"input_ids": ids[selected]} | inputs
+        sides["decoder"] = side(model.tokenizer, ids[selected][0].tolist(), captions[selected])
+    elif hasattr(module, "vision_model"):
+        module = module.vision_model  # CLIP without a caption is its vision tower
+    with model.lock, torch.no_grad(), within_memory():
+        recorded, output = _recorded(module, inputs)
+        facts = _facts(model, picture, settings)
+        if captions:
+            facts["captions"] = _similarities(model.module, output, ids, captions, selected)
+            facts["selected"] = selected
+    if getattr(output, "logits", None) is not None:
+        facts["classes"] = _classes(model.module, output.logits[0])
+    recorded.store.add("image", seen(model.module, picture, settings))
+    options = (("captions", "\n".join(captions)), ("selected", selected)) if len(captions) > 1 else ()
+    key = TraceKey(
+        model.name, model.weights_hash, f"picture {picture.digest}", captions[selected] if captions else None, options
+    )
+    vocabulary = tuple(model.vocabulary) if captions else ()
+    return Trace(key, sides, recorded.attention, recorded.store, vocabulary, facts)
+
+
+def _check(model: HuggingFaceModel, given: Tensor) -> None:
+    channels = getattr(_vision(model.module), "num_channels", 3)
+    if channels != given.shape[1]:
+        reason = f"its model reads pictures of {channels} channel(s), and here they have the {given.shape[1]} of RGB"
+        raise DamagedCheckpoint(path=model.name, reason=reason)
+    wanted = both_ways(_vision(model.module).image_size)
+    if tuple(given.shape[2:]) != wanted:
+        got = " × ".join(map(str, given.shape[2:]))
+        reason = f"its preprocessor_config.json makes pictures of {got}, and its model reads {wanted[0]} × {wanted[1]}"
+        raise DamagedCheckpoint(path=model.name, reason=reason)
+
+
+def _grid(module: nn.Module) -> tuple[int, int]:
+    size, patch = both_ways(_vision(module).image_size), both_ways(_vision(module).patch_size)
+    return size[0] // patch[0], size[1] // patch[1]
+
+
+def _patches(module: nn.Module) -> Side:
+    rows, columns = _grid(module)
+    tokens = ("[CLS]", *(f"r{row}c{column}" for row in range(rows) for column in range(columns)))
+    return Side(tokens, tuple(range(len(tokens))), (True, *[False] * (rows * columns)))
+
+
+def _caption(model: HuggingFaceModel, text: str) -> Tensor:
+    if not text.strip():
+        raise EmptyText()
+    ids = tokenized(model.tokenizer, text).input_ids
+    allowed = model.module.config.text_config.max_position_embeddings
+    if ids.shape[1] > allowed:
+        raise TextTooLong(got=ids.shape[1], allowed=allowed)
+    return ids
+
+
+def _recorded(module: nn.Module, inputs: dict[str, Tensor]) -> tuple[Recorded, Any]:
+    """The record of one forward and what that very forward gave; CLIP's towers carry their own hidden states."""
+    outputs: list[Any] = []
+    handle = module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    try:
+        recorded = record(module, inputs)
+    finally:
+        handle.remove()
+    for stack, name in (("encoder", "vision_model_output"), ("decoder", "text_model_output")):
+        tower = getattr(outputs[0], name, None)
+        for i, state in enumerate(getattr(tower, "hidden_states", None) or ()):
+            recorded.store.add(f"{stack}.{i}.stream", state[0])
+    return recorded, outputs[0]
+
+
+def _facts(model: HuggingFaceModel, picture: Picture, settings: Mapping[str, object] | None) -> dict[str, object]:
+    prepare = image_processor(model.module, settings)
+    normalised = prepare.do_normalize
+    return {
+        "family": model.family,
+        "norm": "unknown",
+        "reads": "picture",
+        "picture": picture.name,
+        "original": list(picture.rgb.shape[:2]),
+        "grid": list(_grid(model.module)),
+        "preparation": {
+            "from": "assumed" if settings is None else "preprocessor_config.json",
+            "mean": list(prepare.image_mean) if normalised else None,
+            "std": list(prepare.image_std) if normalised else None,
+        },
+    }
+
+
+def _classes(module: nn.Module, logits: Tensor) -> list[list[object]]:
+    """The likeliest labels, best first: [label, probability]."""
+    best = logits.double().softmax(-1).topk(min(_TOP, logits.shape[-1]))
+    names = module.config.id2label
+    return [[names.get(i, f"#{i}"), p] for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+
+
+def _similarities(
+    module: nn.Module, output: Any, ids: list[Tensor], captions: list[str], selected: int
+) -> list[dict[str, object]]:
+    """Per caption its cosine with the picture, and the softmax over the captions of cosine · scale, CLIP's own rule."""
+    # Each caption is run by itself: padding would be one more thing to trust.
+    texts = [
+        output.text_embeds if i == selected else module.get_text_features(input_ids=caption).pooler_output
+        for i, caption in enumerate(ids)
+    ]
+    vectors = torch.cat([text / text.norm(dim=-1, keepdim=True) for text in texts])
+    cosines = (vectors @ output.image_embeds.T)[:, 0]
+    probabilities = (cosines * module.logit_scale.exp()).double().softmax(0)
+    rows = zip(captions, cosines.tolist(), probabilities.tolist(), strict=True)
+    return [{"text": text, "similarity": cosine, "probability": p} for text, cosine, p in rows]

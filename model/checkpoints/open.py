@@ -1,0 +1,120 @@
+"""`open_model`: whatever a person can point at, opened: a shipped name, one that `discovery` found, a folder, a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model.checkpoints.disk import discovery, packages
+from model.checkpoints.disk.shipped import SHIPPED, shipped
+from model.checkpoints.own import OwnModel, load
+from model.errors import NotAllowed, NotFetched, NotHere, NotPublic, UnknownModel
+from model.jobs.progress import Listener, heard_by
+
+if TYPE_CHECKING:
+    from model.checkpoints.annalog import Annalog
+    from model.checkpoints.library.library_model import HuggingFaceModel
+
+
+def open_model(
+    name: str | Path,
+    *,
+    progress: Callable[[float | None, str], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    confined: bool = False,
+) -> OwnModel | HuggingFaceModel | Annalog:
+    """Open "translate", a name of `discovery.found()`, a folder, a .gguf file, or the `org/name` of a model hub.
+
+    A hub's model is taken from the local cache; else, with an internet connection, its safetensors are fetched.
+    progress(fraction, what): fraction 0–1, or None where the end is not known. stop(): True gives up (Stopped).
+    confined: open nothing outside the configured folders, and fetch nothing (NotAllowed). Raises a HeadlightError of one
+    sentence: UnknownModel, NotHere, DamagedCheckpoint and its kinds, UnsupportedFamily, NeedsPackage, WeightsTooLarge.
+    """
+    if progress is None and stop is None:
+        return _open(name, confined)
+    with heard_by(Listener(lambda what, done: progress and progress(done, what), stop or (lambda: False))):
+        return _open(name, confined)
+
+
+def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel | Annalog:
+    if str(name) in shipped():
+        return load(SHIPPED / str(name), str(name))
+    for package, place in packages.installed().values():
+        if name in (package.name, str(place), place):
+            if package.name == "annalog":
+                from model.checkpoints import annalog
+
+                return annalog.load(place.parents[1], package.name)
+            return _open_path(place, package.name, package.card)
+    try:
+        path = Path(name).expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # nobody's home, a name that no file system takes
+        raise UnknownModel(name=str(name)[:200], allowed=_here()) from error
+    if confined and not discovery.allowed(path) and (there or path.is_absolute() or ".." in path.parts):
+        raise NotAllowed(path=path)  # said before anything tells whether it is there
+    if not there:
+        entry = discovery.found().get(str(name))
+        listed = entry is not None and entry.kind != "trace"
+        path = entry.path if listed else _from_hub(str(name), confined)
+        # A listed folder may hold links to what is not listed.
+        if confined and not discovery.allowed(path):
+            raise NotAllowed(path=path)
+        return _open_path(path, entry.name if listed else str(name))
+    return _open_path(path)
+
+
+def _open_path(path: Path, name: str | None = None, card: dict | None = None) -> OwnModel | HuggingFaceModel | Annalog:
+    """A folder of ours, one of the library, or what is converted to one."""
+    from model.checkpoints.convert.convert import convert
+
+    folder = convert(path) or path
+    if folder != path:
+        name, card = name or path.stem, (card or {}) | {"converted_from": path.name}
+    if not folder.is_dir():
+        raise UnknownModel(name=path, allowed=_here())
+    if not _is_library_checkpoint(folder):
+        return load(folder, name)
+    from model.checkpoints.library import load as loading
+
+    return loading.load(folder, name, card)
+
+
+def _is_library_checkpoint(folder: Path) -> bool:
+    """The library's config.json says its family; ours has no such entry."""
+    from model.checkpoints.disk import files as checkpoint_files
+
+    return (folder / "config.json").is_file() and "model_type" in checkpoint_files.config(folder)
+
+
+def _from_hub(name: str, confined: bool) -> Path:
+    """The folder of `org/name`, fetched where it may be and is not here. Raises UnknownModel or a kind of NotHere."""
+    parts = name.split("/")
+    if len(parts) != 2 or not all(part and part not in (".", "..") for part in parts):
+        raise UnknownModel(name=name, allowed=_here())
+    here = discovery.snapshot(name)
+    if here is not None:
+        return here
+    if confined or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise NotFetched(name=name, allowed=_here())
+    return _fetch(name)
+
+
+def _fetch(name: str) -> Path:
+    """Only tensors, JSON and vocabularies are asked for, never code. Raises NotPublic or NotHere."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.spm"]
+        return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=5))
+    except RepositoryNotFoundError as error:
+        raise NotPublic(name=name, allowed=_here()) from error
+    except Exception as error:  # a dozen kinds of it, by library and proxy; all mean the same to a person
+        raise NotHere(name=name, allowed=_here()) from error
+
+
+def _here() -> str:
+    return ", ".join(f"“{name}”" for name, entry in discovery.found().items() if entry.kind != "trace") or "none"

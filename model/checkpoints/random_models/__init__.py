@@ -1,0 +1,1 @@
+"""Small untrained models of a family, made when asked for."""

@@ -1,0 +1,1 @@
+"""How a run of a library model is recorded, with its fused attention kept."""

@@ -1,0 +1,209 @@
+"""Recording any model of the transformers library through its attention registry, with its fused kernel kept.
+
+The forward runs the library's own scaled-dot-product path; this module only listens to what goes in and comes out, so
+the logits of a recorded run are those of a plain one, bit for bit. Where that path cannot be used (soft-capped scores,
+attention sinks) attention is computed here in blocks of rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from model.checkpoints.disk.config_sizes import Sizes
+from model.checkpoints.record import qkv_projections
+from model.jobs.progress import tick
+
+# The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
+NAME = "headlight"
+_CROSS = re.compile(r"encoder_attn|cross_?attn|crossattention|EncDecAttention|inter_attention", re.IGNORECASE)
+_BLOCK = 256
+_listening: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@dataclass(eq=False)
+class Call:
+    """One attention call as the library made it, batch axis kept: q [b, h, q, d_k], k and v [b, h_kv, k, ·]."""
+
+    name: str
+    cross: bool
+    causal: bool
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    mask: Tensor | None
+    scale: float
+    softcap: float | None = None
+    sinks: Tensor | None = None
+    bias: Tensor | None = None
+    context: Tensor | None = None  # [b, q, h, d_v], as handed on to W_O
+    lse: Tensor | None = None  # [b, h, q]
+    projection: nn.Module | None = None
+    output: Tensor | None = None
+    made: qkv_projections.Made | None = None
+
+
+@dataclass(eq=False)
+class Listener:
+    """What is heard in one forward; `names` maps modules to their dotted paths; `expected` calls, 0 if not known.
+
+    reads: the projections that ran since the last attention call. rotary: the (cos, sin) of the module that is running.
+    """
+
+    names: dict[nn.Module, str]
+    expected: int = 0
+    calls: list[Call] = field(default_factory=list)
+    reads: list[qkv_projections.Read] = field(default_factory=list)
+    rotary: tuple[Tensor, Tensor] | None = None
+
+    def made(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> qkv_projections.Made | None:
+        """How the attention call that `module` is about to make came by q, k and v."""
+        found = qkv_projections.made(module, self.reads, q, k, v, self.rotary)
+        self.reads, self.rotary = [], None
+        return found
+
+
+class _LogSumExp(TorchDispatchMode):
+    """Sees the fused kernel inside the library's call and keeps the log-sum-exp that it returns anyway."""
+
+    _KERNELS = ("_scaled_dot_product_flash_attention", "_scaled_dot_product_efficient_attention")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lse: Tensor | None = None
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func.name().removeprefix("aten::").startswith(self._KERNELS):
+            self.lse = result[1]
+        return result
+
+
+def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, scaling=None,
+              dropout: float = 0.0, **options):  # fmt: skip
+    """The function that the registry calls for every attention sub-layer -> (context [b, q, h, d_v], None)."""
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    listener = _listening.get()
+    made = None
+    if listener is not None:
+        made = listener.made(module, query, key, value)
+        tick("layers", min(1.0, len(listener.calls) / listener.expected) if listener.expected else None)
+    softcap = options.get("softcap")
+    sinks = options.get("s_aux", options.get("sinks"))
+    special = softcap is not None or sinks is not None
+    if listener is None and not special:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
+        )
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    told = options.get("is_causal")
+    told = getattr(module, "is_causal", True) if told is None else told
+    causal = bool(query.shape[2] > 1 and attention_mask is None and told)  # the library's own rule
+    lse = None
+    if special:
+        context, lse = blocked(
+            query, key, value, attention_mask, scale, softcap, sinks, options.get("position_bias"), causal
+        )
+    else:
+        with _LogSumExp() as kernel:
+            context, _ = sdpa_attention_forward(
+                module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
+            )
+        lse = kernel.lse
+    if listener is not None:
+        name = listener.names.get(module, "")
+        cross = bool(_CROSS.search(name)) or bool(getattr(module, "is_cross_attention", False))
+        listener.calls.append(
+            Call(name, cross, causal, query, key, value, attention_mask, float(scale), softcap, sinks,
+                 options.get("position_bias"), context, lse, made=made)
+        )  # fmt: skip
+    return context, None
+
+
+def blocked(q, k, v, mask, scale, softcap, sinks, bias, causal) -> tuple[Tensor, Tensor]:
+    """Attention in blocks of rows for what the fused kernel lacks -> (context [b, q, h, d_v], lse [b, h, q])."""
+    groups = q.shape[1] // k.shape[1]
+    k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+    contexts, sums = [], []
+    for start in range(0, q.shape[2], _BLOCK):
+        rows = slice(start, min(start + _BLOCK, q.shape[2]))
+        scores = (q[:, :, rows] @ k.transpose(-1, -2)) * scale
+        if softcap is not None:
+            scores = softcap * torch.tanh(scores / softcap)
+        if bias is not None:
+            scores = scores + bias[:, :, rows]
+        if mask is not None:
+            tile = mask[:, :, rows, : k.shape[2]]
+            scores = scores.masked_fill(~tile, -torch.inf) if tile.dtype == torch.bool else scores + tile
+        elif causal:
+            i = torch.arange(rows.start, rows.stop, device=q.device)[:, None]
+            scores = scores.masked_fill(torch.arange(k.shape[2], device=q.device)[None] > i, -torch.inf)
+        # Half-precision scores are summed in float32, as the fused kernels do; wider ones keep their width.
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        wide = scores
+        if sinks is not None:
+            sink = sinks.to(scores.dtype).reshape(1, -1, 1, 1).expand(*wide.shape[:3], 1)
+            wide = torch.cat([wide, sink], dim=-1)
+        lse = torch.logsumexp(wide, dim=-1)
+        lse = torch.where(torch.isneginf(lse), torch.zeros_like(lse), lse)
+        weights = (scores - lse[..., None]).exp().to(q.dtype)
+        contexts.append(weights @ v)
+        sums.append(lse)
+    return torch.cat(contexts, 2).transpose(1, 2).contiguous(), torch.cat(sums, 2)
+
+
+def register() -> None:
+    """Put our names into the library's two registries; without the mask function it silently drops every mask."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(NAME, attention)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+def expected(module: nn.Module) -> int:
+    """Attention calls of one forward as the configuration counts them: what a progress bar needs, no more."""
+    return Sizes.of(module.config.to_dict()).calls
+
+
+@contextmanager
+def listen(model: nn.Module) -> Iterator[list[Call]]:
+    """Hear every attention call of the forwards inside the block, and find each one's W_O by data flow."""
+    listener = Listener({module: name for name, module in model.named_modules()}, expected(model))
+    modules = list(listener.names)  # walked once: in a deep model every walk is a good part of what listening costs
+    inside = qkv_projections.readers(modules)
+
+    def projected(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        # W_O is the first linear module that reads the very memory an attention call has just written.
+        # The hooks hang on the model, which another thread may be running for a listener of its own.
+        if _listening.get() is not listener or not inputs or not isinstance(inputs[0], Tensor):
+            return
+        call = listener.calls[-1] if listener.calls else None
+        waits = call is not None and call.projection is None and inputs[0].numel() == call.context.numel()
+        if waits and inputs[0].data_ptr() == call.context.data_ptr():
+            call.projection, call.output = module, output
+        elif module in inside:
+            listener.reads.append(qkv_projections.Read(module, inputs[0], output))
+
+    def rotates(module: nn.Module, inputs: tuple, options: dict) -> None:
+        if _listening.get() is listener:
+            listener.rotary = qkv_projections.rotary(module, inputs, options)
+
+    linear = [module for module in modules if qkv_projections.linear(module)]
+    handles = [module.register_forward_hook(projected) for module in linear]
+    handles += [m.register_forward_pre_hook(rotates, with_kwargs=True) for m in qkv_projections.turned(modules)]
+    token = _listening.set(listener)
+    try:
+        yield listener.calls
+    finally:
+        _listening.reset(token)
+        for handle in handles:
+            handle.remove()

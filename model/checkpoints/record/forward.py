@@ -1,0 +1,221 @@
+"""One forward of a library model, recorded: every attention call named by its site, with what the record needs.
+
+Models that go through the library's attention registry are heard there (`hook`); the others are watched (`replay`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model.checkpoints.record import attention_registry, malloc, offload, qkv_projections, score_trace, task_outputs
+from model.checkpoints.record.score_notes import Attended
+from model.checkpoints.record.score_single_token import SingleChain
+from model.checkpoints.record.score_terms import position_bias
+from model.instrumentation.attention_call import compact
+from model.trace.attention_record import AttentionRecord
+from model.trace.logits import parts as kept_logits
+from model.trace.mask_and_bias import is_masked
+from model.trace.site import Site
+from model.trace.tensors import MemoryStore
+from model.transformer.masks import Explicit, Intervals, Mask, compress
+
+# Read both ways, though the library also counts them among the models that write.
+_BOTH_WAYS = {"xlnet", "xlm"}
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """One recorded forward of a library model, batch axis gone."""
+
+    store: MemoryStore
+    attention: dict[Site, AttentionRecord]
+
+    @property
+    def stacks(self) -> set[str]:
+        return {site.stack for site in self.attention}
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """One attention call, whichever way it was heard: `parts` by their names in the record, batch axis gone.
+
+    `bias` makes the dense bias [h, q, k] of the call when it is asked for; `made` is how q, k and v came to be.
+    """
+
+    cross: bool
+    mask: Mask | Intervals | Explicit
+    scale: float
+    parts: dict[str, Tensor]
+    parameters: dict[str, Tensor] = field(default_factory=dict)
+    softcap: float | None = None
+    bias: Callable[[], Tensor] | None = None
+    made: qkv_projections.Made | None = None
+
+
+def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
+    """Run a library model once on inputs of batch 1 and keep every attention call and hidden state.
+
+    `prepare` the model first. Raises ValueError when nothing was heard, or a call whose scores cannot be told apart.
+    """
+    heard, output = _heard(module, inputs)
+    tensors: dict[str, Tensor] = {}
+    store = MemoryStore({})
+    attention = attention_records(heard, tensors, store)
+    for stack in {site.stack for site in attention}:
+        for i, state in enumerate(_states(output, stack)):
+            tensors[f"{stack}.{i}.stream"] = state[0]
+    logits = getattr(output, "logits", None)
+    if logits is not None:
+        tensors |= task_outputs.named(type(module).__name__, logits) or (
+            kept_logits(logits[0]) if logits.dim() == 3 else {}
+        )
+    for name, tensor in tensors.items():
+        store.add(name, tensor)
+    return Recorded(
+        store, {site: AttentionRecord(site=site, store=store, **facts) for site, facts in attention.items()}
+    )
+
+
+def _heard(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[Heard], Any]:
+    options = {"output_hidden_states": True} | ({"use_cache": False} if _caches(module) else {})
+    if registered(module):
+        with attention_registry.listen(module) as calls:
+            output = module(**inputs, **options)
+        masks: dict[int, Any] = {}
+        biases: dict[int, tuple[str, Tensor]] = {}
+        if calls:
+            single = _one_token_is_causal(module)
+            return [_from_hook(call, masks, biases, single) for call in calls], output
+    watch = score_trace.Watch({m: name for name, m in module.named_modules()}, attention_registry.expected(module))
+    watch.chain = SingleChain(watch.chain.attended, watch.chain.owner)
+    with torch.no_grad(), score_trace.watched(module, watch) as attended:
+        output = module(**inputs, **options)
+    missed = watch.chain.lost or watch.heard != len(attended)
+    if watch.unread or missed or not attended:
+        where = f" of {watch.unread[0]}" if watch.unread else ""
+        what = f"its scores{where} cannot be told apart" if watch.unread or missed else "none was heard"
+        raise ValueError(f"the attention of this model cannot be recorded: {what}")
+    if any(call.w_o is None for call in attended):
+        # Not every softmax between two products is an attention sub-layer (Nyströmformer has three in one).
+        raise ValueError("the attention of this model cannot be recorded: what it mixes goes through no W_O")
+    single = _one_token_is_causal(module)
+    return [_from_watch(call, single) for call in attended], output
+
+
+def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
+    """The hidden states of one stack; CLIP's towers each have an output of their own."""
+    tower = getattr(output, "vision_model_output" if stack == "encoder" else "text_model_output", None)
+    output = output if tower is None else tower
+    name = "hidden_states" if getattr(output, "hidden_states", None) is not None else f"{stack}_hidden_states"
+    return getattr(output, name, None) or ()
+
+
+def plain(module: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Logits [n, V] (a classifier's: [V], one a token: [n]) of a run that nobody listens to."""
+    return (module(**inputs, use_cache=False) if _caches(module) else module(**inputs)).logits[0]
+
+
+def _caches(module: nn.Module) -> bool:
+    return hasattr(module.config, "use_cache")
+
+
+def registered(module: nn.Module) -> bool:
+    """Whether the model calls our function of the library's attention registry."""
+    return getattr(module.config, "_attn_implementation", None) == attention_registry.NAME
+
+
+def attention_records(calls: list[Heard], tensors: dict[str, Tensor], store: MemoryStore) -> dict[Site, dict[str, Any]]:
+    """Name each call by its site, put its tensors under that name, and keep its scale, mask and soft cap.
+
+    Layers are counted in the order of the calls, because one module may serve every layer (ALBERT).
+    """
+    counts: dict[tuple[str, str], int] = {}
+    found: dict[Site, dict[str, Any]] = {}
+    for call in calls:
+        kind = "cross" if call.cross else "self"
+        stack = "decoder" if call.cross or call.mask.causal else "encoder"
+        site = Site(stack, counts.get((stack, kind), 0), kind)
+        counts[stack, kind] = site.layer + 1
+        tensors |= {f"{site}.{name}": part.detach() for name, part in call.parts.items()}
+        tensors |= {f"parameters/{site}.{name}": part.detach() for name, part in call.parameters.items()}
+        if call.made is not None:
+            qkv_projections.keep(call.made, str(site), tensors, store)
+        if call.bias is not None:
+            shape = (*call.parts["q"].shape[:2], call.parts["k"].shape[1])
+            store.add_lazy(f"{site}.bias", shape, call.bias)
+        found[site] = {"scale": call.scale, "mask": call.mask, "softcap": call.softcap}
+    return found
+
+
+def _from_hook(
+    call: attention_registry.Call, masks: dict[int, Any], biases: dict[int, tuple[str, Tensor]], single: bool
+) -> Heard:
+    parts = {"q": call.q[0], "k": call.k[0], "v": call.v[0], "context": call.context[0].transpose(0, 1)}
+    if call.lse is not None:
+        parts["lse"] = call.lse[0, : call.q.shape[1], : call.q.shape[2]]
+    if call.output is not None:
+        parts["output"] = call.output.reshape(-1, call.output.shape[-1])
+    if call.sinks is not None:
+        parts["sinks"] = call.sinks.reshape(-1)
+    if call.bias is not None:
+        name, bias = biases.setdefault(id(call.bias), position_bias(call.bias[0]))
+        parts[name] = bias
+    parameters = {}
+    if call.projection is not None:
+        weight, bias = (offload.parameter(call.projection, name) for name in ("weight", "bias"))
+        parameters["W_O"] = weight.T if isinstance(call.projection, nn.Linear) else weight
+        if bias is not None:
+            parameters["b_O"] = bias
+    return Heard(call.cross, _mask(call, masks, single), call.scale, parts, parameters, call.softcap, made=call.made)
+
+
+def _from_watch(call: Attended, single: bool) -> Heard:
+    scores, kept = call.scores, call.value
+    k, v = compact(scores.k, call.v)
+    parts = {"q": scores.q, "k": k, "v": v, "context": call.context} | kept.parts
+    if call.output is not None:
+        parts["output"] = call.output
+    parameters = {name: part for name, part in (("W_O", call.w_o), ("b_O", call.b_o)) if part is not None}
+    mask = Mask(single) if scores.shape[1:] == (1, 1) else kept.mask
+    cross = bool(attention_registry._CROSS.search(kept.name))
+    return Heard(cross, mask, scores.scale, parts, parameters, bias=kept.again)
+
+
+def _one_token_is_causal(module: nn.Module) -> bool:
+    """One token alone has no mask that tells: then the library's own list of the models that write does."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as WRITES
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as FILLS
+
+    if getattr(module.config, "is_encoder_decoder", False):  # the module's own path tells there
+        return False
+    family = module.config.model_type
+    return (family in WRITES and family not in FILLS and family not in _BOTH_WAYS) or family == "openai-gpt"
+
+
+def _mask(call: attention_registry.Call, seen: dict[int, Any], single: bool) -> Any:
+    """The mask of a call as a rule; one tensor serves many layers and is read once."""
+    if call.q.shape[2] == call.k.shape[2] == 1:
+        return Mask(single or "decoder" in call.name.split("."))
+    if call.mask is None:
+        return Mask(call.causal)
+    if id(call.mask) not in seen:
+        mask = call.mask[0, 0][:, : call.k.shape[2]]
+        seen[id(call.mask)] = compress(mask if mask.dtype == torch.bool else ~is_masked(mask))
+    return seen[id(call.mask)]
+
+
+def prepare(module: nn.Module) -> nn.Module:
+    """Make a library model ready for `record`, once and for good: switching to and fro races between threads.
+
+    Where its attention goes through the library's registry it is put on our entry there; the others stay as they are.
+    """
+    malloc.keep_freed()
+    if getattr(module, "_can_set_attn_implementation", lambda: True)():
+        attention_registry.register()
+        module.set_attn_implementation(attention_registry.NAME)
+    return module.eval()

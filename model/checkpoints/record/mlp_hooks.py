@@ -1,0 +1,174 @@
+"""Hidden units of a library model's feed-forward layers: what goes into the projection back to the residual stream.
+
+Nothing of this is recorded with a run, because the units are the widest activations a model has; they are heard in one
+more forward, at the modules that the library names alike in all families of a kind.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from model.checkpoints.record import offload
+from model.residual.neurons import Hidden, recognised
+from model.steps.step import difference
+
+# The last projection of a feed-forward layer, by its path: Llama and those like it; GPT-2 and GPT-Neo; NeoX, BLOOM, Falcon;
+# BART, OPT, Phi, Whisper, CLIP; BERT and those like it (an `intermediate` beside it); T5; DistilBERT, XLM; XLNet; ALBERT;
+# ModernBERT; MPNet and ViT are like BERT.
+_PATHS = re.compile(
+    r"(mlp\.down_proj|mlp\.c_proj|dense_4h_to_h|(^|\.)fc2|DenseReluDense\.wo|ffn\.lin2|ffns\.\d+\.lin2|ff\.layer_2|"
+    r"ffn_output|mlp\.Wo|mlp\.fc_out|layers?\.\d+\.output\.dense)$"
+)
+_ATTENTION = re.compile(r"att", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What went into and came out of one projection: hidden [n, d_ff], output [n, d], and the projection, for checking.
+
+    firsts: what the layer's first projections put out, [n, d_ff] each; two where it is gated, none where not told apart.
+    """
+
+    name: str
+    hidden: Tensor
+    output: Tensor
+    projection: nn.Module
+    firsts: list[Tensor]
+
+    def units(self) -> Hidden:
+        """The units, held against the layer's output by the projection's own weights, in float64."""
+        W, b = (offload.parameter(self.projection, name) for name in ("weight", "bias"))
+        made = self.hidden.double() @ (W if _conv(self.projection) else W.T).detach().double()
+        made = made if b is None else made + b.detach().double()
+        known = recognised(self.hidden, self.firsts)
+        function, pre, gate = known if known is not None else (None, None, None)
+        error, size = difference(made, self.output), self.output.abs().max().item()
+        return Hidden(self.hidden.float(), pre, gate, function, error, size)
+
+
+def _conv(part: nn.Module) -> bool:
+    return type(part).__name__ == "Conv1D"  # GPT-2's, whose weight is [in, out]
+
+
+def _sizes(part: nn.Module) -> tuple[int, int] | None:
+    """(in, out) of a linear layer, None of anything else."""
+    weight = getattr(part, "weight", None)
+    if weight is None or weight.dim() != 2 or isinstance(part, nn.Embedding):
+        return None
+    return tuple(weight.shape) if _conv(part) else tuple(weight.shape[::-1])
+
+
+def projections(module: nn.Module) -> dict[str, nn.Module]:
+    """The modules that end a feed-forward layer, by their paths; {} where none is known."""
+    found = {}
+    for name, part in module.named_modules():
+        if not _PATHS.search(name) or _ATTENTION.search(".".join(name.split(".")[-3:])):
+            continue
+        sizes = _sizes(part)
+        if sizes is not None and sizes[0] >= sizes[1]:
+            found[name] = part
+    return found
+
+
+def first_projections(module: nn.Module, name: str) -> dict[str, nn.Module]:
+    """What makes the hidden numbers that the projection `name` reads: the linear layers to d_ff, or to twice as many, of the
+    nearest module around it that has any."""
+    wide, narrow = _sizes(module.get_submodule(name))
+    parts = name.split(".")
+    for depth in range(len(parts) - 1, max(0, len(parts) - 3), -1):
+        path = ".".join(parts[:depth])
+        inside = {f"{path}.{own}": part for own, part in module.get_submodule(path).named_modules() if own}
+        found = {
+            full: part
+            for full, part in inside.items()
+            if full != name and not _ATTENTION.search(full[len(path) :]) and _sizes(part) in ((narrow, wide), (narrow, 2 * wide))
+        }  # fmt: skip
+        if found:
+            return found
+    return {}
+
+
+def stack_of(name: str, stacks: tuple[str, ...]) -> str:
+    """Which of the run's stacks a module's path belongs to; CLIP's towers are called by what they read."""
+    if len(stacks) == 1:
+        return stacks[0]
+    parts = name.split(".")
+    if "vision_model" in parts or "text_model" in parts:
+        return "encoder" if "vision_model" in parts else "decoder"
+    return next((part for part in parts if part in ("encoder", "decoder")), stacks[0])
+
+
+@contextmanager
+def listening(module: nn.Module, stacks: tuple[str, ...], stack: str, layer: int, layers: int) -> Iterator[list[Heard]]:
+    """Hear layer `layer` of the `layers` of `stack` while the module runs; the list holds its last call, flat: [n, ·].
+
+    A run that writes calls every layer once a token, and one module may serve all layers (ALBERT), so calls are counted.
+    """
+    heard: list[Heard] = []
+    latest: dict[nn.Module, Tensor] = {}
+    calls, mine = 0, threading.get_ident()  # another session may run the same module meanwhile
+
+    def first(part: nn.Module, _inputs: object, output: Tensor) -> None:
+        if threading.get_ident() == mine and calls % layers == layer:
+            latest[part] = output.detach().clone()  # the model may go on in place
+
+    def last(name: str, part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal calls
+        if threading.get_ident() != mine:
+            return
+        wanted, calls = calls % layers == layer, calls + 1
+        made = [latest.pop(known) for known in firsts[name].values() if known in latest]
+        if wanted:
+            hidden, flat = (value.detach().reshape(-1, value.shape[-1]).clone() for value in (inputs[0], output))
+            heard[:] = [Heard(name, hidden, flat, part, _halves(made, hidden))]
+
+    ends = {name: part for name, part in projections(module).items() if stack_of(name, stacks) == stack}
+    firsts = {name: first_projections(module, name) for name in ends}
+    begins = {part for parts in firsts.values() for part in parts.values()}
+    handles = [part.register_forward_hook(first) for part in begins]
+    handles += [
+        part.register_forward_hook(lambda part, inputs, output, name=name: last(name, part, inputs, output))
+        for name, part in ends.items()
+    ]
+    try:
+        yield heard
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def outputs(module: nn.Module, stacks: tuple[str, ...], stack: str, layers: int) -> Iterator[dict[int, Tensor]]:
+    """Hear what the feed-forward part of each of the `layers` of `stack` puts out, in their last calls: layer -> [n, d]."""
+    found: dict[int, Tensor] = {}
+    calls, mine = 0, threading.get_ident()
+
+    def last(_part: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal calls
+        if threading.get_ident() == mine:
+            found[calls % layers] = output.detach().reshape(-1, output.shape[-1]).clone()
+            calls += 1
+
+    ends = {part for name, part in projections(module).items() if stack_of(name, stacks) == stack}
+    handles = [part.register_forward_hook(last) for part in ends]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _halves(made: list[Tensor], hidden: Tensor) -> list[Tensor]:
+    """The outputs of first projections as [n, d_ff] each; one of twice the width holds two."""
+    found: list[Tensor] = []
+    with suppress(RuntimeError):  # of other shapes, so not what these units were made of
+        for value in made:
+            flat = value.detach().reshape(len(hidden), -1)
+            found += flat.split(hidden.shape[1], -1)
+    return [part for part in found if part.shape == hidden.shape]

@@ -1,0 +1,1 @@
+"""Texts to a library model's tokens and back to something a person reads."""

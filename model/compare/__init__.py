@@ -1,0 +1,1 @@
+"""Heads, runs and checkpoints held against each other."""

@@ -1,0 +1,137 @@
+"""Sampling: temperature, top-k and top-p (Holtzman et al. 2020, section 3.1), in the order in which the library applies them.
+
+scores = logits / T;   top-k: −∞ below the k-th score;   top-p: −∞ for the smallest that together hold ≤ 1 − p
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from model.attention.variants import entropy
+from model.errors import HeadlightError
+from model.generation.writer import Writer
+from model.jobs.progress import tick
+
+STAGES = ("model", "temperature", "top_k", "top_p")
+
+
+@dataclass(frozen=True)
+class How:
+    """temperature > 0, 1 leaves the scores as they are; top_k 0 keeps all; top_p in (0, 1], 1 keeps all."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        rules = {"temperature": self.temperature > 0, "top_k": self.top_k >= 0, "top_p": 0 < self.top_p <= 1}
+        for name, right in rules.items():
+            if not right:
+                raise HeadlightError(reason=f"{name} is {getattr(self, name)}, which is out of its range.")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The distribution after one step: probabilities float64 [V] (0 where cut), how many tokens are left, the mass they
+    hold in the distribution that the step was given, and the entropy in nats."""
+
+    name: str
+    probabilities: Tensor
+    kept: int
+    mass: float
+    entropy: float
+
+
+def temperature(scores: Float[Tensor, "s V"], value: float) -> Float[Tensor, "s V"]:
+    return scores if value == 1 else scores / value
+
+
+def top_k(scores: Float[Tensor, "s V"], k: int) -> Float[Tensor, "s V"]:
+    """−∞ for what is below the k-th largest; ties with it stay."""
+    if k == 0:
+        return scores
+    least = scores.topk(min(k, scores.shape[-1])).values[..., -1:]
+    return scores.masked_fill(scores < least, -torch.inf)
+
+
+def top_p(scores: Float[Tensor, "s V"], p: float) -> Float[Tensor, "s V"]:
+    """−∞ for the least likely that together hold at most 1 − p; the likeliest always stays."""
+    if p == 1:
+        return scores
+    ordered, places = scores.sort(descending=False)
+    out = ordered.softmax(-1).cumsum(-1) <= 1 - p
+    out[..., -1] = False
+    return scores.masked_fill(out.scatter(-1, places, out), -torch.inf)
+
+
+def warp(scores: Float[Tensor, "s V"], how: How) -> Float[Tensor, "s V"]:
+    """All three: what is drawn from is the softmax of this."""
+    return top_p(top_k(temperature(scores, how.temperature), how.top_k), how.top_p)
+
+
+def stages(logits: Float[Tensor, V], how: How) -> list[Stage]:  # noqa: F821
+    """The distribution of one step as the model gives it, and after each of the three."""
+    rows = [logits.float()[None]]
+    rows += [temperature(rows[-1], how.temperature)]
+    rows += [top_k(rows[-1], how.top_k)]
+    rows += [top_p(rows[-1], how.top_p)]
+    found: list[Stage] = []
+    for name, row in zip(STAGES, rows, strict=True):
+        p = row[0].double().softmax(-1)
+        kept = torch.isfinite(row[0])
+        before = found[-1].probabilities if name in ("top_k", "top_p") else p
+        found.append(Stage(name, p, int(kept.sum()), float(before[kept].sum()), float(entropy(p))))
+    return found
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One drawn text: its tokens, whether it ended, and log p of each token (nats) under the model's own distribution
+    and under the one that was drawn from."""
+
+    tokens: tuple[int, ...]
+    ended: bool
+    log_p: tuple[float, ...]
+    log_p_cut: tuple[float, ...]
+
+
+def draw(writer: Writer, count: int, new_tokens: int, how: How, seed: int) -> list[Drawn]:
+    """`count` texts; the same seed draws the same. A text that has ended waits for the others."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.tensor([list(writer.start)] * count)
+    ended = torch.zeros(count, dtype=torch.bool)
+    plain, cut = [], []
+    for step in range(writer.room(new_tokens)):
+        tick("writing", step / new_tokens)
+        logits = writer.logits(ids).float()
+        allowed = logits.clone()
+        allowed[:, list(writer.never)] = -torch.inf
+        scores = warp(allowed, how)
+        token = torch.multinomial(scores.softmax(-1), 1, generator=generator)
+        plain.append(logits.double().log_softmax(-1).gather(1, token)[:, 0])
+        cut.append(scores.double().log_softmax(-1).gather(1, token)[:, 0])
+        ids = torch.cat([ids, token], dim=1)
+        ended |= torch.tensor([int(t) in writer.ends for t in token[:, 0]])
+        if bool(ended.all()):
+            break
+    written = ids[:, len(writer.start) :].tolist()
+    return drawn(written, writer.ends, torch.stack(plain, 1), torch.stack(cut, 1))
+
+
+def drawn(rows: list[list[int]], ends: frozenset[int], log_p: Tensor, log_p_cut: Tensor) -> list[Drawn]:
+    """Rows of equal length, each cut after its end token, with the log-probabilities [s, steps] of its tokens."""
+    found = []
+    for i, row in enumerate(rows):
+        tokens = until_end(row, ends)
+        numbers = (tuple(part[i, : len(tokens)].tolist()) for part in (log_p, log_p_cut))
+        found.append(Drawn(tokens, tokens[-1] in ends, *numbers))
+    return found
+
+
+def until_end(row: list[int], ends: frozenset[int]) -> tuple[int, ...]:
+    """What was written up to and with its end token; all of it where none stands in it."""
+    return tuple(row[: next((n + 1 for n, token in enumerate(row) if token in ends), len(row))])

@@ -1,0 +1,1 @@
+"""Recording any PyTorch module with attention in it."""

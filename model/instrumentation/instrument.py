@@ -1,0 +1,244 @@
+"""Any PyTorch module, recorded: `instrument(module).trace(*inputs)` gives the same `Trace` as a model of ours.
+
+The module is not changed. While it runs once, its operators are listened to (`model.instrumentation.operator_graph`), so it
+does not matter who wrote its attention: nn.Transformer and its parts, scaled_dot_product_attention, or
+softmax(q kᵀ / √d) v by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model.errors import (
+    CompiledModule,
+    NoAttention,
+    OneExample,
+    TokensDoNotFit,
+    TrainingMode,
+    UnknownOption,
+)
+from model.instrumentation.attention_call import BatchSeen, Call
+from model.instrumentation.name_sites import sites
+from model.instrumentation.operator_graph import listening, slow_path
+from model.instrumentation.output_projection import Watch
+from model.instrumentation.token_texts import Speech
+from model.trace import logits as logit_parts
+from model.trace.attention_record import AttentionRecord
+from model.trace.mask_and_bias import bias_parts
+from model.trace.site import Site
+from model.trace.tensors import MemoryStore
+from model.trace.trace import Side, Trace, TraceKey
+
+
+def instrument(
+    module: nn.Module,
+    tokenizer: Any = None,
+    *,
+    forward: Callable[..., Any] | None = None,
+    logits: bool | None = None,
+    name: str | None = None,
+) -> Instrumented:
+    """Make `module` recordable without changing it.
+
+    tokenizer: what says how ids read: an object with `convert_ids_to_tokens`, `id_to_token` or `decode`, a list of the
+    vocabulary, or a function of a list of ids. forward: called instead of the module with the inputs of `trace`.
+    logits: whether the output [1, n, V] holds logits; None: where V is the size of the tokenizer's vocabulary.
+    Raises CompiledModule for what torch.compile or torch.jit made.
+    """
+    compiled = any(
+        isinstance(part, torch.jit.ScriptModule)
+        or type(part).__name__ == "OptimizedModule"
+        or getattr(part, "_compiled_call_impl", None) is not None
+        for part in module.modules()
+    )
+    if compiled:
+        raise CompiledModule(module=type(module).__name__)
+    return Instrumented(module, Speech(tokenizer), forward or module, logits, name or type(module).__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Instrumented:
+    """A module with its tokens; `trace` records one run of it. Made by `instrument`."""
+
+    module: nn.Module
+    speech: Speech
+    forward: Callable[..., Any]
+    logits: bool | None
+    name: str
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def trace(self, *args: Any, tokens: Mapping[str, Sequence[str]] | None = None, **kwargs: Any) -> Trace:
+        """Run the module on what its forward takes (batch of 1; a text goes through the tokenizer) and record it.
+
+        tokens: how the positions of "encoder" and "decoder" read; else the tokenizer says it of the ids among the
+        inputs, else they are numbered from 0. Raises TrainingMode, OneExample, NoAttention, TokensDoNotFit or, for the
+        tokens of a stack that the module does not have, UnknownOption.
+        """
+        self._check_mode()
+        args = tuple(self.speech.ids(a) if isinstance(a, str) else a for a in args)
+        kwargs = {key: self.speech.ids(a) if isinstance(a, str) else a for key, a in kwargs.items()}
+        watch = Watch()
+        with self.lock:
+            try:
+                with listening(self.module, watch) as watch.mode:
+                    output = self.forward(*args, **kwargs)
+            except BatchSeen as seen:
+                raise OneExample(got=seen.args[0]) from seen
+            finally:
+                watch.mode = None
+        if not watch.calls:
+            raise NoAttention(module=self.name)
+        if watch.ambiguous and (examples := _examples(args, kwargs)) > 1:
+            raise OneExample(got=examples)
+        return self._trace(watch, output, args, kwargs, tokens or {})
+
+    def _check_mode(self) -> None:
+        for part in self.module.modules():
+            rates = [part.p] if isinstance(part, nn.modules.dropout._DropoutNd) else [
+                value for key, value in vars(part).items() if "drop" in key and isinstance(value, float)
+            ]  # fmt: skip
+            if part.training and any(rate > 0 for rate in rates):
+                raise TrainingMode(module=self.name)
+
+    def _trace(
+        self, watch: Watch, output: Any, args: tuple, kwargs: Mapping[str, Any], tokens: Mapping[str, Sequence[str]]
+    ) -> Trace:
+        found = sites(watch.calls)
+        tensors: dict[str, Tensor] = {}
+        facts = {site: _keep(site, call, tensors) for site, call in found.items()}
+        tensors |= watch.streams({str(site): call for site, call in found.items()})
+        lengths = _lengths(found)
+        sides = self._sides(lengths, args, kwargs, tokens)
+        last = "decoder" if "decoder" in lengths else "encoder"
+        scores = self._logits(output, lengths[last])
+        tensors |= {} if scores is None else logit_parts.parts(scores)
+        # Records are read where they are shown: on the CPU, whatever the module ran on.
+        store = MemoryStore({name: tensor.detach().cpu() for name, tensor in tensors.items()})
+
+        def plain_logits() -> Tensor:
+            with self.lock, slow_path(), torch.no_grad():
+                return self._logits(self.forward(*args, **kwargs), lengths[last]).detach().cpu()
+
+        return Trace(
+            key=TraceKey(
+                self.name, _digest(self.module.state_dict().values()), " ".join(next(iter(sides.values())).tokens),
+                None, (("inputs", _digest([*args, *kwargs.values()])),),
+            ),
+            sides=sides,
+            attention={site: AttentionRecord(site=site, store=store, **fact) for site, fact in facts.items()},
+            store=store,
+            vocabulary=self.speech.vocabulary if scores is not None else (),
+            facts=self._facts(found, sides, store),
+            plain_logits=plain_logits if scores is not None else None,
+        )  # fmt: skip
+
+    def _facts(self, found: dict[Site, Call], sides: Mapping[str, Side], store: MemoryStore) -> dict[str, object]:
+        task = "seq2seq" if len(sides) == 2 else "causal" if "decoder" in sides else "encoder"
+        facts: dict[str, object] = {
+            "family": type(self.module).__name__, "task": task, "norm": "unknown", "generated": False,
+            "modules": {str(site): call.path[-1][0] if call.path else "" for site, call in found.items()},
+        }  # fmt: skip
+        if "decoder" in sides and self.speech.vocabulary and logit_parts.kept(store):
+            ((best, _),) = logit_parts.most_probable(store, -1, 1)
+            facts["written"] = [*sides["decoder"].texts[1:], self.speech.tokens([best])[0]]
+        return facts
+
+    def _sides(
+        self, lengths: dict[str, int], args: tuple, kwargs: Mapping[str, Any], tokens: Mapping[str, Sequence[str]]
+    ) -> dict[str, Side]:
+        for side in tokens:
+            if side not in lengths:
+                raise UnknownOption(what="Side", got=side, allowed=", ".join(lengths))
+        ids = [a.reshape(-1).tolist() for a in [*args, *kwargs.values()] if _is_ids(a)]
+        sides = {}
+        for side, length in lengths.items():
+            own = next((numbers for numbers in ids if len(numbers) == length), None)
+            if own is not None:
+                ids.remove(own)
+            words = tokens.get(side)
+            if words is None:
+                words = self.speech.tokens(own) if own is not None else [str(i) for i in range(length)]
+            if len(words) != length:
+                raise TokensDoNotFit(got=len(words), side=side, allowed=length)
+            special = tuple(self.speech.is_special(word) for word in words)
+            sides[side] = Side(tuple(words), tuple(own if own is not None else range(length)), special)
+        return sides
+
+    def _logits(self, output: Any, length: int) -> Tensor | None:
+        """The logits [n, V] among what the forward returned, or None."""
+        if self.logits is False:
+            return None
+        size = len(self.speech.vocabulary)
+        for candidate in _tensors(output):
+            fits = candidate.dim() in (2, 3) and candidate.numel() == length * candidate.shape[-1]
+            if candidate.is_floating_point() and fits and (self.logits or candidate.shape[-1] == size):
+                return candidate.reshape(length, -1)
+        return None
+
+
+def _keep(site: Site, call: Call, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """Put the tensors of a call under its site; -> the rest of its record."""
+    parts = {"q": call.q, "k": call.k, "v": call.v, "context": call.context, "lse": call.lse}
+    if call.bias is not None:
+        parts |= bias_parts(call.bias.expand(call.q.shape[0], -1, -1), call.mask)
+    if call.output is not None:
+        parts["output"] = call.output
+    tensors |= {f"{site}.{name}": part for name, part in parts.items()}
+    for name, parameter in (("W_O", call.projection), ("b_O", call.projection_bias)):
+        if parameter is not None:
+            tensors[f"parameters/{site}.{name}"] = parameter
+    return {"scale": call.scale, "mask": call.mask, "softcap": call.softcap}
+
+
+def _lengths(found: Mapping[Site, Call]) -> dict[str, int]:
+    """Positions of each stack, the encoder first."""
+    lengths = {}
+    for site, call in found.items():
+        lengths.setdefault(site.query_side, call.q.shape[1])
+        lengths.setdefault(site.key_side, call.k.shape[1])
+    return {side: lengths[side] for side in ("encoder", "decoder") if side in lengths}
+
+
+def _is_ids(value: object) -> bool:
+    whole = isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool
+    return whole and value.numel() == max(value.shape, default=0)
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    """The tensors of an output, `logits` first where it is named."""
+    if isinstance(output, Tensor):
+        return [output]
+    named = getattr(output, "logits", None)
+    values = output.values() if isinstance(output, Mapping) else output if isinstance(output, tuple | list) else ()
+    return [item for item in [named, *values] if isinstance(item, Tensor)]
+
+
+def _examples(args: tuple, kwargs: Mapping[str, Any]) -> int:
+    """The size of the batch by the shape of the inputs: ids [b, n] or vectors [b, n, d], in either order of b and n."""
+    inputs = [*args, *(value for name, value in kwargs.items() if "mask" not in name)]
+    for value in inputs:
+        if not isinstance(value, Tensor) or value.dtype == torch.bool:
+            continue
+        if value.dim() == (3 if value.is_floating_point() else 2) and min(value.shape[:2]) > 1:
+            return min(value.shape[:2])
+    return 1
+
+
+def _digest(values: Any) -> str:
+    """Sixteen hexadecimal digits that change with the numbers."""
+    sha = hashlib.sha256()
+    for value in values:
+        if isinstance(value, Tensor):
+            raw = value.detach().cpu().contiguous().flatten()
+            sha.update(f"{tuple(value.shape)}{value.dtype}".encode())
+            sha.update(raw.view(torch.uint8).numpy())
+        else:
+            sha.update(repr(value).encode())
+    return sha.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Long work: progress, Stop, and sub-layers side by side on the free cores."""

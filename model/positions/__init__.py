@@ -1,0 +1,1 @@
+"""Position encodings as recorded: tables, biases and rotary embeddings."""

@@ -1,0 +1,100 @@
+"""Rotary positions (Su et al. 2021) of one recorded head: q and k before and after they are turned, pair by pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.steps.head import head_steps
+from model.steps.projections import from_input
+from model.steps.step import Matrix, Step, difference
+from model.trace.site import Site
+from model.trace.trace import Trace
+from model.transformer.positions import Rotary
+
+# As many places as the one query and the one key are put at, where the model's own code has no end of them.
+PLACES = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Turned:
+    """q and k of one head before and after the turn, each float64 [n, d_k].
+
+    cos, sin [m, d_k]: of the positions 0 … m − 1 (1 and 0 where a dimension does not turn). pairs: which two dimensions
+    turn together. own: whether the model turns them itself; else they are what `Rotary` makes of its q and k.
+    error: max |turned − recorded| over q and k, None where nothing turned was recorded.
+    """
+
+    q: Tensor
+    q_turned: Tensor
+    k: Tensor
+    k_turned: Tensor
+    cos: Tensor
+    sin: Tensor
+    pairs: tuple[tuple[int, int], ...]
+    own: bool
+    error: float | None
+
+    def at(self, x: Tensor) -> Tensor:
+        """x [d_k] at each position: x ⊙ cos + x⟂ ⊙ sin, [m, d_k] (Su et al. 2021, equation 34)."""
+        across = torch.zeros_like(x)
+        for a, b in self.pairs:
+            across[a], across[b] = -x[b], x[a]
+        return x * self.cos + across * self.sin
+
+
+def turned(trace: Trace, site: Site, head: int) -> Turned:
+    """The head of `site` with its positions as pairs that turn; of a model without them, what `Rotary` does to its q, k."""
+    record = trace.record(site)
+    if site.kind == "self" and f"{site}.rotary" in trace.store:
+        found = from_input(trace, site, record, head)
+        steps = {step.key: step for step in found[0]} if found else {}
+        if {"rotate_q", "rotate_k"} <= steps.keys():
+            return _of_library(steps["rotate_q"], steps["rotate_k"])
+    own = site.kind == "self" and trace.facts.get("positions") == "rotary"
+    d_k = record.d_k
+    rotary = Rotary(d_k)
+    if own:
+        steps = {step.key: step for step in head_steps(trace, site, head, 0)}
+        q, k = (_projected(steps[name]) for name in "qk")
+    else:
+        q, k = (record.head(name, head, torch.float64)[:, : d_k - d_k % 2] for name in "qk")
+        rotary = Rotary(q.shape[1])
+    q_turned, k_turned = rotary(q[None, None])[0, 0], rotary(k[None, None])[0, 0]
+    error = None
+    if own:
+        error = max(difference(q_turned, record.head("q", head)), difference(k_turned, record.head("k", head)))
+    angle = rotary.angles(PLACES).repeat_interleave(2, dim=1)
+    pairs = tuple((i, i + 1) for i in range(0, q.shape[1], 2))
+    return Turned(q, q_turned, k, k_turned, angle.cos(), angle.sin(), pairs, own, error)
+
+
+def _projected(step: Step) -> Tensor:
+    """X W + b of one head: what our own model turns."""
+    X, W, b = (operand.values for operand in step.operands if isinstance(operand, Matrix))
+    return X @ W + b
+
+
+def _of_library(q: Step, k: Step) -> Turned:
+    """The two steps of `model.steps.projections`: x ⊙ cos + x⟂ ⊙ sin, where i turns with i + r/2 of the r that turn."""
+    before, cos, _, sin = (operand.values for operand in q.operands if isinstance(operand, Matrix))
+    turns = int((sin.abs().amax(0) > 0).sum()) if len(sin) > 1 else sin.shape[1]
+    pairs = tuple((i, i + turns // 2) for i in range(turns // 2))
+    error = max(q.error or 0.0, k.error or 0.0)
+    return Turned(before, q.result.values, k.operands[0].values, k.result.values, cos, sin, pairs, True, error)
+
+
+def at_every_pair_of_places(found: Turned, query: int, key: int) -> Tensor:
+    """The one query and the one key, put at every two positions: float64 [m, m], row m holds q at m times k at m'."""
+    return found.at(found.q[query]) @ found.at(found.k[key]).T
+
+
+def by_offset(values: Tensor) -> tuple[Tensor, Tensor, float]:
+    """(offsets m' − m [2 m − 1], mean over each diagonal, the largest spread within one) of a square matrix."""
+    m = values.shape[0]
+    offsets = torch.arange(1 - m, m)
+    lines = [values.diagonal(int(offset)) for offset in offsets]
+    spread = max((line.max() - line.min()).item() for line in lines)
+    return offsets, torch.stack([line.mean() for line in lines]), spread

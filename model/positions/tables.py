@@ -1,0 +1,215 @@
+"""What a page shows of positions: tables that are added, pairs that turn, and a model whose positions are taken away.
+
+Every number is made by the code that the model itself runs (`model.transformer.positions`), or is read from a recorded run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from model.steps.step import difference
+from model.trace.record_own import record_run
+from model.trace.site import Site
+from model.trace.trace import Trace
+from model.transformer.encoder_decoder import Transformer
+from model.transformer.positions import SINUSOID_BASE, Learned, sinusoidal
+
+_TABLE = re.compile(r"^(wpe|positions?_embed(s|dings?)?|pos_embed(s|dings?)?|embed_positions)$")
+HOLDS = 1e-4  # largest difference, as a part of the largest number, that is still the same arithmetic
+
+
+def products(table: Tensor) -> Tensor:
+    """Dot products between the rows of a table of positions [k, d] -> float64 [k, k]."""
+    table = table.double()
+    return table @ table.T
+
+
+def rotation(pair: int, shift: int, d: int, n: float = SINUSOID_BASE) -> Tensor:
+    """R with R · PE(k)_pair = PE(k + shift)_pair for every k, float64 [2, 2] (Vaswani et al. 2017, section 3.5).
+
+    The pair is (sin(k ω), cos(k ω)) with ω = n^(−2 · pair / d); R depends on the shift and not on k.
+    """
+    angle = torch.tensor(shift * n ** (-2 * pair / d), dtype=torch.float64)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([torch.stack([cos, sin]), torch.stack([-sin, cos])])
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """One pair of one position turned by `shift`: matrix [2, 2]; before, turned and looked_up (in the table) [2]."""
+
+    matrix: Tensor
+    before: Tensor
+    turned: Tensor
+    looked_up: Tensor
+
+    @property
+    def error(self) -> float:
+        return difference(self.turned, self.looked_up)
+
+
+def turn(d: int, position: int, shift: int, pair: int, n: float = SINUSOID_BASE) -> Turn:
+    """PE(position) turned by `rotation`, and PE(position + shift) as the table has it."""
+    rows = sinusoidal(position + shift + 1, d, n, torch.float64)[:, 2 * pair : 2 * pair + 2]
+    matrix = rotation(pair, shift, d, n)
+    return Turn(matrix, rows[position], matrix @ rows[position], rows[position + shift])
+
+
+def turn_error(length: int, d: int, shift: int, n: float = SINUSOID_BASE) -> float:
+    """max |R · PE(k) − PE(k + shift)| over every pair and every k for which both are in the table of `length` rows."""
+    table = sinusoidal(length + shift, d, n, torch.float64).unflatten(1, (d // 2, 2))
+    turns = torch.stack([rotation(pair, shift, d, n) for pair in range(d // 2)])
+    return difference(torch.einsum("pab,kpb->kpa", turns, table[:length]), table[shift:])
+
+
+@dataclass(frozen=True, eq=False)
+class PositionTable:
+    """A table of a model's parameters, rows [k, d]: row `first` + i is added at position i. `name`: its dotted path."""
+
+    name: str
+    rows: Tensor
+    first: int
+    trained: bool = True
+    stack: str = "encoder"
+
+
+def position_tables(module: nn.Module) -> list[PositionTable]:
+    """Every table of absolute positions that a model adds to its embeddings: ours, BERT's, GPT-2's, BART's, ViT's …"""
+    found = []
+    for path, part in module.named_modules():
+        last = path.rpartition(".")[2]
+        stack = "decoder" if "decoder" in path or last in ("wpe", "positions_embed") else "encoder"
+        if isinstance(part, Learned):
+            stack = "decoder" if path.startswith("target") else "encoder"
+            found.append(PositionTable(f"{path}.table", part.table.detach(), 0, True, stack))
+        elif isinstance(part, nn.Embedding) and _TABLE.match(last):
+            pad = part.padding_idx
+            first = int(getattr(part, "offset", 0)) or (0 if pad is None else pad + 1)
+            trained = "Sinusoid" not in type(part).__name__
+            found.append(PositionTable(f"{path}.weight", table_weight(part), first, trained, stack))
+        for name, parameter in part.named_parameters(recurse=False):
+            if _TABLE.match(name) and parameter.dim() == 3 and parameter.shape[0] == 1:
+                full = f"{path}.{name}".lstrip(".")
+                found.append(PositionTable(full, parameter.detach()[0], 0, True, stack))
+    return found
+
+
+def table_weight(part: nn.Module) -> Tensor:
+    """The weight of an embedding, also where it is kept on disk."""
+    from model.checkpoints.record import offload
+
+    return offload.parameter(part, "weight").detach()
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """X = E + PE (+ T, of the segments) at one stack's bottom, each [n, d], and how far it is from what was recorded.
+
+    normed: the record holds LayerNorm(X), and `error` is that of the norm. factor: E is the token's row × this;
+    `factor_error` compares that product with E, None where the token table is not at hand.
+    """
+
+    embedding: Tensor
+    positions: Tensor
+    total: Tensor
+    error: float
+    segments: Tensor | None = None
+    normed: bool = False
+    factor: float | None = None
+    factor_error: float | None = None
+
+
+def recorded_sum(trace: Trace, stack: str, module: nn.Module | None = None) -> Sum | None:
+    """E + PE = X of our own models, all three recorded; with the opened `module`, E against √d · token table."""
+    names = [f"{stack}.{part}" for part in ("embedding", "positions", "input")]
+    if not all(name in trace.store for name in names):
+        return None
+    embedding, positions, total = (trace.activation(name) for name in names)
+    factor = error = None
+    if isinstance(module, Transformer):
+        part = module.source if stack == "encoder" else module.target
+        rows = part.tokens.weight.detach()[torch.tensor(trace.token_ids(stack))]
+        factor, error = float(part.factor), difference(rows * part.factor, embedding)
+    return Sum(embedding, positions, total, difference(embedding + positions, total), None, False, factor, error)
+
+
+def _word_table(module: nn.Module) -> nn.Embedding | None:
+    """The table of token embeddings; None where the input is a picture or a sound, or the library does not say."""
+    try:
+        found = module.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    return found if isinstance(found, nn.Embedding) else None
+
+
+def library_sum(trace: Trace, table: PositionTable, module: nn.Module) -> Sum | None:
+    """E + PE (+ T) of a library model, made from its tables; None unless it is what the record says entered layer 0."""
+    name, stack = f"{table.stack}.0.stream", table.stack
+    words = _word_table(module)
+    if stack not in trace.sides or name not in trace.store or words is None:
+        return None
+    ids, recorded = torch.tensor(trace.token_ids(stack)), trace.activation(name)
+    parent = module.get_submodule(table.name.removesuffix(".weight").rpartition(".")[0])
+    with torch.no_grad():
+        embedding = words(ids)
+        rows = table.rows[table.first : table.first + len(ids)]
+        if embedding.shape != recorded.shape or rows.shape != recorded.shape:
+            return None
+        segments = None
+        if (types := getattr(parent, "token_type_embeddings", None)) is not None:
+            segments = types(torch.tensor(trace.side(stack).segments or (0,) * len(ids)))
+        total = embedding + rows + (0 if segments is None else segments)
+        ways = [(total, False)]
+        ways += [(norm(total), True) for norm in parent.children() if isinstance(norm, nn.LayerNorm)]
+    error, normed = min((difference(made, recorded), normed) for made, normed in ways)
+    holds = error <= HOLDS * max(1.0, recorded.abs().max().item())
+    return Sum(embedding, rows, total, error, segments, normed) if holds else None
+
+
+def without_positions(module: Transformer) -> Transformer:
+    """The same weights with the positions switched off (`TransformerConfig.positions` = "none"); tensors are shared."""
+    with torch.random.fork_rng(devices=[]):  # building the module may not disturb the caller's random numbers
+        twin = Transformer(module.config.with_changes(positions="none"))
+    weights = module.state_dict()
+    twin.load_state_dict({name: weights[name] for name in twin.state_dict()}, assign=True)
+    return twin.eval()
+
+
+@dataclass(frozen=True, eq=False)
+class Shuffled:
+    """One head's weights [n, n] on the words as they stand and on the words in `order`.
+
+    back: the second, its rows and columns put back where their words stood. error: max |back − plain|; largest: the same
+    over every head of every encoder layer.
+    """
+
+    order: tuple[int, ...]
+    plain: Tensor
+    shuffled: Tensor
+    back: Tensor
+    error: float
+    largest: float
+
+
+def shuffle(
+    module: Transformer, source: Sequence[int], target: Sequence[int], order: Sequence[int], layer: int, head: int
+) -> Shuffled:
+    """Run the encoder's self-attention on `source` ids and on the same ids in `order`: word order[r] stands at r."""
+    ids, goes, written = torch.tensor(source), torch.tensor(order), torch.tensor(target)
+    _, first = record_run(module, ids, written)
+    _, second = record_run(module, ids[goes], written)
+    home = goes.argsort()
+    largest, chosen = 0.0, None
+    for site, record in first.items():
+        for h in range(record.heads if str(site).startswith("encoder") else 0):
+            plain, moved = record.weights(h), second[site].weights(h)
+            back = moved[home][:, home]
+            largest = max(largest, difference(back, plain))
+            if (site, h) == (Site("encoder", layer, "self"), head):
+                chosen = Shuffled(tuple(order), plain, moved, back, difference(back, plain), 0.0)
+    return Shuffled(chosen.order, chosen.plain, chosen.shuffled, chosen.back, chosen.error, largest)

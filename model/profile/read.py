@@ -1,0 +1,237 @@
+"""A profile read back: what it says of itself, one measure of all heads at a time, and the texts that stand out.
+
+Torch is not needed for it. A page of a browser and a table of 100,000 texts are fine: a measure is read when asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model.errors import (
+    DamagedProfile,
+    HeadlightError,
+    NewerProfile,
+    NoProfile,
+    NotAProfile,
+    ProfileTooLarge,
+    UnknownOption,
+)
+from model.profile.schema import FORMAT, HEAD, KEY, KEYS, QUERIES, SITE, SOURCE, TEXT, VERSION
+
+LARGEST = 50_000_000  # rows: 200 MB a measure
+LARGEST_GIVEN, _LARGEST_BYTES = 5_000_000, 2**30  # of bytes that are handed in, by whom nobody knows
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_SITE = re.compile(r"(encoder|decoder)\.[0-9]{1,4}\.(self|cross)")
+_MEASURE = re.compile("[a-z0-9_]{1,24}")
+_COUNTS = ("texts", "measured")
+_TEXTS = ("command", "model", "given", "weights_hash", "language", "texts_file")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One text that the model refused: its index, its beginning, and the error's code, sentence and values."""
+
+    text: int
+    source: str
+    code: str
+    sentence: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """An opened profile. heads: (site, head) in the model's order; texts: the index of each measured text.
+
+    Arrays over both are [text, head], float32, NaN where a text has no query that the measure is about.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    heads: tuple[tuple[str, int], ...]
+    texts: np.ndarray
+    _bytes: bytes | Path = field(repr=False)
+
+    @staticmethod
+    def open(place: Path | bytes, name: str = "") -> Profile:
+        """A file, or what was handed in. Raises NoProfile, NotAProfile, DamagedProfile, NewerProfile, ProfileTooLarge."""
+        name = name or (str(place) if isinstance(place, Path) else "profile")
+        if isinstance(place, Path) and not place.is_file():
+            raise NoProfile(path=name)
+        about = _about(place, name)
+        try:
+            found = _read(place, [TEXT, SITE, HEAD])
+            heads, texts = _layout(found)
+        except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
+            raise DamagedProfile(path=name) from error
+        if len(texts) != about["measured"]:
+            raise DamagedProfile(path=name)
+        return Profile(name, about, heads, texts, place)
+
+    @property
+    def measures(self) -> list[str]:
+        return list(self.about["measures"])
+
+    @cached_property
+    def refused(self) -> tuple[Refused, ...]:
+        """The refused texts, as far as they are listed; `about["refused"]["count"]` counts all."""
+        return tuple(Refused(**one) for one in self.about["refused"]["listed"])
+
+    def values(self, measure: str) -> np.ndarray:
+        """[text, head] of one measure. Raises UnknownOption or DamagedProfile."""
+        if measure not in self.measures:
+            raise UnknownOption(what="Measure", got=measure, allowed=", ".join(self.measures))
+        column = self._column(measure)
+        return column.to_numpy().astype(np.float32, copy=False).reshape(len(self.texts), len(self.heads))
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """The texts that were measured, in the order of `texts`."""
+        found: list[str] = []
+        for rows, start in _chunks(self._column(SOURCE)):  # each has a dictionary of its own
+            found += rows.take(pa.array(range(-start % len(self.heads), len(rows), len(self.heads)))).to_pylist()
+        return found
+
+    def sizes(self, head: int) -> np.ndarray:
+        """[text, 2] how many queries and keys the sub-layer of `heads[head]` had."""
+        both = [self._column(name).to_numpy().reshape(len(self.texts), -1)[:, head] for name in (QUERIES, KEYS)]
+        return np.stack(both, -1)
+
+    def _column(self, name: str) -> pa.ChunkedArray:
+        try:
+            return _read(self._bytes, [name])[name]
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise DamagedProfile(path=self.name) from error
+
+
+def is_profile(path: Path) -> bool:
+    """Whether a file says of itself that it is a profile; only its footer is read."""
+    try:
+        return FORMAT.encode() in (pq.read_schema(path).metadata or {}).get(KEY, b"")
+    except (pa.ArrowException, OSError):
+        return False
+
+
+def _read(place: bytes | Path, columns: list[str]) -> pa.Table:
+    return pq.read_table(_source(place), columns=columns, partitioning=None)
+
+
+def _chunks(column: pa.ChunkedArray) -> Iterator[tuple[pa.Array, int]]:
+    """Each piece of a column, and how many rows stand before it."""
+    start = 0
+    for rows in column.chunks:
+        yield rows, start
+        start += len(rows)
+
+
+def _source(place: bytes | Path) -> Path | io.BytesIO:
+    return place if isinstance(place, Path) else io.BytesIO(place)
+
+
+def _about(place: bytes | Path, name: str) -> dict[str, Any]:
+    """What the footer says, checked before anything large is read."""
+    try:
+        with pq.ParquetFile(_source(place)) as file:
+            rows, told, there = file.metadata.num_rows, file.schema_arrow.metadata or {}, file.schema_arrow
+            size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    except (pa.ArrowException, OSError) as error:
+        raise NotAProfile(path=name) from error
+    if KEY not in told:
+        raise NotAProfile(path=name)
+    try:
+        about = json.loads(told[KEY])
+        if about["format"] != FORMAT:
+            raise NotAProfile(path=name)
+        if about["version"] > VERSION:
+            raise NewerProfile(path=name, got=about["version"], allowed=VERSION)
+        fine = (
+            all(isinstance(about[key], int) and about[key] > 0 for key in _COUNTS)
+            and all(isinstance(about[key], str) for key in _TEXTS)
+            and {TEXT, SITE, HEAD, QUERIES, KEYS, SOURCE, *about["measures"]} <= set(there.names)
+            and all(there.field(name).type == pa.float32() for name in about["measures"])
+            and there.field(SOURCE).type in (pa.string(), pa.dictionary(pa.int32(), pa.string()))
+            and all(isinstance(name, str) and _MEASURE.fullmatch(name) for name in about["measures"])
+            and bool(about["measures"])
+            and isinstance(about["made_of"], dict)
+            and isinstance(about["refused"]["count"], int)
+            and all(Refused(**one) for one in about["refused"]["listed"])
+        )
+    except HeadlightError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedProfile(path=name) from error
+    if not fine:
+        raise DamagedProfile(path=name)
+    most = LARGEST if isinstance(place, Path) else LARGEST_GIVEN
+    if rows > most or (isinstance(place, bytes) and size > _LARGEST_BYTES):
+        raise ProfileTooLarge(path=name, got=f"{rows:,}", allowed=f"{most:,}")
+    return about
+
+
+def _layout(rows: pa.Table) -> tuple[tuple[tuple[str, int], ...], np.ndarray]:
+    """The heads of the first text, which every other has in the same order, and the indices of the texts."""
+    text, head = rows[TEXT].to_numpy(), rows[HEAD].to_numpy()
+    count = int(np.argmax(text != text[0])) or len(text)
+    names = rows[SITE].slice(0, count).to_pylist()
+    codes = _codes(rows[SITE])
+    same = (
+        len(text) % count == 0
+        and (text.reshape(-1, count) == text.reshape(-1, count)[:, :1]).all()
+        and (head.reshape(-1, count) == head[:count]).all()
+        and (codes.reshape(-1, count) == codes[:count]).all()
+    )
+    heads = head[:count].tolist()
+    sizes = Counter(names)
+    whole = all(_SITE.fullmatch(name or "") for name in sizes) and heads == [
+        h for n in sizes.values() for h in range(n)
+    ]
+    if not same or not whole:
+        raise ValueError("the rows of the texts differ")
+    return tuple(zip(names, heads, strict=True)), text.reshape(-1, count)[:, 0]
+
+
+def _codes(site: pa.ChunkedArray) -> np.ndarray:
+    """A number for each site's name, the same in every row group."""
+    encoded = site.cast(pa.string()).combine_chunks().dictionary_encode()
+    return (encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded).indices.to_numpy()
+
+
+def quantiles(values: np.ndarray) -> np.ndarray:
+    """values [text, head] -> [quantile, head] of the texts that have one, at QUANTILES; NaN where none has."""
+    found = np.full((len(QUANTILES), values.shape[1]), np.nan)
+    for head in range(values.shape[1]):
+        column = values[:, head]
+        column = column[np.isfinite(column)]
+        if len(column):
+            found[:, head] = np.quantile(column.astype(np.float64), QUANTILES)
+    return found
+
+
+def typical(values: np.ndarray, count: int) -> list[int]:
+    """Of one head's values [text], the rows nearest the median, nearest first; of equal ones the earlier."""
+    return _first(np.abs(values - np.nanmedian(values)) if np.isfinite(values).any() else values, count)
+
+
+def lowest(values: np.ndarray, count: int) -> list[int]:
+    return _first(values, count)
+
+
+def highest(values: np.ndarray, count: int) -> list[int]:
+    return _first(-values, count)
+
+
+def _first(values: np.ndarray, count: int) -> list[int]:
+    """The rows of the smallest values, without those that have none."""
+    order = np.argsort(values, kind="stable")
+    return [int(row) for row in order[: np.isfinite(values).sum()][:count]]

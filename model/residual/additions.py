@@ -1,0 +1,110 @@
+"""What was added to the residual stream, and what of a library model's layers can be told apart.
+
+Its record has the stream between layers and what attention put out. What the feed-forward part put out is heard in one
+more run (`model.checkpoints.record.mlp_hooks.outputs`), and believed to be the rest only where the sums say so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional
+
+from model.steps.step import difference
+from model.trace.fidelity import TOLERANCE
+from model.trace.site import Site
+from model.trace.trace import Trace
+
+
+@dataclass(frozen=True, eq=False)
+class Addition:
+    """One sub-layer on the residual stream: before [n, d] + added [n, d] = after [n, d], as recorded.
+
+    name: `encoder.0.self`, `decoder.1.ffn`; of a library model also `decoder.1.layer`, the whole layer's change. error: how
+    far before + added lies from after at most, over all tokens; None where "added" is after − before by definition, or
+    after is unknown. limit: how far numbers of this size may lie apart (`model.trace.fidelity.TOLERANCE`).
+    """
+
+    name: str
+    before: Tensor
+    added: Tensor
+    error: float | None = None
+    limit: float = TOLERANCE
+
+    @property
+    def comes_in(self) -> Tensor:
+        """‖before‖ of every token: float64 [n]."""
+        return self.before.double().norm(dim=-1)
+
+    @property
+    def adds(self) -> Tensor:
+        """‖added‖ of every token: float64 [n]."""
+        return self.added.double().norm(dim=-1)
+
+    @property
+    def cosine(self) -> Tensor:
+        """cos(before, added) of every token: float64 [n]; 0 where one of them is 0."""
+        return functional.cosine_similarity(self.before.double(), self.added.double(), dim=-1)
+
+
+def by_layer(
+    trace: Trace, stack: str, names: Sequence[str], rows: slice, fed: Mapping[int, Tensor] | None = None
+) -> list[Addition]:
+    """A library model's additions; `names` are its streams, bottom up, `fed` what each layer's feed-forward put out [n, d].
+
+    Where in + attention + feed-forward is the next stream in every layer but the last, whose stream many models keep after
+    their final norm, the layers are told apart; else each layer is one change, its norms included.
+    """
+    pairs = list(itertools.pairwise(names))
+    errors = [_error(trace, stack, layer, pair, fed) for layer, pair in enumerate(pairs)]
+    apart = len(pairs) > 1 and all(error is not None for error in errors[:-1]) and (len(pairs) - 1 in (fed or {}))
+    found: list[Addition] = []
+    for layer, (below, above) in enumerate(pairs):
+        now = trace.activation(below)[rows].float()
+        total = now
+        for site in _sites(trace, stack, layer, trace.store.shape(below)):
+            added = trace.record(site).output[rows].float()
+            found.append(Addition(str(site), total if apart else now, added))
+            total = total + added
+        if apart and fed is not None:
+            found.append(
+                Addition(f"{stack}.{layer}.ffn", total, fed[layer][rows].float(), errors[layer], limit_of(trace, above))
+            )
+        elif trace.store.shape(above) == trace.store.shape(below):
+            found.append(Addition(f"{stack}.{layer}.layer", now, trace.activation(above)[rows].float() - now))
+    return found
+
+
+def _sites(trace: Trace, stack: str, layer: int, shape: tuple[int, ...]) -> list[Site]:
+    """The layer's attention sub-layers whose output is recorded and is of the stream's shape."""
+    sites = [Site(stack, layer, kind) for kind in ("self", "cross")]
+    return [
+        site
+        for site in sites
+        if site in trace.attention and f"{site}.output" in trace.store and trace.store.shape(f"{site}.output") == shape
+    ]
+
+
+def _error(
+    trace: Trace, stack: str, layer: int, pair: tuple[str, str], fed: Mapping[int, Tensor] | None
+) -> float | None:
+    """max |in + attention + feed-forward − the next stream| over all tokens, None where that is no rounding."""
+    if fed is None or layer not in fed:
+        return None
+    before, after = (trace.activation(name) for name in pair)
+    sites = _sites(trace, stack, layer, tuple(before.shape))
+    if not sites or fed[layer].shape != before.shape or after.shape != before.shape:
+        return None
+    total = before.double() + fed[layer].double()
+    for site in sites:
+        total = total + trace.record(site).output.double()
+    error = difference(total, after)
+    return error if error <= limit_of(trace, pair[1]) else None
+
+
+def limit_of(trace: Trace, name: str) -> float:
+    """How far a sum may lie from the recorded activation `name`."""
+    return TOLERANCE * max(1.0, trace.activation(name).abs().max().item())

@@ -1,0 +1,1 @@
+"""The arithmetic of a head, step by step, on the recorded numbers."""

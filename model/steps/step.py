@@ -1,0 +1,79 @@
+"""The parts that a head's arithmetic is told in: matrices, steps from one to the next, and one cell written out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from model.trace.fidelity import TOLERANCE
+
+# As many queries or keys as are written out of a long text: those around the selected one.
+WINDOW = 48
+# Up to here the steps hold every query: beyond, scores of all rows and heads would take seconds to make.
+WHOLE = 256
+
+
+def window(total: int, at: int) -> slice:
+    """`WINDOW` places that hold `at`, or all of fewer."""
+    start = min(max(0, at - WINDOW // 2), max(0, total - WINDOW))
+    return slice(start, min(total, start + WINDOW))
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """float64 [rows, columns] with what its axes are: "query", "key", "dim" or None; `masked` marks dead cells."""
+
+    symbol: str
+    values: Tensor
+    rows: str | None = None
+    columns: str | None = None
+    masked: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """`operands` are matrices and operators in reading order; `error` is max |recomputed − recorded|, where recorded."""
+
+    key: str
+    latex: str
+    operands: tuple[Matrix | str, ...]
+    result: Matrix
+    error: float | None = None
+    product: tuple[str, str] | None = None  # symbols of the two operands whose matrix product `result` is
+    start: int = 0  # the query that the first row of the step's "query" matrices belongs to
+
+    @property
+    def limit(self) -> float:
+        """How large `error` may be: what 32-bit arithmetic leaves of numbers this large (`model.trace.fidelity.TOLERANCE`)."""
+        finite = self.result.values[self.result.values.isfinite()]
+        return TOLERANCE * max(1.0, finite.abs().max().item() if finite.numel() else 0.0)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One weight, written out: Σ terms = product; product · scale (+ bias) = scaled; exp(score − lse) = weight.
+
+    capped: the scaled score after the soft cap, None without one. added: the position bias B. score = capped or scaled,
+    + added. sink: the score whose weight is dropped, None without one; row_sum counts it.
+    """
+
+    terms: tuple[tuple[float, float], ...]
+    product: float
+    scale: float
+    bias: float
+    score: float
+    allowed: bool
+    row_scores: tuple[float, ...]
+    row_sum: float
+    row_max: float
+    weight: float
+    scaled: float = 0.0
+    capped: float | None = None
+    added: float = 0.0
+    sink: float | None = None
+
+
+def difference(got: Tensor, recorded: Tensor) -> float:
+    """max |got − recorded|."""
+    return (got - recorded.double()).abs().max().item()

@@ -1,0 +1,143 @@
+"""Text to ids and back for our own models: whole words or single characters, never a silent change.
+
+A word that the vocabulary lacks is refused by name with its nearest known neighbours. The one folding there is, of
+letter case where the vocabulary has the word in another one only, is reported in `Reading.folded`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+from model.errors import EmptyText, TextTooLong, UnknownWords
+from model.text.truncation import Start, longest_start
+
+PAD = "<pad>"
+END = "</s>"
+_LONGEST_NAMED = 40  # characters of an unknown word that a sentence quotes
+_SPECIAL = re.compile(r"^<[^<>\s]+>$")
+_PIECES = re.compile(r"[\w]+(?:['’-][\w]+)*['’]?|[^\w\s]", re.UNICODE)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the model reads: ids, their tokens, and the (typed, read) pairs that differ only in case."""
+
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    folded: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """`vocabulary[id]` is a token; `kind` is "words" or "characters"; id 0 is reserved for padding."""
+
+    vocabulary: tuple[str, ...]
+    kind: str = "words"
+    max_length: int = 100
+    ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.vocabulary or self.vocabulary[0] != PAD:
+            raise ValueError(
+                f"id 0 is {self.vocabulary[:1]}, but it must be {PAD}: padding may not share a real token's id"
+            )
+        object.__setattr__(self, "ids", {token: i for i, token in enumerate(self.vocabulary)})
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def is_special(self, token: str) -> bool:
+        return bool(_SPECIAL.match(token)) and token in self.ids
+
+    def read(self, text: str, side: str = "source") -> Reading:
+        """Text -> `Reading`. Raises EmptyText, TextTooLong (before any word is looked up) or UnknownWords."""
+        text = unicodedata.normalize("NFC", text).strip()
+        if not text:
+            raise EmptyText()
+        pieces = list(text) if self.kind == "characters" else _PIECES.findall(text.replace("’", "'"))
+        # Characters that no piece covers (control characters, joiners) would vanish silently: they are unknown words.
+        lost = (
+            [] if self.kind == "characters" else [c for c in _PIECES.sub("", text.replace("’", "'")) if not c.isspace()]
+        )
+        if len(pieces) > self.max_length:
+            raise TextTooLong(got=len(pieces), allowed=self.max_length)
+        tokens: list[str] = []
+        folded: list[tuple[str, str]] = []
+        unknown: list[str] = [visible(c) for c in lost]
+        for piece in pieces:
+            found = self._lookup(piece)
+            if found is None:
+                unknown.append(piece)
+                continue
+            tokens.extend(found)
+            if (spelled := "".join(found)) != piece:
+                folded.append((piece, spelled))
+        if unknown:
+            unique = list(dict.fromkeys(unknown))
+            raise UnknownWords([(visible(word, cut=True), self.nearest(word)) for word in unique[:8]], side)
+        if len(tokens) > self.max_length:
+            raise TextTooLong(got=len(tokens), allowed=self.max_length)
+        return Reading(tuple(self.ids[t] for t in tokens), tuple(tokens), tuple(folded))
+
+    def start(self, text: str) -> Start | None:
+        """The longest start of `text` that is read, None where not even its first token is."""
+
+        ends = range(1, len(text)) if self.kind == "characters" else [piece.end() for piece in _PIECES.finditer(text)]
+
+        def count(part: str) -> int:
+            try:
+                return len(self.read(part).ids)
+            except TextTooLong as error:
+                return int(error.values["got"])
+            except (EmptyText, UnknownWords):  # said when it is run
+                return bisect_right(ends, len(part))
+
+        return longest_start(text, ends, count, self.max_length)
+
+    def _lookup(self, piece: str) -> list[str] | None:
+        """The tokens of one typed piece: itself, folded, or cut into known words where no spaces are written."""
+        for candidate in (piece, piece.lower(), piece.capitalize()):
+            if candidate in self.ids and not self.is_special(candidate):
+                return [candidate]
+        return None if self.kind == "characters" else self._segment(piece.lower())
+
+    def _segment(self, piece: str) -> list[str] | None:
+        """The fewest known words that spell `piece` (Chinese has no spaces; French elides), or None."""
+        best: list[list[str] | None] = [[]] + [None] * len(piece)
+        joined = {
+            t for t in self.vocabulary if not self.is_special(t) and (_is_han(t) or t.endswith("'") or not t.isalpha())
+        }
+        for end in range(1, len(piece) + 1):
+            for start in range(max(0, end - 12), end):
+                word, before = piece[start:end], best[start]
+                whole_tail = start > 0 and piece[start - 1] == "'" and end == len(piece)
+                if before is None or not (word in joined or (whole_tail and word in self.ids)):
+                    continue
+                if best[end] is None or len(before) + 1 < len(best[end]):
+                    best[end] = [*before, word]
+        return best[-1] or None
+
+    def nearest(self, word: str, count: int = 3) -> list[str]:
+        """Known words that are spelled most alike, best first."""
+        known = [token for token in self.vocabulary if not self.is_special(token)]
+        close = difflib.get_close_matches(word.lower(), known, n=count, cutoff=0.7)
+        return close or [token for token in known if len(word) > 2 and token.startswith(word[:2].lower())][:count]
+
+    def text(self, tokens: list[str] | tuple[str, ...]) -> str:
+        """Tokens -> readable text, specials left out."""
+        words = [token for token in tokens if not self.is_special(token)]
+        return ("" if self.kind == "characters" else " ").join(words)
+
+
+def _is_han(text: str) -> bool:
+    return all("\u3400" <= c <= "\u9fff" for c in text)
+
+
+def visible(text: str, cut: bool = False) -> str:
+    """Control and other invisible characters as U+XXXX; `cut`: a very long word shortened, as a sentence names it."""
+    shown = text if not cut or len(text) <= _LONGEST_NAMED else text[:_LONGEST_NAMED] + "…"
+    return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in shown)

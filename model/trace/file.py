@@ -1,0 +1,151 @@
+"""Runs on disk: one safetensors file whose metadata is JSON; no pickle, opened lazily, versioned."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from model.errors import NewerTraceFile, TraceFileError, TraceNotSaved
+from model.trace.attention_record import AttentionRecord
+from model.trace.site import Site
+from model.trace.tensors import FileStore, Store
+from model.trace.trace_key import Side, TraceKey
+from model.transformer.masks import from_parts
+
+FORMAT = "headlight-trace"
+VERSION = 1
+_NEEDED = ("q", "k", "v", "context", "output")
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """What a file holds of a run, as in the fields of `model.Trace`; logits_error: as its fidelity was measured, or None."""
+
+    key: TraceKey
+    sides: Mapping[str, Side]
+    attention: Mapping[Site, AttentionRecord]
+    store: Store
+    vocabulary: tuple[str, ...]
+    facts: Mapping[str, object]
+    logits_error: float | None
+
+
+def save(run: Saved, path: Path) -> Path:
+    """Write `run` to `path` (parents are made) and return it. Raises TraceNotSaved; no half file is left behind."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    # Records may be views into one larger tensor; a file needs each on its own.
+    tensors = {name: run.store[name].contiguous().clone() for name in run.store.names()}
+    attention = []
+    for site, record in run.attention.items():
+        entry = {"site": str(site), "scale": record.scale, "distance": record.distance, "softcap": record.softcap}
+        kind, parts = record.mask.parts()
+        entry["mask"] = kind
+        tensors |= {f"{site}.mask_{name}": part for name, part in parts.items()}
+        if record.slopes is not None:
+            tensors[f"{site}.slopes"] = record.slopes.contiguous()
+        attention.append(entry)
+    document = {
+        "key": asdict(run.key),
+        "sides": {name: asdict(side) for name, side in run.sides.items()},
+        "attention": attention,
+        "tensors": {name: list(tensor.shape) for name, tensor in tensors.items()},
+        "vocabulary": list(run.vocabulary),
+        "facts": dict(run.facts),
+        "logits_error": run.logits_error,
+        "torch": torch.__version__,
+    }
+    metadata = {"format": FORMAT, "version": str(VERSION), "trace": json.dumps(document, ensure_ascii=False)}
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, str(partial), metadata=metadata)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        if partial.is_file():
+            partial.unlink()
+        raise TraceNotSaved(path=path, reason=getattr(error, "strerror", None) or error) from error
+    return path
+
+
+def load(path: Path) -> Saved:
+    """Open the file at `path`. Raises TraceFileError (missing, not a trace, damaged) or NewerTraceFile."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise TraceFileError(path=path, reason="there is no such file")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise TraceFileError(path=path, reason="it is damaged or not a safetensors file") from error
+    if metadata.get("format") != FORMAT:
+        raise TraceFileError(path=path, reason="it is a safetensors file, but not a recorded trace")
+    version = metadata.get("version", "")
+    if not re.fullmatch("[0-9]{1,9}", version):
+        raise TraceFileError(path=path, reason=f"its format version “{version}” is not a number")
+    if int(version) > VERSION:
+        raise NewerTraceFile(path=path, got=version, allowed=VERSION)
+    try:
+        return _build(json.loads(metadata["trace"]), FileStore(path))
+    except (SafetensorError, OSError) as error:
+        raise TraceFileError(path=path, reason="it is damaged or not a safetensors file") from error
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError) as error:
+        raise TraceFileError(path=path, reason="its description is damaged") from error
+    except ValueError as error:
+        raise TraceFileError(path=path, reason=f"its description is damaged ({error})") from error
+
+
+def _side(name: str, side: dict) -> Side:
+    tokens, ids, special = (tuple(side[part]) for part in ("tokens", "ids", "special"))
+    more = {part: tuple(side.get(part, ())) for part in ("shown", "words", "segments")}
+    lengths = {len(part) for part in (ids, special, *filter(None, more.values()))}
+    if lengths != {len(tokens)} or not all(isinstance(token, str) for token in (*tokens, *more["shown"])):
+        raise ValueError(f"the {name}'s tokens, ids and marks do not belong together")
+    return Side(tokens, ids, special, **more)
+
+
+def _build(document: dict, store: FileStore) -> Saved:
+    wrong = [
+        name for name, shape in document["tensors"].items() if name not in store or store.shape(name) != tuple(shape)
+    ]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong[:3])} {'is' if len(wrong) == 1 else 'are'} missing or of another size")
+    sides = {name: _side(name, side) for name, side in document["sides"].items()}
+    attention = {}
+    for entry in document["attention"]:
+        site = Site.parse(entry["site"])
+        missing = [part for part in _NEEDED if f"{site}.{part}" not in store]
+        if missing:
+            raise ValueError(f"{site} lacks {', '.join(missing)}")
+        expected = (len(sides[site.query_side].tokens), len(sides[site.key_side].tokens))
+        found = (store.shape(f"{site}.q")[1], store.shape(f"{site}.k")[1])
+        if found != expected:
+            raise ValueError(f"{site} is {found[0]} × {found[1]}, but its tokens are {expected[0]} × {expected[1]}")
+        distance = entry["distance"]
+        if distance is not None and store.shape(f"{site}.relative_keys")[0] != 2 * distance + 1:
+            raise ValueError(f"{site} has no vectors for a distance of {distance}")
+        slopes = store[f"{site}.slopes"] if f"{site}.slopes" in store else None
+        mask = from_parts(entry["mask"], lambda name, site=site: store[f"{site}.mask_{name}"])
+        softcap = entry["softcap"]
+        attention[site] = AttentionRecord(site, float(entry["scale"]), mask, store, slopes, distance, softcap)
+    key, facts = document["key"], document["facts"]
+    if not isinstance(facts, dict) or not isinstance(facts.get("written", []), list):
+        raise ValueError("its facts are not a table")
+    return Saved(
+        key=TraceKey(
+            key["model"], key["weights_hash"], key["source"], key["target"], tuple(map(tuple, key["options"]))
+        ),
+        sides=sides,
+        attention=attention,
+        store=store,
+        vocabulary=tuple(document["vocabulary"]),
+        facts=facts,
+        logits_error=document["logits_error"],
+    )

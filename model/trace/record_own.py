@@ -1,0 +1,86 @@
+"""Recording a run of our own Transformer: one forward under `listen`, its taps renamed to the names of a `Trace`."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+from model.trace.attention_record import AttentionRecord
+from model.trace.site import Site
+from model.trace.tensors import MemoryStore
+from model.transformer.encoder_decoder import Transformer
+from model.transformer.hook_points import listen
+from model.transformer.masks import Mask
+
+# Module paths on the left, names of the record on the right; the first match applies.
+_NAMES = (
+    (re.compile(r"^source\.encoding$"), "encoder.positions"),
+    (re.compile(r"^target\.encoding$"), "decoder.positions"),
+    (re.compile(r"^source\.(\w+)$"), r"encoder.\1"),
+    (re.compile(r"^target\.(\w+)$"), r"decoder.\1"),
+    (re.compile(r"^(encoder|decoder)\.(\d+)\.(self|cross)_attention\.(\w+)$"), r"\1.\2.\3.\4"),
+    (re.compile(r"^(encoder|decoder)\.(\d+)\.(self|cross|ffn)_add\.(\w+)$"), r"\1.\2.\3.\4"),
+    (re.compile(r"^memory$"), "encoder.output"),
+    (re.compile(r"^final$"), "decoder.output"),
+)
+
+
+def record_run(module: Transformer, source: Tensor, target: Tensor) -> tuple[MemoryStore, dict[Site, AttentionRecord]]:
+    """Run source ids [n] and target ids [m] once, in evaluation mode, and keep what every tap saw."""
+    if module.training:
+        raise ValueError("the model is in training mode, where dropout changes every weight: call eval() first")
+    with torch.no_grad(), listen(module) as heard:
+        module(source[None], target[None])
+    tensors = {_rename(path): value[0] for path, value in heard.items()}
+    tensors |= {f"parameters/{name}": value for name, value in attention_parameters(module).items()}
+    masks = module.masks(source[None], target[None])
+    store = MemoryStore(tensors)
+    sites = [name.removesuffix(".q") for name in tensors if re.match(r"^\w+\.\d+\.(self|cross)\.q$", name)]
+    return store, {Site.parse(site): _attention(module, Site.parse(site), masks, store) for site in sites}
+
+
+def _rename(path: str) -> str:
+    for pattern, name in _NAMES:
+        if pattern.match(path):
+            return pattern.sub(name, path)
+    return path
+
+
+def _attention(module: Transformer, site: Site, masks: dict[str, Mask], store: MemoryStore) -> AttentionRecord:
+    attention = getattr(getattr(module, site.stack)[site.layer], f"{site.kind}_attention")
+    return AttentionRecord(
+        site=site,
+        scale=attention.scale,
+        mask=masks[f"{site.stack}.{site.kind}"].example(0),
+        store=_with_relative(store, site, attention),
+        slopes=attention.slopes,
+        distance=attention.relative.distance if attention.relative is not None else None,
+    )
+
+
+def _with_relative(store: MemoryStore, site: Site, attention: torch.nn.Module) -> MemoryStore:
+    if attention.relative is not None:
+        store.add(f"{site}.relative_keys", attention.relative.keys.detach())
+        store.add(f"{site}.relative_values", attention.relative.values.detach())
+    return store
+
+
+def attention_parameters(module: Transformer) -> dict[str, Tensor]:
+    """`{site}.W_Q` [d, h · d_k], `.b_Q` … `.W_O`, and the `.gamma`, `.beta` of the norm around the sub-layer."""
+    parameters = {}
+    for stack in ("encoder", "decoder"):
+        for i, layer in enumerate(getattr(module, stack)):
+            for kind in ("self", "cross"):
+                attention = getattr(layer, f"{kind}_attention", None)
+                if attention is None:
+                    continue
+                site = f"{stack}.{i}.{kind}"
+                for letter in "QKVO":
+                    linear = getattr(attention, f"W_{letter}")
+                    parameters[f"{site}.W_{letter}"] = linear.weight.detach().T
+                    parameters[f"{site}.b_{letter}"] = linear.bias.detach()
+                norm = getattr(layer, f"{kind}_add").layer_norm
+                parameters[f"{site}.gamma"], parameters[f"{site}.beta"] = norm.gamma.detach(), norm.beta.detach()
+    return parameters

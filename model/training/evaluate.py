@@ -1,0 +1,126 @@
+"""What a trained model can do: exact match on held-out examples, and how well each cross-attention head aligns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.text.tokenizer import END
+from model.training.data import Encoded, Example, Vocabulary, encode
+from model.transformer.attention import softmax
+from model.transformer.encoder_decoder import Transformer
+from model.transformer.greedy import greedy_batch
+from model.transformer.hook_points import listen
+from model.transformer.masks import padding
+
+ROWS = ("predicting", "reading")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often a head's largest weight falls on a gold source word, over the aligned target words.
+
+    rows: "predicting" is the row whose output is the word, "reading" the row whose input is the word (one later).
+    scores: site -> agreement of each head. words: how many target words were counted.
+    """
+
+    rows: str
+    scores: Mapping[str, tuple[float, ...]]
+    words: int
+
+    @property
+    def best(self) -> tuple[str, int, float]:
+        """(site, 0-based head, agreement) of the head that aligns best."""
+        return max(((s, h, v) for s, row in self.scores.items() for h, v in enumerate(row)), key=lambda item: item[2])
+
+
+def exact_match(
+    module: Transformer, examples: Sequence[Example], vocabulary: Vocabulary, size: int = 200
+) -> tuple[float, list[tuple[Example, tuple[str, ...]]]]:
+    """(share of examples that greedy decoding writes exactly, the failures with what was written)."""
+    ids = {token: i for i, token in enumerate(vocabulary.target)}
+    failures = []
+    order = sorted(examples, key=lambda example: len(example.target))
+    for start in range(0, len(order), size):
+        group = order[start : start + size]
+        source, _ = encode(group, vocabulary).batch(torch.arange(len(group)))
+        starts = [ids[vocabulary.starts[example.language]] for example in group]
+        limit = max(len(example.target) for example in group) + 4
+        rows, finished = greedy_batch(module, source, starts, ids[END], limit)
+        for example, row, done in zip(group, rows, finished, strict=True):
+            written = tuple(vocabulary.target[i] for i in row[1:])
+            if not done or written != example.target:
+                failures.append((example, written))
+    return 1 - len(failures) / len(examples), failures
+
+
+def validation_loss(module: Transformer, data: Encoded, size: int = 250) -> float:
+    """Mean cross-entropy per target token, teacher forcing, nats."""
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for rows in torch.argsort(data.lengths, stable=True).split(size):
+            source, target = data.batch(rows)
+            logits, wanted = module(source, target[:, :-1]), target[:, 1:]
+            loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=0, reduction="sum")
+            total, count = total + float(loss), count + int((wanted != 0).sum())
+    return total / count
+
+
+def encoder_weights(module: Transformer, source: Tensor) -> dict[str, Tensor]:
+    """Source ids [b, n] -> {site: encoder self-attention weights [b, h, n, n]}, evaluation mode."""
+    with torch.no_grad(), listen(module) as heard:
+        module.encode(source)
+    allowed = padding(source, module.config.pad_id).allowed(source.shape[1], source.shape[1])
+    return {
+        f"encoder.{i}.self": _weights(heard, f"encoder.{i}.self_attention", layer.self_attention.scale, allowed)
+        for i, layer in enumerate(module.encoder)
+    }
+
+
+def cross_weights(module: Transformer, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Source ids [b, n], target ids [b, m] -> {site: cross-attention weights [b, h, m, n]}, evaluation mode."""
+    with torch.no_grad(), listen(module) as heard:
+        module(source, target)
+    allowed = padding(source, module.config.pad_id).allowed(target.shape[1], source.shape[1])
+    return {
+        f"decoder.{i}.cross": _weights(heard, f"decoder.{i}.cross_attention", layer.cross_attention.scale, allowed)
+        for i, layer in enumerate(module.decoder)
+    }
+
+
+def _weights(heard: Mapping[str, Tensor], path: str, scale: float, allowed: Tensor) -> Tensor:
+    q, k = heard[f"{path}.q"], heard[f"{path}.k"]
+    return softmax((q @ k.transpose(-1, -2) * scale).masked_fill(~allowed, -torch.inf))[0]
+
+
+def agreement(
+    module: Transformer, examples: Sequence[Example], vocabulary: Vocabulary, size: int = 200
+) -> dict[str, Agreement]:
+    """Alignment of every cross-attention head on gold-aligned examples, for both readings of a row (see `ROWS`)."""
+    hits = {rows: {} for rows in ROWS}
+    words = dict.fromkeys(ROWS, 0)
+    aligned = [example for example in examples if any(example.alignment)]
+    for start in range(0, len(aligned), size):
+        group = aligned[start : start + size]
+        source, target = encode(group, vocabulary).batch(torch.arange(len(group)))
+        gold = torch.zeros(len(group), target.shape[1], source.shape[1], dtype=torch.bool)
+        for row, example in enumerate(group):
+            for t, positions in enumerate(example.alignment):
+                gold[row, t, list(positions)] = True
+        counted = gold.any(-1)
+        chosen = {site: w.argmax(-1) for site, w in cross_weights(module, source, target).items()}
+        for rows, shift in zip(ROWS, (0, 1), strict=True):
+            # Word t is written by the row that has read words before t (row t), and read by row t + 1.
+            length = target.shape[1] - shift
+            words[rows] += int(counted[:, :length].sum())
+            for site, key in chosen.items():
+                right = gold[:, None, :length].expand(-1, key.shape[1], -1, -1).gather(3, key[:, :, shift:, None])
+                hits[rows][site] = hits[rows].get(site, 0) + right[..., 0].sum((0, 2))
+    return {
+        rows: Agreement(rows, {site: tuple((n / words[rows]).tolist()) for site, n in found.items()}, words[rows])
+        for rows, found in hits.items()
+    }

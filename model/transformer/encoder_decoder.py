@@ -1,0 +1,98 @@
+"""Our own encoder–decoder Transformer, as in "Attention Is All You Need" (Vaswani et al. 2017), figure 1."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from model.errors import TextTooLong
+from model.transformer.config import TransformerConfig
+from model.transformer.hook_points import Tap
+from model.transformer.layers import DecoderLayer, EncoderLayer, LayerNorm
+from model.transformer.masks import Mask, padding
+from model.transformer.positions import Learned, Sinusoidal
+
+
+class Embedding(nn.Module):
+    """Token embedding × √d_model, plus the position where the switch says so: [b, n] -> [b, n, d]."""
+
+    def __init__(self, vocabulary: int, config: TransformerConfig):
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, config.d_model, padding_idx=config.pad_id)
+        nn.init.normal_(self.tokens.weight, std=config.d_model**-0.5)
+        kinds = {"sinusoidal": Sinusoidal, "learned": Learned}
+        kind = kinds.get(config.positions)
+        self.positions = kind(config.max_length, config.d_model) if kind else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.max_length, self.factor = config.max_length, math.sqrt(config.d_model)
+        self.embedding, self.encoding, self.input = Tap(), Tap(), Tap()
+
+    def forward(self, ids: Tensor) -> Tensor:
+        if ids.shape[1] > self.max_length:
+            raise TextTooLong(got=ids.shape[1], allowed=self.max_length)
+        x = self.embedding(self.tokens(ids) * self.factor)
+        if self.positions is not None:
+            x = x + self.encoding(self.positions.encoding(ids.shape[1])[None])
+        return self.dropout(self.input(x))
+
+
+class Transformer(nn.Module):
+    """source ids [b, n], target ids [b, m] (shifted right, beginning with a start token) -> logits [b, m, V].
+
+    logits[:, t] scores the token that follows target position t. Padding (`config.pad_id`) is masked on the key axis.
+    """
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.source = Embedding(config.source_vocabulary, config)
+        self.target = Embedding(config.target_vocabulary, config)
+        self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
+        self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+        ends = config.norm == "pre"  # pre-LN leaves the stream unnormalised, so each stack closes with one more norm
+        self.encoder_norm = LayerNorm(config.d_model) if ends else nn.Identity()
+        self.decoder_norm = LayerNorm(config.d_model) if ends else nn.Identity()
+        self.project = nn.Linear(config.d_model, config.target_vocabulary)
+        self.memory, self.final, self.logits = Tap(), Tap(), Tap()
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2 and name.endswith("weight") and "tokens" not in name:
+                nn.init.xavier_uniform_(parameter)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+        for embedding in (self.source, self.target):
+            with torch.no_grad():
+                embedding.tokens.weight[self.config.pad_id].zero_()
+
+    def masks(self, source: Tensor, target: Tensor) -> dict[str, Mask]:
+        """The three rules: encoder self (padding), decoder self (causal and padding), cross (the source's padding)."""
+        pad = self.config.pad_id
+        return {
+            "encoder.self": padding(source, pad),
+            "decoder.self": padding(target, pad, causal=True),
+            "decoder.cross": padding(source, pad),
+        }
+
+    def encode(self, source: Int[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
+        mask = padding(source, self.config.pad_id)
+        x = self.source(source)
+        for layer in self.encoder:
+            x = layer(x, mask)
+        return self.memory(self.encoder_norm(x))
+
+    def decode(
+        self, target: Int[Tensor, "b m"], memory: Float[Tensor, "b n d"], source: Int[Tensor, "b n"]
+    ) -> Float[Tensor, "b m V"]:
+        masks = self.masks(source, target)
+        x = self.target(target)
+        for layer in self.decoder:
+            x = layer(x, memory, masks["decoder.self"], masks["decoder.cross"])
+        return self.logits(self.project(self.final(self.decoder_norm(x))))
+
+    def forward(self, source: Int[Tensor, "b n"], target: Int[Tensor, "b m"]) -> Float[Tensor, "b m V"]:
+        return self.decode(target, self.encode(source), source)

@@ -1,0 +1,1 @@
+"""What every picture is made of: axes, colours, numbers, payloads, and files."""

@@ -1,0 +1,145 @@
+"""The data of a figure as files: CSV for reading, npz for computing."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from viz.heads.matrix import in_blocks
+
+if TYPE_CHECKING:
+    from model.trace.attention_record import AttentionRecord
+    from model.trace.site import Site
+    from model.trace.trace import Trace
+
+
+Array = np.ndarray | Sequence[str]
+Part = tuple[slice, np.ndarray]
+_CELLS = 2**20  # of a matrix that are held at once
+
+
+def matrix_csv(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> bytes:
+    """One row a query: position, token, then a column a key named `position:token`; exact float32 digits."""
+    return rows_csv([(slice(0, len(values)), values)], rows, columns)
+
+
+def rows_csv(parts: Iterable[Part], rows: Sequence[str], columns: Sequence[str]) -> bytes:
+    """`matrix_csv` of (rows, their values), in order: besides the file itself only one of the parts is held."""
+    buffer = io.BytesIO()
+    names = [f"{j}:{column}" for j, column in enumerate(columns)]
+    for here, values in parts:
+        frame = pd.DataFrame(values, columns=names)
+        frame.insert(0, "token", [_text(token) for token in rows[here]])
+        frame.insert(0, "position", range(here.start, here.stop))
+        # The mark at the front lets spreadsheet programs read 中文 as UTF-8.
+        first = here.start == 0
+        text = frame.to_csv(index=False, header=first, lineterminator="\n")
+        buffer.write(text.encode("utf-8-sig" if first else "utf-8"))
+    return buffer.getvalue()
+
+
+def head_csv(record: AttentionRecord, head: int, rows: Sequence[str], columns: Sequence[str]) -> bytes:
+    """`matrix_csv` of a head of any length."""
+    return rows_csv(in_blocks(record, head), rows, columns)
+
+
+def head_npz(record: AttentionRecord, head: int, **arrays: Array) -> bytes:
+    """`npz` of these and of a head's `weights` and `allowed` [queries, keys], a block of rows at a time."""
+    shape = (record.queries, record.keys)
+    allowed = ((rows, record.allowed(rows).numpy()) for rows in spans(record.queries, record.keys))
+    whole = {"weights": (shape, np.float32, in_blocks(record, head)), "allowed": (shape, np.bool_, allowed)}
+    return rows_npz(whole, **arrays)
+
+
+def rows_npz(whole: Mapping[str, tuple[tuple[int, int], type, Iterable[Part]]], **arrays: Array) -> bytes:
+    """`npz` of these and of matrices [rows, columns] that come as (rows, their values), in order, which are not kept."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as files:
+        for name, (shape, kind, parts) in whole.items():
+            with files.open(f"{name}.npy", "w", force_zip64=True) as file:
+                told = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, told)
+                for _, part in parts:
+                    file.write(np.ascontiguousarray(part, kind).tobytes())
+        for name, array in arrays.items():
+            with files.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def spans(rows: int, columns: int) -> Iterator[slice]:
+    """The rows of a matrix in parts of up to `_CELLS` cells."""
+    step = max(1, _CELLS // columns)
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def _text(token: str) -> str:
+    """A token that looks like a formula gets an apostrophe, with which spreadsheet programs leave it text."""
+    return f"'{token}" if token.startswith(("=", "+", "-", "@")) else token
+
+
+def npz(**arrays: Array) -> bytes:
+    """The arrays by name, compressed; texts are stored as unicode arrays, so loading needs no pickle."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
+    return buffer.getvalue()
+
+
+def csv_npz(data: bytes) -> bytes:
+    """The same table as a CSV of this module, for computing: `values`, `rows`, `columns` of a matrix, else an array a column."""
+    table = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", keep_default_na=False, na_values=["", "NaN", "nan"])
+    if list(table.columns[:2]) == ["position", "token"]:
+        names = [name.split(":", 1)[-1] for name in table.columns[2:]]
+        return npz(values=table.iloc[:, 2:].to_numpy(), rows=_texts(table["token"]), columns=names)
+    # `file` is what numpy calls the file itself.
+    arrays = {f"{name}_" if name == "file" else name: table[name] for name in table.columns}
+    return npz(**{name: _texts(column) if column.dtype == object else column for name, column in arrays.items()})
+
+
+def _texts(column: pd.Series) -> list[str]:
+    return [str(value) for value in column.fillna("")]
+
+
+def site_csv(trace: Trace, site: Site) -> bytes:
+    """Every head of one site, one row a weight: site, head, query, key, their tokens, weight."""
+    record = trace.record(site)
+    weights = np.stack([record.weights(head).numpy() for head in range(record.heads)])
+    head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
+    rows, columns = (np.array([_text(t) for t in trace.tokens(side)]) for side in (site.query_side, site.key_side))
+    frame = pd.DataFrame(
+        {
+            "site": str(site),
+            "head": head,
+            "query": query,
+            "key": key,
+            "query_token": rows[query],
+            "key_token": columns[key],
+            "weight": weights.ravel(),
+        }
+    )
+    return frame.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+
+def trace_csv(trace: Trace) -> bytes:
+    """The weights of every site and head, as `site_csv`."""
+    parts = [site_csv(trace, site).decode("utf-8-sig").split("\n", 1) for site in trace.sites]
+    return (parts[0][0] + "\n" + "".join(body for _, body in parts)).encode("utf-8-sig")
+
+
+def trace_npz(trace: Trace) -> bytes:
+    """Everything recorded, by its name, without the parameters; tokens under `tokens/{side}`."""
+    arrays = {name: trace.store[name].numpy() for name in trace.store.names() if not name.startswith("parameters/")}
+    return npz(**arrays, **{f"tokens/{side}": trace.tokens(side) for side in trace.sides})
+
+
+def trace_file(trace: Trace) -> bytes:
+    """The trace as `Trace.open` reads it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return trace.save(Path(folder) / "trace.safetensors").read_bytes()

@@ -1,0 +1,1 @@
+"""Charts of heads and checkpoints held against each other."""

@@ -1,0 +1,1 @@
+"""Charts of how the next token is chosen."""

@@ -1,0 +1,1 @@
+"""Pictures of attention heads: matrices, lines, ribbons, thumbnails."""

@@ -1,0 +1,132 @@
+"""One head's weights as the frame of the matrix component."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from model.trace.site import Site
+from viz.base.axes import BLOCKS, Axes, by_word, map_axes
+from viz.base.axes import axes as token_axes
+from viz.base.payload import pack
+
+if TYPE_CHECKING:
+    from model.trace.attention_record import AttentionRecord
+    from model.trace.trace import Trace
+
+PLAIN, MASKED, NAN, CLIPPED = 0, 1, 2, 3
+Words = dict[str, str]
+# A record never changes, and the blocks of a long head take all its weights: 80 kB a head are kept.
+_blocks: WeakKeyDictionary[AttentionRecord, dict[int, tuple[np.ndarray, np.ndarray]]] = WeakKeyDictionary()
+
+
+def states(values: np.ndarray, allowed: np.ndarray | None, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """uint8 [rows, columns]: what kind each cell is, so that masked, NaN and clipped are drawn as themselves."""
+    state = np.full(values.shape, PLAIN, np.uint8)
+    with np.errstate(invalid="ignore"):
+        # A weight may pass 1 by rounding alone: that is no clipping.
+        slack = 1e-5 * max(abs(low), abs(high), 1e-9)
+        state[(values < low - slack) | (values > high + slack)] = CLIPPED
+    state[np.isnan(values)] = NAN
+    if allowed is not None:
+        state[~allowed] = MASKED
+    return state
+
+
+def head_weights(record: AttentionRecord, head: int) -> tuple[np.ndarray, np.ndarray]:
+    """(weights float32, allowed bool), both [query, key]."""
+    return record.weights(head).numpy(), record.allowed().numpy()
+
+
+def in_blocks(record: AttentionRecord, head: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """(queries, their weights [r, k], rounded to float32 as a figure's are) of a head of any length, block by block."""
+    from model.attention.rows import whole_rows
+
+    for rows, weights in whole_rows(record, head):
+        yield rows, weights.numpy().astype(np.float32)
+
+
+def _strongest_of_blocks(record: AttentionRecord, head: int) -> tuple[np.ndarray, np.ndarray]:
+    """(the largest weight, whether any cell is open) of each block of `map_axes`, float32 and bool."""
+    from model.attention.downsample import allowed_bins, pooled
+
+    return pooled(record, head, BLOCKS).numpy(), allowed_bins(record, BLOCKS).numpy()
+
+
+def cells(record: AttentionRecord, head: int, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
+    """(weights, allowed) [queries, keys] of the figure's items; whole words where an item is more than a token."""
+    import torch
+
+    rows, columns = axes[0].span, axes[1].span
+    everything = axes[1].whole
+    # In float64, and rounded then: every digit that is shown is right.
+    weights = (
+        record.weights(head, rows, slice(None) if everything else columns, torch.float64).numpy().astype(np.float32)
+    )
+    allowed = record.allowed(rows, columns).numpy()
+    if not all(axis.single for axis in axes):
+        return by_word(weights, allowed, axes)
+    return weights, allowed
+
+
+def header(trace: Trace, site: Site, axes: Axes, selection: tuple[int, int] | None, words: Words) -> dict[str, Any]:
+    """What the frame of a figure of one site says besides its numbers: the selected cell, titles, where its sides begin."""
+    at = None if selection is None else (axes[0].item(selection[0]), axes[1].item(selection[1]))
+    return {
+        "selection": None if at is None or None in at else {"row": at[0], "column": at[1]},
+        "words": words,
+        "row_title": words["query_decoder" if site.query_side == "decoder" and trace.written() else "query"],
+        "column_title": words["key"],
+        "row_side": site.query_side,
+        "column_side": site.key_side,
+        # Hovered tokens are told to other figures by their place in the whole side.
+        "row_start": axes[0].first,
+        "column_start": axes[1].first,
+    }
+
+
+def matrix_frame(
+    trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 620,
+    axes: Axes | None = None, end: float = 1.0, address: str = "",
+) -> bytes:  # fmt: skip
+    """The attention matrix of one head: rows are queries, columns keys, colour is the weight from 0 to `end`.
+
+    address: where the browser asks for the arithmetic of a cell, if each cell is one weight.
+    """
+    axes = axes or token_axes(trace, site, selection or (0, 0))
+    values, allowed = cells(trace.record(site), head, axes)
+    told = header(trace, site, axes, selection, words) | {
+        "rows": list(axes[0].labels),
+        "columns": list(axes[1].labels),
+        "row_breaks": axes[0].breaks,
+        "column_breaks": axes[1].breaks,
+        "scale": {"kind": "sequential", "low": 0, "high": end},
+        "max_height": max_height,
+        "sums": address if all(axis.single for axis in axes) else "",
+        "first": [axis.starts[0] for axis in axes],
+    }
+    return pack(told, values=values, state=states(values, allowed, high=end))
+
+
+def map_frame(
+    trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 300,
+    end: float = 1.0,
+) -> bytes:  # fmt: skip
+    """The whole of a long head: the strongest weight of each block of queries and keys, in colour from 0 to `end`."""
+    axes = map_axes(trace.record(site))
+    kept = _blocks.setdefault(trace.record(site), {})
+    if head not in kept:
+        kept[head] = _strongest_of_blocks(trace.record(site), head)
+    values, allowed = kept[head]
+    told = header(trace, site, axes, selection, words) | {
+        "rows": list(axes[0].labels),
+        "columns": list(axes[1].labels),
+        "row_side": "map-rows",  # a hovered block is no token of the other figures
+        "column_side": "map-columns",
+        "scale": {"kind": "sequential", "low": 0, "high": end},
+        "max_height": max_height,
+    }
+    return pack(told, values=values, state=states(values, allowed, high=end))

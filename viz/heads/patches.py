@@ -1,0 +1,72 @@
+"""A picture's patches with what one of them reads, and a sound's wave with where a written token listens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from viz.base.payload import pack
+
+if TYPE_CHECKING:
+    from model.trace.site import Site
+    from model.trace.trace import Trace
+
+_POINTS = 600
+
+
+def has_picture(trace: Trace, site: Site) -> bool:
+    """Whether the site's queries and keys are patches of a recorded picture."""
+    return "image" in trace.store and site.stack == "encoder" and site.kind == "self"
+
+
+def has_sound(trace: Trace, site: Site) -> bool:
+    """Whether the site's keys are frames of a recorded sound."""
+    return "samples" in trace.store and site.key_side == "encoder"
+
+
+def patches_frame(trace: Trace, site: Site, head: int, selection: tuple[int, int], words: dict[str, str]) -> bytes:
+    """The frame of the patches component: the picture as the model saw it and one head's weights [query, key]."""
+    side = trace.side("encoder")
+    grid = [int(n) for n in trace.facts["grid"]]
+    header: dict[str, Any] = {
+        "grid": grid,
+        "first": len(side.tokens) - grid[0] * grid[1],  # before the patches stand [CLS] and its like
+        "side": "encoder",
+        "labels": list(side.texts),
+        "selection": {"row": selection[0], "column": selection[1]},
+        "words": words,
+    }
+    return pack(header, image=trace.store["image"].numpy(), weights=trace.weights(site, head).numpy())
+
+
+def listening(trace: Trace, site: Site, head: int, row: int, words: dict[str, str]) -> alt.VConcatChart:
+    """Above the sound's wave, below the weight of each frame for one query; time in seconds, silence at the end cut."""
+    weights = trace.row(site, head, row).numpy()
+    step = float(trace.facts["frame_seconds"])
+    end = max(1, int(trace.facts["sound_end"]) + 1)
+    samples = trace.store["samples"].float().numpy()
+    size = max(1, -(-len(samples) // _POINTS))
+    padded = np.pad(samples, (0, -len(samples) % size)).reshape(-1, size)
+    seconds = float(trace.facts["seconds"])
+    times = np.linspace(0, seconds, padded.shape[0], endpoint=False)
+    wave = pd.DataFrame({"t": times, "low": padded.min(1), "high": padded.max(1)})
+    heard = pd.DataFrame({"t": np.arange(end) * step, "weight": weights[:end]})
+    scale = alt.Scale(domain=[0, max(end * step, seconds)])
+    above = alt.Chart(wave).mark_area(opacity=0.6).encode(
+        x=alt.X("t:Q", title=None, axis=alt.Axis(labels=False), scale=scale),
+        y=alt.Y("low:Q", title=words["wave"], axis=alt.Axis(labels=False, ticks=False)), y2="high:Q",
+    ).properties(height=70)  # fmt: skip
+    below = alt.Chart(heard).mark_bar(width=2).encode(
+        x=alt.X("t:Q", title=words["seconds"], scale=scale), y=alt.Y("weight:Q", title=words["weight"]),
+        tooltip=[alt.Tooltip("t:Q", format=".2f"), alt.Tooltip("weight:Q", format=".4f")],
+    ).properties(height=140)  # fmt: skip
+    return alt.vconcat(above, below, spacing=4)
+
+
+def unheard(trace: Trace, site: Site, head: int, row: int) -> float:
+    """The share of a query's attention that goes to frames after the sound's end: padding that the model adds."""
+    end = int(trace.facts["sound_end"]) + 1
+    return float(trace.row(site, head, row)[end:].sum())

@@ -1,0 +1,233 @@
+"""The first screen's picture: the sentence, the answer, and the whole model with what each part computed for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from model.measures.default_cell import elsewhere
+from model.trace.site import Site
+from viz.base import axes, tokens
+from viz.base.payload import pack
+from viz.overview.model_parts import Arrays, stacks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from model.trace.trace import Trace
+
+# A sentence longer than this is no picture of ribbons; chips beyond it are counted, not drawn.
+RIBBONS = 64
+# The heads of a longer text are not searched: that takes every weight of each.
+LONG = 256
+# Weights this near to each other are no choice.
+_EVEN = 1e-3
+
+
+def aligned_head(card: dict[str, Any], language: str | None) -> dict[str, Any]:
+    """What the card measured as the best-aligning head of a language: site, head, agreement; {} where it did not.
+
+    The row that writes a word is the one whose ribbons are drawn, so the agreement of "predicting" rows decides.
+    """
+    return card.get("alignment", {}).get(language or "", {}).get("predicting", {})
+
+
+def crosses(weights: Tensor) -> bool:
+    """Whether two rows of a head (weights [q, k]) point at keys in the other order: their ribbons cross."""
+    best = weights.argmax(-1)
+    return bool((best[1:] < best[:-1]).any())
+
+
+def best_head(trace: Trace, card: dict[str, Any], language: str | None) -> tuple[Site, int]:
+    """The head that a first look shows: what the card says aligns best, else one whose rows point at single words.
+
+    Of models without cross-attention, weights on special tokens and on the query's own and neighbouring places do not
+    count: most heads look there, and they would all be alike. Of a long text the middle layer's head 0.
+    """
+    told = aligned_head(card, language)
+    if told.get("site") in {str(site) for site in trace.sites}:
+        return Site.parse(told["site"]), int(told["head"])
+    crosses = [site for site in trace.sites if site.kind == "cross"]
+    candidates = crosses or list(trace.sites)
+    if max(len(side.tokens) for side in trace.sides.values()) > LONG:
+        return candidates[len(candidates) // 2], 0
+    sharpness = {
+        (site, head): pointed(trace, site, head) for site in candidates for head in range(trace.record(site).heads)
+    }
+    return max(sharpness, key=sharpness.__getitem__)
+
+
+def pointed(trace: Trace, site: Site, head: int) -> float:
+    """How sharply a head points: the mean over its rows of the strongest weight; in self-attention on a word not near."""
+    weights = trace.weights(site, head).numpy()
+    if site.kind == "self":
+        weights = elsewhere(trace, site, weights, near=1)
+    return float(weights.max(axis=-1).mean())
+
+
+def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
+    """Heads that give every allowed key the same weight in every row that has a choice: untrained, or switched off.
+
+    Of a long text nothing is said, because it takes every head's weights.
+    """
+    if max(len(side.tokens) for side in trace.sides.values()) > LONG:
+        return []
+    found = []
+    for site, record in trace.attention.items():
+        allowed = record.allowed().numpy()
+        choice = allowed.sum(-1) > 2
+        if not choice.any():
+            continue
+        even = allowed / np.maximum(1, allowed.sum(-1, keepdims=True))
+        for head in range(record.heads):
+            if np.abs(record.weights(head).numpy() - even)[choice].max() < _EVEN:
+                found.append((site, head))
+    return found
+
+
+def hero_rows(trace: Trace) -> int:
+    """How many decoder rows wrote a word that is shown: the end token's row is left out."""
+    return sum(1 for item in tokens.written_labels(trace) if item["kind"] != "special")
+
+
+def drawable(trace: Trace) -> bool:
+    """Whether the sentences are short enough for chips in a row with ribbons between them."""
+    return max(len(side.tokens) for side in trace.sides.values()) <= RIBBONS
+
+
+def _chips(labels: list[tokens.Label], around: int = 0) -> list[dict[str, Any]]:
+    """Chips for a row; of a long side those around one token, with the place `at` of each, and how many are left out."""
+    if len(labels) <= RIBBONS:
+        return labels
+    shown = axes.token_axis(labels, around, RIBBONS)
+    left, right = shown.starts[0], shown.total - shown.stop
+    before, after = ([{"text": f"+ {n:,}", "kind": "special", "at": None}] if n else [] for n in (left, right))
+    return [*before, *(label | {"at": at} for at, label in zip(shown.starts, shown.labels, strict=True)), *after]
+
+
+def _marked(trace: Trace, selection: dict[str, Any] | None) -> dict[str, list[int]]:
+    """The selected tokens of each side, the query before the key."""
+    found: dict[str, list[int]] = {side: [] for side in trace.sides}
+    if selection is not None and "row" in selection:
+        site = Site.parse(selection["site"])
+        found[site.query_side].append(int(selection["row"]))
+        found[site.key_side].append(int(selection["column"]))
+    return found
+
+
+def _around(marked: list[int]) -> int:
+    """The token that a side's chips lie around: the middle of the selected ones where both fit, else the query."""
+    if not marked:
+        return 0
+    return sum(marked) // len(marked) if max(marked) - min(marked) < RIBBONS - 4 else marked[0]
+
+
+def _step_shown(trace: Trace, side: str, selection: dict[str, Any] | None) -> int:
+    """The position whose prediction is shown: the first gap, else the selected query, else the last word written."""
+    if gaps := trace.facts.get("gaps"):
+        return int(gaps[0])
+    if selection is not None and str(selection["site"]).startswith(side):
+        return int(selection["row"])
+    return max(0, (hero_rows(trace) or len(trace.tokens(side))) - 1)
+
+
+def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str]) -> dict[str, Any] | None:
+    """The likeliest tokens after (or at) the position shown, or the likeliest classes."""
+    if classes := trace.facts.get("classes"):
+        bars = [{"text": name, "kind": "word", "probability": p} for name, p in classes]
+        return {"title": words["classes"], "bars": bars, "encoder": "decoder" not in trace.sides}
+    if not trace.predicts:
+        return None
+    side = "decoder" if "decoder" in trace.sides else "encoder"
+    step = _step_shown(trace, side, selection)
+    bars = [
+        tokens.label(token, tokens.looks_special(token)) | {"probability": p} for token, _, p in trace.next_tokens(step)
+    ]
+    after = tokens.readable(trace.side(side).texts[step])
+    title = words["next" if side == "decoder" else "gap"]
+    return {"title": title, "after": after, "bars": bars, "encoder": side == "encoder"}
+
+
+def hero_axes(trace: Trace, site: Site, merge: bool) -> axes.Axes:
+    """(rows, columns) of the ribbons: below what was written, or in self-attention the sentence itself; above the keys."""
+    keys = tokens.key_labels(trace, site)
+    key_words = trace.side(site.key_side).words
+    if site.kind == "cross":
+        rows = tokens.written_labels(trace)[: hero_rows(trace)]
+        # Row t writes what row t + 1 reads; the word of the last one's token is not known.
+        words = (*trace.side("decoder").words[1:], -1)[: len(rows)]
+    else:  # what each has read; what it wrote is the next chip
+        rows, words = tokens.labels(trace, site.query_side), trace.side(site.query_side).words
+    by_word = merge and bool(key_words) and len(words) == len(rows) > 0
+    if not by_word:
+        return axes.token_axis(rows), axes.token_axis(keys)
+    return axes.word_axis(rows, words), axes.word_axis(keys, key_words)
+
+
+def _hero(
+    trace: Trace, hero: tuple[Site, int], title: str, arrays: Arrays, merge: bool, selection: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Ribbons of one head, by token or by word; `hero_at` is the selected pair among them, whichever head it was chosen in."""
+    site, head = hero
+    shown = hero_axes(trace, site, merge)
+    weights = trace.weights(site, head).numpy()[: shown[0].stop]
+    merged = any(len(axis.starts) < axis.stop for axis in shown)
+    arrays["hero"] = axes.by_word(weights, np.ones(weights.shape, bool), shown)[0] if merged else weights
+    return {
+        "target": list(shown[0].labels),
+        "hero": {"site": str(site), "head": head, "title": title, "source": list(shown[1].labels), "merged": merged},
+        "hero_at": _hero_cell(site, shown, selection),
+    }
+
+
+def same_words(one: Site, two: Site) -> bool:
+    """Whether two sites join the same rows of words, so that either's weights are ribbons between them."""
+    return (one.query_side, one.key_side) == (two.query_side, two.key_side)
+
+
+def _hero_cell(site: Site, shown: axes.Axes, selection: dict[str, Any] | None) -> list[int | None]:
+    if selection is None or "row" not in selection:
+        return [None, None]
+    chosen = Site.parse(selection["site"])
+    if not same_words(chosen, site):
+        return [None, None]
+    return [axis.item(int(selection[name])) for axis, name in zip(shown, ("row", "column"), strict=True)]
+
+
+def overview_frame(
+    trace: Trace,
+    hero: tuple[Site, int] | None,
+    selection: dict[str, Any] | None,
+    words: dict[str, str],
+    hero_title: str = "",
+    doors: list[dict[str, str]] | None = None,
+    editable: bool = True,
+    merge: bool = False,
+    how: str = "max",
+) -> bytes:
+    """The frame of the overview component; see viz/ui/components/overview/ for how it is drawn.
+
+    how: what a block of a thumbnail shows, see `viz.heads.thumbnails`.
+    """
+    arrays: Arrays = {}
+    marked = _marked(trace, selection)
+    sides = {side: _chips(tokens.labels(trace, side), _around(marked[side])) for side in trace.sides}
+    header: dict[str, Any] = {
+        "source": sides.get("encoder", []),
+        "target": [],
+        "shifted": sides.get("decoder", []),
+        "source_text": trace.key.source,
+        "editable": editable,
+        "stacks": stacks(trace, words, arrays, how),
+        "selection": selection,
+        "marked": marked,
+        "words": words,
+        "doors": doors or [],
+        "direction": "ltr",
+    }
+    if hero is not None and drawable(trace):
+        header |= _hero(trace, hero, hero_title, arrays, merge, selection)
+    if (found := _next(trace, selection, words)) is not None:
+        header["next"] = found
+    return pack(header, **arrays)

@@ -1,0 +1,1 @@
+"""Equations as pictures: matrices between operators, and LaTeX."""

@@ -1,0 +1,222 @@
+"""A text as people read it, token by token, and what a head does from one of its tokens: frames and tables.
+
+The text is sent once; a click sends one row of float32 numbers, however long the text is.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import pandas as pd
+
+from model.trace.site import Site
+from viz.base import tokens
+from viz.base.payload import pack
+
+if TYPE_CHECKING:
+    from model.trace.trace import Side, Trace
+
+TOP = 15  # tokens that the list names
+MODES = ("attends", "attended")
+# How a token follows the one before it: at once, after a gap that we put there for reading, after a space that is its own
+# first character, or as the rest of a word (WordPiece's ##).
+JOINED, GAP, SPACE, REST = 0, 1, 2, 3
+_HAN = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
+# Apostrophes and hyphens stand inside of words.
+_CLOSING, _OPENING = ".,!?;:)]}%…”’'-", "([{“‘’'-"
+
+
+_frames: WeakKeyDictionary[Trace, dict[tuple[str, ...], bytes]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One text: what is seen of each token, how it follows the one before, its kind, and after which a line ends."""
+
+    texts: tuple[str, ...]
+    follows: tuple[int, ...]
+    kinds: tuple[str, ...]
+    breaks: tuple[int, ...]
+
+
+def flow(side: Side) -> Flow:
+    """The tokens of a side as a text that wraps: spaces where the tokens have them, or else where a reader expects them."""
+    raw = list(side.texts)
+    words = [text for text, special in zip(raw, side.special, strict=True) if not special]
+    own = any(text.startswith(" ") or text.endswith(" ") for text in words)
+    letters = sum(len(text) == 1 for text in words) > 0.7 * len(words)
+    texts, follows, kinds, breaks, late = [], [], [], [], False
+    for i, text in enumerate(raw):
+        special, bare = side.special[i], text.strip(" ") or text
+        how = SPACE if late or (text != bare and text.startswith(" ")) else JOINED
+        if text.startswith("##") and not special and len(text) > 2:
+            bare, how = text[2:], REST
+        elif special or (i and side.special[i - 1]):
+            how = max(how, GAP) if i else JOINED
+        elif not own and not letters:
+            how = GAP if i and _gap(side, i) else JOINED
+        late = text != bare and text.endswith(" ")  # some vocabularies end their words instead of beginning them
+        label = tokens.label(bare, special)
+        texts.append(label["text"])
+        kinds.append(label["kind"])
+        follows.append(how)
+        if "\n" in text and not special:
+            breaks.append(i)
+    return Flow(tuple(texts), tuple(follows), tuple(kinds), tuple(breaks))
+
+
+def _gap(side: Side, i: int) -> bool:
+    """Whether a reader expects a space before token `i` of a vocabulary that keeps none."""
+    before, here = side.texts[i - 1], side.texts[i]
+    if side.words and side.words[i] != -1 and side.words[i] == side.words[i - 1]:
+        return False
+    if not before or not here or (_HAN.match(before[-1]) and _HAN.match(here[0])):
+        return False
+    return here not in _CLOSING and before not in _OPENING
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What some heads do from one token.
+
+    heads: (site, head) of each; mode "attends": values [k] is what query `index` attends to; "attended": values [q] is
+    how much each query attends to key `index`. float64; allowed: bool, False where no head may. how: "mean", "max" or ""
+    for one head.
+    """
+
+    heads: tuple[tuple[Site, int], ...]
+    mode: str
+    index: int
+    values: np.ndarray
+    allowed: np.ndarray
+    how: str = ""
+
+    @property
+    def largest(self) -> float:
+        finite = self.values[self.allowed & np.isfinite(self.values)]
+        return float(finite.max()) if finite.size else 0.0
+
+    @property
+    def second(self) -> float:
+        """The largest but one."""
+        finite = self.values[self.allowed & np.isfinite(self.values)]
+        return float(np.partition(finite, -2)[-2]) if finite.size > 1 else self.largest
+
+    def top(self, most: int = TOP) -> list[tuple[int, float]]:
+        """(place, value) of the largest values above 0, largest first."""
+        order = np.argsort(-np.where(self.allowed, self.values, -1.0), kind="stable")[:most]
+        return [(int(i), float(self.values[i])) for i in order if self.values[i] > 0]
+
+
+def look(trace: Trace, heads: Sequence[tuple[Site, int]], mode: str, index: int, how: str) -> Look:
+    """`Look` of heads between the same two texts; their mean or, token by token, their largest weight."""
+    from model.attention import rows as head_rows
+
+    each, allowed = [], []
+    for site, head in heads:
+        record = trace.record(site)
+        made = head_rows.row if mode == "attends" else head_rows.column
+        each.append(made(record, head, index))
+        at = slice(index, index + 1)
+        open_ = record.allowed(at) if mode == "attends" else record.allowed(slice(None), at)
+        allowed.append(open_.numpy().ravel())
+    one = len(each) == 1
+    values = each[0] if one else head_rows.combined(each, how)
+    return Look(
+        tuple(heads), mode, index, values.numpy(), np.logical_or.reduce(allowed), "" if one else how
+    )  # fmt: skip
+
+
+def text_id(trace: Trace, site: Site) -> str:
+    """Which texts a frame is about; a row is drawn on no other ones."""
+    sides = [site.query_side, site.key_side, *(text for side in trace.sides.values() for text in side.texts)]
+    return f"{zlib.crc32(chr(0).join(sides).encode('utf-8', 'surrogatepass')):08x}"
+
+
+def text_frame(trace: Trace, site: Site, words: dict[str, str]) -> bytes:
+    """The text of the queries and, in cross-attention, that of the keys; nothing of a head or a selection.
+
+    It is made once for each text and language, so that a click costs its row alone.
+    """
+    kept = _frames.setdefault(trace, {})
+    key = (site.query_side, site.key_side, *words.values())
+    if key not in kept:
+        kept[key] = _text_frame(trace, site, words)
+    return kept[key]
+
+
+def _text_frame(trace: Trace, site: Site, words: dict[str, str]) -> bytes:
+    sides = list(dict.fromkeys((site.query_side, site.key_side)))
+    texts = []
+    for side in sides:
+        found = flow(trace.side(side))
+        texts.append({
+            "side": side,
+            "roles": [role for role, of in (("query", site.query_side), ("key", site.key_side)) if of == side],
+            "tokens": list(found.texts),
+            "follows": "".join(map(str, found.follows)),
+            "kinds": "".join(kind[0] if kind != "space" else "_" for kind in found.kinds),  # w, s or _
+            "breaks": list(found.breaks),
+            # A decoder's query has just read one token and is about to write the next.
+            "writes": [label["text"] for label in tokens.written_labels(trace)] if side == "decoder" else [],
+        })  # fmt: skip
+    return pack({"of": text_id(trace, site), "texts": texts, "words": words})
+
+
+def row_frame(
+    trace: Trace, found: Look, end: float, other: int, told: dict[str, str], most: int = TOP
+) -> bytes:  # fmt: skip
+    """One row: values float32, and the list of the largest. `end` has the darkest colour; `other` is the selected end.
+
+    told: the sentences listed, rest and legend.
+    """
+    site = found.heads[0][0]
+    listed = found.top(most)
+    labels = tokens.key_labels(trace, site) if found.mode == "attends" else tokens.query_labels(trace, site)
+    header: dict[str, Any] = {
+        "of": text_id(trace, site),
+        "mode": found.mode,
+        "index": found.index,
+        "other": other,
+        "end": end,
+        "side": site.key_side if found.mode == "attends" else site.query_side,
+        "masked": runs(~found.allowed),
+        "top": [{"index": i, "label": labels[i]} for i, _ in listed],
+        "told": told,
+    }
+    return pack(header, values=found.values.astype(np.float32))
+
+
+def runs(marked: np.ndarray) -> list[list[int]]:
+    """[first, one past the last] of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
+    return edges.reshape(-1, 2).tolist()
+
+
+def rest(found: Look, most: int = TOP) -> tuple[float, float, int, float]:
+    """(Σ of all values, Σ of those that the list leaves out, how many they are, the largest of them); masked ones aside."""
+    values = np.where(found.allowed, found.values, 0.0)
+    listed = [i for i, _ in found.top(most)]
+    left = np.delete(values, listed)
+    count = int(found.allowed.sum()) - len(listed)
+    return float(values.sum()), float(left.sum()), count, float(left.max()) if left.size else 0.0
+
+
+def table(trace: Trace, found: Look) -> pd.DataFrame:
+    """One row a token of the coloured text: position, token, weight, masked; exact float64 digits."""
+    site = found.heads[0][0]
+    side = trace.side(site.key_side if found.mode == "attends" else site.query_side)
+    return pd.DataFrame(
+        {
+            "position": range(len(side.texts)),
+            "token": list(side.texts),
+            "weight": found.values,
+            "masked": ~found.allowed,
+        }
+    )

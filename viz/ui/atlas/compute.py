@@ -1,0 +1,88 @@
+"""What is known of a run's heads, small: filled in by a job that says how far it is and can be stopped, and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from viz.ui.state import jobs as work
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from model.measures.head_statistics import HeadStatistics
+    from model.trace.site import Site
+    from model.trace.trace import Trace, TraceKey
+
+_KEPT = 8
+# Most runs are done within this time and are drawn once, whole.
+PATIENCE = 1.5
+
+
+@dataclass(eq=False)
+class Gathered:
+    """pooled: by "max" or "mean", what is done of each site, [h, R, C]; closed: bool [R, C], the bins that are masked."""
+
+    pooled: dict[str, dict[Site, Tensor]] = field(default_factory=lambda: {"max": {}, "mean": {}})
+    closed: dict[Site, np.ndarray] = field(default_factory=dict)
+    measures: dict[Site, HeadStatistics] = field(default_factory=dict)
+
+    @property
+    def by_offset(self) -> bool:
+        """Whether the measures are known, and those that go by the offset of self-attention too."""
+        own = [found for found in self.measures.values() if found.distance is not None]
+        return bool(self.measures) and all(found.positional_share is not None for found in own)
+
+    def lacks(self, sites: list[Site], hows: tuple[str, ...]) -> bool:
+        return not self.measures or any(site not in self.pooled[how] for how in hows for site in sites)
+
+
+@st.cache_resource(max_entries=_KEPT, show_spinner=False)
+def gathered(key: TraceKey, size: int) -> Gathered:
+    """The one of this run, for every session that looks at it."""
+    return Gathered()
+
+
+def _fill(trace: Trace, found: Gathered, sites: list[Site], size: int, hows: tuple[str, ...]) -> None:
+    from model.attention.downsample import allowed_bins
+    from model.attention.downsample_heads import trace_thumbnails
+    from model.measures.head_statistics import trace_statistics
+
+    for how in hows:
+        left = [site for site in sites if site not in found.pooled[how]]
+        for site, values in trace_thumbnails(trace, size, how, left):
+            found.closed[site] = ~allowed_bins(trace.record(site), size).numpy()
+            found.pooled[how][site] = values
+    if not found.measures:
+        found.measures.update(trace_statistics(trace))
+
+
+def job(trace: Trace, found: Gathered, sites: list[Site], size: int, hows: tuple[str, ...]) -> work.Job | None:
+    """The job that fills in what is missing, begun where it is not under way; None where nothing is.
+
+    It is given `PATIENCE` to end; one that was stopped stays as it is until `again`.
+    """
+    jobs = st.session_state.setdefault("jobs", {})
+    known = jobs.get("atlas")
+    if not found.lacks(sites, hows):
+        jobs.pop("atlas", None)
+        return None
+    key = ("atlas", trace.key, size, hows)
+    if known is None or known.key != key:
+        if known is not None:
+            known.stopping.set()
+        known = jobs["atlas"] = work.Job(key, lambda: _fill(trace, found, sites, size, hows))
+        known.thread.start()
+        known.thread.join(PATIENCE)
+    if not known.thread.is_alive() and known.error is None:
+        jobs.pop("atlas", None)
+        return None
+    return known
+
+
+def again() -> None:
+    """Go on where it was stopped: what is done stays done."""
+    st.session_state.get("jobs", {}).pop("atlas", None)

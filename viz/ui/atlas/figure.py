@@ -1,0 +1,261 @@
+"""The figure of the atlas: what is known of a run's heads as one canvas, with its legend and its foot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz.atlas import atlas
+from viz.base import export
+from viz.ui import components, language
+from viz.ui.atlas import compute, controls
+from viz.ui.language import say
+from viz.ui.shared import figure_footer
+from viz.ui.shared.side_bar import site_name
+from viz.ui.state import picked_heads
+from viz.ui.state import view as session
+
+if TYPE_CHECKING:
+    from model.trace.site import Site
+    from model.trace.trace import Trace
+
+SENT = "atlas-sent"
+# What the figure itself says: the page's own texts need not be sent with every change.
+_WORDS = (
+    "axes", "block", "cell", "click", "full", "head", "help", "left", "masked", "picked", "picks", "selected", "selects",
+    "unmeasured",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The run, the sites whose records hold, how many bins a side they get, and what is known of them so far."""
+
+    trace: Trace
+    sites: list[Site]
+    size: int
+    found: compute.Gathered
+
+    @property
+    def exact(self) -> bool:
+        return atlas.exact(self.trace, self.size)
+
+    @property
+    def how(self) -> str:
+        return controls.how(self.exact)
+
+    @property
+    def hows(self) -> tuple[str, ...]:
+        """What has to be pooled: for likeness the means too, which are the weights themselves where nothing is pooled."""
+        like = controls.order() == atlas.LIKE and not self.exact
+        return tuple(dict.fromkeys((self.how, "mean"))) if like else (self.how,)
+
+    @property
+    def done(self) -> tuple[int, ...]:
+        """How much is known by now; it only grows."""
+        return *(len(self.found.pooled[how]) for how in self.hows), len(self.found.measures)
+
+    @property
+    def pictured(self) -> bool:
+        """Whether every head has its picture."""
+        return all(site in self.found.pooled[how] for how in self.hows for site in self.sites)
+
+    @property
+    def heads(self) -> list[atlas.Head]:
+        return [(site, head) for site in self.sites for head in range(self.trace.record(site).heads)]
+
+    def values(self) -> dict[atlas.Head, float]:
+        """What the heads are ordered by, as far as it is known."""
+        order = controls.order()
+        if order == atlas.LIKE:
+            return self.alike()
+        return atlas.measured(self.found.measures, order) if order != "layer" else {}
+
+    def roles(self) -> dict[atlas.Head, tuple[str, float]]:
+        """The heads that have a role, with the share that earns it."""
+        from model.measures import table as measures
+
+        return {
+            (site, head): role
+            for site, found in self.found.measures.items()
+            for head, role in enumerate(measures.roles(found))
+            if role is not None
+        }
+
+    def alike(self) -> dict[atlas.Head, float]:
+        import torch
+
+        from model.attention.downsample_heads import alike
+
+        site, head, _, _ = session.selected()
+        means = dict(self.found.pooled["max" if self.exact else "mean"])
+        if site not in means or len(means) < len(self.sites):
+            return {}
+        allowed = {other: torch.from_numpy(~self.found.closed[other]) for other in means}
+        return alike(means, allowed, site, head)
+
+
+def draw(view: View, asked: atlas.Shown, values: dict[atlas.Head, float], whole: bool = True) -> None:
+    """The canvas, and its foot where the picture is whole. values: what the heads are ordered by."""
+    from model.attention.downsample import bin_lengths
+
+    trace, found = view.trace, view.found
+    heads = [head for head in view.heads if head in values] if asked.order == atlas.LIKE and values else view.heads
+    order, parts, values = _parts(view, asked, atlas.arranged(heads, values, asked), values)
+    pictures = {
+        site: atlas.picture(pooled, view.how, bin_lengths(trace.record(site).keys, view.size))
+        for site, pooled in dict(found.pooled[view.how]).items()
+    }
+    closed = {site: found.closed[site] for site in pictures}
+    measures = {say(f"atlas.m_{name}"): atlas.measured(found.measures, name) for name in atlas.MEASURES}
+    names, legend = _names(view.sites), _legend(view)
+    site, head, _, _ = session.selected()
+    texts = language.group("atlas")
+    words = {name: texts[name] for name in _WORDS} | {
+        "legend": legend,
+        "alt": say("atlas.alt_text", shown=len(order), heads=len(view.heads), sites=len(view.sites)),
+    }
+    data = atlas.frame(
+        trace, pictures, closed, order, values, measures if found.measures else {}, (site, head),
+        [(other, h) for other, h in _picked(trace)], words, names, parts, _sent(),
+    )  # fmt: skip
+    st.session_state[SENT] = atlas.digests(pictures, closed)
+    components.atlas(key="atlas", data=data, on_select_change=_select, on_picks_change=_pick, on_lost_change=_lost)
+
+    def figure():
+        from viz.atlas import static as static_atlas
+
+        grey = f" · {say('atlas.grey')}" if any(mask.any() for mask in closed.values()) else ""
+        return static_atlas.chart(pictures, closed, order, parts, names, f"0 – 1 · {legend}" + grey)
+
+    if whole:
+        _foot(view, asked, order, values, figure)
+
+
+Parts = list[tuple[str, int]] | None
+
+
+def _parts(
+    view: View, asked: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float]
+) -> tuple[list[atlas.Head], Parts, dict[atlas.Head, float]]:
+    """(heads, `atlas.frame`'s parts, the number of each): by role once that is measured, and then with the role's share."""
+    if asked.grid == "flat":
+        return order, [("", len(order))], values
+    if asked.grid == "layers" or not view.found.measures:
+        return order, None, values
+    roles, plain = view.roles(), asked.order == "layer"
+    found = atlas.by_role(order, roles, plain)
+    titles = [(say(f"atlas.role_{role or 'none'}", n=len(heads)), len(heads)) for role, heads in found]
+    shares = {head: share for head, (_, share) in roles.items()}
+    return [head for _, heads in found for head in heads], titles, shares if plain else values
+
+
+def _sent() -> set[str]:
+    """The pictures that the browser holds: while the atlas fills, and at a click, only what is new goes over the wire."""
+    return st.session_state.get(SENT, set())
+
+
+def _lost() -> None:
+    """The browser asks for a picture that it was told to have: frames may be skipped, and the figure is made anew elsewhere."""
+    if st.session_state["atlas"].get("lost") is not None:
+        st.session_state.pop(SENT, None)
+
+
+def _names(sites: list[Site]) -> dict[Site, tuple[str, str, str, str]]:
+    """(group's title, row's label, short name, full name) of each site."""
+    several = len(atlas.groups(sites)) > 1
+    return {
+        site: (
+            controls.group_name(atlas.group(site)),
+            say("atlas.layer", layer=site.layer),
+            (say(f"atlas.short_{atlas.group(site)}") if several else "") + str(site.layer),
+            site_name(site),
+        )
+        for site in sites
+    }
+
+
+def _picked(trace: Trace) -> list[atlas.Head]:
+    by_name = {str(site): site for site in trace.sites}
+    return [(by_name[name], head) for name, head in picked_heads.picked(trace)]
+
+
+def _select() -> None:
+    if told := st.session_state["atlas"].get("select"):
+        session.change(site=str(told["site"]), head=int(told["head"]), heads="")
+
+
+def _pick() -> None:
+    told = st.session_state["atlas"].get("picks")
+    if told is not None:
+        picked_heads.pick([(str(site), int(head)) for site, head in told])
+
+
+def _legend(view: View) -> str:
+    """What a cell's colour is: the pooling is always said."""
+    from model.attention.downsample import block_size
+
+    if view.exact:
+        return say("atlas.legend")
+    records = [view.trace.record(site) for site in view.sites]
+    bins = {(block_size(r.queries, view.size), block_size(r.keys, view.size)) for r in records}
+    high, wide = (max(sizes) for sizes in zip(*bins, strict=True))
+    return say(
+        f"atlas.cell_{view.how}", bins=say("atlas.bins" if len(bins) == 1 else "atlas.bins_most", high=high, wide=wide)
+    )
+
+
+def _about_roles(asked: atlas.Shown, found: compute.Gathered) -> list[str]:
+    from model.measures.table import LEAST
+
+    if not found.measures:
+        return [say("atlas.unmeasured")] if asked.order == "layer" else []
+    share = [say("atlas.role_share")] if asked.order == "layer" else []
+    return [say("atlas.role_sentence", least=f"{LEAST:g}"), *share]
+
+
+def _foot(
+    view: View, asked: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float], figure: Callable
+) -> None:
+    from model.attention import downsample, downsample_heads, row_blocks
+    from model.measures import head_statistics
+    from model.measures import table as measures
+
+    trace, found = view.trace, view.found
+    parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence")]
+    if asked.order == atlas.LIKE and values:
+        site, head, _, _ = session.selected()
+        parts.append(say("atlas.like_sentence", site=site_name(site), head=head))
+        if left := len(view.heads) - len(values):
+            parts.append(say("atlas.like_left", n=left))
+    elif asked.order != "layer":
+        parts.append(say(f"atlas.what_{asked.order}") if values else say("atlas.unmeasured"))
+    if asked.grid == "roles":
+        parts += _about_roles(asked, found)
+    slug = f"{figure_footer.safe(trace.key.model)}-atlas"
+
+    def csv() -> bytes:
+        names = [
+            name
+            for name in head_statistics.MEASURES
+            if all(getattr(m, name) is not None for m in found.measures.values())
+        ]
+        names = list(dict.fromkeys([*atlas.MEASURES, *names]))
+        alike = values if asked.order == atlas.LIKE else {}
+        data = atlas.table(found.measures, names, order, alike, view.roles() if asked.grid == "roles" else None)
+        return data.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+    def npz() -> bytes:
+        shown = dict(found.pooled[view.how])
+        arrays = {str(site): values.numpy() for site, values in shown.items()}
+        return export.npz(**arrays, **{f"masked/{site}": found.closed[site] for site in shown}, how=[view.how])
+
+    code = (downsample.thumbnails, downsample._pool, row_blocks.block_weights, row_blocks.bins)
+    more = {"layer": (), atlas.LIKE: (downsample_heads.alike,)}.get(asked.order, (head_statistics.statistics,))
+    more += (head_statistics.statistics, measures.role) if asked.grid == "roles" else ()
+    files = {f"{slug}.csv": csv, f"{slug}.npz": npz}
+    badge = figure_footer.worst_badge(view.trace, view.sites)
+    figure_footer.foot("atlas", " ".join(parts), badge, lambda: files, figure, tuple(dict.fromkeys((*code, *more))))

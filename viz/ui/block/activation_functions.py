@@ -1,0 +1,85 @@
+"""What ReLU, GELU and SiLU make of a layer's own pre-activations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz.ui.block import common
+from viz.ui.block.common import Chosen, heading, short
+from viz.ui.language import say
+from viz.ui.shared import figure_footer
+
+if TYPE_CHECKING:
+    from model.residual.neurons import Hidden
+    from model.trace.trace import Trace
+
+NAMES = {
+    "relu": "ReLU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "gelu_tanh": "GELU (tanh)",
+    "quick_gelu": "GELU (σ)",
+    "relu2": "ReLU²",
+}
+
+
+def formula(hidden: Hidden) -> str:
+    """FFN(x) as this layer computes it, as far as that is known."""
+    name = "a" if hidden.function is None else rf"\mathrm{{{NAMES[hidden.function].replace('²', '^2')}}}"
+    if hidden.gate is not None:
+        return rf"\mathrm{{FFN}}(x) = h\,W_2,\qquad h = {name}(x W_1) \odot (x V)"
+    return rf"\mathrm{{FFN}}(x) = h\,W_2 + b_2,\qquad h = {name}(x W_1 + b_1)"
+
+
+def sources(trace: Trace) -> tuple[Callable, ...]:
+    """What the units come from."""
+    from model.checkpoints.record import mlp_hooks
+    from model.residual import neurons
+    from model.residual import stream as residual_stream
+
+    if residual_stream.own(trace):
+        return (neurons.own_hidden,)
+    return (mlp_hooks.listening, mlp_hooks.Heard)
+
+
+def show(chosen: Chosen, hidden: Hidden) -> None:
+    """The curves with the chosen token's units on the model's own, and what each function passes on in all."""
+    import pandas as pd
+    import torch
+
+    from model.residual import neurons as units
+    from model.trace.fidelity import TOLERANCE
+    from viz import block as pictures
+
+    if hidden.pre is None or hidden.function is None:
+        st.caption(say("block.functions_none"))
+        return
+    own = hidden.function
+    heading("functions", name=NAMES[own])
+    pre = hidden.pre[chosen.row].double()
+    low, high = min(-1.0, float(pre.min())), max(1.0, float(pre.max()))
+    grid = torch.linspace(low, high, 200, dtype=torch.float64)
+    shown = [own, *(name for name in units.COMPARED if name != own)]
+    lines = {NAMES[name]: (grid.numpy(), units.activate(name, grid).numpy()) for name in shown}
+    points = pd.DataFrame({"pre": pre.numpy(), "post": units.activate(own, pre).numpy()})
+    texts = {"pre": say("block.pre"), "post": say("block.post"), "alt": say("block.functions_alt")}
+
+    def draw():
+        return pictures.curves(points, lines, texts)
+
+    st.altair_chart(draw(), width="stretch")
+    every = {name: units.passed(hidden, name, chosen.row) for name in shown}
+    head = [f"| | {say('block.silent')} | ‖h‖ | {say('block.differs')} |", "|:--|--:|--:|--:|"]
+    for name, values in every.items():
+        apart = "—" if name == own else short(float((values - every[own]).norm()), 3)
+        label = f"**{NAMES[name]}** · {say('block.this_model')}" if name == own else NAMES[name]
+        head.append(f"| {label} | {int((values == 0).sum()):,} | {short(float(values.norm()), 4)} | {apart} |")
+    st.markdown("\n".join(head))
+    said = say("block.functions_gated" if hidden.gate is not None else "block.functions_sentence")
+    limit = TOLERANCE * max(1.0, float(hidden.post.abs().max()))
+    table = pd.DataFrame({"pre": pre.numpy()} | {name: values.numpy() for name, values in every.items()})
+    figure_footer.foot("block-functions", said, figure_footer.fidelity_badge(hidden.function_error, limit),
+              common.table_files(f"{chosen.slug}-functions", table), draw, (units.activate, units.passed))  # fmt: skip

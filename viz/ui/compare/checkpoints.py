@@ -1,0 +1,124 @@
+"""The same input on two checkpoints: which head of the second does what a head of the first does, and what changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.errors import HeadlightError
+from viz.ui import language
+from viz.ui.compare import counterparts as comparing_heads
+from viz.ui.compare import second_run, two_heads
+from viz.ui.language import say
+from viz.ui.shared import figure_footer
+from viz.ui.shared.widgets import mirror
+from viz.ui.state import jobs, model_list, random_model_offer, view
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from model.trace.trace import Trace
+
+_PREFIX = "model:"
+
+
+def show(trace: Trace) -> None:
+    """The second model, how its tokens align, every head with its counterpart, and the selected head on both."""
+    if trace.facts.get("reads", "text") != "text":
+        st.info(say("comparing.reads_text"))
+        return
+    random_model_offer.make_asked()
+    name = _chosen()
+    if not name:
+        st.caption(say("comparing.kinds_of_pairs"))
+        if view.current().model == "translate":
+            random_model_offer.offer("shaw", "Shaw", "comparing-untrained", _against, say("comparing.untrained"))
+        return
+    if name == view.current().model:
+        st.info(say("comparing.same_model"))
+        return
+    other = _second(trace, name)
+    if other is None:
+        return
+    from model.compare import aligned_runs
+    from model.compare import checkpoints as compare_checkpoints
+
+    sides = aligned_runs.aligned_sides(trace, other)
+    two_heads.tokens_line(trace, other, sides, "comparing.read_otherwise")
+    if not any(each.pairs for each in sides.values()):
+        st.info(say("comparing.no_common_token" if sides else "comparing.no_common_side"))
+        st.caption(say("comparing.kinds_of_pairs"))
+        return
+    for run in (trace, other):
+        if any(figure_footer.refused(run, site) for site in run.sites):
+            return
+    found = jobs.kept(
+        "comparing",
+        "counterparts",
+        (trace.key, other.key),
+        lambda: compare_checkpoints.counterparts(trace, other, sides),
+        say("comparing.wait_counterparts"),
+    )
+    titles = model_list.title(view.current().model), model_list.title(name)
+    comparing_heads.show(trace, other, found, sides, titles)
+
+
+def _against(path: Path) -> None:
+    """Make it the second model; the first stays."""
+    view.change(against=f"{_PREFIX}{path}")
+    st.rerun()
+
+
+def _chosen() -> str:
+    """The second model by the link or the list, "" where none is chosen."""
+    now = view.current()
+    told = now.against.removeprefix(_PREFIX) if now.against.startswith(_PREFIX) else ""
+    offered = [name for name in model_list.names(told or now.model) if name != now.model and _reads_text(name)]
+    key = mirror("comparing_model", told if told in offered else None)
+    st.selectbox(
+        say("comparing.second_model"), offered, format_func=model_list.described, key=key, index=None, width=420,
+        placeholder=say("comparing.second_model_hint"), help=say("comparing.second_model_help"),
+        on_change=lambda: view.change(against=_PREFIX + st.session_state[key] if st.session_state[key] else ""),
+    )  # fmt: skip
+    return told
+
+
+def _reads_text(name: str) -> bool:
+    known = model_list.entry(name)
+    return known is None or known.reads == "text"
+
+
+def _second(trace: Trace, name: str) -> Trace | None:
+    """The second model's run of the same input; what cannot be opened or run is said, and the page stays."""
+    if not model_list.openable(name):
+        allowed = ", ".join(model_list.found())
+        st.warning(say("error.unknown_model", name=language.plain(name), allowed=allowed))
+        return None
+    try:
+        other = second_run.run(_asked(trace, name), name)
+    except HeadlightError as error:
+        st.warning(f"**B** {language.plain(model_list.title(name))}: {language.explain(error)}")
+        st.caption(say("comparing.kinds_of_pairs"))
+        return None
+    if other is None:
+        return None
+    if other.facts.get("reads", "text") != "text":
+        st.info(say("comparing.reads_text"))
+        return None
+    side = next(iter(trace.sides))
+    if model_list.is_trace(name) and (side not in other.sides or other.side(side).texts != trace.side(side).texts):
+        st.info(say("comparing.saved_other_text"))
+        return None
+    return other
+
+
+def _asked(trace: Trace, name: str) -> view.View:
+    """What the first read, for the second: a language that the second does not write is left to it."""
+    now = view.current()
+    if model_list.is_trace(now.model):
+        now = replace(now, text=trace.key.source, target=trace.key.target or "", to=trace.language)
+    written = model_list.card(name)["test"]
+    known = now.to in written if model_list.is_ours(name) else not model_list.is_ours(now.model)
+    return replace(now, to=now.to if known else "")

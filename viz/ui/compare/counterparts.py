@@ -1,0 +1,171 @@
+"""Every head of one checkpoint with its counterpart on another, as maps and as a table, and the selected pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz.base import export, numbers
+from viz.ui import language
+from viz.ui.compare import two_heads
+from viz.ui.compare.pair import End, Two
+from viz.ui.compare.two_heads import head_name
+from viz.ui.language import say
+from viz.ui.measures import page as measures
+from viz.ui.shared import figure_footer, side_bar
+from viz.ui.shared.widgets import parts
+from viz.ui.state import view
+from viz.ui.theme import theme
+
+if TYPE_CHECKING:
+    from model.compare.checkpoints import Counterpart, Counterparts, Head
+    from model.compare.heads import Aligned
+    from model.trace.trace import Trace
+
+
+def show(
+    trace: Trace, other: Trace, found: Counterparts, sides: Mapping[str, Aligned], titles: tuple[str, str]
+) -> None:
+    """The maps, the table, and the selected head with its counterpart."""
+    _summary(found, titles)
+    _maps(trace, other, found, titles)
+    _table(trace, found)
+    _selected(trace, other, found, sides, titles)
+
+
+def _summary(found: Counterparts, titles: tuple[str, str]) -> None:
+    from model.compare.checkpoints import LEAST
+
+    moved, none = sum(row.moved for row in found.heads), sum(row.other is None for row in found.heads)
+    st.markdown(say("comparing.counted", heads=len(found.heads), kept=len(found.heads) - moved - none, moved=moved,
+                    none=none, a=language.plain(titles[0]), b=language.plain(titles[1]), least=f"{LEAST:g}"))  # fmt: skip
+    if found.alone:
+        shown = " · ".join(head_name(*each) for each in found.alone[:4]) + (" · …" if len(found.alone) > 4 else "")
+        st.caption(say("comparing.alone_in_b", n=len(found.alone), heads=shown))
+    if not found.same_shape:
+        st.caption(say("comparing.other_shape"))
+
+
+def _maps(trace: Trace, other: Trace, found: Counterparts, titles: tuple[str, str]) -> None:
+    """A click selects the head, here and on every page."""
+    from model.compare import checkpoints as compare_checkpoints
+    from viz import measures as measured
+    from viz.compare import checkpoints as pictures
+
+    how = parts("alike", say("comparing.likeness"), pictures.HOW, "correlation", lambda h: say(f"comparing.how_{h}"))
+    named = measured.rows(trace, measures.short_names())
+    now = view.current()
+    selected = (now.site, now.head)
+    words = {name: say(f"comparing.map_{name}") for name in ("match", "place", "other", "alt")} | {
+        "layer": say("comparing.layer"), "head": say("pick.head"),
+        "correlation": say("comparing.legend_correlation"), "divergence": say("comparing.legend_divergence"),
+    }  # fmt: skip
+    wheres = pictures.WHERE if found.same_shape else pictures.WHERE[:1]
+    own = f"{language.current()}-{now.site}-{now.head}-{how}"  # a map forgets its click with each new selection
+    with st.container(horizontal=True, gap="large", key="comparing-maps"):
+        for where in wheres:
+            key = f"comparing-map-{where}-{own}"
+            chart = pictures.heads_map(found, how, where, named, selected, words, theme())
+            st.altair_chart(measured.clickable(chart), width="content", key=key, on_select=lambda key=key: _clicked(key),
+                            selection_mode="head")  # fmt: skip
+    letters = [say("measures.letters")] if len(found.r) > 1 else []
+    st.caption(" ".join([say("comparing.map_what"), *letters]))
+    slug = f"{figure_footer.safe(titles[0])}-{figure_footer.safe(titles[1])}-heads"
+    badge = two_heads.badges(*(figure_footer.worst_badge(run, run.sites) for run in (trace, other)))
+
+    def npz() -> bytes:
+        tables = {f"r_{stack}_{kind}": r.numpy() for (stack, kind), (_, _, r) in found.r.items()}
+        heads = {f"{which}_{stack}_{kind}": pictures.names(each[place])
+                 for place, which in enumerate("ab") for (stack, kind), each in found.r.items()}  # fmt: skip
+        return export.npz(**tables, **heads)
+
+    def still() -> object:
+        return measured.together({w: pictures.heads_map(found, how, w, named, None, words) for w in wheres})
+
+    figure_footer.foot("comparing-counterparts", say(f"comparing.counterparts_sentence_{how}"), badge, lambda: {
+        f"{slug}.csv": lambda: pictures.frame(found).to_csv(index=False, lineterminator="\n").encode("utf-8-sig"),
+        f"{slug}.npz": npz,
+    }, still, (compare_checkpoints.counterparts, compare_checkpoints._correlations, compare_checkpoints._matched))  # fmt: skip
+
+
+def _clicked(key: str) -> None:
+    points = st.session_state[key].selection.get("head", [])
+    if points and points[-1].get("id"):
+        site, _, head = str(points[-1]["id"]).rpartition(".")
+        view.change(site=site, head=int(head), heads="")
+
+
+def _table(trace: Trace, found: Counterparts) -> None:
+    """Sortable; a row that is ticked selects its head."""
+    from viz.compare import checkpoints as pictures
+
+    table = pictures.frame(found)
+    shown = table[["r", "divergence", "place_r", "place_divergence"]].copy()
+    shown.insert(0, "what", [_what(row) for row in found.heads])
+    shown.insert(0, "other", [head_name(*row.other) if row.other else "–" for row in found.heads])
+    shown.insert(0, "head", [head_name(row.site, row.head) for row in found.heads])
+    key = f"comparing-counterparts-{language.current()}"
+    number = {name: st.column_config.NumberColumn(say(f"comparing.column_{name}"), format="%.3f")
+              for name in ("r", "divergence", "place_r", "place_divergence")}  # fmt: skip
+    st.dataframe(
+        shown, hide_index=True, placeholder="–", height=min(300, 38 + 35 * len(shown)), key=key,
+        selection_mode="single-row", on_select=lambda: _ticked(key, found),
+        column_config=number | {
+            name: st.column_config.TextColumn(say(f"comparing.column_{name}"), pinned=name == "head")
+            for name in ("head", "other", "what")
+        },
+    )  # fmt: skip
+
+
+def _what(row: Counterpart) -> str:
+    return say(f"comparing.why_{row.why}") if row.why else say("comparing.moved" if row.moved else "comparing.stayed")
+
+
+def _ticked(key: str, found: Counterparts) -> None:
+    for place in st.session_state[key].selection.rows:
+        view.change(site=str(found.heads[place].site), head=found.heads[place].head, heads="")
+
+
+def _selected(
+    trace: Trace, other: Trace, found: Counterparts, sides: Mapping[str, Aligned], titles: tuple[str, str]
+) -> None:
+    """The selected head of the first with its counterpart, or with the head in its place."""
+    site, head, _, _ = view.selected()
+    row = found.of(site, head)
+    st.markdown(f"#### {say('comparing.selected_pair')}")
+    side_bar.head_picker(trace, words=False)
+    place = (site, head) if str(site) in map(str, other.sites) and head < other.record(site).heads else None
+    with_place = place is not None and (row.other is None or row.moved)
+    against = parts("counterpart", say("comparing.against"), ("match", "place"), "match",
+                    lambda w: say(f"comparing.against_{w}")) if with_place else "match"  # fmt: skip
+    partner = place if against == "place" else row.other
+    if partner is None:
+        nearest = head_name(*row.nearest) if row.nearest else ""
+        st.info(say(f"comparing.none_{row.why}", nearest=nearest, r=f"{row.r:.3f}"))
+        return
+    _pair(trace, other, partner, sides, titles)
+
+
+def _pair(
+    trace: Trace, other: Trace, partner: Head, sides: Mapping[str, Aligned], titles: tuple[str, str]
+) -> None:  # fmt: skip
+    site, head, _, _ = view.selected()
+    queries, keys = (sides[side].pairs if side in sides else () for side in (site.query_side, site.key_side))
+    if not queries or not keys:
+        st.info(say("comparing.no_common_token"))
+        return
+    ends = (End(trace, site, head, f"A · {head_name(site, head)}"), End(other, *partner, f"B · {head_name(*partner)}"))
+    two = Two("checkpoints", ends, queries, keys, say("comparing.difference"))
+    two_heads.matrices(two)
+    found = two_heads.compared(two)
+    names = two.names(0)
+    with st.container(key="beside-checkpoints"):
+        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+    left.altair_chart(two_heads.divergence(names[0], found.rows.numpy()), width="stretch")
+    with right:
+        two_heads.in_words(found.mean, found.correlation, found.largest, *names)
+    said = say("comparing.pair_sentence", lost=numbers.short(max(0.0, found.outside)))
+    slug = f"{figure_footer.safe(titles[0])}-{site}-{head}-{figure_footer.safe(titles[1])}-{partner[0]}-{partner[1]}"
+    two_heads.foot(two, found, said, slug, (), lambda: two_heads.divergence(names[0], found.rows.numpy(), mode="light"))

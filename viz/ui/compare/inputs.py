@@ -1,0 +1,120 @@
+"""One head on two inputs: tokens that stand for each other, both matrices over them, and what changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.errors import HeadlightError
+from viz.base import numbers
+from viz.ui import language
+from viz.ui.compare import second_run, two_heads, window
+from viz.ui.compare.pair import End, Two
+from viz.ui.language import say
+from viz.ui.shared import figure_footer, side_bar
+from viz.ui.shared.widgets import mirror
+from viz.ui.state import current_run, model_list, view
+
+if TYPE_CHECKING:
+    from model.compare.heads import Aligned
+    from model.trace.trace import Trace
+
+_WORD = 20  # characters of a changed word that a button names
+
+
+def show(trace: Trace) -> None:
+    """The second text, how it aligns, and the head on both."""
+    side_bar.head_picker(trace, words=False)
+    other = _second(trace)
+    if other is None:
+        return
+    site, head, _, _ = view.selected()
+    if str(site) not in {str(s) for s in other.sites} or head >= other.record(site).heads:
+        st.info(say("comparing.no_counterpart"))
+        return
+    for run in (trace, other):
+        if figure_footer.refused(run, site):
+            return
+    from model.compare import aligned_runs
+
+    every = aligned_runs.aligned_sides(trace, other)
+    found = {side: every[side] for side in (site.query_side, site.key_side)}
+    two_heads.tokens_line(trace, other, found)
+    _figures(trace, other, found)
+
+
+def _second(trace: Trace) -> Trace | None:
+    """The other text's run; what cannot be run is said, and the page stays."""
+    now = view.current()
+    told = now.against.removeprefix("text:") if now.against.startswith("text:") else ""
+    if model_list.is_trace(now.model) or getattr(current_run.model(), "reads", "text") != "text":
+        st.info(say("comparing.no_second"))
+        return None
+    key = mirror("comparing_text", told)
+    st.text_area(
+        say("comparing.second"), key=key, placeholder=say("comparing.second_hint"), height=96,
+        on_change=lambda: view.change(against=f"text:{st.session_state[key]}" if st.session_state[key].strip() else ""),
+    )  # fmt: skip
+    _example(now, told)
+    if not told.strip():
+        return None
+    try:
+        return second_run.run(replace(now, text=told, target=""), now.model)
+    except HeadlightError as error:
+        st.warning(language.explain(error))
+        return None
+
+
+def _example(now: view.View, told: str) -> None:
+    """Two texts that differ in one word and that this model reads, for whoever has none at hand."""
+    from model.checkpoints import minimal_pair
+
+    card = model_list.card(now.model)
+    pair = minimal_pair.minimal_pair(current_run.model(), card["examples"], card.get("pair"))
+    if pair is None or (now.text, told) == pair:
+        return
+    words = [word.strip(".,") for word in minimal_pair.changed(*pair) or ()]
+    short = bool(words) and max(map(len, words)) <= _WORD
+    label = say("comparing.example", first=words[0], second=words[1]) if short else say("comparing.example_pair")
+    # The head that the card measured to read the changed word, where it did.
+    head = {
+        name: value
+        for name, value in card.get("coreference", {}).get("adjective_to_noun", {}).items()
+        if name in ("site", "head")
+    }
+    st.button(label, key="comparing-example", type="tertiary",
+              on_click=lambda: view.change(text=pair[0], against=f"text:{pair[1]}", **head))  # fmt: skip
+
+
+def _figures(trace: Trace, other: Trace, found: dict[str, Aligned]) -> None:
+    from model.compare import aligned_runs
+    from viz.compare import heads as pictures
+
+    site, head, _, _ = view.selected()
+    rows, columns = (
+        tuple(sorted((*found[side].pairs, *found[side].changed))) for side in (site.query_side, site.key_side)
+    )
+    if not rows or not columns:
+        st.info(say("comparing.nothing_aligned"))
+        return
+    ends = [End(run, site, head, say(f"comparing.{name}_text")) for run, name in ((trace, "first"), (other, "second"))]
+    two = Two("input", (ends[0], ends[1]), rows, columns, say("comparing.second_less"))
+    two_heads.matrices(two)
+    numbers_of = two_heads.compared(two)
+    said = say(
+        "comparing.inputs_sentence",
+        mean=numbers.short(numbers_of.mean),
+        most=numbers.short(numbers_of.largest[0]),
+        lost=numbers.short(max(0.0, numbers_of.outside)),
+    )
+    slug = f"{figure_footer.safe(trace.key.model)}-{site}-head{head}-two-inputs"
+    two_heads.foot(two, numbers_of, said, slug, (aligned_runs.aligned_sides,))
+    told = {name: say(f"comparing.{name}") for name in ("before", "after")} | {
+        "query": say("matrix.query"),
+        "key": say("matrix.key"),
+    }
+    st.markdown(f"#### {say('comparing.most_changed')}")
+    table = pictures.changed_table(numbers_of.changed, *two.both(window.long(two)), told)
+    st.dataframe(table, hide_index=True, width=640)

@@ -1,0 +1,136 @@
+"""Two heads of two runs over the tokens that both have: both matrices, what changed, and each query's divergence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from viz.base import export, numbers
+from viz.ui import components, language
+from viz.ui.compare import window
+from viz.ui.compare.pair import Two
+from viz.ui.language import say
+from viz.ui.shared import figure_footer, page_text
+from viz.ui.shared.side_bar import site_name
+from viz.ui.state import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import altair as alt
+
+    from model.compare.aligned_runs import Pair
+    from model.compare.heads import Aligned
+    from model.trace.trace import Trace
+
+
+def compared(two: Two) -> Pair:
+    """All numbers of the two, over every aligned token."""
+    from model.compare import aligned_runs
+
+    (a, b), cells = two.ends, (two.queries, two.keys)
+    return jobs.kept(
+        "comparing", two.name, two.key,
+        lambda: aligned_runs.pair(a.trace.record(a.site), a.head, b.trace.record(b.site), b.head, *cells),
+        say("comparing.wait_difference"),
+    )  # fmt: skip
+
+
+def tokens_line(trace: Trace, other: Trace, found: dict[str, Aligned], left: str = "comparing.changed") -> None:
+    """Which tokens stand for each other, and which have no counterpart. left: how those that changed are said."""
+    for side, each in found.items():
+        first, second = (run.side(side).texts for run in (trace, other))
+        changed = " · ".join(f"{page_text.code(first[i])} → {page_text.code(second[j])}" for i, j in each.changed[:12])
+        alone = [
+            *(page_text.code(first[i]) for i in each.only_first[:8]),
+            *(page_text.code(second[j]) for j in each.only_second[:8]),
+        ]
+        more = max(0, len(each.only_first) - 8) + max(0, len(each.only_second) - 8)
+        alone += [f"+ {more:,}"] if more else []
+        said = [say("comparing.same", side=say(f"site.{side}"), n=len(each.pairs))]
+        said += [say(left, pairs=changed)] if changed else []
+        said += [say("comparing.alone", tokens=" ".join(alone))] if alone else []
+        st.caption(" ".join(said))
+
+
+def matrices(two: Two) -> None:
+    """A, B and B − A, side by side where there is room; of a long text the window that is asked for."""
+    from viz.compare import heads as pictures
+
+    rows, columns = window.window(two, compared(two))
+    before, after = (two.weights(which, rows, columns) for which in (0, 1))
+    apart = after - before
+    end = float(np.abs(apart).max(initial=0.0)) or 1.0
+    weights = {"kind": "sequential", "low": 0, "high": 1}
+    figures = [
+        (two.ends[0].title, before, weights, say("matrix.legend"), 0),
+        (two.ends[1].title, after, weights, say("matrix.legend"), 1),
+        (two.less, apart, {"kind": "diverging", "low": -end, "high": end}, say("comparing.legend"), 1),
+    ]
+    words = language.group("matrix") | {"row": say("matrix.query"), "column": say("matrix.key"), "help": ""}
+    with st.container(key=f"ways-{two.name}"):
+        for place, (area, (title, values, scale, legend, of)) in enumerate(zip(st.columns(3), figures, strict=True)):
+            labels = two.labels(of, rows, columns)
+            with area:
+                st.markdown(f"**{title}**")
+                components.matrix(
+                    key=f"comparing-{two.name}-{place}",
+                    data=pictures.plain_frame(values, *labels, scale, words | {"legend": legend, "alt": title},
+                                              ("aligned-rows", "aligned-columns"), 360),
+                )  # fmt: skip
+
+
+def foot(two: Two, found: Pair, sentence: str, slug: str, code: Sequence[object] = (), figure: object = None) -> None:
+    """The files of the two and the code behind the numbers. The worse badge of both runs."""
+    from model.compare import aligned_runs
+    from model.compare import heads as compare_heads
+
+    if window.long(two):
+        sentence += " " + say("comparing.first_tokens", n=window.MOST)
+    badge = badges(*(figure_footer.site_badge(end.trace, end.site) for end in two.ends))
+
+    def csv() -> bytes:
+        return export.rows_csv(two.rows(1, less=0), *two.names(0))
+
+    def npz() -> bytes:
+        shape = (len(two.queries), len(two.keys))
+        whole = {name: (shape, np.float32, two.rows(which)) for which, name in enumerate(("before", "after"))}
+        return export.rows_npz(whole, js=found.rows.numpy(), correlation=np.array(found.correlation),
+                               queries=two.queries, keys=two.keys)  # fmt: skip
+
+    figure_footer.foot(f"comparing-{two.name}", sentence, badge, lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, figure,
+              (aligned_runs.pair, compare_heads.jensen_shannon, *code))  # fmt: skip
+
+
+def badges(first: str, second: str) -> str:
+    """How well each of the two runs checks; one badge where it is the same."""
+    both = [("A", first), ("B", second)]
+    return first if first == second else " · ".join(f"{name} {badge}" for name, badge in both if badge)
+
+
+def divergence(texts: Sequence[str], rows: np.ndarray, at: int | None = None, mode: str = "") -> alt.LayerChart:
+    """The chart of each query's divergence. at: the selected query. mode: the page's theme unless told."""
+    from viz.compare import heads as pictures
+    from viz.ui.theme import theme
+
+    said = {name: say(f"comparing.{name}") for name in ("js", "place", "run", "mean_js")} | {
+        "query": say("matrix.query"), "alt": say("comparing.rows_alt"), "query_runs": say("comparing.query_runs", n="{n}"),
+    }  # fmt: skip
+    return pictures.rows_chart(rows, texts, said, at, mode or theme())
+
+
+def in_words(
+    mean: float, r: float, largest: tuple[float, int, int], queries: Sequence[str], keys: Sequence[str]
+) -> None:
+    """Mean divergence, r, and the cell that differs most."""
+    size, i, j = largest
+    st.markdown(say("comparing.numbers", mean=f"{mean:.3f}", r="–" if np.isnan(r) else f"{r:.3f}"))
+    if size > 0:
+        st.markdown(say("comparing.largest", size=numbers.short(size), query=page_text.code(queries[i]),
+                        column=page_text.code(keys[j])))  # fmt: skip
+
+
+def head_name(site: object, head: int) -> str:
+    return f"{site_name(site)} · {say('comparing.head', head=head)}"

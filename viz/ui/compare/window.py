@@ -1,0 +1,108 @@
+"""Which tokens of two long runs are drawn: where the largest difference is, or where a person moves the window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.state import page_controls
+from viz.ui.theme import theme
+
+if TYPE_CHECKING:
+    from model.compare.aligned_runs import Pair, Places
+    from viz.ui.compare.pair import Two
+
+MOST = 48  # tokens of which a matrix is drawn; the numbers are over all
+PARTS = ("queries", "keys")
+
+
+def long(two: Two) -> bool:
+    """Whether the matrices show a part."""
+    return max(len(two.queries), len(two.keys)) > MOST
+
+
+def window(two: Two, found: Pair) -> tuple[slice, slice]:
+    """(aligned queries, aligned keys) that are drawn. Where that is a part: the strip, the sliders, and the part in words."""
+    if not long(two):
+        return slice(0, len(two.queries)), slice(0, len(two.keys))
+    _, i, j = found.largest
+    strip = st.container()
+    both = []
+    with st.container(key=f"window-{two.name}"):
+        for area, name, at in zip(st.columns(2), PARTS, (i, j), strict=True):
+            with area:
+                both.append(_part(two, name, at))
+    if len(two.queries) > MOST:
+        with strip:
+            _strip(two, found, both[0])
+    st.caption(say("comparing.window", **{f"{name}_{which}": _span(two, name, part, place)
+                                         for name, part in zip(PARTS, both, strict=True)
+                                         for place, which in enumerate(("first", "second"))}))  # fmt: skip
+    return both[0], both[1]
+
+
+def places(two: Two, name: str) -> Places:
+    return two.queries if name == "queries" else two.keys
+
+
+def _around(at: int, count: int) -> int:
+    """The first of the aligned tokens that are drawn, with `at` in their middle where there is room."""
+    return min(max(0, at - MOST // 2), max(0, count - MOST))
+
+
+def _key(two: Two, name: str) -> str:
+    # Of another text the same place is another one.
+    return f"comparing-{two.name}-{name}@{len(two.queries)}x{len(two.keys)}"
+
+
+def _part(two: Two, name: str, at: int) -> slice:
+    """A slider that counts as the first run's tokens do; which of the aligned ones it means is looked up."""
+    pairs = places(two, name)
+    count = len(pairs)
+    if count <= MOST:
+        return slice(0, count)
+    firsts = [pair[0] for pair in pairs]
+    place = st.slider(
+        say(f"comparing.{name}_from"), firsts[0], firsts[count - MOST],
+        **page_controls.between(_key(two, name), firsts[_around(at, count)], firsts[0], firsts[count - MOST]),
+        help=say("comparing.window_help"),
+    )  # fmt: skip
+    start = int(np.searchsorted(firsts, place))
+    return slice(start, start + MOST)
+
+
+def _span(two: Two, name: str, part: slice, which: int) -> str:
+    pairs = places(two, name)[part]
+    return f"{pairs[0][which]:,}–{pairs[-1][which]:,}"
+
+
+def _strip(two: Two, found: Pair, part: slice) -> None:
+    """How far apart every query's two rows are; a click moves the window to it, and to the key that changed most in it."""
+    from viz.compare import heads as pictures
+
+    said = {name: say(f"comparing.{name}") for name in ("js", "place")} | {
+        "query": say("matrix.query"), "alt": say("comparing.strip_alt")
+    }  # fmt: skip
+    chart = pictures.strip(found.rows.numpy(), [pair[0] for pair in two.queries], two.both()[0], part, said, theme())
+    # A chart that keeps its click would send it again with the next move of the sliders.
+    key = f"comparing-strip-{two.name}-{language.current()}-{part.start}-{hash(two.key)}"
+    st.altair_chart(
+        chart, width="stretch", key=key, on_select=lambda: _clicked(two, key), selection_mode="row"
+    )  # fmt: skip
+    st.caption(say("comparing.strip"))
+
+
+def _clicked(two: Two, key: str) -> None:
+    points = st.session_state[key].selection.get("row", [])
+    if not points or points[-1].get("at") is None:
+        return
+    row = int(points[-1]["at"])
+    apart = np.abs(two.weights(1, slice(row, row + 1)) - two.weights(0, slice(row, row + 1)))[0]
+    for name, at in zip(PARTS, (row, int(apart.argmax())), strict=True):
+        pairs = places(two, name)
+        if len(pairs) > MOST:
+            page_controls.put(_key(two, name), pairs[_around(at, len(pairs))][0])

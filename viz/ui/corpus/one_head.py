@@ -1,0 +1,154 @@
+"""One head of a profile: how its measure spreads over the texts, and the texts that are typical and extreme for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz.ui import language
+from viz.ui.corpus import labels
+from viz.ui.encoder_decoder.page import theme
+from viz.ui.language import say
+from viz.ui.shared import figure_footer
+from viz.ui.shared.side_bar import site_name
+from viz.ui.shared.widgets import mirror
+from viz.ui.state import model_list, page_controls, view
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from model.profile.read import Profile
+
+_LISTED = 6
+_LONGEST = 110  # characters of a text in a list
+_KEPT = "corpus-selected"
+
+
+def _same_model(profile: Profile) -> bool:
+    """Whether the profile is of the model that is looked at, whose selection is then the page's."""
+    return view.current().model in (profile.about["model"], profile.about["given"])
+
+
+def selected(profile: Profile) -> tuple[str, int]:
+    """The app's selected head where the profile has it, else what was selected here, else the first."""
+    now = view.current()
+    here = [(now.site, now.head)] if _same_model(profile) else []
+    here.append(st.session_state.get(_KEPT, ("", 0)))
+    return next((head for head in here if head in profile.heads), profile.heads[0])
+
+
+def select(site: str, head: int) -> None:
+    """Select a head: here, and for every page where it is of the model that is looked at."""
+    st.session_state[_KEPT] = (site, head)
+    page_controls.act()
+    if st.session_state.get("corpus-same"):
+        view.change(site=site, head=head, heads="", row=-1, column=-1)
+
+
+def show(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, int]) -> None:
+    """values [text] of the head: its pickers, the histogram, three lists of texts."""
+    import numpy as np
+
+    st.session_state["corpus-same"] = _same_model(profile)
+    st.markdown(f"#### {say('corpus.one')}")
+    _pickers(profile, head)
+    told = int(np.isfinite(values).sum())
+    if not told:
+        st.info(say("corpus.no_value", measure=labels.measure_name(measure)), icon=":material/info:")
+        return
+    _histogram(profile, measure, values, head, told)
+    _lists(profile, measure, values, head)
+
+
+def _pickers(profile: Profile, head: tuple[str, int]) -> None:
+    sites = list(dict.fromkeys(site for site, _ in profile.heads))
+    heads = [number for site, number in profile.heads if site == head[0]]
+
+    def other_site() -> None:
+        site = st.session_state[at]
+        numbers = [number for name, number in profile.heads if name == site]
+        select(site, head[1] if head[1] in numbers else numbers[0])
+
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="corpus-pickers"):
+        at = mirror("corpus-site", head[0])
+        st.selectbox(say("pick.site"), sites, format_func=site_name, key=at, on_change=other_site, width=256)
+        which = mirror("corpus-head", head[1])
+        st.selectbox(
+            say("pick.head"), heads, key=which, on_change=lambda: select(head[0], st.session_state[which]), width=120
+        )  # fmt: skip
+
+
+def _histogram(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, int], told: int) -> None:
+    from viz import corpus as pictures
+
+    name, unit = labels.measure_name(measure), labels.unit(measure)
+    words = {
+        "value": f"{name} ({unit})" if unit else name, "texts": say("corpus.texts_axis"), "median": say("corpus.median"),
+        "alt": say("corpus.histogram_alt", measure=name, site=site_name(head[0]), head=head[1], n=told),
+    }  # fmt: skip
+
+    def draw(how: str):
+        return pictures.histogram(values, words, how, measure in pictures.SHARES)
+
+    st.altair_chart(draw(theme()), width="stretch", key="corpus-histogram")
+
+    def csv() -> bytes:
+        import pandas as pd
+
+        sizes = profile.sizes(profile.heads.index(head))
+        table = pd.DataFrame({"text": profile.texts, measure: values, "queries": sizes[:, 0], "keys": sizes[:, 1]})
+        table["source"] = [f"'{text}" if text.startswith(("=", "+", "-", "@")) else text for text in profile.sources]
+        return table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+    sentence = say("corpus.one_sentence", n=f"{told:,}")
+    if told < len(values):
+        sentence += " " + say("corpus.without", n=f"{len(values) - told:,}")
+    slug = f"{figure_footer.safe(profile.about['model'])}-{head[0]}-{head[1]}-{measure}.csv"
+    figure_footer.foot(
+        "corpus-head", sentence, "", lambda: {slug: csv}, lambda: draw("light").properties(width=700), (pictures.bins,)
+    )
+
+
+def _lists(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, int]) -> None:
+    """Lowest, nearest the median, highest; a press opens the text with this head."""
+    from model.profile.read import highest, lowest, typical
+
+    name = openable(profile)
+    st.caption(say("corpus.lists") if name else say("corpus.not_here", name=language.plain(profile.about["given"])))
+    with st.container(key="ways"):
+        columns = st.columns(3, gap="medium")
+    for column, kind, pick in zip(columns, ("lowest", "typical", "highest"), (lowest, typical, highest), strict=True):
+        with column, st.container(key=f"corpus-{kind}", gap=None):
+            st.markdown(f"**{say(f'corpus.{kind}')}**")
+            for row in pick(values, _LISTED):
+                _text(profile, kind, row, float(values[row]), head, name)
+
+
+def _text(profile: Profile, kind: str, row: int, value: float, head: tuple[str, int], model: str) -> None:
+    """One text with its exact value."""
+    source = profile.sources[row]
+    short = source if len(source) <= _LONGEST else f"{source[:_LONGEST]}…"
+    short = " ".join(short.split()) or "·"
+    st.button(
+        f"`{value:.7g}` {language.plain(short)}", key=f"corpus-{kind}-{row}", type="tertiary", disabled=not model,
+        help=say("corpus.open", line=f"{int(profile.texts[row]) + 1:,}"), on_click=_open,
+        args=(model, source, profile.about["language"], head),
+    )  # fmt: skip
+
+
+def openable(profile: Profile) -> str:
+    """The name or path by which the profile's model opens on this computer, "" where it is not here."""
+    about = profile.about
+    if about["model"] in model_list.found():
+        return about["model"]
+    place = model_list.place(about["given"])
+    return about["given"] if place is not None and place.exists() else ""
+
+
+def _open(model: str, text: str, to: str, head: tuple[str, int]) -> None:
+    """Go to the page Heads with this text and this head."""
+    view.change(model=model, text=text, target="", pair="", chat=0, new=0, media="")
+    # After the model, whose own beginning replaces these where it is another.
+    view.change(site=head[0], head=head[1], heads="", **({"to": to} if to else {}))
+    st.session_state.go_to = "heads"

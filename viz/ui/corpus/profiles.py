@@ -1,0 +1,152 @@
+"""Which profiles a person can open: found beside the models, a path of one's own, or a small file handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.checkpoints.disk import discovery
+from model.checkpoints.disk.shipped import SHIPPED
+from model.errors import HeadlightError, NoProfile, NotAllowed
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.shared.widgets import keep, mirror
+from viz.ui.state import jobs, model_list, view
+
+if TYPE_CHECKING:
+    from model.profile.read import Profile
+
+_DEPTH = 2
+_UPLOAD = 20  # MB
+HANDED_IN = "upload"
+
+
+@dataclass(eq=False)
+class _Given:
+    """A file that was handed in: the session keeps it, because its field forgets it on another page."""
+
+    name: str
+    content: bytes
+    profile: Profile | None = None
+
+    def open(self) -> Profile:
+        from model.profile.read import Profile
+
+        return Profile.open(self.content, self.name)
+
+
+@st.cache_resource(ttl=20, show_spinner=False)
+def found() -> dict[str, Path]:
+    """Name -> profile, of the shipped checkpoints and the folders of models, the shipped first."""
+    from model.profile.read import is_profile
+
+    places: dict[str, Path] = {}
+    for path in _files():
+        name, number = f"{path.parent.name}/{path.stem}", 2
+        while name in places:
+            name, number = f"{path.parent.name}/{path.stem} ({number})", number + 1
+        if is_profile(path):
+            places[name] = path
+    return places
+
+
+def _files() -> Iterator[Path]:
+    for root in (SHIPPED, *discovery.configured()):
+        for depth in range(_DEPTH + 1):
+            try:
+                yield from sorted(path for path in root.glob("*/" * depth + "*.parquet") if path.is_file())
+            except OSError:
+                continue
+
+
+def chosen() -> str:
+    """The profile of the link; where it names none, one of the model that is looked at, else the first."""
+    now = view.current()
+    if now.profile:
+        return now.profile
+    same = [name for name in found() if name.startswith(f"{now.model}/")]
+    return next(iter([*same, *found()]), "")
+
+
+def picker() -> None:
+    """The list, and behind a button a path or a file."""
+    name = chosen()
+    names = [*found(), *([name] if name and name not in found() else [])]
+    key = mirror("profile", name or None)
+    st.selectbox(
+        say("corpus.profile"), names, format_func=_named, key=key, on_change=keep, args=("profile", key), width=320,
+    )  # fmt: skip
+    with st.popover(say("corpus.other"), width="content"):
+        st.text_input(
+            say("corpus.path"), key="corpus-path", placeholder=say("corpus.path_example"), on_change=_typed,
+        )  # fmt: skip
+        st.file_uploader(
+            say("corpus.upload"), type="parquet", key="corpus-upload", max_upload_size=_UPLOAD, on_change=_handed_in,
+        )  # fmt: skip
+
+
+def _named(name: str) -> str:
+    given = st.session_state.get("corpus-given")
+    return say("corpus.handed_in") if name == HANDED_IN and given is None else given.name if name == HANDED_IN else name
+
+
+def _typed() -> None:
+    if path := st.session_state["corpus-path"].strip().strip('"'):
+        view.change(profile=path)
+
+
+def _handed_in() -> None:
+    file = st.session_state["corpus-upload"]
+    st.session_state["corpus-given"] = None if file is None else _Given(file.name, file.getvalue())
+    view.change(profile="" if file is None else HANDED_IN)
+
+
+def opened() -> Profile | None:
+    """The chosen profile, None where there is none to open; what goes wrong is one sentence, and another is opened."""
+    name = chosen()
+    if not name:
+        return None
+    try:
+        return _open(name)
+    except HeadlightError as error:
+        st.error(language.explain(error), icon=":material/error:")
+    others = [other for other in found() if other != name]
+    if not others:
+        return None
+    try:
+        other = _open(others[0])
+    except HeadlightError:
+        return None
+    st.caption(say("corpus.instead", name=language.plain(others[0])))
+    return other
+
+
+def _open(name: str) -> Profile:
+    if name == HANDED_IN:
+        given = st.session_state.get("corpus-given")
+        if given is None:
+            raise NoProfile(path=say("corpus.handed_in"))
+        if given.profile is None:
+            given.profile = jobs.run(("profile", given.name), given.open, say("corpus.opening"))
+        return given.profile
+    place = found().get(name) or model_list.place(name)
+    if place is None:
+        raise NotAllowed(path=name) if model_list.confined() else NoProfile(path=name)
+    if not place.is_file():
+        raise NoProfile(path=name)
+    seen = place.stat()
+    return jobs.run(
+        ("profile", name, seen.st_mtime_ns), lambda: _kept(str(place), name, seen.st_mtime_ns, seen.st_size),
+        say("corpus.opening"),
+    )  # fmt: skip
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _kept(path: str, name: str, _changed: int, _size: int) -> Profile:
+    from model.profile.read import Profile
+
+    return Profile.open(Path(path), name)

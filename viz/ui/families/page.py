@@ -1,0 +1,121 @@
+"""The page of families: who descends from whom, what each is made of, and a small one of each to open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.families import CARDS, block_parameters
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.shared import figure_footer
+from viz.ui.shared.figure_footer import drawing_files
+from viz.ui.state import model_list, random_model_offer, view
+from viz.ui.theme import theme
+
+if TYPE_CHECKING:
+    from model.families import FamilyCard
+
+_MOST = 3  # models of a family on this computer that are offered beside the small one
+# The kinds that the cards name, so that each has its word.
+_KINDS = {
+    "stacks": ("both", "encoder", "decoder"),
+    "positions": ("sinusoidal", "learned", "relative_xl", "relative_bias"),
+    "norm": ("post", "pre", "pre_rms"),
+    "mask": ("none", "causal", "causal_decoder", "permutation", "causal_sparse"),
+    "objective": ("translation", "next", "masked_pairs", "masked_languages", "masked_dynamic", "permutation", "infilling",
+                  "spans"),
+}  # fmt: skip
+_COLUMNS = ("family", "year", "stacks", "positions", "norm", "activation", "mask", "objective", "original", "layers",
+            "vocabulary", "parameters", "source")  # fmt: skip
+
+
+def show() -> None:
+    """The tree, the cards with their buttons, the table."""
+    random_model_offer.make_asked()
+    _tree()
+    _cards()
+    _table()
+
+
+def _words() -> dict[str, str]:
+    kinds = {f"{kind}_{name}": say(f"families.{kind}_{name}") for kind, names in _KINDS.items() for name in names}
+    return kinds | {name: say(f"families.column_{name}") for name in _COLUMNS}
+
+
+def _tree() -> None:
+    from viz import family_tree
+    from viz.base import svg
+
+    words = {stacks: say(f"families.stacks_{stacks}") for stacks in family_tree.COLOURS} | {
+        "alt": say("families.tree_alt")
+    }
+    picture = family_tree.tree(CARDS, words)
+    st.html(svg.image(picture, theme()))
+    figure_footer.foot("families-tree", say("families.tree"), "", lambda: drawing_files("headlight-families", picture))
+
+
+def _cards() -> None:
+    st.markdown(f"#### {say('families.open_title')}  \n{say('families.open_what')}")
+    with st.container(key="families-list"):
+        for card in CARDS:
+            _card(card)
+
+
+def _card(card: FamilyCard) -> None:
+    """What a family changed, its sizes, and what can be opened of it."""
+    from viz.family_tree import amount
+
+    left, right = st.columns([7, 3], vertical_alignment="center")
+    layers = f"{card.layers} + {card.layers}" if card.stacks == "both" else str(card.layers)
+    sizes = say("families.sizes", original=card.original, layers=layers, d=f"{card.d_model:,}", heads=card.heads,
+                d_ff=f"{card.d_ff:,}", parameters=amount(card.counted))  # fmt: skip
+    left.markdown(f"**{card.title}** · {card.year}  \n{say(f'families.changed_{card.key}')}")
+    left.caption(f"{sizes}  \n{card.paper}, {card.source}")
+    with right:
+        if card.small:
+            random_model_offer.offer(
+                card.small,
+                _small_title(card),
+                f"families-open-{card.key}",
+                random_model_offer.open_first,
+                width="stretch",
+            )
+        for name in _at_hand(card):
+            _button(name, f"families-have-{card.key}-{name}")
+
+
+def _small_title(card: FamilyCard) -> str:
+    """Whose architecture the small one has: GPT-3's own weights and code are closed."""
+    return "GPT-Neo" if card.small == "gpt_neo" else card.title
+
+
+def _at_hand(card: FamilyCard) -> list[str]:
+    """Names of the models on this computer that are of this family or descend from it, trained ones, the nearest first."""
+    found = [entry for entry in model_list.found().values() if entry.family in card.related and entry.kind != "trace"]
+    return [entry.name for entry in sorted(found, key=lambda entry: card.related.index(entry.family))][:_MOST]
+
+
+def _button(name: str, key: str) -> None:
+    now = view.current().model == name
+    title = language.plain(model_list.title(name))
+    st.button(say("models.shown") if now else say("families.open_found", title=title), key=key, on_click=_choose,
+              args=(name,), disabled=now, width="stretch")  # fmt: skip
+
+
+def _choose(name: str) -> None:
+    view.change(model=name)
+    st.session_state.go_to = "overview"
+
+
+def _table() -> None:
+    from viz import family_tree
+
+    st.markdown(f"#### {say('families.table_title')}")
+    table = family_tree.table(CARDS, _words())
+    st.dataframe(table, hide_index=True, height="content",
+                 column_config={say("families.column_year"): st.column_config.NumberColumn(format="%d")})  # fmt: skip
+    figure_footer.foot("families-table", say("families.table"), "",
+              lambda: {"headlight-families.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")},
+              code=(block_parameters,))  # fmt: skip

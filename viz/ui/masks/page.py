@@ -1,0 +1,191 @@
+"""The page Masks: a mask on the selected head's recorded scores, what it does to a row, and the usual mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz.base import export, numbers, tokens
+from viz.ui import components, language
+from viz.ui.language import say
+from viz.ui.masks import mistakes
+from viz.ui.masks.common import Chosen, select
+from viz.ui.shared import figure_footer, page_text, side_bar
+from viz.ui.shared.side_bar import site_name
+from viz.ui.shared.widgets import parts
+from viz.ui.state import page_controls, view
+
+if TYPE_CHECKING:
+    from model.attention.mask_effects import Masked
+    from model.trace.attention_record import AttentionRecord
+    from model.trace.trace import Trace
+
+
+def show(trace: Trace) -> None:
+    """Pickers, the mask, the row, the mistakes."""
+    side_bar.head_picker(trace, words=False)
+    page_text.selection_line(trace)
+    site, _, _, _ = view.selected()
+    if figure_footer.refused(trace, site):
+        return
+    chosen = _controls(trace)
+    _masked(chosen)
+    mistakes.show(chosen)
+
+
+def _controls(trace: Trace) -> Chosen:
+    """Which mask, how many keys are real, how wide the window: each only where it counts."""
+    import torch
+
+    from model.attention import mask_effects
+    from model.steps.step import window
+
+    site, head, row, column = view.selected()
+    record = trace.record(site)
+    known = mask_effects.kinds(record)
+    # Where the model ran without a mask, as recorded would be a page of masks without one.
+    ends = (slice(0, 1), slice(record.queries - 1, record.queries))
+    first = "recorded" if any(bool((~record.allowed(rows)).any()) for rows in ends) else "padding"
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        kind = parts("masks", say("masks.pick"), known, first, lambda k: say(f"masks.{k}"), width="content")
+        real, width = record.keys, record.keys
+        if kind in ("padding", "both") and record.keys > 1:
+            how = page_controls.between(
+                f"masks-real@{record.keys}", min(max(2, record.keys - 2), record.keys), 0, record.keys
+            )
+            real = st.slider(say("masks.real"), 0, record.keys, width=240, help=say("masks.real_help"), **how)
+        if kind == "window" and record.keys > 1:
+            how = page_controls.between(f"masks-width@{record.keys}", _window(record.keys), 1, record.keys)
+            width = st.slider(say("masks.width"), 1, record.keys, width=240, help=say("masks.width_help"), **how)
+    if len(known) < len(mask_effects.KINDS):
+        _to_self(trace, record)
+    cuts = (window(record.queries, row), window(record.keys, column))
+    single = record.select([head], torch.float64)
+    return Chosen(trace, site, record, single, (row, column), cuts, kind, real, width)
+
+
+def _to_self(trace: Trace, record: AttentionRecord) -> None:
+    """Causal masks and windows need one sequence: the way to one that has a mask of its own."""
+    there = [site for site in trace.sites if site.kind == "self" and site.stack == "decoder"]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(say("masks.cross"), width="content")
+        if there:
+            site = next((s for s in there if s.layer == record.site.layer), there[-1])
+            st.button(
+                say("masks.to_self", site=site_name(site)), key="masks-to-self", type="tertiary", on_click=view.change,
+                kwargs={"site": str(site), "row": -1, "column": -1},
+            )  # fmt: skip
+
+
+def _window(keys: int) -> int:
+    """How wide a window begins: one that leaves each query more than itself, and forbids something."""
+    return max(min(2, keys), keys // 3)
+
+
+def _masked(chosen: Chosen) -> None:
+    """S + M → softmax → A, the selected row in numbers, and who gets what the forbidden keys lose."""
+    from model.attention import mask_effects
+    from model.transformer import masks
+    from viz.heads import masks as pictures
+
+    mask = mask_effects.mask_of(chosen.record, chosen.kind, chosen.real, chosen.width)
+    found = mask_effects.masked(chosen.single, mask, chosen.cuts[0])
+    st.markdown(say(f"masks.{chosen.kind}_what"))
+    st.latex(r"A = \mathrm{softmax}(S + M)")
+    st.latex("M_{ij} = " + _rule(chosen))
+    words = language.group("equation") | {"alt": say("masks.alt", kind=say(f"masks.{chosen.kind}"))}
+    frame = pictures.mask_frame(chosen.trace, chosen.site, found, chosen.cuts, chosen.at, words)
+    components.equation(key="masks", data=frame, on_select_change=lambda: select("masks", chosen))
+    dead = int((~found.allowed).sum())
+    said = say("masks.sentence", dead=f"{dead:,}", cells=f"{found.allowed.numel():,}")
+    if chosen.cuts[0].stop - chosen.cuts[0].start < chosen.record.queries:
+        said += " " + say("masks.part", first=chosen.cuts[0].start, last=chosen.cuts[0].stop - 1)
+    rows, columns = chosen.texts()
+
+    def files() -> dict[str, Callable[[], bytes]]:
+        return {
+            f"{chosen.slug}-{chosen.kind}.csv": lambda: export.matrix_csv(found.weights.numpy(), rows, columns),
+            f"{chosen.slug}-{chosen.kind}.npz": lambda: export.npz(
+                scores=found.scores.numpy(), allowed=found.allowed.numpy(), weights=found.weights.numpy(), queries=rows,
+                keys=columns),
+        }  # fmt: skip
+
+    def figure():
+        part = mask_effects.Masked(*(getattr(found, name)[:, chosen.cuts[1]] for name in (
+            "scores", "allowed", "open", "weights")))  # fmt: skip
+        return pictures.picture(part, rows, columns[chosen.cuts[1]], (say("matrix.query"), say("matrix.key")))
+
+    figure_footer.foot(
+        "masks", said, _badge(chosen), files, figure, (mask_effects.mask_of, mask_effects.masked, masks.Mask)
+    )
+    _row(chosen, found, columns)
+
+
+def _badge(chosen: Chosen) -> str:
+    """With the mask as recorded these weights are the recorded ones."""
+    from model.attention import variants
+
+    scores = chosen.single.scores(0, chosen.cuts[0])
+    finite = scores[scores.isfinite()].abs()
+    limit = 2e-6 * max(1.0, float(finite.max()) if finite.numel() else 0.0)
+    return figure_footer.fidelity_badge(variants.unchanged(chosen.record, view.current().head, chosen.cuts[0]), limit)
+
+
+def _rule(chosen: Chosen) -> str:
+    """When a cell is −∞, as a formula."""
+    from model.attention import mask_effects
+
+    back = chosen.kind == "window" and mask_effects.looks_back(chosen.record)
+    rules = {
+        "none": r"0", "padding": r"-\infty\ (j \ge n),\ 0\ (j < n)", "causal": r"-\infty\ (j > i),\ 0\ (j \le i)",
+        "both": r"-\infty\ (j > i \lor j \ge n),\ 0\ \text{else}", "window": r"-\infty\ (|i-j| \ge w),\ 0\ (|i-j| < w)",
+        "recorded": r"-\infty\ \text{or}\ 0",
+    }  # fmt: skip
+    if back:
+        rules["window"] = r"-\infty\ (j > i \lor i-j \ge w),\ 0\ \text{else}"
+    value = {"padding": rf",\quad n = {chosen.real}", "both": rf",\quad n = {chosen.real}",
+             "window": rf",\quad w = {chosen.width}"}.get(chosen.kind, "")  # fmt: skip
+    return rules[chosen.kind] + value
+
+
+def _row(chosen: Chosen, found: Masked, columns: list[str]) -> None:
+    """The selected row: its sum, what the forbidden keys had, and by how much the others grew."""
+    from viz.heads import variants as charts
+
+    i = chosen.at[0] - chosen.cuts[0].start
+    query = tokens.query_labels(chosen.trace, chosen.site)[chosen.at[0]]["text"]
+    st.markdown(f"#### {say('masks.row')}  \n{say('masks.row_what', query=page_text.code(query))}")
+    total, lost = float(found.weights[i].sum()), float(found.lost[i])
+    with st.container(key="figures"):
+        left, right = st.columns(2, gap="large")
+    table = [f"| {say('masks.of_row')} | |", "|:--|--:|"]
+    measures = {"keys_left": str(int(found.allowed[i].sum())), "lost": numbers.short(lost, 4),
+                "sum": numbers.short(total, 6)}  # fmt: skip
+    table += [f"| {say(f'masks.{name}')} | {value} |" for name, value in measures.items()]
+    left.markdown("\n".join(table))
+    left.latex(_shared(chosen, found, i))
+    if not bool(found.allowed[i].any()):
+        left.caption(say("masks.dead_row"))
+    words = {"recorded": say("masks.without"), "variant": say("masks.with"), "key": say("variants.key"),
+             "weight": say("variants.weight"), "alt": say("masks.bars_alt")}  # fmt: skip
+    right.altair_chart(charts.bars(_pair(found), i, columns, words))
+
+
+def _pair(found: Masked):
+    """The same rows as the chart of a variant takes them: before and after."""
+    from model.attention.variants import Comparison
+
+    none = found.allowed & False
+    return Comparison(found.open, found.weights, none, ~found.allowed)
+
+
+def _shared(chosen: Chosen, found: Masked, i: int) -> str:
+    """A_ij from the weights without the mask; the numbers of the selected cell, where it is allowed."""
+    form = r"A_{ij} = \frac{A^{\mathrm{open}}_{ij}}{\sum_{\mathrm{allowed}} A^{\mathrm{open}}_{ij'}}"
+    column, kept = chosen.at[1], float(found.kept[i])
+    if chosen.single.sink(0, found.open.dtype) is not None or not bool(found.allowed[i, column]) or kept == 0:
+        return form
+    free, weight = (numbers.tex(float(values[i, column]), 4) for values in (found.open, found.weights))
+    return form + rf" = \frac{{{free}}}{{{numbers.tex(kept, 4)}}} = {weight}"

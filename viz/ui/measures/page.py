@@ -1,0 +1,239 @@
+"""The page Measures: every head in numbers, as small maps and as a table, and induction on random repeats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from model.errors import HeadlightError
+from viz.atlas import atlas
+from viz.base import export
+from viz.ui import language, navigation
+from viz.ui.atlas import compute
+from viz.ui.language import say
+from viz.ui.shared import figure_footer, page_text
+from viz.ui.shared.side_bar import site_name
+from viz.ui.state import current_run, jobs, picked_heads, view
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from model.trace.trace import Trace
+
+_LATEX = {
+    "entropy": r"H = \frac{1}{q} \sum_i \Big(-\sum_j A_{ij} \ln A_{ij}\Big)",
+    "largest": r"\frac{1}{q} \sum_i \max_j A_{ij}",
+    "mean_distance": r"\sum_{ij} A_{ij}\,(i - j) \,\Big/ \sum_{ij} A_{ij}",
+    "rms_distance": r"\sqrt{\sum_{ij} A_{ij}\,(i - j)^2 \,\Big/ \sum_{ij} A_{ij}}",
+    "positional_share": r"R^2 = \frac{\sum_{ij} (a_{j-i} - \bar a)^2}{\sum_{ij} (A_{ij} - \bar a)^2}",
+    "effective_rank": r"\exp\Big(-\sum_k p_k \ln p_k\Big),\quad p_k = \frac{\sigma_k(A V)}{\sum_l \sigma_l(A V)}",
+}  # fmt: skip
+
+
+def show(trace: Trace) -> None:
+    """The maps, the table, what each column means, and the induction panel."""
+    table = measured(trace)
+    _maps(trace, table)
+    _doors(trace)
+    _table(trace, table)
+    _meanings()
+    _induction(trace)
+
+
+def measured(trace: Trace) -> pd.DataFrame:
+    """`Trace.statistics` of this run, measured once, with a bar and Stop; the Atlas does not measure it again."""
+    from model.measures import head_statistics
+    from model.measures import table as measures
+
+    known = compute.gathered(trace.key, atlas.size(trace))
+
+    def table() -> pd.DataFrame:
+        if not known.by_offset:
+            known.measures.update(head_statistics.trace_statistics(trace, offsets=True))
+        return measures.table(trace, known.measures)
+
+    return jobs.kept("measures", "table", (trace.key,), table, say("measures.wait"))
+
+
+def _words() -> dict[str, str]:
+    from model.measures.table import COLUMNS
+
+    names = {name: say(f"measures.m_{name}") for name in COLUMNS}
+    return names | {
+        "site": say("measures.site"),
+        "head": say("pick.head"),
+        "alt": say("measures.map_alt", measure="{measure}"),
+    }
+
+
+def short_names() -> dict[str, str]:
+    return {
+        kind: say(f"measures.short_{kind}")
+        for kind in ("encoder_self", "decoder_self", "decoder_cross", "encoder_cross")
+    }
+
+
+def _heading(name: str, **values: object) -> None:
+    st.markdown(f"#### {say(f'measures.{name}')}  \n{say(f'measures.{name}_what', **values)}")
+
+
+def _maps(trace: Trace, table: pd.DataFrame) -> None:
+    """A click picks a head, or leaves it out, here and on every page."""
+    from model.measures import head_statistics
+    from model.measures import table as measures
+    from viz import measures as pictures
+    from viz.ui.theme import theme
+
+    named, picked = pictures.rows(trace, short_names()), picked_heads.picked(trace)
+
+    found = pictures.maps(table, named, picked, _words(), theme())
+    _heading("maps")
+    if len({(site.stack, site.kind) for site in trace.sites}) > 1:
+        st.caption(say("measures.letters"))
+    # A map forgets its click with each new set of picks, so that the same head can be clicked again.
+    own = f"{language.current()}-{view.current().picks}"
+    with st.container(horizontal=True, gap="medium", key="measures-maps"):
+        for name, chart in found.items():
+            key = f"measures-{name}-{own}"
+            st.altair_chart(
+                pictures.clickable(chart), width="content", key=key, on_select=lambda key=key: _clicked(trace, key),
+                selection_mode="head",
+            )  # fmt: skip
+    slug = figure_footer.safe(trace.key.model)
+
+    def csv() -> bytes:
+        return table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+    def npz() -> bytes:
+        return export.npz(**{name: table[name].to_numpy() for name in table.columns if name != "site"},
+                          site=list(table["site"]))  # fmt: skip
+
+    figure_footer.foot("measures", say("measures.sentence", heads=len(table)), figure_footer.worst_badge(trace, trace.sites),
+              lambda: {f"{slug}-measures.csv": csv, f"{slug}-measures.npz": npz},
+              lambda: pictures.together(pictures.maps(table, named, picked, _words())),
+              (measures.table, head_statistics.statistics, measures.effective_rank))  # fmt: skip
+
+
+def _clicked(trace: Trace, key: str) -> None:
+    points = st.session_state[key].selection.get("head", [])
+    if points and points[-1].get("id"):
+        site, _, head = str(points[-1]["id"]).rpartition(".")
+        view.change(site=site, head=int(head), heads="")
+        picked_heads.toggle(trace, site, int(head))
+
+
+def _doors(trace: Trace) -> None:
+    """What is picked, and where to look at it."""
+    picked = picked_heads.picked(trace)
+    names = " · ".join(
+        f"{site_name(trace.record(site).site)}, {say('measures.head', head=head)}" for site, head in picked
+    )
+    page_text.selection_line(trace)
+    if picked:
+        st.markdown(say("measures.picked", heads=names))
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        navigation.link("heads", say("measures.door_heads"))
+        if picked:
+            navigation.link("comparing", say("measures.door_compare", n=len(picked)))
+            st.button(
+                say("measures.unpick"), key="measures-unpick", on_click=lambda: picked_heads.pick([]), type="tertiary"
+            )
+
+
+def _table(trace: Trace, table: pd.DataFrame) -> None:
+    """Sortable by any column; rows that are ticked are the picked heads."""
+    from model.measures import table as measures
+
+    _heading("table", least=f"{measures.LEAST:g}")
+    roles = [measures.role(row) for row in table[list(measures.ROLES)].to_dict("records")]
+    told = [say(f"measures.role_{found[0]}", share=f"{found[1]:.2f}") if found else "" for found in roles]
+    shown = table.assign(site=[site_name(trace.record(site).site) for site in table["site"]])
+    shown.insert(2, "role", told)
+    number = {
+        name: st.column_config.NumberColumn(say(f"measures.m_{name}"), format="%.3f", help=say(f"measures.h_{name}"))
+        for name in measures.COLUMNS
+    }
+    heads = list(zip(table["site"], table["head"], strict=True))
+    ticked = [place for place, head in enumerate(heads) if head in picked_heads.picked(trace)]
+    key = _table_key()
+    st.dataframe(
+        shown, hide_index=True, placeholder="–", height=min(420, 38 + 35 * len(shown)), key=key, selection_mode="multi-row",
+        on_select=lambda: _ticked(key, heads), selection_default={"selection": {"rows": ticked}},
+        column_config=number | {
+            "site": st.column_config.TextColumn(say("measures.site"), pinned=True),
+            "head": st.column_config.NumberColumn(say("pick.head"), pinned=True),
+            "role": st.column_config.TextColumn(
+                say("measures.role"), pinned=True, width=150, help=say("measures.role_help", least=f"{measures.LEAST:g}")
+            ),
+        },
+    )  # fmt: skip
+
+
+def _table_key() -> str:
+    """The table keeps its order while it does the picking itself; picks from elsewhere make it a new one."""
+    state, now = st.session_state, view.current().picks
+    own, count = state.get("measures-ticked", (None, 0))
+    if own != now:
+        state["measures-ticked"] = (now, count + 1)
+    return f"measures-table-{language.current()}-{state['measures-ticked'][1]}"
+
+
+def _ticked(key: str, heads: list[picked_heads.Pick]) -> None:
+    rows = list(st.session_state[key].selection.rows)
+    picked_heads.pick([heads[row] for row in rows])
+    st.session_state["measures-ticked"] = (view.current().picks, st.session_state["measures-ticked"][1])
+
+
+def _meanings() -> None:
+    from model.measures.table import COLUMNS
+
+    with st.expander(say("measures.meanings"), expanded=False):
+        for name in COLUMNS:
+            st.markdown(f"**{say(f'measures.m_{name}')}** · {say(f'measures.h_{name}')}")
+            if name in _LATEX:
+                st.latex(_LATEX[name])
+
+
+def _induction(trace: Trace) -> None:
+    """Random tokens, twice: which heads find the repetition, and how sure that is."""
+    from model.measures import induction
+
+    _heading("induction", length=induction.LENGTH, texts=induction.TEXTS)
+    model = current_run.model()
+    asked = (trace.key.model, trace.key.weights_hash, 0)
+    known = jobs.has("measures", "induction", asked)
+    if not hasattr(model, "record_ids") or getattr(model, "decodes", True):
+        st.caption(say("measures.induction_none"))
+        return
+    pressed = st.button(say("measures.induction_run"), key="measures-induction", type="primary", disabled=known)
+    running = st.session_state.get("jobs", {}).get("measures_induction") is not None
+    if not (known or pressed or running):
+        return
+    try:
+        found = jobs.kept(
+            "measures", "induction", asked, lambda: induction.measured(model), say("measures.induction_wait"), pressed
+        )
+    except HeadlightError as error:
+        st.warning(language.explain(error))
+        return
+    _induction_figure(trace, found)
+
+
+def _induction_figure(trace: Trace, found: Any) -> None:
+    from model.measures import induction
+    from viz import measures as pictures
+    from viz.ui.theme import theme
+
+    table = found.table()
+    named = {str(site): f"{site_name(site)} · {say('measures.head', head='{head}')}" for site, _ in found.heads}
+    words = {name: say(f"measures.i_{name}") for name in ("induction", "low", "high", "n")}
+    words |= {"head": say("pick.head"), "alt": say("measures.induction_alt")}
+    st.altair_chart(pictures.induction_bars(table, named, words, theme()), width="stretch")
+    slug = figure_footer.safe(trace.key.model)
+    said = say("measures.induction_sentence", n=f"{found.queries:,}", texts=len(found.by_text), length=found.length,
+               seed=found.seed, resamples=f"{induction.RESAMPLES:,}")  # fmt: skip
+    figure_footer.foot("measures-induction", said, "",
+              lambda: {f"{slug}-induction.csv": lambda: table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")},
+              lambda: pictures.induction_bars(table, named, words),
+              (induction.measured, induction.random_repeats, induction.interval))  # fmt: skip

@@ -1,0 +1,127 @@
+"""The page of models: what is found on this computer, a path of one's own, and packages that bring trained weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.checkpoints.convert import path_kind
+from model.checkpoints.disk import discovery, packages
+from model.errors import UnknownModel
+from viz.base.numbers import size
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.state import model_list, view
+from viz.ui.state.model_list import about
+
+if TYPE_CHECKING:
+    from model.checkpoints.disk.discovery import Entry
+    from model.checkpoints.disk.packages import Package
+
+_ROWS = 40
+
+
+def show() -> None:
+    """Three parts, from what is at hand to what could be fetched."""
+    if complaint := st.session_state.pop("complaint", None):
+        st.error(complaint, icon=":material/error:")
+    _found()
+    _own_path()
+    _offered()
+
+
+def _found() -> None:
+    entries = model_list.found()
+    st.markdown(f"#### {say('models.here')}")
+    wanted = ""
+    if len(entries) > 12:
+        wanted = st.text_input(say("models.search"), key="models-search", placeholder=say("models.search")).lower()
+    shown = [entry for entry in entries.values() if wanted in f"{entry.name} {entry.title} {entry.family}".lower()]
+    with st.container(key="models-list"):
+        for entry in shown[:_ROWS]:
+            _row(entry)
+    if len(shown) > _ROWS:
+        st.caption(say("models.more", n=len(shown) - _ROWS))
+    places = [str(place) for place in (*discovery.configured(), discovery.hub_folder())]
+    st.caption(say("models.places", places=", ".join(f"`{language.plain(place)}`" for place in places)))
+
+
+def _row(entry: Entry) -> None:
+    """One model: what it is, where it is from, what opening it takes, and the button."""
+    now = view.current().model == entry.name
+    words, cost, button = st.columns([5, 3, 2], vertical_alignment="center")
+    kind = entry.kind.replace(" ", "_")
+    facts = [entry.family if entry.kind != "trace" else "", say(f"kind.{kind}"), entry.licence]
+    words.markdown(
+        f"**{language.plain(model_list.title(entry.name))}**  \n" + " · ".join(language.plain(f) for f in facts if f)
+    )
+    cost.caption(_cost(entry))
+    button.button(
+        say("models.shown") if now else say("models.open"), key=f"open-{entry.name}", disabled=now,
+        on_click=_choose, args=(entry.name,),
+    )  # fmt: skip
+
+
+def _cost(entry: Entry) -> str:
+    """Size on disk and, for what must be loaded, memory and time before it is begun."""
+    if entry.kind in ("shipped", "trace") or not model_list.takes_more(entry.name):
+        return size(entry.size_bytes)
+    return about(entry.path, entry.size_bytes)
+
+
+def _choose(name: str) -> None:
+    view.change(model=name)
+    st.session_state.go_to = "overview"
+
+
+def _choose_path(path: str, exists: bool) -> None:
+    """What is plainly a path and leads nowhere is answered here; a hub's name is looked for when it is opened."""
+    if not exists and (path.startswith(("/", "~", ".", "\\")) or ":" in path):
+        st.session_state.complaint = language.explain(UnknownModel(name=path, allowed=", ".join(model_list.found())))
+    else:
+        _choose(path)
+
+
+def _own_path() -> None:
+    """A folder, a .gguf file or a saved trace, by its path, looked at before it is opened."""
+    st.markdown(f"#### {say('models.path')}")
+    typed, button = st.columns([8, 1], vertical_alignment="bottom")
+    path = typed.text_input(say("models.path_what"), key="models-path", placeholder=say("models.path_example"))
+    path = path.strip().strip('"')
+    place = model_list.place(path) if path else None
+    exists = place is not None and place.exists()
+    kind = path_kind.what(place) if exists else ""
+    button.button(
+        say("models.open"), key="open-path", on_click=_choose_path, args=(path, exists), type="primary" if kind else "secondary",
+        disabled=not path or (exists and not kind),
+    )  # fmt: skip
+    if path:
+        st.caption(_lying(place, kind) if exists else say("models.no_path"))
+
+
+def _lying(place: Path, kind: str) -> str:
+    """What lies at a path, before it is opened."""
+    if kind == "trace":
+        return f"{say('kind.trace')} · {size(place.stat().st_size)}"
+    return about(path_kind.weights(place)) if kind else say("models.no_checkpoint")
+
+
+def _offered() -> None:
+    """Optional packages that are not installed, with what they bring."""
+    absent = [package for package in packages.PACKAGES if package.path() is None]
+    if not absent:
+        return
+    st.markdown(f"#### {say('models.offered')}")
+    st.caption(say("models.offered_what"))
+    for package in absent:
+        _package(package)
+
+
+def _package(package: Package) -> None:
+    words, command = st.columns([4, 5], vertical_alignment="center")
+    facts = " · ".join(filter(None, (package.family, size(package.size_bytes), package.licence)))
+    title = say(f"package.{package.name}")
+    words.markdown(f"**{title}**  \n{facts}")
+    command.code(package.command, language="bash", wrap_lines=True)

@@ -1,0 +1,199 @@
+"""The page of what the model makes of its input: the next token, a filled gap, continuations, a vector, a training step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from model.errors import HeadlightError
+from viz.base import export, numbers, tokens
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.output import next_token, task_outputs
+from viz.ui.output.task_outputs import heading
+from viz.ui.shared import figure_footer, page_text
+from viz.ui.shared.widgets import keep, mirror
+from viz.ui.state import current_run, jobs, page_controls, view
+
+if TYPE_CHECKING:
+    from model.trace.trace import Trace
+
+_RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]
+_POOLED = {
+    "mean": r"\frac1n \sum_i x_i", "cls": "x_1", "last": "x_n", "max": r"\left(\max_i x_{ij}\right)_j",
+}  # fmt: skip
+
+
+def show(trace: Trace) -> None:
+    """The panels that suit what the model was built for."""
+    task = str(trace.facts.get("task", "seq2seq"))
+    task_outputs.show(trace)
+    if how := trace.facts.get("decoder_reads"):
+        st.caption(say(f"note.decoder_{how}"))
+    if task in ("causal", "seq2seq") and "decoder" in trace.sides:
+        _written(trace)
+    if trace.predicts:
+        next_token.show(trace, gap=task == "masked")
+    elif is_vector(trace):
+        _vector(trace)
+    if task in ("causal", "seq2seq") and current_run.is_library(trace) and not trace.facts.get("reads"):
+        model = current_run.model()
+        if model is not None:
+            _continuations(model, trace)
+            _training(model, trace)
+
+
+def is_vector(trace: Trace) -> bool:
+    """Whether what comes out is a vector of the text."""
+    return trace.facts.get("task") == "embedding" and not trace.predicts and not trace.facts.get("reads")
+
+
+def _written(trace: Trace) -> None:
+    """The text that came out, as chips would be too many for a long one."""
+    side = trace.side("decoder")
+    start = int(trace.facts.get("prompt", 0)) if "encoder" not in trace.sides else 1
+    written = [text for text, special in zip(side.texts[start:], side.special[start:], strict=True) if not special]
+    if written and trace.facts.get("generated", False):
+        heading("written")
+        st.markdown(page_text.code("".join(written) if current_run.is_library(trace) else " ".join(written)))
+
+
+def _vector(trace: Trace) -> None:
+    """The sentence's vector, and how near another sentence's is."""
+    from model.checkpoints.library.outputs import sentence_vector
+
+    heading("vector")
+    key = mirror("other", view.current().other or _other_example(), view.current().model)
+    other = st.text_input(say("output.other"), key=key, on_change=keep, args=("other", key))
+    if not other.strip():
+        return
+    now = view.current()
+    try:
+        first = current_run.trace_of(replace(now, pair="")) if now.pair else trace  # one text a vector
+        second = current_run.trace_of(replace(now, text=other, pair=""))
+    except HeadlightError as error:
+        st.error(language.explain(error), icon=":material/error:")
+        return
+    one, two = sentence_vector(first), sentence_vector(second)
+    st.metric(say("output.cosine"), numbers.short(float(one @ two)), help=say("output.cosine_help", d=one.shape[0]))
+    how = str(first.facts.get("pooling", "mean"))
+    st.latex(
+        r"\cos = \frac{\bar x \cdot \bar y}{\lVert \bar x \rVert\,\lVert \bar y \rVert},\quad \bar x = " + _POOLED[how]
+    )
+    table = np.stack([one.double().numpy(), two.double().numpy()])
+    names = [str(i) for i in range(table.shape[1])]
+    slug = f"{figure_footer.safe(trace.key.model)}-vectors"
+    length = max(abs(float(np.linalg.norm(row)) - 1) for row in table)
+    figure_footer.foot(
+        "output-vector",
+        f"{say(f'output.pool_{how}')} {say('output.unit')}",
+        figure_footer.fidelity_badge(length),
+        lambda: {f"{slug}.csv": lambda: export.matrix_csv(table, [now.text, other], names)},
+        code=(sentence_vector,),
+    )
+
+
+def _other_example() -> str:
+    from viz.ui.state import model_list
+
+    now = view.current()
+    return next((text for text in model_list.card(now.model)["examples"] if text != now.text), "")
+
+
+def _asked(trace: Trace) -> dict[str, Any]:
+    """How this run read its text: what else is made of that text goes through the same template and languages."""
+    options = dict(trace.key.options)
+    return {name: options[name] for name in ("chat", "language", "source_language") if name in options}
+
+
+def _continuations(model: Any, trace: Trace) -> None:
+    """Several drawn sequences; any of them can be looked at."""
+    from model.checkpoints.library import outputs
+
+    heading("continuations")
+    now, text = view.current(), trace.key.source
+    columns = st.columns(5, vertical_alignment="bottom")
+    count = columns[0].number_input(say("output.count"), 1, 10, **page_controls.between("sample-count", 3, 1, 10))
+    temperature = columns[1].number_input(say("output.temperature"), 0.1, 5.0, step=0.1,
+                                          **page_controls.between("sample-temperature", 1.0, 0.1, 5))  # fmt: skip
+    top_k = columns[2].number_input(
+        "top-k", 0, 1000, help=say("output.top_k"), **page_controls.between("sample-k", 50, 0, 1000)
+    )
+    top_p = columns[3].number_input("top-p", 0.05, 1.0, step=0.05, help=say("output.top_p"),
+                                    **page_controls.between("sample-p", 1.0, 0.05, 1))  # fmt: skip
+    seed = columns[4].number_input(say("output.seed"), 0, 10_000, **page_controls.between("sample-seed", 0, 0, 10_000))
+    how = {
+        "count": int(count),
+        "temperature": float(temperature),
+        "top_k": int(top_k),
+        "top_p": float(top_p),
+        "seed": int(seed),
+    }
+    how |= _asked(trace)
+    asked = (now.model, text, *how.items())
+    if st.button(say("output.draw"), key="sample-draw", type="primary"):
+        st.session_state.sampled = _work(("sample", *asked), lambda: outputs.sample(model, text, **how))
+        st.session_state.sampled_for = asked
+    if st.session_state.get("sampled_for") == asked and st.session_state.get("sampled"):
+        for i, found in enumerate(st.session_state.sampled):
+            _continuation(i, found, _look(found, model.task == "causal", text if "chat" in how else None))
+
+
+def _look(found: Any, whole: bool, chat: str | None) -> dict[str, str]:
+    """What of the view changes to a drawn sequence: of a chat it is one more turn, which is one line."""
+    if chat is not None:
+        return {"text": f"{chat.rstrip()}\n{' '.join(found.added.split())}"}
+    return {"text" if whole else "target": found.text}
+
+
+def _continuation(i: int, found: Any, change: dict[str, str]) -> None:
+    left, right = st.columns([7, 1], vertical_alignment="center")
+    said = language.plain(found.added.strip("\n")).replace("\n", " ⏎ ")
+    facts = say("output.logp", p=numbers.short(found.log_probability, 4), n=found.tokens)
+    left.markdown(f"{i + 1}. {said}")
+    left.caption(facts)
+    right.button(say("output.look"), key=f"sample-look-{i}", on_click=view.change, kwargs=change)
+
+
+def _training(model: Any, trace: Trace) -> None:
+    """One step of training on this pair, on a copy."""
+    from model.checkpoints.library import outputs
+
+    heading("training")
+    text, how = trace.key.source, _asked(trace)
+    left, middle, right = st.columns([5, 2, 1], vertical_alignment="bottom")
+    target = left.text_input(say("output.labels"), key="train-target", placeholder=say("output.labels_example"))
+    rate = middle.select_slider(say("output.rate"), _RATES, format_func=lambda r: f"{r:.0e}",
+                                **page_controls.among("train-rate", 1e-4, _RATES))  # fmt: skip
+    asked = (view.current().model, text, target, rate, *how.items())
+    if right.button(say("output.step"), key="train-step"):
+
+        def step() -> Any:
+            return outputs.training_step(model, text, target, learning_rate=rate, **how)
+
+        st.session_state.trained = _work(("train", *asked), step)
+        st.session_state.trained_for = asked
+    found = st.session_state.get("trained") if st.session_state.get("trained_for") == asked else None
+    if found is not None:
+        columns = st.columns(3)
+        columns[0].metric(say("output.loss_before"), numbers.short(found.loss_before, 5))
+        # Streamlit takes a change for a fall only where its sign is the keyboard's.
+        change = numbers.short(found.loss_after - found.loss_before).replace("−", "-")
+        columns[1].metric(
+            say("output.loss_after"), numbers.short(found.loss_after, 5), delta=change, delta_color="inverse"
+        )
+        columns[2].metric("‖∇‖", numbers.short(found.gradient_norm, 4))
+        labels = " ".join(page_text.code(tokens.readable(label)) for label in found.labels)
+        st.caption(f"{say('output.scored', n=len(found.labels))} {labels}")
+
+
+def _work(key: tuple[Any, ...], job: Any) -> Any:
+    """Run it with a bar and Stop; what goes wrong is one sentence and no result."""
+    try:
+        return jobs.run(key, job, say(f"wait.{key[0]}"), pressed=True)
+    except HeadlightError as error:
+        st.error(language.explain(error), icon=":material/error:")
+        return None

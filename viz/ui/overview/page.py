@@ -1,0 +1,190 @@
+"""The first screen: the sentence, the answer, and the whole model with what every part computed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.errors import Stopped
+from model.jobs.progress import tick
+from model.trace.site import Site
+from viz.base import axes, export, numbers
+from viz.heads import matrix, thumbnails
+from viz.overview import overview
+from viz.ui import components, language
+from viz.ui.language import say
+from viz.ui.shared import figure_footer
+from viz.ui.shared.side_bar import site_name
+from viz.ui.state import jobs, model_list, page_controls, view
+from viz.ui.state.default_head import drawn_head
+
+if TYPE_CHECKING:
+    import altair as alt
+    from torch import Tensor
+
+    from model.trace.fidelity import Fidelity
+    from model.trace.trace import Trace
+
+_DOORS = ("heads", "atlas", "steps", "by_hand")
+_TABLE = 2_000_000  # weights of which a table with a row each is made: 100 MB of text
+
+
+def notes_key(trace: Trace) -> str:
+    """Which remarks belong under the first picture of this run."""
+    if not overview.drawable(trace):
+        return "overview_long"
+    if not any(site.kind == "cross" for site in trace.sites):
+        return "overview_self"
+    if not model_list.is_ours(trace.key.model):
+        return "overview_cross"
+    site, head, _, _ = view.selected()
+    return "overview" if site.kind != "cross" or overview.crosses(_drawn(trace, site, head)) else "overview_straight"
+
+
+def _drawn(trace: Trace, site: Site, head: int) -> Tensor:
+    """The rows whose words are drawn."""
+    return trace.weights(site, head)[: overview.hero_rows(trace)]
+
+
+def _go(trace: Trace, words: axes.Axes | None) -> None:
+    """A click in the overview: select what was clicked (of two words the strongest pair of tokens), then switch the page."""
+    state = st.session_state["overview"]
+    if (text := state.get("text")) is not None:
+        view.change(text=str(text), target="")
+    if picked := state.get("go"):
+        changes = {}
+        if "site" in picked and "." in str(picked["site"]):
+            changes |= {"site": str(picked["site"]), "row": -1, "column": -1}
+        if "head" in picked:
+            changes["head"] = int(picked["head"])
+        if "row" in picked and "column" in picked:
+            at = int(picked["row"]), int(picked["column"])
+            if words is not None:
+                at = axes.strongest(trace.record(changes["site"]), int(picked["head"]), words, at)
+            changes |= {"row": at[0], "column": at[1]}
+        if picked.get("part") == "output":
+            changes["step"] = -1
+        view.change(**changes)
+        st.session_state.go_to = picked.get("page", "heads")
+
+
+def _blocks_show(trace: Trace) -> str:
+    """The switch of what a block of the thumbnails shows, where any is in blocks; -> "max" or "mean"."""
+    records = trace.attention.values()
+    if not any(map(thumbnails.pooled, records)):
+        return "max"
+    how = st.segmented_control(
+        say("overview.how"), thumbnails.HOW, format_func=lambda option: say(f"atlas.how_{option}"), required=True,
+        help=say("overview.how_help"), **page_controls.among("overview-how", "max", thumbnails.HOW),
+    ) or "max"  # fmt: skip
+    if not all(thumbnails.made(record, how) for record in records):
+
+        def make() -> None:
+            for i, record in enumerate(records):
+                tick("pictures", i / len(records))
+                thumbnails.heads(record, how)
+
+        jobs.run(("overview_pictures", trace.key, how), make, say("overview.wait_pictures"))
+    return how
+
+
+def _picture_words(trace: Trace, hero: tuple[Site, int], how: str) -> dict[str, str]:
+    """The captions, which say what the rows of ribbons are for this model, and what the blocks of a long text show."""
+    words = language.group("overview")
+    if any(map(thumbnails.pooled, trace.attention.values())):
+        words["legend"] = say(f"overview.legend_{how}")
+    reads = trace.facts.get("reads")
+    if reads:
+        words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
+    if hero[0].kind == "self":
+        words["target"] = say("overview.asking")
+    elif not trace.facts.get("generated", True):
+        words["target"] = say("overview.forced")
+    written = " ".join(trace.written()[:-1]) if hero[0].kind == "cross" else ""
+    return words | {"alt": say("overview.alt_text", source=trace.key.source[:200], target=written)}
+
+
+def model_picture(trace: Trace) -> None:
+    """The first screen: the sentence, the answer, and the model with what every part computed."""
+    now = view.current()
+    site, head, row, column = view.selected()
+    # The run that is shown: after a refused text that is the last good one's.
+    hero = drawn_head(trace)
+    selection = {"site": str(site), "head": head, "row": row, "column": column}
+    hero_title = f"{site_name(hero[0])} · {say('site.head', head=hero[1])}"
+    doors = [{"page": page, "text": say(f"door.{page}"), "why": say(f"door.{page}_why")} for page in _DOORS]
+    editable = not model_list.is_trace(now.model) and not trace.facts.get("reads")
+    merge = bool(now.by_word) and overview.drawable(trace)
+    try:
+        how = _blocks_show(trace)
+    except Stopped:  # the other pictures are there
+        how = "max" if all(map(thumbnails.made, trace.attention.values())) else "mean"
+    frame = overview.overview_frame(
+        trace, hero, selection, _picture_words(trace, hero, how), hero_title, doors, editable, merge, how
+    )
+
+    def go() -> None:
+        _go(trace, overview.hero_axes(trace, hero[0], True) if merge else None)
+
+    components.overview(key="overview", data=frame, on_go_change=go, on_text_change=go)
+
+    def files() -> dict[str, Callable[[], bytes]]:
+        name = figure_footer.safe(now.model)
+        table = {f"{name}-weights.csv": lambda: export.trace_csv(trace)} if _weights(trace) <= _TABLE else {}
+        return {
+            f"{name}-trace.npz": lambda: export.trace_npz(trace), **table,
+            f"{name}-trace.safetensors": lambda: export.trace_file(trace),
+        }  # fmt: skip
+
+    fidelity = trace.fidelity()
+    figure_footer.foot(
+        "overview", " ".join(_picture_remarks(trace, hero, how)), _badges(fidelity), files, _ribbons(trace, hero, merge)
+    )
+
+
+def _ribbons(trace: Trace, hero: tuple[Site, int], merge: bool) -> Callable[[], alt.LayerChart] | None:
+    """The ribbons as a figure for a file; None where there are more tokens than ribbons are drawn for."""
+    if not overview.drawable(trace) or trace.facts.get("reads"):
+        return None
+
+    def draw() -> alt.LayerChart:
+        from viz.heads import ribbons
+
+        site, head = hero
+        rows, columns = overview.hero_axes(trace, site, merge)
+        values, _ = matrix.cells(trace.record(site), head, (rows, columns))
+        texts = [[label["text"] for label in axis.labels] for axis in (rows, columns)]
+        return ribbons.chart({head: values}, *texts, across=True, head_name=say("lines.head_name", head="{head}"))
+
+    return draw
+
+
+def _picture_remarks(trace: Trace, hero: tuple[Site, int], how: str) -> list[str]:
+    longest = max(len(side.tokens) for side in trace.sides.values())
+    remarks = [say("overview.sentence")]
+    if any(map(thumbnails.pooled, trace.attention.values())):
+        remarks.append(say(f"overview.pooled_{how}"))
+    if overview.drawable(trace):
+        remarks.append(say(f"overview.pointed_{hero[0].kind}", weight=numbers.short(overview.pointed(trace, *hero))))
+    else:
+        remarks.append(say("overview.long", n=f"{longest:,}"))
+    if _weights(trace) > _TABLE:
+        remarks.append(say("overview.no_table", n=f"{_weights(trace):,}"))
+    return remarks
+
+
+def _weights(trace: Trace) -> int:
+    """All weights of a run."""
+    return sum(record.heads * record.queries * record.keys for record in trace.attention.values())
+
+
+def _badges(fidelity: Fidelity) -> str:
+    badge = figure_footer.fidelity_badge(fidelity.max_error, math.inf if fidelity.holds else 0.0)
+    if fidelity.rows is not None:
+        badge += " " + say("foot.rows", rows=fidelity.rows)
+    if fidelity.logits_error is not None:
+        badge += " " + say("foot.logits", error=numbers.short(fidelity.logits_error))
+    return badge

@@ -1,0 +1,132 @@
+"""Rotary positions: the selected head's q and k before and after their turn, and what is left of it in q · k."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from viz.base import export, numbers, tokens
+from viz.ui import components, language
+from viz.ui.language import say
+from viz.ui.positions.common import badge, chosen_head, files, grid, heading, lacking, self_site, slider, still, where
+from viz.ui.shared import figure_footer, page_text
+from viz.ui.shared.side_bar import site_name
+from viz.ui.state import view
+
+if TYPE_CHECKING:
+    from model.positions.rotary import Turned
+    from model.trace.site import Site
+    from model.trace.trace import Trace
+
+_PLACES = ("place_q", "place_k")
+_LONGEST = 24
+
+
+def rotary(trace: Trace, _model: Any) -> None:
+    """The pairs turning; q · k of one query and one key at every two places; the two matrices side by side."""
+    from model.positions.rotary import turned
+
+    site = self_site(trace)
+    if site is None:
+        st.info(say("positions.no_self"), icon=":material/info:")
+        return
+    where(trace, site)
+    head = chosen_head(trace, site)
+    found = turned(trace, site, head)
+    if not found.pairs:
+        st.info(say("positions.no_pairs"), icon=":material/info:")
+        return
+    if not found.own:
+        lacking("rotary")
+    labels = tokens.labels(trace, site.query_side)
+    pair = slider("pair", 0, len(found.pairs) - 1, 0, key=f"positions-rotary-pair@{trace.key.model}")
+    left, right = st.columns(2, gap="large")
+    with left:
+        _plane(trace, found, labels, pair, site, head)
+    with right:
+        _places(trace, found, labels, site)
+    _both(found, labels)
+
+
+def _plane(trace: Trace, found: Turned, labels: list, pair: int, site: Site, head: int) -> None:
+    from model.positions.rotary import turned
+    from viz import positions as pictures
+
+    heading("plane", site=site_name(site), head=head)
+    words = {name: say(f"positions.{name}") for name in ("before", "after")} | {"alt": say("positions.plane_alt")}
+
+    def draw() -> Any:
+        return pictures.pair_plane(*pictures.pair_of(found, pair, "q"), labels, found.pairs[pair], words, "q")
+
+    st.altair_chart(draw(), width="content")
+    before, after = pictures.pair_of(found, pair, "q")
+    angle = float(found.cos[1, found.pairs[pair][0]].clamp(-1, 1).arccos()) if len(found.cos) > 1 else 0.0
+    a, b = found.pairs[pair]
+    names = trace.tokens(site.query_side)
+    figure_footer.foot(
+        "positions-plane",
+        say("positions.plane_sentence", a=a, b=b, angle=numbers.short(angle)),
+        badge(found.error),
+        lambda: {
+            "headlight-plane.csv": lambda: export.matrix_csv(
+                np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]
+            ),
+            "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names),
+        },
+        draw,
+        [turned],
+    )
+
+
+def _places(trace: Trace, found: Turned, labels: list, site: Site) -> None:
+    from model.positions.rotary import at_every_pair_of_places, by_offset
+    from viz import positions as pictures
+    from viz.positions import numbered
+
+    selected, _, row, column = view.selected()
+    chosen = selected == site
+    query = min(row if chosen else len(found.q) - 1, len(found.q) - 1)
+    key = min(column if chosen else 0, len(found.k) - 1)
+    values = at_every_pair_of_places(found, query, key)[:_LONGEST, :_LONGEST]
+    offsets, mean, spread = by_offset(values)
+    words = {name: page_text.code(labels[i]["text"]) for name, i in (("asks", query), ("answers", key))}
+    heading("places", **words)
+    # The least to the most, said by the legend: what all places have in common would drown what the offset changes.
+    array, size = values.numpy(), float(values.abs().max())
+    scale = {"kind": "sequential", "low": float(values.min()), "high": float(values.max())}
+    names = [str(i) for i in range(len(values))]
+    grid("places", array, numbered(len(values)), numbered(len(values)), scale, _PLACES, max_height=320)
+    told = {name: say(f"positions.{name}") for name in ("offset", "product")} | {"alt": say("positions.product_alt")}
+    st.altair_chart(pictures.by_offset_chart(values.numpy(), offsets.numpy(), mean.numpy(), told))
+    sentence = say("positions.places_sentence", spread=numbers.short(spread), most=numbers.short(size))
+    limit = 1e-4 * max(1.0, size)
+    figure_footer.foot("positions-places", sentence, badge(spread, limit), files("places", array, names, names),
+              still(array, names, names, scale, _PLACES), [at_every_pair_of_places, by_offset])  # fmt: skip
+
+
+def _both(found: Turned, labels: list) -> None:
+    """q' beside q and k' beside k."""
+    from model.transformer.positions import Rotary
+    from viz import positions as pictures
+
+    heading("both")
+    st.latex(
+        r"q_i = R_{\Theta,i}\,q'_i,\quad k_j = R_{\Theta,j}\,k'_j,\quad q_i^\top k_j = q_i'^\top R_{\Theta,\,j-i}\,k'_j"
+    )
+    shown = slice(0, _LONGEST)
+    arrays = {"q_before": found.q, "q": found.q_turned, "k_before": found.k, "k": found.k_turned}
+    for letter in "qk":
+        before, after = (arrays[name][shown].numpy() for name in (f"{letter}_before", letter))
+        words = language.group("equation") | {"alt": say("positions.both_what"), "help": say("equation.help_cell")}
+        frame = pictures.turned_frame(letter, before, after, labels[shown], words)
+        components.equation(key=f"positions-turned-{letter}", data=frame)
+    names = [label["text"] for label in labels]
+    columns = [str(i) for i in range(found.q.shape[1])]
+    figure_footer.foot("positions-turned", say("positions.both_sentence_own") if found.own else say("positions.both_sentence"),
+              badge(found.error), lambda: {
+                  "headlight-rotary.csv": lambda: export.matrix_csv(found.q_turned.numpy(), names, columns),
+                  "headlight-rotary.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
+              still(found.q_turned.numpy(), names, columns, pictures.diverging(found.q_turned.numpy()),
+                    ("word", "dimension_axis")), [type(found).at] if found.own else [Rotary])  # fmt: skip

@@ -1,0 +1,152 @@
+"""What stands around a page's figures: its title, remarks on how the input was read, the selection, what to notice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.checkpoints.disk.shipped import in_grammar
+from model.errors import HeadlightError
+from viz.base import numbers, tokens
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.shared.side_bar import site_name
+from viz.ui.state import address_bar, current_run, default_head, long_texts, model_list, truncation_offer, view
+
+if TYPE_CHECKING:
+    from model.trace.trace import Trace
+
+
+def title(key: str) -> None:
+    """The page's name and its one sentence: what am I looking at."""
+    st.title(say(f"{key}.title"), anchor=False)
+    st.markdown(say(f"{key}.what"))
+
+
+def headline() -> None:
+    """The first screen's name and its one sentence."""
+    now = view.current()
+    st.title(say("headline.title"), anchor=False)
+    if model_list.is_trace(now.model):
+        st.markdown(_what_saved())
+        return
+    reads = model_list.card(now.model).get("reads", "text")
+    if reads != "text":
+        st.markdown(say(f"headline.what_{reads}"))
+    else:
+        st.markdown(say("headline.what") if model_list.writes(now.model) else say("headline.what_self"))
+
+
+def _what_saved() -> str:
+    """What a saved trace shows, told by the trace itself: a file's name says nothing of it."""
+    try:
+        trace = current_run.trace_of(view.current())
+    except HeadlightError:  # the page says it
+        return say("headline.what_saved")
+    reads = {"picture": "pictures", "sound": "sound"}.get(str(trace.facts.get("reads")))
+    if reads:
+        return say(f"headline.what_{reads}")
+    return say(
+        "headline.what_saved" if any(site.kind == "cross" for site in trace.sites) else "headline.what_saved_self"
+    )
+
+
+def notes(key: str, part: str = "") -> None:
+    """Under the figure: what to notice (in its open part, where a page has several), and what this cannot tell."""
+    left, right = st.columns(2, gap="large")
+    left.markdown(f"**{say('page.notice')}** {say(f'{key}.notice_{part}' if part else f'{key}.notice')}")
+    right.markdown(f"**{say('page.limits')}** {say(f'{key}.limits')}")
+
+
+def notices(trace: Trace, look: bool = False) -> None:
+    """Quiet remarks about how the text was read: folded case, a target that was forced or did not end.
+
+    look: also what the model's card tells to look for, where the page shows its heads.
+    """
+    if complaint := st.session_state.pop("complaint", None):
+        st.error(complaint, icon=":material/error:")
+    if note := st.session_state.pop("notice", None):
+        st.warning(note)
+    truncation_offer.told()
+    if texts := address_bar.left_out():
+        st.caption(say("note.long", texts=say("error.comma").join(texts), most=f"{long_texts.LONGEST:,}"))
+    if folded := trace.facts.get("folded"):
+        pairs = ", ".join(f"“{typed}” → “{read}”" for typed, read in folded)
+        st.caption(say("note.folded", pairs=pairs))
+    if model_list.is_ours(trace.key.model) and _outside(trace):
+        st.caption(say("note.outside"))
+    if look and (notice := _look(trace)):
+        st.caption(f"{say('note.look')} {notice}")
+    _warnings(trace)
+    if not trace.facts.get("finished", True):
+        st.caption(say("note.unfinished"))
+    if not trace.facts.get("generated", True):
+        st.caption(say("note.forced"))
+
+
+def _look(trace: Trace) -> str:
+    """What a card tells to look for, "" where it speaks of another input than the one that was read."""
+    card = model_list.card(view.current().model)
+    notice = language.in_card(card.get("notice") or "")
+    told = not card["examples"] or trace.key.source in card["examples"]
+    # One that quotes a word is about the examples with that word.
+    return notice if told and all(word in trace.key.source for word in re.findall("“(.+?)”", notice)) else ""
+
+
+def _warnings(trace: Trace) -> None:
+    """What makes a picture of this checkpoint less than it seems: random layers, heads that look at everything alike."""
+    if fresh := trace.facts.get("fresh"):
+        names = ", ".join(code(name) for name in fresh[:3]) + (" …" if len(fresh) > 3 else "")
+        st.warning(say("note.fresh", n=len(fresh), names=names))
+    if uniform := default_head.uniform_heads(trace):
+        names = ", ".join(f"{site_name(site)} · {head}" for site, head in uniform[:4]) + (
+            " …" if len(uniform) > 4 else ""
+        )
+        st.caption(say("note.uniform", n=len(uniform), names=names))
+    if unknown := trace.facts.get("unknown"):
+        st.caption(say("note.unknown", n=unknown["count"], unknown=code(unknown["token"])))
+    if _random(trace):
+        st.caption(say("note.random"))
+    for side in trace.sides.values():
+        if any(side.segments):
+            st.caption(say("note.pair", last=len(side.segments) - 1, second=side.segments.index(1)))
+
+
+def _random(trace: Trace) -> bool:
+    """Whether the run is of one of the small models that the page of families makes."""
+    name = Path(trace.key.model).name
+    if not name.startswith("random-"):
+        return False
+    from model.checkpoints.random_models.make import NAMES
+
+    return name.removeprefix("random-") in NAMES
+
+
+def _outside(trace: Trace) -> bool:
+    return in_grammar(trace.key.model, tuple(trace.tokens("encoder")), trace.language) is False
+
+
+def selection_line(trace: Trace) -> None:
+    """The thread of the app: what is selected, in words, the same on every page."""
+    site, head, row, column = view.selected()
+    query = tokens.query_labels(trace, site)[row]["text"]
+    key = tokens.key_labels(trace, site)[column]["text"]
+    weight = float(trace.weights(site, head, row, column)[0, 0])
+    parts = [
+        site_name(site),
+        say("site.head", head=head),
+        f"{code(query)} ← {code(key)}",
+        f"**{numbers.short(weight)}**",
+    ]
+    with st.container(key="selection-line"):
+        st.markdown(" · ".join(parts))
+
+
+def code(text: str) -> str:
+    """Text as inline code that Markdown cannot break out of."""
+    fence = "``" if "`" in text else "`"
+    pad = " " if "`" in text else ""
+    return f"{fence}{pad}{text}{pad}{fence}"

@@ -1,0 +1,180 @@
+"""The shared side bar and the pickers; each writes to the session's view in its callback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.trace.site import Site
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.shared import more_inputs
+from viz.ui.shared.widgets import keep, listed, mirror, switch
+from viz.ui.state import model_list, page_controls, view
+
+if TYPE_CHECKING:
+    from model.trace.trace import Trace
+
+
+# More heads than fit on one line as buttons are a list.
+_BUTTONS = 16
+
+
+def side_bar() -> None:
+    """Model, texts, target and language, on every page."""
+    now = view.current()
+    card = model_list.card(now.model)
+    with st.sidebar:
+        key = mirror("model", now.model)
+        st.selectbox(
+            say("bar.model"), model_list.names(now.model), format_func=model_list.described, key=key, on_change=keep,
+            args=("model", key),
+        )  # fmt: skip
+        if model_list.is_trace(now.model):
+            st.caption(say("bar.saved"))
+        else:
+            _texts(card)
+        st.segmented_control(
+            say("bar.language"), list(language.LANGUAGES), format_func=language.LANGUAGES.__getitem__,
+            key=mirror("ui_language", language.current()), on_change=_switch_language, required=True,
+            label_visibility="collapsed",
+        )  # fmt: skip
+
+
+def _texts(card: dict) -> None:
+    """What is read and, where the model writes, what it is made to write."""
+    now = view.current()
+    ours = model_list.is_ours(now.model)
+    key = mirror("text", now.text)
+    if ours:
+        st.text_input(say("bar.text"), key=key, on_change=keep, args=("text", key), help=say("bar.text_help"))
+    elif card.get("reads", "text") == "text" or model_list.reads_captions(now.model):
+        st.text_area(
+            say("bar.chat" if now.chat else "bar.text"), key=key, on_change=keep, args=("text", key), height=96,
+            help=say("bar.chat_help" if now.chat else "bar.area_help"),
+        )  # fmt: skip
+    _examples(card)
+    _languages(card)
+    more_inputs.place_for_languages()
+    if ours or model_list.writes(now.model):
+        key = mirror("target", now.target)
+        st.text_input(
+            say("bar.target"), key=key, placeholder=say("bar.target_empty"), on_change=keep, args=("target", key),
+            help=say("bar.target_help"),
+        )  # fmt: skip
+    if model_list.takes_more(now.model):
+        more_inputs.more(card)
+
+
+def _switch_language() -> None:
+    page_controls.act()
+    st.session_state.language = st.session_state[f"ui_language-{language.current()}"]
+
+
+def _examples(card: dict) -> None:
+    if not card["examples"]:
+        return
+    with st.popover(say("bar.examples"), width="stretch"):
+        for i, example in enumerate(card["examples"]):
+            shown = example if len(example) <= 80 else f"{example[:79]}…"
+            st.button(
+                shown, key=f"example-{i}", type="tertiary", on_click=view.change,
+                kwargs={"text": example, "target": ""},
+            )  # fmt: skip
+
+
+def _languages(card: dict) -> None:
+    languages = list(card["test"])
+    if len(languages) > 1:
+        key = mirror("to", view.current().to)
+        st.segmented_control(
+            say("bar.to"), languages, format_func=lambda code: say(f"language.{code}"), key=key, on_change=keep,
+            args=("to", key), required=True,
+        )  # fmt: skip
+
+
+def site_name(site: object) -> str:
+    """`decoder.1.cross` -> "decoder 1 · cross-attention"."""
+    stack, layer, kind = str(site).split(".")
+    return say("site.name", stack=say(f"site.{stack}"), layer=layer, kind=say(f"site.{kind}"))
+
+
+def head_picker(trace: Trace, words: bool = True) -> None:
+    """Site and head in one row; changing either keeps the selected cell where it still exists.
+
+    words: offer the switches of a page with the matrix: to whole words, and where the colours end.
+    """
+    from viz.base import axes
+
+    names = [str(site) for site in trace.sites]
+    now = view.current()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pickers"):
+        key = mirror("site", now.site)
+        st.selectbox(
+            say("pick.site"), names, format_func=site_name, key=key, on_change=keep, args=("site", key),
+            help=say("pick.count_help"), width=256,
+        )  # fmt: skip
+        heads = list(range(trace.record(now.site).heads))
+        key = mirror("head", now.head)
+        if len(heads) <= _BUTTONS:
+            st.segmented_control(
+                say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,), required=True, width="content",
+            )  # fmt: skip
+        else:
+            st.selectbox(say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,), width=160)
+        if words:
+            scale_switch(trace)
+        if words and axes.mergeable(trace, Site.parse(now.site)):
+            word_switch()
+
+
+def scale_switch(trace: Trace) -> None:
+    """Where the colours end: at 1, or at the picture's largest weight; where nobody chose, what its weights suggest."""
+    from viz.base import axes
+    from viz.heads import color_scale
+
+    now = view.current()
+    site, head, row, column = view.selected()
+    shown = axes.axes(trace, site, (row, column), bool(now.by_word))
+    key = mirror("scale", now.scale or color_scale.suggested(color_scale.largest(trace.record(site), head, shown)))
+    st.segmented_control(
+        say("pick.scale"), view.SCALES, format_func=lambda end: say(f"pick.scale_{end}"), key=key, on_change=keep,
+        args=("scale", key), required=True, width="content", help=say("pick.scale_help"),
+    )  # fmt: skip
+
+
+def overview_switch(trace: Trace) -> None:
+    """The same switch above the ribbons, where a word of them is several tokens."""
+    from viz.base import axes
+    from viz.overview import overview
+
+    if overview.drawable(trace) and any(axes.mergeable(trace, site) for site in trace.sites[:1]):
+        word_switch()
+
+
+def word_switch() -> None:
+    """Tokens or words: one switch for every view."""
+    switch("by_word", say("pick.by_word"), say("pick.by_word_help"))
+
+
+def _keep_head(key: str) -> None:
+    # The lines follow the picked head; further heads are switched on in the lines themselves.
+    view.change(head=st.session_state[key], heads="")
+
+
+def cell_picker(trace: Trace) -> None:
+    """Query and key by name, for whoever prefers a list to a click."""
+    from viz.base import tokens
+
+    site = Site.parse(view.current().site)
+    now = view.current()
+    rows = [f"{i}: {item['text']}" for i, item in enumerate(tokens.query_labels(trace, site))]
+    columns = [f"{j}: {item['text']}" for j, item in enumerate(tokens.key_labels(trace, site))]
+    left, right = st.columns(2)
+    for area, name, names in ((left, "row", rows), (right, "column", columns)):
+        key = listed(f"pick-{name}", getattr(now, name), names)
+        area.selectbox(
+            say("pick.query" if name == "row" else "pick.key"), range(len(names)), format_func=names.__getitem__,
+            key=key, on_change=keep, args=(name, key),
+        )  # fmt: skip

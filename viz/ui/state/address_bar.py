@@ -1,0 +1,106 @@
+"""What the session looks at, mirrored in the address bar: a pasted link restores the page.
+
+Every field of the view is in it under a short name, with the controls of the page (`viz.ui.state.page_controls`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, fields
+
+import streamlit as st
+
+from viz.ui import language
+from viz.ui.state import long_texts, model_list, page_controls, view
+
+# The names in the link, short and the same in every language.
+_IN_LINK = {
+    "model": "model", "text": "text", "target": "target", "to": "to", "site": "site", "head": "head", "row": "q",
+    "column": "k", "heads": "heads", "step": "step", "hand": "hand", "pair": "pair", "chat": "chat", "new": "new",
+    "by_word": "words", "media": "media", "scale": "scale", "other": "other", "tab": "tab",
+    "picks": "picks", "area": "area", "against": "against", "profile": "profile",
+}  # fmt: skip
+# More tokens than this are not written at once, whatever a link says.
+_MOST = {"new": 60, "chat": 1, "by_word": 1}
+_SWITCHES = ("chat", "new", "by_word")
+
+
+def start() -> None:
+    """Once a script run, before anything is drawn: take the link's values when they are not the ones we wrote."""
+    link = {key: st.query_params.get(name) for key, name in _IN_LINK.items() if name in st.query_params}
+    long, lost = long_texts.restored(st.query_params.to_dict())
+    link |= long
+    page_controls.begin()
+    fresh = "view" not in st.session_state
+    if fresh:
+        st.session_state.view = view.View()
+        st.session_state.language = language.from_browser()
+    # A second quick click arrives with the link of before the first; what a person just did counts, not that link.
+    foreign = not st.session_state.pop("acted", False) and _foreign()
+    if foreign and st.query_params.get("lang") in language.LANGUAGES:
+        st.session_state.language = st.query_params["lang"]
+    if fresh or (link and foreign):
+        _mention_lost(lost)
+        _take(link)
+        page_controls.take(st.query_params.get(page_controls.LINK, ""))
+        view.settle(new=True)
+
+
+def _mention_lost(lost: list[tuple[str, int, str]]) -> None:
+    """One sentence for the texts that the link left out and that are not here any more."""
+    if lost:
+        texts = [_say_cut(name, length) + f" “{language.plain(start)}…”" for name, length, start in lost]
+        st.session_state.notice = language.say("note.long_lost", texts=language.say("error.comma").join(texts))
+
+
+def _say_cut(name: str, length: int) -> str:
+    """A long text, named with its length."""
+    return f"{language.say(f'long.{name}')} ({language.say('long.characters', n=f'{length:,}')})"
+
+
+def left_out() -> list[str]:
+    """What the link cannot carry of this view, named."""
+    return [_say_cut(name, len(text)) for name, text in long_texts.cut(asdict(view.current())).items()]
+
+
+def _foreign() -> bool:
+    """Whether the link differs from the one this session wrote last: a pasted link or the browser's Back."""
+    return st.session_state.get("written_link") != dict(st.query_params.to_dict())
+
+
+def _take(link: dict[str, str]) -> None:
+    numbers = {f.name for f in fields(view.View) if f.type == "int"}
+    values = {}
+    for key, value in link.items():
+        if key in numbers:
+            if re.fullmatch(r"-?[0-9]{1,6}", value):
+                values[key] = max(0 if key in _SWITCHES else -1, min(int(value), _MOST.get(key, 999_999)))
+        elif key != "scale" or value in view.SCALES:
+            values[key] = value
+    if "row" not in values or "column" not in values:
+        values |= {"row": -1, "column": -1}
+    if not model_list.openable(values.get("model", view.View.model)):
+        st.session_state.notice = language.say(
+            "error.unknown_model", name=language.plain(values["model"]), allowed=", ".join(model_list.found())
+        )
+        values["model"] = view.View.model
+    st.session_state.view = view.View(**({"text": ""} | values))
+    asked = {name: st.query_params[name] for name in ("head", "q", "k", "to", "lang") if name in st.query_params}
+    # Half a cell is no cell: the strongest is selected without remark.
+    st.session_state.asked = asked if {"q", "k"} <= asked.keys() else {n: asked[n] for n in asked.keys() - {"q", "k"}}
+
+
+def write() -> None:
+    """Mirror the view in the address bar, once, after the page is drawn."""
+    values = {
+        _IN_LINK[key]: str(value)
+        for key, value in asdict(view.current()).items()
+        if value not in ("", -1) and not (key in _SWITCHES and value == 0)
+    }
+    values = long_texts.shortened(values)
+    values["lang"] = language.current()
+    if moved := page_controls.written():
+        values[page_controls.LINK] = moved
+    if st.query_params.to_dict() != values:
+        st.query_params.from_dict(values)
+    st.session_state.written_link = values

@@ -1,0 +1,46 @@
+"""Which head a page shows where nobody chose one, and which head the ribbons of the first screen are of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from model.trace.site import Site
+from viz.overview import overview
+from viz.ui.state import model_list, view
+
+if TYPE_CHECKING:
+    from model.trace.trace import Trace
+
+# A trace never changes, and finding these takes every head's weights.
+_best: WeakKeyDictionary[Trace, tuple[Site, int]] = WeakKeyDictionary()
+_uniform: WeakKeyDictionary[Trace, list[tuple[Site, int]]] = WeakKeyDictionary()
+
+
+def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
+    """Heads of this run that look at everything alike."""
+    if trace not in _uniform:
+        _uniform[trace] = overview.uniform_heads(trace)
+    return _uniform[trace]
+
+
+def best_head(trace: Trace) -> tuple[Site, int]:
+    """The head that a first look at `trace` shows."""
+    if trace not in _best:
+        _best[trace] = _find_best(trace)
+    return _best[trace]
+
+
+def _find_best(trace: Trace) -> tuple[Site, int]:
+    card = model_list.card(view.current().model)
+    told = card.get("head")
+    if told and told[0] in {str(site) for site in trace.sites}:
+        return Site.parse(told[0]), int(told[1])
+    return overview.best_head(trace, card, trace.language)
+
+
+def drawn_head(trace: Trace) -> tuple[Site, int]:
+    """The head of the ribbons: the selected one where it joins the same rows of words as the best one does, else that."""
+    best = best_head(trace)
+    site, head, _, _ = view.selected()
+    return (site, head) if overview.same_words(site, best[0]) else best

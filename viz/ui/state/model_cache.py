@@ -1,0 +1,106 @@
+"""Opening models and recording runs, each kept for all sessions: what `viz.ui.state.current_run` waits for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from model.errors import HeadlightError
+from model.jobs.progress import tick
+from viz.heads import thumbnails
+from viz.ui.state import model_list, uploads
+from viz.ui.state.trace_cache import Kept
+
+if TYPE_CHECKING:
+    from model.trace.trace import Trace
+
+_THREADS = "HEADLIGHT_THREADS"
+# Up to here the logits are compared with a plain run's at once; that run costs as much as the recorded one.
+_COMPARED = 512
+_MODELS = 3
+
+
+def is_library_model(model: Any) -> bool:
+    """Whether an opened model is one of the transformers library."""
+    return hasattr(model, "expects")
+
+
+@st.cache_resource(max_entries=_MODELS, show_spinner=False)
+def _opened(name: str, changed: tuple[tuple[str, int, int], ...]) -> Any:
+    from model import open_model
+
+    return open_model(name, confined=model_list.confined())
+
+
+def opened(name: str) -> Any:
+    """The model as it lies on disk now: a checkpoint that was written again is opened again."""
+    return _opened(name, model_list.changed(name))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def saved(path: str, changed: float) -> Trace:
+    """The trace of a file as it lay on disk at a time."""
+    from model import Trace
+
+    return Trace.open(path)
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> Kept:
+    return Kept()
+
+
+def run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trace:
+    """`record`, once for what is asked of a model as it is now."""
+    return _kept().get((name, model_list.changed(name), weights_hash, how), lambda: record(name, how))
+
+
+def record(name: str, how: tuple[tuple[str, Any], ...], checked: bool = True) -> Trace:
+    """One run, with its small pictures and how well it checks; without them where it is not `checked`.
+
+    how: the fields of `session.RUN` and their values. Raises a HeadlightError for what the model refuses.
+    """
+    model, given = opened(name), dict(how)
+    _set_threads(shared=model_list.is_ours(name))
+    if reads(model) != "text":
+        trace = uploads.trace(model, given["media"] or uploads.SAMPLE, given["text"], given["target"] or None)
+    elif model_list.is_ours(name):
+        trace = model.trace(given["text"], given["target"] or None, language=given["to"] or None)
+    elif not is_library_model(model):
+        trace = model.trace(given["text"], given["target"] or None)
+    else:
+        options = {
+            "pair": given["pair"] or None,
+            "chat": bool(given["chat"]),
+            "new_tokens": max(0, given["new"]) or None,
+            "language": (given["to"] or None) if model.languages else None,
+        }
+        trace = model.trace(given["text"], given["target"] or None, **options)
+    if not checked:
+        return trace
+    for i, site in enumerate(trace.sites):
+        tick("pictures", i / len(trace.sites))
+        thumbnails.heads(trace.record(site))
+    trace.fidelity(plain=max(len(side.tokens) for side in trace.sides.values()) <= _COMPARED)
+    return trace
+
+
+def reads(model: Any) -> str:
+    """ "text", "pictures" or "sound"."""
+    return str(getattr(model, "reads", "text"))
+
+
+def _set_threads(shared: bool) -> None:
+    """Two contending threads are slower than one for our small models, and a class shares them; large ones gain."""
+    import torch
+
+    torch.set_num_threads(int(os.environ.get(_THREADS, 1 if shared else max(1, (os.cpu_count() or 2) // 2))))
+
+
+def open_ahead(name: str) -> None:
+    """Fill the cache before the first visitor; what goes wrong is said when the model is really asked for."""
+    with contextlib.suppress(HeadlightError):
+        opened(name)

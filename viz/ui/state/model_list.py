@@ -1,0 +1,218 @@
+"""The models that a session can choose from, with a card for each: ours, and what is found on this computer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from model.checkpoints.disk import cost, discovery, packages
+from model.checkpoints.disk.discovery import Entry
+from model.checkpoints.disk.families import FAMILIES
+from model.checkpoints.disk.headers import config_of
+from model.checkpoints.disk.shipped import shipped
+from model.errors import HeadlightError, NotAllowed
+from viz.base.numbers import size
+from viz.ui.language import in_card, say
+
+if TYPE_CHECKING:
+    from model.checkpoints.disk.discovery import Entry
+
+# Packages whose head has its answer in part of the rows only: those behind this token, about keys before it.
+_ROWS_AFTER = {"rxnmapper": ">>"}
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_EXAMPLES = {
+    "masked": ("The capital of France is [MASK].", "The animal didn't cross the street because it was too tired."),
+    "causal": ("Once upon a time", "The cat sat on the mat. The cat sat on the"),
+    "seq2seq": ("The quick brown fox jumps over the lazy dog.", "I like cats."),
+    "t5": ("summarize: The quick brown fox jumps over the lazy dog.", "translate English to German: I like cats."),
+}
+_MASKED = {
+    "bert", "roberta", "distilbert", "albert", "electra", "modernbert", "mpnet", "deberta", "deberta-v2", "xlnet", "xlm",
+}  # fmt: skip
+_FOREIGN = "Seq2Seq"  # a stranger's own encoder–decoder: one text in, one out
+_SEQ2SEQ = {_FOREIGN, "bart", "mbart", "pegasus", "marian", "m2m_100"}
+
+
+@st.cache_resource(ttl=20, show_spinner=False)
+def found() -> dict[str, Entry]:
+    """Name -> what was found; looked for again after 20 s, so that a folder copied meanwhile appears."""
+    return discovery.found()
+
+
+def entry(name: str) -> Entry | None:
+    """What is known of a listed name, or of the folder that lies at a path that was typed."""
+    return found().get(name) or (_typed(name) if _is_path(name) else None)
+
+
+def place(name: str) -> Path | None:
+    """The path that a name may mean, None where it means none or where this server may not look."""
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return path if not confined() or discovery.allowed(path) else None
+
+
+def _is_path(name: str) -> bool:
+    return ("/" in name or "\\" in name) and len(name) < 1000 and name.isprintable()
+
+
+@st.cache_resource(ttl=20, max_entries=64, show_spinner=False)
+def _typed(name: str) -> Entry | None:
+    folder = place(name)
+    if folder is None:
+        return None
+    if confined() and not discovery.allowed(folder):
+        return None
+    try:
+        family = config_of(folder).get("model_type")
+        if (folder / "card.json").is_file() and (folder / "vocabulary.json").is_file():
+            family = "headlight"
+    except (OSError, ValueError):
+        return None
+    family = discovery.family_of(str(family)) if family else None
+    reads = next((known.reads for known in FAMILIES if known.model_type == family), "text")
+    return Entry(name, "folder", folder, str(family), folder.name, 0, reads=reads) if family else None
+
+
+def names(chosen: str) -> list[str]:
+    """What the list offers; a path that was typed stands at its end."""
+    return [*found(), *([chosen] if chosen not in found() else [])]
+
+
+def title(name: str) -> str:
+    known = entry(name)
+    if known is None:
+        return Path(name).name or name
+    if known.kind == "package":
+        return say(f"package.{name}")
+    return in_card(shipped()[name]["title"]) if name in shipped() else known.title
+
+
+def is_ours(name: str) -> bool:
+    """Whether the model reads with our own tokenizer, which names unknown words."""
+    known = entry(name)
+    return known is not None and known.family == "headlight"
+
+
+def writes(name: str) -> bool:
+    """Whether the model is an encoder–decoder, as far as its family tells before it is opened."""
+    known = entry(name)
+    return known is None or known.family in _SEQ2SEQ | {"t5", "mt5", "whisper", "headlight"}
+
+
+def continues(name: str) -> bool:
+    """Whether the model may be a decoder that goes on with its text."""
+    known = entry(name)
+    return known is None or known.family not in _SEQ2SEQ | _MASKED | {"t5", "mt5"}
+
+
+def takes_more(name: str) -> bool:
+    """Whether the model may take more than a text and a target."""
+    known = entry(name)
+    return known is None or known.family not in (_FOREIGN, "headlight")
+
+
+def reads_captions(name: str) -> bool:
+    """Whether a picture is read together with a text."""
+    known = entry(name)
+    return known is not None and known.family == "clip"
+
+
+def openable(name: str) -> bool:
+    """Whether a name out of a link is worth trying: one that is listed, or a folder or file that may be read."""
+    return name in found() or _is_path(name)
+
+
+def confined() -> bool:
+    """Whether others than this computer are served, who may then open nothing outside the configured folders."""
+    return st.get_option("server.address") not in _LOOPBACK
+
+
+def trace_path(name: str) -> Path:
+    """The file of a saved trace. Raises NotAllowed."""
+    known = entry(name)
+    if known is None and confined() and not discovery.allowed(name):
+        raise NotAllowed(path=name)
+    return known.path if known is not None else Path(name).expanduser()
+
+
+def changed(name: str) -> tuple[tuple[str, int, int], ...]:
+    """Name, time and size of every file of a model: other values are another model under the same name."""
+    known = entry(name)
+    if known is None or not known.path.exists():
+        return ()
+    files = sorted(known.path.iterdir()) if known.path.is_dir() else [known.path]
+    told = [(file.name, file.stat()) for file in files if file.is_file()]
+    return tuple((file, stat.st_mtime_ns, stat.st_size) for file, stat in told)
+
+
+def is_trace(name: str) -> bool:
+    known = entry(name)
+    return known.kind == "trace" if known else name.endswith(".safetensors")
+
+
+def card(name: str) -> dict[str, Any]:
+    """Title, examples and scores; what no card tells is empty. Read without opening the model."""
+    if name in shipped():
+        return shipped()[name]
+    known = entry(name)
+    told = packages.installed().get(name) if known is not None and known.kind == "package" else None
+    if told is not None:
+        return {"title": title(name), "examples": list(told[0].examples), "test": {}, "notice": told[0].notice,
+                "head": told[0].head, "rows_after": _ROWS_AFTER.get(name, ""), "reads": told[0].reads,
+                "pair": told[0].pair}  # fmt: skip
+    family = known.family if known else ""
+    if is_trace(name):  # its input is in it
+        return {"title": title(name), "examples": [], "test": {}, "reads": "text"}
+    if known is not None and family == "headlight":
+        return _own_card(known)
+    kind = (
+        "t5"
+        if family in ("t5", "mt5")
+        else "masked"
+        if family in _MASKED
+        else "seq2seq"
+        if family in _SEQ2SEQ
+        else "causal"
+    )
+    reads = known.reads if known else "text"
+    examples = list(_EXAMPLES[kind]) if reads == "text" else []
+    return {"title": title(name), "examples": examples, "test": {}, "reads": reads}
+
+
+def _own_card(known: Entry) -> dict[str, Any]:
+    """The card of a checkpoint of ours that does not ship; what it lacks is empty."""
+    try:
+        told = json.loads((known.path / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        told = None
+    told = told if isinstance(told, dict) else {}
+    scores = told.get("test") or dict.fromkeys(told.get("languages") or ())
+    return {"title": known.title, "examples": [], "reads": "text"} | told | {"test": scores}
+
+
+def described(name: str) -> str:
+    """One line for the list: the title, and what it is where that is no model to run."""
+    return f"{title(name)} · {say('kind.trace')}" if is_trace(name) else title(name)
+
+
+def about(path: Path, on_disk: int | None = None) -> str:
+    """What loading a folder or file takes; "" where its headers do not tell."""
+    try:
+        found = cost.before_loading(path)
+    except (HeadlightError, ValueError, OSError):
+        return "" if on_disk is None else size(on_disk)
+    if found.parameters is None:
+        there = size(path.stat().st_size if on_disk is None else on_disk)
+        return say(
+            "models.cost_file", size=there, memory=size(found.weight_bytes), seconds=f"{max(1, round(found.seconds))}"
+        )
+    return say(
+        "models.cost", parameters=f"{found.parameters / 1e6:,.3g}", memory=size(found.weight_bytes),
+        seconds=f"{max(1, round(found.seconds))}",
+    )  # fmt: skip

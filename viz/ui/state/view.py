@@ -1,0 +1,126 @@
+"""What this session looks at: one `View`, kept in the session and mirrored in the link (`viz.ui.state.address_bar`).
+
+Widgets write to the view in callbacks; nothing else holds state of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from model.trace.site import Site
+from viz.overview.overview import aligned_head
+from viz.ui.state import model_list, page_controls
+
+# What a run depends on: another value of any of these is another run.
+RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
+# Where the colours of a matrix may end, other than where its weights suggest.
+SCALES = ("1", "max")
+
+
+@dataclass(frozen=True)
+class View:
+    """model and texts say what was run; site, head, row, column say what is selected; heads are the lines switched on."""
+
+    model: str = "translate"
+    text: str = ""
+    target: str = ""
+    to: str = ""
+    site: str = ""
+    head: int = 0
+    row: int = -1
+    column: int = -1
+    heads: str = ""
+    step: int = -1  # −1 unfolds every step
+    hand: str = ""  # the inputs of the page By hand, where they are not the worked example's
+    pair: str = ""  # a second text
+    chat: int = 0  # 1: each line of the text is a turn of a chat
+    new: int = 0  # how many tokens a decoder writes after the text
+    by_word: int = 0  # 1: the tokens of a word are shown as one
+    media: str = ""  # which picture or sound is read
+    scale: str = ""  # where a matrix's colours end: "1", "max", or "" as its weights suggest
+    other: str = ""  # the text whose vector is compared
+    tab: str = ""  # which part of a page is open: "block.norm,masks.causal"
+    picks: str = ""  # the heads picked to be looked at together: "decoder.0.self.3,encoder.1.self.0"
+    area: str = ""  # the part of a long head in view: first query, first key and cells a side, "q.k.cells"
+    profile: str = ""  # which measured corpus is open: a listed name, or a path
+    against: str = ""  # what a run is compared with: "text:…" or "model:…"
+
+
+def current() -> View:
+    return st.session_state.view
+
+
+def change(**values: object) -> None:
+    """Replace fields of the view; a new model or text lets the selection find its own place again."""
+    page_controls.act()
+    before = current()
+    other_model = values.get("model", before.model) != before.model
+    if set(RUN) & values.keys() and any(getattr(before, k) != v for k, v in values.items()):
+        values = {"row": -1, "column": -1} | values
+        if "to" in values and _is_hero(before):
+            values = {"site": "", "head": 0, "heads": ""} | values  # another language has another best head
+        if other_model:
+            values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": "", "tab": ""} | values
+            values |= {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
+    st.session_state.view = replace(before, **values)
+    settle(new=other_model)
+
+
+def _is_hero(now: View) -> bool:
+    """Whether the selected head is the one whose ribbons the first screen draws, and nobody chose another."""
+    told = aligned_head(model_list.card(now.model), now.to)
+    return (now.site, now.head) == (told.get("site"), told.get("head"))
+
+
+def tab(name: str) -> str:
+    """Which part of a page is open by the link or by a press, "" where nobody chose."""
+    return _tabs().get(name, "")
+
+
+def open_tab(name: str, part: str) -> None:
+    """Open a part of a page; the link carries it."""
+    change(tab=",".join(f"{key}.{value}" for key, value in sorted((_tabs() | {name: part}).items())))
+
+
+def _tabs() -> dict[str, str]:
+    return dict(re.findall(r"([a-z_]{1,24})\.([a-z0-9_]{1,24})", current().tab[:400]))
+
+
+def remember(**values: object) -> None:
+    """Note in the view what a page found out while it was drawn, so that the link carries it."""
+    st.session_state.view = replace(current(), **values)
+
+
+def settle(new: bool = False) -> None:
+    """Give empty fields their defaults from the model's card; a text that a person emptied stays so, and is answered."""
+    now = current()
+    card = model_list.card(now.model)
+    languages = list(card["test"])
+    changes: dict[str, object] = {}
+    if model_list.is_trace(now.model):  # it has its input in it
+        changes = {name: getattr(View, name) for name in RUN if name != "model"}
+    if new and not now.text and card["examples"]:
+        changes["text"] = card["examples"][0]
+    if card.get("reads", "text") != "text" and not now.media:
+        changes["media"] = "sample"
+    if languages and now.to not in languages:
+        # The first example is shown in the language that it is the example for.
+        first = card.get("first_in") if "text" in changes else None
+        changes["to"] = first if first in languages else languages[0]
+    if changes:
+        st.session_state.view = replace(now, **changes)
+
+
+def selected() -> tuple[Site, int, int, int]:
+    """(site, head, row, column) of the selection."""
+    now = current()
+    return Site.parse(now.site), now.head, now.row, now.column
+
+
+def heads_shown(count: int) -> list[int]:
+    """The heads whose lines are switched on: those in the link, else the selected one."""
+    chosen = [int(h) for h in current().heads.split(".") if re.fullmatch(r"[0-9]{1,4}", h) and int(h) < count]
+    return chosen or [current().head]

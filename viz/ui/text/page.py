@@ -1,0 +1,246 @@
+"""The page Text: the text itself, coloured by what a head attends to from a chosen token, or by who attends to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.errors import Stopped
+from model.trace.site import Site
+from viz.base import export, numbers, tokens
+from viz.heads import color_scale, patches
+from viz.text import text as text_view
+from viz.ui import components, language
+from viz.ui.language import say
+from viz.ui.shared import figure_footer, page_text, side_bar
+from viz.ui.shared.side_bar import site_name
+from viz.ui.shared.widgets import parts
+from viz.ui.state import address_bar, jobs, picked_heads, view
+
+if TYPE_CHECKING:
+    from model.trace.trace import Trace
+    from viz.text.text import Look
+
+_SCALES = ("one", "max", "second")
+_NAMED = 3  # heads that a sentence names
+
+
+def show(trace: Trace) -> None:
+    """The head's picker and the text; one sentence where what is read is no text."""
+    site, *_ = view.selected()
+    side_bar.head_picker(trace, words=False)
+    if not _is_text(trace, site):
+        st.info(say("reading.no_text"), icon=":material/info:")
+    elif not figure_footer.refused(trace, site):
+        _text(trace)
+
+
+def _is_text(trace: Trace, site: Site) -> bool:
+    """Whether both sides are tokens: patches of a picture and frames of a sound cannot be read."""
+    if "image" in trace.store and "encoder" in (site.query_side, site.key_side):
+        return False
+    return not ("samples" in trace.store and "encoder" in (site.query_side, site.key_side)) and not patches.has_picture(
+        trace, site
+    )
+
+
+@st.fragment
+def _text(trace: Trace) -> None:
+    """The controls, the text and its list: a click asks Python for this part of the page alone."""
+    site, head, *_ = view.selected()
+    mode, heads, how, scale = _controls(trace, site, head)
+    line = st.container()
+    try:
+        found = _look(trace, heads, mode, how)
+    except Stopped:
+        st.info(say("reading.stopped"), icon=":material/info:")
+        return
+    end = _end(found, scale)
+    other = _other(found)
+    with line:
+        page_text.selection_line(trace)
+    words = language.group("reading") | {"alt": say("reading.alt_text", n="{n}")}
+    with st.container(key="ways"):
+        left, right = st.columns([8, 4], gap="medium")
+    with left:
+        components.text(
+            key="reading", data=text_view.text_frame(trace, site, words), on_ask_change=_ask, on_choose_change=_choose
+        )  # fmt: skip
+    with right:
+        told = {"listed": _title(trace, found), "rest": _rest(found), "legend": _legend(found, end, scale)}
+        told |= {name: say(f"reading.{name}") for name in ("above", "below")}
+        frame = text_view.row_frame(trace, found, end, other, told)
+        components.text_row(key="reading-row", data=frame, on_choose_change=lambda: _choose("reading-row"))
+    _foot(trace, found, end)
+    # A fragment runs without the frame of the page: the link is written here too, and it is ours, not a pasted one.
+    address_bar.write()
+    st.session_state.pop("acted", None)
+
+
+# ---- controls
+
+
+def _controls(trace: Trace, site: Site, head: int) -> tuple[str, list[tuple[Site, int]], str, str]:
+    """(mode, heads, how, scale) from one row of buttons; the link carries them."""
+    record = trace.record(site)
+    together = [
+        (other, number) for other, number in ((Site.parse(name), number) for name, number in picked_heads.picked(trace))
+        if (other.query_side, other.key_side) == (site.query_side, site.key_side)
+    ]  # fmt: skip
+    sets = {"one": [(site, head)], "picks": together, "layer": [(site, number) for number in range(record.heads)]}
+    options = [name for name, heads in sets.items() if name == "one" or heads]
+    counts = {"picks": len(together), "layer": record.heads}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="reading-controls"):
+        mode = parts(
+            "reading_mode", say("reading.mode"), text_view.MODES, "attends", lambda m: say(f"reading.mode_{m}")
+        )
+        which = parts(
+            "reading_heads", say("reading.heads"), options, "one",
+            lambda name: say(f"reading.heads_{name}", n=counts.get(name, 1)),
+        )  # fmt: skip
+        how = "mean"
+        if len(sets[which]) > 1:
+            how = parts("reading_how", say("reading.how"), ("mean", "max"), "mean", lambda h: say(f"reading.how_{h}"))
+        scale = parts("reading_scale", say("pick.scale"), _SCALES, "one", lambda s: say(f"reading.scale_{s}"))
+    return mode, sets[which], how, scale
+
+
+def _ask(key: str = "reading") -> None:
+    """A click in the text asks from there; which end of the selection that is depends on what the figure shows."""
+    if told := st.session_state[key].get("ask"):
+        attends = told.get("mode") != "attended"
+        view.change(**{"row" if attends else "column": int(told["index"])})
+        st.session_state["reading-asked"] = True  # its other end is found with the row
+
+
+def _choose(key: str = "reading") -> None:
+    """A click on a coloured token of another text, or in the list: the other end of the selection."""
+    if told := st.session_state[key].get("choose"):
+        attends = told.get("mode") != "attended"
+        view.change(**{"column" if attends else "row": int(told["index"])})
+
+
+# ---- the row
+
+
+def _look(trace: Trace, heads: list[tuple[Site, int]], mode: str, how: str) -> Look:
+    """The row or column; of a long head a column may take seconds the first time, and can be stopped."""
+    _, _, row, column = view.selected()
+    index = row if mode == "attends" else column
+
+    def make() -> Look:
+        return text_view.look(trace, heads, mode, index, how)
+
+    if mode == "attends":
+        return make()
+    names = tuple((str(site), head) for site, head in heads)
+    return jobs.run(("reading", trace.key, names, index, how), make, say("reading.working"))
+
+
+def _other(found: Look) -> int:
+    """The other end of the selection; after a click in the text the strongest one."""
+    _, _, row, column = view.selected()
+    if st.session_state.pop("reading-asked", False) and (top := found.top(1)):
+        other = top[0][0]
+        view.remember(**{"column" if found.mode == "attends" else "row": other})
+        return other
+    return column if found.mode == "attends" else row
+
+
+def _end(found: Look, scale: str) -> float:
+    """Where the colours end."""
+    if scale == "one":
+        return 1.0
+    return color_scale.round_up(found.largest if scale == "max" else found.second)
+
+
+# ---- words
+
+
+def _whose(found: Look) -> str:
+    """Which heads, in words: one by its name, several by how many and how they are put together."""
+    if len(found.heads) == 1:
+        site, head = found.heads[0]
+        return f"{site_name(site)} · {say('site.head', head=head)}"
+    sites = list(dict.fromkeys(site for site, _ in found.heads))
+    if len(sites) == 1:
+        where = f"{site_name(sites[0])} · " + say("reading.of_heads", n=len(found.heads))
+    else:
+        names = [f"{site_name(site)} · {head}" for site, head in found.heads[:_NAMED]]
+        where = ", ".join(names) + (" …" if len(found.heads) > _NAMED else "")
+    return f"{say(f'reading.how_{found.how}')} · {where}"
+
+
+def _asking(trace: Trace, found: Look) -> str:
+    site = found.heads[0][0]
+    labels = tokens.query_labels(trace, site) if found.mode == "attends" else tokens.key_labels(trace, site)
+    return labels[found.index]["text"]
+
+
+def _title(trace: Trace, found: Look) -> str:
+    listed = len(found.top())
+    return say(f"reading.listed_{found.mode}", n=listed, token=_asking(trace, found), heads=_whose(found))
+
+
+def _rest(found: Look) -> str:
+    """What the list leaves out, as a number."""
+    total, left, count, largest = text_view.rest(found)
+    values = {"total": numbers.short(total, 4), "left": numbers.short(left), "n": f"{count:,}",
+              "most": numbers.short(largest), "masked": f"{int((~found.allowed).sum()):,}"}  # fmt: skip
+    if not count:
+        said = say("reading.rest_none", **values)
+    elif found.how == "max":
+        said = say("reading.rest_max", **values)
+    else:
+        said = say(f"reading.rest_{found.mode}", **values)
+    return said + (f" {say('reading.rest_masked', **values)}" if not found.allowed.all() else "")
+
+
+def _legend(found: Look, end: float, scale: str) -> str:
+    told = {
+        "end": color_scale.written(end),
+        "most": numbers.short(found.largest),
+        "second": numbers.short(found.second),
+    }
+    what = say("matrix.legend") if not found.how else say(f"reading.legend_of_{found.how}", n=len(found.heads))
+    return f"{what} · {say(f'reading.legend_{scale}', **told)}"
+
+
+# ---- the foot
+
+
+def _foot(trace: Trace, found: Look, end: float) -> None:
+    from model.attention import rows as head_rows
+    from model.trace.attention_record import AttentionRecord
+    from model.transformer.attention import softmax
+
+    site = found.heads[0][0]
+    slug = f"{figure_footer.safe(trace.key.model)}-{site}-{found.mode}-{found.index}"
+
+    def files() -> dict[str, Callable[[], bytes]]:
+        def csv() -> bytes:
+            table = text_view.table(trace, found)
+            table["token"] = [export._text(token) for token in table["token"]]
+            return table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+        def npz() -> bytes:
+            names = [f"{name}.{head}" for name, head in found.heads]
+            table = text_view.table(trace, found)
+            return export.npz(weights=found.values, allowed=found.allowed, tokens=list(table["token"]), heads=names)
+
+        return {f"{slug}.csv": csv, f"{slug}.npz": npz}
+
+    def figure():
+        from viz.text import static as static_text
+
+        side = site.key_side if found.mode == "attends" else site.query_side
+        return static_text.chart(text_view.flow(trace.side(side)), found, end, say("matrix.value"))
+
+    made = (head_rows.row,) if found.mode == "attends" else (head_rows.column,)
+    several = (head_rows.combined,) if found.how else ()
+    badge = figure_footer.site_badge(trace, figure_footer.loosest(trace, [name for name, _ in found.heads]))
+    sentence = say(f"reading.sentence_{found.mode}", token=page_text.code(_asking(trace, found)), heads=_whose(found))
+    figure_footer.foot("reading", sentence, badge, files, figure,
+              (*made, *several, AttentionRecord.scores, softmax))  # fmt: skip
