@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from viz.base import palette
+from viz.base.cell_states import states
 from viz.base.payload import pack
 from viz.base.tokens import Label
-from viz.heads.matrix import states
 from viz.steps.equation import EquationFrame, shared_scale
 
 if TYPE_CHECKING:

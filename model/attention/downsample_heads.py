@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.attention.downsample import thumbnails
-from model.jobs.parallel import each_site
+from model.trace.parallel_sites import each_site
 from model.trace.site import Site
 from model.trace.trace import Trace
 

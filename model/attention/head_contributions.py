@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.steps.step import difference
 from model.trace.attention_record import AttentionRecord
+from model.trace.fidelity import difference
 from model.trace.site import Site
 from model.trace.trace import Trace
 

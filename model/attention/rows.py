@@ -8,8 +8,10 @@ again in float64; what was found is kept with the record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -19,6 +21,9 @@ from model.errors import UnknownOption
 from model.jobs.progress import tick
 from model.trace.attention_record import AttentionRecord
 from model.transformer.attention import softmax
+
+if TYPE_CHECKING:
+    from model.trace.attention_record import AttentionRecord
 
 HOW = ("mean", "max")
 _CELLS = 2**20  # float64 scores that are held at once: 8 MiB
@@ -107,3 +112,9 @@ def whole_rows(
             whole[:, first : first + weights.shape[1]] = weights
             weights = whole
         yield here, weights
+
+
+def in_blocks(record: AttentionRecord, head: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """(queries, their weights [r, k], rounded to float32 as a figure's are) of a head of any length, block by block."""
+    for rows, weights in whole_rows(record, head):
+        yield rows, weights.numpy().astype(np.float32)

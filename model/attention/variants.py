@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from model.steps.step import difference
 from model.trace.attention_record import AttentionRecord
+from model.trace.fidelity import difference
 from model.trace.tensors import MemoryStore
-from model.transformer.attention import softmax
+from model.transformer.attention import entropy, softmax
 from model.transformer.masks import compress
 
 # What a store may hold of one head beside q, k and v, and of all heads together.
@@ -169,11 +169,6 @@ def unchanged(record: AttentionRecord, head: int, rows: slice = slice(None)) -> 
     return difference(
         record.select([head], torch.float64).weights(0, rows, dtype=torch.float64), record.weights(head, rows)
     )
-
-
-def entropy(weights: Float[Tensor, "*r k"]) -> Float[Tensor, "*r"]:
-    """−Σ_j A_ij ln A_ij of each row, nats: ln k where a row is even, 0 where it is one key."""
-    return torch.special.entr(weights).sum(-1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model.attention.variants import entropy
 from model.errors import HeadlightError
 from model.generation.writer import Writer
 from model.jobs.progress import tick
+from model.transformer.attention import entropy
 
 STAGES = ("model", "temperature", "top_k", "top_p")
 

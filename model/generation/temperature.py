@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.attention.variants import entropy
 from model.errors import HeadlightError
 from model.trace.tensors import Store
+from model.transformer.attention import entropy
 
 # Of a float32 log-sum-exp: what it leaves unsaid of the rest, which is 1 minus what was kept.
 _EPSILON = 2.0**-21

@@ -11,15 +11,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 
 from model.jobs.progress import tick, until
-from model.trace.site import Site
-
-if TYPE_CHECKING:
-    from model.trace.trace import Trace
 
 _MOST = 8  # every thread holds blocks of its own
 
@@ -32,15 +28,6 @@ def workers(pieces: int) -> int:
     """How many threads work on so many pieces: as many as leave a core to each of torch's, at least one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(pieces, cores // max(1, torch.get_num_threads()), _MOST))
-
-
-def each_site(
-    work: Callable[[Site, Told], Found], trace: Trace, sites: Sequence[Site], what: str
-) -> Iterator[tuple[Site, Found]]:
-    """`each` over sub-layers of a run."""
-    # What a site costs grows with its cells, and a decoder's cross-attention may be far smaller than its encoder's own.
-    costs = [record.heads * record.queries * record.keys for record in map(trace.record, sites)]
-    return each(work, sites, costs, what)
 
 
 def each(

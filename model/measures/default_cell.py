@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viz.heads.matrix import in_blocks
+from model.attention.rows import in_blocks
 
 if TYPE_CHECKING:
     from model.trace.site import Site

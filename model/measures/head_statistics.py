@@ -22,9 +22,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model.attention.row_blocks import CELLS, ROWS, span
-from model.jobs.parallel import each_site
 from model.measures.diagonals import Diagonals
 from model.trace.attention_record import AttentionRecord
+from model.trace.parallel_sites import each_site
 from model.trace.site import Site
 from model.trace.trace_key import Side
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from model.positions.tables import HOLDS, position_tables, table_weight
-from model.steps.step import difference
 from model.trace.attention_record import AttentionRecord
+from model.trace.fidelity import difference
 from model.trace.mask_and_bias import per_offset
 from model.trace.trace import Trace
 

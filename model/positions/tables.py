@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model.steps.step import difference
+from model.trace.fidelity import difference
 from model.trace.record_own import record_run
 from model.trace.site import Site
 from model.trace.trace import Trace

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from model.steps.step import difference
-from model.trace.fidelity import TOLERANCE
+from model.trace.fidelity import TOLERANCE, difference
 from model.trace.site import Site
 from model.trace.trace import Trace
 

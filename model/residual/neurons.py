@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from model.steps.step import difference
+from model.trace.fidelity import difference
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from model.errors import UnknownOption
 from model.residual.additions import Addition, by_layer, limit_of
-from model.steps.step import difference
+from model.trace.fidelity import difference
 from model.trace.record_own import record_run
 from model.trace.residual_names import into, leaves
 from model.trace.trace import Trace

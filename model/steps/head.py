@@ -15,9 +15,10 @@ from torch import Tensor
 
 from model.steps.projections import BETWEEN, from_input
 from model.steps.scores import score_steps
-from model.steps.step import WHOLE, Cell, Matrix, Step, difference, window
+from model.steps.step import WHOLE, Cell, Matrix, Step, window
 from model.trace import residual_names
 from model.trace.attention_record import AttentionRecord
+from model.trace.fidelity import difference
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.attention import softmax

@@ -10,8 +10,9 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from model.steps.step import Matrix, Step, difference
+from model.steps.step import Matrix, Step
 from model.trace.attention_record import AttentionRecord
+from model.trace.fidelity import difference
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.layer_norm import layer_norm, rms_norm

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import torch
 
-from model.steps.step import Matrix, Step, difference
+from model.steps.step import Matrix, Step
 from model.trace.attention_record import AttentionRecord
+from model.trace.fidelity import difference
 from model.transformer.attention import softmax
 from model.transformer.positions import alibi_bias
 

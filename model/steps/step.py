@@ -72,8 +72,3 @@ class Cell:
     capped: float | None = None
     added: float = 0.0
     sink: float | None = None
-
-
-def difference(got: Tensor, recorded: Tensor) -> float:
-    """max |got − recorded|."""
-    return (got - recorded.double()).abs().max().item()

@@ -79,3 +79,8 @@ def site_error(record: AttentionRecord, W_O: Tensor, b_O: Tensor | None) -> floa
         return math.nan
     rows = rows_checked(record.queries)
     return (implied_output(record, W_O, b_O, rows) - record.output[rows].double()).abs().max().item()
+
+
+def difference(got: Tensor, recorded: Tensor) -> float:
+    """max |got − recorded|."""
+    return (got - recorded.double()).abs().max().item()

@@ -111,3 +111,8 @@ class MultiHeadAttention(nn.Module):
     def bias(self, q: Tensor, k: Tensor) -> Tensor | None:
         """ALiBi's addition to the scores, [h, q, k], or None."""
         return None if self.slopes is None else alibi_bias(self.slopes.to(q), q.shape[2], k.shape[2])
+
+
+def entropy(weights: Float[Tensor, "*r k"]) -> Float[Tensor, "*r"]:
+    """−Σ_j A_ij ln A_ij of each row, nats: ln k where a row is even, 0 where it is one key."""
+    return torch.special.entr(weights).sum(-1)

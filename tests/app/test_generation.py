@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 import torch
 
+from model.checkpoints import own_writer
 from model.checkpoints.library import generate
 from model.generation import beam
-from model.generation import writer as decoding
 from model.jobs.progress import tick
 from tests.app.acting import stop_during
 from tests.app.visit import Visit
@@ -106,7 +106,7 @@ def test_a_forced_output_marks_what_was_forced(visit) -> None:
 
 def test_the_tree_is_the_search(visit, translator) -> None:
     trace = translator.trace(TEXT, language="zh")
-    writer = decoding.own_writer(translator, trace)
+    writer = own_writer.own_writer(translator, trace)
     seen = way(visit("generation", text=TEXT), "beams")
     for name, value, k, alpha, limit in (
         ("beams", 2, 2, 1.0, 16), ("alpha", 0.3, 2, 0.3, 16), ("longest", 4, 2, 0.3, 4), ("beams", 5, 5, 0.3, 4),
@@ -126,7 +126,7 @@ def test_the_tree_is_the_search(visit, translator) -> None:
 
 def test_a_picked_hypothesis_shows_its_arithmetic_and_rows(visit, translator) -> None:
     trace = translator.trace(TEXT, language="zh")
-    writer = decoding.own_writer(translator, trace)
+    writer = own_writer.own_writer(translator, trace)
     seen = way(visit("generation", text=TEXT, site="decoder.1.cross", head=2), "beams")
     seen = seen.set("generation-hypothesis_step", 2).set("generation-hypothesis", 1).sound()
     beams = beam.search(writer, 3, 1.0, 16)
@@ -144,7 +144,7 @@ def test_a_picked_hypothesis_shows_its_arithmetic_and_rows(visit, translator) ->
 
 def test_greedy_stands_beside_the_best(visit, translator) -> None:
     trace = translator.trace(TEXT, language="zh")
-    writer = decoding.own_writer(translator, trace)
+    writer = own_writer.own_writer(translator, trace)
     seen = slide(way(visit("generation", text=TEXT), "beams"), "beams", 4).sound()
     alone, best = (beam.search(writer, k, 1.0, 16).finished[0] for k in (1, 4))
     assert alone.tokens == (*trace.token_ids("decoder")[1:], *writer.ends)

@@ -8,6 +8,7 @@ import torch
 
 from model import open_model
 from model.attention import variants
+from model.transformer import attention
 from tests.app.acting import pick
 from tests.app.visit import Visit
 from viz.base import numbers
@@ -38,7 +39,7 @@ def agrees(seen: Visit, expected: np.ndarray, record) -> None:
     assert scales["Δ"]["low"] == -scales["Δ"]["high"]
     table = next(m.value for m in seen.at.markdown if seen.say("variants.entropy") in m.value)
     row = torch.tensor(expected)[seen.view.row]
-    told = f"| {numbers.short(float(variants.entropy(row)), 4)} |"
+    told = f"| {numbers.short(float(attention.entropy(row)), 4)} |"
     assert told in next(line for line in table.splitlines() if seen.say("variants.entropy") in line)
 
 

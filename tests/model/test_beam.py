@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from model.checkpoints.own_writer import own_writer
 from model.generation.beam import Beams, search
-from model.generation.writer import Writer, own_writer
+from model.generation.writer import Writer
 from tests.model import naive_beam
 
 END = 0

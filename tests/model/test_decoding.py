@@ -10,10 +10,11 @@ import torch
 
 from model import open_model
 from model.checkpoints.library import generate
+from model.checkpoints.own_writer import own_writer
 from model.generation import writer as decoding
 from model.generation.beam import log_probabilities, search
 from model.generation.sampling import How
-from model.generation.writer import CachedDecoder, own_writer
+from model.transformer.kv_cache import CachedDecoder
 from tests.app.checkpoints import write
 from tests.model import tiny
 

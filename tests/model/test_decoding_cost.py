@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from model import open_model
 from model.checkpoints.library import generate
 from model.generation import kv_cache_cost
-from model.generation.writer import CachedDecoder
+from model.transformer.kv_cache import CachedDecoder
 from tests.app.checkpoints import write
 from tests.model import tiny
 

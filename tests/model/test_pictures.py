@@ -15,9 +15,9 @@ from PIL import Image  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors  # noqa: E402
 
 from model.checkpoints.disk.families import FAMILIES, small_model  # noqa: E402
+from model.checkpoints.disk.processor_config import processor_config  # noqa: E402
 from model.checkpoints.library.library_model import HuggingFaceModel  # noqa: E402
 from model.checkpoints.media.pictures import Picture, pixels, sample_picture, seen, trace_picture  # noqa: E402
-from model.checkpoints.media.processors import processor_config  # noqa: E402
 from model.checkpoints.record.forward import prepare  # noqa: E402
 from model.errors import (  # noqa: E402
     BadFile,

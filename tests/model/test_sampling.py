@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from model.checkpoints.own_writer import own_writer
 from model.errors import HeadlightError
 from model.generation.sampling import How, draw, entropy, stages, warp
-from model.generation.writer import own_writer
 
 TEXT = "the cat sat on the mat"
 

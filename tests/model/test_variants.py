@@ -12,6 +12,7 @@ from model.attention import variants
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
+from model.transformer import attention
 from model.transformer.masks import Mask
 
 EXACT = {"atol": 1e-12, "rtol": 0}
@@ -217,7 +218,7 @@ def test_additive_attention(rows: slice) -> None:
 def test_entropy_is_that_of_the_definition() -> None:
     weights = torch.tensor([[0.25] * 4, [1.0, 0, 0, 0], [0.5, 0.25, 0.25, 0], [0, 0, 0, 0]], dtype=torch.float64)
     expected = [np.log(4), 0, 1.5 * np.log(2), 0]
-    np.testing.assert_allclose(variants.entropy(weights), expected, **EXACT)
+    np.testing.assert_allclose(attention.entropy(weights), expected, **EXACT)
 
 
 def test_a_comparison_is_of_the_same_rows() -> None:

@@ -8,8 +8,8 @@ import pytest
 from model import Trace
 from model.steps.head import STEPS, Step, head_steps
 from model.trace.site import Site
+from viz.base.cell_states import MASKED, NAN, PLAIN
 from viz.base.payload import unpack
-from viz.heads.matrix import MASKED, NAN, PLAIN
 from viz.steps.equation import EquationFrame, step_frame
 
 SITES = ["encoder.0.self", "decoder.1.self", "decoder.0.cross"]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from model import Trace
+from model.attention.rows import in_blocks
 from model.trace.site import Site
 from viz.base import export
-from viz.heads.matrix import in_blocks
 
 ODD = ['=HYPERLINK("x")', "+1", "-2", "@x", 'a"b', "a,b", "line\nend", "喜欢", "", "nan"]
 

@@ -8,9 +8,9 @@ import torch
 from model import Trace
 from model.attention import joint_matrix
 from model.trace.site import Site
+from viz.base.cell_states import MASKED
 from viz.base.payload import unpack
 from viz.heads import joint_matrix as pictures
-from viz.heads.matrix import MASKED
 
 SITE = Site.parse("decoder.1.cross")
 

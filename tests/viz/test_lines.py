@@ -13,9 +13,9 @@ from tests.model.test_pooled import record as make
 from tests.model.test_pooled import weights as exact
 from tests.model.test_strong_lines import by_hand
 from viz.base import axes
+from viz.base.cell_states import MASKED
 from viz.base.payload import unpack
 from viz.heads import lines
-from viz.heads.matrix import MASKED
 
 SITES = ["encoder.0.self", "decoder.1.self", "decoder.0.cross"]
 BOUND = 2e-6

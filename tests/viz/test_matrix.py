@@ -10,8 +10,9 @@ from model import Trace
 from model.trace.site import Site
 from viz.base.axes import Axis
 from viz.base.axes import axes as token_axes
+from viz.base.cell_states import CLIPPED, MASKED, NAN, PLAIN, states
 from viz.base.payload import unpack
-from viz.heads.matrix import CLIPPED, MASKED, NAN, PLAIN, matrix_frame, states
+from viz.heads.matrix import matrix_frame
 
 SITES = ["encoder.0.self", "decoder.1.self", "decoder.0.cross"]
 

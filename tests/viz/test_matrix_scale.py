@@ -10,9 +10,10 @@ import pytest
 
 from model.trace.site import Site
 from viz.base import axes
+from viz.base.cell_states import CLIPPED, MASKED, NAN, PLAIN
 from viz.base.payload import unpack
 from viz.heads import color_scale, matrix
-from viz.heads.matrix import CLIPPED, MASKED, NAN, PLAIN, map_frame, matrix_frame
+from viz.heads.matrix import map_frame, matrix_frame
 
 
 @pytest.mark.parametrize(

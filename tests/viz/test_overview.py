@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from model import Trace
+from model.measures.default_head import best_head
 from model.trace.site import Site
+from viz.base.cell_states import MASKED
 from viz.base.payload import unpack
-from viz.heads.matrix import MASKED
-from viz.overview.overview import best_head, hero_rows, overview_frame
+from viz.overview.overview import hero_rows, overview_frame
 
 CROSS = Site.parse("decoder.1.cross")
 

@@ -15,8 +15,8 @@ from model.trace.site import Site
 from model.transformer.positions import sinusoidal
 from viz import positions
 from viz.base import tokens
+from viz.base.cell_states import CLIPPED, PLAIN
 from viz.base.payload import unpack
-from viz.heads.matrix import CLIPPED, PLAIN
 
 
 def data(chart) -> list[dict]:

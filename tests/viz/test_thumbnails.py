@@ -8,8 +8,8 @@ import pytest
 from model import open_model
 from tests.viz.blocks import by_block
 from viz.base.axes import block_axis
+from viz.base.cell_states import MASKED
 from viz.heads import thumbnails
-from viz.heads.matrix import MASKED
 
 
 @pytest.fixture(scope="module", params=[8, 12])

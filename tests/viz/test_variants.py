@@ -12,9 +12,9 @@ from model import Trace
 from model.attention import variants
 from model.trace.site import Site
 from viz.base import static_chart
+from viz.base.cell_states import MASKED, PLAIN
 from viz.base.payload import unpack
 from viz.heads import variants as drawn
-from viz.heads.matrix import MASKED, PLAIN
 
 WORDS = dict.fromkeys(
     ("alt", "recorded", "variant", "key", "weight", "unscaled", "scaled", "variance", "largest", "entropy"), "w"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from viz.heads.matrix import in_blocks
+from model.attention.rows import in_blocks
 
 if TYPE_CHECKING:
     from model.trace.attention_record import AttentionRecord

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from viz.base import palette
-from viz.heads.matrix import CLIPPED, MASKED, NAN, states
+from viz.base.cell_states import CLIPPED, MASKED, NAN, states
 
 if TYPE_CHECKING:
     from model.steps.step import Step

@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from viz.base import numbers, palette
+from viz.base import cell_states, numbers, palette
 from viz.base.payload import pack
 from viz.heads import matrix
 
@@ -37,7 +37,7 @@ def difference_frame(
         "column_breaks": axes[1].breaks, "scale": {"kind": "diverging", "low": -end, "high": end},
         "max_height": max_height,
     }  # fmt: skip
-    return pack(told, values=values, state=matrix.states(values, allowed, -end, end))
+    return pack(told, values=values, state=cell_states.states(values, allowed, -end, end))
 
 
 def _end(values: np.ndarray, allowed: np.ndarray) -> float:
@@ -54,7 +54,9 @@ def plain_frame(
         "row_side": sides[0], "column_side": sides[1], "row_start": 0, "column_start": 0, "rows": list(rows),
         "columns": list(columns), "scale": scale, "max_height": max_height, **(more or {}),
     }  # fmt: skip
-    return pack(told, values=values.astype(np.float32), state=matrix.states(values, None, scale["low"], scale["high"]))
+    return pack(
+        told, values=values.astype(np.float32), state=cell_states.states(values, None, scale["low"], scale["high"])
+    )
 
 
 def rows_chart(

@@ -8,9 +8,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from model.attention.rows import in_blocks
 from viz.base import numbers
 from viz.base.axes import Axes
-from viz.heads.matrix import cells, in_blocks
+from viz.heads.matrix import cells
 
 if TYPE_CHECKING:
     from model.trace.attention_record import AttentionRecord

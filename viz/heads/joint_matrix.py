@@ -10,8 +10,8 @@ import numpy as np
 from model.attention.joint_matrix import KINDS, Part, bins, kind_of, whole
 from model.trace.site import Site
 from viz.base import tokens
+from viz.base.cell_states import states
 from viz.base.payload import pack
-from viz.heads.matrix import states
 
 if TYPE_CHECKING:
     import altair as alt

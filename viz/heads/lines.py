@@ -16,8 +16,9 @@ import numpy as np
 from viz.base import axes as sides
 from viz.base import tokens
 from viz.base.axes import LINES, Axes, by_word
+from viz.base.cell_states import states
 from viz.base.payload import pack
-from viz.heads.matrix import Words, header, states
+from viz.heads.matrix import Words, header
 
 if TYPE_CHECKING:
     from model.attention.top_weights import Lines, Rule

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -11,42 +10,21 @@ import numpy as np
 from model.trace.site import Site
 from viz.base.axes import BLOCKS, Axes, by_word, map_axes
 from viz.base.axes import axes as token_axes
+from viz.base.cell_states import states
 from viz.base.payload import pack
 
 if TYPE_CHECKING:
     from model.trace.attention_record import AttentionRecord
     from model.trace.trace import Trace
 
-PLAIN, MASKED, NAN, CLIPPED = 0, 1, 2, 3
 Words = dict[str, str]
 # A record never changes, and the blocks of a long head take all its weights: 80 kB a head are kept.
 _blocks: WeakKeyDictionary[AttentionRecord, dict[int, tuple[np.ndarray, np.ndarray]]] = WeakKeyDictionary()
 
 
-def states(values: np.ndarray, allowed: np.ndarray | None, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-    """uint8 [rows, columns]: what kind each cell is, so that masked, NaN and clipped are drawn as themselves."""
-    state = np.full(values.shape, PLAIN, np.uint8)
-    with np.errstate(invalid="ignore"):
-        # A weight may pass 1 by rounding alone: that is no clipping.
-        slack = 1e-5 * max(abs(low), abs(high), 1e-9)
-        state[(values < low - slack) | (values > high + slack)] = CLIPPED
-    state[np.isnan(values)] = NAN
-    if allowed is not None:
-        state[~allowed] = MASKED
-    return state
-
-
 def head_weights(record: AttentionRecord, head: int) -> tuple[np.ndarray, np.ndarray]:
     """(weights float32, allowed bool), both [query, key]."""
     return record.weights(head).numpy(), record.allowed().numpy()
-
-
-def in_blocks(record: AttentionRecord, head: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """(queries, their weights [r, k], rounded to float32 as a figure's are) of a head of any length, block by block."""
-    from model.attention.rows import whole_rows
-
-    for rows, weights in whole_rows(record, head):
-        yield rows, weights.numpy().astype(np.float32)
 
 
 def _strongest_of_blocks(record: AttentionRecord, head: int) -> tuple[np.ndarray, np.ndarray]:

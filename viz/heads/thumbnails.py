@@ -7,7 +7,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from viz.heads.matrix import head_weights, states
+from viz.base.cell_states import states
+from viz.heads.matrix import head_weights
 
 if TYPE_CHECKING:
     from model.trace.attention_record import AttentionRecord

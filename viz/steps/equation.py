@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viz.base import tokens
+from viz.base.cell_states import MASKED, NAN, PLAIN
 from viz.base.payload import pack
-from viz.heads.matrix import MASKED, NAN, PLAIN
 
 if TYPE_CHECKING:
     from model.steps.step import Matrix, Step

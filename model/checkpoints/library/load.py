@@ -17,10 +17,10 @@ from model.checkpoints.disk import cost, generation_config
 from model.checkpoints.disk import files as checkpoint_files
 from model.checkpoints.disk.discovery import family_of
 from model.checkpoints.disk.families import FAMILIES
+from model.checkpoints.disk.processor_config import processor_config
 from model.checkpoints.library import load_errors
 from model.checkpoints.library.library_model import HuggingFaceModel
 from model.checkpoints.library_logging import quiet
-from model.checkpoints.media.processors import processor_config
 from model.checkpoints.record.forward import prepare, registered
 from model.checkpoints.tokens.encode import guard
 from model.errors import (

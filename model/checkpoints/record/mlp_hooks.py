@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from model.checkpoints.record import offload
 from model.residual.neurons import Hidden, recognised
-from model.steps.step import difference
+from model.trace.fidelity import difference
 
 # The last projection of a feed-forward layer, by its path: Llama and those like it; GPT-2 and GPT-Neo; NeoX, BLOOM, Falcon;
 # BART, OPT, Phi, Whisper, CLIP; BERT and those like it (an `intermediate` beside it); T5; DistilBERT, XLM; XLNet; ALBERT;

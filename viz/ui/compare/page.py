@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from model.attention import rows
 from model.trace.site import Site
 from viz.base import axes, export, tokens
 from viz.heads import matrix
@@ -143,13 +144,13 @@ def _difference(trace: Trace, heads: list[picked_heads.Pick], at: tuple[int, int
     slug = f"{figure_footer.safe(trace.key.model)}-{a_site}-{a}-{b_site}-{b}"
 
     def csv() -> bytes:
-        pairs = zip(matrix.in_blocks(one, a), matrix.in_blocks(other, b), strict=True)
+        pairs = zip(rows.in_blocks(one, a), rows.in_blocks(other, b), strict=True)
         return export.rows_csv(((rows, after - before) for (rows, before), (_, after) in pairs), queries, keys)
 
     def npz() -> bytes:
         shape = (one.queries, one.keys)
         both = {"a": (one, a), "b": (other, b)}
-        whole = {name: (shape, np.float32, matrix.in_blocks(*head)) for name, head in both.items()}
+        whole = {name: (shape, np.float32, rows.in_blocks(*head)) for name, head in both.items()}
         return export.rows_npz(whole, js=found.rows.numpy(), correlation=np.array(found.correlation))
 
     figure_footer.foot(

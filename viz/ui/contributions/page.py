@@ -94,7 +94,7 @@ def _same_word(trace: Trace, site: Site, record: AttentionRecord, at: tuple[int,
 def _compared(trace: Trace, record: AttentionRecord, weights, columns: list[str]) -> None:
     """What each head looks at most, and how much two heads' rows have in common."""
     from model.attention import head_contributions
-    from model.attention.variants import entropy
+    from model.transformer.attention import entropy
     from viz.heads import contributions as pictures
 
     site = record.site

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from model.measures.default_head import aligned_head
 from model.trace.site import Site
 from viz.base import export, numbers, tokens
-from viz.overview.overview import aligned_head
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.figure_footer import drawing_files

@@ -69,7 +69,7 @@ def counted(trace: Trace, model: Any, n: int) -> tuple[int, int]:
 
     from model.checkpoints.library import generate
     from model.generation import kv_cache_cost
-    from model.generation import writer as decoding
+    from model.transformer import kv_cache
 
     if not model_list.is_ours(trace.key.model):
         plain, cached = generate.real_steps(model, trace, n)
@@ -79,9 +79,9 @@ def counted(trace: Trace, model: Any, n: int) -> tuple[int, int]:
     with model.lock, torch.no_grad():
         memory, text = module.encode(source), torch.tensor([ids])
         first = kv_cache_cost.counted(lambda: module.decode(text, memory, source))
-        if not decoding.CachedDecoder.possible(module):
+        if not kv_cache.CachedDecoder.possible(module):
             raise ValueError("relative positions have no cached step here")
-        decoder = decoding.CachedDecoder(module, source[0])
+        decoder = kv_cache.CachedDecoder(module, source[0])
         for number_ in ids[:-1]:
             decoder.step(number_)
         return first, kv_cache_cost.counted(lambda: decoder.step(ids[-1]))

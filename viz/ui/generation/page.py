@@ -70,10 +70,10 @@ def _writes(model: Any) -> bool:
 
 def writer(model: Any, trace: Trace) -> Writer | None:
     """What asks the model for more, None for a saved run and for models that only their own package can run."""
+    from model.checkpoints import own_writer
     from model.checkpoints.library import generate
     from model.checkpoints.own import OwnModel
-    from model.generation import writer as decoding
 
     if isinstance(model, OwnModel):
-        return decoding.own_writer(model, trace)
+        return own_writer.own_writer(model, trace)
     return generate.writer(model, trace) if _writes(model) else None

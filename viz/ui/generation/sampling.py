@@ -57,8 +57,8 @@ def _decimal(name: str, low: float, high: float, first: float, step: float) -> f
 
 
 def _distribution(trace: Trace, stages: list[Stage], how: How) -> None:
-    from model.attention.variants import entropy
     from model.generation import sampling
+    from model.transformer.attention import entropy
     from viz.generation import cost_charts
 
     heading("cut")

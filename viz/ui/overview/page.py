@@ -10,6 +10,7 @@ import streamlit as st
 
 from model.errors import Stopped
 from model.jobs.progress import tick
+from model.measures import default_head
 from model.trace.site import Site
 from viz.base import axes, export, numbers
 from viz.heads import matrix, thumbnails
@@ -41,7 +42,9 @@ def notes_key(trace: Trace) -> str:
     if not model_list.is_ours(trace.key.model):
         return "overview_cross"
     site, head, _, _ = view.selected()
-    return "overview" if site.kind != "cross" or overview.crosses(_drawn(trace, site, head)) else "overview_straight"
+    return (
+        "overview" if site.kind != "cross" or default_head.crosses(_drawn(trace, site, head)) else "overview_straight"
+    )
 
 
 def _drawn(trace: Trace, site: Site, head: int) -> Tensor:
@@ -168,7 +171,9 @@ def _picture_remarks(trace: Trace, hero: tuple[Site, int], how: str) -> list[str
     if any(map(thumbnails.pooled, trace.attention.values())):
         remarks.append(say(f"overview.pooled_{how}"))
     if overview.drawable(trace):
-        remarks.append(say(f"overview.pointed_{hero[0].kind}", weight=numbers.short(overview.pointed(trace, *hero))))
+        remarks.append(
+            say(f"overview.pointed_{hero[0].kind}", weight=numbers.short(default_head.pointed(trace, *hero)))
+        )
     else:
         remarks.append(say("overview.long", n=f"{longest:,}"))
     if _weights(trace) > _TABLE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from model.measures import default_head
 from model.trace.site import Site
 from viz.overview import overview
 from viz.ui.state import model_list, view
@@ -20,7 +21,7 @@ _uniform: WeakKeyDictionary[Trace, list[tuple[Site, int]]] = WeakKeyDictionary()
 def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
     """Heads of this run that look at everything alike."""
     if trace not in _uniform:
-        _uniform[trace] = overview.uniform_heads(trace)
+        _uniform[trace] = default_head.uniform_heads(trace)
     return _uniform[trace]
 
 
@@ -36,7 +37,7 @@ def _find_best(trace: Trace) -> tuple[Site, int]:
     told = card.get("head")
     if told and told[0] in {str(site) for site in trace.sites}:
         return Site.parse(told[0]), int(told[1])
-    return overview.best_head(trace, card, trace.language)
+    return default_head.best_head(trace, card, trace.language)
 
 
 def drawn_head(trace: Trace) -> tuple[Site, int]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from model.measures.default_head import aligned_head
 from model.trace.site import Site
-from viz.overview.overview import aligned_head
 from viz.ui.state import model_list, page_controls
 
 # What a run depends on: another value of any of these is another run.

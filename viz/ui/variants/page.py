@@ -101,7 +101,7 @@ def _row(
     column: int,
 ) -> None:
     """The selected row in numbers and as bars."""
-    from model.attention.variants import entropy
+    from model.transformer.attention import entropy
     from viz.heads.variants import bars
 
     inside = row - cuts[0].start

@@ -1,0 +1,43 @@
+"""Our own models as decoders: what asks them for the next token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from model.checkpoints.own import OwnModel
+from model.generation.writer import Writer
+from model.jobs.progress import tick
+from model.text.tokenizer import END
+from model.trace.attention_record import AttentionRecord
+from model.trace.record_own import record_run
+from model.trace.site import Site
+from model.trace.trace import Trace
+
+
+def own_writer(model: OwnModel, trace: Trace) -> Writer:
+    """One of our own models, asked to answer the source of `trace` in its language."""
+    source = torch.tensor(trace.token_ids("encoder"))
+    module = model.module
+    with model.lock, torch.no_grad():
+        memory = module.encode(source[None])
+
+    def logits(ids: Int[Tensor, "s n"]) -> Float[Tensor, "s V"]:
+        with model.lock, torch.no_grad():
+            return module.decode(ids, memory.expand(len(ids), -1, -1), source.expand(len(ids), -1))[:, -1]
+
+    def record(ids: Sequence[int]) -> Mapping[Site, AttentionRecord]:
+        with model.lock:
+            return record_run(module, source, torch.tensor(list(ids)))[1]
+
+    def stepwise(ids: Sequence[int], first: int) -> Iterable[Tensor]:
+        for n in range(first, len(ids) + 1):
+            tick("writing", (n - first) / (len(ids) + 1 - first))
+            yield logits(torch.tensor([list(ids[:n])]))[0]
+
+    end = frozenset({model.target.ids[END]})
+    start = (trace.token_ids("decoder")[0],)
+    return Writer(start, end, module.config.max_length, logits, record, stepwise, (module.config.pad_id,))
