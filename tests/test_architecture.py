@@ -18,6 +18,8 @@ MODEL, PAGES, UI = (sorted((ROOT / folder).rglob("*.py")) for folder in ("model"
 VIZ = [path for path in sorted((ROOT / "viz").rglob("*.py")) if path not in UI]
 SCREEN = {"streamlit", "plotly", "altair"}
 HEAVY = {"torch", "transformers", "plotly", "altair"}
+# `Trace` offers what stands above it as one-line methods, for whoever holds a trace in a notebook.
+DOORS = {("model.trace.trace", "model.attention.downsample"), ("model.trace.trace", "model.measures.table")}
 EXPLAINED = {
     "README.md", "app.py", "viz", "model", "pages", "tests", "requirements.txt",  # fixed by the user
     "LICENSE", "CHANGELOG.md", "pyproject.toml", "requirements-dev.txt", ".streamlit", ".ci", ".gitignore",
@@ -68,6 +70,60 @@ def tensor_loads(path: Path) -> list[ast.Call]:
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     told = [call for call in calls if ast.unparse(call.func) == "torch.load"]
     return [call for call in told if "weights_only=True" in map(ast.unparse, call.keywords)]
+
+
+def modules() -> dict[str, Path]:
+    """Every module of model/ and viz/ by its dotted name; a folder's name is that of its __init__.py."""
+    found = {}
+    for path in (*MODEL, *VIZ, *UI):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def entrances(edges: set[tuple[Path, Path]]) -> dict[Path, dict[str, set[str]]]:
+    """folder -> {what lies in it: what else in it that imports}; a folder in it stands for all that it holds.
+
+    An import between two files is an edge where their ways part: of model/trace/file.py and model/text/tokenizer.py
+    it is trace -> text, in model/.
+    """
+    found: dict[Path, dict[str, set[str]]] = {}
+    for importing, imported in edges:
+        ways = importing.relative_to(ROOT).parts, imported.relative_to(ROOT).parts
+        depth = next(i for i, (one, other) in enumerate(zip(*ways, strict=False)) if one != other)
+        folder = found.setdefault(Path(*ways[0][:depth]), {})
+        folder.setdefault(ways[0][depth], set()).add(ways[1][depth])
+    return found
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Names that lead from one back to itself, [] where there are none."""
+
+    def from_here(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        for other in sorted(graph.get(name, ())):
+            if found := from_here(other, [*way, name]):
+                return found
+        done.add(name)
+        return []
+
+    done: set[str] = set()
+    return next((found for name in sorted(graph) if (found := from_here(name, []))), [])
+
+
+def module_edges() -> set[tuple[Path, Path]]:
+    """(importing file, imported file) inside model/ and viz/, imports inside functions too, less the doors of `Trace`."""
+    known, edges = modules(), set()
+    for name_of, path in known.items():
+        for target in imports(path):
+            while target not in known and target:
+                target = target.rpartition(".")[0]
+            if target and target != name_of and (name_of, target) not in DOORS:
+                edges.add((path, known[target]))
+    return edges
 
 
 def test_there_is_something_to_read():
@@ -131,6 +187,48 @@ def test_importing_is_cheap(module: str):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == []
+
+
+def test_imports_go_one_way_between_files_and_between_folders():
+    circles = {str(folder): found for folder, graph in entrances(module_edges()).items() if (found := circle(graph))}
+    assert not circles
+
+
+def test_a_circle_would_be_found():
+    files = [ROOT / "model" / part for part in ("text/a.py", "trace/b.py", "trace/c.py")]
+    straight = {(files[1], files[0]), (files[2], files[1])}
+    assert not any(map(circle, entrances(straight).values()))
+    assert circle(entrances({*straight, (files[0], files[2])})[Path("model")]) == ["text", "trace", "text"]
+    assert circle(entrances({*straight, (files[1], files[2])})[Path("model/trace")]) == ["b.py", "c.py", "b.py"]
+
+
+def test_the_doors_of_a_trace_are_one_line_each():
+    tree = ast.parse((ROOT / "model/trace/trace.py").read_text(encoding="utf-8"))
+    local = {
+        f"{statement.module}": [inner for inner in function.body if not isinstance(inner, ast.Expr)]
+        for function in ast.walk(tree) if isinstance(function, ast.FunctionDef)
+        for statement in function.body if isinstance(statement, ast.ImportFrom)
+    }  # fmt: skip
+    for _, target in DOORS:
+        assert len(local[target]) == 2 and isinstance(local[target][1], ast.Return), target
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in (*MODEL, *VIZ, *UI)}), ids=name)
+def test_a_folder_holds_one_concept(folder: Path):
+    """At most 14 files of its own, and its first line says what it is."""
+    own = [path for path in folder.iterdir() if path.is_file() and path.name != "__init__.py"]
+    assert len(own) <= 14, len(own)
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", [*MODEL, *VIZ, *UI, *PAGES], ids=name)
+def test_files_and_functions_can_be_read_at_a_sitting(path: Path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert len(text.splitlines()) <= 260
+    assert ast.get_docstring(tree), "the first line says what a file is"
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert not [f.name for f in functions if f.end_lineno - f.lineno >= 60]
 
 
 def test_every_entry_at_the_top_is_explained():

@@ -1,0 +1,1 @@
+"""A trace or an array becomes a figure, a table or a file: everything that draws and knows no Streamlit."""

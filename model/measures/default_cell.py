@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.attention.rows import in_blocks
-
 if TYPE_CHECKING:
     from model.trace.site import Site
     from model.trace.trace import Trace
@@ -25,6 +23,8 @@ def first_cell(trace: Trace, site: Site | str, head: int, after: str = "") -> tu
 
     after: a token; where the text holds it, only rows behind its first occurrence count, and keys before it.
     """
+    from model.attention.rows import in_blocks  # a page begins without torch
+
     record = trace.record(site)
     best = other = (-1.0, 0, 0)
     for rows, weights in in_blocks(record, head):
