@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from viz.ui.navigation import SECTIONS
+
 ROOT = Path(__file__).parents[1]
 APP = [ROOT / "app.py"]
 MODEL, PAGES, UI = (sorted((ROOT / folder).rglob("*.py")) for folder in ("model", "pages", "viz/ui"))
@@ -174,6 +176,7 @@ def test_pages_lie_in_sections_with_names_of_their_own():
     assert not list((ROOT / "pages").glob("*.py"))
     assert all(path.parent.parent == ROOT / "pages" for path in PAGES)
     stems = [path.stem for path in PAGES]
+    assert sorted(stem for section in SECTIONS.values() for stem in section) == sorted(stems)  # each has a name
     assert sorted(stems) == sorted(set(stems))  # the stem is the address
 
 

@@ -11,23 +11,22 @@ from viz.ui.language import say
 from viz.ui.theme import theme
 
 _HERE = Path(__file__).parent
+_PAGES = Path(__file__).parents[2] / "pages"
+
+
+def _in_order() -> dict[str, tuple[str, ...]]:
+    """Section -> file stems, both in the order of their names in the catalogue: a new page is its file and its words."""
+    folders = {path.stem: path.parent.name for path in _PAGES.glob("*/*.py")}
+    names = [key.partition(".")[::2] for key in language.catalogue("en")]
+    found = {section: () for first, section in names if first == "section"}
+    for stem, what in names:
+        if what == "name" and stem in folders:
+            found[folders[stem]] += (stem,)
+    return found
+
+
 # Section -> file stems; a stem is the page's URL and its name in the catalogue.
-SECTIONS = {
-    "look": ("overview", "heads", "atlas", "map", "reading", "output"),
-    "learn": (
-        "steps",
-        "by_hand",
-        "positions",
-        "masks",
-        "together",
-        "block",
-        "encoder_decoder",
-        "generation",
-        "variants",
-    ),
-    "compare": ("measures", "comparing", "corpus"),
-    "about": ("models", "model_card", "families"),
-}
+SECTIONS = _in_order()
 
 
 def _page(section: str, stem: str) -> st.Page:
