@@ -35,3 +35,15 @@ def test_the_recording_benchmark_prints_a_row_a_method(tmp_path: Path):
         # 2 layers of q, k, v, context, output [64, 16], lse [2, 64]; 3 hidden states [64, 16]; logits [64, 1000].
         known = 4 * (2 * (5 * 64 * 16 + 2 * 64) + 3 * 64 * 16 + 64 * 1000)
         assert known <= row["methods"]["Headlight"]["kept"] < 1.2 * known
+
+
+def test_the_table_of_the_gguf_benchmark_has_ratios_of_the_same_round_and_says_where_values_differ():
+    from benchmarks import gguf
+
+    def rows(*seconds: float, digest: str = "a") -> list[dict[str, object]]:
+        return [{"cpu": second, "wall": 2 * second, "peak": 3 * gguf.MIB, "digest": digest} for second in seconds]
+
+    cells = {gguf.LIBRARY: rows(10.0, 20.0, 30.0), gguf.FIRST: rows(5.0, 4.0, 9.0), gguf.NEXT: rows(1.0, 1.0, 1.0)}
+    text = gguf.report(cells)
+    assert f"| {gguf.FIRST} | 5.0 s (0.30×) | 10.0 s (0.30×) | 3 |" in text and "same bits" in text
+    assert "DIFFER" in gguf.report(cells | {gguf.NEXT: rows(1.0, 1.0, 1.0, digest="b")})

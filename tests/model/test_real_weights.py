@@ -28,7 +28,7 @@ OWN_CACHE = os.environ.get(convert.VARIABLE)
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory):
-    """Conversions of this run go to a folder of its own; SmolLM2's, which takes half a minute, stays for the next."""
+    """Conversions of this run go to a folder of its own; SmolLM2's, which takes some seconds, stays for the next."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(convert.VARIABLE, str(tmp_path_factory.mktemp("cache")))
         yield

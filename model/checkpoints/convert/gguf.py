@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
+from model.checkpoints.convert import gguf_module
 from model.checkpoints.disk import cost
-from model.checkpoints.disk.headers import gguf_header
+from model.checkpoints.disk.headers import Gguf, gguf_header
 from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NeedsPackage, OutOfMemory
 from model.jobs.progress import tick
 
@@ -18,33 +21,37 @@ def write(path: Path, folder: Path) -> None:
 
     The values are what the format's own code makes of them in float32; half precision would round them once more
     (of SmolLM2's, four-bit, it changes 42 %).
-    The library parses the metadata once each for the configuration, the weights and the tokenizer, and that is most of
-    the time (135 M parameters: 20–25 s on one core); the folder then opens in under a second.
     """
     missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
     if missing:
         raise NeedsPackage(path=path, package=missing[0], command=f"pip install {' '.join(missing)}")
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
     try:
         # A tenth of a second, and a torn file is told from one the library cannot read.
-        needed = 4 * gguf_header(path, tensors=True).parameters
+        header = gguf_header(path, tensors=True)
     except (ValueError, OSError) as error:
         raise BadFile(path=path) from error
+    needed = 4 * header.parameters
     if needed > cost.memory_limit():
         cost.refuse_weights(needed)
-    where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, "local_files_only": True}
     tick("converting", 0.02)
+    module, tokenizer = _opened(path, header, folder)
+    tick("converting", 0.9)
+    module.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _opened(path: Path, header: Gguf, folder: Path) -> tuple[nn.Module, Any]:
+    """The module and the tokenizer; `folder`: for what is needed meanwhile. Raises DamagedCheckpoint, OutOfMemory."""
+    from transformers.integrations.gguf import is_gguf_arch_supported
+
+    quick = is_gguf_arch_supported(header.architecture)
+    copy = None if quick else gguf_module.without_vocabulary(path, header, folder / "tensors.gguf")
     try:
-        config = AutoConfig.from_pretrained(**where, trust_remote_code=False)
-        tick("converting", 0.25)
-        # Told outright: left alone the library may keep the weights packed and put kernels of its own in attention's place.
-        module = AutoModelForCausalLM.from_pretrained(
-            **where, config=config, dtype=torch.float32, attn_implementation="sdpa", trust_remote_code=False,
-            quantization_config=GgufConfig(dequantize=True),
-        )  # fmt: skip
+        module = gguf_module.read(copy, header) if copy else _quick(path)
+        if copy:
+            copy.unlink()
         tick("converting", 0.7)
-        tokenizer = AutoTokenizer.from_pretrained(**where, config=config, trust_remote_code=False)
+        tokenizer = _tokenizer(path, module.config)
     except HeadlightError:
         raise
     except Exception as error:  # the library reads the file with half a dozen kinds of error
@@ -52,6 +59,32 @@ def write(path: Path, folder: Path) -> None:
             raise OutOfMemory() from error
         said = str(error).strip().splitlines()
         raise DamagedCheckpoint(path=path, reason=said[0].rstrip(".") if said else type(error).__name__) from error
-    tick("converting", 0.9)
-    module.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    return module, tokenizer
+
+
+def _quick(path: Path) -> nn.Module:
+    """The module, of the few architectures for which the library has a reader that skips the vocabulary."""
+    from transformers import AutoConfig, AutoModelForCausalLM, GgufConfig
+
+    config = AutoConfig.from_pretrained(**_where(path), trust_remote_code=False)
+    tick("converting", 0.2)
+    # Told outright: left alone the library may keep the weights packed and put kernels of its own in attention's place.
+    return AutoModelForCausalLM.from_pretrained(
+        **_where(path), config=config, dtype=torch.float32, attn_implementation="sdpa", trust_remote_code=False,
+        quantization_config=GgufConfig(dequantize=True),
+    )  # fmt: skip
+
+
+def _tokenizer(path: Path, config: Any) -> Any:
+    """As AutoTokenizer makes it, which would parse the file once more for the configuration that is known already."""
+    from transformers import TOKENIZER_MAPPING, AutoTokenizer, TokenizersBackend
+
+    kind = TOKENIZER_MAPPING.get(type(config), None) or TokenizersBackend
+    # A file beside this one may name another class.
+    if (path.parent / "tokenizer_config.json").is_file() or not issubclass(kind, TokenizersBackend):
+        return AutoTokenizer.from_pretrained(**_where(path), config=config, trust_remote_code=False)
+    return kind.from_pretrained(**_where(path))
+
+
+def _where(path: Path) -> dict[str, Any]:
+    return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, "local_files_only": True}

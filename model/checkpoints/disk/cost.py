@@ -20,8 +20,8 @@ LIMIT = "HEADLIGHT_MEMORY_LIMIT"
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
           "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}  # fmt: skip
 _FLOAT = 4  # weights and record are float32
-# Rough, of one core of a present-day computer: reading and hashing, a GGUF's metadata, products of a forward.
-_BYTES_A_SECOND, _GGUF_SECONDS, _GGUF_A_SECOND, _FLOPS = 4e8, 18.0, 3e7, 2e10
+# Rough, of one core of a present-day computer: reading and hashing, a GGUF's metadata and values, products of a forward.
+_BYTES_A_SECOND, _GGUF_SECONDS, _GGUF_A_SECOND, _FLOPS = 4e8, 2.0, 3e7, 2e10
 # As `model.trace.logits` keeps them: whole up to this many, else so many numbers a row (values, 64-bit ids, log-sum-exp).
 WHOLE_LOGITS, THIN_LOGITS_ROW = 2**24, 64 * 2 + 1
 

@@ -61,11 +61,24 @@ def parameters(path: Path) -> int:
 
 
 @dataclass(frozen=True)
+class GgufList:
+    """A list of the metadata that was skipped: how many entries it has, and the bytes [start, end) of the file that hold
+    its name and entries."""
+
+    length: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Gguf:
-    """`values`: the single values of the metadata; lists (the vocabulary) are skipped. `shapes`: tensor -> shape."""
+    """`values`: the single values of the metadata; `lists` (the vocabulary) are skipped. `shapes`: tensor -> shape. `end`:
+    where the tensor infos end; the tensors begin at the next multiple of `alignment`."""
 
     values: dict[str, Any]
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    lists: dict[str, GgufList] = field(default_factory=dict)
+    end: int = 0
 
     @property
     def architecture(self) -> str:
@@ -74,6 +87,10 @@ class Gguf:
     @property
     def parameters(self) -> int:
         return sum(prod(shape) for shape in self.shapes.values())
+
+    @property
+    def alignment(self) -> int:
+        return self.values.get("general.alignment", 32)
 
 
 def gguf_header(path: Path, tensors: bool = False) -> Gguf:
@@ -86,12 +103,16 @@ def gguf_header(path: Path, tensors: bool = False) -> Gguf:
         if version not in (2, 3):
             raise ValueError(f"GGUF version {version}")
         values: dict[str, Any] = {}
+        lists: dict[str, GgufList] = {}
         for _ in range(pairs):
+            start = file.tell()
             name, kind = reader.text(), reader.number("I")
+            if name in values or name in lists:
+                raise ValueError(f"{name} stands twice")
             if kind == _ARRAY:
                 if not tensors:
                     return Gguf(values)
-                reader.skip_list()
+                lists[name] = GgufList(reader.skip_list(), start, file.tell())
             else:
                 values[name] = reader.text() if kind == _STRING else reader.number(_SCALARS.get(kind, "?"))
         shapes = {}
@@ -102,7 +123,7 @@ def gguf_header(path: Path, tensors: bool = False) -> Gguf:
             shapes[name] = tuple(reader.number("Q") for _ in range(rank))
             reader.number("I")
             reader.number("Q")
-    return Gguf(values, shapes)
+        return Gguf(values, shapes, lists, file.tell())
 
 
 class _Reader:
@@ -126,7 +147,8 @@ class _Reader:
     def text(self) -> str:
         return self.bytes(self.number("Q")).decode("utf-8", "replace")
 
-    def skip_list(self) -> None:
+    def skip_list(self) -> int:
+        """The number of entries."""
         kind, length = self.number("I"), self.number("Q")
         if kind == _STRING:
             for _ in range(length):
@@ -135,3 +157,4 @@ class _Reader:
             self.bytes(length * struct.calcsize(_SCALARS[kind]))
         else:
             raise ValueError("a list of lists")
+        return length
