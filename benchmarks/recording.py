@@ -69,7 +69,7 @@ SHAPES = {
                     {"intermediate_size": 1536}),
     "gpt2": Shape("GPT-2 small 12 × 12, d 768", "GPT2LMHeadModel", "GPT2Config", 12, 12, 768, ("transformer.h", "attn")),
     "smollm2": Shape("SmolLM2-135M 30 × 9 (3 kv), d 576", "LlamaForCausalLM", "LlamaConfig", 30, 9, 576,
-                     ("model.transformer.layers", "self_attn"),
+                     ("model.layers", "self_attn"),
                      {"num_key_value_heads": 3, "intermediate_size": 1536, "tie_word_embeddings": True}),
 }  # fmt: skip
 TINY = Shape("tiny 2 × 2, d 16", "BertForMaskedLM", "BertConfig", 2, 2, 16, _BERT, {"intermediate_size": 32})

@@ -40,7 +40,7 @@ def test_units_of_a_library_model_are_its_layers(visit, models, name: str, funct
     _, units = seen.at.session_state["block-kept-units"]
     opened = open_model(models / name)
     paths = {
-        "llama": "model.transformer.layers.1.mlp",
+        "llama": "model.layers.1.mlp",
         "gpt2": "transformer.h.1.mlp",
         "bert": "bert.encoder.layer.1.output.dense",
         "t5": "encoder.block.1.layer.1.DenseReluDense",

@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from model import Trace
+from model.checkpoints.disk import cost
 from tests.app.visit import Visit
 from viz.base import numbers
-from viz.ui.models import page as opening
+from viz.ui.state import model_list
 
 
 def typed(seen: Visit, path: Path) -> tuple[list[str], bool]:
@@ -42,7 +43,7 @@ def test_a_checkpoint_and_a_saved_trace_are_told_apart(visit, models: Path) -> N
     captions, opens = typed(seen, trace)
     assert f"{seen.say('kind.trace')} · {numbers.size(trace.stat().st_size)}" in captions and opens
     captions, opens = typed(seen, models / "gpt2")
-    assert models.about(models / "gpt2") in captions and opens
+    assert model_list.about(models / "gpt2") in captions and opens
 
 
 def test_the_counts_of_the_list_are_the_cards(visit, models: Path, tmp_path: Path) -> None:
@@ -58,8 +59,8 @@ def test_the_counts_of_the_list_are_the_cards(visit, models: Path, tmp_path: Pat
     (count, *_) = [int(metric.value.replace(",", "")) for metric in seen.at.metric]
     (told,) = [caption.value for caption in seen.at.caption if "cls.seq_relationship.weight" in caption.value]
     assert told == seen.say("card.unused", n="64", family="BertModel", names="`cls.seq_relationship.weight`")
-    listed = opening.estimate.before_loading(folder).parameters
-    assert listed == count + 64 and f"{listed / 1e6:,.3g} M" in models.about(folder)
+    listed = cost.before_loading(folder).parameters
+    assert listed == count + 64 and f"{listed / 1e6:,.3g} M" in model_list.about(folder)
 
 
 def test_without_a_header_the_file_is_sized_and_no_parameters_are_counted(visit, models: Path, tmp_path: Path) -> None:

@@ -105,8 +105,8 @@ def test_a_stopped_column_is_said(visit, monkeypatch) -> None:
     def run(key, *rest, **more):
         return stopped() if key[0] == "reading" else real(key, *rest, **more)
 
-    real = page.work.run
-    monkeypatch.setattr(page.work, "run", run)
+    real = page.jobs.run
+    monkeypatch.setattr(page.jobs, "run", run)
     press(seen, "reading_mode", "attended")
     assert seen.say("reading.stopped") in [info.value for info in seen.at.info]
 

@@ -91,7 +91,7 @@ import sys
 from pathlib import Path
 import torch
 import transformers
-from model.checkpoints import estimate
+from model.checkpoints.disk import cost
 from model.checkpoints.disk.families import FAMILIES, small_inputs
 from model.checkpoints.record.forward import prepare, record
 
@@ -109,7 +109,7 @@ with torch.no_grad():
     Path("/proc/self/clear_refs").write_text("5")  # the most that was ever held is counted anew
     before = most()
     record(module, inputs)
-told = estimate.before_run(module.config.to_dict() | {"architectures": [family.model]}, n, 8 if both else 0)
+told = cost.before_run(module.config.to_dict() | {"architectures": [family.model]}, n, 8 if both else 0)
 sys.stdout.write(f"{most() - before} {told.peak_bytes} {told.record_bytes}")
 """
 

@@ -50,7 +50,7 @@ def llama(path: Path) -> dict[str, Tensor]:
     put("output_norm.weight", "model.norm.weight", 32)
     put("output.weight", "lm_head.weight", len(words), 32)
     for i in range(2):
-        old, new = f"blk.{i}", f"model.transformer.layers.{i}"
+        old, new = f"blk.{i}", f"model.layers.{i}"
         put(f"{old}.attn_norm.weight", f"{new}.input_layernorm.weight", 32)
         put(f"{old}.ffn_norm.weight", f"{new}.post_attention_layernorm.weight", 32)
         put(f"{old}.attn_q.weight", f"{new}.self_attn.q_proj.weight", 32, 32, heads=4)

@@ -13,8 +13,8 @@ from model.checkpoints.record import malloc
 
 SCRIPT = """
 import ctypes, resource, torch
-from model.checkpoints import memory
-assert memory.keep_freed()
+from model.checkpoints.record import malloc
+assert malloc.keep_freed()
 def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def run(): return [torch.empty(1 << 18).fill_(1.0) for _ in range(64)]  # 64 MiB in pieces of 1 MiB
 for _ in range(3): run()

@@ -58,8 +58,8 @@ def test_what_is_converted_is_measured_by_its_file(places: Path) -> None:
 
 def test_telling_needs_no_torch(places: Path) -> None:
     code = (
-        "import sys, pathlib; from model.checkpoints import pointed; "
-        "print(pointed.what(pathlib.Path(sys.argv[1]))); print('torch' in sys.modules)"
+        "import sys, pathlib; from model.checkpoints.convert import path_kind; "
+        "print(path_kind.what(pathlib.Path(sys.argv[1]))); print('torch' in sys.modules)"
     )
     told = [sys.executable, "-c", code, str(places / "cat.png")]
     found = subprocess.run(told, capture_output=True, text=True, check=False)

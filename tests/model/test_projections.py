@@ -35,7 +35,7 @@ def heard(model: nn.Module, *names: str) -> tuple[dict[str, tuple[Tensor, Tensor
 
 def test_x_is_the_very_tensor_that_the_projections_read():
     model = small(known("llama"))
-    name = "model.transformer.layers.1.self_attn.q_proj"
+    name = "model.layers.1.self_attn.q_proj"
     caught, found = heard(model, name)
     assert found.store["decoder.1.self.input"].data_ptr() == caught[name][0].data_ptr()
     weight = model.get_submodule(name).weight
@@ -116,7 +116,7 @@ def test_key_value_heads_with_their_queries_beside_them():
 def test_norms_and_rotations_equal_the_modules_own():
     for name, gemma in (("qwen3", False), ("gemma3_text", True), ("olmo2", False)):
         model = small(known(name))
-        base = "model.transformer.layers.1.self_attn"
+        base = "model.layers.1.self_attn"
         caught, found = heard(model, f"{base}.q_norm", f"{base}.k_norm")
         norm = model.get_submodule(f"{base}.q_norm")
         gain = found.store["parameters/decoder.1.self.gamma_q"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import model.worked_example as hand
+from model.steps import worked_example as hand
 from model.steps.worked_example import BadMatrix, attention_by_hand, rounded_to_tenths
 
 PRINTED = json.loads((Path(hand.__file__).parent / "worked_example.json").read_text(encoding="utf-8"))
