@@ -192,7 +192,9 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     moved = weights.square() * (record.d_k * u**2 * size)  # the variance of A_j ds_j
     spread = moved @ v.square() - 2 * value * (moved @ v) + value.square() * moved.sum(-1, keepdim=True)
     own = record.keys * u**2 * torch.maximum(value.square(), weights.square() @ v.square())
-    return value, spread.clamp_min(0) + own
+    # A record in float64 is no better than this check: exp(s − lse) is off by u · |s| itself, alike in the whole row.
+    check = (unit_roundoff(torch.float64) * value).square() * size.amax(-1, keepdim=True)
+    return value, spread.clamp_min(0) + own + check
 
 
 def _output(record: AttentionRecord, W_O: Tensor, b_O: Tensor | None, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
