@@ -143,12 +143,11 @@ def _projection(letter: str, stream: Matrix, record: AttentionRecord, parameters
     W, b = parameters.slice(letter)
     small, axis = letter.lower(), "query" if letter == "Q" else "key"
     values = stream.values @ W + b
-    dtype = dtype_of(record)
-    limit = allowed_product(stream.values, W, b, dtype).max().item()
+    limit = allowed_product(stream.values, W, b, dtype_of(record)).max().item()
     latex = rf"{small} = {stream.symbol}\,W_{letter} + b_{letter}"
     if parameters.trace.facts.get("positions") == "rotary" and letter in "QK" and record.site.kind == "self":
         values = Rotary(record.d_k)(values[None, None])[0, 0]
-        limit += allowed(values, 2, dtype)
+        limit += allowed(values, 2, dtype_of(record))
         latex = rf"{small} = R_{{\Theta}}({stream.symbol}\,W_{letter} + b_{letter})"
     result = Matrix(small, values, axis, "dim")
     operands = (stream, "×", Matrix(f"W_{letter}", W), "+", Matrix(f"b_{letter}", b[None]))
@@ -157,15 +156,9 @@ def _projection(letter: str, stream: Matrix, record: AttentionRecord, parameters
 
 
 def _mixing(
-    trace: Trace,
-    site: Site,
-    record: AttentionRecord,
-    parameters: _Parameters,
-    head: int,
-    row: int,
-    v: Matrix,
-    rows: slice,
-) -> list[Step]:
+    trace: Trace, site: Site, record: AttentionRecord, parameters: _Parameters, head: int,
+    row: int, v: Matrix, rows: slice,
+) -> list[Step]:  # fmt: skip
     """A · v, concat, W_O, then the residual and the norm in the order of the model (post or pre)."""
     weights = record.weights(head, rows, dtype=torch.float64)
     A = Matrix("A", weights, "query", "key", ~record.allowed(rows))
