@@ -95,9 +95,11 @@ def at_every_pair_of_places(found: Turned, query: int, key: int) -> Tensor:
 
 
 def places_limit(found: Turned, query: int, key: int) -> float:
-    """How far products of the same offset may lie apart: tables of cos and sin in float32, sums of d_k products."""
+    """How far products of the same offset may lie apart, sums of d_k products: as far as the tables of cos and sin are off."""
     size = (found.q[query].norm() * found.k[key].norm()).item()
-    return allowed(size, found.q.shape[1])
+    if torch.equal(found.cos, found.cos.float().double()):  # a library's tables, recorded in float32 or less
+        return allowed(size, found.q.shape[1])
+    return allowed(size * len(found.cos), found.q.shape[1], torch.float64)  # angles of that many radians
 
 
 def by_offset(values: Tensor) -> tuple[Tensor, Tensor, float]:

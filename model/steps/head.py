@@ -18,15 +18,7 @@ from model.steps.scores import score_steps
 from model.steps.step import WHOLE, Cell, Matrix, Step, window
 from model.trace import residual_names
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import (
-    allowed,
-    allowed_context,
-    allowed_norm,
-    allowed_output,
-    allowed_product,
-    difference,
-    dtype_of,
-)
+from model.trace.fidelity import allowed, allowed_context, allowed_norm, allowed_output, allowed_product, difference
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.attention import softmax
@@ -143,11 +135,11 @@ def _projection(letter: str, stream: Matrix, record: AttentionRecord, parameters
     W, b = parameters.slice(letter)
     small, axis = letter.lower(), "query" if letter == "Q" else "key"
     values = stream.values @ W + b
-    limit = allowed_product(stream.values, W, b, dtype_of(record)).max().item()
+    limit = allowed_product(stream.values, W, b, record.q.dtype).max().item()
     latex = rf"{small} = {stream.symbol}\,W_{letter} + b_{letter}"
     if parameters.trace.facts.get("positions") == "rotary" and letter in "QK" and record.site.kind == "self":
         values = Rotary(record.d_k)(values[None, None])[0, 0]
-        limit += allowed(values, 2, dtype_of(record))
+        limit += allowed(values, 2, record.q.dtype)
         latex = rf"{small} = R_{{\Theta}}({stream.symbol}\,W_{letter} + b_{letter})"
     result = Matrix(small, values, axis, "dim")
     operands = (stream, "×", Matrix(f"W_{letter}", W), "+", Matrix(f"b_{letter}", b[None]))
@@ -200,7 +192,7 @@ def _block(
     x = Matrix("x", trace.activation(stream_before(trace, site))[rows].double(), "query", "dim")
     total = Matrix("r", x.values + output.values, "query", "dim")
     error = difference(total.values, trace.activation(f"{site}.residual")[rows])
-    limit += allowed(total.values, dtype=dtype_of(record))
+    limit += allowed(total.values, dtype=record.q.dtype)
     residual = Step("residual", r"r = x + O", (x, "+", output), total, error, limit=limit)
     return [project, residual, _norm(trace, site, parameters, residual, rows)]
 
