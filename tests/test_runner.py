@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,17 +105,79 @@ def test_pytest_gets_the_arguments_the_browser_and_one_thread(monkeypatch: pytes
     monkeypatch.setattr(runner, "run", lambda module, environment: calls.append((module, environment)) or 0)
     assert runner.main(["-k", "runner"]) == 0
     assert [module[:2] for module, _ in calls[:2]] == [("ruff", "check"), ("ruff", "format")]
-    assert calls[2][0] == ("pytest", *runner.PARALLEL, "-k", "runner")
+    assert calls[2][0] == ("pytest", *runner.PARALLEL, "--durations=10", "-k", "runner")
     assert calls[-1][1][chromium.VARIABLE] == "/bin/chromium" and calls[-1][1]["OMP_NUM_THREADS"] == "1"
 
 
-@pytest.mark.parametrize(("statuses", "expected"), [((0, 0, 0), 0), ((1, 0, 0), 1), ((0, 0, 5), 5), ((1, 1, 3), 3)])
-def test_the_status_is_pytests_or_the_styles(monkeypatch, statuses: tuple[int, ...], expected: int) -> None:
+STATUSES = [
+    ((0, 0, 0, 0, 0), 0), ((1, 0, 0, 0, 0), 1), ((0, 0, 5, 5, 5), 5), ((1, 1, 3, 0, 0), 3), ((0, 0, 0, 1, 0), 1),
+    ((0, 0, 0, 0, 2), 2), ((0, 0, 0, 5, 5), 0), ((1, 0, 0, 5, 0), 1), ((0, 0, 1, 0, 4), 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statuses", "expected"), STATUSES)
+def test_the_status_is_pytests_or_the_other_processors_or_the_styles(monkeypatch, statuses, expected: int) -> None:
+    """ruff twice, pytest, and pytest as two other processors compute; 5 of the latter is that none of the tests is marked."""
     Machine(monkeypatch, "chromium")
+    monkeypatch.setattr(runner.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(chromium, "ensure_font", lambda: None)
     answers = iter(statuses)
     monkeypatch.setattr(runner, "run", lambda *_: next(answers))
     assert runner.main([]) == expected
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "AMD64"])
+def test_marked_tests_run_again_as_other_processors_compute(monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
+    Machine(monkeypatch, "chromium")
+    calls: list[tuple[tuple[str, ...], dict[str, str]]] = []
+    monkeypatch.setattr(runner.platform, "machine", lambda: machine)
+    monkeypatch.setattr(chromium, "ensure_font", lambda: None)
+    monkeypatch.setattr(runner, "run", lambda module, environment: calls.append((module, environment)) or 0)
+    assert runner.main(["-x"]) == 0
+    assert [environment.get(runner.CAPABILITY) for _, environment in calls[3:]] == ["default", "avx2"]
+    for module, environment in calls[3:]:
+        assert module == ("pytest", *runner.PARALLEL, "-x", "-m", "float32", "tests/model", "tests/viz")
+        assert environment[chromium.VARIABLE] == "/bin/chromium" and environment["OMP_NUM_THREADS"] == "1"
+    assert not any(
+        runner.CAPABILITY in environment and runner.CAPABILITY not in os.environ for _, environment in calls[:3]
+    )
+
+
+def test_arm_says_that_it_runs_them_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    Machine(monkeypatch, "chromium")
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(runner.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(chromium, "ensure_font", lambda: None)
+    monkeypatch.setattr(runner, "run", lambda module, _: calls.append(module) or 0)
+    assert runner.main([]) == 0 and len(calls) == 3
+    assert "means nothing on aarch64" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["-m", "float32", "tests/model", "tests/viz"]),
+        (["-m", "not browser"], ["-m", "(not browser) and float32", "tests/model", "tests/viz"]),
+        (["tests/viz/test_numbers.py::test_tex", "-x"], ["tests/viz/test_numbers.py::test_tex", "-x", "-m", "float32"]),
+        (["-k", "fidelity"], ["-k", "fidelity", "-m", "float32", "tests/model", "tests/viz"]),
+    ],
+)
+def test_arguments_select_among_the_marked(arguments: list[str], expected: list[str]) -> None:
+    assert runner.marked(arguments) == expected
+
+
+@pytest.mark.skipif(runner.platform.machine().lower() not in runner.X86, reason="torch has one way to add up here")
+@pytest.mark.parametrize("name", runner.OTHERS)
+def test_torch_honours_the_switch(name: str) -> None:
+    program = "import torch; print(torch.backends.cpu.get_cpu_capability().lower())"
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | runner.OTHERS[name],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == name
 
 
 def test_the_browser_of_this_run_exists() -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import difference
+from model.trace.fidelity import allowed_product, difference, dtype_of
 from model.trace.site import Site
 from model.trace.trace import Trace
 
@@ -27,13 +27,24 @@ class Shares:
     """One row of a sub-layer's output, taken apart: float64.
 
     heads [h, d]: z_h · W_O^{(h)}; bias [d]: b_O, or None; output [d] as recorded; error: how far the sum of the parts lies
-    from it at most.
+    from it at most; allowed [d]: how far it may.
     """
 
     heads: Tensor
     bias: Tensor | None
     output: Tensor
     error: float
+    allowed: Tensor
+
+    @property
+    def limit(self) -> float:
+        """How large `error` may be."""
+        return self.allowed.max().item()
+
+    @property
+    def signed_limit(self) -> float:
+        """How far the sum of `signed` may lie from 1."""
+        return (self.allowed @ self.output.abs() / (self.output @ self.output)).item()
 
     @property
     def parts(self) -> Tensor:
@@ -77,7 +88,8 @@ def shares(trace: Trace, site: Site, row: int) -> Shares:
     heads = torch.einsum("hv,hvd->hd", z, blocks(record, W_O))
     bias, output = None if b_O is None else b_O.double(), record.output[row].double()
     total = heads.sum(0) if bias is None else heads.sum(0) + bias
-    return Shares(heads, bias, output, difference(total, output))
+    limits = allowed_product(z.reshape(1, -1), W_O, b_O, dtype_of(record))[0]
+    return Shares(heads, bias, output, difference(total, output), limits)
 
 
 def lengths(trace: Trace, site: Site, rows: slice = slice(None)) -> Tensor:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import difference
+from model.trace.fidelity import allowed_weights, difference
 from model.trace.tensors import MemoryStore
 from model.transformer.attention import entropy, softmax
 from model.transformer.masks import compress
@@ -169,6 +169,11 @@ def unchanged(record: AttentionRecord, head: int, rows: slice = slice(None)) -> 
     return difference(
         record.select([head], torch.float64).weights(0, rows, dtype=torch.float64), record.weights(head, rows)
     )
+
+
+def unchanged_limit(record: AttentionRecord, head: int, rows: slice = slice(None)) -> float:
+    """How large `unchanged` may be: the recorded weights are looked up in float32."""
+    return allowed_weights(record.scores(head, rows), record.d_k)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model.positions.tables import HOLDS, position_tables, table_weight
+from model.positions.tables import position_tables, table_weight
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import difference
+from model.trace.fidelity import allowed, difference
 from model.trace.mask_and_bias import per_offset
 from model.trace.trace import Trace
 
@@ -64,19 +64,20 @@ def slopes_of(curves: Curves) -> Tensor | None:
     if len(offsets) < 3:
         return None
     slopes = (values[:, -1] - values[:, 0]) / (offsets[-1] - offsets[0])
-    straight = difference(slopes[:, None] * offsets, values) <= HOLDS * max(1.0, values.abs().max().item())
+    straight = difference(slopes[:, None] * offsets, values) <= allowed(values, 2, curves.values.dtype)
     return slopes if straight and bool((slopes > 0).all()) else None
 
 
 @dataclass(frozen=True, eq=False)
 class Buckets:
-    """A trained table of T5's kind, weights [buckets, h], and how far the recorded bias is from what it says."""
+    """A trained table of T5's kind, weights [buckets, h], and how far the recorded bias is from what it says and may be."""
 
     name: str
     weights: Tensor
     furthest: int
     both_ways: bool
     error: float
+    limit: float
 
 
 def bucket_table(module: nn.Module, curves: Curves, stack: str) -> Buckets | None:
@@ -89,8 +90,11 @@ def bucket_table(module: nn.Module, curves: Curves, stack: str) -> Buckets | Non
         furthest = int(getattr(part, "relative_attention_max_distance", 128))
         for both_ways in (stack == "encoder", stack != "encoder"):
             rows = weights[bucket(curves.offsets, weights.shape[0], furthest, both_ways)]
-            if rows.T.shape == curves.values.shape and (error := difference(rows.T, curves.values)) <= HOLDS:
-                return Buckets(f"{path}.relative_attention_bias", weights, furthest, both_ways, error)
+            if rows.T.shape != curves.values.shape:
+                continue
+            error, limit = difference(rows.T, curves.values), allowed(curves.values, dtype=curves.values.dtype)
+            if error <= limit:
+                return Buckets(f"{path}.relative_attention_bias", weights, furthest, both_ways, error, limit)
     return None
 
 

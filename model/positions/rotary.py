@@ -10,7 +10,7 @@ from torch import Tensor
 from model.steps.head import head_steps
 from model.steps.projections import from_input
 from model.steps.step import Matrix, Step
-from model.trace.fidelity import difference
+from model.trace.fidelity import allowed, difference
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.positions import Rotary
@@ -25,7 +25,7 @@ class Turned:
 
     cos, sin [m, d_k]: of the positions 0 … m − 1 (1 and 0 where a dimension does not turn). pairs: which two dimensions
     turn together. own: whether the model turns them itself; else they are what `Rotary` makes of its q and k.
-    error: max |turned − recorded| over q and k, None where nothing turned was recorded.
+    error: max |turned − recorded| over q and k, None where nothing turned was recorded; limit: how large it may be.
     """
 
     q: Tensor
@@ -37,6 +37,7 @@ class Turned:
     pairs: tuple[tuple[int, int], ...]
     own: bool
     error: float | None
+    limit: float = 0.0
 
     def at(self, x: Tensor) -> Tensor:
         """x [d_k] at each position: x ⊙ cos + x⟂ ⊙ sin, [m, d_k] (Su et al. 2021, equation 34)."""
@@ -64,12 +65,13 @@ def turned(trace: Trace, site: Site, head: int) -> Turned:
         q, k = (record.head(name, head, torch.float64)[:, : d_k - d_k % 2] for name in "qk")
         rotary = Rotary(q.shape[1])
     q_turned, k_turned = rotary(q[None, None])[0, 0], rotary(k[None, None])[0, 0]
-    error = None
+    error, limit = None, 0.0
     if own:
+        limit = max(steps[name].limit for name in "qk")
         error = max(difference(q_turned, record.head("q", head)), difference(k_turned, record.head("k", head)))
     angle = rotary.angles(PLACES).repeat_interleave(2, dim=1)
     pairs = tuple((i, i + 1) for i in range(0, q.shape[1], 2))
-    return Turned(q, q_turned, k, k_turned, angle.cos(), angle.sin(), pairs, own, error)
+    return Turned(q, q_turned, k, k_turned, angle.cos(), angle.sin(), pairs, own, error, limit)
 
 
 def _projected(step: Step) -> Tensor:
@@ -83,13 +85,21 @@ def _of_library(q: Step, k: Step) -> Turned:
     before, cos, _, sin = (operand.values for operand in q.operands if isinstance(operand, Matrix))
     turns = int((sin.abs().amax(0) > 0).sum()) if len(sin) > 1 else sin.shape[1]
     pairs = tuple((i, i + turns // 2) for i in range(turns // 2))
-    error = max(q.error or 0.0, k.error or 0.0)
-    return Turned(before, q.result.values, k.operands[0].values, k.result.values, cos, sin, pairs, True, error)
+    error, limit = max((step.error or 0.0, step.limit) for step in (q, k))
+    return Turned(before, q.result.values, k.operands[0].values, k.result.values, cos, sin, pairs, True, error, limit)
 
 
 def at_every_pair_of_places(found: Turned, query: int, key: int) -> Tensor:
     """The one query and the one key, put at every two positions: float64 [m, m], row m holds q at m times k at m'."""
     return found.at(found.q[query]) @ found.at(found.k[key]).T
+
+
+def places_limit(found: Turned, query: int, key: int) -> float:
+    """How far products of the same offset may lie apart, sums of d_k products: as far as the tables of cos and sin are off."""
+    size = (found.q[query].norm() * found.k[key].norm()).item()
+    if torch.equal(found.cos, found.cos.float().double()):  # a library's tables, recorded in float32 or less
+        return allowed(size, found.q.shape[1])
+    return allowed(size * len(found.cos), found.q.shape[1], torch.float64)  # angles of that many radians
 
 
 def by_offset(values: Tensor) -> tuple[Tensor, Tensor, float]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from model.trace.fidelity import difference
+from model.trace.fidelity import allowed, allowed_norm, allowed_weights, difference
 from model.trace.record_own import record_run
 from model.trace.site import Site
 from model.trace.trace import Trace
@@ -20,7 +20,6 @@ from model.transformer.encoder_decoder import Transformer
 from model.transformer.positions import SINUSOID_BASE, Learned, sinusoidal
 
 _TABLE = re.compile(r"^(wpe|positions?_embed(s|dings?)?|pos_embed(s|dings?)?|embed_positions)$")
-HOLDS = 1e-4  # largest difference, as a part of the largest number, that is still the same arithmetic
 
 
 def products(table: Tensor) -> Tensor:
@@ -67,6 +66,11 @@ def turn_error(length: int, d: int, shift: int, n: float = SINUSOID_BASE) -> flo
     return difference(torch.einsum("pab,kpb->kpa", turns, table[:length]), table[shift:])
 
 
+def turn_limit(length: int, shift: int) -> float:
+    """How large `turn_error` may be: an angle of up to `length` + `shift` radians, rounded to float64 on either way."""
+    return allowed(float(length + shift), 2, torch.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class PositionTable:
     """A table of a model's parameters, rows [k, d]: row `first` + i is added at position i. `name`: its dotted path."""
@@ -110,7 +114,8 @@ def table_weight(part: nn.Module) -> Tensor:
 class Sum:
     """X = E + PE (+ T, of the segments) at one stack's bottom, each [n, d], and how far it is from what was recorded.
 
-    normed: the record holds LayerNorm(X), and `error` is that of the norm. factor: E is the token's row × this;
+    normed: the record holds LayerNorm(X), and `error` is that of the norm; limit: how large it may be. factor: E is the
+    token's row × this;
     `factor_error` compares that product with E, None where the token table is not at hand.
     """
 
@@ -122,6 +127,7 @@ class Sum:
     normed: bool = False
     factor: float | None = None
     factor_error: float | None = None
+    limit: float = 0.0
 
 
 def recorded_sum(trace: Trace, stack: str, module: nn.Module | None = None) -> Sum | None:
@@ -135,7 +141,8 @@ def recorded_sum(trace: Trace, stack: str, module: nn.Module | None = None) -> S
         part = module.source if stack == "encoder" else module.target
         rows = part.tokens.weight.detach()[torch.tensor(trace.token_ids(stack))]
         factor, error = float(part.factor), difference(rows * part.factor, embedding)
-    return Sum(embedding, positions, total, difference(embedding + positions, total), None, False, factor, error)
+    limit = allowed(total, dtype=total.dtype)
+    return Sum(embedding, positions, total, difference(embedding + positions, total), None, False, factor, error, limit)
 
 
 def _word_table(module: nn.Module) -> nn.Embedding | None:
@@ -164,11 +171,20 @@ def library_sum(trace: Trace, table: PositionTable, module: nn.Module) -> Sum | 
         if (types := getattr(parent, "token_type_embeddings", None)) is not None:
             segments = types(torch.tensor(trace.side(stack).segments or (0,) * len(ids)))
         total = embedding + rows + (0 if segments is None else segments)
-        ways = [(total, False)]
-        ways += [(norm(total), True) for norm in parent.children() if isinstance(norm, nn.LayerNorm)]
-    error, normed = min((difference(made, recorded), normed) for made, normed in ways)
-    holds = error <= HOLDS * max(1.0, recorded.abs().max().item())
-    return Sum(embedding, rows, total, error, segments, normed) if holds else None
+        ways = [(difference(total, recorded), False, allowed(total, 2, recorded.dtype))]
+        norms = [norm for norm in parent.children() if isinstance(norm, nn.LayerNorm)]
+        ways += [(difference(norm(total), recorded), True, _norm_limit(norm, total)) for norm in norms]
+    error, normed, limit = min(ways)
+    return Sum(embedding, rows, total, error, segments, normed, limit=limit) if error <= limit else None
+
+
+def _norm_limit(norm: nn.LayerNorm, x: Tensor) -> float:
+    """How far two LayerNorms of a sum x, added up in another order, may lie apart."""
+    wide = x.double()
+    mean, sigma = wide.mean(-1, keepdim=True), (wide.var(-1, unbiased=False, keepdim=True) + norm.eps).sqrt()
+    gain = torch.ones(x.shape[-1]) if norm.weight is None else norm.weight.detach().double()
+    shift = 0.0 if norm.bias is None else allowed(norm.bias.detach(), dtype=x.dtype)
+    return allowed_norm(wide, mean, sigma, gain, x.dtype, allowed(x, 2, x.dtype)) + shift
 
 
 def without_positions(module: Transformer) -> Transformer:
@@ -185,7 +201,7 @@ class Shuffled:
     """One head's weights [n, n] on the words as they stand and on the words in `order`.
 
     back: the second, its rows and columns put back where their words stood. error: max |back − plain|; largest: the same
-    over every head of every encoder layer.
+    over every head of every encoder layer; limit: what two runs that add up in another order allow.
     """
 
     order: tuple[int, ...]
@@ -194,6 +210,7 @@ class Shuffled:
     back: Tensor
     error: float
     largest: float
+    limit: float
 
 
 def shuffle(
@@ -204,12 +221,14 @@ def shuffle(
     _, first = record_run(module, ids, written)
     _, second = record_run(module, ids[goes], written)
     home = goes.argsort()
-    largest, chosen = 0.0, None
+    largest, limit, chosen = 0.0, 0.0, None
     for site, record in first.items():
         for h in range(record.heads if str(site).startswith("encoder") else 0):
             plain, moved = record.weights(h), second[site].weights(h)
             back = moved[home][:, home]
             largest = max(largest, difference(back, plain))
+            # The stream has been summed over d numbers in each layer below.
+            limit = max(limit, allowed_weights(record.scores(h), (site.layer + 1) * module.config.d_model))
             if (site, h) == (Site("encoder", layer, "self"), head):
-                chosen = Shuffled(tuple(order), plain, moved, back, difference(back, plain), 0.0)
-    return Shuffled(chosen.order, chosen.plain, chosen.shuffled, chosen.back, chosen.error, largest)
+                chosen = Shuffled(tuple(order), plain, moved, back, difference(back, plain), 0.0, 0.0)
+    return replace(chosen, largest=largest, limit=limit)

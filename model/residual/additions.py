@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from model.trace.fidelity import TOLERANCE, difference
+from model.trace.fidelity import allowed, difference, unit_roundoff
 from model.trace.site import Site
 from model.trace.trace import Trace
 
@@ -24,14 +24,14 @@ class Addition:
 
     name: `encoder.0.self`, `decoder.1.ffn`; of a library model also `decoder.1.layer`, the whole layer's change. error: how
     far before + added lies from after at most, over all tokens; None where "added" is after − before by definition, or
-    after is unknown. limit: how far numbers of this size may lie apart (`model.trace.fidelity.TOLERANCE`).
+    after is unknown. limit: how far they may lie apart (`model.trace.fidelity`).
     """
 
     name: str
     before: Tensor
     added: Tensor
     error: float | None = None
-    limit: float = TOLERANCE
+    limit: float = 0.0
 
     @property
     def comes_in(self) -> Tensor:
@@ -58,8 +58,8 @@ def by_layer(
     their final norm, the layers are told apart; else each layer is one change, its norms included.
     """
     pairs = list(itertools.pairwise(names))
-    errors = [_error(trace, stack, layer, pair, fed) for layer, pair in enumerate(pairs)]
-    apart = len(pairs) > 1 and all(error is not None for error in errors[:-1]) and (len(pairs) - 1 in (fed or {}))
+    checked = [_checked(trace, stack, layer, pair, fed) for layer, pair in enumerate(pairs)]
+    apart = len(pairs) > 1 and all(found is not None for found in checked[:-1]) and (len(pairs) - 1 in (fed or {}))
     found: list[Addition] = []
     for layer, (below, above) in enumerate(pairs):
         now = trace.activation(below)[rows].float()
@@ -69,9 +69,8 @@ def by_layer(
             found.append(Addition(str(site), total if apart else now, added))
             total = total + added
         if apart and fed is not None:
-            found.append(
-                Addition(f"{stack}.{layer}.ffn", total, fed[layer][rows].float(), errors[layer], limit_of(trace, above))
-            )
+            error, limit = checked[layer] or (None, 0.0)
+            found.append(Addition(f"{stack}.{layer}.ffn", total, fed[layer][rows].float(), error, limit))
         elif trace.store.shape(above) == trace.store.shape(below):
             found.append(Addition(f"{stack}.{layer}.layer", now, trace.activation(above)[rows].float() - now))
     return found
@@ -87,23 +86,22 @@ def _sites(trace: Trace, stack: str, layer: int, shape: tuple[int, ...]) -> list
     ]
 
 
-def _error(
+def _checked(
     trace: Trace, stack: str, layer: int, pair: tuple[str, str], fed: Mapping[int, Tensor] | None
-) -> float | None:
-    """max |in + attention + feed-forward − the next stream| over all tokens, None where that is no rounding."""
+) -> tuple[float, float] | None:
+    """max |in + attention + feed-forward − the next stream| over all tokens and its limit, None where that is no rounding."""
     if fed is None or layer not in fed:
         return None
     before, after = (trace.activation(name) for name in pair)
     sites = _sites(trace, stack, layer, tuple(before.shape))
     if not sites or fed[layer].shape != before.shape or after.shape != before.shape:
         return None
-    total = before.double() + fed[layer].double()
-    for site in sites:
-        total = total + trace.record(site).output.double()
-    error = difference(total, after)
-    return error if error <= limit_of(trace, pair[1]) else None
+    parts = [before, fed[layer], *(trace.record(site).output for site in sites)]
+    error, limit = difference(sum(part.double() for part in parts), after), limit_of(*parts, after)
+    return (error, limit) if error <= limit else None
 
 
-def limit_of(trace: Trace, name: str) -> float:
-    """How far a sum may lie from the recorded activation `name`."""
-    return TOLERANCE * max(1.0, trace.activation(name).abs().max().item())
+def limit_of(*parts: Tensor) -> float:
+    """How far the sum of all but the last may lie from the last, as it was recorded."""
+    dtype = max((part.dtype for part in parts), key=unit_roundoff)
+    return allowed(max(part.abs().max().item() for part in parts), len(parts) - 1, dtype)

@@ -14,13 +14,14 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from model.trace.fidelity import difference
+from model.trace.fidelity import allowed, allowed_product, difference
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
 
 # What a page compares; a model may have one of the others.
 COMPARED = ("relu", "gelu", "silu")
 ACTIVATIONS = (*COMPARED, "gelu_tanh", "quick_gelu", "relu2")
+_ROUNDINGS = 4  # what an activation and its gate do to one number
 _TRIED = 64  # tokens on which functions are told apart, before the nearest is held against all
 
 
@@ -30,7 +31,7 @@ class Hidden:
 
     pre [n, d_ff]: what went into the activation `function`, both None where they are not known. gate [n, d_ff]: what the
     activated numbers were multiplied by, in gated layers. error: how far post · W_2 + b_2 lies from the layer's output at
-    most, `size` the largest number of that output; function_error: the same of function(pre) · gate and post.
+    most, `limit` how far it may; function_error and function_limit: the same of function(pre) · gate and post.
     """
 
     post: Tensor
@@ -38,13 +39,17 @@ class Hidden:
     gate: Tensor | None = None
     function: str | None = None
     error: float | None = None
-    size: float = 1.0
+    limit: float = 0.0
 
     @cached_property
     def function_error(self) -> float | None:
         if self.pre is None or self.function is None:
             return None
         return difference(passed(self, self.function, slice(None)), self.post)
+
+    @cached_property
+    def function_limit(self) -> float:
+        return 0.0 if self.pre is None else _function_limit(self.post, self.pre, self.gate)
 
     @cached_property
     def firing(self) -> float:
@@ -59,8 +64,15 @@ def own_hidden(trace: Trace, module: object, stack: str, layer: int) -> Hidden:
     if not isinstance(module, Transformer):
         return Hidden(post, pre, None, "relu")
     W_2 = getattr(module, stack)[layer].ffn.W_2
-    made = post.double() @ W_2.weight.detach().double().T + W_2.bias.detach().double()
-    return Hidden(post, pre, None, "relu", difference(made, output), output.abs().max().item())
+    W, b = W_2.weight.detach().T, W_2.bias.detach()
+    return Hidden(post, pre, None, "relu", *projected(post, W, b, output))
+
+
+def projected(post: Tensor, W: Tensor, b: Tensor | None, output: Tensor) -> tuple[float, float]:
+    """(max |post · W + b − output|, how large that may be), the product in float64."""
+    made = post.double() @ W.double()
+    made = made if b is None else made + b.double()
+    return difference(made, output), allowed_product(post, W, b, output.dtype).max().item()
 
 
 def ordered(hidden: Hidden, row: int) -> list[int]:
@@ -116,10 +128,15 @@ def recognised(post: Tensor, parts: list[Tensor]) -> tuple[str, Tensor, Tensor |
     if not tried:
         return None
     _, name, pre, gate = min(tried, key=lambda found: found[0])
-    # Half precision keeps 8 to 11 bits, and a gate of such numbers was rounded twice.
-    rounding = 2e-2 if post.dtype in (torch.float16, torch.bfloat16) else 1e-5
-    holds = _off(post, name, pre, gate, slice(None)) <= rounding * max(1.0, post.abs().max().item())
+    holds = _off(post, name, pre, gate, slice(None)) <= _function_limit(post, pre, gate)
     return (name, pre, gate) if holds else None
+
+
+def _function_limit(post: Tensor, pre: Tensor, gate: Tensor | None) -> float:
+    """How far an activation of `pre`, gated, may lie from `post`: GELU's tail is a difference of numbers as large as x."""
+    passed_through = pre if gate is None else pre * gate
+    size = max(post.abs().max().item(), passed_through.abs().max().item())
+    return allowed(size, _ROUNDINGS, pre.dtype)
 
 
 def _off(post: Tensor, name: str, pre: Tensor, gate: Tensor | None, rows: slice) -> float:

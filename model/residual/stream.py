@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from model.errors import UnknownOption
 from model.residual.additions import Addition, by_layer, limit_of
-from model.trace.fidelity import difference
+from model.trace.fidelity import allowed, allowed_norm, difference
 from model.trace.record_own import record_run
 from model.trace.residual_names import into, leaves
 from model.trace.trace import Trace
@@ -78,8 +78,9 @@ def additions(
     found = []
     for name in sublayers(trace, stack):
         before, added = trace.activation(stream_into(trace, name)), trace.activation(f"{name}.output")
-        error = difference(before.double() + added.double(), trace.activation(f"{name}.residual"))
-        found.append(Addition(name, before[rows], added[rows], error, limit_of(trace, f"{name}.residual")))
+        after = trace.activation(f"{name}.residual")
+        error, limit = difference(before.double() + added.double(), after), limit_of(before, added, after)
+        found.append(Addition(name, before[rows], added[rows], error, limit))
     return found
 
 
@@ -91,7 +92,7 @@ class RecordedNorm:
     """A recorded LayerNorm taken apart, float64.
 
     x [n, d] goes in; mean, variance, sigma (√(variance + ε)) [n]; gamma, beta [d]; y [n, d] is recomputed; error: max
-    |y − recorded|.
+    |y − recorded|; limit: how large that may be.
     """
 
     x: Tensor
@@ -102,6 +103,7 @@ class RecordedNorm:
     beta: Tensor
     y: Tensor
     error: float
+    limit: float
 
 
 def norm_parameters(trace: Trace, module: nn.Module | None, name: str) -> tuple[Tensor, Tensor] | None:
@@ -123,9 +125,10 @@ def normalised(trace: Trace, name: str, parameters: tuple[Tensor, Tensor]) -> Re
     """
     x = trace.activation(f"{name}.residual" if _norm(trace) == "post" else stream_into(trace, name)).double()
     gamma, beta = (p.double() for p in parameters)
-    found = layer_norm(x, gamma, beta)
-    error = difference(found.y, trace.activation(f"{name}.norm"))
-    return RecordedNorm(x, found.mean[:, 0], found.variance[:, 0], found.sigma[:, 0], gamma, beta, found.y, error)
+    found, recorded = layer_norm(x, gamma, beta), trace.activation(f"{name}.norm")
+    limit = allowed_norm(x, found.mean, found.sigma, gamma, recorded.dtype) + allowed(beta, dtype=recorded.dtype)
+    parts = (part[:, 0] for part in (found.mean, found.variance, found.sigma))
+    return RecordedNorm(x, *parts, gamma, beta, found.y, difference(found.y, recorded), limit)
 
 
 def by_token(x: Tensor) -> Tensor:
@@ -175,11 +178,13 @@ _ENDS = ("encoder_norm", "decoder_norm")
 @dataclass(frozen=True, eq=False)
 class Orders:
     """lengths: {"post", "pre"} -> ‖residual stream‖ of every token before the first layer and after each, float64
-    [layers + 1, n]; own: which of them is the model as it is; error: max |its lengths − those of the record|."""
+    [layers + 1, n]; own: which of them is the model as it is; error: max |its lengths − those of the record|; limit: how
+    large that may be, of two runs through so many layers."""
 
     lengths: dict[str, Tensor]
     own: str
     error: float
+    limit: float
 
 
 def both_orders(module: Transformer, trace: Trace, stack: str) -> Orders:
@@ -195,4 +200,5 @@ def both_orders(module: Transformer, trace: Trace, stack: str) -> Orders:
         names = [f"{stack}.input", *(f"{stack}.{i}.ffn.{after}" for i in range(len(getattr(model, stack))))]
         lengths[model.config.norm] = torch.stack([store[name].double().norm(dim=-1) for name in names])
     recorded = torch.stack([trace.activation(name).double().norm(dim=-1) for name in streams(trace, stack)])
-    return Orders(lengths, module.config.norm, difference(lengths[module.config.norm], recorded))
+    limit = allowed(recorded, len(recorded) * module.config.d_model, trace.activation(f"{stack}.input").dtype)
+    return Orders(lengths, module.config.norm, difference(lengths[module.config.norm], recorded), limit)

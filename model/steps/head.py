@@ -18,7 +18,7 @@ from model.steps.scores import score_steps
 from model.steps.step import WHOLE, Cell, Matrix, Step, window
 from model.trace import residual_names
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import difference
+from model.trace.fidelity import allowed, allowed_context, allowed_norm, allowed_output, allowed_product, difference
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.attention import softmax
@@ -121,7 +121,8 @@ def _input(trace: Trace, site: Site, X: Matrix, name: str) -> Step:
     PE = Matrix("PE", trace.activation(positions).double(), "query", "dim")
     total = Matrix("X", E.values + PE.values, "query", "dim")
     latex = r"X = \sqrt{d_{model}}\,E[\mathrm{id}] + PE"
-    return Step("input", latex, (E, "+", PE), total, difference(total.values, X.values))
+    limit = allowed(total.values, dtype=trace.activation(name).dtype)
+    return Step("input", latex, (E, "+", PE), total, difference(total.values, X.values), limit=limit)
 
 
 def _named(queries: str, keys: str | None) -> str:
@@ -134,26 +135,22 @@ def _projection(letter: str, stream: Matrix, record: AttentionRecord, parameters
     W, b = parameters.slice(letter)
     small, axis = letter.lower(), "query" if letter == "Q" else "key"
     values = stream.values @ W + b
+    limit = allowed_product(stream.values, W, b, record.q.dtype).max().item()
     latex = rf"{small} = {stream.symbol}\,W_{letter} + b_{letter}"
     if parameters.trace.facts.get("positions") == "rotary" and letter in "QK" and record.site.kind == "self":
         values = Rotary(record.d_k)(values[None, None])[0, 0]
+        limit += allowed(values, 2, record.q.dtype)
         latex = rf"{small} = R_{{\Theta}}({stream.symbol}\,W_{letter} + b_{letter})"
     result = Matrix(small, values, axis, "dim")
     operands = (stream, "×", Matrix(f"W_{letter}", W), "+", Matrix(f"b_{letter}", b[None]))
     error = difference(values, record.head(small, head))
-    return Step(small, latex, operands, result, error, (stream.symbol, f"W_{letter}"))
+    return Step(small, latex, operands, result, error, (stream.symbol, f"W_{letter}"), limit=limit)
 
 
 def _mixing(
-    trace: Trace,
-    site: Site,
-    record: AttentionRecord,
-    parameters: _Parameters,
-    head: int,
-    row: int,
-    v: Matrix,
-    rows: slice,
-) -> list[Step]:
+    trace: Trace, site: Site, record: AttentionRecord, parameters: _Parameters, head: int,
+    row: int, v: Matrix, rows: slice,
+) -> list[Step]:  # fmt: skip
     """A · v, concat, W_O, then the residual and the norm in the order of the model (post or pre)."""
     weights = record.weights(head, rows, dtype=torch.float64)
     A = Matrix("A", weights, "query", "key", ~record.allowed(rows))
@@ -168,7 +165,8 @@ def _mixing(
     steps = [
         Step("weighted", r"A_{ij}\,v_j", (a_row, "⊙", v), shares),
         Step("sum", r"o_i = \sum_j A_{ij}\,v_j" if not relative else r"o_i = \sum_j A_{ij}\,(v_j + a^V_{j-i})",
-             (A, "×", v), o, difference(o.values, record.head("context", head)[rows]), None if relative else ("A", "v")),
+             (A, "×", v), o, difference(o.values, record.head("context", head)[rows]), None if relative else ("A", "v"),
+             limit=allowed_context(record, head, rows).max().item()),
         Step("concat", r"C = [\,o^{(0)};\ldots;o^{(h-1)}\,]", _side_by_side(each, head), concat),
     ]  # fmt: skip
     return [*steps, *_block(trace, site, record, parameters, concat, rows)]
@@ -187,14 +185,16 @@ def _block(
         values, operands = values + b_O.double(), (*operands, "+", Matrix("b_O", b_O.double()[None]))
     output = Matrix("O", values, "query", "dim")
     latex = r"O = C\,W_O + b_O" if b_O is not None else r"O = C\,W_O"
-    project = Step("project", latex, operands, output, difference(values, record.output[rows]), ("C", "W_O"))
+    error, limit = difference(values, record.output[rows]), allowed_output(record, W_O.values, b_O, rows).max().item()
+    project = Step("project", latex, operands, output, error, ("C", "W_O"), limit=limit)
     if not parameters.complete:
         return [project]
     x = Matrix("x", trace.activation(stream_before(trace, site))[rows].double(), "query", "dim")
     total = Matrix("r", x.values + output.values, "query", "dim")
     error = difference(total.values, trace.activation(f"{site}.residual")[rows])
-    residual = Step("residual", r"r = x + O", (x, "+", output), total, error)
-    return [project, residual, _norm(trace, site, parameters, total, rows)]
+    limit += allowed(total.values, dtype=record.q.dtype)
+    residual = Step("residual", r"r = x + O", (x, "+", output), total, error, limit=limit)
+    return [project, residual, _norm(trace, site, parameters, residual, rows)]
 
 
 def _side_by_side(each: list[Tensor], head: int) -> tuple[Matrix | str, ...]:
@@ -208,17 +208,19 @@ def _side_by_side(each: list[Tensor], head: int) -> tuple[Matrix | str, ...]:
     return tuple(operands)
 
 
-def _norm(trace: Trace, site: Site, parameters: _Parameters, total: Matrix, rows: slice) -> Step:
+def _norm(trace: Trace, site: Site, parameters: _Parameters, residual: Step, rows: slice) -> Step:
     """LayerNorm after the residual (post-LN); in pre-LN the norm that made X is shown, of the stream before."""
     before = trace.facts.get("norm", "post") == "pre"
     stream = trace.activation(stream_before(trace, site))[rows].double()
-    r = total if not before else Matrix("x", stream, "query", "dim")
+    r, off = (residual.result, residual.limit) if not before else (Matrix("x", stream, "query", "dim"), 0.0)
     gamma, beta = parameters.whole("gamma"), parameters.whole("beta")
-    values = layer_norm(r.values, gamma, beta).y
+    found = layer_norm(r.values, gamma, beta)
     symbol = "X" if before else "y"
     latex = rf"{symbol} = \gamma\,\frac{{{r.symbol} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + \beta"
-    result = Matrix(symbol, values, "query", "dim")
-    return Step("norm", latex, (r, "LayerNorm"), result, difference(values, trace.activation(f"{site}.norm")[rows]))
+    result, recorded = Matrix(symbol, found.y, "query", "dim"), trace.activation(f"{site}.norm")[rows]
+    limit = allowed_norm(r.values, found.mean, found.sigma, gamma, recorded.dtype, off)
+    limit += allowed(beta, dtype=recorded.dtype)
+    return Step("norm", latex, (r, "LayerNorm"), result, difference(found.y, recorded), limit=limit)
 
 
 def cell(trace: Trace, site: Site | str, head: int, row: int, column: int) -> Cell:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from model.trace.fidelity import TOLERANCE
-
 # As many queries or keys as are written out of a long text: those around the selected one.
 WINDOW = 48
 # Up to here the steps hold every query: beyond, scores of all rows and heads would take seconds to make.
@@ -33,7 +31,8 @@ class Matrix:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """`operands` are matrices and operators in reading order; `error` is max |recomputed − recorded|, where recorded."""
+    """`operands` are matrices and operators in reading order; `error` is max |recomputed − recorded|, where recorded, and
+    `limit` how large `model.fidelity` allows that to be."""
 
     key: str
     latex: str
@@ -42,12 +41,7 @@ class Step:
     error: float | None = None
     product: tuple[str, str] | None = None  # symbols of the two operands whose matrix product `result` is
     start: int = 0  # the query that the first row of the step's "query" matrices belongs to
-
-    @property
-    def limit(self) -> float:
-        """How large `error` may be: what 32-bit arithmetic leaves of numbers this large (`model.trace.fidelity.TOLERANCE`)."""
-        finite = self.result.values[self.result.values.isfinite()]
-        return TOLERANCE * max(1.0, finite.abs().max().item() if finite.numel() else 0.0)
+    limit: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,17 @@
-"""How well a record checks against what the model really did, measured and never assumed."""
+"""How well a record checks against what the model really did, judged by what rounding can do to numbers of its size.
+
+One rule judges every figure that has a right answer, in every dtype: a sum of n numbers may be off by
+
+    FEW · u · √n · size
+
+where u is the dtype's unit roundoff and `size` the largest value that the sum passes through. Each of the n roundings is
+at most u · size, but they are as often up as down, so that they grow with √n and not with n (Wilkinson's rule of thumb:
+Higham 2002, Accuracy and Stability of Numerical Algorithms, sections 2.8 and 3.1; proved in Higham & Mary 2019, "A New
+Approach to Probabilistic Rounding Error Analysis"). The order in which a processor adds the numbers up does not matter to it.
+
+Where one sum feeds the next (scores, softmax, context, W_O) each number carries the variance of its error along: to first
+order d(A v) = Σ_j A_j (v_j − A v) ds_j, and the variance of x · W is that of x times W².
+"""
 
 from __future__ import annotations
 
@@ -10,29 +23,49 @@ from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
 
-# What 32-bit arithmetic leaves, relative to the largest number that the sub-layer put out (at least 1); half precision
-# keeps 8 to 11 bits. A stream of a large model holds numbers in the thousands, and an error is one in their last digits.
-TOLERANCE = 1e-4
-_TOLERANCES = {torch.float16: 5e-3, torch.bfloat16: 4e-2}
+# In units of √n · u · size. Over 40 families in four precisions, and every trained model at hand, the worst is 2.2.
+FEW = 4.0
 # Up to here every row is checked; of a longer input this many, evenly spaced, because one row costs O(h · n · d).
 ALL_ROWS = 256
 SOME_ROWS = 64
+_ROUNDINGS = 4  # of a number that is shifted, divided, multiplied and shifted again
+_UNTOLD = 256  # terms of a sum of numbers about 1, where nothing tells how many there are
+
+
+def unit_roundoff(*dtypes: torch.dtype) -> float:
+    """u of the coarsest of the dtypes, half the distance from 1 to the next number: 6·10⁻⁸ in float32 (Higham 2002, 2.1)."""
+    return max(torch.finfo(dtype).eps for dtype in dtypes) / 2
+
+
+def allowed(size: float | Tensor, terms: int = 1, dtype: torch.dtype = torch.float32) -> float:
+    """How far a sum of `terms` numbers in `dtype` may be off: FEW · u · √terms · size.
+
+    size: the largest value on the way, or a tensor whose largest finite number that is.
+    """
+    if isinstance(size, Tensor):
+        finite = size[size.isfinite()]
+        size = finite.abs().max().item() if finite.numel() else 0.0
+    # Below the smallest normal number the distance to the next one no longer shrinks.
+    return FEW * unit_roundoff(dtype) * math.sqrt(max(1, terms)) * max(size, torch.finfo(dtype).tiny)
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Largest absolute differences, in the unit of the activations.
+    """Largest absolute differences, in the unit of the activations, and what the numbers allow.
 
     sites: per sub-layer, softmax(q kᵀ · scale + mask) · v · W_O, computed in float64 from the record, against the
     module's own output. logits_error: the recorded run against a plain run of the same model (None without logits).
     rows: how many query rows of each long sub-layer were checked, None where all were. limits: how large the difference
-    may be at each sub-layer; `TOLERANCE` where it is not told.
+    may be where the numbers of a sub-layer allow most. relative: the largest difference as a part of what its own number
+    allows, so that a model of large numbers and one of small ones are judged alike; above 1 the record does not hold.
     """
 
     sites: dict[str, float] = field(default_factory=dict)
     logits_error: float | None = None
     rows: int | None = None
     limits: dict[str, float] = field(default_factory=dict)
+    relative: dict[str, float] = field(default_factory=dict)
+    logits_limit: float | None = None
 
     @property
     def max_error(self) -> float:
@@ -43,27 +76,65 @@ class Fidelity:
     @property
     def holds(self) -> bool:
         """Whether every figure is as near as its arithmetic allows; NaN does not hold, nor does nothing measured."""
-        logits = self.logits_error is None or self.logits_error <= max([TOLERANCE, *self.limits.values()])
-        return bool(self.sites) and all(map(self.holds_at, self.sites)) and logits
+        return bool(self.sites) and all(map(self.holds_at, self.sites)) and self.logits_hold
 
     def holds_at(self, site: str) -> bool:
-        """Whether one sub-layer's figure is within its limit; one that was not measured is not known to fail."""
-        return site not in self.sites or self.sites[site] <= self.limits.get(site, TOLERANCE)
+        """Whether one sub-layer's figure is within what is allowed; one that was not measured is not known to fail."""
+        return site not in self.sites or self.relative_at(site) <= 1
+
+    def relative_at(self, site: str) -> float:
+        """One sub-layer's error as a part of what its numbers allow; of a figure without that, of numbers about 1."""
+        known = self.relative.get(site)
+        return self.sites[site] / self.limits.get(site, allowed(1.0, _UNTOLD)) if known is None else known
+
+    @property
+    def logits_hold(self) -> bool:
+        """Whether the recorded run's logits are a plain run's; bit for bit is not asked of modules that are run anew."""
+        limit = allowed(1.0, _UNTOLD) if self.logits_limit is None else self.logits_limit
+        return self.logits_error is None or self.logits_error <= limit
 
 
-def limit(record: AttentionRecord) -> float:
-    """How far the implied output of a sub-layer may lie from the real one."""
-    output = record.output
-    return _TOLERANCES.get(output.dtype, TOLERANCE) * max(1.0, output.abs().max().item())
+@dataclass(frozen=True)
+class Checked:
+    """One sub-layer: max |implied − real|, the most that any of its numbers is allowed, and the largest share of that."""
+
+    error: float
+    limit: float
+    relative: float
 
 
-def implied_output(
+def allowed_product(
+    x: Tensor, W: Tensor, b: Tensor | None = None, dtype: torch.dtype = torch.float32, variance: Tensor | None = None
+) -> Tensor:
+    """How far each number of x · W + b may be off, float64 [n, d], where x [n, m] itself is off with `variance` or exact."""
+    return FEW * _product(x.double(), W.double(), b, unit_roundoff(dtype), variance)[1].sqrt()
+
+
+def allowed_context(record: AttentionRecord, head: int, rows: slice | Tensor = slice(None)) -> Tensor:
+    """How far each number of one head's softmax(q kᵀ · scale + mask) · v may be off: float64 [rows, d_v]."""
+    return FEW * _context(record, head, rows)[1].sqrt()
+
+
+def allowed_output(
     record: AttentionRecord, W_O: Tensor, b_O: Tensor | None, rows: slice | Tensor = slice(None)
 ) -> Tensor:
-    """What the record says the sub-layer put out for `rows`: float64 [rows, d]. W_O is [h · d_v, d]."""
-    heads = [record.mixed(head, rows, torch.float64) for head in range(record.heads)]
-    output = torch.cat(heads, dim=-1) @ W_O.double()
-    return output if b_O is None else output + b_O.double()
+    """How far each number of the sub-layer's output may be off, by its scores, softmax, context and W_O: float64 [rows, d]."""
+    return FEW * _output(record, W_O, b_O, rows)[1].sqrt()
+
+
+def allowed_weights(scores: Tensor, terms: int) -> float:
+    """How far a softmax in float32 of these scores, sums of `terms` products, may be off: dA_ij = A_ij (ds_ij − Σ A ds)."""
+    return max(allowed(scores, terms), allowed(1.0, terms))
+
+
+def allowed_norm(x: Tensor, mean: Tensor, sigma: Tensor, gain: Tensor, dtype: torch.dtype, off: float = 0.0) -> float:
+    """How far (x − μ) / σ · gain may be off: x [n, d], which itself is off by `off`, μ and σ [n, 1], gain [d].
+
+    The mean is a sum of d numbers divided by d, and so as far off as one rounding of √d · μ.
+    """
+    grown = gain.abs() / sigma
+    size = (x.abs() + math.sqrt(x.shape[-1]) * mean.abs()) * grown
+    return off * grown.max().item() + allowed(size, _ROUNDINGS, dtype)
 
 
 def rows_checked(queries: int) -> slice | Tensor:
@@ -73,14 +144,61 @@ def rows_checked(queries: int) -> slice | Tensor:
     return torch.linspace(0, queries - 1, SOME_ROWS).round().long()
 
 
+def check(record: AttentionRecord, W_O: Tensor, b_O: Tensor | None) -> Checked:
+    """What the record implies against what the sub-layer put out, over the rows checked; NaN where any real row is."""
+    if bool(record.output.isnan().any()):
+        return Checked(math.nan, math.nan, math.nan)
+    rows = rows_checked(record.queries)
+    implied, variance = _output(record, W_O, b_O, rows)
+    apart = (implied - record.output[rows].double()).abs()
+    limits = FEW * variance.sqrt()
+    relative = torch.where(apart == 0, apart, apart / limits)
+    return Checked(apart.max().item(), limits.max().item(), relative.max().item())
+
+
 def site_error(record: AttentionRecord, W_O: Tensor, b_O: Tensor | None) -> float:
     """max |implied − real| over the rows checked; NaN where any row of the real output is."""
-    if bool(record.output.isnan().any()):
-        return math.nan
-    rows = rows_checked(record.queries)
-    return (implied_output(record, W_O, b_O, rows) - record.output[rows].double()).abs().max().item()
+    return check(record, W_O, b_O).error
 
 
 def difference(got: Tensor, recorded: Tensor) -> float:
     """max |got − recorded|."""
     return (got - recorded.double()).abs().max().item()
+
+
+def dtype_of(record: AttentionRecord) -> torch.dtype:
+    """The coarsest of the dtypes of q, k and v: what the sub-layer computed in."""
+    return max((part.dtype for part in (record.q, record.k, record.v)), key=unit_roundoff)
+
+
+def _product(x: Tensor, W: Tensor, b: Tensor | None, u: float, variance: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """x · W + b and the variance of its error. The sum passes through about √(Σ x² W²), more where its terms agree in sign."""
+    value, squares = x @ W, W.square()
+    if b is not None:
+        value = value + b.double()
+    size = torch.maximum(value.square(), x.square() @ squares)
+    own = W.shape[0] * u**2 * size
+    return value, own if variance is None else own + variance @ squares
+
+
+def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+    """One head's A · v as the record implies it and the variance of its error: float64 [rows, d_v] each."""
+    u = unit_roundoff(dtype_of(record))
+    q, k, v = (record.head(name, head, torch.float64) for name in "qkv")
+    weights, value = record.weights(head, rows, dtype=torch.float64), record.mixed(head, rows, torch.float64)
+    scores = record.scores(head, rows, dtype=torch.float64)
+    terms = record.scale**2 * (q[rows].square() @ k.square().T)
+    size = torch.maximum(scores.masked_fill(~scores.isfinite(), 0).square(), terms)
+    moved = weights.square() * (record.d_k * u**2 * size)  # the variance of A_j ds_j
+    spread = moved @ v.square() - 2 * value * (moved @ v) + value.square() * moved.sum(-1, keepdim=True)
+    own = record.keys * u**2 * torch.maximum(value.square(), weights.square() @ v.square())
+    # A record in float64 is no better than this check: exp(s − lse) is off by u · |s| itself, alike in the whole row.
+    check = (unit_roundoff(torch.float64) * value).square() * size.amax(-1, keepdim=True)
+    return value, spread.clamp_min(0) + own + check
+
+
+def _output(record: AttentionRecord, W_O: Tensor, b_O: Tensor | None, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+    """What the record says the sub-layer put out, and the variance of its error: float64 [rows, d] each. W_O is [h · d_v, d]."""
+    parts = [_context(record, head, rows) for head in range(record.heads)]
+    value, variance = (torch.cat(each, dim=-1) for each in zip(*parts, strict=True))
+    return _product(value, W_O.double(), b_O, unit_roundoff(dtype_of(record), record.output.dtype), variance)

@@ -6,11 +6,13 @@ probabilities, p_i = exp(logit_i − lse), and those are exact from the few numb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
+from model.trace import fidelity
+from model.trace.attention_record import AttentionRecord
 from model.trace.tensors import Store
 
 WHOLE = 2**24  # logits (64 MiB in float32) that are kept as they are
@@ -56,6 +58,19 @@ def most_probable(store: Store, position: int, top: int) -> list[tuple[int, floa
     row, lse = store["likeliest.logits"][position].double(), store["likeliest.lse"][position].double()
     ids = store["likeliest.ids"][position].tolist()
     return list(zip(ids[:top], (row - lse).exp().tolist()[:top], strict=True))
+
+
+def limit(store: Store, records: Iterable[AttentionRecord]) -> float | None:
+    """How far two runs' logits may lie apart: sums over d_k, keys and h · d_v numbers in every layer; None without logits.
+
+    Most runs agree bit for bit; modules that take other kernels, or another length, when they run again do not.
+    """
+    name = next((name for name in ("logits", "likeliest.logits", *_NAMING) if name in store), None)
+    parts = [(record.d_k + record.keys + record.output.shape[1], fidelity.dtype_of(record)) for record in records]
+    if name is None or not parts:
+        return None
+    dtype = max((dtype for _, dtype in parts), key=fidelity.unit_roundoff)
+    return fidelity.allowed(store[name], sum(terms for terms, _ in parts), dtype)
 
 
 def difference(plain: Tensor, store: Store) -> float | None:

@@ -17,7 +17,7 @@ from model.errors import UnknownOption, UnknownSite
 from model.trace import file as trace_file
 from model.trace import logits
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, limit, site_error
+from model.trace.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, check
 from model.trace.site import Site
 from model.trace.tensors import Store
 from model.trace.trace_key import Side, TraceKey
@@ -150,18 +150,23 @@ class Trace:
         plain: run the model once more without listening, and compare the logits.
         """
         if self.measured is None or not self.measured.sites:
-            sites, limits = {}, {}
-            for site, record in self.attention.items():
-                W_O = self.parameter(site, "W_O")
-                if W_O is not None:
-                    sites[str(site)] = site_error(record, W_O, self.parameter(site, "b_O"))
-                    limits[str(site)] = limit(record)
+            checked = {
+                str(site): check(record, W_O, self.parameter(site, "b_O"))
+                for site, record in self.attention.items()
+                if (W_O := self.parameter(site, "W_O")) is not None
+            }
             logits_error = self.measured.logits_error if self.measured else None
             if plain and self.plain_logits is not None:
                 logits_error = logits.difference(self.plain_logits(), self.store)
             partly = any(record.queries > ALL_ROWS for record in self.attention.values())
             # The measurement belongs to the frozen facts; it is kept so that every figure quotes the same one.
-            object.__setattr__(self, "measured", Fidelity(sites, logits_error, SOME_ROWS if partly else None, limits))
+            sites, limits, relative = (
+                {site: getattr(found, part) for site, found in checked.items()}
+                for part in ("error", "limit", "relative")
+            )
+            rows, logits_limit = SOME_ROWS if partly else None, logits.limit(self.store, self.attention.values())
+            found = Fidelity(sites, logits_error, rows, limits, relative, logits_limit)
+            object.__setattr__(self, "measured", found)
             if plain:
                 object.__setattr__(self, "plain_logits", None)  # the model need not live as long as the run
         return self.measured

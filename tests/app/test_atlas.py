@@ -16,6 +16,7 @@ from model.attention.downsample_heads import alike
 from model.jobs.progress import tick
 from model.measures import table as measures
 from model.measures.head_statistics import trace_statistics
+from tests import bounds
 from tests.app.acting import pick, put
 from tests.app.visit import Visit
 from viz.atlas import atlas
@@ -57,7 +58,7 @@ def test_every_head_of_the_run_is_drawn(visit, trace) -> None:
     assert heads_of(seen) == [(str(s), h) for s in atlas.in_order(trace.sites) for h in range(4)]
     for entry in header["sites"]:
         exact = np.stack([trace.weights(entry["site"], head).numpy() for head in range(4)])
-        assert np.abs(arrays[entry["pictures"]] / 254 - exact).max() <= 0.5 / 254 + 2e-6
+        assert np.abs(arrays[entry["pictures"]] / 254 - exact).max() <= 0.5 / 254 + bounds.WEIGHT
     assert header["words"]["legend"] == seen.say("atlas.legend")  # one cell, one weight
     assert not header["valued"] and header["selection"]["site"] == seen.view.site
 
@@ -74,11 +75,11 @@ def test_an_order_sorts_by_its_measure(visit, trace, order: str) -> None:
     seen = seen.set("atlas_grid", "flat")
     known = measured(trace, order)
     heads, values = heads_of(seen), values_of(seen)
-    np.testing.assert_allclose(values, [known.get(head, math.nan) for head in heads], atol=1e-6)
+    bounds.close(values, [known.get(head, math.nan) for head in heads], 64, size=1.0)
     told = values[~np.isnan(values)]
     assert len(heads) == 24 and (np.diff(told) <= 0).all() and np.isnan(values[len(told) :]).all()
     lowest = values_of(seen.set("atlas_sort", "lowest"))
-    np.testing.assert_allclose(lowest[: len(told)], told[::-1], atol=1e-6)
+    bounds.close(lowest[: len(told)], told[::-1], 64, size=1.0)
     assert seen.link["tab"] == f"atlas_grid.flat,atlas_min.0,atlas_order.{order},atlas_sort.lowest"
 
 
@@ -95,12 +96,12 @@ def test_by_role_each_head_stands_with_the_share_that_earns_it(visit, trace) -> 
     for title, count in seen.figure("atlas")[0]["parts"]:
         for head, value in zip(heads[place : place + count], values[place : place + count], strict=True):
             assert told[title] == (best[head] if head in earned else "none")
-            assert value == pytest.approx(earned.get(head, math.nan), abs=1e-6, nan_ok=True)
+            assert value == bounds.near(earned.get(head, math.nan), 64, size=1.0)
         place += count
     assert place == 24 and any(seen.say("atlas.role_sentence", least="0.5") in c.value for c in seen.at.caption)
     ordered = put(seen, "selectbox", "atlas_order", "entropy")
     known = measured(trace, "entropy")
-    np.testing.assert_allclose(values_of(ordered), [known[head] for head in heads_of(ordered)], atol=1e-6)
+    bounds.close(values_of(ordered), [known[head] for head in heads_of(ordered)], 64, size=1.0)
     assert sorted(heads_of(ordered)) == sorted(heads) != heads_of(ordered)
 
 
@@ -138,7 +139,7 @@ def test_the_heads_like_the_selected_one(visit, trace) -> None:
     expected = {(str(s), h): r for (s, h), r in alike(means, allowed, site, 1).items()}
     heads = heads_of(seen)
     assert heads[0] == (str(site), 1) and set(heads) == set(expected)
-    np.testing.assert_allclose(values_of(seen), [expected[head] for head in heads], atol=1e-5)
+    bounds.close(values_of(seen), [expected[head] for head in heads], 64, size=[1.0, *expected.values()])
     said = seen.say("atlas.like_left", n=24 - len(expected))
     assert any(said in caption.value for caption in seen.at.caption)
     seen = pick(seen, "atlas", {"site": "decoder.1.cross", "head": 2})
@@ -175,7 +176,7 @@ def test_a_long_text_is_pooled_and_says_how(visit, models, how: str) -> None:
     drawn = arrays[header["sites"][0]["pictures"]][0]
     for (r, c), byte in np.ndenumerate(drawn):
         block = whole[r * size : (r + 1) * size, c * size : (c + 1) * size]
-        assert abs(byte / 254 - (block.max() if how == "max" else block.sum(1).mean())) <= 0.5 / 254 + 2e-6
+        assert abs(byte / 254 - (block.max() if how == "max" else block.sum(1).mean())) <= 0.5 / 254 + bounds.WEIGHT
     other = "mean" if how == "max" else "max"
     again = seen.set("atlas_how", other).sound().figure("atlas")
     assert again[0]["words"]["legend"] == seen.say(f"atlas.cell_{other}", bins=f"{size} × {size}")

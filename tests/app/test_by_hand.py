@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.steps import worked_example
+from tests import bounds
 from tests.app.visit import Visit
 
 INPUTS = {"edit-x": "x", "edit-w_query": "w_query", "edit-w_key": "w_key", "edit-w_value": "w_value"}
@@ -33,7 +34,7 @@ def agrees(seen: Visit, **changes: np.ndarray) -> None:
     inputs = {name: worked_example.fixture()[name] for name in INPUTS.values()} | changes
     result = worked_example.attention_by_hand(**inputs)
     for name, values in shown(seen).items():
-        np.testing.assert_allclose(values, getattr(result, name), rtol=1e-6, atol=1e-6, err_msg=name)
+        bounds.close(values, getattr(result, name), 64, what=name)
 
 
 def test_the_page_opens_on_the_worked_example(visit) -> None:
@@ -42,7 +43,7 @@ def test_the_page_opens_on_the_worked_example(visit) -> None:
     fixture = worked_example.fixture()
     told = ("weights_unscaled", "weights_scaled_by_sqrt_3", "weights_rounded_for_reading")
     for way, name in zip(WAYS, told, strict=True):
-        np.testing.assert_allclose(shown(seen)[f"weights_{way}"], fixture[name], atol=1e-7)
+        np.testing.assert_allclose(shown(seen)[f"weights_{way}"], fixture[name], atol=bounds.WEIGHT)
 
 
 @pytest.mark.parametrize(("editor", "name"), INPUTS.items())

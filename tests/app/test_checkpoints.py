@@ -10,6 +10,7 @@ import pytest
 from model import Trace, open_model
 from model.checkpoints.library import outputs
 from model.checkpoints.media import pictures, sound
+from tests import bounds
 from tests.app.acting import pick, put
 from tests.app.checkpoints import MADE
 from tests.app.visit import PAGES, Visit
@@ -38,7 +39,7 @@ def own_run(models: Path, seen: Visit) -> Trace:
 def same(seen: Visit, trace: Trace) -> None:
     """The matrix is the selected head of `trace`."""
     expected = trace.weights(seen.view.site, seen.view.head).numpy()
-    np.testing.assert_allclose(seen.figure("matrix")[1]["values"], expected, atol=1e-6, rtol=0)
+    np.testing.assert_allclose(seen.figure("matrix")[1]["values"], expected, atol=bounds.WEIGHT, rtol=0)
 
 
 @pytest.mark.parametrize("name", [*MADE, "trace"])
@@ -89,8 +90,8 @@ def test_whole_words(visit, models: Path, name: str) -> None:
         header, arrays = seen.figure("matrix")
         rows, columns = (groups(trace.side(side).words) for side in (site.query_side, site.key_side))
         expected = words_by_hand(trace.weights(site, seen.view.head).double().numpy(), rows, columns)
-        np.testing.assert_allclose(arrays["values"], expected, atol=1e-6, rtol=0)
-        np.testing.assert_allclose(arrays["values"].sum(-1), 1, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(arrays["values"], expected, atol=bounds.WEIGHT, rtol=0)
+        np.testing.assert_allclose(arrays["values"].sum(-1), 1, atol=bounds.WEIGHT, rtol=0)
         assert len(header["rows"]) == len(set(rows)) and len(header["columns"]) == len(set(columns))
     assert seen.link["words"] == "1" and len(set(columns)) < len(columns)
 
@@ -105,16 +106,16 @@ def test_a_long_text_is_a_window_and_a_map(visit, models: Path, name: str) -> No
     start = header["row_start"], header["column_start"]
     assert arrays["values"].shape == (WINDOW, WINDOW) == (len(header["rows"]), len(header["columns"]))
     tile = weights[start[0] : start[0] + WINDOW, start[1] : start[1] + WINDOW]
-    np.testing.assert_allclose(arrays["values"], tile, atol=2e-6, rtol=0)
+    np.testing.assert_allclose(arrays["values"], tile, atol=bounds.WEIGHT, rtol=0)
     blocks, size = seen.figure("map")[1]["values"], -(-n // 128)
     assert blocks.shape == (-(-n // size),) * 2
     told = seen.say("matrix.files", queries=f"{n:,}", keys=f"{n:,}", size=numbers.size(4 * n * n))
     assert any(told in caption.value for caption in seen.at.caption)
-    np.testing.assert_allclose(blocks[0, 0], weights[:size, :size].max(), atol=1e-6)
+    np.testing.assert_allclose(blocks[0, 0], weights[:size, :size].max(), atol=bounds.WEIGHT)
     last = blocks.shape[0] - 1
     pick(seen, "map", {"row": last, "column": last - 1}).sound()
     block = weights[last * size :, (last - 1) * size : last * size]
-    assert weights[seen.view.row, seen.view.column] == pytest.approx(block.max(), abs=1e-6)
+    assert weights[seen.view.row, seen.view.column] == pytest.approx(block.max(), abs=bounds.WEIGHT)
     assert seen.view.row >= last * size and (last - 1) * size <= seen.view.column < last * size
     header = seen.figure("matrix")[0]
     assert header["row_start"] == n - WINDOW

@@ -15,6 +15,7 @@ from model.compare import aligned_runs
 from model.compare import heads as compare_heads
 from model.compare.heads import LN2
 from model.trace.site import Site
+from tests import bounds
 from tests.app.acting import put, stays_stopped, stop_during, wait_for_stop
 from viz.base import export
 from viz.ui.compare import pair as comparing_pair
@@ -42,7 +43,7 @@ def test_picked_heads_stand_side_by_side(visit, trace) -> None:
     for name in PICKS.split(","):
         site, _, head = name.rpartition(".")
         _, arrays = seen.figure(f"comparing-{site}-{head}")
-        np.testing.assert_allclose(arrays["values"], trace.weights(site, int(head)), atol=2e-6)
+        np.testing.assert_allclose(arrays["values"], trace.weights(site, int(head)), atol=bounds.WEIGHT)
 
 
 def test_without_picks_the_selected_head_and_its_neighbour(visit, trace) -> None:
@@ -50,15 +51,19 @@ def test_without_picks_the_selected_head_and_its_neighbour(visit, trace) -> None
     assert seen.say("comparing.nothing_picked") in [caption.value for caption in seen.at.caption]
     for head in (3, 0):
         _, arrays = seen.figure(f"comparing-decoder.1.self-{head}")
-        np.testing.assert_allclose(arrays["values"], trace.weights("decoder.1.self", head), atol=2e-6)
+        np.testing.assert_allclose(arrays["values"], trace.weights("decoder.1.self", head), atol=bounds.WEIGHT)
 
 
 def test_the_difference_is_b_less_a(visit, trace) -> None:
     seen = visit("comparing", text=TEXT, to="zh", picks=PICKS).sound()
     header, arrays = seen.figure("comparing-difference")
     apart = trace.weights("encoder.0.self", 1) - trace.weights("encoder.1.self", 2)
-    np.testing.assert_allclose(arrays["values"], apart, atol=4e-6)
-    assert header["scale"]["low"] == -header["scale"]["high"] == pytest.approx(-float(apart.abs().max()), abs=1e-6)
+    np.testing.assert_allclose(arrays["values"], apart, atol=2 * bounds.WEIGHT)
+    assert (
+        header["scale"]["low"]
+        == -header["scale"]["high"]
+        == pytest.approx(-float(apart.abs().max()), abs=bounds.WEIGHT)
+    )
     found = compare_heads.difference(trace.record("encoder.1.self"), 2, trace.record("encoder.0.self"), 1)
     told = seen.say("comparing.numbers", mean=f"{found.mean:.3f}", r=f"{found.correlation:.3f}")
     assert told in [text.value for text in seen.at.markdown]
@@ -67,7 +72,7 @@ def test_the_difference_is_b_less_a(visit, trace) -> None:
     seen.at.run()
     _, arrays = seen.sound().figure("comparing-difference")
     apart = trace.weights("encoder.1.self", 0) - trace.weights("encoder.1.self", 2)
-    np.testing.assert_allclose(arrays["values"], apart, atol=4e-6)
+    np.testing.assert_allclose(arrays["values"], apart, atol=2 * bounds.WEIGHT)
 
 
 def test_heads_about_other_tokens_are_not_compared(visit) -> None:
@@ -89,7 +94,7 @@ def test_all_pairs_in_the_order_of_their_clusters(visit, trace, how: str) -> Non
     for place, group in enumerate(compare_heads.all_pairs(trace, how)):
         header, arrays = seen.figure(f"comparing-pairs-{place}")
         order, _ = compare_heads.clustered(group.distance)
-        np.testing.assert_allclose(arrays["values"], group.values.numpy()[np.ix_(order, order)], atol=1e-6)
+        bounds.close(arrays["values"], group.values.numpy()[np.ix_(order, order)], 64, size=1.0)
         assert [label["text"] for label in header["rows"]] == [
             f"{group.heads[i][0].layer}.{group.heads[i][1]}" for i in order
         ]
@@ -103,7 +108,7 @@ def test_all_pairs_in_the_order_of_their_layers(visit, trace) -> None:
     seen.set("pairs_order", "layers").sound()
     for place, group in enumerate(compare_heads.all_pairs(trace, "correlation")):
         header, arrays = seen.figure(f"comparing-pairs-{place}")
-        np.testing.assert_allclose(arrays["values"], group.values.numpy(), atol=1e-6)
+        bounds.close(arrays["values"], group.values.numpy(), 64, size=1.0)
         assert header["row_breaks"] == header["column_breaks"] == [4]
         assert [tick["at"] for tick in header["ticks"]] == [2, 6]
     said = " ".join(caption.value for caption in seen.at.caption)
@@ -122,7 +127,7 @@ def test_r_of_pooled_pictures_is_r_of_all_weights_where_nothing_is_pooled(trace)
         means = dict(trace_thumbnails(trace, size, "mean", sites))
         pooled = alike(means, {each: allowed_bins(trace.record(each), size) for each in sites}, site, head)
         apart = [abs(pooled[other] - float(r)) for other, r in zip(group.heads, group.values[3], strict=True)]
-        assert (max(apart) < 1e-5) == agree
+        assert (max(apart) < bounds.WEIGHT) == agree
 
 
 def test_one_head_on_two_inputs(visit, trace, opened) -> None:
@@ -131,7 +136,7 @@ def test_one_head_on_two_inputs(visit, trace, opened) -> None:
     other = opened.trace(OTHER, language="zh")
     A, B = trace.weights("encoder.1.self", 2).numpy(), other.weights("encoder.1.self", 2).numpy()
     for place, want in enumerate((A, B, B - A)):
-        np.testing.assert_allclose(seen.figure(f"comparing-input-{place}")[1]["values"], want, atol=4e-6)
+        np.testing.assert_allclose(seen.figure(f"comparing-input-{place}")[1]["values"], want, atol=2 * bounds.WEIGHT)
     table = seen.at.dataframe[0].value
     i, j = np.unravel_index(np.abs(B - A).argmax(), A.shape)
     names = [a if a == b else f"{a} → {b}" for a, b in zip(TEXT.split(), OTHER.split(), strict=True)]
@@ -172,7 +177,7 @@ def test_a_long_text_is_drawn_in_a_window_that_moves(visit, models) -> None:
         part = np.s_[rows : rows + size, columns : columns + size]
         for place, want in enumerate((A, B, B - A)):
             header, arrays = seen.figure(f"comparing-input-{place}")
-            np.testing.assert_allclose(arrays["values"], want[part], atol=4e-6)
+            np.testing.assert_allclose(arrays["values"], want[part], atol=2 * bounds.WEIGHT)
             numbers = [int(label["text"].split()[0]) for label in header["rows"]]
             assert numbers == list((seconds if place else firsts)[part[0]])
         spans = {
@@ -248,8 +253,8 @@ def test_files_of_two_heads_are_written_part_by_part(trace, opened, monkeypatch)
     monkeypatch.setattr(export, "_CELLS", 40)
     parts = list(two.rows(1, less=0))
     assert len(parts) == 4 and [rows.start for rows, _ in parts] == [0, 3, 6, 9]
-    np.testing.assert_allclose(np.concatenate([part for _, part in parts]), B - A, atol=4e-6)
+    np.testing.assert_allclose(np.concatenate([part for _, part in parts]), B - A, atol=2 * bounds.WEIGHT)
     made = export.rows_npz({"before": (A.shape, np.float32, two.rows(0))}, js=np.zeros(3))
     with np.load(io.BytesIO(made), allow_pickle=False) as arrays:
-        np.testing.assert_allclose(arrays["before"], A, atol=2e-6)
+        np.testing.assert_allclose(arrays["before"], A, atol=bounds.WEIGHT)
         assert arrays["js"].shape == (3,)

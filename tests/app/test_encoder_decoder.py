@@ -10,6 +10,7 @@ import pytest
 
 from model import Trace, open_model
 from model.measures import cross_alignment
+from tests import bounds
 from tests.app.visit import Visit
 
 TEXT = "the animal didn't cross the street because it was too tired"
@@ -50,10 +51,10 @@ def check(seen: Visit, trace: Trace, mean: bool = False) -> None:
     view = seen.view
     layer = int(view.site.split(".")[1])
     for place, look in enumerate(cross_alignment.three_looks(trace, layer, view.head, view.row)):
-        np.testing.assert_allclose(bars(seen, place), look.weights.numpy(), atol=1e-6)
+        np.testing.assert_allclose(bars(seen, place), look.weights.numpy(), atol=bounds.WEIGHT)
     heads = [trace.weights(view.site, head).numpy() for head in range(4)]
     shown = sum(heads) / 4 if mean else heads[view.head]
-    np.testing.assert_allclose(heat(seen), shown, atol=1e-6)
+    np.testing.assert_allclose(heat(seen), shown, atol=bounds.WEIGHT)
     gold = cross_alignment.gold(trace).rows
     hits = sum(int(shown[t].argmax()) in row for t, row in enumerate(gold) if row)
     counted = sum(bool(row) for row in gold)

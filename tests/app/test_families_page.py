@@ -9,6 +9,7 @@ import pytest
 from model import open_model
 from model.errors import NoCache
 from model.families import CARDS
+from tests import bounds
 from tests.app.visit import Visit
 
 pytest.importorskip("transformers")
@@ -42,7 +43,7 @@ def test_a_small_one_opens(visit, cache: Path, key: str) -> None:
     assert seen.complaint() == seen.say("families.untrained", family=f"random-{name}")
     seen.go("heads").sound()
     weights = open_model(make.folder(name)).trace(seen.view.text).weights(seen.view.site, seen.view.head).numpy()
-    assert abs(seen.figure("matrix")[1]["values"] - weights).max() < 1e-6
+    assert abs(seen.figure("matrix")[1]["values"] - weights).max() < bounds.WEIGHT
     seen.go("encoder_decoder").sound()
     assert bool(seen.at.info) == (key not in ("t5", "bart"))
 

@@ -15,6 +15,7 @@ from model.checkpoints import own_writer
 from model.checkpoints.library import generate
 from model.generation import beam
 from model.jobs.progress import tick
+from tests import bounds
 from tests.app.acting import stop_during
 from tests.app.visit import Visit
 
@@ -70,11 +71,13 @@ def test_a_step_shows_its_candidates_and_rows(visit, translator) -> None:
     want = trace.logits[1].double().softmax(-1).topk(10)
     np.testing.assert_allclose([row["p"] for row in rows], want.values, atol=1e-12)
     assert rows[0]["kind"] == seen.say("generation.chosen") and rows[0]["token"].endswith(trace.written()[1])
-    np.testing.assert_allclose([r["weight"] for r in own[0]], trace.row("decoder.1.self", 3, 1)[:2], atol=1e-7)
-    np.testing.assert_allclose([r["weight"] for r in cross[0]], trace.row("decoder.1.cross", 3, 1), atol=1e-7)
+    np.testing.assert_allclose([r["weight"] for r in own[0]], trace.row("decoder.1.self", 3, 1)[:2], atol=bounds.WEIGHT)
+    np.testing.assert_allclose([r["weight"] for r in cross[0]], trace.row("decoder.1.cross", 3, 1), atol=bounds.WEIGHT)
     seen = seen.set("generation-head", 1).set("generation-layer", 0).sound()
     assert (seen.view.site, seen.view.head) == ("decoder.0.cross", 1)
-    np.testing.assert_allclose([r["weight"] for r in charts(seen)[2][0]], trace.row("decoder.0.cross", 1, 1), atol=1e-7)
+    np.testing.assert_allclose(
+        [r["weight"] for r in charts(seen)[2][0]], trace.row("decoder.0.cross", 1, 1), atol=bounds.WEIGHT
+    )
 
 
 def test_a_step_is_the_apps_row(visit, translator) -> None:
@@ -137,7 +140,7 @@ def test_a_picked_hypothesis_shows_its_arithmetic_and_rows(visit, translator) ->
     record = translator.trace(TEXT, language="zh").record("decoder.1.cross")
     weights = next(r for s, r in writer.record(ids).items() if str(s) == "decoder.1.cross").weights(2)[-1]
     assert weights.shape[0] == record.keys
-    np.testing.assert_allclose([r["weight"] for r in charts(seen)[2][0]], weights, atol=1e-7)
+    np.testing.assert_allclose([r["weight"] for r in charts(seen)[2][0]], weights, atol=bounds.WEIGHT)
     nodes = next(rows for rows in charts(seen)[0] if "id" in rows[0])
     assert {row["id"] for row in nodes if row["way"]} == {"2-1", f"1-{path[2].parent}", f"0-{path[1].parent}"} | ({""})
 

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from model import open_model
 from model.attention.tiles import MASKED, SIDE, STEPS
+from tests import bounds
 from tests.model.test_statistics import record
 from viz import map as maps
 from viz.ui import tile_server
@@ -39,7 +40,7 @@ def test_a_tile_is_the_weights_in_bytes(client, trace) -> None:
     allowed = np.tri(n, dtype=bool)
     A = trace.weights("decoder.0.self", 2).numpy()
     assert (found[~allowed] == MASKED).all()
-    assert np.abs(found[allowed] / STEPS - A[allowed]).max() <= 0.5 / STEPS + 2e-6
+    assert np.abs(found[allowed] / STEPS - A[allowed]).max() <= 0.5 / STEPS + bounds.WEIGHT
     assert "immutable" in answer.headers["cache-control"] and answer.headers["x-content-type-options"] == "nosniff"
 
 
@@ -50,8 +51,8 @@ def test_rows_and_columns_are_exact(client, trace) -> None:
     for i in range(len(A)):
         row = np.frombuffer(client.get(f"{base}/row/{i}").content, np.float32)
         column = np.frombuffer(client.get(f"{base}/column/{i}").content, np.float32)
-        np.testing.assert_allclose(row, A[i], atol=2e-6)
-        np.testing.assert_allclose(column, A[:, i], atol=2e-6)
+        np.testing.assert_allclose(row, A[i], atol=bounds.WEIGHT)
+        np.testing.assert_allclose(column, A[:, i], atol=bounds.WEIGHT)
 
 
 def test_a_cell_is_its_arithmetic(client, trace) -> None:
@@ -61,7 +62,7 @@ def test_a_cell_is_its_arithmetic(client, trace) -> None:
     for i, j in ((0, 0), (2, 1), (0, 2)):
         answer = client.get(f"{tile_server.PATH}/{ticket.token}/decoder.0.self/2/cell/{i}/{j}")
         product, scale, score, log_sum, weight = np.frombuffer(answer.content, np.float64)
-        assert weight == pytest.approx(A[i, j], abs=2e-6) and score == pytest.approx(S[i, j], abs=1e-12)
+        assert weight == pytest.approx(A[i, j], abs=bounds.WEIGHT) and score == pytest.approx(S[i, j], abs=1e-12)
         assert log_sum == pytest.approx(np.log(np.exp(S[i][np.isfinite(S[i])]).sum()), abs=1e-12)
         assert product * scale == pytest.approx(S[i, j], abs=1e-12) or S[i, j] == -np.inf
 
@@ -85,7 +86,7 @@ def test_tiles_of_a_long_head_fit_together() -> None:
         grown = np.zeros((wide * 2**level,) * 2)
         grown[:n, :n] = A
         want = grown.reshape(wide, 2**level, wide, 2**level).max((1, 3))
-        assert np.abs(np.block(tiles) / STEPS - want).max() <= 0.5 / STEPS + 2e-6
+        assert np.abs(np.block(tiles) / STEPS - want).max() <= 0.5 / STEPS + bounds.WEIGHT
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_the_page_gives_no_weights_but_the_way_to_them(visit, trace) -> None:
 def test_the_files_hold_what_is_in_view(trace) -> None:
     site = trace.record("decoder.0.self").site
     values, high, wide = maps.in_view(trace, site, 1, maps.area("1.0.2"), "max")
-    np.testing.assert_allclose(values, trace.weights(site, 1)[1:3, 0:2].numpy(), atol=2e-6)
+    np.testing.assert_allclose(values, trace.weights(site, 1)[1:3, 0:2].numpy(), atol=bounds.WEIGHT)
     assert (high, wide) == (1, 1)
     assert maps.area("1.2") is None and maps.area("a.b.c") is None
 
@@ -147,4 +148,4 @@ def test_long_files_are_pooled(how: str) -> None:
     assert (high, wide) == (3, 3) and values.shape == (84, 67)
     pool = np.max if how == "max" else np.mean
     for r, c in ((0, 0), (5, 60), (83, 66)):
-        assert values[r, c] == pytest.approx(pool(A[3 * r : 3 * r + 3, 3 * c : 3 * c + 3]), abs=2e-6)
+        assert values[r, c] == pytest.approx(pool(A[3 * r : 3 * r + 3, 3 * c : 3 * c + 3]), abs=bounds.WEIGHT)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from model import Trace, open_model
+from tests import bounds
 from tests.app.acting import pick
 from tests.app.visit import Visit
 from tests.model.test_mask_views import allowed, softmax
@@ -36,8 +37,8 @@ def check(seen: Visit, s: np.ndarray, cells: np.ndarray) -> Visit:
     """S, M and A, which cells are dead, and the table of the selected row."""
     _, arrays = seen.sound().figure("masks")
     expected = weights(s, cells)
-    np.testing.assert_allclose(arrays["S"], s, atol=1e-5)
-    np.testing.assert_allclose(arrays["A"], expected, atol=1e-6)
+    bounds.close(arrays["S"], s, 64)
+    np.testing.assert_allclose(arrays["A"], expected, atol=bounds.WEIGHT)
     np.testing.assert_array_equal(np.isneginf(arrays["M"]), ~cells)
     for name in ("M", "A"):
         np.testing.assert_array_equal(arrays[f"{name}.state"] != 0, ~cells)
@@ -46,7 +47,7 @@ def check(seen: Visit, s: np.ndarray, cells: np.ndarray) -> Visit:
     table = next(m.value for m in seen.at.markdown if seen.say("masks.lost") in m.value)
     assert f"| {numbers.short(lost, 4)} |" in table
     told = next(line for line in table.splitlines() if seen.say("masks.sum") in line)
-    assert float(told.split("|")[2]) == pytest.approx(expected[row].sum(), abs=1e-5)
+    assert float(told.split("|")[2]) == pytest.approx(expected[row].sum(), abs=bounds.WEIGHT)
     if cells[row, seen.view.column]:
         told = [numbers.tex(float(v), 4) for v in (1 - lost, expected[row, seen.view.column]) if v > 1e-3]
         assert all(number in " ".join(latex.value for latex in seen.at.latex) for number in told)
@@ -86,7 +87,7 @@ def test_both_and_the_window(visit, trace) -> None:
 def test_a_recorded_causal_mask_is_the_recorded_weights(visit, trace) -> None:
     seen = kind(visit("masks", **(LINK | {"site": "decoder.0.self"})), "recorded").sound()
     _, arrays = seen.figure("masks")
-    np.testing.assert_allclose(arrays["A"], trace.weights("decoder.0.self", HEAD), atol=2e-6)
+    np.testing.assert_allclose(arrays["A"], trace.weights("decoder.0.self", HEAD), atol=bounds.WEIGHT)
 
 
 def test_clicks_and_pickers(visit, trace) -> None:
@@ -94,7 +95,7 @@ def test_clicks_and_pickers(visit, trace) -> None:
     assert (seen.view.row, seen.view.column) == (3, 4)
     seen = check(seen, scores(trace), allowed("padding", N, N, 4, 0)).set("head", 0)
     _, arrays = seen.figure("masks")
-    np.testing.assert_allclose(arrays["S"], trace.record(SITE).scores(0), atol=1e-5)
+    bounds.close(arrays["S"], trace.record(SITE).scores(0), 64)
     seen = pick(seen, "masks-queries", {"row": 2, "column": 9, "matrix": "v"})  # no cell of a query and a key
     assert (seen.view.row, seen.view.column) == (3, 4)
 
@@ -102,7 +103,7 @@ def test_clicks_and_pickers(visit, trace) -> None:
 def test_a_mask_on_the_queries(visit, trace) -> None:
     _, arrays = visit("masks", **LINK).sound().figure("masks-queries")
     assert np.isnan(arrays["A"][4:]).all() and np.isnan(arrays["o"][4:]).all()
-    np.testing.assert_allclose(arrays["A"][:4], weights(scores(trace), np.ones((N, N), bool))[:4], atol=1e-6)
+    np.testing.assert_allclose(arrays["A"][:4], weights(scores(trace), np.ones((N, N), bool))[:4], atol=bounds.WEIGHT)
     assert (arrays["A.state"][4:] != 0).all() and not (arrays["A.state"][:4] != 0).any()
 
 
@@ -113,15 +114,15 @@ def test_rows_of_padding_are_drawn_wherever_the_window_is(visit, models) -> None
 
 def test_it_opens_on_the_mask_that_the_model_ran_with(visit, trace) -> None:
     seen = visit("masks", text=TEXT, site="decoder.0.self", head=0, q=2, k=1).sound()
-    np.testing.assert_allclose(seen.figure("masks")[1]["A"], trace.weights("decoder.0.self", 0), atol=2e-6)
+    np.testing.assert_allclose(seen.figure("masks")[1]["A"], trace.weights("decoder.0.self", 0), atol=bounds.WEIGHT)
 
 
 def test_id_zero(visit, trace) -> None:
     seen = visit("masks", **LINK).set("mistake", "zero").sound()
     _, arrays = seen.figure("masks-zero")
     cells = np.tile([False, True, True, True, False, True], (N, 1))  # both "the" are gone
-    np.testing.assert_allclose(arrays["A'"], weights(scores(trace), cells), atol=1e-6)
-    np.testing.assert_allclose(arrays["A"], weights(scores(trace), cells | True), atol=1e-6)
+    np.testing.assert_allclose(arrays["A'"], weights(scores(trace), cells), atol=bounds.WEIGHT)
+    np.testing.assert_allclose(arrays["A"], weights(scores(trace), cells | True), atol=bounds.WEIGHT)
 
 
 def test_a_number_for_infinity(visit, trace) -> None:
@@ -138,7 +139,7 @@ def test_zeros_after_the_softmax(visit, trace) -> None:
     _, arrays = seen.figure("masks-after")
     cells = allowed("padding", N, N, 4, 0)
     wrong = np.where(cells, weights(scores(trace), cells | True), 0)
-    np.testing.assert_allclose(arrays["A'"], wrong, atol=1e-6)
+    np.testing.assert_allclose(arrays["A'"], wrong, atol=bounds.WEIGHT)
     said = " ".join(caption.value for caption in seen.at.caption)
     sums = wrong.sum(1)
     assert (
@@ -152,7 +153,7 @@ def test_any_checkpoint(visit, models, name: str) -> None:
     _, arrays = seen.figure("masks")
     for mistake in ("zero", "finite", "after"):
         seen.set("mistake", mistake).sound()
-    np.testing.assert_allclose(arrays["A"].sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(arrays["A"].sum(1), 1, atol=bounds.WEIGHT)
 
 
 def test_a_long_text_shows_a_window(visit, models) -> None:

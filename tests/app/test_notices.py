@@ -13,6 +13,7 @@ pytest.importorskip("transformers")
 from model import open_model
 from model.checkpoints.disk import packages
 from model.checkpoints.disk.packages import Package
+from tests import bounds
 from tests.app.acting import put
 from tests.app.visit import Visit
 from viz.ui.state.model_list import found
@@ -88,7 +89,7 @@ def test_the_ribbons_are_of_the_selected_head(visit, models: Path, link: dict) -
         hero, selected = header["hero"], header["selection"]
         assert (hero["site"], hero["head"]) == (selected["site"], selected["head"]) == (link["site"], link["head"])
         expected = open_model(models / "encoder").trace(text).weights(link["site"], link["head"]).numpy()
-        np.testing.assert_allclose(arrays["hero"], expected, atol=1e-6)
+        np.testing.assert_allclose(arrays["hero"], expected, atol=bounds.WEIGHT)
         assert header["hero_at"] == [selected["row"], selected["column"]]
 
 

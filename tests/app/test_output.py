@@ -12,6 +12,7 @@ pytest.importorskip("transformers")
 
 from model import open_model
 from model.checkpoints.library import outputs
+from tests import bounds
 from tests.app.acting import put
 from tests.app.visit import Visit
 from tests.model.test_tasks import NAMES, headed
@@ -47,7 +48,7 @@ def test_the_label_of_each_token(visit, folder: Path) -> None:
     expected = open_model(folder / "tagger").trace(TEXT).facts["labels"]
     shown = seen.at.dataframe[0].value
     assert list(shown.iloc[:, 2]) == [name for name, _ in expected]
-    np.testing.assert_allclose(shown.iloc[:, 3], [p for _, p in expected], atol=1e-6)
+    np.testing.assert_allclose(shown.iloc[:, 3], [p for _, p in expected], atol=bounds.WEIGHT)
     headings = " ".join(markdown.value for markdown in seen.at.markdown)
     assert seen.say("output.tags") in headings and seen.say("output.next") not in headings
 

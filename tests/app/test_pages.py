@@ -11,6 +11,7 @@ import pytest
 from model import open_model
 from model.checkpoints.disk import packages
 from model.measures.default_cell import first_cell
+from tests import bounds
 from tests.app.acting import pick
 from tests.app.visit import APP, PAGES
 from viz.heads import color_scale, thumbnails
@@ -56,7 +57,7 @@ def test_the_first_screen_shows_the_sentence_and_every_head(visit, translator) -
     }
     assert len(drawn) == sum(trace.record(site).heads for site in trace.sites)
     for (site, head), picture in drawn.items():
-        assert np.abs(picture / 255 - trace.weights(site, head).numpy()).max() <= 0.5 / 255 + 1e-6
+        assert np.abs(picture / 255 - trace.weights(site, head).numpy()).max() <= 0.5 / 255 + bounds.WEIGHT
 
 
 @pytest.mark.shipped
@@ -87,10 +88,10 @@ def test_matrix_and_lines_show_the_traces_weights(visit, translator) -> None:
     trace = translator.trace("the cat sat on the mat", language="zh")
     header, arrays = seen.figure("matrix")
     expected = trace.weights("decoder.1.cross", 1).numpy()
-    np.testing.assert_allclose(arrays["values"], expected, atol=2e-6, rtol=0)
+    np.testing.assert_allclose(arrays["values"], expected, atol=bounds.WEIGHT, rtol=0)
     assert [label["text"] for label in header["columns"]] == trace.tokens("encoder")
     lines, stacked = seen.figure("lines")
-    np.testing.assert_allclose(stacked["weights"][1], expected, atol=2e-6, rtol=0)  # softmaxed in float64
+    np.testing.assert_allclose(stacked["weights"][1], expected, atol=bounds.WEIGHT, rtol=0)  # softmaxed in float64
     assert lines["selection"] == header["selection"]
 
 
@@ -105,7 +106,7 @@ def test_the_matrix_of_the_steps_is_the_matrix_of_the_heads(visit, translator) -
     seen = visit("steps", text="I like cats", to="zh", site="encoder.1.self", head=3, q=1, k=0)
     _, arrays = seen.figure("step-softmax")
     expected = translator.trace("I like cats", language="zh").weights("encoder.1.self", 3).numpy()
-    np.testing.assert_allclose(arrays["A"], expected, atol=2e-6, rtol=0)
+    np.testing.assert_allclose(arrays["A"], expected, atol=bounds.WEIGHT, rtol=0)
 
 
 def test_a_table_of_more_weights_than_a_file_should_hold_is_not_offered(visit, models: Path, monkeypatch) -> None:

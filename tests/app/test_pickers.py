@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests import bounds
+
 TEXT = "the cat sat on the mat"
 SITES = [f"{stack}.{layer}.{kind}" for stack in ("encoder", "decoder") for layer in (0, 1)
          for kind in (("self",) if stack == "encoder" else ("self", "cross"))]  # fmt: skip
@@ -30,7 +32,7 @@ def test_every_site_can_be_picked(visit, trace, page: str) -> None:
             exact = trace.record(site).weights(1, dtype=torch.float64).numpy().astype(np.float32)
             np.testing.assert_array_equal(seen.figure("matrix")[1]["values"], exact)
         else:
-            np.testing.assert_allclose(seen.figure("step-softmax")[1]["A"], expected, atol=2e-6)
+            np.testing.assert_allclose(seen.figure("step-softmax")[1]["A"], expected, atol=bounds.WEIGHT)
         assert seen.link["site"] == site and seen.view.head == 1
 
 
@@ -41,7 +43,7 @@ def test_every_head_can_be_picked(visit, trace, page: str) -> None:
         seen.set("head", head).sound()
         key, name = ("matrix", "values") if page == "heads" else ("step-softmax", "A")
         expected = trace.weights("decoder.1.cross", head).numpy()
-        np.testing.assert_allclose(seen.figure(key)[1][name], expected, atol=2e-6)
+        np.testing.assert_allclose(seen.figure(key)[1][name], expected, atol=bounds.WEIGHT)
         assert seen.link["head"] == str(head)
         if page == "heads":
             assert seen.figure("lines")[0]["shown"] == [head]

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from safetensors.torch import load_file
 
+from tests import bounds
 from tests.app.acting import pick
 from tests.app.visit import Visit
 from tests.model import naive
@@ -37,15 +38,15 @@ def test_every_kind_renders_on_a_shipped_model(visit, name: str, language: str) 
 
 def test_the_sinusoidal_table_follows_its_controls(visit) -> None:
     seen = visit("positions", text=TEXT).sound()
-    np.testing.assert_allclose(values(seen, "table"), naive.sinusoid(50, 64), atol=1e-6)
+    bounds.close(values(seen, "table"), naive.sinusoid(50, 64), 64)
     seen = slide(slide(seen, "length", 20), "width", 16).sound()
     want = naive.sinusoid(20, 16)
-    np.testing.assert_allclose(values(seen, "table"), want, atol=1e-6)
-    np.testing.assert_allclose(values(seen, "products"), want @ want.T, atol=1e-5)
+    bounds.close(values(seen, "table"), want, 64)
+    bounds.close(values(seen, "products"), want @ want.T, 64)
     seen.at.select_slider(key="positions-base").set_value(10)
     seen.at.run()
     k, i = np.arange(20)[:, None], np.arange(8)[None]
-    np.testing.assert_allclose(values(seen.sound(), "table")[:, 0::2], np.sin(k / 10 ** (2 * i / 16)), atol=1e-6)
+    bounds.close(values(seen.sound(), "table")[:, 0::2], np.sin(k / 10 ** (2 * i / 16)), 64)
 
 
 def test_a_click_in_the_table_chooses_the_pair_that_turns(visit) -> None:
@@ -74,7 +75,7 @@ def test_without_positions_the_attention_goes_with_the_words(visit, order: str) 
     goes = {"reversed": [5, 4, 3, 2, 1, 0], "shifted": [5, 0, 1, 2, 3, 4], "swapped": [1, 0, 2, 3, 4, 5]}[order]
     plain, moved = values(seen, "plain-without"), values(seen, "shuffled-without")
     assert plain.shape == (n, n)
-    np.testing.assert_allclose(moved, plain[np.ix_(goes, goes)], atol=2e-6)
+    np.testing.assert_allclose(moved, plain[np.ix_(goes, goes)], atol=bounds.WEIGHT)
     plain, moved = values(seen, "plain-with"), values(seen, "shuffled-with")
     assert np.abs(moved - plain[np.ix_(goes, goes)]).max() > 0.01
 
@@ -82,7 +83,7 @@ def test_without_positions_the_attention_goes_with_the_words(visit, order: str) 
 def test_the_plain_attention_is_the_runs(visit, translator) -> None:
     seen = kind(visit("positions", text=TEXT, site="encoder.0.self", head=1), "none").sound()
     want = translator.trace(TEXT, language="zh").weights("encoder.0.self", 1).numpy()
-    np.testing.assert_allclose(values(seen, "plain-with"), want, atol=2e-6)
+    np.testing.assert_allclose(values(seen, "plain-with"), want, atol=bounds.WEIGHT)
 
 
 def test_relative_offsets_are_clipped(visit) -> None:
@@ -97,7 +98,7 @@ def test_rotary_depends_on_the_offset_only(visit) -> None:
     for offset in range(-23, 24):
         assert np.ptp(table.diagonal(offset)) < 1e-4
     _, arrays = seen.figure("positions-turned-q")
-    np.testing.assert_allclose(arrays["q"], naive.rotate(arrays["q'"][None].astype(np.float64))[0], atol=1e-5)
+    bounds.close(arrays["q"], naive.rotate(arrays["q'"][None].astype(np.float64))[0], 64)
 
 
 @pytest.mark.parametrize(
@@ -160,4 +161,4 @@ def test_a_learned_table_is_the_checkpoints(visit, models) -> None:
     seen = slide(visit("positions", model="bert", text="the dog jumps over the cat"), "shown", 20).sound()
     table = load_file(models / "bert" / "model.safetensors")["bert.embeddings.position_embeddings.weight"].numpy()[:20]
     np.testing.assert_array_equal(values(seen, "learned"), table)
-    np.testing.assert_allclose(values(seen, "products"), table @ table.T, rtol=1e-4, atol=1e-4)
+    bounds.close(values(seen, "products"), table @ table.T, 64)

@@ -10,13 +10,14 @@ import torch
 
 from model import open_model
 from model.errors import Stopped
+from tests import bounds
 from tests.app.acting import pick
 from viz.base import numbers
 from viz.heads import lines
 from viz.ui.text import page as page
 
 TEXT = "the cat sat on the mat"
-BOUND = 2e-6
+BOUND = bounds.WEIGHT
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.checkpoints.disk.shipped import shipped
+from tests import bounds
 from tests.app.visit import PAGES
 from viz.ui.language import catalogue
 
@@ -61,7 +62,7 @@ def test_switching_the_model_runs_its_own_example_and_back(visit) -> None:
         assert seen.view.model == name and seen.view.text == shipped()[name]["examples"][0]
         header, arrays = seen.figure("matrix")
         assert arrays["values"].shape == (len(header["rows"]), len(header["columns"]))
-        np.testing.assert_allclose(arrays["values"].sum(-1), 1, atol=1e-5)
+        np.testing.assert_allclose(arrays["values"].sum(-1), 1, atol=bounds.WEIGHT)
     assert seen.link["model"] == "translate"
 
 

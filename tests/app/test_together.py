@@ -9,6 +9,7 @@ import torch
 from model import Trace, open_model
 from model.attention import head_contributions
 from model.trace.site import Site
+from tests import bounds
 from tests.app.acting import pick
 from tests.app.visit import Visit
 from viz.base import numbers
@@ -29,7 +30,7 @@ def check(seen: Visit, trace: Trace) -> Visit:
     record = trace.record(site)
     header, arrays = seen.figure("together-same")
     every = np.stack([record.weights(head)[row].numpy() for head in range(record.heads)])
-    np.testing.assert_allclose(arrays["A_i"], every, atol=2e-6)
+    np.testing.assert_allclose(arrays["A_i"], every, atol=bounds.WEIGHT)
     (item,) = header["items"]
     assert (item["highlight_row"], item["highlight_column"]) == (view.head, view.column)
     assert (item["scale"]["low"], item["scale"]["high"]) == (0, 1)
@@ -38,20 +39,20 @@ def check(seen: Visit, trace: Trace) -> Visit:
     )
     _, arrays = seen.figure("together-concat")
     context = record.context.numpy()
-    np.testing.assert_allclose(arrays["C"], context.transpose(1, 0, 2).reshape(context.shape[1], -1), atol=1e-6)
+    bounds.close(arrays["C"], context.transpose(1, 0, 2).reshape(context.shape[1], -1), 64)
     for head in range(record.heads):
-        np.testing.assert_allclose(arrays[f"z_{head}"], context[head], atol=1e-6)
+        bounds.close(arrays[f"z_{head}"], context[head], 64)
     W = trace.parameter(site, "W_O").reshape(record.heads, -1, 128)
     _, arrays = seen.figure("together-block")
-    np.testing.assert_allclose(arrays[f"W_O[{view.head}]"], W[view.head], atol=1e-6)
-    np.testing.assert_allclose(arrays[f"S_{view.head}"], context[view.head] @ W[view.head].numpy(), atol=1e-5)
+    bounds.close(arrays[f"W_O[{view.head}]"], W[view.head], 64)
+    bounds.close(arrays[f"S_{view.head}"], context[view.head] @ W[view.head].numpy(), 64)
     found = head_contributions.shares(trace, site, row)
     _, arrays = seen.figure("together-sum")
-    np.testing.assert_allclose(arrays["S_i"], found.parts, atol=1e-6)
-    np.testing.assert_allclose(arrays["O_i"][0], record.output[row], atol=1e-6)
-    np.testing.assert_allclose(arrays["S_i"].sum(0), arrays["O_i"][0], atol=1e-5)
+    bounds.close(arrays["S_i"], found.parts, 64)
+    bounds.close(arrays["O_i"][0], record.output[row], 64)
+    bounds.close(arrays["S_i"].sum(0), arrays["O_i"][0], 128, size=arrays["S_i"])
     _, arrays = seen.figure("together-lengths")
-    np.testing.assert_allclose(arrays["|S|"], head_contributions.lengths(trace, site), atol=1e-5)
+    bounds.close(arrays["|S|"], head_contributions.lengths(trace, site), 64)
     said = " ".join(caption.value for caption in seen.at.caption)
     total = numbers.short(float(found.signed.sum()), 6)
     assert seen.say("together.bars_sentence", total=total, query=row) in said
@@ -95,7 +96,7 @@ def test_the_heads_in_numbers(visit, trace) -> None:
     seen = visit("together", **LINK)
     table = next(t.value for t in seen.at.dataframe if seen.say("together.strongest") in t.value)
     rows = torch.stack([trace.weights("encoder.1.self", head)[1] for head in range(4)])
-    np.testing.assert_allclose(table[seen.say("matrix.value")], rows.max(-1).values, atol=2e-6)
+    np.testing.assert_allclose(table[seen.say("matrix.value")], rows.max(-1).values, atol=bounds.WEIGHT)
     tokens = trace.tokens("encoder")
     assert list(table[seen.say("together.strongest")]) == [f"{j}: {tokens[j]}" for j in rows.argmax(-1).tolist()]
 
@@ -105,7 +106,7 @@ def test_any_checkpoint(visit, models, name: str) -> None:
     seen = visit("together", model=name).sound()
     assert "together-sum" in seen.figures()
     _, arrays = seen.figure("together-sum")
-    np.testing.assert_allclose(arrays["S_i"].sum(0), arrays["O_i"][0], atol=1e-5)
+    bounds.close(arrays["S_i"].sum(0), arrays["O_i"][0], 128, size=arrays["S_i"])
 
 
 def test_a_long_text_shows_a_window(visit, models) -> None:

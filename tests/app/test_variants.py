@@ -9,6 +9,7 @@ import torch
 from model import open_model
 from model.attention import variants
 from model.transformer import attention
+from tests import bounds
 from tests.app.acting import pick
 from tests.app.visit import Visit
 from viz.base import numbers
@@ -31,9 +32,9 @@ def agrees(seen: Visit, expected: np.ndarray, record) -> None:
     """Both matrices, their difference, and the entropies of the selected row in the table."""
     header, arrays = seen.sound().figure("variants")
     recorded = record.weights(HEAD).numpy()
-    np.testing.assert_allclose(arrays["A"], recorded, atol=2e-6)
-    np.testing.assert_allclose(arrays["A'"], expected, atol=1e-6)
-    np.testing.assert_allclose(arrays["Δ"], expected - recorded, atol=3e-6)
+    np.testing.assert_allclose(arrays["A"], recorded, atol=bounds.WEIGHT)
+    np.testing.assert_allclose(arrays["A'"], expected, atol=bounds.WEIGHT)
+    np.testing.assert_allclose(arrays["Δ"], expected - recorded, atol=2 * bounds.WEIGHT)
     scales = {item["symbol"]: item["scale"] for item in header["items"] if "matrix" in item}
     assert [(scales[s]["low"], scales[s]["high"]) for s in ("A", "A'")] == [(0, 1)] * 2
     assert scales["Δ"]["low"] == -scales["Δ"]["high"]
@@ -66,7 +67,7 @@ def test_one_wide_head_and_all_heads(visit, record) -> None:
     agrees(seen, weights(variants.wide(record)), record)
     _, arrays = seen.figure("variants-heads")
     for head in range(record.heads):
-        np.testing.assert_allclose(arrays[f"A_{head}"], record.weights(head), atol=2e-6)
+        np.testing.assert_allclose(arrays[f"A_{head}"], record.weights(head), atol=bounds.WEIGHT)
 
 
 def test_groups(visit, record) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests import bounds
+
 TEXT, SITE, HEAD = "the cat sat on the mat", "decoder.1.cross", 1
 
 
@@ -60,7 +62,7 @@ def test_every_head_as_npz(heads, trace) -> None:
     path, _ = download(heads, "lines", "npz")
     with np.load(path, allow_pickle=False) as arrays:
         for head in range(4):
-            np.testing.assert_allclose(arrays["weights"][head], trace.weights(SITE, head).numpy(), atol=2e-6)
+            np.testing.assert_allclose(arrays["weights"][head], trace.weights(SITE, head).numpy(), atol=bounds.WEIGHT)
 
 
 def test_the_whole_trace_as_npz(screen, trace) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from tests import bounds
 from tests.browser.screen import FIND_MAP
 
 TEXT, SITE, HEAD = " ".join(["the cat sat on the mat"] * 8), "encoder.1.self", 2
@@ -94,10 +95,10 @@ def test_a_cell_says_its_weight_and_its_arithmetic(chart, translator) -> None:
     chart.wait_for_link(q=7, k=9)
     chart.page.wait_for_function("() => M.sums.root.dataset.cell === '7.9' && M.sums.root.textContent")
     product, scale, score, _, told = chart.page.evaluate("() => [...M.sums.kept.get(M.sums.key)]")
-    assert told == pytest.approx(weight, abs=2e-6) and product * scale == pytest.approx(score, abs=1e-9)
-    assert score == pytest.approx(scores[7, 9], abs=1e-5)
+    assert told == pytest.approx(weight, abs=bounds.WEIGHT) and product * scale == pytest.approx(score, abs=1e-9)
+    assert score == bounds.near(scores[7, 9], 64)
     profile = chart.page.evaluate("() => M.tiles.profile('row', 7)[9]")
-    assert profile == pytest.approx(weight, abs=2e-6)
+    assert profile == pytest.approx(weight, abs=bounds.WEIGHT)
     expect(chart.find(".headlight.map .sums")).to_contain_text("q·k =")
 
 

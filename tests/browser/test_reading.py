@@ -6,6 +6,8 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
+from tests import bounds
+
 TEXT, SITE, HEAD = "the cat sat on the mat", "encoder.1.self", 2
 
 
@@ -25,11 +27,13 @@ def test_a_click_colours_the_text_by_its_row(page, translator) -> None:
     page.wait_for_link(q=4)
     weights = translator.trace(TEXT, language="zh").record(SITE).weights(HEAD, slice(4, 5), dtype=torch.float64)[0]
     told = page.find(".headlight.reading-row .value").all_inner_texts()
-    assert [number(value) for value in told] == pytest.approx(sorted(weights.tolist(), reverse=True), abs=2e-6)
+    assert [number(value) for value in told] == pytest.approx(sorted(weights.tolist(), reverse=True), abs=bounds.WEIGHT)
     best = text.locator(".page span").nth(int(weights.argmax()))
     assert "rgb" in (best.get_attribute("style") or "")
     best.hover()
-    assert number(text.locator(".readout .value").inner_text()) == pytest.approx(float(weights.max()), abs=2e-6)
+    assert number(text.locator(".readout .value").inner_text()) == pytest.approx(
+        float(weights.max()), abs=bounds.WEIGHT
+    )
 
 
 def test_keys_search_and_list_ask_and_select(page) -> None:

@@ -21,7 +21,10 @@ from model.measures.cross_alignment import (
     three_looks,
 )
 from model.trace.site import Site
+from tests import bounds
 from tests.model import tiny
+
+pytestmark = pytest.mark.float32
 
 
 def softmax_row(q: np.ndarray, k: np.ndarray, last: int | None = None) -> np.ndarray:
@@ -44,21 +47,21 @@ def test_three_looks_are_the_rows_of_the_record(trace: Trace, layer: int, row: i
     asking, keys = (numbers(trace, f"decoder.{layer}.cross.{part}", head) for part in "qk")
     want = softmax_row(asking[row], keys)
     asked = int(np.argmax(want))
-    np.testing.assert_allclose(cross.weights.numpy(), want, atol=2e-6)
+    np.testing.assert_allclose(cross.weights.numpy(), want, atol=bounds.WEIGHT)
     want = softmax_row(numbers(trace, f"decoder.{layer}.self.q", head)[row], numbers(trace, f"decoder.{layer}.self.k", head),
                        last=row)  # fmt: skip
-    np.testing.assert_allclose(own.weights.numpy(), want, atol=2e-6)
+    np.testing.assert_allclose(own.weights.numpy(), want, atol=bounds.WEIGHT)
     assert own.allowed.tolist() == [j <= row for j in range(len(want))]
     assert encoder.row == asked and encoder.site == Site("encoder", layer, "self")
     want = softmax_row(numbers(trace, f"encoder.{layer}.self.q", head)[asked],
                        numbers(trace, f"encoder.{layer}.self.k", head))  # fmt: skip
-    np.testing.assert_allclose(encoder.weights.numpy(), want, atol=2e-6)
+    np.testing.assert_allclose(encoder.weights.numpy(), want, atol=bounds.WEIGHT)
 
 
 def test_mean_and_blocks(trace: Trace) -> None:
     site = crosses(trace)[1]
     heads = [trace.weights(site, h).double().numpy() for h in range(trace.record(site).heads)]
-    np.testing.assert_allclose(mean_weights(trace, site).numpy(), sum(heads) / len(heads), atol=1e-6)
+    np.testing.assert_allclose(mean_weights(trace, site).numpy(), sum(heads) / len(heads), atol=bounds.WEIGHT)
     weights = torch.rand(3, 7, dtype=torch.float64)
     blocks, size = key_blocks(weights, 3)
     assert size == 3 and blocks.shape == (3, 3)

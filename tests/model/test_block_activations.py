@@ -9,6 +9,8 @@ import torch
 from model.residual import activations as activations
 from tests.model import tiny
 
+pytestmark = pytest.mark.float32
+
 SHAPES = [(1, 5), (2, 7), (3, 2), (9, 4), (6, 16)]
 
 

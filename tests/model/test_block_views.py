@@ -13,6 +13,8 @@ from model.errors import UnknownOption
 from model.residual import stream as residual_stream
 from tests.model import tiny
 
+pytestmark = pytest.mark.float32
+
 
 @pytest.fixture(scope="module", params=["post", "pre"])
 def model(request, tmp_path_factory: pytest.TempPathFactory):

@@ -13,6 +13,8 @@ from model.errors import OutOfRange
 from model.steps.weight import cell
 from tests.model.test_pooled import MORE, weights
 
+pytestmark = pytest.mark.float32
+
 
 @pytest.mark.parametrize("kind", MORE)
 def test_a_cell_is_what_numpy_makes_of_its_row(kind: str) -> None:

@@ -13,6 +13,8 @@ from model.errors import HeadlightError, Stopped, UnknownOption
 from model.jobs.progress import Listener, heard_by
 from tests.model.test_statistics import KINDS, weights
 
+pytestmark = pytest.mark.float32
+
 
 def js(a: np.ndarray, b: np.ndarray) -> float:
     m = (a + b) / 2

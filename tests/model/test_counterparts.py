@@ -16,8 +16,11 @@ from model.compare import aligned_runs
 from model.compare import checkpoints as compare_checkpoints
 from model.errors import HeadlightError, Stopped
 from model.jobs.progress import Listener, heard_by
+from tests import bounds
 from tests.model import tiny
 from tests.model.test_comparing import js
+
+pytestmark = pytest.mark.float32
 
 ORDER = [2, 0, 3, 1]  # head i of the turned layer is head ORDER[i] of the first
 
@@ -65,7 +68,7 @@ def test_turned_heads_are_found(base: Path, first) -> None:
         in_layer = str(row.site) == "encoder.1.self"
         want = ORDER.index(row.head) if in_layer else row.head
         assert (str(row.other[0]), row.other[1]) == (str(row.site), want) and row.moved == (want != row.head)
-        assert row.r == pytest.approx(1, abs=1e-6) and row.divergence == pytest.approx(0, abs=1e-6)
+        assert row.r == pytest.approx(1, abs=bounds.WEIGHT) and row.divergence == pytest.approx(0, abs=bounds.WEIGHT)
         if row.moved:
             assert row.place_r < 0.999 and row.place_divergence > 1e-6
         else:

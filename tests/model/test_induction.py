@@ -9,6 +9,9 @@ import torch
 from model.errors import NotInThisModel, Stopped
 from model.jobs.progress import Listener, heard_by
 from model.measures.induction import interval, measured, random_repeats
+from tests import bounds
+
+pytestmark = pytest.mark.float32
 
 pytest.importorskip("transformers")
 
@@ -43,7 +46,7 @@ def test_the_mass_is_that_on_the_token_after_the_first_occurrence(gpt2) -> None:
             A = attention[site].weights(head, dtype=torch.float64).numpy()
             first = len(start)
             want = np.mean([A[first + 6 + t, first + t + 1] for t in range(6)])
-            assert row[place] == pytest.approx(want, abs=2e-6)
+            assert row[place] == pytest.approx(want, abs=bounds.WEIGHT)
 
 
 def test_the_interval_is_the_bootstraps(gpt2) -> None:

@@ -8,8 +8,11 @@ from torch import Tensor, nn
 
 from model import instrument
 from model.errors import HeadlightError
+from tests import bounds
 from tests.model import foreign
 from tests.model.recorded import DTYPES, faithful, recorded, same, sharp
+
+pytestmark = pytest.mark.float32
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +111,7 @@ def test_a_row_with_no_key_has_no_weights():
     record = instrument(nn.Identity(), forward=fused).trace(q, mask).record("decoder.0.self")
     assert not record.weights(0)[0].any() and not record.weights(0, columns=slice(0, 2))[0].any()
     record = instrument(nn.Identity(), forward=even).trace(q, mask).record("encoder.0.self")
-    torch.testing.assert_close(record.weights(0)[0], torch.full((4,), 0.25), atol=1e-6, rtol=0)
+    torch.testing.assert_close(record.weights(0)[0], torch.full((4,), 0.25), atol=bounds.WEIGHT, rtol=0)
     low = torch.zeros(4, 4, dtype=torch.float64).masked_fill(~mask, -1e4)
     record = instrument(nn.Identity(), forward=fused).trace(q, low).record("encoder.0.self")
     wanted = (q[0, 0] @ q[0, 0].T * 8**-0.5 + low).softmax(-1)

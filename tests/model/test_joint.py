@@ -9,8 +9,11 @@ import torch
 from model import Trace
 from model.attention import joint_matrix
 from model.trace.site import Site
+from tests import bounds
 from tests.model import tiny
 from tests.model.test_pooled import pool
+
+pytestmark = pytest.mark.float32
 
 
 def site(text: str) -> Site:
@@ -49,7 +52,7 @@ def test_a_long_one_is_pooled_side_by_side(trace: Trace, monkeypatch, most: tupl
     for kind, part in joint_matrix.joint(trace, heads).items():
         record = trace.record(heads[kind][0])
         exact = record.weights(0, dtype=torch.float64).numpy()
-        np.testing.assert_allclose(part.weights, pool(exact, most[1], "max"), atol=2e-6, rtol=0)
+        np.testing.assert_allclose(part.weights, pool(exact, most[1], "max"), atol=bounds.WEIGHT, rtol=0)
         assert (part.allowed.numpy() == (pool(record.allowed().numpy().astype(float), most[1], "max") > 0)).all()
         assert part.step == tuple(-(-total // most[1]) for total in exact.shape)
         assert joint_matrix.bins(exact.shape[1], part.step[1])[-1].stop == exact.shape[1]

@@ -17,8 +17,11 @@ from model.checkpoints.record import forward  # noqa: E402
 from model.errors import OutOfRange  # noqa: E402
 from model.steps.head import STEPS, Step, cell, head_steps  # noqa: E402
 from model.trace.trace import Side, TraceKey  # noqa: E402
+from tests import bounds  # noqa: E402
 from tests.model.test_families import NoCast  # noqa: E402
 from viz.steps import equation, latex  # noqa: E402
+
+pytestmark = pytest.mark.float32
 
 HOOKED = [family for family in FAMILIES if family.route == "hook"]
 ROTATED = {"modernbert", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi", "phi3",
@@ -27,7 +30,6 @@ NORMED = {"qwen3", "gemma3_text", "olmo2"}
 SCALED = {"opt", "whisper"}
 # Every one of them begins at X; whoever adds a family that does not says so here.
 FROM_Q = set()
-BOUND = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 
 def known(name: str) -> Family:
@@ -89,7 +91,9 @@ def test_every_family_is_complete_or_says_that_it_is_not(run):
             assert keys[-1] == "project"
             assert len(set(keys)) == len(keys)
             for step in steps:
-                assert step.error is None or step.error <= BOUND[torch.float32], step.key
+                assert step.error is None or step.error <= min(step.limit, bounds.off(step.result.values, 1024)), (
+                    step.key
+                )
                 assert step.result.values.dtype == torch.float64
             ends = {step.result.symbol: step for step in steps}
             assert all(ends[symbol].error is not None for symbol in "qkv")
@@ -102,8 +106,7 @@ def test_in_double_precision_they_agree_to_the_last_digits(name: str):
         found = {step.result.symbol: step for step in head_steps(trace, site, 1, 0)}
         assert "X" in found
         for symbol in "qkv":
-            size = found[symbol].result.values.abs().max().item()
-            assert found[symbol].error <= BOUND[torch.float64] * max(1, size)
+            assert found[symbol].error <= bounds.off(found[symbol].result.values, 1024, torch.float64)
 
 
 def test_what_is_drawn_can_be_checked_by_hand(run):
@@ -141,7 +144,7 @@ def test_a_linked_product_is_the_product_of_its_operands(run):
             if step.product is not None:
                 bias = sum(values for symbol, values in matrices.items() if symbol.startswith("b_"))
                 whole = matrices[step.product[0]] @ matrices[step.product[1]] + bias
-                torch.testing.assert_close(whole, step.result.values, atol=1e-5, rtol=0)
+                bounds.close(whole, step.result.values, 1024)
 
 
 @pytest.mark.parametrize("name", ["gpt_neox", "qwen3", "olmo2", "opt", "t5", "phi3", "gpt_oss"])

@@ -9,6 +9,9 @@ import torch
 
 from model.trace import logits
 from model.trace.tensors import MemoryStore
+from tests import bounds
+
+pytestmark = pytest.mark.float32
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_thinned_equals_whole(shape: tuple[int, int], dtype: torch.dtype, monkey
 
 def test_a_vocabulary_smaller_than_what_is_kept(thin):
     found = MemoryStore(logits.parts(torch.randn(5, 20)))
-    assert sum(p for _, p in logits.most_probable(found, 2, 64)) == pytest.approx(1, abs=1e-6)
+    assert sum(p for _, p in logits.most_probable(found, 2, 64)) == pytest.approx(1, abs=bounds.WEIGHT)
 
 
 def test_the_difference_is_of_what_is_kept(monkeypatch: pytest.MonkeyPatch):
@@ -51,7 +54,7 @@ def test_the_difference_is_of_what_is_kept(monkeypatch: pytest.MonkeyPatch):
     whole, _ = stores(rows, monkeypatch)
     monkeypatch.setattr(logits, "WHOLE", 2**24)
     assert logits.difference(rows, whole) == 0.0
-    assert logits.difference(rows + 0.25, whole) == pytest.approx(0.25, abs=1e-6)
+    assert logits.difference(rows + 0.25, whole) == bounds.near(0.25, size=rows)
     monkeypatch.setattr(logits, "WHOLE", 10)
     thinned = MemoryStore(logits.parts(rows))
     assert logits.difference(rows, thinned) == 0.0

@@ -12,7 +12,10 @@ from model import open_model
 from model.attention import mask_effects
 from model.errors import OutOfRange
 from model.transformer.masks import Mask
+from tests import bounds
 from tests.model.test_variants import made
+
+pytestmark = pytest.mark.float32
 
 EXACT = {"atol": 1e-12, "rtol": 0}
 
@@ -155,5 +158,5 @@ def test_fillings() -> None:
         assert found[dtype, "min"].dead == (0.25, 0.25)
     least, most = found["float64", "-1e9"].dead  # here the scores are still there: as if nothing were masked
     expected = softmax(scores.numpy())
-    assert (least, most) == pytest.approx((expected.min(), expected.max()), abs=1e-6)
+    assert (least, most) == pytest.approx((expected.min(), expected.max()), abs=bounds.WEIGHT)
     assert all(math.isnan(value) for value in found["float16", "-1e9"].dead)  # −1e9 is −∞ there

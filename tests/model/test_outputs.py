@@ -23,6 +23,7 @@ from model.errors import (
     TooLargeToTrain,
     UnknownOption,
 )
+from tests import bounds
 from tests.app.checkpoints import write
 
 PROMPT, FOX = "Once upon a time", "The quick brown fox jumps over the lazy dog."
@@ -74,7 +75,7 @@ def test_three_continuations_with_their_own_probabilities(opened, name: str):
         assert each.tokens == stop - start
         assert each.added == model.tokenizer.decode(row[start:stop], skip_special_tokens=True)
         expected = log_probability(model.module, start, row[:stop], **given)
-        assert each.log_probability == pytest.approx(expected, abs=1e-4)
+        assert each.log_probability == bounds.near(expected, 1024)
         assert each.text == (each.added if given else PROMPT + each.added)
 
 
@@ -181,7 +182,7 @@ def test_a_sentence_is_the_mean_of_its_last_hidden_states(opened, name: str):
     for how, vector in (("mean", mean), ("cls", states[0])):
         found = sentence_vector(trace, how)
         assert found.dtype == torch.float64 and float(found.norm()) == pytest.approx(1, abs=1e-12)
-        torch.testing.assert_close(found, vector / vector.pow(2).sum().sqrt(), atol=1e-6, rtol=0)
+        torch.testing.assert_close(found, vector / vector.pow(2).sum().sqrt(), atol=bounds.WEIGHT, rtol=0)
 
 
 @pytest.mark.parametrize(("how", "setting"), [
@@ -198,9 +199,9 @@ def test_the_folders_pooling_reaches_the_vector(tmp_path: Path, how: str, settin
     with torch.no_grad():
         states = model.module(torch.tensor([trace.token_ids("encoder")])).last_hidden_state[0].double()
     vector = {"cls": states[0], "last": states[-1], "max": states.max(0).values, "mean": states.mean(0)}[how]
-    torch.testing.assert_close(sentence_vector(trace), vector / vector.norm(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(sentence_vector(trace), vector / vector.norm(), atol=bounds.WEIGHT, rtol=0)
     opened = Trace.open(trace.save(tmp_path / "run.safetensors"))
-    torch.testing.assert_close(sentence_vector(opened), sentence_vector(trace), atol=1e-6, rtol=0)
+    torch.testing.assert_close(sentence_vector(opened), sentence_vector(trace), atol=bounds.WEIGHT, rtol=0)
 
 
 def test_a_card_that_tells_the_pooling_is_believed(opened):
@@ -225,8 +226,8 @@ def test_a_chat_is_continued_through_the_template(opened):
         assert row[: len(ids)].tolist() == ids
         written = row[len(ids) : len(ids) + each.tokens]
         assert each.added == model.tokenizer.decode(written, skip_special_tokens=True)
-        assert each.log_probability == pytest.approx(
-            log_probability(model.module, len(ids), row[: len(ids) + each.tokens]), abs=1e-4
+        assert each.log_probability == bounds.near(
+            log_probability(model.module, len(ids), row[: len(ids) + each.tokens]), 1024
         )
     with pytest.raises(NoChatTemplate):
         sample(opened("gpt2"), chat, chat=True)

@@ -27,6 +27,7 @@ from model.errors import (  # noqa: E402
     TextTooLong,
 )
 from model.trace.trace import Trace  # noqa: E402
+from tests import bounds  # noqa: E402
 
 CLIP_WORDS = ["<start>", "<end>", "a", "red", "disc", "green", "square", "cat"]
 VIT_SETTINGS = {
@@ -91,14 +92,14 @@ def test_preparation_by_hand():
     np.testing.assert_array_equal(seen(vit().module, picture, VIT_SETTINGS).numpy(), resized)
     expected = (resized / 255 - np.array([0.5, 0.4, 0.3])) / np.array([0.2, 0.3, 0.4])
     found = pixels(vit().module, picture, VIT_SETTINGS)[0].permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
+    bounds.close(found, expected, 64)
 
 
 def test_preparation_without_settings_is_assumed_and_says_so():
     picture = random_picture(30, 20)
     resized = np.asarray(Image.fromarray(picture.rgb).resize((16, 16), Image.Resampling.BILINEAR))
     found = pixels(vit().module, picture, None)[0].permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(found, resized / 127.5 - 1, atol=1e-6, rtol=0)
+    bounds.close(found, resized / 127.5 - 1, 64)
     facts = trace_picture(vit(), picture).facts
     assert facts["preparation"] == {"from": "assumed", "mean": [0.5] * 3, "std": [0.5] * 3}
     assert facts["original"] == [30, 20]
@@ -130,7 +131,7 @@ def test_vit_is_recorded():
         output = model.module(given, output_attentions=True)
     for layer, expected in enumerate(output.attentions):
         found = torch.stack([trace.weights(f"encoder.{layer}.self", head) for head in range(4)])
-        torch.testing.assert_close(found, expected[0], atol=2e-6, rtol=0)
+        torch.testing.assert_close(found, expected[0], atol=bounds.WEIGHT, rtol=0)
     assert trace.fidelity().holds
 
 
@@ -140,7 +141,9 @@ def test_the_classes_are_the_models():
     (first, p), (second, q) = trace_picture(model, sample_picture(), processor_config=VIT_SETTINGS).facts["classes"]
     with torch.no_grad():
         expected = model.module(pixels(model.module, sample_picture(), VIT_SETTINGS)).logits[0].double().softmax(-1)
-    assert {first: p, second: q} == pytest.approx({"dog": expected[0].item(), "cat": expected[1].item()}, abs=1e-7)
+    assert {first: p, second: q} == pytest.approx(
+        {"dog": expected[0].item(), "cat": expected[1].item()}, abs=bounds.WEIGHT
+    )
     assert p >= q
 
 
@@ -161,7 +164,7 @@ def test_clip_records_both_towers():
     for stack, tower in (("encoder", output.vision_model_output), ("decoder", output.text_model_output)):
         for layer, expected in enumerate(tower.attentions):
             found = torch.stack([trace.weights(f"{stack}.{layer}.self", head) for head in range(4)])
-            torch.testing.assert_close(found, expected[0], atol=2e-6, rtol=0)
+            torch.testing.assert_close(found, expected[0], atol=bounds.WEIGHT, rtol=0)
     assert trace.record("decoder.0.self").mask.causal and not trace.record("encoder.0.self").mask.causal
 
 
@@ -178,8 +181,8 @@ def test_captions_are_compared_as_clip_compares_them(selected: int):
         expected = model.module(ids.input_ids, given, ids.attention_mask).logits_per_image[0]
     scale = model.module.logit_scale.exp().item()
     assert [row["text"] for row in found] == captions
-    assert [row["similarity"] * scale for row in found] == pytest.approx(expected.tolist(), abs=1e-5)
-    assert [row["probability"] for row in found] == pytest.approx(expected.softmax(0).tolist(), abs=1e-5)
+    assert [row["similarity"] * scale for row in found] == bounds.near(expected.tolist(), 64)
+    assert [row["probability"] for row in found] == pytest.approx(expected.softmax(0).tolist(), abs=bounds.WEIGHT)
 
 
 def test_clip_without_a_caption_is_its_vision_tower():

@@ -16,6 +16,7 @@ from model.checkpoints.disk import discovery, packages  # noqa: E402
 from model.checkpoints.disk.families import FAMILIES, small_model  # noqa: E402
 from model.checkpoints.library.describe import describe  # noqa: E402
 from model.checkpoints.media.pictures import pixels, sample_picture, trace_picture  # noqa: E402
+from tests import bounds  # noqa: E402
 from tests.model.test_hugging_face import write  # noqa: E402
 
 VISION = ("CLIPVisionModel", "CLIPVisionModelWithProjection")
@@ -58,7 +59,7 @@ def test_a_vision_tower_alone_is_recorded(tmp_path: Path, name: str):
     assert [str(site) for site in trace.sites] == ["encoder.0.self", "encoder.1.self"]
     for site, weights in zip(trace.sites, expected.attentions, strict=True):
         for head in range(4):
-            torch.testing.assert_close(trace.weights(site, head), weights[0, head], atol=1e-5, rtol=0)
+            torch.testing.assert_close(trace.weights(site, head), weights[0, head], atol=bounds.WEIGHT, rtol=0)
     assert trace.fidelity().holds and len(trace.tokens("encoder")) == 17
     found = describe(model)
     assert (found.layers, found.heads, found.d_model, found.vocabulary) == ((2,), 4, 32, None)
@@ -86,7 +87,7 @@ def test_a_text_tower_alone_is_recorded(tmp_path: Path, name: str):
         expected = getattr(eager, "text_model", eager)(ids, output_attentions=True)
     for site, weights in zip(trace.sites, expected.attentions, strict=True):
         for head in range(4):
-            torch.testing.assert_close(trace.weights(site, head), weights[0, head], atol=1e-5, rtol=0)
+            torch.testing.assert_close(trace.weights(site, head), weights[0, head], atol=bounds.WEIGHT, rtol=0)
     assert trace.fidelity().holds
     with pytest.raises(errors.NotInThisModel, match="text"):
         trace_picture(model, sample_picture())

@@ -16,6 +16,9 @@ from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer.masks import Explicit, Intervals, Mask
 from model.transformer.positions import alibi_slopes
+from tests import bounds
+
+pytestmark = pytest.mark.float32
 
 SITE = Site.parse("decoder.0.self")
 
@@ -118,9 +121,9 @@ def test_blocks_are_the_sums_of_the_weights(kind: str, n: int, k: int, blocks: i
         -(-found.queries // block_size(found.queries, blocks)),
         -(-found.keys // -(-found.keys // blocks)),
     )
-    np.testing.assert_allclose(got.numpy(), shares(found, blocks), atol=2e-6, rtol=0)
+    np.testing.assert_allclose(got.numpy(), shares(found, blocks), atol=bounds.WEIGHT, rtol=0)
     if kind not in ("sinks", "explicit", "causal and padding") and k > 7:
-        np.testing.assert_allclose(got.sum(-1), 1, atol=1e-5)
+        np.testing.assert_allclose(got.sum(-1), 1, atol=bounds.WEIGHT)
 
 
 @pytest.mark.parametrize("total", [1, 47, 48, 49, 95, 96, 97, 1000])
@@ -175,7 +178,7 @@ def test_bins_larger_than_a_block_of_rows_are_put_together(n: int, size: int, ho
     monkeypatch.setattr("model.attention.row_blocks.CELLS", 2**12)
     found = record(n, n, Mask(causal=True), heads=2)
     expected = np.stack([pool(weights(found, head), size, how) for head in range(2)])
-    np.testing.assert_allclose(thumbnails(found, size, how).numpy(), expected, atol=2e-6, rtol=0)
+    np.testing.assert_allclose(thumbnails(found, size, how).numpy(), expected, atol=bounds.WEIGHT, rtol=0)
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -194,7 +197,7 @@ def test_half_precision_is_pooled_as_it_was_multiplied(how: str):
     for part in "qkv":
         found.store.add(f"{SITE}.{part}", found.store[f"{SITE}.{part}"].half())
     expected = np.stack([pool(weights(found, head), 16, how) for head in range(4)])
-    np.testing.assert_allclose(thumbnails(found, 16, how).numpy(), expected, atol=2e-6, rtol=0)
+    np.testing.assert_allclose(thumbnails(found, 16, how).numpy(), expected, atol=bounds.WEIGHT, rtol=0)
 
 
 def test_what_is_broken_stays_broken():

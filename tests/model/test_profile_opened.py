@@ -28,6 +28,7 @@ from model.errors import (
 from model.profile import read, table
 from model.profile.read import Profile, highest, lowest, quantiles, typical
 from model.training.recipes import held_out
+from tests import bounds
 
 ROOT = Path(__file__).parents[2]
 SHIPS = SHIPPED / "translate" / "profile.parquet"
@@ -69,7 +70,9 @@ def test_it_is_of_the_weights_that_ship_and_a_few_rows_made_again_are_the_same(
     again = table.measured(translator, [(row, profile.sources[row]) for row in rows], {"language": "zh"}).to_pandas()
     for measure in profile.measures:
         kept = profile.values(measure)[rows]
-        np.testing.assert_allclose(again[measure].to_numpy(float).reshape(3, -1), kept, atol=2e-6, err_msg=measure)
+        np.testing.assert_allclose(
+            again[measure].to_numpy(float).reshape(3, -1), kept, atol=bounds.WEIGHT, err_msg=measure
+        )
 
 
 def test_arrays_are_the_tables_columns(profile: Profile, frame: pd.DataFrame) -> None:

@@ -14,7 +14,10 @@ from model.checkpoints.disk.families import FAMILIES  # noqa: E402
 from model.checkpoints.record import forward, qkv_projections  # noqa: E402
 from model.steps.head import head_steps  # noqa: E402
 from model.trace.tensors import MemoryStore  # noqa: E402
+from tests import bounds  # noqa: E402
 from tests.model.test_library_arithmetic import given, known, small, traced  # noqa: E402
+
+pytestmark = pytest.mark.float32
 
 
 def heard(model: nn.Module, *names: str) -> tuple[dict[str, tuple[Tensor, Tensor]], object]:
@@ -110,7 +113,7 @@ def test_key_value_heads_with_their_queries_beside_them():
     for name, part in (("q", q), ("k", k), ("v", v)):
         heads = found.parts[name]
         again = (x[0] @ heads.weight() + heads.bias()).view(5, -1, 3).transpose(0, 1)
-        torch.testing.assert_close(again, part[0], atol=1e-6, rtol=0)
+        bounds.close(again, part[0], 64)
 
 
 def test_norms_and_rotations_equal_the_modules_own():
@@ -133,7 +136,7 @@ def test_norms_and_rotations_equal_the_modules_own():
             for head in range(4):
                 steps = {step.key: step for step in head_steps(trace, "decoder.1.self", head, 0)}
                 got = steps[f"{part}_norm"].result.values.float()
-                torch.testing.assert_close(got, real[head * heads // 4], atol=1e-5, rtol=0)
+                bounds.close(got, real[head * heads // 4], 64)
 
 
 def test_a_layer_norm_of_queries_and_keys():

@@ -15,7 +15,10 @@ from model.trace.fidelity import Fidelity, site_error
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer.masks import Mask, padding
+from tests import bounds
 from tests.model import naive, tiny
+
+pytestmark = pytest.mark.float32
 
 SITE = Site.parse("decoder.0.self")
 
@@ -54,8 +57,7 @@ def test_fidelity_fails_on_a_record_that_lies(make_model, positions: str, site: 
     for lie, told in lies.items():
         fidelity = told.fidelity()
         assert not fidelity.holds, lie
-        others = [error for name, error in fidelity.sites.items() if name != site]
-        assert max(others) < 5e-6, lie
+        assert all(fidelity.holds_at(name) for name in fidelity.sites if name != site), lie
 
 
 def test_nothing_measured_or_nan_does_not_hold():
@@ -124,7 +126,7 @@ def test_a_padded_first_key_is_recorded_as_nothing_attended(make_model):
         assert all(record.weights(head).isfinite().all() for head in range(4))
     assert not attention[Site.parse("encoder.0.self")].weights(1).any()
     first = attention[SITE].output[0]
-    torch.testing.assert_close(first, model.module.decoder[0].self_attention.W_O.bias.detach(), atol=1e-6, rtol=0)
+    bounds.close(first, model.module.decoder[0].self_attention.W_O.bias.detach(), 64)
     assert store["logits"].isfinite().all()
 
 

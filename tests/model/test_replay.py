@@ -17,10 +17,13 @@ from model.checkpoints.disk.families import FAMILIES, small_inputs, small_model 
 from model.checkpoints.record import forward as recording  # noqa: E402
 from model.checkpoints.record.score_terms import settle  # noqa: E402
 from model.instrumentation.attention_call import compact  # noqa: E402
-from model.trace.fidelity import site_error  # noqa: E402
+from model.trace.fidelity import check  # noqa: E402
 from model.trace.site import Site  # noqa: E402
 from model.trace.tensors import MemoryStore  # noqa: E402
 from model.trace.trace import Side, TraceKey  # noqa: E402
+from tests import bounds  # noqa: E402
+
+pytestmark = pytest.mark.float32
 
 WATCHED = [family for family in FAMILIES if family.route == "replay"]
 FULL = {"deberta", "deberta-v2", "xlnet"}
@@ -53,9 +56,9 @@ def test_alibi_is_one_number_an_offset():
     run = recorded("bloom")[2]
     slopes = 2.0 ** -torch.arange(2.0, 9.0, 2.0)  # Press et al. 2022, section 3, for four heads
     expected = slopes[:, None] * torch.arange(-23.0, 24.0)
-    torch.testing.assert_close(run.store["decoder.1.self.bias_offsets"], expected, atol=1e-6, rtol=0)
+    bounds.close(run.store["decoder.1.self.bias_offsets"], expected, 2)
     tile = first(run).weights(2, slice(20, 24), slice(3, 9))
-    torch.testing.assert_close(tile, first(run).weights(2)[20:24, 3:9], atol=2e-6, rtol=0)
+    torch.testing.assert_close(tile, first(run).weights(2)[20:24, 3:9], atol=bounds.WEIGHT, rtol=0)
 
 
 @pytest.mark.parametrize("model_type", sorted(FULL))
@@ -135,13 +138,15 @@ def test_padded_inputs(known, left: bool):
         assert not allowed[:, ~real][~itself[:, ~real]].any()
         for head in range(record.heads):
             weights = record.weights(head)
-            torch.testing.assert_close(weights.sum(-1), allowed.any(-1).float(), atol=1e-5, rtol=0)
+            torch.testing.assert_close(weights.sum(-1), allowed.any(-1).float(), atol=bounds.WEIGHT, rtol=0)
             again = weights[real].double() @ record.v[head // record.groups].double()
-            torch.testing.assert_close(again, record.context[head][real].double(), atol=1e-4, rtol=1e-5)
+            scores = max(1.0, bounds.size_of(record.scores(head)))
+            bounds.close(again, record.context[head][real].double(), 64, size=scores * bounds.size_of(record.v))
     if known.model_type not in ("xlnet", "gptj") and not left:  # what padding hides does not reach the rest
         short = recording.record(small_model(known, sharpen=3.0), {"input_ids": given["input_ids"][:, :11]})
         one, other = first(run).weights(1)[:11, :11], first(short).weights(1)
-        torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+        scores = bounds.size_of(first(run).scores(1))
+        torch.testing.assert_close(one, other, atol=bounds.weight(scores, 1024), rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
@@ -150,14 +155,14 @@ def test_half_precision(known, dtype: torch.dtype):
     model, given, run = recorded(known.model_type, dtype, sharpen=1.0)
     with torch.no_grad():
         assert torch.equal(recording.plain(model, given), run.store["logits"])
-    bound = {torch.bfloat16: 3e-2, torch.float16: 4e-3}[dtype]
     for site, record in run.attention.items():
         assert record.context.dtype in (dtype, torch.float32)  # a fused kernel without a half-precision form widens
         bias = f"parameters/{site}.b_O"
         b_O = run.store[bias] if bias in run.store else None
-        assert site_error(record, run.store[f"parameters/{site}.W_O"], b_O) < bound
+        found = check(record, run.store[f"parameters/{site}.W_O"], b_O)
+        assert found.relative <= 1 and found.error <= bounds.off(record.output, 64, dtype)
         whole, tile = record.weights(1), record.weights(1, slice(2, 7), slice(1, 5))
-        torch.testing.assert_close(tile, whole[2:7, 1:5], atol=2e-6, rtol=0)
+        torch.testing.assert_close(tile, whole[2:7, 1:5], atol=bounds.WEIGHT, rtol=0)
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -195,7 +200,8 @@ def test_falcon_in_all_its_forms(options: dict, implementation: str):
     for site, record in run.attention.items():
         assert record.k.shape[0] == record.v.shape[0] == heads
         b_O = run.store[f"parameters/{site}.b_O"] if "bias" in options else None
-        assert site_error(record, run.store[f"parameters/{site}.W_O"], b_O) < 2e-6
+        found = check(record, run.store[f"parameters/{site}.W_O"], b_O)
+        assert found.relative <= 1 and found.error <= bounds.off(record.output, 1024)
         assert (f"{site}.bias_offsets" in run.store) == ("alibi" in options)
         assert f"{site}.bias" not in run.store
 

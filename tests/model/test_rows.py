@@ -8,7 +8,10 @@ import torch
 
 from model.attention.rows import _sums, blocks, column, combined, row, strongest, whole_rows
 from model.errors import OutOfRange, UnknownOption
+from tests import bounds
 from tests.model.test_pooled import MORE, SITE, record, weights
+
+pytestmark = pytest.mark.float32
 
 BOUND = 1e-12
 
@@ -116,7 +119,7 @@ def test_a_part_of_the_weights_is_that_part_of_the_softmax(kind: str, monkeypatc
                 part = found.weights(2, rows, columns, torch.float64).numpy()
                 np.testing.assert_allclose(part, exact[rows][:, columns], atol=BOUND, rtol=0)
                 near = found.weights(2, rows, columns).numpy()
-                np.testing.assert_allclose(near, exact[rows][:, columns], atol=2e-6, rtol=0)
+                np.testing.assert_allclose(near, exact[rows][:, columns], atol=bounds.WEIGHT, rtol=0)
 
 
 @pytest.mark.parametrize("kind", MORE)
@@ -139,7 +142,7 @@ def test_a_part_of_rows_and_columns_is_the_softmax_of_whole_rows(kind: str, monk
                 np.testing.assert_allclose(got.numpy(), want, atol=BOUND, rtol=0)
                 single = found.weights(head, rows, columns)
                 assert single.dtype == torch.float32
-                np.testing.assert_allclose(single.numpy(), want, atol=1e-7, rtol=0)
+                np.testing.assert_allclose(single.numpy(), want, atol=bounds.off(1.0), rtol=0)
 
 
 def test_large_scores_of_a_float32_record_are_exact_in_a_part():
@@ -150,5 +153,5 @@ def test_large_scores_of_a_float32_record_are_exact_in_a_part():
     exact = weights(found, 1)
     assert exact.max() > 0.99 and float(found.scores(1).max()) > 60
     np.testing.assert_allclose(
-        found.weights(1, slice(9, 280), slice(4, 250)).numpy(), exact[9:280, 4:250], atol=2e-6, rtol=0
+        found.weights(1, slice(9, 280), slice(4, 250)).numpy(), exact[9:280, 4:250], atol=bounds.WEIGHT, rtol=0
     )

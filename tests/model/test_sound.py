@@ -20,6 +20,7 @@ from model.checkpoints.media.wav import RATE, resample  # noqa: E402
 from model.checkpoints.record.forward import prepare  # noqa: E402
 from model.errors import SoundTooLong, TextTooLong, UnreadableSound  # noqa: E402
 from model.trace.trace import Trace  # noqa: E402
+from tests import bounds  # noqa: E402
 
 SPECIAL = ["<pad>", "<start>", "<end>", "<|notimestamps|>"]
 
@@ -96,7 +97,7 @@ def test_weights_equal_eager():
     for stack, kind, name in parts:
         for layer, expected in enumerate(getattr(output, name)):
             found = torch.stack([trace.weights(f"{stack}.{layer}.{kind}", head) for head in range(4)])
-            torch.testing.assert_close(found, expected[0], atol=2e-6, rtol=0)
+            torch.testing.assert_close(found, expected[0], atol=bounds.WEIGHT, rtol=0)
 
 
 def by_hand(model: HuggingFaceModel, samples: np.ndarray, ids: list[int], steps: int, banned: list[int]) -> list[int]:

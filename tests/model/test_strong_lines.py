@@ -12,6 +12,8 @@ from model.jobs.progress import Listener, heard_by
 from model.transformer.masks import Mask
 from tests.model.test_pooled import MORE, record, weights
 
+pytestmark = pytest.mark.float32
+
 RULES = [Rule("share", 0.5), Rule("share", 0.9), Rule("share", 1.0), Rule("least", 0.02), Rule("least", 0.3)]
 
 

@@ -14,6 +14,7 @@ transformers = pytest.importorskip("transformers")
 from model import Trace, open_model  # noqa: E402
 from model.checkpoints.disk.tasks import TASKS, task_of  # noqa: E402
 from model.checkpoints.library.library_model import HuggingFaceModel  # noqa: E402
+from tests import bounds  # noqa: E402
 from tests.app.checkpoints import write  # noqa: E402
 
 FOX = "The quick brown fox jumps over the lazy dog."
@@ -61,7 +62,7 @@ def test_labels_that_do_not_exclude_each_other_have_a_sigmoid_each(tmp_path: Pat
     expected = {NAMES[i]: sigmoid(x) for i, x in enumerate(logits(model, trace))}
     assert trace.facts["classes_how"] == "sigmoid"
     assert [name for name, _ in trace.facts["classes"]] == sorted(expected, key=expected.get, reverse=True)
-    assert dict(trace.facts["classes"]) == pytest.approx(expected, abs=1e-6)
+    assert dict(trace.facts["classes"]) == pytest.approx(expected, abs=bounds.WEIGHT)
     assert sum(expected.values()) != pytest.approx(1, abs=0.05)
 
 
@@ -71,7 +72,7 @@ def test_a_softmax_where_nothing_else_is_said(tmp_path: Path):
     powers = [math.exp(x) for x in logits(model, trace)]
     assert trace.facts["classes_how"] == "softmax"
     assert dict(trace.facts["classes"]) == pytest.approx(
-        {NAMES[i]: x / sum(powers) for i, x in enumerate(powers)}, abs=1e-6
+        {NAMES[i]: x / sum(powers) for i, x in enumerate(powers)}, abs=bounds.WEIGHT
     )
 
 
@@ -80,7 +81,7 @@ def test_a_regression_shows_its_scores(tmp_path: Path, config: dict):
     model = headed(tmp_path / "score", "bert", "BertForSequenceClassification", **config)
     trace = model.trace(FOX)
     assert trace.facts["classes_how"] == "scores"
-    assert [score for _, score in trace.facts["classes"]] == pytest.approx(logits(model, trace), abs=1e-6)
+    assert [score for _, score in trace.facts["classes"]] == bounds.near(logits(model, trace), 1024)
     assert [name for name, _ in trace.facts["classes"]] == [f"LABEL_{i}" for i in range(config["num_labels"])]
 
 
@@ -91,7 +92,7 @@ def test_a_label_for_each_token_is_no_next_token(tmp_path: Path):
     assert len(trace.facts["labels"]) == len(trace.tokens("encoder")) > 5
     for (name, p), row in zip(trace.facts["labels"], logits(model, trace), strict=True):
         assert name == NAMES[row.index(max(row))]
-        assert p == pytest.approx(math.exp(max(row)) / sum(map(math.exp, row)), abs=1e-6)
+        assert p == pytest.approx(math.exp(max(row)) / sum(map(math.exp, row)), abs=bounds.WEIGHT)
     assert len({name for name, _ in trace.facts["labels"]}) > 1
     assert model.vocabulary[trace.token_ids("encoder")[0]] == "[CLS]"
 
@@ -108,7 +109,7 @@ def test_a_replaced_token_has_a_probability_of_its_own(tmp_path: Path):
     trace = model.trace(FOX)
     expected = [sigmoid(x) for x in logits(model, trace)]
     assert (model.task, trace.predicts) == ("replaced", False)
-    assert trace.facts["replaced"] == pytest.approx(expected, abs=1e-6)
+    assert trace.facts["replaced"] == bounds.near(expected, 1024)
     assert len(expected) == len(trace.tokens("encoder")) and "classes" not in trace.facts
 
 
@@ -126,4 +127,4 @@ def test_what_is_named_is_compared_with_a_plain_run_and_saved(tmp_path: Path, cl
     for name in ("class_logits", "label_logits"):
         if name in other.store:
             other.store.add(name, other.store[name] + 0.5)
-    assert other.fidelity().logits_error == pytest.approx(0.5, abs=1e-5)
+    assert other.fidelity().logits_error == bounds.near(0.5, size=8.0)

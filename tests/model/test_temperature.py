@@ -13,6 +13,8 @@ from model.generation import temperature
 from model.trace import logits
 from model.trace.tensors import MemoryStore
 
+pytestmark = pytest.mark.float32
+
 TEMPERATURES = (0.1, 0.5, 1.0, 1.7, 3.0)
 
 

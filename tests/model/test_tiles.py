@@ -10,7 +10,10 @@ import torch
 
 from model.attention import tiles
 from model.errors import OutOfRange, UnknownOption
+from tests import bounds
 from tests.model.test_statistics import KINDS, weights
+
+pytestmark = pytest.mark.float32
 
 
 def brute(A: np.ndarray, allowed: np.ndarray, level: int, how: str) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +48,7 @@ def test_every_level_is_the_pooled_head(kind: str, n: int, how: str, monkeypatch
     for level in range(tiles.depth(record.queries, record.keys) + 1):
         values, masked = whole(record, 1, level, how)
         expected, closed = brute(A, allowed, level, how)
-        np.testing.assert_allclose(values, expected, atol=2e-6, rtol=0)
+        np.testing.assert_allclose(values, expected, atol=bounds.WEIGHT, rtol=0)
         np.testing.assert_array_equal(masked, closed)
 
 
@@ -60,7 +63,7 @@ def test_bytes_are_rounded_weights_and_masked_is_masked(translator) -> None:
     packed = found.packed().numpy()
     A, allowed = record.weights(2, dtype=torch.float64).numpy(), record.allowed().numpy()
     assert (packed[~allowed] == tiles.MASKED).all() and (packed[allowed] <= tiles.STEPS).all()
-    assert np.abs(packed[allowed] / tiles.STEPS - A[allowed]).max() <= 0.5 / tiles.STEPS + 2e-6
+    assert np.abs(packed[allowed] / tiles.STEPS - A[allowed]).max() <= 0.5 / tiles.STEPS + bounds.WEIGHT
 
 
 def test_what_is_not_there_is_said(translator) -> None:

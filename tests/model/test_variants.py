@@ -14,9 +14,12 @@ from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer import attention
 from model.transformer.masks import Mask
+from tests import bounds
+
+pytestmark = pytest.mark.float32
 
 EXACT = {"atol": 1e-12, "rtol": 0}
-RECORDED = 2e-6
+RECORDED = bounds.WEIGHT
 
 
 def made(q: int = 5, k: int | None = None, heads: int = 4, groups: int = 1, d: int = 3, causal: bool = True, **parts):
@@ -86,7 +89,7 @@ def test_every_variant_switched_off_gives_the_recorded_weights(kind: str, head: 
     for changed in off:
         expected = record.weights(head).numpy()
         np.testing.assert_allclose(got(changed), expected, atol=RECORDED, rtol=0)
-        np.testing.assert_allclose(changed.mixed(0, dtype=torch.float64), record.mixed(head), atol=1e-5)
+        bounds.close(changed.mixed(0, dtype=torch.float64), record.mixed(head), 64)
     assert variants.unchanged(record, head) <= RECORDED
     assert variants.unchanged(record, head, slice(0, 1)) <= RECORDED
 

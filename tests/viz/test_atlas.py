@@ -16,10 +16,13 @@ from model import Trace, open_model
 from model.attention.downsample import allowed_bins, bin_lengths, block_size, thumbnails
 from model.measures.head_statistics import trace_statistics
 from model.trace.site import Site
+from tests import bounds
 from viz.atlas import atlas
 from viz.atlas import static as static_atlas
 from viz.base import static_chart
 from viz.base.payload import unpack
+
+pytestmark = pytest.mark.float32
 
 NAMES = ("title", "label", "S", "full")
 
@@ -59,7 +62,7 @@ def test_the_bytes_are_the_pooled_weights(trace, size: int, how: str) -> None:
             for (r, c), byte in np.ndenumerate(drawn):
                 block = whole[r * high : (r + 1) * high, c * wide : (c + 1) * wide]
                 told = block.max() if how == "max" else block.sum(1).mean()  # the share of its queries' attention
-                assert abs(byte / 254 - told) <= 0.5 / 254 + 1e-6
+                assert abs(byte / 254 - told) <= 0.5 / 254 + bounds.WEIGHT
         masked = ~record.allowed().numpy()
         if masked.any() and (size >= max(masked.shape)):
             np.testing.assert_array_equal(arrays[entry["mask"]], masked)

@@ -10,9 +10,12 @@ from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer.masks import Mask
+from tests import bounds
 from tests.viz.blocks import by_block
 from viz.base import axes
 from viz.base.axes import Axis, block_axis, by_word, strongest, token_axis, word_axis
+
+pytestmark = pytest.mark.float32
 
 
 def labels(texts: str | list[str]) -> list[dict[str, str]]:
@@ -88,10 +91,10 @@ def test_words_sum_their_keys_and_average_their_queries(q: int, k: int, size: in
     allowed = random.random((q, k)) < 0.5
     values, open_ = by_word(weights[found[0].span, found[1].span], allowed[found[0].span, found[1].span], found)
     tile, permitted = weights.astype(np.float64)[found[0].span, found[1].span], allowed[found[0].span, found[1].span]
-    np.testing.assert_allclose(values, brute(tile, found, lambda c: c.sum(1).mean()), atol=1e-6, rtol=0)
+    np.testing.assert_allclose(values, brute(tile, found, lambda c: c.sum(1).mean()), atol=bounds.WEIGHT, rtol=0)
     assert (open_ == brute(permitted, found, np.any)).all() and values.dtype == np.float32
     if found[1].whole:
-        np.testing.assert_allclose(values.sum(-1), 1, atol=1e-5)
+        np.testing.assert_allclose(values.sum(-1), 1, atol=bounds.WEIGHT)
 
 
 @pytest.mark.parametrize(("q", "k", "most"), [(10, 10, 3), (129, 130, 128), (5, 50, 7)])
@@ -113,7 +116,7 @@ def test_the_strongest_pair_behind_a_cell():
     for cell in ((0, 0), (7, 3), (7, 7), (4, 4)):
         rows, columns = both[0].tokens(cell[0]), both[1].tokens(cell[1])
         row, column = strongest(record, 1, both, cell)
-        assert weights[row, column] == pytest.approx(weights[rows, columns].max(), abs=1e-6)
+        assert weights[row, column] == pytest.approx(weights[rows, columns].max(), abs=bounds.WEIGHT)
         assert rows.start <= row < rows.stop and columns.start <= column < columns.stop
 
 

@@ -8,10 +8,13 @@ import torch
 
 from model.compare.heads import Alike
 from model.trace.site import Site
+from tests import bounds
 from viz.base import static_chart
 from viz.compare import heads as compare_charts
 from viz.compare import plane as comparing_plane
 from viz.compare.plane import FEW, NEAREST, SIDE, named, plane, wanted
+
+pytestmark = pytest.mark.float32
 
 WORDS = {
     "head": "head",
@@ -95,7 +98,7 @@ def test_layers_part_the_matrix_at_any_number_of_heads() -> None:
     assert header["row_breaks"] == header["column_breaks"] == list(range(9, 270, 9))
     assert [tick["text"] for tick in header["ticks"]] == [f"L{layer}" for layer in range(30)]
     assert [tick["at"] for tick in header["ticks"]] == [9 * layer + 4.5 for layer in range(30)]
-    np.testing.assert_allclose(arrays["values"], found.values.numpy(), atol=1e-6)
+    bounds.close(arrays["values"], found.values.numpy(), 64, size=1.0)
     clusters, _ = unpack(compare_charts.pairs_frame(found, list(range(270))[::-1], WORDS))
     assert "ticks" not in clusters and clusters["band"] == pytest.approx(
         [layer / 29 for layer in range(29, -1, -1) for _ in range(9)]

@@ -10,9 +10,12 @@ import pytest
 
 from model import Trace
 from model.measures.cross_alignment import Gold, crosses, shifted, three_looks
+from tests import bounds
 from tests.viz.conftest import Words
 from viz import encoder_decoder
 from viz.base import svg
+
+pytestmark = pytest.mark.float32
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_an_image_has_its_alternative_text_and_the_themes_ink(trace: Trace, name
 def test_the_bars_are_the_weights_and_masked_keys_are_marked(trace: Trace) -> None:
     own = three_looks(trace, 0, 1, 1)[0]
     table = encoder_decoder.look_table(trace, own)
-    np.testing.assert_allclose(table["weight"], own.weights.numpy(), atol=1e-7)
+    np.testing.assert_allclose(table["weight"], own.weights.numpy(), atol=bounds.WEIGHT)
     assert list(table["masked"]) == [j > 1 for j in range(len(table))]
     chart = encoder_decoder.look_bars(table, encoder_decoder.DECODER, "told").to_dict()
     (data,) = chart["datasets"].values()
@@ -91,7 +94,7 @@ def test_of_many_keys_the_strongest_and_the_rest(trace: Trace, monkeypatch: pyte
     table = encoder_decoder.look_table(trace, cross)
     assert list(table["key"])[:-1] == sorted(np.argsort(-cross.weights.numpy())[:3])
     assert table["token"].iloc[-1] == f"+ {len(cross.weights) - 3}"
-    assert table["weight"].sum() == pytest.approx(1, abs=1e-6)
+    assert table["weight"].sum() == pytest.approx(1, abs=bounds.WEIGHT)
 
 
 def test_the_alignment_marks_gold_and_the_strongest(names: Words) -> None:

@@ -12,7 +12,10 @@ import pytest
 from model import Trace
 from model.attention.rows import in_blocks
 from model.trace.site import Site
+from tests import bounds
 from viz.base import export
+
+pytestmark = pytest.mark.float32
 
 ODD = ['=HYPERLINK("x")', "+1", "-2", "@x", 'a"b', "a,b", "line\nend", "喜欢", "", "nan"]
 
@@ -79,7 +82,9 @@ def test_a_trace_as_a_file_is_opened_again(trace: Trace, tmp_path: Path):
     again = Trace.open(tmp_path / "run.safetensors")
     assert again.tokens("encoder") == trace.tokens("encoder")
     np.testing.assert_array_equal(again.q("decoder.1.cross"), trace.q("decoder.1.cross"))
-    np.testing.assert_allclose(again.weights("decoder.1.cross", 2), trace.weights("decoder.1.cross", 2), atol=1e-6)
+    np.testing.assert_allclose(
+        again.weights("decoder.1.cross", 2), trace.weights("decoder.1.cross", 2), atol=bounds.WEIGHT
+    )
 
 
 @pytest.mark.parametrize("cells", [2**20, 30])
@@ -89,7 +94,7 @@ def test_a_long_head_is_written_block_by_block(trace: Trace, cells: int, monkeyp
         record, rows, columns = trace.record(site), trace.tokens(site.query_side), trace.tokens(site.key_side)
         monkeypatch.setattr("model.attention.rows._CELLS", 2**20)
         want = np.concatenate([block for _, block in in_blocks(record, 2)])
-        np.testing.assert_allclose(want, record.weights(2), atol=1e-6)
+        np.testing.assert_allclose(want, record.weights(2), atol=bounds.WEIGHT)
         whole = export.matrix_csv(want, rows, columns)
         monkeypatch.setattr("model.attention.rows._CELLS", cells)
         monkeypatch.setattr(export, "_CELLS", cells)
@@ -97,7 +102,7 @@ def test_a_long_head_is_written_block_by_block(trace: Trace, cells: int, monkeyp
         head_whole, *lines_whole = read(whole)
         assert head == head_whole and [line[:2] for line in lines] == [line[:2] for line in lines_whole]
         found = np.array([line[2:] for line in lines], np.float32)
-        np.testing.assert_allclose(found, want, atol=1e-7)  # a block's product may round otherwise
+        np.testing.assert_allclose(found, want, atol=bounds.WEIGHT)  # a block's product may round otherwise
         arrays = np.load(io.BytesIO(export.head_npz(record, 2, scale=np.array(0.5), queries=rows)), allow_pickle=False)
         np.testing.assert_array_equal(arrays["weights"], found)
         np.testing.assert_array_equal(arrays["allowed"], record.allowed().numpy())

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from model import Trace
 from model.attention import joint_matrix
 from model.trace.site import Site
+from tests import bounds
 from viz.base.cell_states import MASKED
 from viz.base.payload import unpack
 from viz.heads import joint_matrix as pictures
+
+pytestmark = pytest.mark.float32
 
 SITE = Site.parse("decoder.1.cross")
 
@@ -28,7 +32,7 @@ def test_a_frame_holds_the_three_blocks(trace: Trace, words: dict):
         kind = block["name"]
         record = trace.record(parts[kind].site)
         exact = record.weights(1, dtype=torch.float64).numpy()
-        np.testing.assert_allclose(arrays[kind], exact, atol=2e-6, rtol=0)
+        np.testing.assert_allclose(arrays[kind], exact, atol=bounds.WEIGHT, rtol=0)
         assert ((arrays[f"{kind}_state"] == MASKED) == ~record.allowed().numpy()).all()
         assert (len(block["rows"]), len(block["columns"])) == exact.shape
         assert block["title"] == titles[kind] and not block["pooled"]

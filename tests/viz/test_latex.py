@@ -13,6 +13,8 @@ from model import Trace
 from model.steps.head import STEPS, cell, head_steps
 from viz.steps import latex
 
+pytestmark = pytest.mark.float32
+
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
              ast.Pow: operator.pow, ast.USub: operator.neg}  # fmt: skip
 CELLS = [("encoder.0.self", 0, 1, 2), ("decoder.1.self", 2, 3, 1), ("decoder.0.cross", 3, 0, 5)]

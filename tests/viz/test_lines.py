@@ -9,6 +9,7 @@ import torch
 from model import Trace
 from model.trace.site import Site
 from model.transformer.masks import Mask
+from tests import bounds
 from tests.model.test_pooled import record as make
 from tests.model.test_pooled import weights as exact
 from tests.model.test_strong_lines import by_hand
@@ -17,8 +18,10 @@ from viz.base.cell_states import MASKED
 from viz.base.payload import unpack
 from viz.heads import lines
 
+pytestmark = pytest.mark.float32
+
 SITES = ["encoder.0.self", "decoder.1.self", "decoder.0.cross"]
-BOUND = 2e-6
+BOUND = bounds.WEIGHT
 
 
 @pytest.mark.parametrize("rule", lines.RULES)

@@ -8,11 +8,14 @@ import pytest
 from model import open_model
 from model.measures.default_cell import first_cell
 from model.trace.attention_record import AttentionRecord
+from tests import bounds
 from tests.viz.blocks import by_block
 from viz.base import cell_states
 from viz.base.axes import map_axes
 from viz.base.payload import unpack
 from viz.heads import color_scale, matrix
+
+pytestmark = pytest.mark.float32
 
 TEXT = " ".join(["the cat sat on the mat"] * 12)
 
@@ -42,9 +45,9 @@ def test_blocks_of_rows_say_what_the_whole_says(trace, monkeypatch, cells: int) 
         _, arrays = unpack(
             matrix.map_frame(trace, record.site, head, (0, 0), dict.fromkeys(("query", "key", "query_decoder"), ""))
         )
-        np.testing.assert_allclose(arrays["values"], values, atol=2e-6)
+        np.testing.assert_allclose(arrays["values"], values, atol=bounds.WEIGHT)
         assert ((arrays["state"] == cell_states.MASKED) == ~open_).all()
-        assert color_scale._of_all(record, head) == pytest.approx(most, abs=1e-6)
+        assert color_scale._of_all(record, head) == pytest.approx(most, abs=bounds.WEIGHT)
         assert first_cell(trace, name, head) == cell
 
 

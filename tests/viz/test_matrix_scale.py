@@ -15,6 +15,8 @@ from viz.base.payload import unpack
 from viz.heads import color_scale, matrix
 from viz.heads.matrix import map_frame, matrix_frame
 
+pytestmark = pytest.mark.float32
+
 
 @pytest.mark.parametrize(
     ("value", "end"),

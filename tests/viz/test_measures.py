@@ -10,6 +10,8 @@ from model.measures.table import COLUMNS
 from viz import measures
 from viz.base import static_chart
 
+pytestmark = pytest.mark.float32
+
 WORDS = {name: name for name in (*COLUMNS, "site", "head", "induction", "low", "high", "n")} | {"alt": "{measure}"}
 SHORT = {"encoder_self": "E", "decoder_self": "D", "decoder_cross": "C"}
 

@@ -8,9 +8,12 @@ import pytest
 from model import Trace
 from model.measures.default_head import best_head
 from model.trace.site import Site
+from tests import bounds
 from viz.base.cell_states import MASKED
 from viz.base.payload import unpack
 from viz.overview.overview import hero_rows, overview_frame
+
+pytestmark = pytest.mark.float32
 
 CROSS = Site.parse("decoder.1.cross")
 
@@ -49,7 +52,7 @@ def test_attention_pictures_are_the_weights_in_256_steps(run: Trace, words: dict
             picture = arrays[item["array"]]
             assert picture.dtype == np.uint8
             np.testing.assert_array_equal(picture, np.round(weights.astype(np.float32) * 255))
-            assert np.abs(picture / 255 - weights).max() <= 0.5 / 255 + 1e-6
+            assert np.abs(picture / 255 - weights).max() <= 0.5 / 255 + bounds.WEIGHT
             allowed = run.record(part["site"]).allowed().numpy()
             assert ((arrays[item["state"]] == MASKED) == ~allowed).all()
 

@@ -10,6 +10,7 @@ from model import Trace
 from model.trace.site import Site
 from model.trace.trace import Side
 from model.transformer.masks import Mask
+from tests import bounds
 from tests.model.test_pooled import record as make
 from tests.model.test_pooled import weights as exact
 from tests.viz.test_lines import Stub
@@ -18,7 +19,9 @@ from viz.text import static as static_text
 from viz.text import text as text_view
 from viz.text.text import flow
 
-BOUND = 2e-6
+pytestmark = pytest.mark.float32
+
+BOUND = bounds.WEIGHT
 
 
 def side(texts: list[str], special: tuple[int, ...] = (), words: tuple[int, ...] = ()) -> Side:
@@ -87,9 +90,9 @@ def test_a_row_is_the_softmax(trace: Trace, words: dict, site: str, mode: str, h
             assert [item["index"] for item in header["top"]] == [int(j) for j in order]
             total, left, count, largest = text_view.rest(found, 3)
             others = [combined[index][j] for j in range(len(combined[index])) if j not in order and allowed[index][j]]
-            assert total == pytest.approx(combined[index].sum(), abs=1e-6) and count == len(others)
-            assert left == pytest.approx(sum(others), abs=1e-6)
-            assert largest == pytest.approx(max(others, default=0.0), abs=1e-6)
+            assert total == pytest.approx(combined[index].sum(), abs=bounds.WEIGHT) and count == len(others)
+            assert left == pytest.approx(sum(others), abs=bounds.WEIGHT)
+            assert largest == pytest.approx(max(others, default=0.0), abs=bounds.WEIGHT)
 
 
 def test_the_text_is_the_same_whatever_is_asked_and_one_row_is_small(words: dict):

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from model import open_model
+from tests import bounds
 from tests.viz.blocks import by_block
 from viz.base.axes import block_axis
 from viz.base.cell_states import MASKED
 from viz.heads import thumbnails
+
+pytestmark = pytest.mark.float32
 
 
 @pytest.fixture(scope="module", params=[8, 12])
@@ -30,7 +33,7 @@ def test_blocks_are_of_the_whole_heads_weights(trace, how: str) -> None:
                 counts = np.diff([*rows, len(A)])[:, None]
                 want = np.add.reduceat(np.add.reduceat(A, columns, 1), rows, 0) / counts
             assert picture.dtype == np.uint8 and picture.shape == want.shape
-            np.testing.assert_allclose(picture / 255, want, atol=0.5 / 255 + 2e-6)
+            np.testing.assert_allclose(picture / 255, want, atol=0.5 / 255 + bounds.WEIGHT)
             assert ((state == MASKED) == ~open_).all()
 
 

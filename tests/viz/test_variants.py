@@ -11,10 +11,13 @@ import torch
 from model import Trace
 from model.attention import variants
 from model.trace.site import Site
+from tests import bounds
 from viz.base import static_chart
 from viz.base.cell_states import MASKED, PLAIN
 from viz.base.payload import unpack
 from viz.heads import variants as drawn
+
+pytestmark = pytest.mark.float32
 
 WORDS = dict.fromkeys(
     ("alt", "recorded", "variant", "key", "weight", "unscaled", "scaled", "variance", "largest", "entropy"), "w"
@@ -30,9 +33,9 @@ def found(trace: Trace) -> variants.Comparison:
 def test_the_frame_is_the_variant_minus_the_recorded(trace: Trace, found: variants.Comparison) -> None:
     cuts, site = (slice(1, 4), slice(2, 5)), Site.parse("encoder.0.self")
     header, arrays = unpack(drawn.compare_frame(trace, site, found, cuts, (2, 3), {}))
-    np.testing.assert_allclose(arrays["A"], found.before[:, 2:5], atol=1e-7)
-    np.testing.assert_allclose(arrays["A'"], found.after[:, 2:5], atol=1e-7)
-    np.testing.assert_allclose(arrays["Δ"], arrays["A'"] - arrays["A"], atol=1e-6)
+    np.testing.assert_allclose(arrays["A"], found.before[:, 2:5], atol=bounds.WEIGHT)
+    np.testing.assert_allclose(arrays["A'"], found.after[:, 2:5], atol=bounds.WEIGHT)
+    np.testing.assert_allclose(arrays["Δ"], arrays["A'"] - arrays["A"], atol=bounds.WEIGHT)
     assert [item["operator"] for item in header["items"] if "operator" in item] == ["−", "="]
     scales = {item["symbol"]: item["scale"] for item in header["items"] if "matrix" in item}
     assert scales["A"] == scales["A'"] == {"kind": "sequential", "low": 0, "high": 1}

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 
+# A number this near to a whole one is that, as a part of itself: the last bits of a sum in float32, which another processor
+# adds up in another order, may not decide between "1" and "1.00".
+_WHOLE = 16 * 2.0**-24
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def short(value: float, digits: int = 3) -> str:
-    """0.9312 -> 0.931; 0.00031 -> 3.1·10⁻⁴; −∞ and NaN as themselves."""
+    """0.9312 -> 0.931; 0.00031 -> 3.1·10⁻⁴; 3.0000001 -> 3; −∞ and NaN as themselves."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
-    size = abs(value)
-    if value == round(value) and size < 1e5:
-        return f"{value:.0f}".replace("-", "−")
-    if size >= 1e5 or size < 1e-3:
+    # Rounded first: 0.9997 has three digits as 1.00, not as 1.000, and 0.00099999 is 0.00100.
+    whole, rounded = round(value), abs(float(f"{value:.{digits - 1}e}"))
+    if whole and abs(value - whole) <= _WHOLE * abs(value) and abs(whole) < 1e5:
+        return f"{whole}".replace("-", "−")
+    if rounded >= 1e5 or rounded < 1e-3:
         mantissa, power = f"{value:.1e}".split("e")
         return f"{mantissa}·10{str(int(power)).translate(_SUPERSCRIPT)}".replace("-", "−")
-    # Rounded first: 0.9997 has three digits as 1.00, not as 1.000.
-    rounded = float(f"{size:.{digits - 1}e}")
     decimals = max(0, digits - 1 - math.floor(math.log10(rounded)))
     return f"{value:.{decimals}f}".replace("-", "−")
 

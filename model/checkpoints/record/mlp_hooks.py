@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from model.checkpoints.record import offload
-from model.residual.neurons import Hidden, recognised
-from model.trace.fidelity import difference
+from model.residual.neurons import Hidden, projected, recognised
 
 # The last projection of a feed-forward layer, by its path: Llama and those like it; GPT-2 and GPT-Neo; NeoX, BLOOM, Falcon;
 # BART, OPT, Phi, Whisper, CLIP; BERT and those like it (an `intermediate` beside it); T5; DistilBERT, XLM; XLNet; ALBERT;
@@ -44,12 +43,11 @@ class Heard:
     def units(self) -> Hidden:
         """The units, held against the layer's output by the projection's own weights, in float64."""
         W, b = (offload.parameter(self.projection, name) for name in ("weight", "bias"))
-        made = self.hidden.double() @ (W if _conv(self.projection) else W.T).detach().double()
-        made = made if b is None else made + b.detach().double()
         known = recognised(self.hidden, self.firsts)
         function, pre, gate = known if known is not None else (None, None, None)
-        error, size = difference(made, self.output), self.output.abs().max().item()
-        return Hidden(self.hidden.float(), pre, gate, function, error, size)
+        W = (W if _conv(self.projection) else W.T).detach()
+        error, limit = projected(self.hidden, W, None if b is None else b.detach(), self.output)
+        return Hidden(self.hidden.float(), pre, gate, function, error, limit)
 
 
 def _conv(part: nn.Module) -> bool:

@@ -51,7 +51,6 @@ def show(chosen: Chosen, hidden: Hidden) -> None:
     import torch
 
     from model.residual import neurons as units
-    from model.trace.fidelity import TOLERANCE
     from viz import block as pictures
 
     if hidden.pre is None or hidden.function is None:
@@ -79,7 +78,6 @@ def show(chosen: Chosen, hidden: Hidden) -> None:
         head.append(f"| {label} | {int((values == 0).sum()):,} | {short(float(values.norm()), 4)} | {apart} |")
     st.markdown("\n".join(head))
     said = say("block.functions_gated" if hidden.gate is not None else "block.functions_sentence")
-    limit = TOLERANCE * max(1.0, float(hidden.post.abs().max()))
     table = pd.DataFrame({"pre": pre.numpy()} | {name: values.numpy() for name, values in every.items()})
-    figure_footer.foot("block-functions", said, figure_footer.fidelity_badge(hidden.function_error, limit),
+    figure_footer.foot("block-functions", said, figure_footer.fidelity_badge(hidden.function_error, hidden.function_limit),
               common.table_files(f"{chosen.slug}-functions", table), draw, (units.activate, units.passed))  # fmt: skip

@@ -69,7 +69,6 @@ def _hidden(chosen: Chosen, layer: int, layers: int) -> Hidden | None:
 def _figure(chosen: Chosen, hidden: Hidden, best: list, unit: int, layer: int, key: str) -> None:
     """Bars of the chosen token's units beside tokens × units."""
     from model.residual import neurons
-    from model.trace.fidelity import TOLERANCE
     from viz import block as pictures
 
     names = {"unit": say("block.unit"), "value": say("block.activation"), "alt": say("block.units_alt")}
@@ -91,9 +90,7 @@ def _figure(chosen: Chosen, hidden: Hidden, best: list, unit: int, layer: int, k
     with right:
         common.draw("block-units-frame", frame, chosen, lambda column: page_controls.put(key, shown[column]))
         st.caption(say("block.units_map", n=len(shown), total=f"{width:,}"))
-    badge = (
-        "" if hidden.error is None else figure_footer.fidelity_badge(hidden.error, TOLERANCE * max(1.0, hidden.size))
-    )
+    badge = figure_footer.fidelity_badge(hidden.error, hidden.limit)
     mine = int((hidden.post[chosen.row] > 0).sum())
     said = say("block.units_sentence", mine=f"{mine:,}", width=f"{width:,}", share=f"{hidden.firing:.0%}")
     said += f" {say('block.units_check')}" if badge else ""

@@ -79,15 +79,10 @@ def _recorded(chosen: Chosen, module: Any) -> None:
     common.draw("block-norm-frame", frame, chosen, _pick)
     after = [short(value, 3) for value in (found.y[row].mean(), found.y[row].var(unbiased=False))]
     said = say("block.norm_sentence", mean=after[0], variance=after[1])
-    badge = figure_footer.fidelity_badge(found.error, 2e-6 * max(1.0, float(found.y.abs().max())))
-    figure_footer.foot(
-        "block-norm",
-        said,
-        badge,
-        common.matrix_files(f"{chosen.slug}-{name}-norm", found.y.numpy(), chosen.texts),
-        lambda: pictures.still_maps(pair, chosen.texts),
-        (residual_stream.normalised,),
-    )
+    badge = figure_footer.fidelity_badge(found.error, found.limit)
+    files = common.matrix_files(f"{chosen.slug}-{name}-norm", found.y.numpy(), chosen.texts)
+    figure_footer.foot("block-norm", said, badge, files,
+              lambda: pictures.still_maps(pair, chosen.texts), (residual_stream.normalised,))  # fmt: skip
 
 
 def _written_out(found: Any, row: int, feature: int) -> None:
@@ -178,6 +173,6 @@ def _orders(chosen: Chosen, module: Any) -> None:
     st.altair_chart(draw(), width="stretch")
     ends = {norm: short(lines[f"{norm}-LN"][-1], 3) for norm in ("post", "pre")}
     said = say("block.orders_sentence", own=f"{found.own}-LN", **ends)
-    figure_footer.foot("block-orders", said, figure_footer.fidelity_badge(found.error),
+    figure_footer.foot("block-orders", said, figure_footer.fidelity_badge(found.error, found.limit),
               common.table_files(f"{chosen.slug}-orders", pd.DataFrame(lines)), draw,
               (residual_stream.both_orders, residual_stream.other_order))  # fmt: skip

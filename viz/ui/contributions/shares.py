@@ -50,12 +50,6 @@ def show(trace: Trace, site: Site, head: int, row: int) -> None:
     _lengths(trace, site, head, row)
 
 
-def _badge(found: Shares) -> str:
-    from model.trace.fidelity import TOLERANCE
-
-    return figure_footer.fidelity_badge(found.error, TOLERANCE * max(1.0, float(found.output.abs().max())))
-
-
 def _block(trace: Trace, site: Site, head: int, row: int) -> None:
     """z_h × W_O^(h): what the selected head writes, for the queries around the selected one."""
     from model.attention import head_contributions
@@ -143,8 +137,9 @@ def _sum(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
             [("S_i", found.parts.numpy(), rows, None), ("O_i", found.output[None].numpy(), None, None)]
         )
 
+    badge = figure_footer.fidelity_badge(found.error, found.limit)
     figure_footer.foot(
-        "together-sum", sentence, _badge(found), files, figure, (head_contributions.shares, head_contributions.blocks)
+        "together-sum", sentence, badge, files, figure, (head_contributions.shares, head_contributions.blocks)
     )
 
 
@@ -169,7 +164,7 @@ def _bars(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
     sentence = say("together.bars_sentence", total=numbers.short(total, 6), query=row)
     files = {f"{slug(trace, site)}-query{row}-lengths.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")}
     code = (type(found).signed.fget, type(found).lengths.fget)
-    badge = figure_footer.fidelity_badge(abs(total - 1), 1e-4)
+    badge = figure_footer.fidelity_badge(abs(total - 1), found.signed_limit)
     figure_footer.foot("together-bars", sentence, badge, lambda: files, lambda: pictures.side_by_side(charts), code)
 
 

@@ -104,9 +104,11 @@ def _architecture(trace: Trace, chosen: Chosen) -> None:
     picture = encoder_decoder.architecture(trace, trace.record(site), words)
     _heading("architecture")
     st.html(svg.image(picture, theme()))
-    made = {s.key: s.error for s in head_steps.head_steps(trace, site, head, row) if s.key in "qkv"}
-    known = [error for error in made.values() if error is not None]
-    badge = figure_footer.fidelity_badge(max(known)) if len(known) == 3 else ""
+    made = {s.key: s for s in head_steps.head_steps(trace, site, head, row) if s.key in "qkv"}
+    known = [(s.error, s.limit) for s in made.values() if s.error is not None]
+    badge = (
+        figure_footer.verdict(max(known)[0], all(error <= limit for error, limit in known)) if len(known) == 3 else ""
+    )
     said = say("encoder_decoder.made" if badge else "encoder_decoder.made_unknown", site=site_name(site))
     ours = current_run.is_library(trace) or not model_list.is_ours(trace.key.model)
     figure_footer.foot("encoder_decoder-architecture", said, badge, lambda: drawing_files(_slug(trace, "architecture"), picture),

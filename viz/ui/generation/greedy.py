@@ -104,6 +104,7 @@ def _foot(
     found: dict[str, tuple[np.ndarray, Any]],
 ) -> None:
     from model.generation import writer as decoding
+    from model.trace import logits
     from viz.generation import charts as generation_charts
 
     rows = {kind: weights for kind, (weights, _) in found.items()}
@@ -113,8 +114,8 @@ def _foot(
     if again is not None:
         sentence += " " + say("generation.again_said", error=numbers.short(again.logits), size=numbers.short(again.size),
                               p=numbers.short(again.probability), other=again.other, steps=again.steps)  # fmt: skip
-        limits = trace.fidelity(plain=False).limits.values()
-        badge = figure_footer.fidelity_badge(again.logits / again.size, max(limits, default=None))
+        limit = logits.limit(trace.store, trace.attention.values())
+        badge = figure_footer.fidelity_badge(again.logits / again.size, limit and limit / again.size)
 
     def steps_csv() -> bytes:
         values = np.array([[np.nan if c.probability is None else c.probability, np.nan if c.rank is None else c.rank + 1]

@@ -129,14 +129,18 @@ def _foot(
 ) -> None:
     from model.generation import writer as decoding
     from model.generation.beam import Beams
+    from model.trace import logits
 
     arrays = {"log_p": np.array([one.log_p for one in path]), **{kind: row for kind, (row, _) in found.items()}}
     total = path[-1].total
-    again = decoding.recorded_total(next(iter(records.values())).store, [one.token for one in path])
+    store = next(iter(records.values())).store
+    again = decoding.recorded_total(store, [one.token for one in path])
     sentence, badge = say("generation.forced_sentence"), ""
     if again is not None:
         sentence += " " + say("generation.forced_total", total=numbers.short(again, 4))
-        badge = figure_footer.fidelity_badge(abs(total - again) / max(1.0, abs(total)))
+        # Each step's log p is as far off as the logits of two runs, and ranks add them up in float32.
+        size, limit = max(1.0, abs(total)), logits.limit(store, records.values())
+        badge = figure_footer.fidelity_badge(abs(total - again) / size, limit and limit * len(path) ** 0.5 / size)
     chart = next(iter(found.values()))[1]
 
     def csv() -> bytes:

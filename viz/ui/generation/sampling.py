@@ -58,6 +58,7 @@ def _decimal(name: str, low: float, high: float, first: float, step: float) -> f
 
 def _distribution(trace: Trace, stages: list[Stage], how: How) -> None:
     from model.generation import sampling
+    from model.trace.fidelity import allowed
     from model.transformer.attention import entropy
     from viz.generation import cost_charts
 
@@ -101,7 +102,8 @@ def _distribution(trace: Trace, stages: list[Stage], how: How) -> None:
 
     slug = f"{figure_footer.safe(trace.key.model)}-sampling"
     total = sum(float(stage.probabilities.sum()) for stage in stages) / len(stages)
-    figure_footer.foot("generation-sampling", say("generation.cut_sentence"), figure_footer.fidelity_badge(abs(1 - total)),
+    badge = figure_footer.fidelity_badge(abs(1 - total), allowed(1.0, len(first)))
+    figure_footer.foot("generation-sampling", say("generation.cut_sentence"), badge,
               lambda: {f"{slug}.csv": csv, f"{slug}.npz": arrays}, lambda: chart,
               [sampling.stages, sampling.temperature, sampling.top_k, sampling.top_p, entropy])  # fmt: skip
 

@@ -127,10 +127,8 @@ def _badge(chosen: Chosen) -> str:
     """With the mask as recorded these weights are the recorded ones."""
     from model.attention import variants
 
-    scores = chosen.single.scores(0, chosen.cuts[0])
-    finite = scores[scores.isfinite()].abs()
-    limit = 2e-6 * max(1.0, float(finite.max()) if finite.numel() else 0.0)
-    return figure_footer.fidelity_badge(variants.unchanged(chosen.record, view.current().head, chosen.cuts[0]), limit)
+    which = chosen.record, view.current().head, chosen.cuts[0]
+    return figure_footer.fidelity_badge(variants.unchanged(*which), variants.unchanged_limit(*which))
 
 
 def _rule(chosen: Chosen) -> str:

@@ -100,8 +100,7 @@ def _entropy(entropy: tuple[float, float], temperature: float) -> str:
 def _badge(trace: Trace) -> str:
     """How far the recorded run's logits are from a plain run's."""
     fidelity = trace.fidelity()
-    limits = [*fidelity.limits.values()]
-    return figure_footer.fidelity_badge(fidelity.logits_error, max(limits) if limits else None)
+    return figure_footer.verdict(fidelity.logits_error, fidelity.logits_hold)
 
 
 def _formula(found: Tempered, temperature: float) -> str:

@@ -64,6 +64,7 @@ def _written(trace: Trace) -> None:
 def _vector(trace: Trace) -> None:
     """The sentence's vector, and how near another sentence's is."""
     from model.checkpoints.library.outputs import sentence_vector
+    from model.trace.fidelity import allowed
 
     heading("vector")
     key = mirror("other", view.current().other or _other_example(), view.current().model)
@@ -87,13 +88,9 @@ def _vector(trace: Trace) -> None:
     names = [str(i) for i in range(table.shape[1])]
     slug = f"{figure_footer.safe(trace.key.model)}-vectors"
     length = max(abs(float(np.linalg.norm(row)) - 1) for row in table)
-    figure_footer.foot(
-        "output-vector",
-        f"{say(f'output.pool_{how}')} {say('output.unit')}",
-        figure_footer.fidelity_badge(length),
-        lambda: {f"{slug}.csv": lambda: export.matrix_csv(table, [now.text, other], names)},
-        code=(sentence_vector,),
-    )
+    badge = figure_footer.fidelity_badge(length, allowed(1.0, len(one), one.dtype))
+    figure_footer.foot("output-vector", f"{say(f'output.pool_{how}')} {say('output.unit')}", badge, lambda: {
+        f"{slug}.csv": lambda: export.matrix_csv(table, [now.text, other], names)}, code=(sentence_vector,))  # fmt: skip
 
 
 def _other_example() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -187,7 +186,7 @@ def _weights(trace: Trace) -> int:
 
 
 def _badges(fidelity: Fidelity) -> str:
-    badge = figure_footer.fidelity_badge(fidelity.max_error, math.inf if fidelity.holds else 0.0)
+    badge = figure_footer.verdict(fidelity.max_error, fidelity.holds)
     if fidelity.rows is not None:
         badge += " " + say("foot.rows", rows=fidelity.rows)
     if fidelity.logits_error is not None:

@@ -96,7 +96,8 @@ def _recorded(trace: Trace, alibi: bool) -> tuple[Site, Curves] | None:
     return None
 
 
-def _lines(trace: Trace, name: str, site: Site | None, curves: Curves, error: float | None, code: list[Any]) -> None:
+def _lines(trace: Trace, name: str, site: Site | None, curves: Curves, said: str, code: list[Any]) -> None:
+    """said: how well the lines check, "" where there is nothing to hold them against."""
     from viz import positions as pictures
 
     head = chosen_head(trace, site) if site else st.session_state.get("positions-shown-head", 0)
@@ -109,7 +110,7 @@ def _lines(trace: Trace, name: str, site: Site | None, curves: Curves, error: fl
 
     st.altair_chart(draw())
     heads = [str(h) for h in range(len(values))]
-    figure_footer.foot(f"positions-{name}", say(f"positions.{name}_sentence"), badge(error),
+    figure_footer.foot(f"positions-{name}", say(f"positions.{name}_sentence"), said,
               files(name, values, heads, [str(int(o)) for o in offsets]), draw, code)  # fmt: skip
 
 
@@ -131,7 +132,8 @@ def t5(trace: Trace, model: Any) -> None:
     module = getattr(model, "module", None)
     table = bucket_table(module, curves, site.stack) if module is not None else None
     heading("t5", site=site_name(site))
-    _lines(trace, "t5", site, curves, table.error if table else None, [recorded_bias, bucket_table])
+    said = badge(table.error, table.limit) if table else ""
+    _lines(trace, "t5", site, curves, said, [recorded_bias, bucket_table])
     if table is not None:
         _buckets(len(table.weights), table.furthest, table.both_ways)
 
@@ -165,6 +167,7 @@ def alibi(trace: Trace, _model: Any) -> None:
     import torch
 
     from model.positions.bias import Curves, recorded_bias, slopes_of
+    from model.trace.fidelity import allowed
     from model.transformer.positions import alibi_bias, alibi_slopes
 
     found = _recorded(trace, alibi=True)
@@ -174,15 +177,16 @@ def alibi(trace: Trace, _model: Any) -> None:
         slopes = slopes_of(curves)
         rule = alibi_slopes(len(slopes))
         error, code = (slopes - rule).abs().max().item(), [recorded_bias, slopes_of, alibi_slopes]
+        said = badge(error, allowed(slopes, 2, curves.values.dtype))
         heading("alibi_recorded", site=site_name(site))
     else:
         lacking("alibi")
         heads, reach = slider("heads", 1, 16, 8), 32
         heading("alibi")
-        slopes, error, site, code = alibi_slopes(heads), None, None, [alibi_slopes, alibi_bias]
+        slopes, said, site, code = alibi_slopes(heads), "", None, [alibi_slopes, alibi_bias]
         values = alibi_bias(slopes, 2 * reach + 1, 2 * reach + 1, slice(reach, reach + 1))[:, 0]
         curves = Curves(torch.arange(-reach, reach + 1), values)
-    _lines(trace, "alibi", site, curves, error, code)
+    _lines(trace, "alibi", site, curves, said, code)
     st.latex(r"S_{ij} = \frac{q_i\,k_j^\top}{\sqrt{d_k}} - m_h\,|i - j|")
     shown = r",\ ".join(numbers.tex(float(m)) for m in slopes[:8])
     st.latex("m_h = " + shown + (r",\ \ldots" if len(slopes) > 8 else ""))

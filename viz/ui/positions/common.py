@@ -125,5 +125,5 @@ def texts(labels: Sequence[dict]) -> list[str]:
     return [label["text"] for label in labels]
 
 
-def badge(error: float | None, limit: float | None = None) -> str:
+def badge(error: float | None, limit: float | None) -> str:
     return figure_footer.fidelity_badge(error, limit)

@@ -65,23 +65,16 @@ def _plane(trace: Trace, found: Turned, labels: list, pair: int, site: Site, hea
     angle = float(found.cos[1, found.pairs[pair][0]].clamp(-1, 1).arccos()) if len(found.cos) > 1 else 0.0
     a, b = found.pairs[pair]
     names = trace.tokens(site.query_side)
-    figure_footer.foot(
-        "positions-plane",
-        say("positions.plane_sentence", a=a, b=b, angle=numbers.short(angle)),
-        badge(found.error),
-        lambda: {
-            "headlight-plane.csv": lambda: export.matrix_csv(
-                np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]
-            ),
-            "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names),
-        },
-        draw,
-        [turned],
-    )
+    sentence = say("positions.plane_sentence", a=a, b=b, angle=numbers.short(angle))
+    figure_footer.foot("positions-plane", sentence, badge(found.error, found.limit),
+              lambda: {"headlight-plane.csv": lambda: export.matrix_csv(
+                  np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]),
+                  "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
+              draw, [turned])  # fmt: skip
 
 
 def _places(trace: Trace, found: Turned, labels: list, site: Site) -> None:
-    from model.positions.rotary import at_every_pair_of_places, by_offset
+    from model.positions.rotary import at_every_pair_of_places, by_offset, places_limit
     from viz import positions as pictures
     from viz.positions import numbered
 
@@ -101,8 +94,8 @@ def _places(trace: Trace, found: Turned, labels: list, site: Site) -> None:
     told = {name: say(f"positions.{name}") for name in ("offset", "product")} | {"alt": say("positions.product_alt")}
     st.altair_chart(pictures.by_offset_chart(values.numpy(), offsets.numpy(), mean.numpy(), told))
     sentence = say("positions.places_sentence", spread=numbers.short(spread), most=numbers.short(size))
-    limit = 1e-4 * max(1.0, size)
-    figure_footer.foot("positions-places", sentence, badge(spread, limit), files("places", array, names, names),
+    said = badge(spread, places_limit(found, query, key))
+    figure_footer.foot("positions-places", sentence, said, files("places", array, names, names),
               still(array, names, names, scale, _PLACES), [at_every_pair_of_places, by_offset])  # fmt: skip
 
 
@@ -125,7 +118,7 @@ def _both(found: Turned, labels: list) -> None:
     names = [label["text"] for label in labels]
     columns = [str(i) for i in range(found.q.shape[1])]
     figure_footer.foot("positions-turned", say("positions.both_sentence_own") if found.own else say("positions.both_sentence"),
-              badge(found.error), lambda: {
+              badge(found.error, found.limit), lambda: {
                   "headlight-rotary.csv": lambda: export.matrix_csv(found.q_turned.numpy(), names, columns),
                   "headlight-rotary.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
               still(found.q_turned.numpy(), names, columns, pictures.diverging(found.q_turned.numpy()),

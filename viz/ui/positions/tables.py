@@ -157,7 +157,8 @@ def _turn(table: torch.Tensor, length: int, d: int, n: float) -> None:
     with left:
         st.altair_chart(draw(), width="content")
     arrays = {"matrix": R, "before": before, "turned": after, "table": found.looked_up}
-    figure_footer.foot("positions-turn", say("positions.turn_sentence"), badge(views.turn_error(length, d, shift, n), 1e-10),
+    said = badge(views.turn_error(length, d, shift, n), views.turn_limit(length, shift))
+    figure_footer.foot("positions-turn", say("positions.turn_sentence"), said,
               lambda: {"headlight-turn.csv": lambda: _turn_csv(arrays),
                        "headlight-turn.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
               draw, [views.rotation, views.turn, views.turn_error])  # fmt: skip
@@ -204,7 +205,7 @@ def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
         return still(total, trace.tokens(stack), [str(i) for i in range(d)], scale, ("word", "dimension_axis"))()
 
     arrays = {name: value.numpy() for name, value in parts.items()} | {"tokens": trace.tokens(stack)}
-    figure_footer.foot("positions-sum", sentence, badge(found.error), lambda: {
+    figure_footer.foot("positions-sum", sentence, badge(found.error, found.limit), lambda: {
         "headlight-sum.csv": lambda: export.matrix_csv(total, trace.tokens(stack), [str(i) for i in range(d)]),
         "headlight-sum.npz": lambda: export.npz(**arrays),
     }, draw, [views.library_sum if made else views.recorded_sum])  # fmt: skip

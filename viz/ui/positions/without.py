@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _ORDERS = ("reversed", "shifted", "swapped")
-# What 32-bit arithmetic leaves of a weight when its row is summed in another order.
-_LIMIT = 1e-5
 
 
 def order_of(kind: str, n: int) -> list[int]:
@@ -82,7 +80,7 @@ def _row(name: str, found: Shuffled, labels: list, moved: list) -> None:
             st.caption(say(f"positions.{part}_name"))
             grid(part, values.numpy(), own, own, WEIGHTS, WORDS, max_height=300, suffix=f"-{name}")
     back, names = found.back.numpy(), texts(labels)
-    badge = figure_footer.fidelity_badge(found.error, _LIMIT) if name == "without" else ""
+    badge = figure_footer.fidelity_badge(found.error, found.limit) if name == "without" else ""
     sentence = say(f"positions.{name}_sentence", largest=numbers.short(found.largest))
     figure_footer.foot(f"positions-{name}", sentence, badge, files(name, back, names, names),
               still(back, names, names, WEIGHTS, WORDS), [shuffle, without_positions])  # fmt: skip

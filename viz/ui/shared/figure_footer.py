@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -24,15 +25,17 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 
-def fidelity_badge(error: float | None, limit: float | None = None) -> str:
-    """“✓ 3·10⁻⁷” or a red statement; `limit` is how far off the record's arithmetic may leave it."""
-    from model.trace.fidelity import TOLERANCE
+def fidelity_badge(error: float | None, limit: float | None) -> str:
+    """“✓ 3·10⁻⁷” or a red statement; `limit` is how far off its arithmetic may leave it (`model.trace.fidelity`)."""
+    return verdict(error, error is not None and limit is not None and error <= limit)
 
+
+def verdict(error: float | None, holds: bool) -> str:
+    """The same of a figure that was judged already; nothing of one that was not measured."""
     if error is None:
         return ""
-    if error <= (TOLERANCE if limit is None else limit):
-        return say("foot.checks", error=numbers.short(error))
-    return f":red[{say('foot.fails', error=numbers.short(error))}]"
+    said = say(f"foot.{'checks' if holds else 'fails'}", error=numbers.short(error))
+    return said if holds else f":red[{said}]"
 
 
 def refused(trace: Trace, site: Site) -> bool:
@@ -94,22 +97,24 @@ def _download(name: str, file: str, make: Callable[[], bytes]) -> None:
 def site_badge(trace: Trace, site: Site) -> str:
     """How well one sub-layer checks."""
     fidelity = trace.fidelity()
-    return fidelity_badge(fidelity.sites.get(str(site)), fidelity.limits.get(str(site)))
+    return verdict(fidelity.sites.get(str(site)), fidelity.holds_at(str(site)))
 
 
 def worst_badge(trace: Trace, sites: Sequence[Site]) -> str:
-    """How well a figure of all these checks: the one that is worst by its own limit."""
-    from model.trace.fidelity import TOLERANCE
-
-    fidelity = trace.fidelity()
-    known = [(fidelity.sites[name], fidelity.limits.get(name)) for name in map(str, sites) if name in fidelity.sites]
-    return fidelity_badge(*max(known, key=lambda pair: pair[0] / (pair[1] or TOLERANCE))) if known else ""
+    """How well a figure of all these checks: the one that is worst by what its numbers allow."""
+    known = [site for site in sites if str(site) in trace.fidelity().sites]
+    return site_badge(trace, loosest(trace, known)) if known else ""
 
 
 def loosest(trace: Trace, sites: Sequence[Site]) -> Site:
     """Of several sub-layers the one that checks least well: a figure of all of them is as good as that one."""
-    errors = trace.fidelity().sites
-    return max(dict.fromkeys(sites), key=lambda site: errors.get(str(site)) or 0.0)
+    fidelity = trace.fidelity()
+
+    def share(site: Site) -> float:
+        found = fidelity.relative_at(str(site)) if str(site) in fidelity.sites else 0.0
+        return math.inf if math.isnan(found) else found
+
+    return max(dict.fromkeys(sites), key=share)
 
 
 def safe(name: str) -> str:

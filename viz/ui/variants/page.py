@@ -128,7 +128,6 @@ def _row(
 def _foot(
     trace: Trace, site: Site, head: int, found: Comparison, cuts: tuple[slice, slice], change: Change, name: str
 ) -> None:
-    import torch
 
     from model.attention import variants
     from model.trace.attention_record import AttentionRecord
@@ -153,11 +152,8 @@ def _foot(
         parts = {f: getattr(found, f)[:, cuts[1]] for f in ("before", "after", "dead_before", "dead_after")}
         return picture(replace(found, **parts), rows, columns[cuts[1]], (say("matrix.query"), say("matrix.key")))
 
-    single = trace.record(site).select([head], torch.float64)
-    scores = single.scores(0, cuts[0])
-    finite = scores[scores.isfinite()].abs()
-    limit = 2e-6 * max(1.0, float(finite.max()) if finite.numel() else 0.0)
-    badge = figure_footer.fidelity_badge(variants.unchanged(trace.record(site), head, cuts[0]), limit)
+    which = trace.record(site), head, cuts[0]
+    badge = figure_footer.fidelity_badge(variants.unchanged(*which), variants.unchanged_limit(*which))
     code = (*change.code, AttentionRecord.scores, AttentionRecord.weights)
     figure_footer.foot("variants", say("variants.off"), badge, files, figure=figure, code=code)
 

@@ -86,6 +86,8 @@ const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 const smooth = (t) => t * t * (3 - 2 * t);
 const reducedMotion = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+// As viz/base/numbers.py: the last bits of a sum in float32 do not decide between "1" and "1.00".
+const WHOLE = 16 * 2 ** -24;
 /** Three significant digits, true minus sign; tabular figures come from the CSS. */
 function number(value) {
   if (value === Infinity) return "∞";
@@ -97,7 +99,7 @@ function number(value) {
   if (size >= 1e5 || size < 1e-3) {
     const [digits, power] = value.toExponential(1).split("e");
     text = `${digits}·10${[...String(+power)].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[+c] ?? "⁻").join("")}`;
-  } else if (Number.isInteger(value)) text = String(value);
+  } else if (Math.abs(value - Math.round(value)) <= WHOLE * size) text = String(Math.round(value));
   else text = size >= 100 ? value.toFixed(0) : value.toPrecision(3);
   return text.replace("-", "−");
 }

@@ -1,0 +1,107 @@
+"""How small a fault the badges' rule sees: numbers that are off by 10⁻⁵ of themselves, in any of the five that a record has."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from model import Trace
+from model.trace.fidelity import Checked, Fidelity, allowed, check, unit_roundoff
+from model.trace.logits import limit
+from model.trace.site import Site
+from model.trace.tensors import MemoryStore
+from tests import bounds
+from tests.model import tiny
+
+pytestmark = pytest.mark.float32
+
+PARTS = ("q", "k", "v", "output", "W_O")
+
+
+@pytest.fixture(scope="module")
+def trained(translator) -> Trace:
+    return translator.trace("the animal didn't cross the street because it was too tired", language="fr")
+
+
+def shaken(trace: Trace, site: Site, part: str, by: float) -> Checked:
+    """How the sub-layer checks with every number of one tensor moved by `by` of itself, up or down at random."""
+    record, W_O, b_O = trace.record(site), trace.parameter(site, "W_O"), trace.parameter(site, "b_O")
+    old = W_O if part == "W_O" else getattr(record, part)
+    signs = torch.randint(0, 2, old.shape, generator=torch.Generator().manual_seed(1)).to(old) * 2 - 1
+    new = old * (1 + by * signs)
+    tensors = {f"{site}.{name}": getattr(record, name) for name in ("q", "k", "v", "output")} | {f"{site}.{part}": new}
+    record = dataclasses.replace(record, store=MemoryStore(tensors))
+    return check(record, new if part == "W_O" else W_O, b_O)
+
+
+def test_a_correct_run_is_well_inside(trained: Trace) -> None:
+    found = trained.fidelity()
+    assert found.holds and set(found.relative) == set(found.sites) == set(found.limits)
+    # What is printed depends on the processor by a factor of two or so; a limit ten times as wide would see less.
+    assert 0.05 < max(found.relative.values()) < 0.7
+
+
+@pytest.mark.parametrize("by", [1e-5, 1e-4])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_small_fault_is_seen_where_it_is(trained: Trace, part: str, by: float) -> None:
+    """One part in 100,000, which 10⁻⁴ of the largest number let pass: u · √n is 7·10⁻⁷ for the 128 numbers of an output.
+
+    What the rule cannot see is a fault below about 3·10⁻⁶ of each number, as large as the rounding itself, and one in the
+    scores of a row that has a single key or gives one all its weight.
+    """
+    for site in trained.sites:
+        assert shaken(trained, site, part, 0.0).relative < 0.7
+        assert shaken(trained, site, part, by).relative > 1, str(site)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("part", PARTS)
+def test_every_precision_has_the_same_rule(make_model, part: str, dtype: torch.dtype) -> None:
+    """200 units in the last place are seen in either; in float64 that is 4·10⁻¹⁴."""
+    model = make_model()
+    model = dataclasses.replace(model, module=model.module.to(dtype))
+    trace = model.trace(tiny.TEXT, tiny.WRITTEN, pad_to=8)
+    site = Site.parse("decoder.1.cross")
+    assert trace.record(site).q.dtype == dtype and shaken(trace, site, part, 0.0).relative < 0.7
+    assert shaken(trace, site, part, 400 * unit_roundoff(dtype)).relative > 1
+
+
+def test_large_numbers_and_small_ones_are_judged_alike(trained: Trace) -> None:
+    """Values and outputs a thousand times as large have errors a thousand times as large, and the same share of the limit."""
+    record = trained.record("decoder.1.cross")
+    W_O, b_O = (trained.parameter("decoder.1.cross", name) for name in ("W_O", "b_O"))
+    plain = check(record, W_O, b_O)
+    for power in (-10, 10):
+        tensors = {name: record.store[name] for name in record.store.names()}
+        tensors |= {f"{record.site}.{part}": tensors[f"{record.site}.{part}"] * 2.0**power for part in ("v", "output")}
+        found = check(dataclasses.replace(record, store=MemoryStore(tensors)), W_O, b_O * 2.0**power)
+        assert found.error == plain.error * 2.0**power
+        assert found.limit == pytest.approx(plain.limit * 2.0**power) and found.relative == pytest.approx(
+            plain.relative
+        )
+
+
+def test_allowed_is_the_rule_written_out() -> None:
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        assert unit_roundoff(dtype) == bounds.UNIT[str(dtype).removeprefix("torch.")]
+        assert allowed(50.0, 9, dtype) == pytest.approx(bounds.off(50.0, 9, dtype))
+    assert unit_roundoff(torch.float32, torch.bfloat16) == 2.0**-8
+    assert allowed(torch.tensor([1.0, -3.0, -math.inf, math.nan])) == allowed(3.0)
+    assert 0 < allowed(0.0) < 1e-40
+
+
+def test_logits_are_judged_by_their_size(trained: Trace) -> None:
+    own = limit(trained.store, trained.attention.values())
+    assert trained.fidelity().logits_limit == own and 2e-6 < own / bounds.size_of(trained.logits) < 2e-5
+    assert limit(MemoryStore({}), trained.attention.values()) is None
+    assert Fidelity({"a": 1e-7}, own, logits_limit=own).holds
+    assert not Fidelity({"a": 1e-7}, own * 1.01, logits_limit=own).holds
+
+
+def test_a_share_decides_where_it_is_known() -> None:
+    assert Fidelity({"a": 3e-2}, limits={"a": 1e-3}, relative={"a": 0.4}).holds
+    assert not Fidelity({"a": 3e-7}, limits={"a": 1e-3}, relative={"a": 1.1}).holds
+    assert not Fidelity({"a": 3e-7}, relative={"a": math.nan}).holds
