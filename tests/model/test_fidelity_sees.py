@@ -49,7 +49,7 @@ def test_a_correct_run_is_well_inside(trained: Trace) -> None:
 def test_a_small_fault_is_seen_where_it_is(trained: Trace, part: str, by: float) -> None:
     """One part in 100,000, which 10⁻⁴ of the largest number let pass: u · √n is 7·10⁻⁷ for the 128 numbers of an output.
 
-    What the rule cannot see is a fault below about 3·10⁻⁶ of each number, as large as the rounding itself, and one in the
+    What the rule cannot see is a fault below about 5·10⁻⁶ of each number, as large as the rounding itself, and one in the
     scores of a row that has a single key or gives one all its weight.
     """
     for site in trained.sites:
