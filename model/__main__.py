@@ -65,19 +65,21 @@ def _families(_arguments: argparse.Namespace) -> str:
 
 def _heads(arguments: argparse.Namespace) -> str:
     from model import Trace, open_model
-    from model.measures.head_statistics import MEASURES, ranked, trace_statistics
+    from model.measures.head_statistics import ranked, trace_statistics
+    from model.measures.registry import CHEAP
 
-    if arguments.by not in MEASURES:
-        raise UnknownOption(what="Measure", got=arguments.by, allowed=", ".join(MEASURES))
+    names = [measure.name for measure in CHEAP]
+    if arguments.by not in names:
+        raise UnknownOption(what="Measure", got=arguments.by, allowed=", ".join(names))
     trace = Trace.open(arguments.trace) if arguments.trace else _trace(open_model(arguments.model), arguments)
     measured = trace_statistics(trace)
     best = ranked(measured, arguments.by)[: max(1, arguments.top)]
     if not best:
         raise HeadlightError(reason=f"No head of this run has “{arguments.by}”: no query may attend such a key.")
-    shown = [arguments.by, *(name for name in MEASURES if name != arguments.by)]
+    shown = [arguments.by, *(name for name in names if name != arguments.by)]
     rows = [["site", "head", *shown]]
     for site, head, _ in best:
-        values = [getattr(measured[site], name) for name in shown]
+        values = [measured[site].values.get(name) for name in shown]
         told = ("–" if v is None or v[head].isnan() else f"{v[head]:.3f}" for v in values)
         rows.append([str(site), str(head), *told])
     return _table(rows)

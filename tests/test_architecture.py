@@ -181,7 +181,14 @@ def test_pages_lie_in_sections_with_names_of_their_own():
 
 
 @pytest.mark.parametrize(
-    "module", ["model", "model.checkpoints.disk.shipped", "viz.ui.shared.page_text", "viz.overview.overview"]
+    "module",
+    [
+        "model",
+        "model.checkpoints.disk.shipped",
+        "model.measures.registry",
+        "viz.ui.shared.page_text",
+        "viz.overview.overview",
+    ],
 )
 def test_importing_is_cheap(module: str):
     """A page starts without torch (2.4 s) or transformers (1.7 s)."""

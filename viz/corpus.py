@@ -10,6 +10,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from model.measures.registry import BY_COLUMN
 from viz.base import numbers, palette
 
 MOST = 1_600  # heads drawn at once: six marks each
@@ -18,8 +19,11 @@ _EDGE = 0.05  # of a cell on either side
 _BANDS = (40, 120, 232)  # of the sequential scale's 256: 5–95 %, 25–75 %, median
 _AXIS = 48  # pixels that a page takes from a chart's height for its axis
 _BARE = alt.ViewBackground(stroke=None)
-# Shares of something lie between 0 and 1, whatever these texts have.
-SHARES = ("largest", "previous", "diagonal", "next", "first", "special", "punctuation", "induction", "duplicate")
+
+
+def is_share(measure: str) -> bool:
+    """Whether a profile's column is a share of something, which lies between 0 and 1 whatever these texts have."""
+    return measure in BY_COLUMN and BY_COLUMN[measure].share
 
 
 def scale(measure: str, quantiles: np.ndarray) -> tuple[float, float]:
@@ -27,7 +31,7 @@ def scale(measure: str, quantiles: np.ndarray) -> tuple[float, float]:
 
     quantiles [5, head]; ends are rounded outwards.
     """
-    if measure in SHARES:
+    if is_share(measure):
         return 0.0, 1.0
     finite = quantiles[np.isfinite(quantiles)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)

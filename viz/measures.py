@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
+from model.measures import registry
 from viz.base import palette
 
 if TYPE_CHECKING:
+    from model.measures.measure import Measure
     from model.trace.trace import Trace
 
 Words = dict[str, str]
 Head = tuple[str, int]
-# The measures that are drawn, in this order; the table has them all.
-DRAWN = (
-    "entropy", "largest", "mean_distance", "local", "previous", "next", "diagonal", "first", "special", "punctuation",
-    "induction", "duplicate", "positional_share", "effective_rank",
-)  # fmt: skip
-SHARES = frozenset(
-    ("largest", "local", "previous", "next", "diagonal", "first", "special", "punctuation", "induction",
-     "duplicate", "positional_share")
-)  # fmt: skip
 _ACROSS = 4
 _WIDTH, _HEIGHT = 196, 190  # pixels of one map
 _BARS = 16
@@ -42,7 +35,7 @@ def rows(trace: Trace, short: Words) -> dict[str, str]:
 def maps(
     measures: pd.DataFrame, named: dict[str, str], marked: Sequence[Head], words: Words, theme: str = "light"
 ) -> dict[str, alt.LayerChart]:
-    """One map a measure: rows are sub-layers, columns heads. Shares run from 0 to 1, others as far as they go.
+    """One map a measure that is drawn; the table has them all. Rows are sub-layers, columns heads.
 
     named: `rows`. marked: the picked heads, framed. A click is the point selection "head" with the field "id".
     """
@@ -51,8 +44,8 @@ def maps(
         id=[f"{site}.{head}" for site, head in zip(measures["site"], measures["head"], strict=True)],
     )
     frames = {f"{site}.{head}" for site, head in marked}
-    drawn = [name for name in DRAWN if not table[name].isna().all()]
-    return {name: _map(table, name, list(named.values()), frames, words, theme) for name in drawn}
+    drawn = [measure for measure in registry.DRAWN if not table[measure.column].isna().all()]
+    return {one.column: _map(table, one, list(named.values()), frames, words, theme) for one in drawn}
 
 
 def clickable(chart: alt.LayerChart) -> alt.LayerChart:
@@ -67,8 +60,9 @@ def together(found: dict[str, alt.LayerChart]) -> alt.ConcatChart:
 
 
 def _map(
-    table: pd.DataFrame, name: str, order: list[str], frames: set[str], words: Words, theme: str
+    table: pd.DataFrame, measure: Measure, order: list[str], frames: set[str], words: Words, theme: str
 ) -> alt.LayerChart:
+    name = measure.column
     data = table[["id", "site", "head", "row", name]].rename(columns={name: "value"}).dropna()
     high = max(1, int(table["head"].max()) + 1)
     step = min(22.0, _WIDTH / high)
@@ -80,7 +74,7 @@ def _map(
                                                   values=list(range(0, high, 1 if step >= 14 else 4))))  # fmt: skip
     base = alt.Chart(data).encode(x=x, y=y)
     cells = base.mark_rect(stroke=_EDGE, strokeWidth=1 if tall >= 9 else 0.4).encode(
-        color=alt.Color("value:Q", title=None, scale=_scale(data["value"], name, theme),
+        color=alt.Color("value:Q", title=None, scale=_scale(data["value"], measure, theme),
                         legend=alt.Legend(orient="bottom", gradientLength=110, gradientThickness=6, tickCount=2,
                                           format=".2~f", offset=6)),
         tooltip=[alt.Tooltip("site:N", title=words["site"]), alt.Tooltip("head:O", title=words["head"]),
@@ -96,12 +90,12 @@ def _map(
     )  # fmt: skip
 
 
-def _scale(values: pd.Series, name: str, theme: str) -> alt.Scale:
+def _scale(values: pd.Series, measure: Measure, theme: str) -> alt.Scale:
     """Shares from 0 to 1; what can be negative is diverging and symmetric; the rest from 0 to its largest."""
-    if name == "mean_distance":
+    if measure.signed:
         end = float(values.abs().max()) or 1.0
         return alt.Scale(domain=[-end, end], range=palette.diverging(theme)[::4], interpolate="rgb")
-    end = 1.0 if name in SHARES else float(values.max()) or 1.0
+    end = 1.0 if measure.share else float(values.max()) or 1.0
     return alt.Scale(domain=[0, end], range=palette.sequential(theme)[::4], interpolate="rgb", clamp=True)
 
 

@@ -11,9 +11,11 @@ is the share of the variance of A that its diagonals hold (the correlation ratio
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+from model.measures.weight_block import CellBlock, WeightBlock
 
 
 class Diagonals:
@@ -25,21 +27,21 @@ class Diagonals:
         self.squares = torch.zeros(heads, dtype=torch.float64)
         self.counts = torch.zeros(queries + keys - 1, dtype=torch.float64)
 
-    def _places(self, i: Tensor, j: Tensor) -> slice:
-        first = int(j[0]) - int(i[-1]) + self.queries - 1
-        return slice(first, first + len(i) + len(j) - 1)
+    def _places(self, block: CellBlock) -> slice:
+        first = int(block.j[0]) - int(block.i[-1]) + self.queries - 1
+        return slice(first, first + len(block.i) + len(block.j) - 1)
 
-    def count(self, allowed: Bool[Tensor, "r c"], i: Int[Tensor, " r"], j: Int[Tensor, " c"]) -> None:
-        """The cells of a block that may be attended; i, j: the positions of its rows and columns."""
-        self.counts[self._places(i, j)] += along_diagonals(allowed[None].double())[0]
+    def count(self, block: CellBlock) -> None:
+        """The cells of a block that may be attended."""
+        self.counts[self._places(block)] += along_diagonals(block.allowed[None].double())[0]
 
-    def add(self, heads: range, weights: Float[Tensor, "g r c"], i: Int[Tensor, " r"], j: Int[Tensor, " c"]) -> None:
+    def add(self, block: WeightBlock) -> None:
         """A block's weights of some heads, 0 where masked."""
-        part = slice(heads.start, heads.stop)
-        self.sums[part, self._places(i, j)] += along_diagonals(weights).double()
-        self.squares[part] += weights.square().sum((1, 2)).double()
+        part = slice(block.heads.start, block.heads.stop)
+        self.sums[part, self._places(block.cells)] += along_diagonals(block.weights).double()
+        self.squares[part] += block.weights.square().sum((1, 2)).double()
 
-    def share(self) -> Float[Tensor, " h"]:
+    def result(self) -> Float[Tensor, " h"]:
         """R² of each head; NaN where its weights are alike, to the precision of their sums."""
         some = self.counts > 0
         sums, counts = self.sums[:, some], self.counts[some]

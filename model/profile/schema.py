@@ -6,5 +6,3 @@ FORMAT, VERSION = "headlight-profile", 1
 KEY = b"headlight"  # of the schema's metadata
 # The columns that come before the measures; `text` counts from 0, `source` is the text itself.
 TEXT, SITE, HEAD, QUERIES, KEYS, SOURCE = "text", "site", "head", "queries", "keys", "source"
-# Measures whose column reads otherwise than their name in `model.measures.head_statistics`.
-RENAMED = {"distance": "mean_distance"}

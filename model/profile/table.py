@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.errors import HeadlightError, Stopped, Unexpected
-from model.measures.head_statistics import MEASURES, trace_statistics
-from model.profile.schema import HEAD, KEY, KEYS, QUERIES, RENAMED, SITE, SOURCE, TEXT
+from model.measures.head_statistics import trace_statistics
+from model.measures.registry import CHEAP
+from model.profile.schema import HEAD, KEY, KEYS, QUERIES, SITE, SOURCE, TEXT
 
-COLUMNS = tuple(RENAMED.get(name, name) for name in MEASURES)
+COLUMNS = tuple(measure.column for measure in CHEAP)
 _REFUSED = "refused"
 LISTED = 100_000  # refused texts that are listed one by one; beyond, they are counted
 _QUOTED = 80
@@ -57,11 +58,11 @@ def _rows(model: Any, index: int, text: str, options: Mapping[str, str]) -> pa.T
         for name, value in same.items():
             columns[name] += [value] * record.heads
         columns[HEAD] += range(record.heads)
-        for measure, column in zip(MEASURES, COLUMNS, strict=True):
-            values = getattr(statistics, measure)
+        for measure in CHEAP:
+            values = statistics.values.get(measure.name)
             # No query may attend such a key: no value, as where the measure says nothing of this kind of attention.
             told = [] if values is None else values.float().tolist()
-            columns[column] += [v if v == v else None for v in told] or [None] * record.heads
+            columns[measure.column] += [v if v == v else None for v in told] or [None] * record.heads
     return pa.table(columns, PART)
 
 

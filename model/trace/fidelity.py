@@ -23,7 +23,8 @@ from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
 
-# In units of √n · u · size. Over 40 families in four precisions, and every trained model at hand, the worst is 2.6 (2.5 in float32).
+# In units of √n · u · size. Over 40 families in four precisions and the trained models at hand the worst is 2.6, and 2.5
+# in float32.
 FEW = 4.0
 # Up to here every row is checked; of a longer input this many, evenly spaced, because one row costs O(h · n · d).
 ALL_ROWS = 256

@@ -14,8 +14,9 @@ from model import Trace, open_model
 from model.attention.downsample import allowed_bins, thumbnails
 from model.attention.downsample_heads import alike
 from model.jobs.progress import tick
-from model.measures import table as measures
+from model.measures import table as head_table
 from model.measures.head_statistics import trace_statistics
+from model.measures.registry import ORDERABLE, ROLES
 from tests import bounds
 from tests.app.acting import pick, put
 from tests.app.visit import Visit
@@ -69,7 +70,7 @@ def test_the_figure_has_every_word_that_it_says(visit) -> None:
     assert said == set(visit("atlas", text=TEXT).sound().figure("atlas")[0]["words"])
 
 
-@pytest.mark.parametrize("order", atlas.MEASURES)
+@pytest.mark.parametrize("order", ORDERABLE)
 def test_an_order_sorts_by_its_measure(visit, trace, order: str) -> None:
     seen = put(visit("atlas", text=TEXT), "selectbox", "atlas_order", order)
     seen = seen.set("atlas_grid", "flat")
@@ -85,10 +86,10 @@ def test_an_order_sorts_by_its_measure(visit, trace, order: str) -> None:
 
 def test_by_role_each_head_stands_with_the_share_that_earns_it(visit, trace) -> None:
     seen = visit("atlas", text=TEXT).set("atlas_grid", "roles")
-    names = measures.ROLES
+    names = ROLES
     by_role = {name: measured(trace, name) for name in names}
     best = {head: max(names, key=lambda name: by_role[name].get(head, -1)) for head in by_role["first"]}
-    earned = {head: by_role[name][head] for head, name in best.items() if by_role[name][head] >= measures.LEAST}
+    earned = {head: by_role[name][head] for head, name in best.items() if by_role[name][head] >= head_table.LEAST}
     heads, values, place = heads_of(seen), values_of(seen), 0
     assert len(heads) == 24 and 0 < len(earned) < 24
     told = {seen.say(f"atlas.role_{name}", n=sum(best[head] == name for head in earned)): name for name in names}
@@ -221,7 +222,7 @@ def test_what_is_done_is_drawn_while_the_rest_is_not_and_stop_keeps_it(visit, mo
     monkeypatch.setattr(compute, "PATIENCE", 20)
     seen.click("atlas-again").sound()
     header, _ = seen.figure("atlas")
-    assert all("pictures" in entry for entry in header["sites"]) and len(header["measures"]) == len(atlas.MEASURES)
+    assert all("pictures" in entry for entry in header["sites"]) and len(header["measures"]) == len(ORDERABLE)
 
 
 def test_a_drawn_atlas_is_kept(visit, monkeypatch) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from model import open_model
+from model.measures.registry import DRAWN
 from tests import bounds
 from tests.app.visit import Visit
 
@@ -40,7 +41,7 @@ def test_the_table_is_the_runs_statistics(visit, trace) -> None:
         masses = {n: row[n] for n in ("previous", "next", "diagonal", "first", "special", "induction", "duplicate")}
         known = {n: v for n, v in masses.items() if v >= 0.5}
         best = max(known, key=known.get) if known else None
-        assert role == ("" if best is None else seen.say(f"measures.role_{best}", share=f"{known[best]:.2f}"))
+        assert role == ("" if best is None else f"{seen.say(f'measures.m_{best}')} {known[best]:.2f}")
 
 
 def test_what_is_measured_is_not_measured_again_for_the_atlas(visit, monkeypatch) -> None:
@@ -62,9 +63,8 @@ def test_the_atlas_measures_less_than_this_page_shows(visit, trace) -> None:
 def test_there_is_a_map_for_every_measure_that_applies(visit, trace, language: str) -> None:
     seen = visit("measures", text=TEXT, to="zh", lang=language).sound()
     table = trace.statistics()
-    from viz.measures import DRAWN
-
-    wanted = {seen.say(f"measures.m_{name}") for name in DRAWN if not table[name].isna().all()}
+    columns = [measure.column for measure in DRAWN if not table[measure.column].isna().all()]
+    wanted = {seen.say(f"measures.m_{name}") for name in columns}
     assert set(maps(seen)) == wanted
 
 

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from model import Trace
+from model.measures.definitions.effective_rank import effective_rank
 from model.measures.head_statistics import trace_statistics
-from model.measures.table import COLUMNS, FIELDS, LEAST, ROLES, effective_rank, role, table
+from model.measures.registry import ROLES, TABLE
+from model.measures.table import COLUMNS, LEAST, role, table
 from tests import bounds
 from tests.model import tiny
 
@@ -59,11 +61,11 @@ def test_the_numbers_are_those_of_the_whole_weights(trace: Trace) -> None:
 
 
 def test_every_field_is_the_measured_one(trace: Trace) -> None:
-    found, measured = table(trace), trace_statistics(trace, offsets=True)
+    found, measured = table(trace), trace_statistics(trace, costly=True)
     for site, each in measured.items():
-        for column, field in FIELDS.items():
-            values = getattr(each, field)
-            told = found[found["site"] == str(site)][column].to_numpy()
+        for measure in TABLE:
+            values = getattr(each, measure.name)
+            told = found[found["site"] == str(site)][measure.column].to_numpy()
             np.testing.assert_array_equal(
                 told, np.full(len(told), np.nan) if values is None else values.double().numpy()
             )

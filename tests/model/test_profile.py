@@ -21,7 +21,7 @@ from model import open_model
 from model.__main__ import main
 from model.checkpoints.own import OwnModel
 from model.errors import HeadlightError
-from model.measures.head_statistics import MEASURES
+from model.measures.registry import CHEAP
 from model.profile import part_files, table
 from model.profile.read import Profile
 from model.profile.texts import look, stream
@@ -109,7 +109,7 @@ def test_every_row_is_the_runs_own(tiny_model: OwnModel) -> None:
 
 
 def test_the_columns_are_the_measures_and_agree_with_the_table_of_a_trace(tiny_model: OwnModel) -> None:
-    assert [name.removeprefix("mean_") for name in table.COLUMNS] == list(MEASURES)
+    assert [name.removeprefix("mean_") for name in table.COLUMNS] == [measure.name for measure in CHEAP]
     if importlib.util.find_spec("model.measures.table") is None:
         pytest.skip("there is no table of a trace")
     rows = table.measured(tiny_model, [(0, TEXTS[0])], {}).to_pandas()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 
@@ -16,180 +15,31 @@ from model import Trace
 from model.__main__ import main
 from model.errors import Stopped
 from model.jobs.progress import Listener, heard_by
-from model.measures.head_statistics import MEASURES, HeadStatistics, ranked, statistics, trace_statistics
+from model.measures.head_statistics import HeadStatistics, ranked, statistics, trace_statistics
+from model.measures.registry import CHEAP, MEASURES
 from model.trace.attention_record import AttentionRecord
-from model.trace.site import Site
 from model.trace.tensors import MemoryStore
-from model.transformer.masks import Explicit, Intervals, Mask
-from model.transformer.positions import alibi_slopes
+from model.transformer.masks import Mask
 from tests import bounds
 from tests.model import tiny
+from tests.model.attention_kinds import KINDS, SELF, record, weights, words
+from tests.model.brute_measures import BRUTE, Seen, entropies, seen
 
 pytestmark = pytest.mark.float32
-
-SELF, CROSS = Site.parse("decoder.0.self"), Site.parse("decoder.0.cross")
-PATTERNS = ("previous", "diagonal", "next", "induction", "duplicate", "local")
 ROWS = {"entropy_rows", "largest_rows", "received"}
-FIELDS = {field.name for field in dataclasses.fields(HeadStatistics)}
-
-
-def record(
-    q: int,
-    k: int,
-    mask=None,
-    site: Site = SELF,
-    heads: int = 4,
-    groups: int = 1,
-    d: int = 8,
-    dtype=torch.float64,
-    **more,
-):
-    generator = torch.Generator().manual_seed(31 * q + k)
-    sizes = {"q": (heads, q, d), "k": (heads // groups, k, d)}
-    tensors = {
-        f"{site}.{name}": torch.randn(size, generator=generator, dtype=torch.float64) for name, size in sizes.items()
-    }
-    for part in ("bias", "bias_offsets", "sinks", "relative_keys"):
-        if part in more:
-            tensors[f"{site}.{part}"] = more.pop(part)
-    store = MemoryStore({name: tensor.to(dtype) for name, tensor in tensors.items()})
-    return AttentionRecord(site, 0.7, mask or Mask(), store, **more)
-
-
-def weights(found: AttentionRecord, head: int) -> np.ndarray:
-    """float64 [q, k] from the definition, one row at a time; none of the record's own arithmetic."""
-    name, store = str(found.site), {n: found.store[n].double().numpy() for n in found.store.names()}
-    q, k = store[f"{name}.q"][head], store[f"{name}.k"][head // found.groups]
-    allowed, j = found.mask.allowed(len(q), len(k)).numpy(), np.arange(len(k))
-    out = np.zeros((len(q), len(k)))
-    for i in np.flatnonzero(allowed.any(1)):
-        near = k
-        if found.distance is not None:
-            near = k + store[f"{name}.relative_keys"][np.clip(j - i, -found.distance, found.distance) + found.distance]
-        scores = near @ q[i] * found.scale
-        if found.slopes is not None:
-            scores = scores - float(found.slopes[head]) * np.abs(j - i)
-        if found.softcap is not None:
-            scores = found.softcap * np.tanh(scores / found.softcap)
-        if f"{name}.bias" in store:
-            scores = scores + store[f"{name}.bias"][head, i]
-        if f"{name}.bias_offsets" in store:
-            scores = scores + store[f"{name}.bias_offsets"][head][j - i + len(q) - 1]
-        powers = np.where(allowed[i], np.exp(scores), 0)
-        sink = np.exp(store[f"{name}.sinks"][head]) if f"{name}.sinks" in store else 0
-        out[i] = powers / (powers.sum() + sink)
-    return out
-
-
-def cells(name: str, q: int, k: int, ids: list[int], special: list[bool]) -> np.ndarray:
-    """bool [q, k]: whether key j is one that the measure `name` of query i is about."""
-    i, j, token = np.arange(q)[:, None], np.arange(k)[None], np.array(ids)
-    if name in ("induction", "duplicate"):
-        before = np.array([None, *ids[:-1]], dtype=object)
-        return (before[j] == token[i]) & (j <= i) if name == "induction" else (token[j] == token[i]) & (j != i)
-    flags = np.array(special)
-    shifts = {"previous": j == i - 1, "diagonal": j == i, "next": j == i + 1, "local": abs(i - j) <= 4}
-    return (shifts | {"first": (j == 0) | (i < 0), "special": flags[j] | (i < 0),
-                      "punctuation": flags[::-1][j] | (i < 0)})[name]  # fmt: skip
+FIELDS = {measure.name for measure in MEASURES} | ROWS
 
 
 def brute(found: AttentionRecord, ids: list[int], special: list[bool]) -> dict[str, np.ndarray | None]:
     """Every field of HeadStatistics by its sentence."""
-    allowed = found.mask.allowed(found.queries, found.keys).numpy()
-    some = allowed.any(1)
-    alone = found.site.kind == "cross" or found.queries != found.keys
-    names = ("first", "special", "punctuation", *(() if alone else PATTERNS))
-    asked = {name: cells(name, found.queries, found.keys, ids, special) for name in names}
-    heads = [_brute(weights(found, head), allowed, some, asked, alone) for head in range(found.heads)]
+    heads = [_brute(seen(found, head, ids, special, special[::-1])) for head in range(found.heads)]
     return {name: None if heads[0][name] is None else np.array([head[name] for head in heads]) for name in heads[0]}
 
 
-def _brute(A: np.ndarray, allowed: np.ndarray, some: np.ndarray, asked: dict[str, np.ndarray], alone: bool) -> dict:
-    answer: dict[str, object] = dict.fromkeys(FIELDS)
-    entropy = -(A * np.log(np.where(A > 0, A, 1))).sum(1)
-    for name, rows in (("entropy", entropy), ("largest", A.max(1))):
-        answer |= {f"{name}_rows": np.where(some, rows, np.nan), name: rows[some].mean() if some.any() else np.nan}
-    answer["received"] = A.sum(0)
-    for name, cell in asked.items():
-        rows = (allowed & cell).any(1) if name in PATTERNS else some
-        answer[name] = (A * cell).sum(1)[rows].mean() if rows.any() else np.nan
-    if not alone:
-        apart = np.arange(len(A))[:, None] - np.arange(len(A))[None]
-        whole = A.sum() if some.any() else np.nan
-        answer["distance"] = (A * apart).sum() / whole
-        answer["rms_distance"] = math.sqrt((A * apart**2).sum() / whole)
-        answer["positional_share"] = _by_offset(A, allowed, apart)
-    return answer
-
-
-def _by_offset(A: np.ndarray, allowed: np.ndarray, apart: np.ndarray) -> float:
-    """The variance of the weights that their diagonals' means hold."""
-    told = A[allowed]
-    guess = np.zeros_like(A)
-    for offset in np.unique(apart):
-        here = allowed & (apart == offset)
-        guess[here] = A[here].mean() if here.any() else 0
-    spread = ((told - told.mean()) ** 2).sum() if told.size else 0
-    return ((guess[allowed] - told.mean()) ** 2).sum() / spread if spread > 1e-6 * (told**2).sum() else np.nan
-
-
-def sliding(n: int, window: int, ahead: int = 1) -> Intervals:
-    i = torch.arange(n, dtype=torch.int32)
-    return Intervals((i - window + 1).clamp(min=0), (i + ahead).clamp(max=n))
-
-
-def padded(n: int, causal: bool = False) -> Mask:
-    keys = torch.ones(n, dtype=torch.bool)
-    keys[:2], keys[-max(1, n // 4) :] = False, False  # on the left, so that the first causal rows attend nothing
-    return Mask(causal, keys)
-
-
-def holes(n: int) -> Explicit:
-    tile = torch.rand(n, n, generator=torch.Generator().manual_seed(5)) < 0.4
-    tile[n // 2] = False
-    return Explicit(tile)
-
-
-def gone(n: int) -> Intervals:
-    """Some rows attend nothing: a whole block of them, and single ones."""
-    mask = sliding(n, 5, 3)
-    mask.last[: min(n // 2, 130)] = mask.first[: min(n // 2, 130)]
-    return mask
-
-
-def random(*size: int) -> torch.Tensor:
-    return torch.randn(size, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-
-
-SINKS = torch.tensor([0.0, 2.0, -3.0, 20.0], dtype=torch.float64)
-KINDS: dict[str, Callable[..., AttentionRecord]] = {
-    "causal": lambda n, **o: record(n, n, Mask(causal=True), **o),
-    "bidirectional": lambda n, **o: record(n, n, **o),
-    "padding": lambda n, **o: record(n, n, padded(n), **o),
-    "causal and padding": lambda n, **o: record(n, n, padded(n, True), **o),
-    "sliding window": lambda n, **o: record(n, n, sliding(n, 6), **o),
-    "window both ways": lambda n, **o: record(n, n, sliding(n, 4, 4), **o),
-    "nothing attended": lambda n, **o: record(n, n, gone(n), **o),
-    "holes": lambda n, **o: record(n, n, holes(n), **o),
-    "grouped": lambda n, **o: record(n, n, Mask(causal=True), groups=2, **o),
-    "one key head": lambda n, **o: record(n, n, groups=4, **o),
-    "cross": lambda n, **o: record(n, n // 2 + 1, padded(n // 2 + 1), CROSS, **o),
-    "cross, as long": lambda n, **o: record(n, n, site=CROSS, **o),
-    "more keys": lambda n, **o: record(n, n + 9, Mask(causal=True), **o),
-    "T5": lambda n, **o: record(n, n, bias_offsets=3 * random(4, 2 * n - 1), **o),
-    "dense bias": lambda n, **o: record(n, n, Mask(causal=True), groups=2, bias=2 * random(4, n, n), **o),
-    "ALiBi": lambda n, **o: record(n, n, Mask(causal=True), slopes=alibi_slopes(4), **o),
-    "Shaw": lambda n, **o: record(n, n, distance=3, relative_keys=random(7, 8), **o),
-    "softcap": lambda n, **o: record(n, n, sliding(n, 9), groups=2, softcap=1.5, **o),
-    "sinks": lambda n, **o: record(n, n, Mask(causal=True), sinks=SINKS, **o),
-    "sinks, nothing attended": lambda n, **o: record(n, n, gone(n), sinks=SINKS, **o),
-}  # fmt: skip
-
-
-def words(n: int, keys: int) -> tuple[list[int], list[bool]]:
-    """Token ids with many repetitions and far-off numbers, and some special tokens."""
-    ids = (torch.randint(0, max(2, n // 5), (keys,), generator=torch.Generator().manual_seed(n)) * 1000003).tolist()
-    return ids, [i % 7 == 0 for i in range(keys)]
+def _brute(one: Seen) -> dict[str, object]:
+    rows = {"entropy_rows": entropies(one), "largest_rows": one.A.max(1)}
+    answer: dict[str, object] = {name: np.where(one.some, values, np.nan) for name, values in rows.items()}
+    return answer | {"received": one.A.sum(0)} | {name: sentence(one) for name, sentence in BRUTE.items()}
 
 
 def compare(got: HeadStatistics, want: dict[str, np.ndarray | None], bound: Callable[[str], float]) -> None:
@@ -206,7 +56,7 @@ def test_float64_is_the_sum_over_the_cells(kind: str, n: int):
     found = KINDS[kind](n)
     ids, special = words(n, found.keys)
     compare(
-        statistics(found, ids, special, offsets=True, punctuation=special[::-1]),
+        statistics(found, ids, special, costly=True, punctuation=special[::-1]),
         brute(found, ids, special),
         lambda name: 1e-11 if name in ROWS else 1e-12,
     )
@@ -218,7 +68,7 @@ def test_float32_at_777(kind: str):
     found = KINDS[kind](n, dtype=torch.float32)
     ids, special = words(n, n)
     got = statistics(found, torch.tensor(ids), torch.tensor(special), True, torch.tensor(special[::-1]))
-    assert {getattr(got, name).dtype for name in FIELDS} == {torch.float32}
+    assert {getattr(got, name).dtype for name in FIELDS - {"effective_rank"}} == {torch.float32}
     loose = {"distance": 1e-4, "rms_distance": 2e-4, "received": 1e-5, "entropy_rows": 1e-5}
     compare(got, brute(found, ids, special), lambda name: loose.get(name, 1e-6))
 
@@ -228,7 +78,7 @@ def test_half_precision_is_measured_in_float32_without_a_log_sum_exp(dtype: torc
     found = KINDS["causal"](60, dtype=dtype)
     ids, special = words(60, 60)
     compare(
-        statistics(found, ids, special, offsets=True, punctuation=special[::-1]),
+        statistics(found, ids, special, costly=True, punctuation=special[::-1]),
         brute(found, ids, special),
         lambda name: 1e-4 if "distance" in name else 1e-5,
     )
@@ -311,11 +161,11 @@ def test_nothing_of_q_times_k_elements_is_made(kind: str, repeated: bool):
 def test_a_trace_is_measured_by_its_own_tokens(trace: Trace, tmp_path):
     told: list[tuple[str, float | None]] = []
     with heard_by(Listener(lambda what, fraction: told.append((what, fraction)), lambda: False)):
-        got = trace_statistics(trace, offsets=True)
+        got = trace_statistics(trace, costly=True)
     shares = [share for _, share in told]
     assert {what for what, _ in told} == {"measures"} and shares == sorted(shares) and 0 == shares[0] < shares[-1] < 1
     assert tuple(got) == trace.sites
-    again = trace_statistics(Trace.open(trace.save(tmp_path / "run.safetensors")), offsets=True)
+    again = trace_statistics(Trace.open(trace.save(tmp_path / "run.safetensors")), costly=True)
     for site, found in got.items():
         side = trace.side(site.key_side)
         want = brute(trace.record(site), list(side.ids), list(side.special)) if site.kind == "self" else None
@@ -339,7 +189,7 @@ def test_heads_are_ranked_and_what_they_lack_is_left_out(trace: Trace):
     site, head, value = best[0]
     assert got[site].previous[head].item() == value
     assert {s.stack for s, *_ in ranked(got, "next")} == {"encoder"}
-    assert set(MEASURES) | ROWS | {"local", "positional_share"} == FIELDS
+    assert {m.name for m in CHEAP} | {"local", "positional_share", "effective_rank"} == FIELDS - ROWS
     assert all(found.local is None and found.positional_share is None for found in got.values())  # nobody asked
 
 
@@ -347,7 +197,9 @@ def test_the_command_prints_the_top_heads(trace: Trace, checkpoint, tmp_path, ca
     path = trace.save(tmp_path / "run.safetensors")
     assert main(["heads", "--trace", str(path), "--top", "3", "--by", "previous"]) == 0
     title, *lines = capsys.readouterr().out.splitlines()
-    assert title.split()[:3] == ["site", "head", "previous"] and set(title.split()[2:]) == set(MEASURES)
+    assert title.split()[:3] == ["site", "head", "previous"] and set(title.split()[2:]) == {
+        measure.name for measure in CHEAP
+    }
     best = ranked(trace_statistics(trace), "previous")[:3]
     assert [line.split()[:3] for line in lines] == [[str(s), str(h), f"{v:.3f}"] for s, h, v in best]
     assert main(["heads", "--model", str(checkpoint), "--text", tiny.TEXT, "--target", tiny.WRITTEN]) == 0

@@ -15,6 +15,7 @@ from PIL import Image
 from model import Trace, open_model
 from model.attention.downsample import allowed_bins, bin_lengths, block_size, thumbnails
 from model.measures.head_statistics import trace_statistics
+from model.measures.registry import ORDERABLE
 from model.trace.site import Site
 from tests import bounds
 from viz.atlas import atlas
@@ -41,9 +42,9 @@ def frame_of(trace: Trace, size: int, how: str, shown: atlas.Shown, sites=None, 
     closed = {site: ~allowed_bins(trace.record(site), size).numpy() for site in sites}
     heads = [(site, h) for site in atlas.in_order(trace.sites) for h in range(trace.record(site).heads)]
     found = trace_statistics(trace)
-    values = atlas.measured(found, shown.order) if shown.order in atlas.MEASURES else {}
+    values = atlas.measured(found, shown.order) if shown.order in ORDERABLE else {}
     order = atlas.arranged(heads, values, shown)
-    measures = {name: atlas.measured(found, name) for name in atlas.MEASURES}
+    measures = {name: atlas.measured(found, name) for name in ORDERABLE}
     names = dict.fromkeys(trace.sites, NAMES)
     parts = None if shown.grid == "layers" else [("", len(order))]
     return unpack(atlas.frame(trace, pictures, closed, order, values, measures, heads[0], heads[1:3], {}, names, parts))
@@ -109,11 +110,11 @@ def test_heads_without_a_measure_come_last_and_pass_no_minimum() -> None:
 def test_values_and_measures_belong_to_the_head_they_stand_with(trace) -> None:
     header, arrays = frame_of(trace, 64, "max", atlas.Shown("first", grid="flat"))
     found = {str(site): values for site, values in trace_statistics(trace).items()}
-    assert header["measures"] == list(atlas.MEASURES) and len(arrays["order"]) == 24
+    assert header["measures"] == list(ORDERABLE) and len(arrays["order"]) == 24
     for (place, head), value, row in zip(arrays["order"], arrays["values"], arrays["measures"], strict=True):
         measured = found[header["sites"][place]["site"]]
         assert value == pytest.approx(float(measured.first[head]))
-        for name, number in zip(atlas.MEASURES, row, strict=True):
+        for name, number in zip(ORDERABLE, row, strict=True):
             own = getattr(measured, name)
             assert number == pytest.approx(math.nan if own is None else float(own[head]), nan_ok=True)
     assert (np.diff(arrays["values"]) <= 0).all()

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from model.measures import registry
 from model.measures.table import COLUMNS
 from viz import measures
 from viz.base import static_chart
@@ -36,7 +37,11 @@ def test_rows_are_called_by_what_they_are(trace) -> None:
 def test_every_head_is_a_cell_with_its_number(trace) -> None:
     table = trace.statistics()
     found = measures.maps(table, measures.rows(trace, SHORT), [("decoder.0.self", 1)], WORDS)
-    assert set(found) <= set(measures.DRAWN) and "entropy" in found and "effective_rank" in found
+    assert (
+        set(found) <= {measure.column for measure in registry.DRAWN}
+        and "entropy" in found
+        and "effective_rank" in found
+    )
     for name, chart in found.items():
         cells, framed = drawn(chart)
         told = {(row["site"], row["head"]): row["value"] for row in cells}
@@ -49,7 +54,7 @@ def test_every_head_is_a_cell_with_its_number(trace) -> None:
         assert [row["id"] for row in framed] == ([] if ("decoder.0.self", 1) not in want else ["decoder.0.self.1"])
         low, high = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
         assert low <= min(want.values()) and (max(want.values()) <= high + 1e-6)
-        assert (low, high) == (0, 1) if name in measures.SHARES else high > 0
+        assert (low, high) == (0, 1) if registry.BY_COLUMN[name].share else high > 0
         assert chart.to_dict()["description"] == name
 
 

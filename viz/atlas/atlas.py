@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model.measures.registry import ROLES
 from model.trace.site import Site
 from viz.base.payload import pack
 
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 Head = tuple[Site, int]
-# What heads can be ordered by, besides their layer; "like" is how alike they are to the selected one.
-MEASURES = ("entropy", "largest", "distance", "previous", "first", "induction")
-LIKE = "like"
+LIKE = "like"  # an order of heads beside their layer and the orderable measures: how alike they are to the selected one
 GRIDS = ("layers", "roles", "flat")
 SIZE = 64  # bins a side: what a screen has room for
 _BYTES = 1_200_000  # of all pictures together
@@ -74,14 +73,14 @@ def measured(found: Mapping[Site, HeadStatistics], name: str) -> dict[Head, floa
     return {
         (site, head): value
         for site, statistics in found.items()
-        if (values := getattr(statistics, name)) is not None
-        for head, value in enumerate(values.tolist())
+        if name in statistics.values
+        for head, value in enumerate(statistics.values[name].tolist())
     }
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What is asked for. order: "layer", one of `MEASURES` or "like"; lowest: the smallest first; grid: one of `GRIDS`.
+    """What is asked for. order: "layer", one of `registry.ORDERABLE` or "like"; lowest: the smallest first; grid: one of `GRIDS`.
 
     kind: one of `groups`, "" for all. least: heads whose measure is smaller, or that have none, are left out.
     """
@@ -118,12 +117,10 @@ def arranged(heads: Sequence[Head], values: Mapping[Head, float], shown: Shown) 
 def by_role(
     order: Sequence[Head], roles: Mapping[Head, tuple[str, float]], by_share: bool
 ) -> list[tuple[str, list[Head]]]:
-    """(role, its heads): the roles that any head has in the order of `measures.ROLES`, then "" for those without one.
+    """(role, its heads): the roles that any head has in the order of `registry.ROLES`, then "" for those without one.
 
     by_share: the largest share first, else the heads stay in their order.
     """
-    from model.measures.table import ROLES
-
     parts = [(role, [head for head in order if roles.get(head, ("",))[0] == role]) for role in (*ROLES, "")]
     if by_share:
         parts = [(role, sorted(heads, key=lambda head: -roles.get(head, ("", 0.0))[1])) for role, heads in parts]

@@ -36,6 +36,11 @@ def say(key: str, **values: object) -> str:
     return text.format(**values) if values else text
 
 
+def known(key: str) -> bool:
+    """Whether there is a text of `key`."""
+    return key in catalogue(current())
+
+
 def group(prefix: str) -> dict[str, str]:
     """All texts under `prefix.`, keyed by the rest: what a component takes as its `words`."""
     return {k.removeprefix(f"{prefix}."): v for k, v in catalogue(current()).items() if k.startswith(f"{prefix}.")}

@@ -31,10 +31,9 @@ class Gathered:
     measures: dict[Site, HeadStatistics] = field(default_factory=dict)
 
     @property
-    def by_offset(self) -> bool:
-        """Whether the measures are known, and those that go by the offset of self-attention too."""
-        own = [found for found in self.measures.values() if found.distance is not None]
-        return bool(self.measures) and all(found.positional_share is not None for found in own)
+    def all_measures(self) -> bool:
+        """Whether the measures are known, the costly ones too."""
+        return bool(self.measures) and all(found.costly for found in self.measures.values())
 
     def lacks(self, sites: list[Site], hows: tuple[str, ...]) -> bool:
         return not self.measures or any(site not in self.pooled[how] for how in hows for site in sites)

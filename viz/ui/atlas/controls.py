@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from model.measures.registry import ORDERABLE
 from viz.atlas import atlas
 from viz.base import numbers
 from viz.ui.language import say
+from viz.ui.shared import measure_words
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import view
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _STEP = 5  # per cent of a measure's range, from one minimum to the next
-ORDERS = ("layer", *atlas.MEASURES, atlas.LIKE)
+ORDERS = ("layer", *ORDERABLE, atlas.LIKE)
 
 
 def how(exact: bool) -> str:
@@ -81,7 +83,7 @@ def row(trace: Trace, exact: bool, asked: atlas.Shown, values: Mapping[atlas.Hea
             _choice("how", ("max", "mean"), how(exact))
         key = mirror("atlas_order", asked.order)
         st.selectbox(
-            say("atlas.order"), ORDERS, format_func=lambda name: say(f"atlas.by_{name}"), key=key, on_change=_reorder,
+            say("atlas.order"), ORDERS, format_func=measure_words.of_order, key=key, on_change=_reorder,
             args=(key,), width=250,
         )  # fmt: skip
         if asked.order != "layer":
@@ -104,7 +106,7 @@ def _filters(kinds: list[str], asked: atlas.Shown, values: Mapping[atlas.Head, f
     if values:
         key = mirror("atlas_min", _percent(), asked.order)
         st.select_slider(
-            say("atlas.min", measure=say(f"atlas.by_{asked.order}")), range(0, 101, _STEP), key=key,
+            say("atlas.min", measure=measure_words.of_order(asked.order)), range(0, 101, _STEP), key=key,
             format_func=lambda p: numbers.short(_bound(values, p), 2) if p else say("atlas.min_none"),
             on_change=lambda: view.open_tab("atlas_min", str(st.session_state[key])),
         )  # fmt: skip

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from model.measures.registry import CHEAP, ORDERABLE
 from viz.atlas import atlas
 from viz.base import export
 from viz.ui import components, language
 from viz.ui.atlas import compute, controls
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, measure_words
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import picked_heads
 from viz.ui.state import view as session
@@ -76,12 +77,12 @@ class View:
 
     def roles(self) -> dict[atlas.Head, tuple[str, float]]:
         """The heads that have a role, with the share that earns it."""
-        from model.measures import table as measures
+        from model.measures import table as head_table
 
         return {
             (site, head): role
             for site, found in self.found.measures.items()
-            for head, role in enumerate(measures.roles(found))
+            for head, role in enumerate(head_table.roles(found))
             if role is not None
         }
 
@@ -110,7 +111,7 @@ def draw(view: View, asked: atlas.Shown, values: dict[atlas.Head, float], whole:
         for site, pooled in dict(found.pooled[view.how]).items()
     }
     closed = {site: found.closed[site] for site in pictures}
-    measures = {say(f"atlas.m_{name}"): atlas.measured(found.measures, name) for name in atlas.MEASURES}
+    measures = {measure_words.on_card(name): atlas.measured(found.measures, name) for name in ORDERABLE}
     names, legend = _names(view.sites), _legend(view)
     site, head, _, _ = session.selected()
     texts = language.group("atlas")
@@ -148,7 +149,7 @@ def _parts(
         return order, None, values
     roles, plain = view.roles(), asked.order == "layer"
     found = atlas.by_role(order, roles, plain)
-    titles = [(say(f"atlas.role_{role or 'none'}", n=len(heads)), len(heads)) for role, heads in found]
+    titles = [(measure_words.of_role_group(role or "none", len(heads)), len(heads)) for role, heads in found]
     shares = {head: share for head, (_, share) in roles.items()}
     return [head for _, heads in found for head in heads], titles, shares if plain else values
 
@@ -222,7 +223,7 @@ def _foot(
 ) -> None:
     from model.attention import downsample, downsample_heads, row_blocks
     from model.measures import head_statistics
-    from model.measures import table as measures
+    from model.measures import table as head_table
 
     trace, found = view.trace, view.found
     parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence")]
@@ -232,18 +233,14 @@ def _foot(
         if left := len(view.heads) - len(values):
             parts.append(say("atlas.like_left", n=left))
     elif asked.order != "layer":
-        parts.append(say(f"atlas.what_{asked.order}") if values else say("atlas.unmeasured"))
+        parts.append(measure_words.what_is_ordered(asked.order) if values else say("atlas.unmeasured"))
     if asked.grid == "roles":
         parts += _about_roles(asked, found)
     slug = f"{figure_footer.safe(trace.key.model)}-atlas"
 
     def csv() -> bytes:
-        names = [
-            name
-            for name in head_statistics.MEASURES
-            if all(getattr(m, name) is not None for m in found.measures.values())
-        ]
-        names = list(dict.fromkeys([*atlas.MEASURES, *names]))
+        everywhere = [m.name for m in CHEAP if all(m.name in one.values for one in found.measures.values())]
+        names = list(dict.fromkeys([*ORDERABLE, *everywhere]))
         alike = values if asked.order == atlas.LIKE else {}
         data = atlas.table(found.measures, names, order, alike, view.roles() if asked.grid == "roles" else None)
         return data.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
@@ -255,7 +252,7 @@ def _foot(
 
     code = (downsample.thumbnails, downsample._pool, row_blocks.block_weights, row_blocks.bins)
     more = {"layer": (), atlas.LIKE: (downsample_heads.alike,)}.get(asked.order, (head_statistics.statistics,))
-    more += (head_statistics.statistics, measures.role) if asked.grid == "roles" else ()
+    more += (head_statistics.statistics, head_table.role) if asked.grid == "roles" else ()
     files = {f"{slug}.csv": csv, f"{slug}.npz": npz}
     badge = figure_footer.worst_badge(view.trace, view.sites)
     figure_footer.foot("atlas", " ".join(parts), badge, lambda: files, figure, tuple(dict.fromkeys((*code, *more))))

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.ui import language
-from viz.ui.corpus import labels
 from viz.ui.encoder_decoder.page import theme
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, measure_words
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import model_list, page_controls, view
@@ -55,7 +54,7 @@ def show(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, in
     _pickers(profile, head)
     told = int(np.isfinite(values).sum())
     if not told:
-        st.info(say("corpus.no_value", measure=labels.measure_name(measure)), icon=":material/info:")
+        st.info(say("corpus.no_value", measure=measure_words.in_profile(measure)), icon=":material/info:")
         return
     _histogram(profile, measure, values, head, told)
     _lists(profile, measure, values, head)
@@ -82,14 +81,14 @@ def _pickers(profile: Profile, head: tuple[str, int]) -> None:
 def _histogram(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, int], told: int) -> None:
     from viz import corpus as pictures
 
-    name, unit = labels.measure_name(measure), labels.unit(measure)
+    name, unit = measure_words.in_profile(measure), measure_words.unit_in_profile(measure)
     words = {
         "value": f"{name} ({unit})" if unit else name, "texts": say("corpus.texts_axis"), "median": say("corpus.median"),
         "alt": say("corpus.histogram_alt", measure=name, site=site_name(head[0]), head=head[1], n=told),
     }  # fmt: skip
 
     def draw(how: str):
-        return pictures.histogram(values, words, how, measure in pictures.SHARES)
+        return pictures.histogram(values, words, how, pictures.is_share(measure))
 
     st.altair_chart(draw(theme()), width="stretch", key="corpus-histogram")
 

@@ -11,10 +11,10 @@ from model.errors import HeadlightError
 from viz.base import numbers
 from viz.ui import language
 from viz.ui.corpus import one_head, profiles
-from viz.ui.corpus.labels import language_name, measure_about, measure_name, unit
+from viz.ui.corpus.labels import language_name
 from viz.ui.encoder_decoder.page import theme
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, measure_words
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import current_run, jobs, model_list, view
@@ -121,7 +121,9 @@ def _measure(profile: Profile, place: DeltaGenerator) -> str:
     def keep() -> None:
         view.open_tab("corpus_by", st.session_state[key])
 
-    place.selectbox(say("corpus.measure"), profile.measures, format_func=measure_name, key=key, on_change=keep)
+    place.selectbox(
+        say("corpus.measure"), profile.measures, format_func=measure_words.in_profile, key=key, on_change=keep
+    )
     return measure
 
 
@@ -154,12 +156,13 @@ def _every_head(profile: Profile, measure: str, quantiles: np.ndarray, head: tup
     names = {site: site_name(site) for site, _ in profile.heads}
     shown = slice(0, corpus.MOST)
     words = {name: say(f"corpus.{name}") for name in ("head", "where", "median", "half", "most")}
-    words["alt"] = say("corpus.alt", measure=measure_name(measure), n=len(profile.heads))
+    words["alt"] = say("corpus.alt", measure=measure_words.in_profile(measure), n=len(profile.heads))
     low, high = (numbers.short(end) for end in ends)
+    unit = measure_words.unit_in_profile(measure)
     st.markdown(f"#### {say('corpus.every')}")
-    if about := measure_about(measure):
+    if about := measure_words.about_in_profile(measure):
         st.caption(about)
-    st.altair_chart(corpus.legend(ends, unit(measure), words, theme()), width=460, key="corpus-legend")
+    st.altair_chart(corpus.legend(ends, unit, words, theme()), width=460, key="corpus-legend")
 
     def draw(how: str):
         return corpus.strips(quantiles[:, shown], profile.heads[shown], names, ends, head, words, how)
@@ -179,9 +182,9 @@ def _every_head(profile: Profile, measure: str, quantiles: np.ndarray, head: tup
     def figure():
         from viz.base import static_chart
 
-        return static_chart.above(corpus.legend(ends, unit(measure), words), draw("light").properties(width=900))
+        return static_chart.above(corpus.legend(ends, unit, words), draw("light").properties(width=900))
 
-    sentence = say("corpus.every_sentence", low=low, high=high, unit=f" {unit(measure)}".rstrip())
+    sentence = say("corpus.every_sentence", low=low, high=high, unit=f" {unit}".rstrip())
     if len(profile.heads) > corpus.MOST:
         sentence += " " + say("corpus.some", n=f"{corpus.MOST:,}", all=f"{len(profile.heads):,}")
     if empty := int((quantiles[2] != quantiles[2]).sum()):

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from model.errors import HeadlightError
+from model.measures.registry import ROLES, TABLE
 from viz.atlas import atlas
 from viz.base import export
 from viz.ui import language, navigation
 from viz.ui.atlas import compute
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, page_text
+from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import current_run, jobs, picked_heads, view
 
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from model.trace.trace import Trace
-
-_LATEX = {
-    "entropy": r"H = \frac{1}{q} \sum_i \Big(-\sum_j A_{ij} \ln A_{ij}\Big)",
-    "largest": r"\frac{1}{q} \sum_i \max_j A_{ij}",
-    "mean_distance": r"\sum_{ij} A_{ij}\,(i - j) \,\Big/ \sum_{ij} A_{ij}",
-    "rms_distance": r"\sqrt{\sum_{ij} A_{ij}\,(i - j)^2 \,\Big/ \sum_{ij} A_{ij}}",
-    "positional_share": r"R^2 = \frac{\sum_{ij} (a_{j-i} - \bar a)^2}{\sum_{ij} (A_{ij} - \bar a)^2}",
-    "effective_rank": r"\exp\Big(-\sum_k p_k \ln p_k\Big),\quad p_k = \frac{\sigma_k(A V)}{\sum_l \sigma_l(A V)}",
-}  # fmt: skip
 
 
 def show(trace: Trace) -> None:
@@ -44,22 +36,20 @@ def show(trace: Trace) -> None:
 def measured(trace: Trace) -> pd.DataFrame:
     """`Trace.statistics` of this run, measured once, with a bar and Stop; the Atlas does not measure it again."""
     from model.measures import head_statistics
-    from model.measures import table as measures
+    from model.measures import table as head_table
 
     known = compute.gathered(trace.key, atlas.size(trace))
 
     def table() -> pd.DataFrame:
-        if not known.by_offset:
-            known.measures.update(head_statistics.trace_statistics(trace, offsets=True))
-        return measures.table(trace, known.measures)
+        if not known.all_measures:
+            known.measures.update(head_statistics.trace_statistics(trace, costly=True))
+        return head_table.table(trace, known.measures)
 
     return jobs.kept("measures", "table", (trace.key,), table, say("measures.wait"))
 
 
 def _words() -> dict[str, str]:
-    from model.measures.table import COLUMNS
-
-    names = {name: say(f"measures.m_{name}") for name in COLUMNS}
+    names = {measure.column: measure_words.short_name(measure.column) for measure in TABLE}
     return names | {
         "site": say("measures.site"),
         "head": say("pick.head"),
@@ -80,8 +70,9 @@ def _heading(name: str, **values: object) -> None:
 
 def _maps(trace: Trace, table: pd.DataFrame) -> None:
     """A click picks a head, or leaves it out, here and on every page."""
-    from model.measures import head_statistics
-    from model.measures import table as measures
+    from model.measures import head_statistics, one_pass
+    from model.measures import table as head_table
+    from model.measures.definitions.effective_rank import effective_rank
     from viz import measures as pictures
     from viz.ui.theme import theme
 
@@ -112,7 +103,7 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
     figure_footer.foot("measures", say("measures.sentence", heads=len(table)), figure_footer.worst_badge(trace, trace.sites),
               lambda: {f"{slug}-measures.csv": csv, f"{slug}-measures.npz": npz},
               lambda: pictures.together(pictures.maps(table, named, picked, _words())),
-              (measures.table, head_statistics.statistics, measures.effective_rank))  # fmt: skip
+              (head_table.table, head_statistics.statistics, one_pass.measured_in_one_pass, effective_rank))  # fmt: skip
 
 
 def _clicked(trace: Trace, key: str) -> None:
@@ -143,16 +134,19 @@ def _doors(trace: Trace) -> None:
 
 def _table(trace: Trace, table: pd.DataFrame) -> None:
     """Sortable by any column; rows that are ticked are the picked heads."""
-    from model.measures import table as measures
+    from model.measures import table as head_table
 
-    _heading("table", least=f"{measures.LEAST:g}")
-    roles = [measures.role(row) for row in table[list(measures.ROLES)].to_dict("records")]
-    told = [say(f"measures.role_{found[0]}", share=f"{found[1]:.2f}") if found else "" for found in roles]
+    _heading("table", least=f"{head_table.LEAST:g}")
+    by_name = table.rename(columns={measure.column: measure.name for measure in TABLE})
+    roles = [head_table.role(row) for row in by_name[list(ROLES)].to_dict("records")]
+    told = [measure_words.of_role(*found) if found else "" for found in roles]
     shown = table.assign(site=[site_name(trace.record(site).site) for site in table["site"]])
     shown.insert(2, "role", told)
     number = {
-        name: st.column_config.NumberColumn(say(f"measures.m_{name}"), format="%.3f", help=say(f"measures.h_{name}"))
-        for name in measures.COLUMNS
+        name: st.column_config.NumberColumn(
+            measure_words.short_name(name), format="%.3f", help=measure_words.about(name)
+        )
+        for name in head_table.COLUMNS
     }
     heads = list(zip(table["site"], table["head"], strict=True))
     ticked = [place for place, head in enumerate(heads) if head in picked_heads.picked(trace)]
@@ -164,7 +158,7 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
             "site": st.column_config.TextColumn(say("measures.site"), pinned=True),
             "head": st.column_config.NumberColumn(say("pick.head"), pinned=True),
             "role": st.column_config.TextColumn(
-                say("measures.role"), pinned=True, width=150, help=say("measures.role_help", least=f"{measures.LEAST:g}")
+                say("measures.role"), pinned=True, width=150, help=say("measures.role_help", least=f"{head_table.LEAST:g}")
             ),
         },
     )  # fmt: skip
@@ -186,13 +180,10 @@ def _ticked(key: str, heads: list[picked_heads.Pick]) -> None:
 
 
 def _meanings() -> None:
-    from model.measures.table import COLUMNS
-
     with st.expander(say("measures.meanings"), expanded=False):
-        for name in COLUMNS:
-            st.markdown(f"**{say(f'measures.m_{name}')}** · {say(f'measures.h_{name}')}")
-            if name in _LATEX:
-                st.latex(_LATEX[name])
+        for measure in TABLE:
+            st.markdown(f"**{measure_words.short_name(measure.column)}** · {measure_words.about(measure.column)}")
+            st.latex(measure.latex)
 
 
 def _induction(trace: Trace) -> None:
