@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 
+from model.trace.per_trace import PerTrace
 from model.trace.site import Site
 from viz.base import tokens
 from viz.base.payload import pack
@@ -32,7 +32,7 @@ _HAN = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _CLOSING, _OPENING = ".,!?;:)]}%…”’'-", "([{“‘’'-"
 
 
-_frames: WeakKeyDictionary[Trace, dict[tuple[str, ...], bytes]] = WeakKeyDictionary()
+_frames: PerTrace[bytes] = PerTrace()
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,8 @@ def text_frame(trace: Trace, site: Site, words: dict[str, str]) -> bytes:
 
     It is made once for each text and language, so that a click costs its row alone.
     """
-    kept = _frames.setdefault(trace, {})
     key = (site.query_side, site.key_side, *words.values())
-    if key not in kept:
-        kept[key] = _text_frame(trace, site, words)
-    return kept[key]
+    return _frames.get(trace, key, lambda: _text_frame(trace, site, words))
 
 
 def _text_frame(trace: Trace, site: Site, words: dict[str, str]) -> bytes:
