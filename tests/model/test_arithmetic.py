@@ -128,10 +128,10 @@ def test_a_cell_is_a_sum_of_products(run, site: str):
 def test_a_cell_of_a_fully_masked_row_is_zero(make_model):
     import dataclasses
 
-    from model.transformer.masks import Mask
+    from model.transformer.masks import RuleMask
 
     trace = make_model().trace("the cat", "猫")
-    nothing = Mask(keys=torch.zeros(2, dtype=torch.bool))
+    nothing = RuleMask(keys=torch.zeros(2, dtype=torch.bool))
     attention = {site: dataclasses.replace(record, mask=nothing) for site, record in trace.attention.items()}
     got = cell(dataclasses.replace(trace, attention=attention), "encoder.0.self", 0, 1, 1)
     assert (got.weight, got.allowed, got.row_max, got.row_sum) == (0, False, 0, 0)

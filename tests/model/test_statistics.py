@@ -20,7 +20,7 @@ from model.measures.head_statistics import MEASURES, HeadStatistics, ranked, sta
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
-from model.transformer.masks import Explicit, Intervals, Mask
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 from model.transformer.positions import alibi_slopes
 from tests import bounds
 from tests.model import tiny
@@ -53,7 +53,7 @@ def record(
         if part in more:
             tensors[f"{site}.{part}"] = more.pop(part)
     store = MemoryStore({name: tensor.to(dtype) for name, tensor in tensors.items()})
-    return AttentionRecord(site, 0.7, mask or Mask(), store, **more)
+    return AttentionRecord(site, 0.7, mask or RuleMask(), store, **more)
 
 
 def weights(found: AttentionRecord, head: int) -> np.ndarray:
@@ -133,24 +133,24 @@ def _by_offset(A: np.ndarray, allowed: np.ndarray, apart: np.ndarray) -> float:
     return ((guess[allowed] - told.mean()) ** 2).sum() / spread if spread > 1e-6 * (told**2).sum() else np.nan
 
 
-def sliding(n: int, window: int, ahead: int = 1) -> Intervals:
+def sliding(n: int, window: int, ahead: int = 1) -> IntervalMask:
     i = torch.arange(n, dtype=torch.int32)
-    return Intervals((i - window + 1).clamp(min=0), (i + ahead).clamp(max=n))
+    return IntervalMask((i - window + 1).clamp(min=0), (i + ahead).clamp(max=n))
 
 
-def padded(n: int, causal: bool = False) -> Mask:
+def padded(n: int, causal: bool = False) -> RuleMask:
     keys = torch.ones(n, dtype=torch.bool)
     keys[:2], keys[-max(1, n // 4) :] = False, False  # on the left, so that the first causal rows attend nothing
-    return Mask(causal, keys)
+    return RuleMask(causal, keys)
 
 
-def holes(n: int) -> Explicit:
+def holes(n: int) -> DenseMask:
     tile = torch.rand(n, n, generator=torch.Generator().manual_seed(5)) < 0.4
     tile[n // 2] = False
-    return Explicit(tile)
+    return DenseMask(tile)
 
 
-def gone(n: int) -> Intervals:
+def gone(n: int) -> IntervalMask:
     """Some rows attend nothing: a whole block of them, and single ones."""
     mask = sliding(n, 5, 3)
     mask.last[: min(n // 2, 130)] = mask.first[: min(n // 2, 130)]
@@ -163,7 +163,7 @@ def random(*size: int) -> torch.Tensor:
 
 SINKS = torch.tensor([0.0, 2.0, -3.0, 20.0], dtype=torch.float64)
 KINDS: dict[str, Callable[..., AttentionRecord]] = {
-    "causal": lambda n, **o: record(n, n, Mask(causal=True), **o),
+    "causal": lambda n, **o: record(n, n, RuleMask(causal=True), **o),
     "bidirectional": lambda n, **o: record(n, n, **o),
     "padding": lambda n, **o: record(n, n, padded(n), **o),
     "causal and padding": lambda n, **o: record(n, n, padded(n, True), **o),
@@ -171,17 +171,17 @@ KINDS: dict[str, Callable[..., AttentionRecord]] = {
     "window both ways": lambda n, **o: record(n, n, sliding(n, 4, 4), **o),
     "nothing attended": lambda n, **o: record(n, n, gone(n), **o),
     "holes": lambda n, **o: record(n, n, holes(n), **o),
-    "grouped": lambda n, **o: record(n, n, Mask(causal=True), groups=2, **o),
+    "grouped": lambda n, **o: record(n, n, RuleMask(causal=True), groups=2, **o),
     "one key head": lambda n, **o: record(n, n, groups=4, **o),
     "cross": lambda n, **o: record(n, n // 2 + 1, padded(n // 2 + 1), CROSS, **o),
     "cross, as long": lambda n, **o: record(n, n, site=CROSS, **o),
-    "more keys": lambda n, **o: record(n, n + 9, Mask(causal=True), **o),
+    "more keys": lambda n, **o: record(n, n + 9, RuleMask(causal=True), **o),
     "T5": lambda n, **o: record(n, n, bias_offsets=3 * random(4, 2 * n - 1), **o),
-    "dense bias": lambda n, **o: record(n, n, Mask(causal=True), groups=2, bias=2 * random(4, n, n), **o),
-    "ALiBi": lambda n, **o: record(n, n, Mask(causal=True), slopes=alibi_slopes(4), **o),
+    "dense bias": lambda n, **o: record(n, n, RuleMask(causal=True), groups=2, bias=2 * random(4, n, n), **o),
+    "ALiBi": lambda n, **o: record(n, n, RuleMask(causal=True), slopes=alibi_slopes(4), **o),
     "Shaw": lambda n, **o: record(n, n, distance=3, relative_keys=random(7, 8), **o),
     "softcap": lambda n, **o: record(n, n, sliding(n, 9), groups=2, softcap=1.5, **o),
-    "sinks": lambda n, **o: record(n, n, Mask(causal=True), sinks=SINKS, **o),
+    "sinks": lambda n, **o: record(n, n, RuleMask(causal=True), sinks=SINKS, **o),
     "sinks, nothing attended": lambda n, **o: record(n, n, gone(n), sinks=SINKS, **o),
 }  # fmt: skip
 
@@ -239,7 +239,7 @@ def handmade(targets: list[int], others: list[int]) -> AttentionRecord:
     eye = torch.eye(len(targets), dtype=torch.float64)
     q = torch.stack([eye[targets], eye[others]])
     store = MemoryStore({f"{SELF}.q": q, f"{SELF}.k": eye.expand(2, -1, -1)})
-    return AttentionRecord(SELF, 2000.0, Mask(causal=True), store)
+    return AttentionRecord(SELF, 2000.0, RuleMask(causal=True), store)
 
 
 def test_known_heads():
@@ -264,14 +264,14 @@ def test_known_heads():
 def test_even_attention_has_the_entropy_of_its_keys():
     n = 200
     store = MemoryStore({f"{SELF}.{part}": torch.zeros(1, n, 4, dtype=torch.float64) for part in "qk"})
-    got = statistics(AttentionRecord(SELF, 1.0, Mask(causal=True), store))
+    got = statistics(AttentionRecord(SELF, 1.0, RuleMask(causal=True), store))
     np.testing.assert_allclose(got.entropy_rows[0], np.log(np.arange(1, n + 1)), atol=1e-13)
     np.testing.assert_allclose(got.largest_rows[0], 1 / np.arange(1, n + 1), atol=1e-15)
     assert (got.induction, got.duplicate, got.special) == (None, None, None)
 
 
 def test_a_nan_is_not_hidden():
-    found = record(5, 5, Mask(causal=True))
+    found = record(5, 5, RuleMask(causal=True))
     found.store[f"{SELF}.q"][1, 2] = math.nan
     got = statistics(found)
     assert got.entropy.isnan().tolist() == [False, True, False, False]

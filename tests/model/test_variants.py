@@ -13,7 +13,7 @@ from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer import attention
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from tests import bounds
 
 pytestmark = pytest.mark.float32
@@ -31,7 +31,7 @@ def made(q: int = 5, k: int | None = None, heads: int = 4, groups: int = 1, d: i
     held = {f"{site}.{n}": torch.randn(shape, generator=generator) for n, shape in shapes.items()}
     fields = {n: parts.pop(n) for n in ("slopes", "softcap", "distance") if n in parts}
     held |= {f"{site}.{n}": values for n, values in parts.items()}
-    return AttentionRecord(site, d**-0.5, Mask(causal and q == k), MemoryStore(held), **fields)
+    return AttentionRecord(site, d**-0.5, RuleMask(causal and q == k), MemoryStore(held), **fields)
 
 
 KINDS = {

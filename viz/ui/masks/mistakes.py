@@ -134,7 +134,7 @@ def _finite(chosen: Chosen) -> None:
     from viz.heads import masks as pictures
 
     row = chosen.at[0]
-    scores = mask_effects.with_mask(chosen.single, mask_effects.Mask()).scores(
+    scores = mask_effects.with_mask(chosen.single, mask_effects.RuleMask()).scores(
         0, slice(row, row + 1), dtype=torch.float64
     )[0]
     allowed = mask_effects.mask_of(chosen.record, chosen.kind, chosen.real, chosen.width).allowed(

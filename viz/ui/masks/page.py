@@ -118,7 +118,7 @@ def _masked(chosen: Chosen) -> None:
         return pictures.picture(part, rows, columns[chosen.cuts[1]], (say("matrix.query"), say("matrix.key")))
 
     figure_footer.foot(
-        "masks", said, _badge(chosen), files, figure, (mask_effects.mask_of, mask_effects.masked, masks.Mask)
+        "masks", said, _badge(chosen), files, figure, (mask_effects.mask_of, mask_effects.masked, masks.RuleMask)
     )
     _row(chosen, found, columns)
 
