@@ -109,7 +109,7 @@ def column(ticket: Ticket, site: str, head: int, index: int) -> bytes:
 
 def cell(ticket: Ticket, site: str, head: int, row: int, column: int) -> bytes:
     """float64: product, scale, score, log-sum-exp and weight of one query and key."""
-    from model.steps.weight import cell as one
+    from model.steps.weight import attention_weight as one
 
     return one(ticket.trace.record(site), head, row, column).numbers().tobytes()
 
