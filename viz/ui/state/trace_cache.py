@@ -14,7 +14,7 @@ MOST_BYTES = 2 * 2**30
 MOST = 64
 
 
-class Kept:
+class TraceCache:
     """Traces by their key, the oldest gone first when they hold more than `most_bytes`; the newest always stays."""
 
     def __init__(self, most_bytes: int = MOST_BYTES, most: int = MOST):
