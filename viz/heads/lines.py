@@ -44,7 +44,7 @@ def rule_of(name: str) -> Rule:
 
 
 @dataclass(frozen=True)
-class Told:
+class DrawnShare:
     """What a figure draws and leaves out: lines drawn, asked for by the rule, cells that the mask leaves, and sums."""
 
     drawn: int
@@ -147,12 +147,12 @@ def drawn(found: Mapping[int, Lines]) -> dict[int, int]:
     return {head: int((lines.weights >= least).sum()) for head, lines in found.items()}
 
 
-def told_far(found: Mapping[int, Lines]) -> Told:
+def told_far(found: Mapping[int, Lines]) -> DrawnShare:
     """What `far_frame` draws of these heads."""
     counts = drawn(found)
     held = sum(float(lines.weights[: counts[head]].sum()) for head, lines in found.items())
     each = found.values()
-    return Told(
+    return DrawnShare(
         sum(counts.values()), sum(x.asked for x in each), sum(x.cells for x in each), held, sum(x.mass for x in each)
     )
 
