@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model.generation.writer import Writer
+from model.generation.writer import Decoder
 from model.jobs.progress import tick
 
 MOST_BEAMS = 5
@@ -167,7 +167,7 @@ class Beams:
             self.done = "bound" if best <= worst else ""
 
 
-def search(writer: Writer, k: int, alpha: float = 1.0, new_tokens: int = 40) -> Beams:
+def search(writer: Decoder, k: int, alpha: float = 1.0, new_tokens: int = 40) -> Beams:
     """Beam search with a model, every step a forward of all beams. new_tokens: at most so many, where there is room."""
     beams = Beams(k, alpha, writer.room(new_tokens), writer.ends)
     while not beams.done:

@@ -11,7 +11,7 @@ import torch
 
 from model.checkpoints.own_writer import own_writer
 from model.generation.beam import Beams, search
-from model.generation.writer import Writer
+from model.generation.writer import Decoder
 from tests import bounds
 from tests.model import naive_beam
 
@@ -165,7 +165,7 @@ def test_token_for_token_as_the_library(family: str, k: int, alpha: float):
                 return module(**given, use_cache=False).logits[:, -1]
 
         start = (module.config.decoder_start_token_id,) if both else tuple(ids[0].tolist())
-        writer = Writer(start, frozenset({2}), 64, logits, lambda _: {}, lambda *_: ())
+        writer = Decoder(start, frozenset({2}), 64, logits, lambda _: {}, lambda *_: ())
         beams = search(writer, k, alpha, 9)
         with torch.no_grad():
             want = module.generate(

@@ -20,7 +20,7 @@ from viz.ui.theme import theme
 if TYPE_CHECKING:
     from model.checkpoints.library.generate import Compared
     from model.generation.beam import Beams, Found
-    from model.generation.writer import Writer
+    from model.generation.writer import Decoder
     from model.trace.trace import Trace
 
 _WORDS = ("runs", "finished", "limit", "pruned", "late", "caught", "step", "text", "fate")
@@ -28,7 +28,7 @@ _WORDS = ("runs", "finished", "limit", "pruned", "late", "caught", "step", "text
 _MOST, _OURS, _THEIRS = 24, 16, 10
 
 
-def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None:
+def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> None:
     """Controls, the tree, the selected hypothesis, the ranking."""
     if writer is None:
         needs_model()
@@ -60,7 +60,7 @@ def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None
             _beside_greedy(trace, beams, alone, read)
 
 
-def _searched(trace: Trace, model: Any, writer: Writer, asked: tuple[Any, ...]) -> tuple[Beams, Compared | None]:
+def _searched(trace: Trace, model: Any, writer: Decoder, asked: tuple[Any, ...]) -> tuple[Beams, Compared | None]:
     """The tree: of our models by our search, of library models along their own `generate`."""
     from model.checkpoints.library import generate
     from model.generation import beam

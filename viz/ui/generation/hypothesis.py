@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from model.generation.beam import Beams, Hypothesis
-    from model.generation.writer import Writer
+    from model.generation.writer import Decoder
     from model.trace.attention_record import AttentionRecord
     from model.trace.site import Site
     from model.trace.trace import Trace
@@ -50,7 +50,7 @@ def pick(node: Node) -> None:
 
 
 def show(
-    trace: Trace, writer: Writer, beams: Beams, texts: list[list[str]], node: Node, asked: tuple[Any, ...]
+    trace: Trace, writer: Decoder, beams: Beams, texts: list[list[str]], node: Node, asked: tuple[Any, ...]
 ) -> None:  # fmt: skip
     """Pickers for whoever prefers a list to a click, then everything about the hypothesis."""
     heading("hypothesis")
