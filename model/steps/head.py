@@ -157,9 +157,9 @@ def _mixing(
     chosen = weights[row - rows.start][:, None]
     a_row = Matrix("A_iT", chosen, "key", None)
     shares = Matrix("A_ij·v_j", chosen * v.values, "key", "dim")
-    o = Matrix("o", record.mixed(head, rows, dtype=torch.float64), "query", "dim")
+    o = Matrix("o", record.head_output(head, rows, dtype=torch.float64), "query", "dim")
     relative = record.distance is not None
-    each = [record.mixed(h, rows, dtype=torch.float64) for h in range(record.heads)]
+    each = [record.head_output(h, rows, dtype=torch.float64) for h in range(record.heads)]
     heads = torch.cat(each, dim=-1)
     concat = Matrix("C", heads, "query", "dim")
     steps = [

@@ -208,7 +208,7 @@ class AttentionRecord:
         parts = (softmax(self.scores(head, block, dtype=torch.float64), sink)[0][:, columns] for block in blocks)
         return torch.cat([part.to(dtype) for part in parts])
 
-    def mixed(self, head: int, rows: slice | Tensor = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
+    def head_output(self, head: int, rows: slice | Tensor = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
         """weights · v, as the record implies it: [rows, d_v]; with Shaw's positions the offsets' values are added."""
         weights = self.weights(head, rows, dtype=dtype)
         mixed = weights @ self.head("v", head, dtype)

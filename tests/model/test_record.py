@@ -80,11 +80,11 @@ def synthetic(q: int, k: int, heads: int = 4, groups: int = 1, mask: RuleMask | 
 
 def test_a_nan_in_the_first_block_of_rows_is_not_forgotten():
     record = synthetic(1030, 3)
-    output = torch.cat([record.mixed(h, dtype=torch.float64) for h in range(4)], dim=-1)
+    output = torch.cat([record.head_output(h, dtype=torch.float64) for h in range(4)], dim=-1)
     output[5] = math.nan
     record.store.add(f"{SITE}.output", output)
     assert math.isnan(site_error(record, torch.eye(16), None))
-    wrong = output.nan_to_num(record.mixed(0, slice(5, 6)).mean().item())
+    wrong = output.nan_to_num(record.head_output(0, slice(5, 6)).mean().item())
     wrong[-1] += 1e-2  # the last row is among those that are checked of a long input
     record.store.add(f"{SITE}.output", wrong)
     assert site_error(record, torch.eye(16), None) > 1e-3
@@ -101,7 +101,7 @@ def test_grouped_heads_share_keys_and_values(groups: int):
         np.testing.assert_allclose(got, weights, atol=1e-12, rtol=0)
         tile = record.weights(head, slice(1, 3), slice(2, 4), torch.float64).numpy()  # without a log-sum-exp
         np.testing.assert_allclose(tile, weights[1:3, 2:4], atol=1e-12, rtol=0)
-        mixed = record.mixed(head, dtype=torch.float64).numpy()
+        mixed = record.head_output(head, dtype=torch.float64).numpy()
         np.testing.assert_allclose(mixed, weights @ v, atol=1e-12, rtol=0)
 
 
@@ -114,7 +114,7 @@ def test_fully_masked_rows_are_zero_whole_and_in_tiles(make_model):
     assert not record.weights(0, slice(0, 1), slice(1, 3)).any()
     record.store.add(f"{SITE}.lse", torch.zeros(4, 3))  # what the kernel gives for such a row
     assert not record.weights(0, slice(0, 1), slice(1, 3)).any()
-    assert not record.mixed(0)[0].any()
+    assert not record.head_output(0)[0].any()
 
 
 def test_a_padded_first_key_is_recorded_as_nothing_attended(make_model):
