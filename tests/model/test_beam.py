@@ -79,16 +79,16 @@ def test_every_hypothesis_says_what_became_of_it():
         for t, step in enumerate(beams.steps):
             assert [one.rank for one in step] == sorted(one.rank for one in step)
             assert [one.total for one in step] == sorted((one.total for one in step), reverse=True)
-            runs = [one for one in step if one.fate == "runs"]
+            runs = [one for one in step if one.status == "runs"]
             assert len(runs) == (0 if t + 1 == 6 else k)
             for i, one in enumerate(step):
                 path = beams.path(t, i)
                 assert tuple(each.token for each in path) == beams.tokens(t, i)
                 assert one.total == bounds.near(sum(each.log_p for each in path), 1024)
-                assert (one.fate in ("finished", "late")) == (one.token == END)
-                assert (one.score is not None) == (one.fate in ("finished", "limit"))
+                assert (one.status in ("finished", "late")) == (one.token == END)
+                assert (one.score is not None) == (one.status in ("finished", "limit"))
                 assert one.score is None or (one.rank < k and one.score == pytest.approx(one.total / (t + 1)))
-                assert one.parent == -1 if t == 0 else beams.steps[t - 1][one.parent].fate == "runs"
+                assert one.parent == -1 if t == 0 else beams.steps[t - 1][one.parent].status == "runs"
         scores = [each.score for each in beams.finished]
         assert scores == sorted(scores, reverse=True) and len(scores) <= k
         assert all(each.score <= scores[-1] for each in beams.dropped)
@@ -99,7 +99,7 @@ def test_the_search_stops_where_nothing_can_catch_up():
     assert stopped
     for beams in stopped:
         best, worst = beams.bound
-        running = max(one.total for one in beams.steps[-1] if one.fate == "runs")
+        running = max(one.total for one in beams.steps[-1] if one.status == "runs")
         assert best == pytest.approx(running) and best <= worst == beams.finished[-1].score
 
 
