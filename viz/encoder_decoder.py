@@ -13,7 +13,7 @@ import pandas as pd
 from viz.base import numbers, static_chart, svg, tokens
 
 if TYPE_CHECKING:
-    from model.measures.cross_alignment import Gold, Look, Shifted
+    from model.measures.cross_alignment import AttentionRow, Gold, Shifted
     from model.trace.attention_record import AttentionRecord
     from model.trace.trace import Trace
 
@@ -125,7 +125,7 @@ def _wide(*said: str) -> float:
     return max(34.0, *(20 + sum(14 if ord(c) > 0x2E7F else 8 for c in tokens.readable(text)) for text in said))
 
 
-def look_table(trace: Trace, look: Look) -> pd.DataFrame:
+def look_table(trace: Trace, look: AttentionRow) -> pd.DataFrame:
     """One row of attention: key, token, weight, masked; of more than `_SHOWN` keys the strongest and the sum of the rest."""
     labels = [item["text"] for item in tokens.key_labels(trace, look.site)]
     weights, allowed = look.weights.double().numpy(), look.allowed.numpy()

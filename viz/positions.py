@@ -16,7 +16,7 @@ from viz.base.tokens import Label
 from viz.steps.equation import EquationFrame, shared_scale
 
 if TYPE_CHECKING:
-    from model.positions.rotary import Turned
+    from model.positions.rotary import Rotated
     from model.positions.tables import Sum, Turn
 
 Words = dict[str, str]
@@ -234,7 +234,7 @@ def by_offset_chart(values: np.ndarray, offsets: np.ndarray, mean: np.ndarray, w
     return alt.layer(line, dots).properties(height=200, description=words["alt"])
 
 
-def pair_of(found: Turned, pair: int, letter: str) -> tuple[np.ndarray, np.ndarray]:
+def pair_of(found: Rotated, pair: int, letter: str) -> tuple[np.ndarray, np.ndarray]:
     """The two dimensions of q or k that turn together, before and after, each [n, 2]."""
     columns = list(found.pairs[pair])
     before, after = (found.q, found.q_turned) if letter == "q" else (found.k, found.k_turned)

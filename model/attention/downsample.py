@@ -19,7 +19,7 @@ from torch.nn import functional
 from model.attention import row_blocks
 from model.errors import UnknownOption
 from model.trace.attention_record import AttentionRecord
-from model.transformer.masks import Explicit, Intervals
+from model.transformer.masks import DenseMask, IntervalMask
 
 BLOCKS = 48
 HOW = ("max", "mean")
@@ -74,10 +74,10 @@ def allowed_bins(record: AttentionRecord, size: int = 64) -> Bool[Tensor, "r c"]
     q, k, mask = record.queries, record.keys, record.mask
     first = torch.arange(0, k, block_size(k, size))
     last = (first + block_size(k, size)).clamp(max=k)
-    if isinstance(mask, Explicit):
+    if isinstance(mask, DenseMask):
         cells = functional.pad(mask.tile, (0, -k % block_size(k, size)))
         rows = cells.unflatten(1, (len(first), -1)).any(-1)
-    elif isinstance(mask, Intervals):
+    elif isinstance(mask, IntervalMask):
         rows = (mask.first[:, None] < last) & (mask.last[:, None] > first) & (mask.last > mask.first)[:, None]
     else:
         free = torch.ones(k, dtype=torch.bool) if mask.keys is None else mask.keys.cpu()

@@ -23,7 +23,7 @@ from model.trace.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)
-class Shares:
+class HeadContributions:
     """One row of a sub-layer's output, taken apart: float64.
 
     heads [h, d]: z_h · W_O^{(h)}; bias [d]: b_O, or None; output [d] as recorded; error: how far the sum of the parts lies
@@ -80,7 +80,7 @@ def contexts(record: AttentionRecord, head: int, rows: slice = slice(None)) -> T
     return record.head("context", head, torch.float64)[rows]
 
 
-def shares(trace: Trace, site: Site, row: int) -> Shares:
+def shares(trace: Trace, site: Site, row: int) -> HeadContributions:
     """The output of query `row` taken apart, from the recorded contexts and the model's W_O and b_O."""
     record, W_O, b_O = trace.record(site), trace.parameter(site, "W_O"), trace.parameter(site, "b_O")
     rows = slice(row, row + 1)
@@ -89,7 +89,7 @@ def shares(trace: Trace, site: Site, row: int) -> Shares:
     bias, output = None if b_O is None else b_O.double(), record.output[row].double()
     total = heads.sum(0) if bias is None else heads.sum(0) + bias
     limits = allowed_product(z.reshape(1, -1), W_O, b_O, dtype_of(record))[0]
-    return Shares(heads, bias, output, difference(total, output), limits)
+    return HeadContributions(heads, bias, output, difference(total, output), limits)
 
 
 def lengths(trace: Trace, site: Site, rows: slice = slice(None)) -> Tensor:

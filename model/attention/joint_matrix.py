@@ -60,7 +60,7 @@ class Part:
     step: tuple[int, int]
 
 
-def joint(trace: Trace, heads: Mapping[str, tuple[Site, int]]) -> dict[str, Part]:
+def encoder_decoder_matrix(trace: Trace, heads: Mapping[str, tuple[Site, int]]) -> dict[str, Part]:
     """kind -> its block of the joint matrix; long inputs as the largest weight of each bin."""
     lengths = {side: len(trace.side(side).tokens) for side in ("encoder", "decoder")}
     small = sum(lengths.values()) <= CELLS

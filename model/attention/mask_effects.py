@@ -19,7 +19,7 @@ from model.attention.variants import windowed
 from model.errors import OutOfRange
 from model.trace.attention_record import AttentionRecord
 from model.transformer.attention import softmax
-from model.transformer.masks import Explicit, Intervals, Mask
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 
 KINDS = ("recorded", "none", "padding", "causal", "both", "window")
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -37,26 +37,26 @@ def real_keys(keys: int, real: int) -> Bool[Tensor, " k"]:
     return torch.arange(keys) < OutOfRange.check("Number of real keys", real, keys)
 
 
-def mask_of(record: AttentionRecord, kind: str, real: int, width: int) -> Mask | Intervals | Explicit:
+def mask_of(record: AttentionRecord, kind: str, real: int, width: int) -> RuleMask | IntervalMask | DenseMask:
     """The mask `kind` of `KINDS`: `real` tokens before the padding, windows of `width` tokens."""
     if kind == "recorded":
         return record.mask
     if (
         kind == "window"
     ):  # of a causal head it looks back only, as Mistral's does; of another to both sides (Longformer)
-        return windowed(replace(record, mask=Mask(causal=looks_back(record))), width).mask
+        return windowed(replace(record, mask=RuleMask(causal=looks_back(record))), width).mask
     causal = kind in ("causal", "both")
-    return Mask(causal, real_keys(record.keys, real) if kind in ("padding", "both") else None)
+    return RuleMask(causal, real_keys(record.keys, real) if kind in ("padding", "both") else None)
 
 
 def looks_back(record: AttentionRecord) -> bool:
     """Whether the recorded mask lets no query see a later key."""
-    if isinstance(record.mask, Mask):
+    if isinstance(record.mask, RuleMask):
         return record.mask.causal
     return record.queries == record.keys and not bool(record.allowed().triu(1).any())
 
 
-def with_mask(single: AttentionRecord, mask: Mask | Intervals | Explicit) -> AttentionRecord:
+def with_mask(single: AttentionRecord, mask: RuleMask | IntervalMask | DenseMask) -> AttentionRecord:
     """The same head under another mask."""
     return replace(single, mask=mask)
 
@@ -84,9 +84,9 @@ class Masked:
         return after_softmax(self).sum(-1)
 
 
-def masked(single: AttentionRecord, mask: Mask | Intervals | Explicit, rows: slice = slice(None)) -> Masked:
+def masked(single: AttentionRecord, mask: RuleMask | IntervalMask | DenseMask, rows: slice = slice(None)) -> Masked:
     """`single` is one head (`AttentionRecord.select`). Without a sink, weights = open / kept where allowed."""
-    free, under = with_mask(single, Mask()), with_mask(single, mask)
+    free, under = with_mask(single, RuleMask()), with_mask(single, mask)
     dtype = torch.float64
     return Masked(
         free.scores(0, rows, dtype=dtype), under.allowed(rows), free.weights(0, rows, dtype=dtype),

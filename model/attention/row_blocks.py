@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from model.trace.attention_record import AttentionRecord
 from model.transformer.attention import softmax
-from model.transformer.masks import Intervals, Mask
+from model.transformer.masks import IntervalMask, RuleMask
 
 ROWS = 128
 CELLS = 2**18  # weights that are held at once: 1 MiB, what a core's second cache keeps
@@ -22,11 +22,11 @@ CELLS = 2**18  # weights that are held at once: 1 MiB, what a core's second cach
 def span(record: AttentionRecord, rows: slice) -> slice:
     """A run of keys outside of which none of these rows attends; at least one key."""
     mask = record.mask
-    if isinstance(mask, Intervals):
+    if isinstance(mask, IntervalMask):
         starts, ends = mask.first[rows], mask.last[rows]
         some = ends > starts
         return slice(int(starts[some].min()), int(ends[some].max())) if bool(some.any()) else slice(0, 1)
-    if isinstance(mask, Mask) and mask.causal:
+    if isinstance(mask, RuleMask) and mask.causal:
         return slice(0, min(rows.stop, record.keys))
     return slice(0, record.keys)
 
@@ -51,7 +51,7 @@ def columns_of(record: AttentionRecord, rows: slice, step: int) -> slice:
 
 def closed(record: AttentionRecord, rows: slice, columns: slice) -> tuple[slice, Tensor] | None:
     """(columns within the block, bool [rows, those]): the cells that the mask closes; None where there are none."""
-    if isinstance(record.mask, Mask) and record.mask.keys is None:
+    if isinstance(record.mask, RuleMask) and record.mask.keys is None:
         first = max(columns.start, rows.start) if record.mask.causal else columns.stop
         if first >= columns.stop:
             return None

@@ -8,8 +8,6 @@ again in float64; what was found is kept with the record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -20,17 +18,15 @@ from model.attention.row_blocks import span
 from model.errors import UnknownOption
 from model.jobs.progress import tick
 from model.trace.attention_record import AttentionRecord
+from model.trace.per_trace import PerTrace
 from model.transformer.attention import softmax
-
-if TYPE_CHECKING:
-    from model.trace.attention_record import AttentionRecord
 
 HOW = ("mean", "max")
 _CELLS = 2**20  # float64 scores that are held at once: 8 MiB
 _SMALL = 0.01  # a weight below this is within 2·10⁻⁷ with the recorded log-sum-exp
 
-# A record never changes: its rows' log-sum-exp in float64, NaN where it was not needed yet.
-_sums: WeakKeyDictionary[AttentionRecord, dict[int, Tensor]] = WeakKeyDictionary()
+# The log-sum-exp in float64 of a head's rows, NaN where it was not needed yet.
+_sums: PerTrace[Tensor] = PerTrace()
 
 
 def row(record: AttentionRecord, head: int, i: int) -> Float[Tensor, " k"]:
@@ -43,8 +39,7 @@ def column(record: AttentionRecord, head: int, j: int) -> Float[Tensor, " q"]:
     """How much every query attends to key `j`: float64, 0 where masked. Raises OutOfRange; ticks "rows"."""
     j = record.check_key(j)
     scores = record.scores(record.check_head(head), slice(None), slice(j, j + 1), torch.float64)[:, 0]
-    kept = _sums.setdefault(record, {})
-    sums = kept.setdefault(head, torch.full((record.queries,), torch.nan, dtype=torch.float64))
+    sums = _sums.get(record, head, lambda: torch.full((record.queries,), torch.nan, dtype=torch.float64))
     weights = (scores - torch.where(sums.isnan(), _recorded(record, head), sums)).exp()
     # Not "above", so that a log-sum-exp that is not known (NaN) is found too.
     needed = sums.isnan() & ~(weights <= _SMALL) & ~scores.isneginf()

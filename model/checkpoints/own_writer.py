@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from model.checkpoints.own import OwnModel
-from model.generation.writer import Writer
+from model.generation.writer import Decoder
 from model.jobs.progress import tick
 from model.text.tokenizer import END
 from model.trace.attention_record import AttentionRecord
@@ -18,7 +18,7 @@ from model.trace.site import Site
 from model.trace.trace import Trace
 
 
-def own_writer(model: OwnModel, trace: Trace) -> Writer:
+def own_writer(model: OwnModel, trace: Trace) -> Decoder:
     """One of our own models, asked to answer the source of `trace` in its language."""
     source = torch.tensor(trace.token_ids("encoder"))
     module = model.module
@@ -40,4 +40,4 @@ def own_writer(model: OwnModel, trace: Trace) -> Writer:
 
     end = frozenset({model.target.ids[END]})
     start = (trace.token_ids("decoder")[0],)
-    return Writer(start, end, module.config.max_length, logits, record, stepwise, (module.config.pad_id,))
+    return Decoder(start, end, module.config.max_length, logits, record, stepwise, (module.config.pad_id,))

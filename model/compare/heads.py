@@ -87,7 +87,7 @@ def difference(one: AttentionRecord, head: int, other: AttentionRecord, other_he
 
 
 @dataclass(frozen=True, eq=False)
-class Alike:
+class PairwiseSimilarity:
     """Heads that are about the same tokens, each with each: float64 [n, n].
 
     how: "correlation", Pearson's r over the cells that any of them may attend (NaN of a head that is the same in all), or
@@ -106,7 +106,7 @@ class Alike:
 
 
 @torch.no_grad()
-def all_pairs(trace: Trace, how: str = "correlation") -> list[Alike]:
+def all_pairs(trace: Trace, how: str = "correlation") -> list[PairwiseSimilarity]:
     """Every head with every other one of the same tokens, one group a pair of sides; ticks "pairs", can be stopped.
 
     The rows of all heads of a group are made together, a block at a time: O(heads · block · k) numbers. r is one product
@@ -129,7 +129,7 @@ def all_pairs(trace: Trace, how: str = "correlation") -> list[Alike]:
             weights = torch.stack([trace.record(site).weights(head, rows, dtype=torch.float64) for site, head in heads])
             open_ = torch.stack([trace.record(site).allowed(rows) for site in sites]).any(0)
             total.add(weights, open_)
-        found.append(Alike(tuple(heads), how, total.values(queries)))
+        found.append(PairwiseSimilarity(tuple(heads), how, total.values(queries)))
         done += len(sites)
     return found
 

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model.generation.writer import Writer
+from model.generation.writer import Decoder
 from model.jobs.progress import tick
 
 MOST_BEAMS = 5
@@ -31,7 +31,7 @@ class Hypothesis:
 
     parent: index among the hypotheses of the step before, −1 in the first. log_p: of this token after its parent.
     total: Σ log p of the text up to here, as it was ranked (float32). rank: place among all looked at, 0 the best.
-    fate: "runs", "finished" (ended among the best k), "limit" (cut by the length limit among the best k), "late" (ended
+    status: "runs", "finished" (ended among the best k), "limit" (cut by the length limit among the best k), "late" (ended
     outside the best k, which counts for nothing) or "pruned" (outside the k that run on).
     score: total / length^α for what finished, else None.
     """
@@ -42,7 +42,7 @@ class Hypothesis:
     log_p: float
     total: float
     rank: int
-    fate: str
+    status: str
     score: float | None = None
 
 
@@ -91,10 +91,10 @@ class Beams:
         """What a hypothesis has written, its own token included."""
         return tuple(one.token for one in self.path(step, index))
 
-    def fate(self, step: int, index: int) -> str:
-        """What became of a hypothesis by the end: its `fate`, or "caught" where it still ran when the search stopped."""
+    def status(self, step: int, index: int) -> str:
+        """What became of a hypothesis by the end: its `status`, or "caught" where it still ran when the search stopped."""
         one = self.steps[step][index]
-        return "caught" if one.fate == "runs" and self.done == "bound" and step + 1 == len(self.steps) else one.fate
+        return "caught" if one.status == "runs" and self.done == "bound" and step + 1 == len(self.steps) else one.status
 
     def path(self, step: int, index: int) -> list[Hypothesis]:
         """A hypothesis and those it continues, the first step's first."""
@@ -148,13 +148,15 @@ class Beams:
                 continue
             counts = stops[rank] and rank < self.k
             ended = token in self.ends
-            fate = "runs" if rank in runs else "late" if ended else "pruned"
+            status = "runs" if rank in runs else "late" if ended else "pruned"
             if counts:
-                fate = "finished" if ended else "limit"
+                status = "finished" if ended else "limit"
             places[rank] = len(found)
             parent = self._alive[beam] if t else -1
             one = float(log_p[beam, token])
-            found.append(Hypothesis(t, parent, token, one, total, rank, fate, float(scores[rank]) if counts else None))
+            found.append(
+                Hypothesis(t, parent, token, one, total, rank, status, float(scores[rank]) if counts else None)
+            )
         return found, places
 
     def _stop(self, last: bool, all_stopped: bool) -> None:
@@ -167,7 +169,7 @@ class Beams:
             self.done = "bound" if best <= worst else ""
 
 
-def search(writer: Writer, k: int, alpha: float = 1.0, new_tokens: int = 40) -> Beams:
+def search(writer: Decoder, k: int, alpha: float = 1.0, new_tokens: int = 40) -> Beams:
     """Beam search with a model, every step a forward of all beams. new_tokens: at most so many, where there is room."""
     beams = Beams(k, alpha, writer.room(new_tokens), writer.ends)
     while not beams.done:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model.errors import HeadlightError
-from model.generation.writer import Writer
+from model.generation.writer import Decoder
 from model.jobs.progress import tick
 from model.transformer.attention import entropy
 
@@ -20,7 +20,7 @@ STAGES = ("model", "temperature", "top_k", "top_p")
 
 
 @dataclass(frozen=True)
-class How:
+class SamplingOptions:
     """temperature > 0, 1 leaves the scores as they are; top_k 0 keeps all; top_p in (0, 1], 1 keeps all."""
 
     temperature: float = 1.0
@@ -35,7 +35,7 @@ class How:
 
 
 @dataclass(frozen=True)
-class Stage:
+class SamplingStage:
     """The distribution after one step: probabilities float64 [V] (0 where cut), how many tokens are left, the mass they
     hold in the distribution that the step was given, and the entropy in nats."""
 
@@ -68,23 +68,23 @@ def top_p(scores: Float[Tensor, "s V"], p: float) -> Float[Tensor, "s V"]:
     return scores.masked_fill(out.scatter(-1, places, out), -torch.inf)
 
 
-def warp(scores: Float[Tensor, "s V"], how: How) -> Float[Tensor, "s V"]:
+def warp(scores: Float[Tensor, "s V"], how: SamplingOptions) -> Float[Tensor, "s V"]:
     """All three: what is drawn from is the softmax of this."""
     return top_p(top_k(temperature(scores, how.temperature), how.top_k), how.top_p)
 
 
-def stages(logits: Float[Tensor, V], how: How) -> list[Stage]:  # noqa: F821
+def stages(logits: Float[Tensor, V], how: SamplingOptions) -> list[SamplingStage]:  # noqa: F821
     """The distribution of one step as the model gives it, and after each of the three."""
     rows = [logits.float()[None]]
     rows += [temperature(rows[-1], how.temperature)]
     rows += [top_k(rows[-1], how.top_k)]
     rows += [top_p(rows[-1], how.top_p)]
-    found: list[Stage] = []
+    found: list[SamplingStage] = []
     for name, row in zip(STAGES, rows, strict=True):
         p = row[0].double().softmax(-1)
         kept = torch.isfinite(row[0])
         before = found[-1].probabilities if name in ("top_k", "top_p") else p
-        found.append(Stage(name, p, int(kept.sum()), float(before[kept].sum()), float(entropy(p))))
+        found.append(SamplingStage(name, p, int(kept.sum()), float(before[kept].sum()), float(entropy(p))))
     return found
 
 
@@ -99,7 +99,7 @@ class Drawn:
     log_p_cut: tuple[float, ...]
 
 
-def draw(writer: Writer, count: int, new_tokens: int, how: How, seed: int) -> list[Drawn]:
+def draw(writer: Decoder, count: int, new_tokens: int, how: SamplingOptions, seed: int) -> list[Drawn]:
     """`count` texts; the same seed draws the same. A text that has ended waits for the others."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.tensor([list(writer.start)] * count)

@@ -26,7 +26,7 @@ def room(longest: int, standing: int, new_tokens: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Writer:
+class Decoder:
     """A model about to write.
 
     start: ids before the first written token (the start token, or a decoder's prompt). ends: end tokens. longest: tokens
@@ -96,7 +96,7 @@ class Difference:
     steps: int
 
 
-def difference(trace: Trace, writer: Writer) -> Difference:
+def difference(trace: Trace, writer: Decoder) -> Difference:
     """Decode the text of `trace` again step by step and compare every step with its recorded row."""
     ids, shown = trace.token_ids("decoder"), rows(trace)
     largest, size, probability, other = 0.0, 1.0, 0.0, 0
@@ -124,7 +124,7 @@ def _p(trace: Trace, row: int, logits: Tensor, whole: Tensor | None = None) -> T
     return (logits - lse).exp()
 
 
-def row_logits(trace: Trace, row: int, writer: Writer | None) -> Float[Tensor, V] | None:  # noqa: F821
+def row_logits(trace: Trace, row: int, writer: Decoder | None) -> Float[Tensor, V] | None:  # noqa: F821
     """All logits of a row: as recorded, else (a thinned record) computed again by `writer`, else None."""
     if trace.logits is not None:
         return trace.logits[row]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model.instrumentation.operator_graph import PRODUCTS, VIEWS, Node, Raw
 from model.trace.mask_and_bias import is_masked, split
-from model.transformer.masks import Explicit, Intervals, Mask
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 
 
 @dataclass(eq=False)
@@ -32,7 +32,7 @@ class Call:
     v: Tensor
     context: Tensor
     scale: float
-    mask: Mask | Intervals | Explicit
+    mask: RuleMask | IntervalMask | DenseMask
     lse: Tensor
     bias: Tensor | None = None
     softcap: float | None = None
@@ -57,7 +57,7 @@ def read_kernel(raw: Raw) -> Call:
     scale = q.shape[-1] ** -0.5 if scale is None else float(scale)
     added = given.get("attn_mask", given.get("attn_bias"))
     causal = bool(given.get("is_causal", False))
-    mask, bias = (Mask(causal), None) if added is None else split(_per_head(added), causal)
+    mask, bias = (RuleMask(causal), None) if added is None else split(_per_head(added), causal)
     heads, rows = q.shape[1], q.shape[2]
     lse = raw.lse.reshape(raw.lse.shape[0], raw.lse.shape[1], -1)[0, :heads, :rows]
     context = raw.context.out[0]
@@ -215,7 +215,7 @@ def _without_product(product: Node, steps: list[Node]) -> Tensor:
     return value
 
 
-def _settled(lse: Tensor, mask: Mask | Intervals | Explicit, q: Tensor, k: Tensor) -> Tensor:
+def _settled(lse: Tensor, mask: RuleMask | IntervalMask | DenseMask, q: Tensor, k: Tensor) -> Tensor:
     """The log-sum-exp, 0 for a row with no key: its weights are then exp(−∞ − 0) = 0."""
     allowed = mask.allowed(q.shape[-2], k.shape[-2]).any(-1).to(lse.device)
     return torch.where(allowed & lse.isfinite(), lse, torch.zeros_like(lse))

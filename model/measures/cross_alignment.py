@@ -37,7 +37,7 @@ class Shifted:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class AttentionRow:
     """One row of one attention: weights float32 [k] (they sum to 1), allowed bool [k]."""
 
     site: Site
@@ -75,24 +75,24 @@ def shifted(trace: Trace) -> list[Shifted]:
     return found
 
 
-def three_looks(trace: Trace, layer: int, head: int, row: int) -> list[Look]:
+def three_rows(trace: Trace, layer: int, head: int, row: int) -> list[AttentionRow]:
     """Decoder self, cross-attention and encoder self, one row of each: [k] weights.
 
     The cross and the decoder's row are those of query `row`; the encoder's row is that of the source token which the
     cross row gives most weight. Where a stack has fewer layers or heads, its last one stands in.
     """
-    cross = _look(trace, Site("decoder", layer, "cross"), head, row)
-    own = _look(trace, Site("decoder", layer, "self"), head, row)
+    cross = _attention_row(trace, Site("decoder", layer, "cross"), head, row)
+    own = _attention_row(trace, Site("decoder", layer, "self"), head, row)
     layers = [site.layer for site in trace.sites if site.stack == "encoder"]
     source = int(cross.weights.argmax())
-    read = [_look(trace, Site("encoder", min(layer, max(layers)), "self"), head, source)] if layers else []
+    read = [_attention_row(trace, Site("encoder", min(layer, max(layers)), "self"), head, source)] if layers else []
     return [own, cross, *read]
 
 
-def _look(trace: Trace, site: Site, head: int, row: int) -> Look:
+def _attention_row(trace: Trace, site: Site, head: int, row: int) -> AttentionRow:
     record = trace.record(site)
     head, rows = min(head, record.heads - 1), slice(row, row + 1)
-    return Look(site, head, row, record.weights(head, rows)[0], record.allowed(rows)[0])
+    return AttentionRow(site, head, row, record.weights(head, rows)[0], record.allowed(rows)[0])
 
 
 def mean_weights(trace: Trace, site: Site) -> Float[Tensor, "q k"]:

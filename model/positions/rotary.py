@@ -20,7 +20,7 @@ PLACES = 24
 
 
 @dataclass(frozen=True, eq=False)
-class Turned:
+class Rotated:
     """q and k of one head before and after the turn, each float64 [n, d_k].
 
     cos, sin [m, d_k]: of the positions 0 … m − 1 (1 and 0 where a dimension does not turn). pairs: which two dimensions
@@ -47,7 +47,7 @@ class Turned:
         return x * self.cos + across * self.sin
 
 
-def turned(trace: Trace, site: Site, head: int) -> Turned:
+def rotate(trace: Trace, site: Site, head: int) -> Rotated:
     """The head of `site` with its positions as pairs that turn; of a model without them, what `Rotary` does to its q, k."""
     record = trace.record(site)
     if site.kind == "self" and f"{site}.rotary" in trace.store:
@@ -71,7 +71,7 @@ def turned(trace: Trace, site: Site, head: int) -> Turned:
         error = max(difference(q_turned, record.head("q", head)), difference(k_turned, record.head("k", head)))
     angle = rotary.angles(PLACES).repeat_interleave(2, dim=1)
     pairs = tuple((i, i + 1) for i in range(0, q.shape[1], 2))
-    return Turned(q, q_turned, k, k_turned, angle.cos(), angle.sin(), pairs, own, error, limit)
+    return Rotated(q, q_turned, k, k_turned, angle.cos(), angle.sin(), pairs, own, error, limit)
 
 
 def _projected(step: Step) -> Tensor:
@@ -80,21 +80,21 @@ def _projected(step: Step) -> Tensor:
     return X @ W + b
 
 
-def _of_library(q: Step, k: Step) -> Turned:
+def _of_library(q: Step, k: Step) -> Rotated:
     """The two steps of `model.steps.projections`: x ⊙ cos + x⟂ ⊙ sin, where i turns with i + r/2 of the r that turn."""
     before, cos, _, sin = (operand.values for operand in q.operands if isinstance(operand, Matrix))
     turns = int((sin.abs().amax(0) > 0).sum()) if len(sin) > 1 else sin.shape[1]
     pairs = tuple((i, i + turns // 2) for i in range(turns // 2))
     error, limit = max((step.error or 0.0, step.limit) for step in (q, k))
-    return Turned(before, q.result.values, k.operands[0].values, k.result.values, cos, sin, pairs, True, error, limit)
+    return Rotated(before, q.result.values, k.operands[0].values, k.result.values, cos, sin, pairs, True, error, limit)
 
 
-def at_every_pair_of_places(found: Turned, query: int, key: int) -> Tensor:
+def at_every_pair_of_places(found: Rotated, query: int, key: int) -> Tensor:
     """The one query and the one key, put at every two positions: float64 [m, m], row m holds q at m times k at m'."""
     return found.at(found.q[query]) @ found.at(found.k[key]).T
 
 
-def places_limit(found: Turned, query: int, key: int) -> float:
+def places_limit(found: Rotated, query: int, key: int) -> float:
     """How far products of the same offset may lie apart, sums of d_k products: as far as the tables of cos and sin are off."""
     size = (found.q[query].norm() * found.k[key].norm()).item()
     if torch.equal(found.cos, found.cos.float().double()):  # a library's tables, recorded in float32 or less

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model.steps.projections import BETWEEN, from_input
 from model.steps.scores import score_steps
-from model.steps.step import WHOLE, Cell, Matrix, Step, window
+from model.steps.step import WHOLE, Matrix, Step, WeightDerivation, window
 from model.trace import residual_names
 from model.trace.attention_record import AttentionRecord
 from model.trace.fidelity import allowed, allowed_context, allowed_norm, allowed_output, allowed_product, difference
@@ -157,9 +157,9 @@ def _mixing(
     chosen = weights[row - rows.start][:, None]
     a_row = Matrix("A_iT", chosen, "key", None)
     shares = Matrix("A_ij·v_j", chosen * v.values, "key", "dim")
-    o = Matrix("o", record.mixed(head, rows, dtype=torch.float64), "query", "dim")
+    o = Matrix("o", record.head_output(head, rows, dtype=torch.float64), "query", "dim")
     relative = record.distance is not None
-    each = [record.mixed(h, rows, dtype=torch.float64) for h in range(record.heads)]
+    each = [record.head_output(h, rows, dtype=torch.float64) for h in range(record.heads)]
     heads = torch.cat(each, dim=-1)
     concat = Matrix("C", heads, "query", "dim")
     steps = [
@@ -223,7 +223,7 @@ def _norm(trace: Trace, site: Site, parameters: _Parameters, residual: Step, row
     return Step("norm", latex, (r, "LayerNorm"), result, difference(found.y, recorded), limit=limit)
 
 
-def cell(trace: Trace, site: Site | str, head: int, row: int, column: int) -> Cell:
+def weight_derivation(trace: Trace, site: Site | str, head: int, row: int, column: int) -> WeightDerivation:
     """The weight of (row, column), written out from the recorded q and k in float64."""
     record = trace.record(site)
     head, row, column = record.check_head(head), record.check_query(row), record.check_key(column)
@@ -242,7 +242,7 @@ def cell(trace: Trace, site: Site | str, head: int, row: int, column: int) -> Ce
     capped = None if record.softcap is None else record.softcap * math.tanh(scaled / record.softcap)
     bias = record.bias(head, rows, columns)
     added = 0.0 if bias is None else float(bias[0, 0])
-    return Cell(
+    return WeightDerivation(
         terms=tuple(zip(q.tolist(), k.tolist(), strict=True)),
         product=product,
         scale=record.scale,

@@ -45,7 +45,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Cell:
+class WeightDerivation:
     """One weight, written out: Σ terms = product; product · scale (+ bias) = scaled; exp(score − lse) = weight.
 
     capped: the scaled score after the soft cap, None without one. added: the position bias B. score = capped or scaled,

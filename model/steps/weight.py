@@ -12,7 +12,7 @@ from model.transformer.attention import softmax
 
 
 @dataclass(frozen=True)
-class Cell:
+class AttentionWeight:
     """What becomes of q_i · k_j (Vaswani et al. 2017, section 3.2.1), nats where it is a score.
 
     product: q_i · k_j (with relative positions q_i · (k_j + a)). scale: what it is multiplied by. score: with what the head adds
@@ -36,13 +36,13 @@ class Cell:
         return np.array(astuple(self), dtype=np.float64)
 
 
-def cell(record: AttentionRecord, head: int, i: int, j: int) -> Cell:
+def attention_weight(record: AttentionRecord, head: int, i: int, j: int) -> AttentionWeight:
     """Query `i` and key `j`: O(k · d), no q × k tensor. Raises OutOfRange."""
     head, i, j = record.check_head(head), record.check_query(i), record.check_key(j)
     row, column = slice(i, i + 1), slice(j, j + 1)
     scores = record.scores(head, row, dtype=torch.float64)
     weights, log_sum = softmax(scores, record.sink(head, torch.float64))
     product = record.products(head, row, column, torch.float64)
-    return Cell(
+    return AttentionWeight(
         float(product[0, 0]), record.scale, float(scores[0, j]), float(log_sum[0]), float(weights[0, j])
     )  # fmt: skip

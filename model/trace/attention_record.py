@@ -19,7 +19,7 @@ from model.errors import OutOfRange
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore, Store
 from model.transformer.attention import softmax
-from model.transformer.masks import Explicit, Intervals, Mask
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 from model.transformer.positions import alibi_bias, offsets
 
 # What a store may hold of a record that scores, and that values, are made of.
@@ -41,7 +41,7 @@ class AttentionRecord:
 
     site: Site
     scale: float
-    mask: Mask | Intervals | Explicit
+    mask: RuleMask | IntervalMask | DenseMask
     store: Store
     slopes: Tensor | None = None
     distance: int | None = None
@@ -208,7 +208,7 @@ class AttentionRecord:
         parts = (softmax(self.scores(head, block, dtype=torch.float64), sink)[0][:, columns] for block in blocks)
         return torch.cat([part.to(dtype) for part in parts])
 
-    def mixed(self, head: int, rows: slice | Tensor = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
+    def head_output(self, head: int, rows: slice | Tensor = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
         """weights · v, as the record implies it: [rows, d_v]; with Shaw's positions the offsets' values are added."""
         weights = self.weights(head, rows, dtype=dtype)
         mixed = weights @ self.head("v", head, dtype)

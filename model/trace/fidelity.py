@@ -186,7 +186,7 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     """One head's A · v as the record implies it and the variance of its error: float64 [rows, d_v] each."""
     u = unit_roundoff(dtype_of(record))
     q, k, v = (record.head(name, head, torch.float64) for name in "qkv")
-    weights, value = record.weights(head, rows, dtype=torch.float64), record.mixed(head, rows, torch.float64)
+    weights, value = record.weights(head, rows, dtype=torch.float64), record.head_output(head, rows, torch.float64)
     scores = record.scores(head, rows, dtype=torch.float64)
     terms = record.scale**2 * (q[rows].square() @ k.square().T)
     size = torch.maximum(scores.masked_fill(~scores.isfinite(), 0).square(), terms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from model.transformer.masks import Explicit, Intervals, Mask, compress
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask, compress
 
 _MASKED = -9e3
 
@@ -20,7 +20,7 @@ def is_masked(score: Tensor | float) -> Tensor | bool:
     return score <= _MASKED
 
 
-def split(added: Tensor, causal: bool) -> tuple[Mask | Intervals | Explicit, Tensor | None]:
+def split(added: Tensor, causal: bool) -> tuple[RuleMask | IntervalMask | DenseMask, Tensor | None]:
     """added [1 or h, q, k], mask and bias in one -> (mask, bias [1 or h, q, k] or None where nothing else is added)."""
     low = is_masked(added)
     # A row in which every key has the same finite low score is not masked: its weights are even, not 0.
@@ -32,7 +32,7 @@ def split(added: Tensor, causal: bool) -> tuple[Mask | Intervals | Explicit, Ten
     return _simplest(~everywhere), bias if bool(bias.any()) else None
 
 
-def _simplest(allowed: Tensor) -> Mask | Intervals | Explicit:
+def _simplest(allowed: Tensor) -> RuleMask | IntervalMask | DenseMask:
     """bool [q, k] -> a rule where it is one (all, causal, padding), else what `compress` makes of it."""
     allowed = allowed.cpu()
     rows, columns = allowed.shape
@@ -41,13 +41,13 @@ def _simplest(allowed: Tensor) -> Mask | Intervals | Explicit:
     for causal in (False, True):
         if causal and rows != columns:
             break
-        rule = Mask(causal, keys)
+        rule = RuleMask(causal, keys)
         if torch.equal(rule.allowed(rows, columns), allowed):
             return rule
     return compress(allowed)
 
 
-def bias_parts(bias: Tensor, mask: Mask | Intervals | Explicit) -> dict[str, Tensor]:
+def bias_parts(bias: Tensor, mask: RuleMask | IntervalMask | DenseMask) -> dict[str, Tensor]:
     """bias [h, q, k] -> {"bias_offsets": [h, q + k − 1]}, or {"bias": as it is}.
 
     Only the cells that the mask leaves count: behind it a bias is not known.

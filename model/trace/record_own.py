@@ -12,7 +12,7 @@ from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.hook_points import listen
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 
 # Module paths on the left, names of the record on the right; the first match applies.
 _NAMES = (
@@ -48,7 +48,7 @@ def _rename(path: str) -> str:
     return path
 
 
-def _attention(module: Transformer, site: Site, masks: dict[str, Mask], store: MemoryStore) -> AttentionRecord:
+def _attention(module: Transformer, site: Site, masks: dict[str, RuleMask], store: MemoryStore) -> AttentionRecord:
     attention = getattr(getattr(module, site.stack)[site.layer], f"{site.kind}_attention")
     return AttentionRecord(
         site=site,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from cachetools import LRUCache, cachedmethod
 from torch import Tensor
 
 
@@ -35,7 +37,8 @@ class MemoryStore:
     def __init__(self, tensors: Mapping[str, Tensor]):
         self._tensors = dict(tensors)
         self._lazy: dict[str, tuple[tuple[int, ...], Callable[[], Tensor]]] = {}
-        self._made: OrderedDict[str, Tensor] = OrderedDict()
+        self._made: LRUCache = LRUCache(self._MADE)
+        self._lock = threading.Lock()
 
     def add(self, name: str, tensor: Tensor) -> None:
         self._tensors[name] = tensor
@@ -54,7 +57,8 @@ class MemoryStore:
 
     def held(self) -> Iterable[Tensor]:
         """The tensors that are in memory now."""
-        return [*self._tensors.values(), *self._made.values()]
+        with self._lock:
+            return [*self._tensors.values(), *self._made.values()]
 
     def __contains__(self, name: object) -> bool:
         return name in self._tensors or name in self._lazy
@@ -62,11 +66,11 @@ class MemoryStore:
     def __getitem__(self, name: str) -> Tensor:
         if name in self._tensors or name not in self._lazy:
             return self._tensors[name]
-        made = self._made.pop(name, None)
-        self._made[name] = made = self._lazy[name][1]() if made is None else made
-        while len(self._made) > self._MADE:
-            self._made.popitem(last=False)
-        return made
+        return self._make(name)
+
+    @cachedmethod(attrgetter("_made"), lock=attrgetter("_lock"))
+    def _make(self, name: str) -> Tensor:
+        return self._lazy[name][1]()
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._lazy[name][0] if name in self._lazy else tuple(self._tensors[name].shape)

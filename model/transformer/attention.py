@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.transformer.hook_points import Tap
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from model.transformer.positions import Relative, Rotary, alibi_bias, alibi_slopes, offsets
 
 _FUSED = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
@@ -28,7 +28,7 @@ def attend(
     k: Float[Tensor, "b h k d_k"],
     v: Float[Tensor, "b h k d_v"],
     scale: float,
-    mask: Mask,
+    mask: RuleMask,
     bias: Float[Tensor, "h q k"] | None = None,
     dropout: float = 0.0,
 ) -> tuple[Float[Tensor, "b h q d_v"], Float[Tensor, "b h q"] | None]:
@@ -54,7 +54,7 @@ def attend(
 
 
 def attend_relative(
-    q: Tensor, k: Tensor, v: Tensor, scale: float, mask: Mask, relative: Relative, dropout: float = 0.0
+    q: Tensor, k: Tensor, v: Tensor, scale: float, mask: RuleMask, relative: Relative, dropout: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """Shaw et al.: the same, with a^K added to the keys and a^V to the values of each pair; no fused kernel has it."""
     table = offsets(q.shape[2], k.shape[2], relative.distance).to(q.device)
@@ -93,7 +93,7 @@ class MultiHeadAttention(nn.Module):
         """[b, n, h·d_k] -> [b, h, n, d_k]."""
         return x.view(*x.shape[:-1], self.heads, self.d_k).transpose(-2, -3)
 
-    def forward(self, x: Tensor, y: Tensor, mask: Mask) -> Tensor:
+    def forward(self, x: Tensor, y: Tensor, mask: RuleMask) -> Tensor:
         q, k, v = self.split(self.W_Q(x)), self.split(self.W_K(y)), self.split(self.W_V(y))
         if self.rotary is not None:
             q, k = self.rotary(q), self.rotary(k)

@@ -12,7 +12,7 @@ from model.errors import TextTooLong
 from model.transformer.config import TransformerConfig
 from model.transformer.hook_points import Tap
 from model.transformer.layers import DecoderLayer, EncoderLayer, LayerNorm
-from model.transformer.masks import Mask, padding
+from model.transformer.masks import RuleMask, padding
 from model.transformer.positions import Learned, Sinusoidal
 
 
@@ -69,7 +69,7 @@ class Transformer(nn.Module):
             with torch.no_grad():
                 embedding.tokens.weight[self.config.pad_id].zero_()
 
-    def masks(self, source: Tensor, target: Tensor) -> dict[str, Mask]:
+    def masks(self, source: Tensor, target: Tensor) -> dict[str, RuleMask]:
         """The three rules: encoder self (padding), decoder self (causal and padding), cross (the source's padding)."""
         pad = self.config.pad_id
         return {

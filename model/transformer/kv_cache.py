@@ -8,7 +8,7 @@ from torch import Tensor
 
 from model.transformer.attention import attend
 from model.transformer.encoder_decoder import Transformer
-from model.transformer.masks import Mask, padding
+from model.transformer.masks import RuleMask, padding
 from model.transformer.positions import alibi_bias
 
 
@@ -58,7 +58,7 @@ class CachedDecoder:
         self.cache[i], n, bias = (k, v), k.shape[2], None
         if attention.slopes is not None:
             bias = alibi_bias(attention.slopes.to(q), n, n, slice(n - 1, n))
-        context, _ = attend(q, k, v, attention.scale, Mask(), bias)
+        context, _ = attend(q, k, v, attention.scale, RuleMask(), bias)
         return attention.W_O(context.transpose(-2, -3).flatten(-2))
 
     def _turned(self, rotary, part: Tensor) -> Tensor:

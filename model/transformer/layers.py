@@ -11,7 +11,7 @@ from model.transformer.attention import MultiHeadAttention
 from model.transformer.config import TransformerConfig
 from model.transformer.hook_points import Tap
 from model.transformer.layer_norm import EPSILON
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 
 
 class LayerNorm(nn.Module):
@@ -69,7 +69,7 @@ class EncoderLayer(nn.Module):
         self.ffn = FeedForward(c.d_model, c.d_ff, c.dropout)
         self.ffn_add = AddNorm(c.d_model, c.dropout, c.norm)
 
-    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+    def forward(self, x: Tensor, mask: RuleMask) -> Tensor:
         x = self.self_add(x, lambda y: self.self_attention(y, y, mask))
         return self.ffn_add(x, self.ffn)
 
@@ -87,7 +87,7 @@ class DecoderLayer(nn.Module):
         self.ffn = FeedForward(c.d_model, c.d_ff, c.dropout)
         self.ffn_add = AddNorm(c.d_model, c.dropout, c.norm)
 
-    def forward(self, x: Tensor, memory: Tensor, mask: Mask, memory_mask: Mask) -> Tensor:
+    def forward(self, x: Tensor, memory: Tensor, mask: RuleMask, memory_mask: RuleMask) -> Tensor:
         x = self.self_add(x, lambda y: self.self_attention(y, y, mask))
         x = self.cross_add(x, lambda y: self.cross_attention(y, memory, memory_mask))
         return self.ffn_add(x, self.ffn)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Mask:
+class RuleMask:
     """`allowed(i, j) = keys[j] and (j <= i if causal)`, kept as a rule: O(k) memory, never q × k.
 
     keys: bool [k] for one example or [b, k] for a batch, True where the key may be attended; None allows every key.
@@ -49,19 +49,19 @@ class Mask:
             return ("causal" if self.causal else "all"), {}
         return ("causal and keys" if self.causal else "keys"), {"keys": self.keys.to(torch.uint8)}
 
-    def example(self, index: int) -> Mask:
+    def example(self, index: int) -> RuleMask:
         """The mask of one example of a batch."""
-        return self if self.keys is None or self.keys.dim() == 1 else Mask(self.causal, self.keys[index])
+        return self if self.keys is None or self.keys.dim() == 1 else RuleMask(self.causal, self.keys[index])
 
 
-def padding(ids: Tensor, pad_id: int, causal: bool = False) -> Mask:
+def padding(ids: Tensor, pad_id: int, causal: bool = False) -> RuleMask:
     """The mask of a padded batch: ids [b, k] -> keys [b, k]. Without padding it stays a pure rule."""
     keys = ids != pad_id
-    return Mask(causal, None if bool(keys.all()) else keys)
+    return RuleMask(causal, None if bool(keys.all()) else keys)
 
 
 @dataclass(frozen=True, eq=False)
-class Intervals:
+class IntervalMask:
     """Each query may attend one run of keys, `first[i] <= j < last[i]`: every causal, sliding and padded mask is one.
 
     first, last: int32 [q]; first == last is a fully masked row. O(q) memory for a mask that came as q × k.
@@ -88,7 +88,7 @@ class Intervals:
 
 
 @dataclass(frozen=True, eq=False)
-class Explicit:
+class DenseMask:
     """A mask that is no run of keys a row, kept as it came: bool [q, k]."""
 
     tile: Tensor
@@ -107,21 +107,21 @@ class Explicit:
         return self.tile[rows, columns]
 
 
-def from_parts(kind: str, read: Callable[[str], Tensor]) -> Mask | Intervals | Explicit:
+def from_parts(kind: str, read: Callable[[str], Tensor]) -> RuleMask | IntervalMask | DenseMask:
     """The mask that `parts` took apart; `read(name)` gives a tensor. Raises ValueError for an unknown kind."""
     if kind == "intervals":
-        return Intervals(read("first"), read("last"))
+        return IntervalMask(read("first"), read("last"))
     if kind == "explicit":
-        return Explicit(read("tile").bool())
+        return DenseMask(read("tile").bool())
     if kind not in ("causal", "all", "causal and keys", "keys"):
         raise ValueError(f"a mask of kind {kind!r} is not known")
-    return Mask(kind.startswith("causal"), read("keys").bool() if kind.endswith("keys") else None)
+    return RuleMask(kind.startswith("causal"), read("keys").bool() if kind.endswith("keys") else None)
 
 
-def compress(allowed: Tensor) -> Intervals | Explicit:
+def compress(allowed: Tensor) -> IntervalMask | DenseMask:
     """bool [q, k] -> the smallest mask that says the same."""
     count = allowed.sum(-1, dtype=torch.int32)
     first = allowed.to(torch.uint8).argmax(-1).to(torch.int32)
-    found = Intervals(first, first + count)
+    found = IntervalMask(first, first + count)
     same = torch.equal(found.allowed(*allowed.shape), allowed)
-    return found if same else Explicit(allowed.clone())
+    return found if same else DenseMask(allowed.clone())

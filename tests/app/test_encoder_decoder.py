@@ -50,7 +50,7 @@ def check(seen: Visit, trace: Trace, mean: bool = False) -> None:
     """Every figure shows the selected head's numbers."""
     view = seen.view
     layer = int(view.site.split(".")[1])
-    for place, look in enumerate(cross_alignment.three_looks(trace, layer, view.head, view.row)):
+    for place, look in enumerate(cross_alignment.three_rows(trace, layer, view.head, view.row)):
         np.testing.assert_allclose(bars(seen, place), look.weights.numpy(), atol=bounds.WEIGHT)
     heads = [trace.weights(view.site, head).numpy() for head in range(4)]
     shown = sum(heads) / 4 if mean else heads[view.head]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from viz.ui.state.trace_cache import Kept
+from viz.ui.state.trace_cache import TraceCache
 
 
 class Run:
@@ -19,7 +19,7 @@ class Run:
 
 
 def test_the_oldest_go_when_there_are_too_many_bytes() -> None:
-    kept = Kept(most_bytes=100)
+    kept = TraceCache(most_bytes=100)
     runs = [kept.get(i, lambda: Run(40)) for i in range(3)]
     assert len(kept) == 2
     assert kept.get(2, lambda: Run(0)) is runs[2]
@@ -27,13 +27,13 @@ def test_the_oldest_go_when_there_are_too_many_bytes() -> None:
 
 
 def test_the_newest_stays_however_large() -> None:
-    kept = Kept(most_bytes=100)
+    kept = TraceCache(most_bytes=100)
     large = kept.get("large", lambda: Run(1000))
     assert kept.get("large", lambda: Run(0)) is large and len(kept) == 1
 
 
 def test_two_sessions_wait_for_one_making() -> None:
-    kept, made = Kept(), []
+    kept, made = TraceCache(), []
 
     def make() -> Run:
         made.append(1)
@@ -49,7 +49,7 @@ def test_two_sessions_wait_for_one_making() -> None:
 
 
 def test_what_goes_wrong_is_not_kept() -> None:
-    kept = Kept()
+    kept = TraceCache()
     with pytest.raises(ValueError, match="no"):
         kept.get("x", lambda: (_ for _ in ()).throw(ValueError("no")))
     assert kept.get("x", lambda: Run(1)).size == 1

@@ -155,9 +155,9 @@ def test_a_long_input_has_lines_over_its_whole_length(visit, models: Path) -> No
 
 
 def test_what_is_drawn_is_told_in_numbers() -> None:
-    told = lines.Told(6000, 7129, 771903, 1151.3, 1242.0)
+    told = lines.DrawnShare(6000, 7129, 771903, 1151.3, 1242.0)
     assert told.share == pytest.approx(1151.3 / 1242)
-    assert lines.Told(0, 0, 0, 0.0, 0.0).share == 0
+    assert lines.DrawnShare(0, 0, 0, 0.0, 0.0).share == 0
 
 
 def test_the_joint_view_has_three_blocks_and_selects_in_each(visit, trace) -> None:

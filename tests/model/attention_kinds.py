@@ -10,7 +10,7 @@ import torch
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
-from model.transformer.masks import Explicit, Intervals, Mask
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 from model.transformer.positions import alibi_slopes
 
 SELF, CROSS = Site.parse("decoder.0.self"), Site.parse("decoder.0.cross")
@@ -36,7 +36,7 @@ def record(
         if part in more:
             tensors[f"{site}.{part}"] = more.pop(part)
     store = MemoryStore({name: tensor.to(dtype) for name, tensor in tensors.items()})
-    return AttentionRecord(site, 0.7, mask or Mask(), store, **more)
+    return AttentionRecord(site, 0.7, mask or RuleMask(), store, **more)
 
 
 def weights(found: AttentionRecord, head: int) -> np.ndarray:
@@ -64,24 +64,24 @@ def weights(found: AttentionRecord, head: int) -> np.ndarray:
     return out
 
 
-def sliding(n: int, window: int, ahead: int = 1) -> Intervals:
+def sliding(n: int, window: int, ahead: int = 1) -> IntervalMask:
     i = torch.arange(n, dtype=torch.int32)
-    return Intervals((i - window + 1).clamp(min=0), (i + ahead).clamp(max=n))
+    return IntervalMask((i - window + 1).clamp(min=0), (i + ahead).clamp(max=n))
 
 
-def padded(n: int, causal: bool = False) -> Mask:
+def padded(n: int, causal: bool = False) -> RuleMask:
     keys = torch.ones(n, dtype=torch.bool)
     keys[:2], keys[-max(1, n // 4) :] = False, False  # on the left, so that the first causal rows attend nothing
-    return Mask(causal, keys)
+    return RuleMask(causal, keys)
 
 
-def holes(n: int) -> Explicit:
+def holes(n: int) -> DenseMask:
     tile = torch.rand(n, n, generator=torch.Generator().manual_seed(5)) < 0.4
     tile[n // 2] = False
-    return Explicit(tile)
+    return DenseMask(tile)
 
 
-def gone(n: int) -> Intervals:
+def gone(n: int) -> IntervalMask:
     """Some rows attend nothing: a whole block of them, and single ones."""
     mask = sliding(n, 5, 3)
     mask.last[: min(n // 2, 130)] = mask.first[: min(n // 2, 130)]
@@ -94,7 +94,7 @@ def random(*size: int) -> torch.Tensor:
 
 SINKS = torch.tensor([0.0, 2.0, -3.0, 20.0], dtype=torch.float64)
 KINDS: dict[str, Callable[..., AttentionRecord]] = {
-    "causal": lambda n, **o: record(n, n, Mask(causal=True), **o),
+    "causal": lambda n, **o: record(n, n, RuleMask(causal=True), **o),
     "bidirectional": lambda n, **o: record(n, n, **o),
     "padding": lambda n, **o: record(n, n, padded(n), **o),
     "causal and padding": lambda n, **o: record(n, n, padded(n, True), **o),
@@ -102,17 +102,17 @@ KINDS: dict[str, Callable[..., AttentionRecord]] = {
     "window both ways": lambda n, **o: record(n, n, sliding(n, 4, 4), **o),
     "nothing attended": lambda n, **o: record(n, n, gone(n), **o),
     "holes": lambda n, **o: record(n, n, holes(n), **o),
-    "grouped": lambda n, **o: record(n, n, Mask(causal=True), groups=2, **o),
+    "grouped": lambda n, **o: record(n, n, RuleMask(causal=True), groups=2, **o),
     "one key head": lambda n, **o: record(n, n, groups=4, **o),
     "cross": lambda n, **o: record(n, n // 2 + 1, padded(n // 2 + 1), CROSS, **o),
     "cross, as long": lambda n, **o: record(n, n, site=CROSS, **o),
-    "more keys": lambda n, **o: record(n, n + 9, Mask(causal=True), **o),
+    "more keys": lambda n, **o: record(n, n + 9, RuleMask(causal=True), **o),
     "T5": lambda n, **o: record(n, n, bias_offsets=3 * random(4, 2 * n - 1), **o),
-    "dense bias": lambda n, **o: record(n, n, Mask(causal=True), groups=2, bias=2 * random(4, n, n), **o),
-    "ALiBi": lambda n, **o: record(n, n, Mask(causal=True), slopes=alibi_slopes(4), **o),
+    "dense bias": lambda n, **o: record(n, n, RuleMask(causal=True), groups=2, bias=2 * random(4, n, n), **o),
+    "ALiBi": lambda n, **o: record(n, n, RuleMask(causal=True), slopes=alibi_slopes(4), **o),
     "Shaw": lambda n, **o: record(n, n, distance=3, relative_keys=random(7, 8), **o),
     "softcap": lambda n, **o: record(n, n, sliding(n, 9), groups=2, softcap=1.5, **o),
-    "sinks": lambda n, **o: record(n, n, Mask(causal=True), sinks=SINKS, **o),
+    "sinks": lambda n, **o: record(n, n, RuleMask(causal=True), sinks=SINKS, **o),
     "sinks, nothing attended": lambda n, **o: record(n, n, gone(n), sinks=SINKS, **o),
 }  # fmt: skip
 

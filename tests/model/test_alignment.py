@@ -18,7 +18,7 @@ from model.measures.cross_alignment import (
     key_blocks,
     mean_weights,
     shifted,
-    three_looks,
+    three_rows,
 )
 from model.trace.site import Site
 from tests import bounds
@@ -43,7 +43,7 @@ def numbers(trace: Trace, name: str, head: int) -> np.ndarray:
 @pytest.mark.parametrize("layer", [0, 1])
 def test_three_looks_are_the_rows_of_the_record(trace: Trace, layer: int, row: int) -> None:
     head = 3
-    own, cross, encoder = three_looks(trace, layer, head, row)
+    own, cross, encoder = three_rows(trace, layer, head, row)
     asking, keys = (numbers(trace, f"decoder.{layer}.cross.{part}", head) for part in "qk")
     want = softmax_row(asking[row], keys)
     asked = int(np.argmax(want))

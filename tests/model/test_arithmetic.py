@@ -11,7 +11,7 @@ import torch
 from model import Trace
 from model.checkpoints.own import OwnModel
 from model.errors import OutOfRange, UnknownSite
-from model.steps.head import STEPS, Step, cell, head_steps
+from model.steps.head import STEPS, Step, head_steps, weight_derivation
 from model.transformer.config import NORMS, POSITIONS
 from tests import bounds
 from tests.model import naive, tiny
@@ -107,7 +107,7 @@ def test_a_cell_is_a_sum_of_products(run, site: str):
     _, trace, want = run
     record = trace.record(site)
     for head, row, column in ((0, 0, 0), (1, 2, 1), (2, 1, 4), (3, record.queries - 1, record.keys - 1)):
-        got = cell(trace, site, head, row, column)
+        got = weight_derivation(trace, site, head, row, column)
         assert sum(a * b for a, b in got.terms) == pytest.approx(got.product, abs=1e-12)
         assert len(got.terms) == 4
         assert got.product * got.scale + got.bias == pytest.approx(got.score, abs=1e-12)
@@ -128,12 +128,12 @@ def test_a_cell_is_a_sum_of_products(run, site: str):
 def test_a_cell_of_a_fully_masked_row_is_zero(make_model):
     import dataclasses
 
-    from model.transformer.masks import Mask
+    from model.transformer.masks import RuleMask
 
     trace = make_model().trace("the cat", "猫")
-    nothing = Mask(keys=torch.zeros(2, dtype=torch.bool))
+    nothing = RuleMask(keys=torch.zeros(2, dtype=torch.bool))
     attention = {site: dataclasses.replace(record, mask=nothing) for site, record in trace.attention.items()}
-    got = cell(dataclasses.replace(trace, attention=attention), "encoder.0.self", 0, 1, 1)
+    got = weight_derivation(dataclasses.replace(trace, attention=attention), "encoder.0.self", 0, 1, 1)
     assert (got.weight, got.allowed, got.row_max, got.row_sum) == (0, False, 0, 0)
 
 
@@ -149,17 +149,17 @@ def test_one_token(make_model):
     trace = make_model().trace("cat", " ")
     steps = head_steps(trace, "encoder.0.self", 0, 0)
     assert steps[STEPS.index("softmax")].result.values.tolist() == [[1.0]]
-    assert cell(trace, "encoder.0.self", 0, 0, 0).weight == 1
+    assert weight_derivation(trace, "encoder.0.self", 0, 0, 0).weight == 1
 
 
 def test_wrong_questions_are_answered_in_one_sentence(trace: Trace):
     for ask, said in (
         (lambda: head_steps(trace, "encoder.0.self", 4, 0), "Head 4 is out of range: choose 0 to 3"),
         (lambda: head_steps(trace, "encoder.0.self", 0, 6), "Query 6.*0 to 5"),
-        (lambda: cell(trace, "decoder.0.cross", 0, 5, 0), "Query 5.*0 to 4"),
-        (lambda: cell(trace, "decoder.0.cross", 0, 0, 6), "Key 6.*0 to 5"),
-        (lambda: cell(trace, "decoder.0.cross", -1, 0, 0), "Head -1"),
-        (lambda: cell(trace, "decoder.0.cross", 0, 0, -1), "Key -1"),
+        (lambda: weight_derivation(trace, "decoder.0.cross", 0, 5, 0), "Query 5.*0 to 4"),
+        (lambda: weight_derivation(trace, "decoder.0.cross", 0, 0, 6), "Key 6.*0 to 5"),
+        (lambda: weight_derivation(trace, "decoder.0.cross", -1, 0, 0), "Head -1"),
+        (lambda: weight_derivation(trace, "decoder.0.cross", 0, 0, -1), "Key -1"),
     ):
         with pytest.raises(OutOfRange, match=said):
             ask()

@@ -11,7 +11,7 @@ import torch
 
 from model.checkpoints.own_writer import own_writer
 from model.generation.beam import Beams, search
-from model.generation.writer import Writer
+from model.generation.writer import Decoder
 from tests import bounds
 from tests.model import naive_beam
 
@@ -79,16 +79,16 @@ def test_every_hypothesis_says_what_became_of_it():
         for t, step in enumerate(beams.steps):
             assert [one.rank for one in step] == sorted(one.rank for one in step)
             assert [one.total for one in step] == sorted((one.total for one in step), reverse=True)
-            runs = [one for one in step if one.fate == "runs"]
+            runs = [one for one in step if one.status == "runs"]
             assert len(runs) == (0 if t + 1 == 6 else k)
             for i, one in enumerate(step):
                 path = beams.path(t, i)
                 assert tuple(each.token for each in path) == beams.tokens(t, i)
                 assert one.total == bounds.near(sum(each.log_p for each in path), 1024)
-                assert (one.fate in ("finished", "late")) == (one.token == END)
-                assert (one.score is not None) == (one.fate in ("finished", "limit"))
+                assert (one.status in ("finished", "late")) == (one.token == END)
+                assert (one.score is not None) == (one.status in ("finished", "limit"))
                 assert one.score is None or (one.rank < k and one.score == pytest.approx(one.total / (t + 1)))
-                assert one.parent == -1 if t == 0 else beams.steps[t - 1][one.parent].fate == "runs"
+                assert one.parent == -1 if t == 0 else beams.steps[t - 1][one.parent].status == "runs"
         scores = [each.score for each in beams.finished]
         assert scores == sorted(scores, reverse=True) and len(scores) <= k
         assert all(each.score <= scores[-1] for each in beams.dropped)
@@ -99,7 +99,7 @@ def test_the_search_stops_where_nothing_can_catch_up():
     assert stopped
     for beams in stopped:
         best, worst = beams.bound
-        running = max(one.total for one in beams.steps[-1] if one.fate == "runs")
+        running = max(one.total for one in beams.steps[-1] if one.status == "runs")
         assert best == pytest.approx(running) and best <= worst == beams.finished[-1].score
 
 
@@ -165,7 +165,7 @@ def test_token_for_token_as_the_library(family: str, k: int, alpha: float):
                 return module(**given, use_cache=False).logits[:, -1]
 
         start = (module.config.decoder_start_token_id,) if both else tuple(ids[0].tolist())
-        writer = Writer(start, frozenset({2}), 64, logits, lambda _: {}, lambda *_: ())
+        writer = Decoder(start, frozenset({2}), 64, logits, lambda _: {}, lambda *_: ())
         beams = search(writer, k, alpha, 9)
         with torch.no_grad():
             want = module.generate(

@@ -13,7 +13,7 @@ from model.checkpoints.library import generate
 from model.checkpoints.own_writer import own_writer
 from model.generation import writer as decoding
 from model.generation.beam import log_probabilities, search
-from model.generation.sampling import How
+from model.generation.sampling import SamplingOptions
 from model.transformer.kv_cache import CachedDecoder
 from tests import bounds
 from tests.app.checkpoints import write
@@ -149,7 +149,7 @@ def test_what_a_checkpoint_forbids_is_minus_infinity(opened, monkeypatch: pytest
 def test_library_draws_are_seeded_and_scored(opened, name: str):
     model = opened(name)
     trace = model.trace(FOX, new_tokens=2)
-    how = How(1.4, 12, 0.9)
+    how = SamplingOptions(1.4, 12, 0.9)
     first, again, other = (generate.sample(model, trace, 3, 8, how, seed) for seed in (1, 1, 2))
     assert first == again != other
     writer = generate.writer(model, trace)

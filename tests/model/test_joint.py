@@ -26,7 +26,7 @@ def test_the_blocks_are_the_three_attentions(trace: Trace):
     assert heads == {
         "encoder": (site("encoder.0.self"), 3), "cross": (site("decoder.1.cross"), 2), "decoder": (site("decoder.1.self"), 3),
     }  # fmt: skip
-    parts = joint_matrix.joint(trace, heads)
+    parts = joint_matrix.encoder_decoder_matrix(trace, heads)
     whole = joint_matrix.whole(parts)
     n, m = len(trace.tokens("encoder")), len(trace.tokens("decoder"))
     assert whole.shape == (n + m, n + m) and whole[:n, n:].isnan().all() and not whole[:, :n].isnan().any()
@@ -49,7 +49,7 @@ def test_a_long_one_is_pooled_side_by_side(trace: Trace, monkeypatch, most: tupl
     monkeypatch.setattr(joint_matrix, "CELLS", most[0])
     monkeypatch.setattr(joint_matrix, "BINS", most[1])
     heads = joint_matrix.chosen(trace, (site("decoder.0.self"), 0))
-    for kind, part in joint_matrix.joint(trace, heads).items():
+    for kind, part in joint_matrix.encoder_decoder_matrix(trace, heads).items():
         record = trace.record(heads[kind][0])
         exact = record.weights(0, dtype=torch.float64).numpy()
         np.testing.assert_allclose(part.weights, pool(exact, most[1], "max"), atol=bounds.WEIGHT, rtol=0)

@@ -15,7 +15,7 @@ from model import Trace  # noqa: E402
 from model.checkpoints.disk.families import FAMILIES, Family, small_inputs, small_model  # noqa: E402
 from model.checkpoints.record import forward  # noqa: E402
 from model.errors import OutOfRange  # noqa: E402
-from model.steps.head import STEPS, Step, cell, head_steps  # noqa: E402
+from model.steps.head import STEPS, Step, head_steps, weight_derivation  # noqa: E402
 from model.trace.trace import Side, TraceKey  # noqa: E402
 from tests import bounds  # noqa: E402
 from tests.model.test_families import NoCast  # noqa: E402
@@ -113,7 +113,7 @@ def test_what_is_drawn_can_be_checked_by_hand(run):
     """Operands and operators in reading order give the result; the page's lines and frames can be made of each step."""
     _, trace = run
     site = trace.sites[-1]
-    found = cell(trace, site, 0, 3, 2)
+    found = weight_derivation(trace, site, 0, 3, 2)
     axes = {"query": site.query_side, "key": site.key_side}
     steps = head_steps(trace, site, 0, 3)
     for step in steps[1 : [step.key for step in steps].index("products")]:

@@ -11,7 +11,7 @@ import torch
 from model import open_model
 from model.attention import mask_effects
 from model.errors import OutOfRange
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from tests import bounds
 from tests.model.test_variants import made
 
@@ -81,7 +81,7 @@ def test_as_recorded_is_as_recorded() -> None:
 
 def test_rows_are_a_part_of_the_whole() -> None:
     single = made(q=7).select([0], torch.float64)
-    whole, part = (mask_effects.masked(single, Mask(True), rows) for rows in (slice(None), slice(2, 5)))
+    whole, part = (mask_effects.masked(single, RuleMask(True), rows) for rows in (slice(None), slice(2, 5)))
     for name in ("scores", "allowed", "open", "weights"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[2:5])
 
@@ -102,7 +102,7 @@ def test_a_mask_on_the_queries_makes_nan_and_spreads() -> None:
     weights, context = mask_effects.on_queries(single, 4)
     assert weights[4:].isnan().all() and context[4:].isnan().all()
     assert not weights[:4].isnan().any() and not context[:4].isnan().any()
-    plain = mask_effects.masked(single, Mask())
+    plain = mask_effects.masked(single, RuleMask())
     np.testing.assert_allclose(weights[:4], plain.open[:4], **EXACT)
     part, _ = mask_effects.on_queries(single, 4, slice(3, 6))
     np.testing.assert_array_equal(part, weights[3:6])
@@ -135,12 +135,12 @@ def test_ids_from_zero_collide_with_the_padding() -> None:
     ids = mask_effects.counted_from_zero(["the", "cat", "sat", "on", "the", "mat"])
     assert ids == [0, 1, 2, 3, 0, 4]
     assert mask_effects.hidden(ids).tolist() == [True, False, False, False, True, False]
-    cells = Mask(keys=~mask_effects.hidden(ids)).allowed(3, 6)
+    cells = RuleMask(keys=~mask_effects.hidden(ids)).allowed(3, 6)
     np.testing.assert_array_equal(cells, [[False, True, True, True, False, True]] * 3)
 
 
 def test_after_the_softmax_rows_fall_short() -> None:
-    found = mask_effects.masked(made(q=5).select([0], torch.float64), Mask(True))
+    found = mask_effects.masked(made(q=5).select([0], torch.float64), RuleMask(True))
     wrong = mask_effects.after_softmax(found)
     np.testing.assert_allclose(wrong.sum(-1), 1 - found.lost, **EXACT)
     assert float(wrong.sum(-1)[0]) < 0.9

@@ -12,14 +12,14 @@ from model.transformer.config import NORMS, POSITIONS
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.hook_points import listen
 from model.transformer.layers import DecoderLayer, EncoderLayer, FeedForward, LayerNorm
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from tests import bounds
 from tests.model import naive, tiny
 
 pytestmark = pytest.mark.float32
 
 EXACT = {"atol": 1e-12, "rtol": 0}
-FREE = Mask()
+FREE = RuleMask()
 
 
 @pytest.fixture(autouse=True)
@@ -76,10 +76,10 @@ def test_attention_equals_torch(heads: int, queries: int, keys: int, masked: boo
     x, y = torch.randn(3, queries, 16), torch.randn(3, keys, 16)
     real = pads([keys, max(1, keys - 1), 1], keys) if masked else None
     with torch.no_grad():
-        got = ours(x, y, Mask(keys=real))
+        got = ours(x, y, RuleMask(keys=real))
         want, weights = theirs(x, y, y, key_padding_mask=None if real is None else ~real, average_attn_weights=False)
         _, lse = attend(*(ours.split(W(s)) for W, s in ((ours.W_Q, x), (ours.W_K, y), (ours.W_V, y))),
-                        ours.scale, Mask(keys=real))  # fmt: skip
+                        ours.scale, RuleMask(keys=real))  # fmt: skip
         scores = ours.split(ours.W_Q(x)) @ ours.split(ours.W_K(y)).mT * ours.d_k**-0.5
     torch.testing.assert_close(got, want, **EXACT)
     seen = weights > 0
@@ -93,7 +93,7 @@ def test_encoder_layer_equals_torch(norm: str):
     copy_layer(theirs, ours)
     x, real = torch.randn(3, 7, 16), pads([7, 4, 1], 7)
     torch.testing.assert_close(ours(x, FREE), theirs(x), **EXACT)
-    torch.testing.assert_close(ours(x, Mask(keys=real)), theirs(x, src_key_padding_mask=~real), **EXACT)
+    torch.testing.assert_close(ours(x, RuleMask(keys=real)), theirs(x, src_key_padding_mask=~real), **EXACT)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -103,10 +103,10 @@ def test_decoder_layer_equals_torch(norm: str):
     copy_layer(theirs, ours)
     x, memory, real = torch.randn(3, 5, 16), torch.randn(3, 7, 16), pads([7, 4, 1], 7)
     later = torch.ones(5, 5, dtype=torch.bool).triu(1)
-    got = ours(x, memory, Mask(causal=True, keys=pads([5, 5, 2], 5)), Mask(keys=real))
+    got = ours(x, memory, RuleMask(causal=True, keys=pads([5, 5, 2], 5)), RuleMask(keys=real))
     want = theirs(x, memory, tgt_mask=later, tgt_key_padding_mask=~pads([5, 5, 2], 5), memory_key_padding_mask=~real)
     torch.testing.assert_close(got, want, **EXACT)
-    torch.testing.assert_close(ours(x, memory, Mask(causal=True), FREE), theirs(x, memory, tgt_mask=later), **EXACT)
+    torch.testing.assert_close(ours(x, memory, RuleMask(causal=True), FREE), theirs(x, memory, tgt_mask=later), **EXACT)
 
 
 def test_layer_norm_equals_its_formula_and_torch():
@@ -189,7 +189,7 @@ def test_float32_stays_within_1e_5():
 def test_a_fully_masked_row_attends_to_nothing(positions: str, gradients: bool):
     attention = tiny.shaken(MultiHeadAttention(16, 4, positions=positions)).eval()
     x = torch.randn(2, 3, 16, requires_grad=gradients)
-    mask = Mask(causal=True, keys=torch.tensor([[False, True, True], [False, False, False]]))
+    mask = RuleMask(causal=True, keys=torch.tensor([[False, True, True], [False, False, False]]))
     with torch.set_grad_enabled(gradients), listen(attention) as heard:
         output = attention(x, x, mask)
     nothing = [(0, 0), (1, 0), (1, 1), (1, 2)]

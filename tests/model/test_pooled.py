@@ -14,7 +14,7 @@ from model.jobs.progress import Listener, heard_by
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
-from model.transformer.masks import Explicit, Intervals, Mask
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 from model.transformer.positions import alibi_slopes
 from tests import bounds
 
@@ -30,7 +30,7 @@ def record(q: int, k: int, mask=None, heads: int = 4, groups: int = 1, d: int = 
     for part in ("bias", "bias_offsets", "sinks", "relative_keys"):
         if part in more:
             store.add(f"{SITE}.{part}", more.pop(part))
-    return AttentionRecord(SITE, 0.7, mask or Mask(), store, **more)
+    return AttentionRecord(SITE, 0.7, mask or RuleMask(), store, **more)
 
 
 def weights(found: AttentionRecord, head: int) -> np.ndarray:
@@ -73,39 +73,39 @@ def shares(found: AttentionRecord, blocks: int) -> np.ndarray:
     return np.array(answer)
 
 
-def sliding(n: int, window: int) -> Intervals:
+def sliding(n: int, window: int) -> IntervalMask:
     i = torch.arange(n, dtype=torch.int32)
-    return Intervals((i - window + 1).clamp(min=0), i + 1)
+    return IntervalMask((i - window + 1).clamp(min=0), i + 1)
 
 
-def holes(q: int, k: int) -> Explicit:
+def holes(q: int, k: int) -> DenseMask:
     tile = torch.rand(q, k, generator=torch.Generator().manual_seed(5)) < 0.4
     tile[3] = False  # a row that attends nothing
-    return Explicit(tile)
+    return DenseMask(tile)
 
 
-def padded(n: int, causal: bool = False) -> Mask:
+def padded(n: int, causal: bool = False) -> RuleMask:
     keys = torch.ones(n, dtype=torch.bool)
     keys[:2], keys[-5:] = False, False
-    return Mask(causal, keys)
+    return RuleMask(causal, keys)
 
 
 KINDS = {
     "plain": lambda n, k: record(n, k),
-    "causal": lambda n, k: record(n, n, Mask(causal=True)),
-    "causal, more keys": lambda n, k: record(n, k, Mask(causal=True)),
+    "causal": lambda n, k: record(n, n, RuleMask(causal=True)),
+    "causal, more keys": lambda n, k: record(n, k, RuleMask(causal=True)),
     "sliding": lambda n, k: record(n, n, sliding(n, 6)),
     "padding": lambda n, k: record(n, k, padded(k)),
     "causal and padding": lambda n, k: record(n, n, padded(n, True)),
     "explicit": lambda n, k: record(n, k, holes(n, k)),
-    "grouped": lambda n, k: record(n, n, Mask(causal=True), groups=2),
+    "grouped": lambda n, k: record(n, n, RuleMask(causal=True), groups=2),
     "one key head": lambda n, k: record(n, k, groups=4),
     "wide heads": lambda n, k: record(n, k, d=80),
     "T5 offsets": lambda n, k: record(n, n, bias_offsets=torch.randn(4, 2 * n - 1)),
     "bias": lambda n, k: record(n, k, bias=torch.randn(4, n, k)),
-    "ALiBi": lambda n, k: record(n, n, Mask(causal=True), slopes=alibi_slopes(4)),
+    "ALiBi": lambda n, k: record(n, n, RuleMask(causal=True), slopes=alibi_slopes(4)),
     "soft-capped": lambda n, k: record(n, n, sliding(n, 9), groups=2, softcap=1.5),
-    "sinks": lambda n, k: record(n, n, Mask(causal=True), sinks=torch.tensor([0.0, 2.0, -3.0, 1.0])),
+    "sinks": lambda n, k: record(n, n, RuleMask(causal=True), sinks=torch.tensor([0.0, 2.0, -3.0, 1.0])),
 }
 
 
@@ -136,7 +136,7 @@ MORE = KINDS | {
     "Shaw": lambda n, k: record(n, n, distance=3, relative_keys=torch.randn(7, 8)),
     "ALiBi both ways": lambda n, k: record(n, n, slopes=alibi_slopes(4)),
     "sinks, sliding": lambda n, k: record(n, n, sliding(n, 7), sinks=torch.randn(4)),
-    "fully masked": lambda n, k: record(n, k, Mask(keys=torch.zeros(k, dtype=torch.bool))),
+    "fully masked": lambda n, k: record(n, k, RuleMask(keys=torch.zeros(k, dtype=torch.bool))),
     "bias and window": lambda n, k: record(n, n, sliding(n, 30), groups=4, bias=torch.randn(4, n, n)),
 }
 
@@ -176,7 +176,7 @@ def test_pooled_is_the_pooled_exact_matrix(kind: str, n: int, k: int, size: int)
 @pytest.mark.parametrize(("n", "size"), [(700, 5), (1030, 256), (1500, 2), (1025, 1)])
 def test_bins_larger_than_a_block_of_rows_are_put_together(n: int, size: int, how: str, monkeypatch):
     monkeypatch.setattr("model.attention.row_blocks.CELLS", 2**12)
-    found = record(n, n, Mask(causal=True), heads=2)
+    found = record(n, n, RuleMask(causal=True), heads=2)
     expected = np.stack([pool(weights(found, head), size, how) for head in range(2)])
     np.testing.assert_allclose(thumbnails(found, size, how).numpy(), expected, atol=bounds.WEIGHT, rtol=0)
 
@@ -193,7 +193,7 @@ def test_a_float64_record_is_pooled_in_float64(how: str):
 @pytest.mark.parametrize("how", HOW)
 def test_half_precision_is_pooled_as_it_was_multiplied(how: str):
     """q and k are the facts, in whatever precision they are kept."""
-    found = record(60, 60, Mask(causal=True), groups=2)
+    found = record(60, 60, RuleMask(causal=True), groups=2)
     for part in "qkv":
         found.store.add(f"{SITE}.{part}", found.store[f"{SITE}.{part}"].half())
     expected = np.stack([pool(weights(found, head), 16, how) for head in range(4)])
@@ -230,7 +230,7 @@ def test_a_long_head_needs_no_matrix_of_its_length(monkeypatch):
 
     monkeypatch.setattr(AttentionRecord, "allowed", allowed)
     n = 6000
-    for mask in (Mask(causal=True), sliding(n, 100), padded(n, True)):
+    for mask in (RuleMask(causal=True), sliding(n, 100), padded(n, True)):
         found = pooled(record(n, n, mask, heads=1, d=4), 0, 64, "mean")
         lengths = torch.full((64,), float(-(-n // 64)))
         lengths[-1] = n - 63 * lengths[0]
@@ -254,7 +254,7 @@ def test_a_trace_is_pooled_site_by_site_and_can_be_stopped():
 
 def test_alike_is_the_correlation_of_what_either_may_attend():
     sites = {Site("decoder", layer, "self"): found for layer, found in enumerate((
-        record(40, 40, Mask(causal=True)), record(40, 40, sliding(40, 9)), record(25, 25)))}  # fmt: skip
+        record(40, 40, RuleMask(causal=True)), record(40, 40, sliding(40, 9)), record(25, 25)))}  # fmt: skip
     means = {site: thumbnails(found, 10, "mean") for site, found in sites.items()}
     open_ = {site: allowed_bins(found, 10) for site, found in sites.items()}
     first, second, other = sites

@@ -121,7 +121,7 @@ def test_relative_share_is_query_times_vector(make_model):
 @pytest.mark.parametrize("positions", ["rotary", "none"])
 def test_pairs_turn_and_only_the_offset_is_left(make_model, positions: str):
     trace = make_model(positions=positions).trace(tiny.TEXT, tiny.WRITTEN)
-    found = turns.turned(trace, SELF, 1)
+    found = turns.rotate(trace, SELF, 1)
     np.testing.assert_allclose(found.q_turned, naive.rotate(found.q.numpy()[None])[0], **EXACT)
     assert found.own == (positions == "rotary")
     if found.own:

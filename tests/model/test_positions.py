@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model.transformer.attention import MultiHeadAttention, attend_relative
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from model.transformer.positions import (
     Learned,
     Relative,
@@ -66,7 +66,7 @@ def test_relative_is_equations_3_and_4(queries: int, keys: int, distance: int, c
     relative = Relative(distance, 4).double()
     q, k, v = (torch.randn(1, 2, n, 4, dtype=torch.float64) for n in (queries, keys, keys))
     with torch.no_grad():
-        got, lse = attend_relative(q, k, v, 0.5, Mask(causal), relative)
+        got, lse = attend_relative(q, k, v, 0.5, RuleMask(causal), relative)
     allowed = np.tril(np.ones((queries, keys), bool)) if causal else np.ones((queries, keys), bool)
     a_k, a_v = relative.keys.detach().numpy(), relative.values.detach().numpy()
     for head in range(2):
@@ -151,4 +151,4 @@ def test_a_distance_beyond_the_sentence_changes_nothing():
         state[f"relative.{part}"] = table
     far.load_state_dict(state)
     x = torch.randn(1, 5, 8, dtype=torch.float64)
-    torch.testing.assert_close(near(x, x, Mask()), far(x, x, Mask()), **EXACT)
+    torch.testing.assert_close(near(x, x, RuleMask()), far(x, x, RuleMask()), **EXACT)

@@ -14,7 +14,7 @@ from model.trace.attention_record import AttentionRecord
 from model.trace.fidelity import Fidelity, site_error
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
-from model.transformer.masks import Mask, padding
+from model.transformer.masks import RuleMask, padding
 from tests import bounds
 from tests.model import naive, tiny
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.float32
 SITE = Site.parse("decoder.0.self")
 
 
-def lying(trace: Trace, site: str, mask: Mask | None = None, scale: float | None = None, **changed) -> Trace:
+def lying(trace: Trace, site: str, mask: RuleMask | None = None, scale: float | None = None, **changed) -> Trace:
     """A copy of `trace` whose record of one site is changed in one thing."""
     tensors = {name: trace.store[name] for name in trace.store.names()}
     tensors |= {f"{site}.{part}": value for part, value in changed.items()}
@@ -49,8 +49,8 @@ def test_fidelity_fails_on_a_record_that_lies(make_model, positions: str, site: 
         "two keys swapped": lying(trace, site, k=k[:, [1, 0, *range(2, record.keys)]]),
         "one number of q": lying(trace, site, q=q + 0.05 * torch.nn.functional.one_hot(torch.tensor(1), 4)),
         "the scale": lying(trace, site, scale=record.scale * 1.01),
-        "the mask, shifted": lying(trace, site, mask=Mask(record.mask.causal, keys.roll(1) & (torch.arange(len(keys)) != 2))),
-        "the causal rule": lying(trace, site, mask=Mask(not record.mask.causal, record.mask.keys)),
+        "the mask, shifted": lying(trace, site, mask=RuleMask(record.mask.causal, keys.roll(1) & (torch.arange(len(keys)) != 2))),
+        "the causal rule": lying(trace, site, mask=RuleMask(not record.mask.causal, record.mask.keys)),
         "the output": lying(trace, site, output=output.flip(0)),
         "a NaN": lying(trace, site, v=torch.full_like(v, math.nan)),
     }  # fmt: skip
@@ -69,22 +69,22 @@ def test_nothing_measured_or_nan_does_not_hold():
     assert not Fidelity({"a": 1e-7}, 1e-2).holds
 
 
-def synthetic(q: int, k: int, heads: int = 4, groups: int = 1, mask: Mask | None = None) -> AttentionRecord:
+def synthetic(q: int, k: int, heads: int = 4, groups: int = 1, mask: RuleMask | None = None) -> AttentionRecord:
     generator = torch.Generator().manual_seed(q * 100 + k)
     sizes = {"q": (heads, q, 4), "k": (heads // groups, k, 4), "v": (heads // groups, k, 4)}
     tensors = {
         f"{SITE}.{name}": torch.randn(size, generator=generator, dtype=torch.float64) for name, size in sizes.items()
     }
-    return AttentionRecord(SITE, 0.5, mask or Mask(), MemoryStore(tensors))
+    return AttentionRecord(SITE, 0.5, mask or RuleMask(), MemoryStore(tensors))
 
 
 def test_a_nan_in_the_first_block_of_rows_is_not_forgotten():
     record = synthetic(1030, 3)
-    output = torch.cat([record.mixed(h, dtype=torch.float64) for h in range(4)], dim=-1)
+    output = torch.cat([record.head_output(h, dtype=torch.float64) for h in range(4)], dim=-1)
     output[5] = math.nan
     record.store.add(f"{SITE}.output", output)
     assert math.isnan(site_error(record, torch.eye(16), None))
-    wrong = output.nan_to_num(record.mixed(0, slice(5, 6)).mean().item())
+    wrong = output.nan_to_num(record.head_output(0, slice(5, 6)).mean().item())
     wrong[-1] += 1e-2  # the last row is among those that are checked of a long input
     record.store.add(f"{SITE}.output", wrong)
     assert site_error(record, torch.eye(16), None) > 1e-3
@@ -101,12 +101,12 @@ def test_grouped_heads_share_keys_and_values(groups: int):
         np.testing.assert_allclose(got, weights, atol=1e-12, rtol=0)
         tile = record.weights(head, slice(1, 3), slice(2, 4), torch.float64).numpy()  # without a log-sum-exp
         np.testing.assert_allclose(tile, weights[1:3, 2:4], atol=1e-12, rtol=0)
-        mixed = record.mixed(head, dtype=torch.float64).numpy()
+        mixed = record.head_output(head, dtype=torch.float64).numpy()
         np.testing.assert_allclose(mixed, weights @ v, atol=1e-12, rtol=0)
 
 
 def test_fully_masked_rows_are_zero_whole_and_in_tiles(make_model):
-    record = synthetic(3, 3, mask=Mask(causal=True, keys=torch.tensor([False, True, True])))
+    record = synthetic(3, 3, mask=RuleMask(causal=True, keys=torch.tensor([False, True, True])))
     weights = record.weights(0)
     assert not weights[0].any()
     assert weights[1:].sum(-1).tolist() == pytest.approx([1, 1])
@@ -114,7 +114,7 @@ def test_fully_masked_rows_are_zero_whole_and_in_tiles(make_model):
     assert not record.weights(0, slice(0, 1), slice(1, 3)).any()
     record.store.add(f"{SITE}.lse", torch.zeros(4, 3))  # what the kernel gives for such a row
     assert not record.weights(0, slice(0, 1), slice(1, 3)).any()
-    assert not record.mixed(0)[0].any()
+    assert not record.head_output(0)[0].any()
 
 
 def test_a_padded_first_key_is_recorded_as_nothing_attended(make_model):
@@ -138,7 +138,7 @@ def test_masks_are_rules():
     assert mask.example(1).allowed(3, 3).tolist() == want[1]
     assert torch.equal(mask.example(0).allowed(3, 3, slice(1, 3), slice(0, 2)), mask.example(0).allowed(3, 3)[1:3, :2])
     assert padding(ids[:1, :2], 0).keys is None
-    assert Mask(causal=True).allowed(2, 4).tolist() == [[True, False, False, False], [True, True, False, False]]
+    assert RuleMask(causal=True).allowed(2, 4).tolist() == [[True, False, False, False], [True, True, False, False]]
 
 
 def test_sites_are_written_one_way():

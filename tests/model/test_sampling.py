@@ -10,7 +10,7 @@ import torch
 
 from model.checkpoints.own_writer import own_writer
 from model.errors import HeadlightError
-from model.generation.sampling import How, draw, entropy, stages, warp
+from model.generation.sampling import SamplingOptions, draw, entropy, stages, warp
 from tests import bounds
 
 pytestmark = pytest.mark.float32
@@ -48,22 +48,22 @@ def test_the_cuts_are_the_librarys(t: float, k: int, p: float):
         processors.append(transformers.TopKLogitsWarper(k))
     if p != 1:
         processors.append(transformers.TopPLogitsWarper(p))
-    found = warp(scores, How(t, k, p))
+    found = warp(scores, SamplingOptions(t, k, p))
     assert torch.equal(found, processors(torch.zeros(4, 1, dtype=torch.long), scores))
     for row, cut in zip(scores, found, strict=True):
-        last = stages(row, How(t, k, p))[-1]
+        last = stages(row, SamplingOptions(t, k, p))[-1]
         np.testing.assert_allclose(last.probabilities, naive(row.double().numpy(), t, k, p), atol=bounds.WEIGHT)
         assert last.kept == int(torch.isfinite(cut).sum())
 
 
 def test_ties_with_the_kth_stay():
-    found = warp(torch.tensor([[2.0, 1.0, 1.0, 0.0]]), How(top_k=2))
+    found = warp(torch.tensor([[2.0, 1.0, 1.0, 0.0]]), SamplingOptions(top_k=2))
     assert torch.isfinite(found).tolist() == [[True, True, True, False]]
 
 
 def test_each_stage_says_what_is_left():
     logits = torch.randn(40, generator=torch.Generator().manual_seed(1)) * 2
-    found = stages(logits, How(1.5, 10, 0.8))
+    found = stages(logits, SamplingOptions(1.5, 10, 0.8))
     assert [stage.name for stage in found] == ["model", "temperature", "top_k", "top_p"]
     z = logits.double().numpy()
     p = np.exp(z) / np.exp(z).sum()
@@ -85,13 +85,13 @@ def test_entropy_of_what_is_known():
 @pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 1.01}])
 def test_what_is_out_of_range_is_refused(wrong: dict):
     with pytest.raises(HeadlightError):
-        How(**wrong)
+        SamplingOptions(**wrong)
 
 
 def test_drawn_texts_and_their_probabilities(make_model):
     model = make_model()
     writer = own_writer(model, model.trace(TEXT, "猫"))
-    how = How(2.0, 9, 0.9)
+    how = SamplingOptions(2.0, 9, 0.9)
     first, again, other = (draw(writer, 4, 12, how, seed) for seed in (3, 3, 4))
     assert first == again != other and len({each.tokens for each in first}) > 1
     for each in first:
@@ -110,7 +110,7 @@ def test_frequencies_are_the_probabilities(make_model):
     """One token each of 4,000 texts: no further from p than chance allows (5 standard deviations)."""
     model = make_model()
     writer = own_writer(model, model.trace(TEXT, "猫"))
-    how, many = How(1.3, 6, 1.0), 4000
+    how, many = SamplingOptions(1.3, 6, 1.0), 4000
     counts = np.bincount([each.tokens[0] for each in draw(writer, many, 1, how, 0)], minlength=15)
     logits = writer.logits(torch.tensor([list(writer.start)]))[0]
     logits[0] = -torch.inf

@@ -19,7 +19,7 @@ from model.measures.head_statistics import HeadStatistics, ranked, statistics, t
 from model.measures.registry import CHEAP, MEASURES
 from model.trace.attention_record import AttentionRecord
 from model.trace.tensors import MemoryStore
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from tests import bounds
 from tests.model import tiny
 from tests.model.attention_kinds import KINDS, SELF, record, weights, words
@@ -89,7 +89,7 @@ def handmade(targets: list[int], others: list[int]) -> AttentionRecord:
     eye = torch.eye(len(targets), dtype=torch.float64)
     q = torch.stack([eye[targets], eye[others]])
     store = MemoryStore({f"{SELF}.q": q, f"{SELF}.k": eye.expand(2, -1, -1)})
-    return AttentionRecord(SELF, 2000.0, Mask(causal=True), store)
+    return AttentionRecord(SELF, 2000.0, RuleMask(causal=True), store)
 
 
 def test_known_heads():
@@ -114,14 +114,14 @@ def test_known_heads():
 def test_even_attention_has_the_entropy_of_its_keys():
     n = 200
     store = MemoryStore({f"{SELF}.{part}": torch.zeros(1, n, 4, dtype=torch.float64) for part in "qk"})
-    got = statistics(AttentionRecord(SELF, 1.0, Mask(causal=True), store))
+    got = statistics(AttentionRecord(SELF, 1.0, RuleMask(causal=True), store))
     np.testing.assert_allclose(got.entropy_rows[0], np.log(np.arange(1, n + 1)), atol=1e-13)
     np.testing.assert_allclose(got.largest_rows[0], 1 / np.arange(1, n + 1), atol=1e-15)
     assert (got.induction, got.duplicate, got.special) == (None, None, None)
 
 
 def test_a_nan_is_not_hidden():
-    found = record(5, 5, Mask(causal=True))
+    found = record(5, 5, RuleMask(causal=True))
     found.store[f"{SELF}.q"][1, 2] = math.nan
     got = statistics(found)
     assert got.entropy.isnan().tolist() == [False, True, False, False]

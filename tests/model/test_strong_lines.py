@@ -9,7 +9,7 @@ import torch
 from model.attention.top_weights import Rule, asked_for, strong_lines
 from model.errors import Stopped, UnknownOption
 from model.jobs.progress import Listener, heard_by
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from tests.model.test_pooled import MORE, record, weights
 
 pytestmark = pytest.mark.float32
@@ -50,7 +50,7 @@ def test_lines_are_what_the_rule_asks_for(kind: str, rule: Rule, monkeypatch):
 
 
 def test_a_share_of_each_row_is_held():
-    found = record(200, 200, Mask(causal=True))
+    found = record(200, 200, RuleMask(causal=True))
     got = strong_lines(found, 0, Rule("share", 0.8), most=10**9)
     held = np.bincount(got.rows, got.weights, 200)
     fewer = held - np.array([got.weights[got.rows == i].min() for i in range(200)])
@@ -69,7 +69,7 @@ def test_only_the_strongest_are_listed_and_the_rest_is_counted(monkeypatch):
 
 
 def test_a_window_has_the_lines_that_lie_in_it():
-    found = record(80, 80, Mask(causal=True))
+    found = record(80, 80, RuleMask(causal=True))
     rule, rows, columns = Rule("share", 0.7), slice(30, 55), slice(20, 50)
     everything = strong_lines(found, 3, rule, most=10**9)
     part = strong_lines(found, 3, rule, 10**9, rows, columns)

@@ -13,7 +13,7 @@ from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer import attention
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from tests import bounds
 
 pytestmark = pytest.mark.float32
@@ -31,7 +31,7 @@ def made(q: int = 5, k: int | None = None, heads: int = 4, groups: int = 1, d: i
     held = {f"{site}.{n}": torch.randn(shape, generator=generator) for n, shape in shapes.items()}
     fields = {n: parts.pop(n) for n in ("slopes", "softcap", "distance") if n in parts}
     held |= {f"{site}.{n}": values for n, values in parts.items()}
-    return AttentionRecord(site, d**-0.5, Mask(causal and q == k), MemoryStore(held), **fields)
+    return AttentionRecord(site, d**-0.5, RuleMask(causal and q == k), MemoryStore(held), **fields)
 
 
 KINDS = {
@@ -89,7 +89,7 @@ def test_every_variant_switched_off_gives_the_recorded_weights(kind: str, head: 
     for changed in off:
         expected = record.weights(head).numpy()
         np.testing.assert_allclose(got(changed), expected, atol=RECORDED, rtol=0)
-        bounds.close(changed.mixed(0, dtype=torch.float64), record.mixed(head), 64)
+        bounds.close(changed.head_output(0, dtype=torch.float64), record.head_output(head), 64)
     assert variants.unchanged(record, head) <= RECORDED
     assert variants.unchanged(record, head, slice(0, 1)) <= RECORDED
 
@@ -161,7 +161,7 @@ def test_groups_share_their_mean_keys_and_values(groups: int, size: int, head: i
     changed = variants.grouped(record, head, size)
     expected = naive(np.einsum("id,jd->ij", q, k) / np.sqrt(3), lower(5))
     np.testing.assert_allclose(got(changed), expected, **EXACT)
-    np.testing.assert_allclose(changed.mixed(0, dtype=torch.float64), expected @ v, **EXACT)
+    np.testing.assert_allclose(changed.head_output(0, dtype=torch.float64), expected @ v, **EXACT)
 
 
 def test_what_grouping_saves() -> None:
@@ -183,7 +183,7 @@ def test_one_wide_head_sums_the_dot_products(kind: str) -> None:
     assert (changed.heads, changed.d_k) == (1, 12)
     np.testing.assert_allclose(got(changed), naive(summed, allowed), **EXACT)
     mixed = naive(summed, allowed) @ np.concatenate([v for _, _, v in sides], axis=1)
-    np.testing.assert_allclose(changed.mixed(0, dtype=torch.float64), mixed, **EXACT)
+    np.testing.assert_allclose(changed.head_output(0, dtype=torch.float64), mixed, **EXACT)
 
 
 @pytest.mark.parametrize("kind", ["slopes", "bias", "offsets", "sinks", "softcap", "relative"])

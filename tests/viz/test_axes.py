@@ -9,7 +9,7 @@ import torch
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from tests import bounds
 from tests.viz.blocks import by_block
 from viz.base import axes
@@ -110,7 +110,7 @@ def test_the_strongest_pair_behind_a_cell():
     site = Site.parse("encoder.0.self")
     generator = torch.Generator().manual_seed(3)
     tensors = {f"encoder.0.self.{name}": torch.randn(2, 37, 8, generator=generator) for name in "qkv"}
-    record = AttentionRecord(site, 1.0, Mask(causal=True), MemoryStore(tensors))
+    record = AttentionRecord(site, 1.0, RuleMask(causal=True), MemoryStore(tensors))
     both = block_axis(37, 8), block_axis(37, 8)
     weights = record.weights(1).numpy()
     for cell in ((0, 0), (7, 3), (7, 7), (4, 4)):

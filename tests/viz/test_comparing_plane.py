@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.compare.heads import Alike
+from model.compare.heads import PairwiseSimilarity
 from model.trace.site import Site
 from tests import bounds
 from viz.base import static_chart
@@ -27,13 +27,13 @@ WORDS = {
 }
 
 
-def group(layers: int, heads: int) -> tuple[Alike, np.ndarray]:
+def group(layers: int, heads: int) -> tuple[PairwiseSimilarity, np.ndarray]:
     """Random places, and heads as unlike as they are far apart."""
     names = tuple((Site("decoder", layer, "self"), head) for layer in range(layers) for head in range(heads))
     places = np.random.default_rng(3).normal(size=(len(names), 2)) * [0.4, 0.1]
     apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
     values = torch.tensor(1 - 2 * (apart / apart.max()) ** 2)
-    return Alike(names, "correlation", values), places
+    return PairwiseSimilarity(names, "correlation", values), places
 
 
 def boxes(names, texts, points) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from model import Trace
-from model.measures.cross_alignment import Gold, crosses, shifted, three_looks
+from model.measures.cross_alignment import Gold, crosses, shifted, three_rows
 from tests import bounds
 from tests.viz.conftest import Words
 from viz import encoder_decoder
@@ -78,7 +78,7 @@ def test_an_image_has_its_alternative_text_and_the_themes_ink(trace: Trace, name
 
 
 def test_the_bars_are_the_weights_and_masked_keys_are_marked(trace: Trace) -> None:
-    own = three_looks(trace, 0, 1, 1)[0]
+    own = three_rows(trace, 0, 1, 1)[0]
     table = encoder_decoder.look_table(trace, own)
     np.testing.assert_allclose(table["weight"], own.weights.numpy(), atol=bounds.WEIGHT)
     assert list(table["masked"]) == [j > 1 for j in range(len(table))]
@@ -90,7 +90,7 @@ def test_the_bars_are_the_weights_and_masked_keys_are_marked(trace: Trace) -> No
 
 def test_of_many_keys_the_strongest_and_the_rest(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder_decoder, "_SHOWN", 3)
-    cross = three_looks(trace, 0, 1, 1)[1]
+    cross = three_rows(trace, 0, 1, 1)[1]
     table = encoder_decoder.look_table(trace, cross)
     assert list(table["key"])[:-1] == sorted(np.argsort(-cross.weights.numpy())[:3])
     assert table["token"].iloc[-1] == f"+ {len(cross.weights) - 3}"
@@ -119,7 +119,7 @@ def test_the_charts_can_be_saved(trace: Trace, names: Words) -> None:
 
     from viz.base import static_chart
 
-    tables = [encoder_decoder.look_table(trace, look) for look in three_looks(trace, 1, 0, 2)]
+    tables = [encoder_decoder.look_table(trace, look) for look in three_rows(trace, 1, 0, 2)]
     bars = [encoder_decoder.look_bars(table, encoder_decoder.CROSS, "") for table in tables]
     assert b"<svg" in static_chart.svg(alt.hconcat(*[chart.properties(width=200) for chart in bars]))
     weights = trace.weights(crosses(trace)[0], 0).numpy()

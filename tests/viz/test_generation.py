@@ -12,7 +12,7 @@ from viz.base import static_chart
 from viz.generation import charts as generation_charts
 from viz.generation import cost_charts
 
-WORDS = {name: name for name in (*generation_charts.FATES, "step", "text", "fate", "alt", "between", "chosen", "other",
+WORDS = {name: name for name in (*generation_charts.STATUSES, "step", "text", "status", "alt", "between", "chosen", "other",
                                  "probability", "key", "weight", "place", "before", "after", "without", "with", "macs",
                                  "standing", "bytes", "alt_bytes")} | {"rest": "{n} others"}  # fmt: skip
 
@@ -36,7 +36,7 @@ def test_the_tree_has_every_hypothesis_and_its_parent(beams):
     for row, (t, i, one) in zip(
         nodes[1:], ((t, i, one) for t, s in enumerate(beams.steps) for i, one in enumerate(s)), strict=True
     ):
-        assert (row["step"], row["place"], row["total"], row["fate"]) == (t + 1, i, one.total, beams.fate(t, i))
+        assert (row["step"], row["place"], row["total"], row["status"]) == (t + 1, i, one.total, beams.status(t, i))
         assert row["what"] == "between".join(f"w{token}" for token in beams.tokens(t, i))
     assert len(lines) == len(nodes) - 1
     assert sum(row["way"] for row in nodes) == 4 and sum(row["way"] for row in lines) == 3

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from model import Trace
-from model.steps.head import STEPS, cell, head_steps
+from model.steps.head import STEPS, head_steps, weight_derivation
 from viz.steps import latex
 
 pytestmark = pytest.mark.float32
@@ -58,7 +58,7 @@ def run(request: pytest.FixtureRequest) -> Trace:
 @pytest.mark.parametrize("at", CELLS, ids=lambda at: at[0])
 def test_every_step_has_its_line(run: Trace, at: tuple):
     site, head, row, column = at
-    found = cell(run, site, head, row, column)
+    found = weight_derivation(run, site, head, row, column)
     for step in head_steps(run, site, head, row):
         line = latex.with_numbers(step, row, column, found)
         assert line.count("{") == line.count("}")
@@ -72,7 +72,7 @@ def test_every_step_has_its_line(run: Trace, at: tuple):
 @pytest.mark.parametrize("at", CELLS, ids=lambda at: at[0])
 def test_the_lines_of_one_cell_work_out(run: Trace, at: tuple):
     site, head, row, column = at
-    found = cell(run, site, head, row, column)
+    found = weight_derivation(run, site, head, row, column)
     assert found.allowed
     steps = dict(zip(STEPS, head_steps(run, site, head, row), strict=True))
     lines = {key: sides(latex.with_numbers(steps[key], row, column, found)) for key in STEPS}
@@ -99,7 +99,7 @@ def test_a_sum_of_two_products_is_complete(trace: Trace):
 
 @pytest.mark.parametrize("at", CELLS, ids=lambda at: at[0])
 def test_written_out_is_for_a_calculator(run: Trace, at: tuple):
-    found = cell(run, *at)
+    found = weight_derivation(run, *at)
     text, total = latex.written_out(found)
     assert worth(text) == pytest.approx(total, abs=1e-12)
     size = sum(abs(a) + abs(b) for a, b in found.terms)
@@ -109,7 +109,7 @@ def test_written_out_is_for_a_calculator(run: Trace, at: tuple):
 
 @pytest.mark.parametrize("at", CELLS, ids=lambda at: at[0])
 def test_the_chain_names_product_score_and_weight(run: Trace, at: tuple):
-    found = cell(run, *at)
+    found = weight_derivation(run, *at)
     line = latex.chain(found, 4).replace(r"\xrightarrow{\;\mathrm{softmax}\;}", r"\longrightarrow").replace(r"\;", "")
     first, second, last = line.split(r"\longrightarrow")
     near(first.split("=")[1], found.product)
@@ -120,7 +120,7 @@ def test_the_chain_names_product_score_and_weight(run: Trace, at: tuple):
 
 
 def test_a_masked_cell_says_so(trace: Trace):
-    found = cell(trace, "decoder.0.self", 0, 1, 3)
+    found = weight_derivation(trace, "decoder.0.self", 0, 1, 3)
     assert not found.allowed
     steps = dict(zip(STEPS, head_steps(trace, "decoder.0.self", 0, 1), strict=True))
     assert latex.with_numbers(steps["mask"], 1, 3, found).endswith(r"= -\infty")

@@ -8,7 +8,7 @@ import torch
 
 from model import Trace
 from model.trace.site import Site
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from tests import bounds
 from tests.model.test_pooled import record as make
 from tests.model.test_pooled import weights as exact
@@ -60,7 +60,7 @@ def test_a_window_asks_for_the_lines_of_whole_rows(trace: Trace, words: dict):
 
 
 def test_words_are_asked_for_as_words():
-    found = make(9, 9, Mask(causal=True))
+    found = make(9, 9, RuleMask(causal=True))
     labels = [{"text": str(i), "kind": "word"} for i in range(9)]
     whole = axes.word_axis(labels, (0, 0, 1, 2, 2, 2, 3, 4, 4))
     part = axes.word_axis(labels, (0, 0, 1, 2, 2, 2, 3, 4, 4), 4, 3)
@@ -101,7 +101,7 @@ class Stub:
 @pytest.mark.parametrize("rule", ["p90", "t10"])
 def test_far_lines_are_the_strongest_and_the_rest_is_counted(words: dict, rule: str, monkeypatch):
     monkeypatch.setattr(lines, "MOST", 700)
-    found = make(150, 150, Mask(causal=True))
+    found = make(150, 150, RuleMask(causal=True))
     assert lines.is_long(found) and not lines.known(found, [0, 2], rule)
     each = lines.far(found, [0, 2], rule)
     assert lines.known(found, [0, 2], rule) and not lines.known(found, [0, 1], rule)

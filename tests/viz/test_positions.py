@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model import Trace
-from model.positions.rotary import turned
+from model.positions.rotary import rotate
 from model.positions.tables import recorded_sum, turn
 from model.trace.site import Site
 from model.transformer.positions import sinusoidal
@@ -73,7 +73,7 @@ def test_bias_lines_stay_below_the_limit(heads: int, reach: int, words):
 
 
 def test_the_pair_plane_and_the_offsets(trace: Trace, words):
-    found = turned(trace, Site.parse("encoder.0.self"), 0)
+    found = rotate(trace, Site.parse("encoder.0.self"), 0)
     before, after = positions.pair_of(found, 1, "k")
     np.testing.assert_array_equal(before, found.k[:, 2:4].numpy())
     labels = tokens.labels(trace, "encoder")

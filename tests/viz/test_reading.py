@@ -9,7 +9,7 @@ import torch
 from model import Trace
 from model.trace.site import Site
 from model.trace.trace import Side
-from model.transformer.masks import Mask
+from model.transformer.masks import RuleMask
 from tests import bounds
 from tests.model.test_pooled import record as make
 from tests.model.test_pooled import weights as exact
@@ -96,7 +96,7 @@ def test_a_row_is_the_softmax(trace: Trace, words: dict, site: str, mode: str, h
 
 
 def test_the_text_is_the_same_whatever_is_asked_and_one_row_is_small(words: dict):
-    found = make(3000, 3000, Mask(causal=True), heads=2)
+    found = make(3000, 3000, RuleMask(causal=True), heads=2)
     trace = Stub(found)
     trace.sides = {"decoder": trace.side("decoder")}
     frame = text_view.text_frame(trace, found.site, words)

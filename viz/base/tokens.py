@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from model.text.tokenizer import visible
+from model.trace.per_trace import PerTrace
 from model.trace.site import Site
 
 if TYPE_CHECKING:
@@ -34,20 +33,13 @@ def label(token: str, special: bool = False) -> Label:
     return {"text": readable(token), "kind": kind}
 
 
-# A long text's labels take longer to make than a row of its attention; a trace never changes. Nobody changes these lists.
-_made: WeakKeyDictionary[Trace, dict[tuple[str, ...], list[Label]]] = WeakKeyDictionary()
-
-
-def _once(trace: Trace, name: tuple[str, ...], make: Callable[[], list[Label]]) -> list[Label]:
-    kept = _made.setdefault(trace, {})
-    if name not in kept:
-        kept[name] = make()
-    return kept[name]
+# A long text's labels take longer to make than a row of its attention. Nobody changes these lists.
+_made: PerTrace[list[Label]] = PerTrace()
 
 
 def labels(trace: Trace, side: str) -> list[Label]:
     """The tokens of one side, in reading order."""
-    return _once(trace, ("tokens", side), lambda: _labels(trace, side))
+    return _made.get(trace, ("tokens", side), lambda: _labels(trace, side))
 
 
 def _labels(trace: Trace, side: str) -> list[Label]:
@@ -66,7 +58,7 @@ def written_labels(trace: Trace) -> list[Label]:
 
 def query_labels(trace: Trace, site: Site) -> list[Label]:
     """Row labels. A decoder's query has just read one token and is about to write the next, so both are named."""
-    return _once(trace, ("query", site.query_side), lambda: _query_labels(trace, site))
+    return _made.get(trace, ("query", site.query_side), lambda: _query_labels(trace, site))
 
 
 def _query_labels(trace: Trace, site: Site) -> list[Label]:
@@ -81,7 +73,7 @@ def _query_labels(trace: Trace, site: Site) -> list[Label]:
 
 def key_labels(trace: Trace, site: Site) -> list[Label]:
     """Column labels."""
-    return _once(trace, ("key", site.key_side), lambda: _numbered(labels(trace, site.key_side)))
+    return _made.get(trace, ("key", site.key_side), lambda: _numbered(labels(trace, site.key_side)))
 
 
 def _numbered(found: list[Label]) -> list[Label]:

@@ -14,7 +14,7 @@ from viz.base.payload import pack
 from viz.heads import matrix
 
 if TYPE_CHECKING:
-    from model.compare.heads import Alike
+    from model.compare.heads import PairwiseSimilarity
     from model.trace.site import Site
     from model.trace.trace import Trace
     from viz.base.axes import Axes
@@ -171,7 +171,7 @@ def _runs(divergence: np.ndarray, texts: Sequence[str]) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def head_labels(group: Alike, order: Sequence[int]) -> list[Label]:
+def head_labels(group: PairwiseSimilarity, order: Sequence[int]) -> list[Label]:
     """ "17.4": layer and head; with a letter in front where the group holds more than one kind of attention."""
     return [{"text": short(*group.heads[i]), "kind": "word"} for i in order]
 
@@ -181,12 +181,12 @@ def short(site: Site, head: int) -> str:
     return f"{site.layer}.{head}"
 
 
-def by_layer(group: Alike) -> list[int]:
+def by_layer(group: PairwiseSimilarity) -> list[int]:
     """The heads of a group in the order of their layers."""
     return sorted(range(len(group.heads)), key=lambda i: (group.heads[i][0].layer, i))
 
 
-def pairs_frame(group: Alike, order: Sequence[int], words: Words, layers: bool = False) -> bytes:
+def pairs_frame(group: PairwiseSimilarity, order: Sequence[int], words: Words, layers: bool = False) -> bytes:
     """heads × heads in an order: r from −1 to 1, or JS from 0 to ln 2. The layer of each is a colour on both sides.
 
     layers: the order is that of the layers: lines part them, and a layer has one label where each head has no room for its

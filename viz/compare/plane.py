@@ -14,7 +14,7 @@ from viz.base import numbers, palette
 from viz.compare.heads import Words, short
 
 if TYPE_CHECKING:
-    from model.compare.heads import Alike
+    from model.compare.heads import PairwiseSimilarity
     from model.trace.site import Site
 
 SIDE = 430  # px of the plane
@@ -32,7 +32,9 @@ class Name:
     dy: float
 
 
-def wanted(group: Alike, places: np.ndarray, marked: Sequence[tuple[str, int]], chosen: int | None) -> list[int]:
+def wanted(
+    group: PairwiseSimilarity, places: np.ndarray, marked: Sequence[tuple[str, int]], chosen: int | None
+) -> list[int]:
     """Heads in the order in which they get a name: selected, picked, the most alike to it, the outermost, then the others
     where they are few."""
     picked = {(str(site), head) for site, head in marked}
@@ -83,7 +85,7 @@ def _covered(box: tuple[float, ...], dots: np.ndarray) -> int:
 
 
 def plane(
-    group: Alike, places: np.ndarray, marked: Sequence[tuple[str, int]], words: Words, theme: str,
+    group: PairwiseSimilarity, places: np.ndarray, marked: Sequence[tuple[str, int]], words: Words, theme: str,
     selected: tuple[Site, int] | None = None,
 ) -> alt.LayerChart:  # fmt: skip
     """As far apart as they are unlike; colour is the layer. A click is the selection "head"; a dot's tip has its numbers."""

@@ -18,7 +18,7 @@ Words = dict[str, str]
 # More keys than this are not drawn one by one: the heaviest are, and one bar for the rest.
 MOST_KEYS, MOST_BARS, MOST_MARKS = 36, 200, 4_000
 PLAIN, CHOSEN, GREY = palette.HEADS[0], palette.HEADS[5], "#8a8a8a"
-FATES = ("runs", "finished", "limit", "pruned", "late", "caught")
+STATUSES = ("runs", "finished", "limit", "pruned", "late", "caught")
 _COLOURS = {
     "runs": PLAIN,
     "finished": CHOSEN,
@@ -121,16 +121,16 @@ def tree(
     while at[1] >= 0:
         way.add(at)
         at = (at[0] - 1, beams.steps[at[0]][at[1]].parent)
-    rows = [{"id": "", "step": 0, "place": 0.0, "token": start, "fate": words["runs"], "total": 0.0, "under": "",
+    rows = [{"id": "", "step": 0, "place": 0.0, "token": start, "status": words["runs"], "total": 0.0, "under": "",
              "p": 1.0, "way": True, "solid": True, "what": start}]  # fmt: skip
     lines = []
     for t, step in enumerate(beams.steps):
         for i, one in enumerate(step):
-            fate = beams.fate(t, i)
-            solid, on = fate in ("runs", "finished", "limit"), (t, i) in way
+            status = beams.status(t, i)
+            solid, on = status in ("runs", "finished", "limit"), (t, i) in way
             text = words["between"].join(texts[s][j] for s, j in _ids(beams, t, i))
             rows.append({"id": f"{t}-{i}", "step": t + 1, "place": float(i), "token": texts[t][i], "p": np.exp(one.log_p),
-                         "fate": words[fate], "total": one.total, "under": numbers.short(one.total), "way": on,
+                         "status": words[status], "total": one.total, "under": numbers.short(one.total), "way": on,
                          "solid": solid, "what": text})  # fmt: skip
             lines.append({"step": t, "place": float(max(0, one.parent)), "step2": t + 1, "place2": float(i), "way": on,
                           "solid": solid})  # fmt: skip
@@ -150,9 +150,9 @@ def _drawn(rows: pd.DataFrame, lines: pd.DataFrame, beams: Beams, words: Words, 
     x = alt.X("step:Q", title=words["step"], scale=alt.Scale(domain=[-0.35, len(beams.steps) + 0.35], nice=False),
               axis=alt.Axis(values=list(range(len(beams.steps) + 1)), format="d", grid=False, orient="top"))  # fmt: skip
     y = alt.Y("place:Q", title=None, scale=alt.Scale(domain=[deepest - 0.3, -0.6], nice=False), axis=None)
-    names = [words[fate] for fate in FATES]
-    colour = alt.Color("fate:N", title=None, sort=names, legend=alt.Legend(orient="bottom", columns=3, labelLimit=260),
-                       scale=alt.Scale(domain=names, range=[_COLOURS[fate] for fate in FATES]))  # fmt: skip
+    names = [words[status] for status in STATUSES]
+    colour = alt.Color("status:N", title=None, sort=names, legend=alt.Legend(orient="bottom", columns=3, labelLimit=260),
+                       scale=alt.Scale(domain=names, range=[_COLOURS[status] for status in STATUSES]))  # fmt: skip
     edges = alt.Chart(lines).mark_rule().encode(
         x=x, y=y, x2="step2:Q", y2="place2:Q",
         color=alt.condition("datum.way", alt.value(CHOSEN), alt.value(GREY)),
@@ -162,7 +162,7 @@ def _drawn(rows: pd.DataFrame, lines: pd.DataFrame, beams: Beams, words: Words, 
     click = alt.selection_point(name="node", fields=["id"], on="click", toggle=False, clear=False, empty=False)
     base = alt.Chart(rows).encode(x=x, y=y)
     tips = [alt.Tooltip("what:N", title=words["text"]), alt.Tooltip("p:Q", title="p", format=".4f"),
-            alt.Tooltip("total:Q", title="Σ log p", format=".4f"), alt.Tooltip("fate:N", title=words["fate"])]  # fmt: skip
+            alt.Tooltip("total:Q", title="Σ log p", format=".4f"), alt.Tooltip("status:N", title=words["status"])]  # fmt: skip
     dots = base.mark_point(filled=True, opacity=1).encode(
         color=colour, tooltip=tips, size=alt.condition("datum.way", alt.value(190), alt.value(90))
     ).add_params(click)  # fmt: skip

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from model.attention.rows import in_blocks
+from model.trace.per_trace import PerTrace
 from viz.base import numbers
 from viz.base.axes import Axes
 from viz.heads.matrix import cells
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # A picture without any weight of this size would be pale on 0–1.
 PALE = 0.2
-# A record never changes, and the largest of a long head takes all its weights.
-_largest: WeakKeyDictionary[AttentionRecord, dict[int, float]] = WeakKeyDictionary()
+# The largest weight of a long head takes all its weights.
+_largest: PerTrace[float] = PerTrace()
 
 
 def round_up(value: float) -> float:
@@ -43,11 +43,10 @@ def largest(record: AttentionRecord, head: int, axes: Axes) -> float:
 
 
 def _of_all(record: AttentionRecord, head: int) -> float:
-    kept = _largest.setdefault(record, {})
-    if head not in kept:
-        blocks = in_blocks(record, head)
-        kept[head] = max(_most(weights, record.allowed(rows).numpy()) for rows, weights in blocks)
-    return kept[head]
+    def most() -> float:
+        return max(_most(weights, record.allowed(rows).numpy()) for rows, weights in in_blocks(record, head))
+
+    return _largest.get(record, head, most)
 
 
 def _most(values: np.ndarray, allowed: np.ndarray) -> float:

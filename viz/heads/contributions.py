@@ -15,7 +15,7 @@ from viz.steps.equation import WEIGHTS, EquationFrame, shared_scale
 if TYPE_CHECKING:
     import torch
 
-    from model.attention.head_contributions import Shares
+    from model.attention.head_contributions import HeadContributions
 
 _BESIDE = 8  # contexts that are drawn side by side; of more heads those around the selected one
 _MARK = "#9a8cff"  # around the selected head's bar, seen in both themes
@@ -82,7 +82,7 @@ def block_frame(
     return frame.frame()
 
 
-def sum_frame(found: Shares, head: int, words: dict[str, str]) -> bytes:
+def sum_frame(found: HeadContributions, head: int, words: dict[str, str]) -> bytes:
     """The shares of one query, a row a head and one for b_O, above each other; their column sums are its output."""
     frame = EquationFrame(words, head, None, max_height=330)
     parts, output = found.parts.numpy(), found.output[None].numpy()
@@ -94,7 +94,7 @@ def sum_frame(found: Shares, head: int, words: dict[str, str]) -> bytes:
     return frame.frame()
 
 
-def share_table(found: Shares, words: dict[str, str]) -> pd.DataFrame:
+def share_table(found: HeadContributions, words: dict[str, str]) -> pd.DataFrame:
     """A row a head and one for b_O: its name, how long its share is, and how far it goes along the output."""
     names = [label["text"] for label in head_labels(len(found.heads), words, found.bias is not None)]
     return pd.DataFrame(

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from model.trace.per_trace import PerTrace
 from viz.base import axes as sides
 from viz.base import tokens
 from viz.base.axes import LINES, Axes, by_word
@@ -34,7 +34,7 @@ RULES = {
 USUAL = "p90"
 MOST = 6000  # lines of a long input that are drawn at once, of all heads together
 
-_found: WeakKeyDictionary[AttentionRecord, dict[tuple[int, str], Lines]] = WeakKeyDictionary()
+_found: PerTrace[Lines] = PerTrace()
 
 
 def rule_of(name: str) -> Rule:
@@ -44,7 +44,7 @@ def rule_of(name: str) -> Rule:
 
 
 @dataclass(frozen=True)
-class Told:
+class DrawnShare:
     """What a figure draws and leaves out: lines drawn, asked for by the rule, cells that the mask leaves, and sums."""
 
     drawn: int
@@ -125,18 +125,17 @@ def is_long(record: AttentionRecord) -> bool:
 
 def known(record: AttentionRecord, heads: Sequence[int], rule: str) -> bool:
     """Whether the lines of these heads were found already."""
-    return all((head, rule) in _found.get(record, {}) for head in heads)
+    return all(_found.has(record, (head, rule)) for head in heads)
 
 
 def far(record: AttentionRecord, heads: Sequence[int], rule: str) -> dict[int, Lines]:
     """head -> its strongest lines over the whole length, at most `MOST`; kept with the record. Ticks "lines"."""
     from model.attention.top_weights import strong_lines
 
-    kept = _found.setdefault(record, {})
-    for head in heads:
-        if (head, rule) not in kept:
-            kept[head, rule] = strong_lines(record, head, rule_of(rule), MOST)
-    return {head: kept[head, rule] for head in heads}
+    def lines(head: int) -> Lines:
+        return strong_lines(record, head, rule_of(rule), MOST)
+
+    return {head: _found.get(record, (head, rule), lambda head=head: lines(head)) for head in heads}
 
 
 def drawn(found: Mapping[int, Lines]) -> dict[int, int]:
@@ -148,12 +147,12 @@ def drawn(found: Mapping[int, Lines]) -> dict[int, int]:
     return {head: int((lines.weights >= least).sum()) for head, lines in found.items()}
 
 
-def told_far(found: Mapping[int, Lines]) -> Told:
+def told_far(found: Mapping[int, Lines]) -> DrawnShare:
     """What `far_frame` draws of these heads."""
     counts = drawn(found)
     held = sum(float(lines.weights[: counts[head]].sum()) for head, lines in found.items())
     each = found.values()
-    return Told(
+    return DrawnShare(
         sum(counts.values()), sum(x.asked for x in each), sum(x.cells for x in each), held, sum(x.mass for x in each)
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from model.trace.per_trace import PerTrace
 from model.trace.site import Site
 from viz.base.axes import BLOCKS, Axes, by_word, map_axes
 from viz.base.axes import axes as token_axes
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 Words = dict[str, str]
-# A record never changes, and the blocks of a long head take all its weights: 80 kB a head are kept.
-_blocks: WeakKeyDictionary[AttentionRecord, dict[int, tuple[np.ndarray, np.ndarray]]] = WeakKeyDictionary()
+# The blocks of a long head take all its weights: 80 kB a head are kept.
+_blocks: PerTrace[tuple[np.ndarray, np.ndarray]] = PerTrace()
 
 
 def head_weights(record: AttentionRecord, head: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,11 +94,9 @@ def map_frame(
     end: float = 1.0,
 ) -> bytes:  # fmt: skip
     """The whole of a long head: the strongest weight of each block of queries and keys, in colour from 0 to `end`."""
-    axes = map_axes(trace.record(site))
-    kept = _blocks.setdefault(trace.record(site), {})
-    if head not in kept:
-        kept[head] = _strongest_of_blocks(trace.record(site), head)
-    values, allowed = kept[head]
+    record = trace.record(site)
+    axes = map_axes(record)
+    values, allowed = _blocks.get(record, head, lambda: _strongest_of_blocks(record, head))
     told = header(trace, site, axes, selection, words) | {
         "rows": list(axes[0].labels),
         "columns": list(axes[1].labels),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from model.trace.per_trace import PerTrace
 from viz.base.cell_states import states
 from viz.heads.matrix import head_weights
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Thumbnail = tuple[np.ndarray, np.ndarray]
 # What a block shows: its largest weight, so that a single bright cell survives, or the share of attention that it takes.
 HOW = ("max", "mean")
-# A record never changes, and drawing a page again must not cost what its first drawing did.
-_made: WeakKeyDictionary[AttentionRecord, dict[str, list[Thumbnail]]] = WeakKeyDictionary()
+# Drawing a page again must not cost what its first drawing did.
+_made: PerTrace[list[Thumbnail]] = PerTrace()
 # From here on a thumbnail is in blocks.
 BLOCKS = 48
 
@@ -29,7 +29,7 @@ def pooled(record: AttentionRecord) -> bool:
 
 def made(record: AttentionRecord, how: str = "max") -> bool:
     """Whether `heads` has them already."""
-    return _kind(record, how) in _made.get(record, {})
+    return _made.has(record, _kind(record, how))
 
 
 def heads(record: AttentionRecord, how: str = "max") -> list[Thumbnail]:
@@ -37,10 +37,8 @@ def heads(record: AttentionRecord, how: str = "max") -> list[Thumbnail]:
 
     how: of a long text "max", the largest weight of each block, or "mean", the share of attention from block to block.
     """
-    kept, kind = _made.setdefault(record, {}), _kind(record, how)
-    if kind not in kept:
-        kept[kind] = _blocks(record, how) if pooled(record) else _cells(record)
-    return kept[kind]
+    make = (lambda: _blocks(record, how)) if pooled(record) else (lambda: _cells(record))
+    return _made.get(record, _kind(record, how), make)
 
 
 def _kind(record: AttentionRecord, how: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from viz.base.numbers import factor, tex
 
 if TYPE_CHECKING:
-    from model.steps.head import Cell, Matrix, Step
+    from model.steps.head import Matrix, Step, WeightDerivation
 
 _SHOWN = 2
 
@@ -45,7 +45,7 @@ def _name(symbol: str, *indices: int | str) -> str:
     return rf"{base}_{{{marks}}}"
 
 
-def with_numbers(step: Step, row: int, column: int, cell: Cell) -> str:
+def with_numbers(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     """The step's formula for query `row` and key `column`, with the numbers of this run."""
     line = _LINES.get(step.key)
     return line(step, row, column, cell) if line else _first_entry(step, row, column)
@@ -72,40 +72,40 @@ def _first_entry(step: Step, row: int, column: int) -> str:
     return aligned(name, *total, value)
 
 
-def _input(step: Step, row: int, column: int, cell: Cell) -> str:
+def _input(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     if len(step.operands) == 1:
         return rf"X_{{{row}}} = {vector(step.result.values[row])}"
     E, PE = (matrix.values[row] for matrix in _matrices(step))
     return aligned(rf"X_{{{row}}}", f"{vector(E)} + {vector(PE)}", vector(step.result.values[row]))
 
 
-def _product(step: Step, row: int, column: int, cell: Cell) -> str:
+def _product(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     q, k = zip(*cell.terms, strict=True)
     named = rf"q_{{{row}}}\cdot k_{{{column}}}"
     return aligned(rf"S_{{{row},{column}}}", named, products(q, k), tex(cell.product))
 
 
-def _scaled(step: Step, row: int, column: int, cell: Cell) -> str:
+def _scaled(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     bias = f" + {factor(cell.bias)}" if cell.bias else ""
     divisor = tex(1 / cell.scale, 4)
     return rf"S'_{{{row},{column}}} = {tex(cell.product)} \,/\, {divisor}{bias} = {tex(cell.scaled)}"
 
 
-def _softcap(step: Step, row: int, column: int, cell: Cell) -> str:
+def _softcap(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     return rf"\hat S_{{{row},{column}}} = c\,\tanh({tex(cell.scaled)} / c) = {tex(cell.capped)}"
 
 
-def _bias(step: Step, row: int, column: int, cell: Cell) -> str:
+def _bias(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     before = cell.scaled if cell.capped is None else cell.capped
     return rf"\hat S_{{{row},{column}}} = {tex(before)} + {factor(cell.added)} = {tex(cell.score)}"
 
 
-def _mask(step: Step, row: int, column: int, cell: Cell) -> str:
+def _mask(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     added, value = ("0", tex(cell.score)) if cell.allowed else (r"(-\infty)", r"-\infty")
     return rf"S''_{{{row},{column}}} = {tex(cell.score)} + {added} = {value}"
 
 
-def _softmax(step: Step, row: int, column: int, cell: Cell) -> str:
+def _softmax(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     if not cell.allowed:
         return rf"A_{{{row},{column}}} = e^{{-\infty}} / \ldots = 0"
     shown = rf"e^{{{tex(cell.score)} - {factor(cell.row_max)}}}"
@@ -117,23 +117,23 @@ def _softmax(step: Step, row: int, column: int, cell: Cell) -> str:
     return aligned(rf"A_{{{row},{column}}}", fraction, tex(cell.weight))
 
 
-def _weighted(step: Step, row: int, column: int, cell: Cell) -> str:
+def _weighted(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     v = _matrices(step)[1].values[column]
     shares = step.result.values[column]
     return aligned(rf"A_{{{row},{column}}}\,v_{{{column}}}", rf"{tex(cell.weight)}\cdot{vector(v)}", vector(shares))
 
 
-def _concat(step: Step, row: int, column: int, cell: Cell) -> str:
+def _concat(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     return rf"C_{{{row}}} = {vector(step.result.values[row - step.start])} \in \mathbb{{R}}^{{{step.result.values.shape[1]}}}"
 
 
-def _residual(step: Step, row: int, column: int, cell: Cell) -> str:
+def _residual(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     x, output = _matrices(step)
     addition = f"{vector(x.values[row])} + {vector(output.values[row])}"
     return aligned(rf"r_{{{row}}}", addition, vector(step.result.values[row]))
 
 
-def _norm(step: Step, row: int, column: int, cell: Cell) -> str:
+def _norm(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     from model.transformer.layer_norm import layer_norm
 
     found = layer_norm(_matrices(step)[0].values[row])
@@ -143,7 +143,7 @@ def _norm(step: Step, row: int, column: int, cell: Cell) -> str:
     return rf"\begin{{aligned}}\mu &= {mean},\quad \sigma^2 = {variance} \\ {result}\end{{aligned}}"
 
 
-def _qk_norm(step: Step, row: int, column: int, cell: Cell) -> str:
+def _qk_norm(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     at = column if step.result.rows == "key" else row
     entry = {matrix.symbol: float(matrix.values[at if matrix.rows else 0, 0]) for matrix in _matrices(step)}
     x, *_ = entry.values()
@@ -153,7 +153,7 @@ def _qk_norm(step: Step, row: int, column: int, cell: Cell) -> str:
     return aligned(_name(_hatted(step.result.symbol), at, 0), sum_, tex(float(step.result.values[at, 0])))
 
 
-def _rotation(step: Step, row: int, column: int, cell: Cell) -> str:
+def _rotation(step: Step, row: int, column: int, cell: WeightDerivation) -> str:
     at = column if step.result.rows == "key" else row
     x, cos, other, sin = (float(matrix.values[at, 0]) for matrix in _matrices(step))
     turned = plus([rf"{tex(x)}\cdot {factor(cos)}", rf"{tex(other)}\cdot {factor(sin)}"])
@@ -184,7 +184,7 @@ _LINES = {
 }
 
 
-def chain(cell: Cell, d_k: int) -> str:
+def chain(cell: WeightDerivation, d_k: int) -> str:
     """The whole cell in one line: q·k, ÷ √d_k (or the model's own scale), cap, bias, softmax."""
     first = rf"q\cdot k = {tex(cell.product, 4)}"
     product = tex(cell.product, 4)
@@ -205,7 +205,7 @@ def _bracketed(value: float, decimals: int) -> str:
     return f"({value:.{decimals}f})" if value < 0 else f"{value:.{decimals}f}"
 
 
-def written_out(cell: Cell, decimals: int = 4) -> tuple[str, float]:
+def written_out(cell: WeightDerivation, decimals: int = 4) -> tuple[str, float]:
     """Every product of q·k with `decimals` digits, for a calculator, and the sum of what is printed."""
     pairs = [(round(a, decimals), round(b, decimals)) for a, b in cell.terms]
     text = " + ".join(f"{_bracketed(a, decimals)}·{_bracketed(b, decimals)}" for a, b in pairs)

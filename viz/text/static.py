@@ -12,7 +12,7 @@ from viz.base import palette
 from viz.text.text import GAP, SPACE, Flow
 
 if TYPE_CHECKING:
-    from viz.text.text import Look
+    from viz.text.text import TokenAttention
 
 MOST = 1500  # tokens in a file; of a longer text those around the asking token
 _WIDE, _HIGH, _LETTER = 92, 24, 7.8  # letters on a line, px a line, px a letter
@@ -39,7 +39,7 @@ def placed(flow: Flow, which: slice) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["index", "text", "left", "right", "line"])
 
 
-def chart(flow: Flow, found: Look, end: float, title: str) -> alt.LayerChart:
+def chart(flow: Flow, found: TokenAttention, end: float, title: str) -> alt.LayerChart:
     """The text coloured from 0 to `end`; masked tokens are grey, the asking one is outlined where it is in this text."""
     which = part(len(flow.texts), min(found.index, len(flow.texts) - 1))
     table = placed(flow, which)

@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 
+from model.trace.per_trace import PerTrace
 from model.trace.site import Site
 from viz.base import tokens
 from viz.base.payload import pack
@@ -32,7 +32,7 @@ _HAN = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _CLOSING, _OPENING = ".,!?;:)]}%…”’'-", "([{“‘’'-"
 
 
-_frames: WeakKeyDictionary[Trace, dict[tuple[str, ...], bytes]] = WeakKeyDictionary()
+_frames: PerTrace[bytes] = PerTrace()
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _gap(side: Side, i: int) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class TokenAttention:
     """What some heads do from one token.
 
     heads: (site, head) of each; mode "attends": values [k] is what query `index` attends to; "attended": values [q] is
@@ -114,8 +114,8 @@ class Look:
         return [(int(i), float(self.values[i])) for i in order if self.values[i] > 0]
 
 
-def look(trace: Trace, heads: Sequence[tuple[Site, int]], mode: str, index: int, how: str) -> Look:
-    """`Look` of heads between the same two texts; their mean or, token by token, their largest weight."""
+def look(trace: Trace, heads: Sequence[tuple[Site, int]], mode: str, index: int, how: str) -> TokenAttention:
+    """`TokenAttention` of heads between the same two texts; their mean or, token by token, their largest weight."""
     from model.attention import rows as head_rows
 
     each, allowed = [], []
@@ -128,7 +128,7 @@ def look(trace: Trace, heads: Sequence[tuple[Site, int]], mode: str, index: int,
         allowed.append(open_.numpy().ravel())
     one = len(each) == 1
     values = each[0] if one else head_rows.combined(each, how)
-    return Look(
+    return TokenAttention(
         tuple(heads), mode, index, values.numpy(), np.logical_or.reduce(allowed), "" if one else how
     )  # fmt: skip
 
@@ -144,11 +144,8 @@ def text_frame(trace: Trace, site: Site, words: dict[str, str]) -> bytes:
 
     It is made once for each text and language, so that a click costs its row alone.
     """
-    kept = _frames.setdefault(trace, {})
     key = (site.query_side, site.key_side, *words.values())
-    if key not in kept:
-        kept[key] = _text_frame(trace, site, words)
-    return kept[key]
+    return _frames.get(trace, key, lambda: _text_frame(trace, site, words))
 
 
 def _text_frame(trace: Trace, site: Site, words: dict[str, str]) -> bytes:
@@ -170,7 +167,7 @@ def _text_frame(trace: Trace, site: Site, words: dict[str, str]) -> bytes:
 
 
 def row_frame(
-    trace: Trace, found: Look, end: float, other: int, told: dict[str, str], most: int = TOP
+    trace: Trace, found: TokenAttention, end: float, other: int, told: dict[str, str], most: int = TOP
 ) -> bytes:  # fmt: skip
     """One row: values float32, and the list of the largest. `end` has the darkest colour; `other` is the selected end.
 
@@ -199,7 +196,7 @@ def runs(marked: np.ndarray) -> list[list[int]]:
     return edges.reshape(-1, 2).tolist()
 
 
-def rest(found: Look, most: int = TOP) -> tuple[float, float, int, float]:
+def rest(found: TokenAttention, most: int = TOP) -> tuple[float, float, int, float]:
     """(Σ of all values, Σ of those that the list leaves out, how many they are, the largest of them); masked ones aside."""
     values = np.where(found.allowed, found.values, 0.0)
     listed = [i for i, _ in found.top(most)]
@@ -208,7 +205,7 @@ def rest(found: Look, most: int = TOP) -> tuple[float, float, int, float]:
     return float(values.sum()), float(left.sum()), count, float(left.max()) if left.size else 0.0
 
 
-def table(trace: Trace, found: Look) -> pd.DataFrame:
+def table(trace: Trace, found: TokenAttention) -> pd.DataFrame:
     """One row a token of the coloured text: position, token, weight, masked; exact float64 digits."""
     site = found.heads[0][0]
     side = trace.side(site.key_side if found.mode == "attends" else site.query_side)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import streamlit as st
+from cachetools import LRUCache
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -41,7 +41,7 @@ class Ticket:
 
 
 _tickets: WeakValueDictionary[str, Ticket] = WeakValueDictionary()
-_strips: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+_strips: LRUCache = LRUCache(_MOST_BYTES, lambda packed: min(len(packed), _MOST_BYTES))
 # One piece of work of a kind at a time: more would only share the cores.
 _lock, _profile_lock = threading.Lock(), threading.Lock()
 
@@ -65,14 +65,9 @@ def _strip(ticket: Ticket, site: str, head: int, how: str, level: int, row: int)
 
     key = (ticket.token, site, head, how if level else "", level, row)
     with _lock:
-        if key in _strips:
-            _strips.move_to_end(key)
-            return _strips[key]
-        packed = tiles.strip(ticket.trace.record(site), head, level, row, how).packed().numpy().tobytes()
-        _strips[key] = packed
-        while sum(map(len, _strips.values())) > _MOST_BYTES and len(_strips) > 1:
-            _strips.popitem(last=False)
-        return packed
+        if key not in _strips:
+            _strips[key] = tiles.strip(ticket.trace.record(site), head, level, row, how).packed().numpy().tobytes()
+        return _strips[key]
 
 
 def tile(ticket: Ticket, site: str, head: int, how: str, level: int, row: int, column: int) -> bytes:
@@ -109,7 +104,7 @@ def column(ticket: Ticket, site: str, head: int, index: int) -> bytes:
 
 def cell(ticket: Ticket, site: str, head: int, row: int, column: int) -> bytes:
     """float64: product, scale, score, log-sum-exp and weight of one query and key."""
-    from model.steps.weight import cell as one
+    from model.steps.weight import attention_weight as one
 
     return one(ticket.trace.record(site), head, row, column).numbers().tobytes()
 

@@ -14,8 +14,8 @@ from model.checkpoints.library_logging import quiet
 from model.checkpoints.record import forward
 from model.checkpoints.tokens import languages
 from model.generation.beam import Beams
-from model.generation.sampling import Drawn, How, drawn, until_end
-from model.generation.writer import Writer, room
+from model.generation.sampling import Drawn, SamplingOptions, drawn, until_end
+from model.generation.writer import Decoder, room
 from model.jobs.progress import tick
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
@@ -40,7 +40,7 @@ def _prompt(model: HuggingFaceModel, trace: Trace) -> tuple[int, ...]:
     return tuple(ids[:1]) if model.decodes else tuple(ids[: int(trace.facts.get("prompt", len(ids)))])
 
 
-def writer(model: HuggingFaceModel, trace: Trace) -> Writer:
+def writer(model: HuggingFaceModel, trace: Trace) -> Decoder:
     """The model of `trace`, asked to go on with its prompt or to answer its source."""
     source, module = _source(model, trace), model.module
     memory: list[Any] = []
@@ -73,7 +73,7 @@ def writer(model: HuggingFaceModel, trace: Trace) -> Writer:
         with model.lock, torch.no_grad():
             yield from _stepwise(run, ids, first)
 
-    return Writer(_prompt(model, trace), end_tokens(model.module), model.max_length, logits, record, stepwise)
+    return Decoder(_prompt(model, trace), end_tokens(model.module), model.max_length, logits, record, stepwise)
 
 
 def _repeated(output: Any, count: int) -> Any:
@@ -138,7 +138,13 @@ def beam_search(
 
 
 def sample(
-    model: HuggingFaceModel, trace: Trace, count: int, new_tokens: int, how: How, seed: int, language: str | None = None
+    model: HuggingFaceModel,
+    trace: Trace,
+    count: int,
+    new_tokens: int,
+    how: SamplingOptions,
+    seed: int,
+    language: str | None = None,
 ) -> list[Drawn]:
     """`count` texts drawn by the library's `generate` with `seed`, and the log-probabilities of their tokens."""
     prompt = _prompt(model, trace)

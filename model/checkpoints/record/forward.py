@@ -22,7 +22,7 @@ from model.trace.logits import parts as kept_logits
 from model.trace.mask_and_bias import is_masked
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
-from model.transformer.masks import Explicit, Intervals, Mask, compress
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask, compress
 
 # Read both ways, though the library also counts them among the models that write.
 _BOTH_WAYS = {"xlnet", "xlm"}
@@ -48,7 +48,7 @@ class Heard:
     """
 
     cross: bool
-    mask: Mask | Intervals | Explicit
+    mask: RuleMask | IntervalMask | DenseMask
     scale: float
     parts: dict[str, Tensor]
     parameters: dict[str, Tensor] = field(default_factory=dict)
@@ -181,7 +181,7 @@ def _from_watch(call: Attended, single: bool) -> Heard:
     if call.output is not None:
         parts["output"] = call.output
     parameters = {name: part for name, part in (("W_O", call.w_o), ("b_O", call.b_o)) if part is not None}
-    mask = Mask(single) if scores.shape[1:] == (1, 1) else kept.mask
+    mask = RuleMask(single) if scores.shape[1:] == (1, 1) else kept.mask
     cross = bool(attention_registry._CROSS.search(kept.name))
     return Heard(cross, mask, scores.scale, parts, parameters, bias=kept.again)
 
@@ -200,9 +200,9 @@ def _one_token_is_causal(module: nn.Module) -> bool:
 def _mask(call: attention_registry.Call, seen: dict[int, Any], single: bool) -> Any:
     """The mask of a call as a rule; one tensor serves many layers and is read once."""
     if call.q.shape[2] == call.k.shape[2] == 1:
-        return Mask(single or "decoder" in call.name.split("."))
+        return RuleMask(single or "decoder" in call.name.split("."))
     if call.mask is None:
-        return Mask(call.causal)
+        return RuleMask(call.causal)
     if id(call.mask) not in seen:
         mask = call.mask[0, 0][:, : call.k.shape[2]]
         seen[id(call.mask)] = compress(mask if mask.dtype == torch.bool else ~is_masked(mask))

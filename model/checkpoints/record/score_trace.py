@@ -22,7 +22,7 @@ from model.checkpoints.record.score_notes import HALF, Attended, Scores
 from model.checkpoints.record.score_ops import Chain
 from model.checkpoints.record.score_terms import Settled, settle
 from model.jobs.progress import tick
-from model.transformer.masks import Explicit, Intervals, Mask, compress
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask, compress
 
 _watching: ContextVar[Watch | None] = ContextVar("watching", default=None)
 _TOLERANCE = 1e-3
@@ -42,7 +42,7 @@ class Frame:
 class Kept:
     """What is kept of one softmax; `again` makes a dense bias [h, q, k] once more."""
 
-    mask: Mask | Intervals | Explicit
+    mask: RuleMask | IntervalMask | DenseMask
     parts: dict[str, Tensor]  # "bias_offsets" or "bias", "lse"
     name: str
     again: Callable[[], Tensor] | None = None
@@ -123,11 +123,13 @@ class _Mode(TorchDispatchMode):
         return result
 
 
-def _rule(allowed: Tensor) -> Mask | Intervals | Explicit:
+def _rule(allowed: Tensor) -> RuleMask | IntervalMask | DenseMask:
     if bool(allowed.all()):
-        return Mask(False)
+        return RuleMask(False)
     square = allowed.shape[0] == allowed.shape[1]
-    return Mask(True) if square and torch.equal(allowed, allowed.new_ones(allowed.shape).tril()) else compress(allowed)
+    return (
+        RuleMask(True) if square and torch.equal(allowed, allowed.new_ones(allowed.shape).tril()) else compress(allowed)
+    )
 
 
 def _settled(scores: Scores) -> Settled | None:

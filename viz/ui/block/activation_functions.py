@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.ui.block import common
-from viz.ui.block.common import Chosen, heading, short
+from viz.ui.block.common import BlockSelection, heading, short
 from viz.ui.language import say
 from viz.ui.shared import figure_footer
 
@@ -45,7 +45,7 @@ def sources(trace: Trace) -> tuple[Callable, ...]:
     return (mlp_hooks.listening, mlp_hooks.Heard)
 
 
-def show(chosen: Chosen, hidden: Hidden) -> None:
+def show(chosen: BlockSelection, hidden: Hidden) -> None:
     """The curves with the chosen token's units on the model's own, and what each function passes on in all."""
     import pandas as pd
     import torch

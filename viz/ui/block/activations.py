@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from viz.ui.block import common
-from viz.ui.block.common import Chosen, heading, short, words
+from viz.ui.block.common import BlockSelection, heading, short, words
 from viz.ui.language import say
 from viz.ui.shared import figure_footer
 from viz.ui.state import page_controls
@@ -15,14 +15,14 @@ _LAYERS = 48  # distributions that are drawn; of more layers every second, third
 _POINTS = 256  # tokens whose directions are computed; of more those around the selected one
 
 
-def show(chosen: Chosen) -> None:
+def show(chosen: BlockSelection) -> None:
     """Heat map and distribution of one kind of activation, then the residual stream by layer."""
     _any(chosen)
     depth = _alike(chosen)
     _plane(chosen, depth)
 
 
-def _any(chosen: Chosen) -> None:
+def _any(chosen: BlockSelection) -> None:
     """One activation, [tokens, features]; and its numbers by layer."""
     from model.residual import activations as activations
     from viz import block as pictures
@@ -51,7 +51,7 @@ def _any(chosen: Chosen) -> None:
         _distribution(chosen, layers, kind)
 
 
-def _distribution(chosen: Chosen, layers: list[str], kind: str) -> None:
+def _distribution(chosen: BlockSelection, layers: list[str], kind: str) -> None:
     import pandas as pd
 
     from model.residual import activations as activations
@@ -78,7 +78,7 @@ def _distribution(chosen: Chosen, layers: list[str], kind: str) -> None:
               (activations.quantiles,))  # fmt: skip
 
 
-def _alike(chosen: Chosen) -> int:
+def _alike(chosen: BlockSelection) -> int:
     """Cosines of the tokens at one depth, and their mean by depth; -> the depth."""
     from model.residual import activations as activations
     from model.residual import stream as residual_stream
@@ -115,7 +115,7 @@ def _alike(chosen: Chosen) -> int:
     return depth
 
 
-def _plane(chosen: Chosen, depth: int) -> None:
+def _plane(chosen: BlockSelection, depth: int) -> None:
     """The tokens on the first two principal components of the stream at `depth`."""
     import pandas as pd
 

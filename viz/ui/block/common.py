@@ -30,7 +30,7 @@ Files = Callable[[], dict[str, Callable[[], bytes]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class BlockSelection:
     """The stack and the token that every panel is about; `cut` are the tokens that are drawn of a long text."""
 
     trace: Trace
@@ -60,7 +60,7 @@ def go(trace: Trace, stack: str, layer: int) -> None:
         view.change(site=str(nearest), head=min(head, trace.record(nearest).heads - 1), heads="")
 
 
-def layer_picker(chosen: Chosen, layers: int) -> int:
+def layer_picker(chosen: BlockSelection, layers: int) -> int:
     """The selection's layer: buttons for a few layers, a list for many."""
     site = view.selected()[0]
     now = min(site.layer, layers - 1)
@@ -120,7 +120,7 @@ def table_files(slug: str, table: pd.DataFrame) -> Files:
     return lambda: {f"{slug}.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")}
 
 
-def draw(key: str, frame: bytes, chosen: Chosen, also: Callable[[int], None] | None = None) -> None:
+def draw(key: str, frame: bytes, chosen: BlockSelection, also: Callable[[int], None] | None = None) -> None:
     """An equation whose rows are tokens: a click on one selects it, and `also` is told the column."""
 
     def select() -> None:

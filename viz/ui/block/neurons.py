@@ -8,7 +8,7 @@ import streamlit as st
 
 from viz.base import numbers
 from viz.ui.block import activation_functions, common
-from viz.ui.block.common import Chosen, heading, words
+from viz.ui.block.common import BlockSelection, heading, words
 from viz.ui.language import say
 from viz.ui.shared import figure_footer
 from viz.ui.state import current_run, page_controls
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TOP, _DRAWN = 12, 32
 
 
-def show(chosen: Chosen) -> None:
+def show(chosen: BlockSelection) -> None:
     """A layer, its units for the chosen token, and one unit over all tokens."""
     from model.residual import neurons
     from model.residual import stream as residual_stream
@@ -45,7 +45,7 @@ def show(chosen: Chosen) -> None:
     activation_functions.show(chosen, hidden)
 
 
-def _hidden(chosen: Chosen, layer: int, layers: int) -> Hidden | None:
+def _hidden(chosen: BlockSelection, layer: int, layers: int) -> Hidden | None:
     """The units as recorded, or, of a library model, from one more run; None where they are not to be had."""
     from model.checkpoints.record import mlp_hooks
     from model.residual import neurons
@@ -66,7 +66,7 @@ def _hidden(chosen: Chosen, layer: int, layers: int) -> Hidden | None:
     return found if found is not None and len(found.post) == len(chosen.texts) else None
 
 
-def _figure(chosen: Chosen, hidden: Hidden, best: list, unit: int, layer: int, key: str) -> None:
+def _figure(chosen: BlockSelection, hidden: Hidden, best: list, unit: int, layer: int, key: str) -> None:
     """Bars of the chosen token's units beside tokens × units."""
     from model.residual import neurons
     from viz import block as pictures
@@ -99,7 +99,7 @@ def _figure(chosen: Chosen, hidden: Hidden, best: list, unit: int, layer: int, k
               (neurons.ordered, neurons.strongest, *activation_functions.sources(chosen.trace)))  # fmt: skip
 
 
-def _one_unit(chosen: Chosen, hidden: Hidden, unit: int, layer: int) -> None:
+def _one_unit(chosen: BlockSelection, hidden: Hidden, unit: int, layer: int) -> None:
     """One unit over the input, in reading order, and the tokens that fire it most."""
     import pandas as pd
 

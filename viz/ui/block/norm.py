@@ -8,7 +8,7 @@ import streamlit as st
 
 from viz.base import numbers
 from viz.ui.block import common
-from viz.ui.block.common import Chosen, heading, layer_name, short, words
+from viz.ui.block.common import BlockSelection, heading, layer_name, short, words
 from viz.ui.language import say
 from viz.ui.shared import figure_footer
 from viz.ui.state import current_run, page_controls, view
@@ -19,7 +19,7 @@ _FORMS = {
 }
 
 
-def show(chosen: Chosen) -> None:
+def show(chosen: BlockSelection) -> None:
     """One recorded norm where there is one; norms of features against norms of tokens; post-LN against pre-LN."""
     from model.residual import stream as residual_stream
 
@@ -51,7 +51,7 @@ def _pick(feature: int) -> None:
     page_controls.put("block-feature", feature)
 
 
-def _recorded(chosen: Chosen, module: Any) -> None:
+def _recorded(chosen: BlockSelection, module: Any) -> None:
     """γ (x − μ) / σ + β of one sub-layer, with the chosen token's numbers."""
     from model.residual import stream as residual_stream
     from viz import block as pictures
@@ -101,7 +101,7 @@ def _written_out(found: Any, row: int, feature: int) -> None:
     st.caption(say("block.feature_click", feature=feature))
 
 
-def _against_batch(chosen: Chosen) -> None:
+def _against_batch(chosen: BlockSelection) -> None:
     """The same activations normalised by token and by feature."""
     from model.residual import stream as residual_stream
     from model.transformer.layer_norm import layer_norm
@@ -147,7 +147,7 @@ def _rounded(value: float) -> str:
     return "0" if abs(value) < 1e-12 else short(value, 3)
 
 
-def _orders(chosen: Chosen, module: Any) -> None:
+def _orders(chosen: BlockSelection, module: Any) -> None:
     """The same weights with the norms in the other place."""
     import pandas as pd
 

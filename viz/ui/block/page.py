@@ -9,7 +9,7 @@ import streamlit as st
 from model.errors import HeadlightError, Stopped
 from viz.base import tokens
 from viz.ui import language
-from viz.ui.block.common import Chosen, go
+from viz.ui.block.common import BlockSelection, go
 from viz.ui.language import say
 from viz.ui.shared.widgets import listed, mirror, parts
 from viz.ui.state import view
@@ -46,7 +46,7 @@ def show(trace: Trace) -> None:
         st.error(language.explain(error), icon=":material/error:")
 
 
-def _pickers(trace: Trace, stacks: tuple[str, ...]) -> Chosen:
+def _pickers(trace: Trace, stacks: tuple[str, ...]) -> BlockSelection:
     """The selection's own stack and query: another choice is another selection, on every page."""
     from model.steps.step import window
 
@@ -66,4 +66,4 @@ def _pickers(trace: Trace, stacks: tuple[str, ...]) -> Chosen:
             say("block.token"), range(len(labels)), format_func=labels.__getitem__, key=place, width=256,
             on_change=lambda: view.change(row=st.session_state[place]),
         )  # fmt: skip
-    return Chosen(trace, stack, row, window(len(labels), row))
+    return BlockSelection(trace, stack, row, window(len(labels), row))

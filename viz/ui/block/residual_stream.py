@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.ui.block import common
-from viz.ui.block.common import Chosen, heading, layer_name
+from viz.ui.block.common import BlockSelection, heading, layer_name
 from viz.ui.language import say
 from viz.ui.shared import figure_footer
 from viz.ui.state import current_run, page_controls
@@ -25,7 +25,7 @@ _FORMS = {
 }
 
 
-def show(chosen: Chosen) -> None:
+def show(chosen: BlockSelection) -> None:
     """Lengths by sub-layer, of the chosen token or as the mean over all."""
     from model.residual import stream as residual_stream
     from model.residual.additions import Addition, by_layer
@@ -79,7 +79,7 @@ def _last(name: str) -> str:
     return say("block.part_last") if name.endswith(".layer") else layer_name(name)
 
 
-def _fed(chosen: Chosen) -> dict[int, Tensor] | None:
+def _fed(chosen: BlockSelection) -> dict[int, Tensor] | None:
     """What the feed-forward parts put out, from one more run where somebody asks for it."""
     from model.checkpoints.record import mlp_hooks
     from model.residual import stream as residual_stream

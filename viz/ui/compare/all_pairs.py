@@ -15,7 +15,7 @@ from viz.ui.state import jobs, picked_heads, view
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
-    from model.compare.heads import Alike
+    from model.compare.heads import PairwiseSimilarity
     from model.trace.trace import Trace
 
 _ORDERS = ("clusters", "layers")
@@ -46,7 +46,7 @@ def show(trace: Trace) -> None:
         _group(trace, group, place, by)
 
 
-def _group(trace: Trace, group: Alike, place: int, by: str) -> None:
+def _group(trace: Trace, group: PairwiseSimilarity, place: int, by: str) -> None:
     from model.compare import heads as numbers
     from viz.compare import heads as pictures
     from viz.compare import plane
@@ -107,7 +107,7 @@ def _group(trace: Trace, group: Alike, place: int, by: str) -> None:
         navigation.link("measures", say("comparing.door_measures"))
 
 
-def _cell(trace: Trace, group: Alike, order: list[int], key: str) -> None:
+def _cell(trace: Trace, group: PairwiseSimilarity, order: list[int], key: str) -> None:
     """A pair of heads picks both."""
     if told := st.session_state[key].get("select"):
         both = [group.heads[order[int(told[name])]] for name in ("row", "column")]

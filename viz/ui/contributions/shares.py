@@ -14,7 +14,7 @@ from viz.ui.shared import figure_footer
 from viz.ui.state import view
 
 if TYPE_CHECKING:
-    from model.attention.head_contributions import Shares
+    from model.attention.head_contributions import HeadContributions
     from model.trace.site import Site
     from model.trace.trace import Trace
 
@@ -102,7 +102,7 @@ def _bias_latex(trace: Trace, site: Site) -> str:
     return " + b_O" if trace.parameter(site, "b_O") is not None else ""
 
 
-def _sum(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
+def _sum(trace: Trace, site: Site, found: HeadContributions, head: int, row: int) -> None:
     """A row a head: the selected query's shares, whose sums down the columns are its recorded output."""
     from model.attention import head_contributions
     from viz.heads import contributions as pictures
@@ -143,7 +143,7 @@ def _sum(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
     )
 
 
-def _bars(trace: Trace, site: Site, found: Shares, head: int, row: int) -> None:
+def _bars(trace: Trace, site: Site, found: HeadContributions, head: int, row: int) -> None:
     """How long each share is, and how far it goes along the output."""
     from viz.heads import contributions as pictures
 

@@ -19,7 +19,7 @@ from viz.ui.state import current_run, model_list, page_controls, view
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
-    from model.measures.cross_alignment import Gold, Look
+    from model.measures.cross_alignment import AttentionRow, Gold
     from model.trace.trace import Trace
 
 Chosen = tuple[Site, int, int]  # the cross-attention, its head, the decoder's row
@@ -155,7 +155,7 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
     from viz import encoder_decoder
 
     site, head, row = chosen
-    looks = cross_alignment.three_looks(trace, site.layer, head, row)
+    looks = cross_alignment.three_rows(trace, site.layer, head, row)
     colours = {"encoder": encoder_decoder.ENCODER, "decoder": encoder_decoder.DECODER}
     _heading("looks")
     charts, tables = [], []
@@ -180,10 +180,10 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
         return alt.hconcat(*[chart.properties(width=200) for chart in charts])
 
     figure_footer.foot("encoder_decoder-looks", say("encoder_decoder.looks_sentence"), badge, files, figure,
-              (cross_alignment.three_looks, type(trace.record(site)).weights))  # fmt: skip
+              (cross_alignment.three_rows, type(trace.record(site)).weights))  # fmt: skip
 
 
-def _look_said(trace: Trace, look: Look) -> str:
+def _look_said(trace: Trace, look: AttentionRow) -> str:
     """Whose row it is, and how many keys it may look at."""
     kind = look.site.kind if look.site.stack == "decoder" else "encoder"
     label = tokens.query_labels(trace, look.site)[look.row]["text"]

@@ -20,15 +20,15 @@ from viz.ui.theme import theme
 if TYPE_CHECKING:
     from model.checkpoints.library.generate import Compared
     from model.generation.beam import Beams, Found
-    from model.generation.writer import Writer
+    from model.generation.writer import Decoder
     from model.trace.trace import Trace
 
-_WORDS = ("runs", "finished", "limit", "pruned", "late", "caught", "step", "text", "fate")
+_WORDS = ("runs", "finished", "limit", "pruned", "late", "caught", "step", "text", "status")
 # A step's hypotheses are ten at five beams: more steps than this are a poster, not a figure.
 _MOST, _OURS, _THEIRS = 24, 16, 10
 
 
-def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None:
+def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> None:
     """Controls, the tree, the selected hypothesis, the ranking."""
     if writer is None:
         needs_model()
@@ -60,7 +60,7 @@ def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None
             _beside_greedy(trace, beams, alone, read)
 
 
-def _searched(trace: Trace, model: Any, writer: Writer, asked: tuple[Any, ...]) -> tuple[Beams, Compared | None]:
+def _searched(trace: Trace, model: Any, writer: Decoder, asked: tuple[Any, ...]) -> tuple[Beams, Compared | None]:
     """The tree: of our models by our search, of library models along their own `generate`."""
     from model.checkpoints.library import generate
     from model.generation import beam
@@ -117,7 +117,7 @@ def _foot(trace: Trace, beams: Beams, texts: list[list[str]], chart: Any, compar
         every = [(t, i, one) for t, step in enumerate(beams.steps) for i, one in enumerate(step)]
         values = np.array([[t + 1, i, one.parent, one.log_p, one.total, np.nan if one.score is None else one.score]
                            for t, i, one in every])  # fmt: skip
-        rows = [f"{texts[t][i]} ({one.fate})" for t, i, one in every]
+        rows = [f"{texts[t][i]} ({one.status})" for t, i, one in every]
         columns = ["step", "index", "parent", "log_p", "total", "score"]
         return export.matrix_csv(values, rows, columns)
 
@@ -141,7 +141,7 @@ def _ranking(trace: Trace, beams: Beams, read: Callable[[int], str]) -> None:
         "Σ log p": [numbers.short(total, 4) for total in totals],
         say("generation.length"): [len(each.tokens) for each in every],
         say("generation.score"): [numbers.short(each.score, 4) for each in every],
-        say("generation.fate"): [say(f"generation.fate_{beams.steps[each.step][each.index].fate}") if each.kept
+        say("generation.status"): [say(f"generation.status_{beams.steps[each.step][each.index].status}") if each.kept
                                  else say("generation.pushed_out") for each in every],
     }, hide_index=True, width="stretch")  # fmt: skip
 

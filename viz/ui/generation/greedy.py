@@ -14,13 +14,13 @@ from viz.ui.shared import figure_footer
 from viz.ui.state import jobs, model_list, page_controls, view
 
 if TYPE_CHECKING:
-    from model.generation.writer import Choice, Difference, Writer
+    from model.generation.writer import Choice, Decoder, Difference
     from model.trace.trace import Trace
 
 _TOP = 10
 
 
-def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None:
+def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> None:
     """A step on a slider: the tokens so far, the candidates, and where its row of attention looked."""
     from model.generation import writer as decoding
 
@@ -98,7 +98,7 @@ def _said(picked: Choice) -> str:
 
 def _foot(
     trace: Trace,
-    writer: Writer | None,
+    writer: Decoder | None,
     chart: Any,
     table: tuple[list[str], list[float]],
     found: dict[str, tuple[np.ndarray, Any]],
@@ -137,7 +137,7 @@ def _foot(
         }, hide_index=True, width=560)  # fmt: skip
 
 
-def _again(trace: Trace, writer: Writer | None) -> Difference | None:
+def _again(trace: Trace, writer: Decoder | None) -> Difference | None:
     """The same text decoded step by step: at once for our small models, else where somebody asks."""
     from model.generation import writer as decoding
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from model.generation.beam import Beams, Hypothesis
-    from model.generation.writer import Writer
+    from model.generation.writer import Decoder
     from model.trace.attention_record import AttentionRecord
     from model.trace.site import Site
     from model.trace.trace import Trace
@@ -50,7 +50,7 @@ def pick(node: Node) -> None:
 
 
 def show(
-    trace: Trace, writer: Writer, beams: Beams, texts: list[list[str]], node: Node, asked: tuple[Any, ...]
+    trace: Trace, writer: Decoder, beams: Beams, texts: list[list[str]], node: Node, asked: tuple[Any, ...]
 ) -> None:  # fmt: skip
     """Pickers for whoever prefers a list to a click, then everything about the hypothesis."""
     heading("hypothesis")
@@ -81,9 +81,8 @@ def _pickers(beams: Beams, texts: list[list[str]], node: Node) -> None:
     names = {}
     for i, (one, text) in enumerate(zip(beams.steps[node[0]], texts[node[0]], strict=True)):
         parent = texts[node[0] - 1][one.parent] if one.parent >= 0 else ""
-        names[i] = (
-            f"{i + 1}. {parent} {text} · {numbers.short(one.total)} · {say(f'generation.fate_{beams.fate(node[0], i)}')}".strip()
-        )
+        status = say(f"generation.status_{beams.status(node[0], i)}")
+        names[i] = f"{i + 1}. {parent} {text} · {numbers.short(one.total)} · {status}".strip()
     steps = list(range(len(beams.steps)))
     for name, options, now, width in (
         ("hypothesis_step", steps, node[0], 120),
@@ -105,20 +104,20 @@ def _became(beams: Beams, one: Hypothesis, node: Node) -> str:
     """What became of it and why, with the numbers."""
     step, k = beams.steps[node[0]], beams.k
     values: dict[str, object] = {"k": k, "rank": one.rank + 1, "total": numbers.short(one.total, 4)}
-    fate = beams.fate(*node)
+    status = beams.status(*node)
     after = beams.steps[node[0] + 1] if node[0] + 1 < len(beams.steps) else None
-    lived = {each.parent for each in after or () if each.fate in ("runs", "finished", "limit")}
-    if fate == "runs" and after is not None and node[1] not in lived:
-        fate = "childless"
-    if fate in ("finished", "limit"):
+    lived = {each.parent for each in after or () if each.status in ("runs", "finished", "limit")}
+    if status == "runs" and after is not None and node[1] not in lived:
+        status = "childless"
+    if status in ("finished", "limit"):
         pushed = any((each.step, each.index) == node for each in beams.dropped)
-        fate = "pushed" if pushed else fate
-    if fate == "pruned":
-        values["last"] = numbers.short(min(each.total for each in step if each.fate == "runs") if any(
-            each.fate == "runs" for each in step) else step[k - 1].total, 4)  # fmt: skip
+        status = "pushed" if pushed else status
+    if status == "pruned":
+        values["last"] = numbers.short(min(each.total for each in step if each.status == "runs") if any(
+            each.status == "runs" for each in step) else step[k - 1].total, 4)  # fmt: skip
     else:
         values["last"] = ""
-    return say(f"generation.became_{fate}", **values)
+    return say(f"generation.became_{status}", **values)
 
 
 def _foot(

@@ -15,13 +15,13 @@ from viz.ui.state import model_list
 
 if TYPE_CHECKING:
     from model.generation.kv_cache_cost import Shapes
-    from model.generation.writer import Writer
+    from model.generation.writer import Decoder
     from model.trace.trace import Trace
 
 _LONGEST, _FIRST = 512, 32
 
 
-def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None:
+def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> None:
     """How long a text is written, what each step costs either way, and how large the cache grows."""
     from model.errors import HeadlightError
 

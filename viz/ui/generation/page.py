@@ -15,7 +15,7 @@ from viz.ui.shared.widgets import parts
 from viz.ui.state import current_run, model_cache, view
 
 if TYPE_CHECKING:
-    from model.generation.writer import Writer
+    from model.generation.writer import Decoder
     from model.trace.trace import Trace
 
 WAYS = ("greedy", "beams", "sampling", "cache")
@@ -38,7 +38,7 @@ def show(trace: Trace) -> None:
         with controls:
             written = _continued(trace, model) if way in ("greedy", "sampling") else trace
         asked = writer(model, written)
-        panels: dict[str, Callable[[Trace, Any, Writer | None, Any], None]] = {
+        panels: dict[str, Callable[[Trace, Any, Decoder | None, Any], None]] = {
             "greedy": greedy.show, "beams": beams.show, "sampling": sampling.show,
             "cache": kv_cache.show,
         }  # fmt: skip
@@ -68,7 +68,7 @@ def _writes(model: Any) -> bool:
     return model is not None and model_cache.is_library_model(model) and generate.writes(model)
 
 
-def writer(model: Any, trace: Trace) -> Writer | None:
+def writer(model: Any, trace: Trace) -> Decoder | None:
     """What asks the model for more, None for a saved run and for models that only their own package can run."""
     from model.checkpoints import own_writer
     from model.checkpoints.library import generate

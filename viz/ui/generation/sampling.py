@@ -17,8 +17,8 @@ from viz.ui.shared import figure_footer
 from viz.ui.state import jobs, model_list, page_controls
 
 if TYPE_CHECKING:
-    from model.generation.sampling import Drawn, How, Stage
-    from model.generation.writer import Writer
+    from model.generation.sampling import Drawn, SamplingOptions, SamplingStage
+    from model.generation.writer import Decoder
     from model.trace.trace import Trace
 
 _TOP = 20
@@ -26,14 +26,14 @@ _TOP = 20
 PAIRS = {"all": (0, 3), "temperature": (0, 1), "top_k": (1, 2), "top_p": (2, 3)}
 
 
-def show(trace: Trace, model: Any, writer: Writer | None, controls: Any) -> None:
+def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> None:
     """Controls, the distribution of a step before and after each of the three, and drawn texts."""
     from model.generation import sampling
     from model.generation import writer as decoding
 
     with controls:
         row = step_slider(trace)
-        how = sampling.How(
+        how = sampling.SamplingOptions(
             _decimal("temperature", 0.1, 5.0, 0.8, 0.1),
             number("top_k", 0, 100, 10),
             _decimal("top_p", 0.05, 1.0, 0.9, 0.05),
@@ -56,7 +56,7 @@ def _decimal(name: str, low: float, high: float, first: float, step: float) -> f
     return float(st.slider(say(f"generation.{name}"), low, high, step=step, width=WIDTH, **how))
 
 
-def _distribution(trace: Trace, stages: list[Stage], how: How) -> None:
+def _distribution(trace: Trace, stages: list[SamplingStage], how: SamplingOptions) -> None:
     from model.generation import sampling
     from model.trace.fidelity import allowed
     from model.transformer.attention import entropy
@@ -108,7 +108,7 @@ def _distribution(trace: Trace, stages: list[Stage], how: How) -> None:
               [sampling.stages, sampling.temperature, sampling.top_k, sampling.top_p, entropy])  # fmt: skip
 
 
-def _table(stages: list[Stage]) -> None:
+def _table(stages: list[SamplingStage]) -> None:
     """Tokens, mass and entropy after each step."""
     st.dataframe({
         say("generation.after_stage"): [say(f"generation.stage_{stage.name}") for stage in stages],
@@ -119,7 +119,7 @@ def _table(stages: list[Stage]) -> None:
     }, hide_index=True, width="stretch")  # fmt: skip
 
 
-def _drawing(trace: Trace, model: Any, writer: Writer, how: How) -> None:
+def _drawing(trace: Trace, model: Any, writer: Decoder, how: SamplingOptions) -> None:
     """Several texts; the same seed draws the same."""
     from model.checkpoints.library import generate
     from model.generation import sampling

@@ -37,7 +37,7 @@ def joint_view(trace: Trace) -> None:
     _pickers(trace, heads)
     if any(figure_footer.refused(trace, other) for other, _ in heads.values()):
         return
-    parts = joint_matrix.joint(trace, heads)
+    parts = joint_matrix.encoder_decoder_matrix(trace, heads)
     most = max(float(part.weights[part.allowed].max()) if bool(part.allowed.any()) else 0.0 for part in parts.values())
     end = color_scale.end(most, view.current().scale)
     titles = {
@@ -145,7 +145,7 @@ def _foot(trace: Trace, parts: dict[str, Part], end: float) -> None:
 
     drawable = sum(parts[kind].weights.shape[0] for kind in ("encoder", "decoder")) <= 2 * joint_matrix.BINS
     badge = figure_footer.site_badge(trace, figure_footer.loosest(trace, [part.site for part in parts.values()]))
-    made = (joint_matrix.joint, joint_matrix.whole) + (
+    made = (joint_matrix.encoder_decoder_matrix, joint_matrix.whole) + (
         (pooled,) if pooled_parts else (type(trace.record(trace.sites[0])).weights,)
     )
     figure_footer.foot("joint", " ".join(said), badge, files, figure if drawable else None, made)

@@ -207,7 +207,7 @@ def _select_far() -> None:
         view.change(row=int(picked["row"]), column=int(picked["column"]))
 
 
-def told(counted: lines.Told) -> str:
+def told(counted: lines.DrawnShare) -> str:
     """ "N lines drawn of M, holding x % of the attention; the rest is left out." """
     share = 100 * counted.share
     values = {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class MaskSelection:
     """What is selected and what the controls say."""
 
     trace: Trace
@@ -41,7 +41,7 @@ class Chosen:
         return [label["text"] for label in rows], [label["text"] for label in tokens.key_labels(self.trace, self.site)]
 
 
-def select(key: str, chosen: Chosen) -> None:
+def select(key: str, chosen: MaskSelection) -> None:
     """A click on a cell of queries and keys selects it."""
     picked = st.session_state[key].get("select")
     if picked and str(picked["matrix"])[0] in "SMA":

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import altair as alt
     import numpy as np
 
-    from viz.ui.masks.common import Chosen
+    from viz.ui.masks.common import MaskSelection
 
 MISTAKES = ("queries", "zero", "finite", "after")
 
 
-def show(chosen: Chosen) -> None:
+def show(chosen: MaskSelection) -> None:
     """A switch, what learners get wrong in one sentence, and the mistake itself."""
     st.markdown(f"#### {say('masks.mistakes')}  \n{say('masks.mistakes_what')}")
     name = parts("mistake", say("masks.mistakes"), MISTAKES, "queries", lambda m: say(f"masks.wrong_{m}"))
@@ -34,18 +34,18 @@ def _words(alt: str) -> dict[str, str]:
     return language.group("equation") | {"alt": alt, "help": say("equation.help_cell")}
 
 
-def _draw(key: str, frame: bytes, chosen: Chosen) -> None:
+def _draw(key: str, frame: bytes, chosen: MaskSelection) -> None:
     from viz.ui.masks.common import select
 
     components.equation(key=key, data=frame, on_select_change=lambda: select(key, chosen))
 
 
-def _files(chosen: Chosen, name: str, values) -> Callable[[], dict[str, Callable[[], bytes]]]:
+def _files(chosen: MaskSelection, name: str, values) -> Callable[[], dict[str, Callable[[], bytes]]]:
     rows, columns = chosen.texts()
     return lambda: {f"{chosen.slug}-{name}.csv": lambda: export.matrix_csv(values, rows, columns)}
 
 
-def _figure(chosen: Chosen, *parts: tuple[str, np.ndarray]) -> Callable[[], alt.HConcatChart]:
+def _figure(chosen: MaskSelection, *parts: tuple[str, np.ndarray]) -> Callable[[], alt.HConcatChart]:
     """The same matrices for a file, with the tokens on both sides of each."""
 
     def draw() -> alt.HConcatChart:
@@ -57,14 +57,14 @@ def _figure(chosen: Chosen, *parts: tuple[str, np.ndarray]) -> Callable[[], alt.
     return draw
 
 
-def _padded(chosen: Chosen) -> int:
+def _padded(chosen: MaskSelection) -> int:
     """How many queries are real: the slider's number of keys or all but two, so that rows of padding are among those drawn."""
     last = chosen.cuts[0].stop
     real = chosen.real if chosen.kind in ("padding", "both") else last
     return real if real < last else max(1, last - 2)
 
 
-def _queries(chosen: Chosen) -> None:
+def _queries(chosen: MaskSelection) -> None:
     """−∞ on the query axis."""
     import torch
 
@@ -88,7 +88,7 @@ def _queries(chosen: Chosen) -> None:
               (mask_effects.on_queries, mask_effects.fused_row))  # fmt: skip
 
 
-def _zero(chosen: Chosen) -> None:
+def _zero(chosen: MaskSelection) -> None:
     """Padding found by id 0, in a vocabulary that keeps no place for it."""
     from model.attention import mask_effects
     from viz.heads import masks as pictures
@@ -126,7 +126,7 @@ def _zero(chosen: Chosen) -> None:
               (mask_effects.counted_from_zero, mask_effects.hidden, mask_effects.without_keys))  # fmt: skip
 
 
-def _finite(chosen: Chosen) -> None:
+def _finite(chosen: MaskSelection) -> None:
     """A large negative number in the place of −∞, in four dtypes."""
     import torch
 
@@ -134,7 +134,7 @@ def _finite(chosen: Chosen) -> None:
     from viz.heads import masks as pictures
 
     row = chosen.at[0]
-    scores = mask_effects.with_mask(chosen.single, mask_effects.Mask()).scores(
+    scores = mask_effects.with_mask(chosen.single, mask_effects.RuleMask()).scores(
         0, slice(row, row + 1), dtype=torch.float64
     )[0]
     allowed = mask_effects.mask_of(chosen.record, chosen.kind, chosen.real, chosen.width).allowed(
@@ -154,7 +154,7 @@ def _finite(chosen: Chosen) -> None:
               code=(mask_effects.fills,))  # fmt: skip
 
 
-def _after(chosen: Chosen) -> None:
+def _after(chosen: MaskSelection) -> None:
     """Zeros put in after the softmax."""
     from model.attention import mask_effects
     from viz.heads import masks as pictures

@@ -11,7 +11,7 @@ from viz.base import export, numbers, tokens
 from viz.ui import components, language
 from viz.ui.language import say
 from viz.ui.masks import mistakes
-from viz.ui.masks.common import Chosen, select
+from viz.ui.masks.common import MaskSelection, select
 from viz.ui.shared import figure_footer, page_text, side_bar
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import parts
@@ -35,7 +35,7 @@ def show(trace: Trace) -> None:
     mistakes.show(chosen)
 
 
-def _controls(trace: Trace) -> Chosen:
+def _controls(trace: Trace) -> MaskSelection:
     """Which mask, how many keys are real, how wide the window: each only where it counts."""
     import torch
 
@@ -63,7 +63,7 @@ def _controls(trace: Trace) -> Chosen:
         _to_self(trace, record)
     cuts = (window(record.queries, row), window(record.keys, column))
     single = record.select([head], torch.float64)
-    return Chosen(trace, site, record, single, (row, column), cuts, kind, real, width)
+    return MaskSelection(trace, site, record, single, (row, column), cuts, kind, real, width)
 
 
 def _to_self(trace: Trace, record: AttentionRecord) -> None:
@@ -84,7 +84,7 @@ def _window(keys: int) -> int:
     return max(min(2, keys), keys // 3)
 
 
-def _masked(chosen: Chosen) -> None:
+def _masked(chosen: MaskSelection) -> None:
     """S + M → softmax → A, the selected row in numbers, and who gets what the forbidden keys lose."""
     from model.attention import mask_effects
     from model.transformer import masks
@@ -118,12 +118,12 @@ def _masked(chosen: Chosen) -> None:
         return pictures.picture(part, rows, columns[chosen.cuts[1]], (say("matrix.query"), say("matrix.key")))
 
     figure_footer.foot(
-        "masks", said, _badge(chosen), files, figure, (mask_effects.mask_of, mask_effects.masked, masks.Mask)
+        "masks", said, _badge(chosen), files, figure, (mask_effects.mask_of, mask_effects.masked, masks.RuleMask)
     )
     _row(chosen, found, columns)
 
 
-def _badge(chosen: Chosen) -> str:
+def _badge(chosen: MaskSelection) -> str:
     """With the mask as recorded these weights are the recorded ones."""
     from model.attention import variants
 
@@ -131,7 +131,7 @@ def _badge(chosen: Chosen) -> str:
     return figure_footer.fidelity_badge(variants.unchanged(*which), variants.unchanged_limit(*which))
 
 
-def _rule(chosen: Chosen) -> str:
+def _rule(chosen: MaskSelection) -> str:
     """When a cell is −∞, as a formula."""
     from model.attention import mask_effects
 
@@ -148,7 +148,7 @@ def _rule(chosen: Chosen) -> str:
     return rules[chosen.kind] + value
 
 
-def _row(chosen: Chosen, found: Masked, columns: list[str]) -> None:
+def _row(chosen: MaskSelection, found: Masked, columns: list[str]) -> None:
     """The selected row: its sum, what the forbidden keys had, and by how much the others grew."""
     from viz.heads import variants as charts
 
@@ -179,7 +179,7 @@ def _pair(found: Masked):
     return Comparison(found.open, found.weights, none, ~found.allowed)
 
 
-def _shared(chosen: Chosen, found: Masked, i: int) -> str:
+def _shared(chosen: MaskSelection, found: Masked, i: int) -> str:
     """A_ij from the weights without the mask; the numbers of the selected cell, where it is allowed."""
     form = r"A_{ij} = \frac{A^{\mathrm{open}}_{ij}}{\sum_{\mathrm{allowed}} A^{\mathrm{open}}_{ij'}}"
     column, kept = chosen.at[1], float(found.kept[i])

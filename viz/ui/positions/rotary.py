@@ -16,7 +16,7 @@ from viz.ui.shared.side_bar import site_name
 from viz.ui.state import view
 
 if TYPE_CHECKING:
-    from model.positions.rotary import Turned
+    from model.positions.rotary import Rotated
     from model.trace.site import Site
     from model.trace.trace import Trace
 
@@ -26,7 +26,7 @@ _LONGEST = 24
 
 def rotary(trace: Trace, _model: Any) -> None:
     """The pairs turning; q · k of one query and one key at every two places; the two matrices side by side."""
-    from model.positions.rotary import turned
+    from model.positions.rotary import rotate
 
     site = self_site(trace)
     if site is None:
@@ -34,7 +34,7 @@ def rotary(trace: Trace, _model: Any) -> None:
         return
     where(trace, site)
     head = chosen_head(trace, site)
-    found = turned(trace, site, head)
+    found = rotate(trace, site, head)
     if not found.pairs:
         st.info(say("positions.no_pairs"), icon=":material/info:")
         return
@@ -50,8 +50,8 @@ def rotary(trace: Trace, _model: Any) -> None:
     _both(found, labels)
 
 
-def _plane(trace: Trace, found: Turned, labels: list, pair: int, site: Site, head: int) -> None:
-    from model.positions.rotary import turned
+def _plane(trace: Trace, found: Rotated, labels: list, pair: int, site: Site, head: int) -> None:
+    from model.positions.rotary import rotate
     from viz import positions as pictures
 
     heading("plane", site=site_name(site), head=head)
@@ -70,10 +70,10 @@ def _plane(trace: Trace, found: Turned, labels: list, pair: int, site: Site, hea
               lambda: {"headlight-plane.csv": lambda: export.matrix_csv(
                   np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]),
                   "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
-              draw, [turned])  # fmt: skip
+              draw, [rotate])  # fmt: skip
 
 
-def _places(trace: Trace, found: Turned, labels: list, site: Site) -> None:
+def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:
     from model.positions.rotary import at_every_pair_of_places, by_offset, places_limit
     from viz import positions as pictures
     from viz.positions import numbered
@@ -99,7 +99,7 @@ def _places(trace: Trace, found: Turned, labels: list, site: Site) -> None:
               still(array, names, names, scale, _PLACES), [at_every_pair_of_places, by_offset])  # fmt: skip
 
 
-def _both(found: Turned, labels: list) -> None:
+def _both(found: Rotated, labels: list) -> None:
     """q' beside q and k' beside k."""
     from model.transformer.positions import Rotary
     from viz import positions as pictures

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from model.measures import default_head
+from model.trace.per_trace import PerTrace
 from model.trace.site import Site
 from viz.overview import overview
 from viz.ui.state import model_list, view
@@ -13,23 +13,19 @@ from viz.ui.state import model_list, view
 if TYPE_CHECKING:
     from model.trace.trace import Trace
 
-# A trace never changes, and finding these takes every head's weights.
-_best: WeakKeyDictionary[Trace, tuple[Site, int]] = WeakKeyDictionary()
-_uniform: WeakKeyDictionary[Trace, list[tuple[Site, int]]] = WeakKeyDictionary()
+# Finding these takes every head's weights.
+_best: PerTrace[tuple[Site, int]] = PerTrace()
+_uniform: PerTrace[list[tuple[Site, int]]] = PerTrace()
 
 
 def uniform_heads(trace: Trace) -> list[tuple[Site, int]]:
     """Heads of this run that look at everything alike."""
-    if trace not in _uniform:
-        _uniform[trace] = default_head.uniform_heads(trace)
-    return _uniform[trace]
+    return _uniform.get(trace, "uniform", lambda: default_head.uniform_heads(trace))
 
 
 def best_head(trace: Trace) -> tuple[Site, int]:
     """The head that a first look at `trace` shows."""
-    if trace not in _best:
-        _best[trace] = _find_best(trace)
-    return _best[trace]
+    return _best.get(trace, "best", lambda: _find_best(trace))
 
 
 def _find_best(trace: Trace) -> tuple[Site, int]:

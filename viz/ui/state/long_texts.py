@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
+import threading
 from collections.abc import Mapping
 
 import streamlit as st
+from cachetools import LRUCache
 
 # The fields of the view that a person writes; in the link they have the same names.
 TEXTS = ("text", "target", "pair", "other", "hand", "against")
 LONGEST = 2000  # characters: longer ones make an address that browsers and proxies refuse
 _KEPT_CHARACTERS = 4_000_000
 _SHOWN = 40
+_lock = threading.Lock()
 _MARK = re.compile(r"([0-9]{1,9})\.([0-9a-f]{16})\.(.{0,40})", re.DOTALL)
 
 
 @st.cache_resource(show_spinner=False)
-def _texts() -> OrderedDict[str, str]:
+def _texts() -> LRUCache:
     """hash -> text of the latest long texts, shared by the server's sessions as its files and traces are."""
-    return OrderedDict()
+    most = _KEPT_CHARACTERS
+    return LRUCache(most, lambda text: min(len(text), most))
 
 
 def _keep(text: str) -> str:
     name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    texts = _texts()
-    texts[name] = text
-    texts.move_to_end(name)
-    while len(texts) > 1 and sum(map(len, texts.values())) > _KEPT_CHARACTERS:
-        texts.popitem(last=False)
+    with _lock:
+        _texts()[name] = text
     return name
 
 
@@ -56,8 +56,10 @@ def restored(link: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[str, i
         mark = _MARK.fullmatch(link.get(f"{name}_cut", ""))
         if mark is None or name in link:
             continue
-        if mark[2] in _texts():
-            found[name] = _texts()[mark[2]]
+        with _lock:
+            text = _texts().get(mark[2])
+        if text is not None:
+            found[name] = text
         else:
             lost.append((name, int(mark[1]), mark[3]))
     return found, lost

@@ -12,7 +12,7 @@ from model.errors import HeadlightError
 from model.jobs.progress import tick
 from viz.heads import thumbnails
 from viz.ui.state import model_list, uploads
-from viz.ui.state.trace_cache import Kept
+from viz.ui.state.trace_cache import TraceCache
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
@@ -49,8 +49,8 @@ def saved(path: str, changed: float) -> Trace:
 
 
 @st.cache_resource(show_spinner=False)
-def _kept() -> Kept:
-    return Kept()
+def _kept() -> TraceCache:
+    return TraceCache()
 
 
 def run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trace:

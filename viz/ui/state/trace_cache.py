@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
@@ -14,12 +15,13 @@ MOST_BYTES = 2 * 2**30
 MOST = 64
 
 
-class Kept:
+class TraceCache:
     """Traces by their key, the oldest gone first when they hold more than `most_bytes`; the newest always stays."""
 
     def __init__(self, most_bytes: int = MOST_BYTES, most: int = MOST):
-        self.most_bytes, self.most = most_bytes, most
-        self._traces: OrderedDict[Hashable, tuple[Trace, int]] = OrderedDict()
+        self.most = most
+        # One that is larger than the whole counts as the whole, so that it is kept alone.
+        self._traces: LRUCache = LRUCache(most_bytes, lambda trace: min(trace.nbytes(), most_bytes))
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -30,23 +32,17 @@ class Kept:
         with making:
             with self._lock:
                 if key in self._traces:
-                    self._traces.move_to_end(key)
-                    return self._traces[key][0]
+                    return self._traces[key]
             try:
                 trace = make()
                 with self._lock:
-                    self._traces[key] = (trace, trace.nbytes())
-                    self._forget()
+                    self._traces[key] = trace
+                    while len(self._traces) > self.most:
+                        self._traces.popitem()
                 return trace
             finally:
                 with self._lock:
                     self._making.pop(key, None)
-
-    def _forget(self) -> None:
-        held = sum(size for _, size in self._traces.values())
-        while len(self._traces) > 1 and (held > self.most_bytes or len(self._traces) > self.most):
-            _, (_, size) = self._traces.popitem(last=False)
-            held -= size
 
     def __len__(self) -> int:
         return len(self._traces)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+import threading
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from cachetools import LRUCache
 
 from model.errors import NotHandedIn
 
@@ -16,31 +17,30 @@ if TYPE_CHECKING:
 SAMPLE = "sample"
 _KEPT = 16
 _CALLED = 60  # characters of a file's name that are kept
+_lock = threading.Lock()
 
 
 @st.cache_resource(show_spinner=False)
-def _files() -> OrderedDict[str, tuple[bytes, str]]:
+def _files() -> LRUCache:
     """hash -> (bytes, the file's own name) of the latest files, shared by the server's sessions as its traces are."""
-    return OrderedDict()
+    return LRUCache(_KEPT)
 
 
 def keep(data: bytes, called: str) -> str:
     """Keep a file, `called` so by who handed it in, and return the name that the link gives it."""
     name = hashlib.sha256(data).hexdigest()[:16]
-    files = _files()
-    files[name] = data, called[:_CALLED]
-    files.move_to_end(name)
-    while len(files) > _KEPT:
-        files.popitem(last=False)
+    with _lock:
+        _files()[name] = data, called[:_CALLED]
     return name
 
 
 def data(name: str) -> tuple[bytes, str]:
     """The bytes of a kept file and what it was called. Raises NotHandedIn for a link from another day or another computer."""
-    files = _files()
-    if name not in files:
+    with _lock:
+        found = _files().get(name)
+    if found is None:
         raise NotHandedIn()
-    return files[name]
+    return found
 
 
 def trace(model: Any, name: str, text: str, target: str | None) -> Trace:

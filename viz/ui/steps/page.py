@@ -32,7 +32,7 @@ def steps(trace: Trace) -> None:
     from model.steps import step as parts
 
     site, head, row, column = view.selected()
-    cell = head_steps.cell(trace, site, head, row, column)
+    cell = head_steps.weight_derivation(trace, site, head, row, column)
     _cell(cell, trace.record(site).d_k)  # before the steps, which take longer
     found = head_steps.head_steps(trace, site, head, row)
     if found[0].key != "input":

@@ -21,7 +21,7 @@ from viz.ui.state import address_bar, jobs, picked_heads, view
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
-    from viz.text.text import Look
+    from viz.text.text import TokenAttention
 
 _SCALES = ("one", "max", "second")
 _NAMED = 3  # heads that a sentence names
@@ -125,12 +125,12 @@ def _choose(key: str = "reading") -> None:
 # ---- the row
 
 
-def _look(trace: Trace, heads: list[tuple[Site, int]], mode: str, how: str) -> Look:
+def _look(trace: Trace, heads: list[tuple[Site, int]], mode: str, how: str) -> TokenAttention:
     """The row or column; of a long head a column may take seconds the first time, and can be stopped."""
     _, _, row, column = view.selected()
     index = row if mode == "attends" else column
 
-    def make() -> Look:
+    def make() -> TokenAttention:
         return text_view.look(trace, heads, mode, index, how)
 
     if mode == "attends":
@@ -139,7 +139,7 @@ def _look(trace: Trace, heads: list[tuple[Site, int]], mode: str, how: str) -> L
     return jobs.run(("reading", trace.key, names, index, how), make, say("reading.working"))
 
 
-def _other(found: Look) -> int:
+def _other(found: TokenAttention) -> int:
     """The other end of the selection; after a click in the text the strongest one."""
     _, _, row, column = view.selected()
     if st.session_state.pop("reading-asked", False) and (top := found.top(1)):
@@ -149,7 +149,7 @@ def _other(found: Look) -> int:
     return column if found.mode == "attends" else row
 
 
-def _end(found: Look, scale: str) -> float:
+def _end(found: TokenAttention, scale: str) -> float:
     """Where the colours end."""
     if scale == "one":
         return 1.0
@@ -159,7 +159,7 @@ def _end(found: Look, scale: str) -> float:
 # ---- words
 
 
-def _whose(found: Look) -> str:
+def _whose(found: TokenAttention) -> str:
     """Which heads, in words: one by its name, several by how many and how they are put together."""
     if len(found.heads) == 1:
         site, head = found.heads[0]
@@ -173,18 +173,18 @@ def _whose(found: Look) -> str:
     return f"{say(f'reading.how_{found.how}')} · {where}"
 
 
-def _asking(trace: Trace, found: Look) -> str:
+def _asking(trace: Trace, found: TokenAttention) -> str:
     site = found.heads[0][0]
     labels = tokens.query_labels(trace, site) if found.mode == "attends" else tokens.key_labels(trace, site)
     return labels[found.index]["text"]
 
 
-def _title(trace: Trace, found: Look) -> str:
+def _title(trace: Trace, found: TokenAttention) -> str:
     listed = len(found.top())
     return say(f"reading.listed_{found.mode}", n=listed, token=_asking(trace, found), heads=_whose(found))
 
 
-def _rest(found: Look) -> str:
+def _rest(found: TokenAttention) -> str:
     """What the list leaves out, as a number."""
     total, left, count, largest = text_view.rest(found)
     values = {"total": numbers.short(total, 4), "left": numbers.short(left), "n": f"{count:,}",
@@ -198,7 +198,7 @@ def _rest(found: Look) -> str:
     return said + (f" {say('reading.rest_masked', **values)}" if not found.allowed.all() else "")
 
 
-def _legend(found: Look, end: float, scale: str) -> str:
+def _legend(found: TokenAttention, end: float, scale: str) -> str:
     told = {
         "end": color_scale.written(end),
         "most": numbers.short(found.largest),
@@ -211,7 +211,7 @@ def _legend(found: Look, end: float, scale: str) -> str:
 # ---- the foot
 
 
-def _foot(trace: Trace, found: Look, end: float) -> None:
+def _foot(trace: Trace, found: TokenAttention, end: float) -> None:
     from model.attention import rows as head_rows
     from model.trace.attention_record import AttentionRecord
     from model.transformer.attention import softmax
