@@ -65,7 +65,7 @@ def test_every_head_of_the_run_is_drawn(visit, trace) -> None:
 
 
 def test_the_figure_has_every_word_that_it_says(visit) -> None:
-    scripts = [path.read_text(encoding="utf-8") for path in components._HERE.glob("atlas/*.js")]
+    scripts = [path.read_text(encoding="utf-8") for path in (components.scripts.FOLDER / "atlas").glob("*.js")]
     said = {name for script in scripts for name in re.findall(r"\bwords\.([a-z_]+)", script)}
     assert said == set(visit("atlas", text=TEXT).sound().figure("atlas")[0]["words"])
 

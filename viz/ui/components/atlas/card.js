@@ -1,9 +1,15 @@
 // The card of the head under the pointer: large, with its name, its measures and its axes; and the legend below all heads.
 
+import { fitCanvas } from "../shared/canvas.js";
+import { button, el } from "../shared/dom.js";
+import { fill, number } from "../shared/numbers.js";
+import { ramp } from "../shared/theme.js";
+import { drawHead } from "./draw.js";
+
 const LARGE = 192; // px
 
-function fillCard(atlas, index) {
-  const { card, header, theme } = atlas;
+export function fillCard(atlas, index) {
+  const { card, header } = atlas;
   card.hidden = index === null;
   if (index === null) return;
   const { site, head } = atlas.head(index), { words } = header;
@@ -36,7 +42,7 @@ function placeCard({ card, canvas, plan, width }, index) {
   card.style.top = `${canvas.offsetTop + Math.max(seen.top, Math.min(middle, seen.bottom - h))}px`;
 }
 
-function fillLegend(atlas) {
+export function fillLegend(atlas) {
   const { foot, header, theme } = atlas, { words } = header;
   foot.replaceChildren();
   const key = el("span", "key", foot);
@@ -68,7 +74,7 @@ function fillLegend(atlas) {
 }
 
 /** The head in one sentence, for whoever does not see it. */
-function speakHead(atlas, index, what) {
+export function speakHead(atlas, index, what) {
   const { site, head } = atlas.head(index), { header } = atlas, { words } = header, wide = header.measures.length;
   const numbers = header.measures.map((name, m) => `${name} ${number(header.arrays.measures.data[index * wide + m])}`);
   atlas.live.textContent = [`${site.name} · ${fill(words.head, { head })}`, what, ...numbers].filter(Boolean).join(", ");

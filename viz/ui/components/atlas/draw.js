@@ -1,5 +1,8 @@
 // The pictures of all heads, drawn once into a bitmap; what is hovered, selected and picked goes over a copy of it.
 
+import { fitCanvas } from "../shared/canvas.js";
+import { GAP } from "./plan.js";
+
 const TOP = 254, BROKEN = 255; // bytes of a picture: 0–254 are weights from 0 to 1, 255 is not a number
 
 /** Which bins each of `count` pixels stands for: [first, last] of each; a bin that is smaller than a pixel is not lost. */
@@ -47,7 +50,7 @@ function paperOf(atlas, index, edge) {
 const sameBytes = (a, b) => a === b || Boolean(a && b && a.length === b.length && a.every((byte, i) => byte === b[i]));
 
 /** Hatching where every cell of a bin is masked, then the head's picture, then its edge. */
-function drawHead(atlas, context, index, x, y, edge) {
+export function drawHead(atlas, context, index, x, y, edge) {
   const { site } = atlas.head(index), { theme } = atlas;
   if (site.pictures) {
     if (site.mask) {
@@ -66,7 +69,7 @@ function drawHead(atlas, context, index, x, y, edge) {
   context.setLineDash([]);
 }
 
-function paintAtlas(atlas) {
+export function paintAtlas(atlas) {
   const { plan, theme, base } = atlas, context = fitCanvas(base, atlas.width, plan.height + 4);
   context.textBaseline = "alphabetic";
   context.font = `600 13px ${theme.font}`;
@@ -113,7 +116,7 @@ function ring(context, { x, y }, edge, colour, width, out) {
   context.stroke();
 }
 
-function drawAtlas(atlas) {
+export function drawAtlas(atlas) {
   const { screen, base, plan, theme, width } = atlas, ratio = window.devicePixelRatio || 1;
   screen.clearRect(0, 0, width, plan.height + 4);
   screen.drawImage(base, 0, 0, base.width / ratio, base.height / ratio);

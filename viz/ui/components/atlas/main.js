@@ -1,5 +1,15 @@
 // All heads of a run in one canvas: hover enlarges, a click selects, with Ctrl or Shift it picks; arrows, Enter and space do too.
 
+import { fitCanvas, hatch } from "../shared/canvas.js";
+import { el, mount } from "../shared/dom.js";
+import { clamp } from "../shared/numbers.js";
+import { unpack } from "../shared/payload.js";
+import { listenFonts, shared } from "../shared/sync.js";
+import { readTheme } from "../shared/theme.js";
+import { fillCard, fillLegend, speakHead } from "./card.js";
+import { drawAtlas, paintAtlas } from "./draw.js";
+import { GAP, planAtlas, sectionsOf } from "./plan.js";
+
 const MOST_PICKS = 12;
 let PICTURES = new Map(); // of the last frame, by digest; they outlive the figure, which the page may make anew
 const sameHead = (a, b) => Boolean(a && b) && a.site === b.site && a.head === b.head;

@@ -2,12 +2,13 @@
 // without making the page endless, and never wider than it.
 
 const EDGE = { least: 18, fair: 26, most: 88 }; // px of a picture
-const GAP = 6, UNDER = [18, 30], TITLE = 32, BETWEEN = 40; // px: beside a picture, for its name (and value), for a title, between columns
+export const GAP = 6; // px beside a picture
+const UNDER = [18, 30], TITLE = 32, BETWEEN = 40; // px: for its name (and value), for a title, between columns
 const RING = 5; // px of margin, so that no ring is cut off
 const COMFORT = 700; // px of height that cost nothing; what is higher is paid for with size
 
 /** [{title, rows: [{label, heads}]}], heads as places in the order; a grid is one row without a name. */
-function sectionsOf({ sites, parts }, order) {
+export function sectionsOf({ sites, parts }, order) {
   const count = order.length / 2;
   let from = 0;
   if (parts) return parts.map(([title, length]) => {
@@ -27,7 +28,7 @@ function sectionsOf({ sites, parts }, order) {
 }
 
 /** The best of all ways to stand; `gutter` is the width of the longest label. */
-function planAtlas(sections, width, gutter, { parts, valued }) {
+export function planAtlas(sections, width, gutter, { parts, valued }) {
   const flat = Boolean(parts);
   const longest = Math.max(1, ...sections.flatMap(({ rows }) => rows.map(({ heads }) => heads.length)));
   const counts = flat

@@ -1,6 +1,12 @@
 // One matrix on its canvas: colours, hatching, a grid where cells are large, numbers where they fit.
 
-function drawBlock({ theme }, block, values) {
+import { fitCanvas, hatchMasked, markNaN, paintPixels } from "../shared/canvas.js";
+import { clamp, MORPH, smooth } from "../shared/numbers.js";
+import { STATE } from "../shared/payload.js";
+import { inkOn } from "../shared/theme.js";
+import { printed } from "./text.js";
+
+export function drawBlock({ theme }, block, values) {
   const { item, shape, rows, columns, cell, height, state } = block;
   const context = fitCanvas(block.canvas, block.width, block.tall);
   const source = new OffscreenCanvas(columns, rows);
@@ -40,7 +46,7 @@ function printNumbers(context, theme, { item, columns, cell, height, state }, va
 }
 
 /** The new result grows out of the old one, cell by cell; `morph` has the old values by the matrix's name. */
-function animate(equation, morph) {
+export function animate(equation, morph) {
   cancelAnimationFrame(equation.frame);
   const start = performance.now();
   const step = (now) => {

@@ -1,6 +1,13 @@
 // The figure: the blocks in their places, the words on their axes, and the band that carries the query through them.
 
-function buildFigure(equation) {
+import { el, svg } from "../shared/dom.js";
+import { clamp, fill } from "../shared/numbers.js";
+import { drawBlock } from "./draw.js";
+import { AIR, breakLines, isOperator } from "./layout.js";
+import { fillReadout } from "./readout.js";
+import { nameOf, symbol } from "./text.js";
+
+export function buildFigure(equation) {
   const { root, figure } = equation;
   const active = root.getRootNode().activeElement?.dataset?.matrix;
   equation.width = root.clientWidth;

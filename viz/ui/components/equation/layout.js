@@ -1,9 +1,13 @@
 // Sizes: every matrix gets what it needs to be read, the rest of the width is shared. A block is one matrix or one operator.
 
-const SMALLEST_PRINT = { width: 34, height: 18 }; // px a cell needs before its number is printed
-const AIR = 12; // px on both sides of an operator
+import { el } from "../shared/dom.js";
+import { clamp, cut } from "../shared/numbers.js";
+import { indexed, nameOf, printed, textOf } from "./text.js";
 
-const isOperator = (block) => block.operator !== undefined;
+const SMALLEST_PRINT = { width: 34, height: 18 }; // px a cell needs before its number is printed
+export const AIR = 12; // px on both sides of an operator
+
+export const isOperator = (block) => block.operator !== undefined;
 
 function prepareOperator(item, figure) {
   const node = el("div", "operator", figure, item.operator);
@@ -50,7 +54,7 @@ function labelRows(equation, block, seen, opens = false) {
 }
 
 /** The blocks of all items in lines that fit the width. */
-function breakLines(equation, width) {
+export function breakLines(equation, width) {
   const units = []; // an operator never ends a line: it travels with the matrix after it
   let waiting = [];
   for (const item of equation.header.items) {

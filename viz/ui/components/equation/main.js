@@ -1,6 +1,18 @@
 // One step of the arithmetic as pictures: small matrices with the operators between them, read left to right.
 // This part holds the state; the others lay out, build, draw and write.
 
+import { fitCanvas, hatch, markNaN } from "../shared/canvas.js";
+import { el, mount } from "../shared/dom.js";
+import { number, reducedMotion } from "../shared/numbers.js";
+import { STATE, unpack } from "../shared/payload.js";
+import { AFTER_SUMS, Sums } from "../shared/sums.js";
+import { shared } from "../shared/sync.js";
+import { ramp, readTheme } from "../shared/theme.js";
+import { animate } from "./draw.js";
+import { buildFigure } from "./figure.js";
+import { fillReadout } from "./readout.js";
+import { nameOf, symbol } from "./text.js";
+
 class Equation {
   constructor(shadow) {
     this.shadow = shadow;

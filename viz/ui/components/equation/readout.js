@@ -1,10 +1,15 @@
 // The cell under the pointer: its value, what it is computed from in words, and those cells marked in the figure.
 
+import { el, svg } from "../shared/dom.js";
+import { fill } from "../shared/numbers.js";
+import { STATE } from "../shared/payload.js";
+import { nameOf, precise, printed, symbol, textOf } from "./text.js";
+
 const TERMS = 4; // products written out before "+ n more"
 
 const valueAt = (block, i, j) => block.values[i * block.columns + j];
 
-function fillReadout(equation) {
+export function fillReadout(equation) {
   equation.marks?.remove();
   const { readout, cell, header } = equation;
   const block = cell && equation.find(cell.matrix), weights = block?.item.weights ? block.item : null;

@@ -1,7 +1,10 @@
 // Symbols, words and numbers of an equation.
 
+import { el } from "../shared/dom.js";
+import { number } from "../shared/numbers.js";
+
 /** W_Q, kT, A_ij·v_j, S'' as they are set in print: italic, what follows "_" lowered, a final T raised. */
-function symbol(parent, text) {
+export function symbol(parent, text) {
   const node = el("i", "symbol", parent);
   for (const [k, factor] of text.replaceAll("'", "′").split("·").entries()) {
     const [, plain, raised] = /^(.+[a-z]|[A-Za-z])(T)$/.exec(factor) || [null, factor, ""];
@@ -12,14 +15,14 @@ function symbol(parent, text) {
   }
   return node;
 }
-const nameOf = (item) => item.symbol ?? item.matrix;
+export const nameOf = (item) => item.symbol ?? item.matrix;
 
-const textOf = (list, i) => (list?.[i] === undefined ? String(i) : (list[i].text ?? String(list[i])));
-const indexed = (list) => list.every((token, i) => textOf(list, i) === String(i)); // plain positions need no printed labels
+export const textOf = (list, i) => (list?.[i] === undefined ? String(i) : (list[i].text ?? String(list[i])));
+export const indexed = (list) => list.every((token, i) => textOf(list, i) === String(i)); // plain positions need no printed labels
 
 /** Seven digits: what a float32 holds, without the noise of a double. */
-const precise = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(7))).replace("-", "−") : number(value));
-function printed(value, digits) {
+export const precise = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(7))).replace("-", "−") : number(value));
+export function printed(value, digits) {
   if (digits == null || !Number.isFinite(value)) return number(value);
   const rounded = Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value; // never "−0.00"
   return rounded.toFixed(digits).replace("-", "−");

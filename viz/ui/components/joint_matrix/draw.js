@@ -1,23 +1,14 @@
 // Drawing of the joint matrix, and the words around it.
 
-const JOINT_PITCH = 11; // px: labels closer than this are thinned out
+import { clipText, fitCanvas, hatch, hatchMasked } from "../shared/canvas.js";
+import { chip, el } from "../shared/dom.js";
+import { clamp, exact, number } from "../shared/numbers.js";
+import { STATE } from "../shared/payload.js";
+import { ramp } from "../shared/theme.js";
 
-/** The shortest decimal that reads back as the same float32. */
-function exact(value) {
-  for (let digits = 1; Number.isFinite(value) && digits < 10; digits++) {
-    const text = value.toPrecision(digits);
-    if (Math.fround(+text) === value) return Math.abs(value) < 1e-6 && value ? number(value) : String(+text).replace("-", "−");
-  }
-  return number(value);
-}
-function clipText(context, text, width) {
-  if (context.measureText(text).width <= width) return text;
-  const parts = Array.from(new Intl.Segmenter().segment(text.slice(0, 120)), (part) => part.segment);
-  while (parts.length > 1 && context.measureText(parts.join("") + "…").width > width) parts.pop();
-  return parts.join("") + "…";
-}
+const PITCH = 11; // px: labels closer than this are thinned out
 
-function drawJoint(joint) {
+export function drawJoint(joint) {
   const { theme, blocks, places, size, header } = joint, context = fitCanvas(joint.canvas, joint.width, joint.high);
   const hatching = theme.mode === "light" ? "#b9bac6" : "#4a4d5b";
   context.imageSmoothingEnabled = false;
@@ -72,11 +63,11 @@ function drawNever({ theme }, context, never, text) {
 }
 
 function drawJointLabels(joint, context) {
-  const { theme, by, places, size, gutter, hover } = joint, chosen = joint.selection.value, step = Math.ceil(JOINT_PITCH / size - 0.01);
+  const { theme, by, places, size, gutter, hover } = joint, chosen = joint.selection.value, step = Math.ceil(PITCH / size - 0.01);
   const write = (tokens, at, upright, strong, accent) => {
     tokens.forEach((token, i) => {
       const bold = strong.includes(i);
-      if (!bold && (i % step || (step > 1 && strong.some((other) => Math.abs(other - i) * size < JOINT_PITCH)))) return;
+      if (!bold && (i % step || (step > 1 && strong.some((other) => Math.abs(other - i) * size < PITCH)))) return;
       context.save();
       context.font = `${bold ? "600 " : ""}${clamp(size * 0.92 * step, 10, 12)}px ${theme.mono}`;
       context.fillStyle = accent === i ? theme.accent : token.kind === "word" || bold ? theme.text : theme.faint;
@@ -132,7 +123,7 @@ function drawMarks(joint, context) {
   context.strokeRect(x - 0.5, y - 0.5, size, size);
 }
 
-function fillJointReadout(joint) {
+export function fillJointReadout(joint) {
   const { by, readout, header } = joint, { words } = header, place = joint.hover ?? joint.selection.value, parts = [];
   const block = by[place.block], i = place.row * block.shape[1] + place.column, value = block.values[i];
   const say = (text, name) => parts.push(el("span", name, null, text));
@@ -150,7 +141,7 @@ function fillJointReadout(joint) {
   joint.told = parts.map((part) => part.textContent).join(" ");
 }
 
-function fillJointFoot({ foot, theme, header, blocks }) {
+export function fillJointFoot({ foot, theme, header, blocks }) {
   const { words } = header;
   foot.replaceChildren();
   const key = el("span", "key", foot);

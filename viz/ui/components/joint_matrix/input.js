@@ -1,6 +1,9 @@
 // Pointer and keyboard on the joint matrix.
 
-function listenJoint(joint) {
+import { clamp } from "../shared/numbers.js";
+import { fillJointReadout } from "./draw.js";
+
+export function listenJoint(joint) {
   const { canvas } = joint;
   const under = (event) => {
     const box = canvas.getBoundingClientRect();

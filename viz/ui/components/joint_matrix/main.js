@@ -1,6 +1,15 @@
 // An encoder–decoder's three attentions as one matrix over [encoder tokens ; decoder tokens]. Upper right nothing is ever
 // attended. This part holds the state; the others draw and listen.
 
+import { paintPixels } from "../shared/canvas.js";
+import { el, mount } from "../shared/dom.js";
+import { clamp } from "../shared/numbers.js";
+import { unpack } from "../shared/payload.js";
+import { announceHover, listenFonts, listenHover, shared } from "../shared/sync.js";
+import { readTheme } from "../shared/theme.js";
+import { drawJoint, fillJointFoot } from "./draw.js";
+import { listenJoint } from "./input.js";
+
 const JOINT_HIGH = 760; // px: what all rows take at most
 
 class Joint {

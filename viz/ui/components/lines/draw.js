@@ -1,8 +1,11 @@
 // One frame of the head view: the cached curves, and over them the chosen and the isolated lines with their weights.
 
+import { clamp, fill } from "../shared/numbers.js";
+import { lane, opacity, thickness, trace } from "./sheet.js";
+
 const FADED = 0.06;
 
-function drawFrame(view) {
+export function drawFrame(view) {
   const { layout, sheet } = view, selection = view.selection.value;
   sheet.paint();
   const context = view.canvas.getContext("2d"), ratio = window.devicePixelRatio || 1, scroll = view.stage.scrollTop;

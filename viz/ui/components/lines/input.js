@@ -1,5 +1,10 @@
 // Pointer and keyboard on tokens and curves.
 
+import { riseAt } from "../shared/lines_heads.js";
+import { clamp } from "../shared/numbers.js";
+import { lane } from "./sheet.js";
+import { markTokens } from "./tokens.js";
+
 const NEAR = 4; // px: a curve this close is under the pointer
 
 const only = ({ side, index }) => ({ left: side === "left" ? index : null, right: side === "right" ? index : null });
@@ -47,7 +52,7 @@ function chooseToken(view, { side, index }) {
 }
 
 /** Attaches the handlers to the stage; they go with it. */
-function listenInput(view) {
+export function listenInput(view) {
   const { stage, chips } = view;
   const handlers = {
     pointermove(event) {

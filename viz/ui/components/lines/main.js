@@ -1,6 +1,16 @@
 // The head view: queries on the left, keys on the right, one curve a pair and head; width and opacity are the weight.
 // This part holds the state; the others lay out, draw, and listen.
 
+import { el, mount } from "../shared/dom.js";
+import { DASHES, fillPills } from "../shared/lines_heads.js";
+import { STATE, unpack } from "../shared/payload.js";
+import { announceHover, axesOf, listenFonts, listenHover, outside, shared, within } from "../shared/sync.js";
+import { readTheme } from "../shared/theme.js";
+import { drawFrame } from "./draw.js";
+import { listenInput } from "./input.js";
+import { Sheet } from "./sheet.js";
+import { arrange, chosenPlace, fillTokens, markTokens, revealChosen, WIDEST } from "./tokens.js";
+
 class Lines {
   constructor(shadow) {
     this.shadow = shadow;

@@ -6,21 +6,21 @@ const MOST = 9000; // curves: beyond this the eye sees a blot and a redraw takes
 const A_FRAME = 700; // curves painted into the cache in one frame, one head at least
 const LARGE = 16e6; // device pixels of the cached bitmap
 
-const thickness = (layout, weight) => Math.max(0.5, (layout.pitch < 20 ? 4.5 : 6) * weight);
-const opacity = (weight) => Math.max(0.05, 0.9 * weight); // of the weight alone: never shared out among the heads
+export const thickness = (layout, weight) => Math.max(0.5, (layout.pitch < 20 ? 4.5 : 6) * weight);
+export const opacity = (weight) => Math.max(0.05, 0.9 * weight); // of the weight alone: never shared out among the heads
 
 /** Heads that agree on a pair run side by side instead of hiding each other. */
-function lane(view, head) {
+export function lane(view, head) {
   const heads = view.visible(), gap = Math.min(7, (view.layout.pitch - 6) / heads.length);
   return heads.includes(head) ? (heads.indexOf(head) - (heads.length - 1) / 2) * gap : 0;
 }
-function trace(path, layout, row, column, offset = 0) {
+export function trace(path, layout, row, column, offset = 0) {
   const half = (layout.from + layout.to) / 2, y = (row + 0.5) * layout.pitch + offset, z = (column + 0.5) * layout.pitch + offset;
   path.moveTo(layout.from, y);
   path.bezierCurveTo(half, y, half, z, layout.to, z);
 }
 
-class Sheet {
+export class Sheet {
   constructor(view) {
     this.view = view;
     const paper = () => ({ canvas: document.createElement("canvas"), ratio: 0 });

@@ -1,10 +1,14 @@
 // The two columns of tokens that the curves run between: their places and their marks.
 
+import { fitCanvas } from "../shared/canvas.js";
+import { chip } from "../shared/dom.js";
+import { clamp } from "../shared/numbers.js";
+
 const TALLEST = 640; // px: what is higher scrolls inside
-const WIDEST = 960; // px: longer curves are harder to follow
+export const WIDEST = 960; // px: longer curves are harder to follow
 
 /** Sizes of everything, from the width there is. */
-function arrange(view) {
+export function arrange(view) {
   const { root, header, theme, stage, field, columns, titles, n, m } = view;
   const width = Math.min(WIDEST, stage.clientWidth), count = Math.max(n, m);
   if (!width) return;
@@ -39,7 +43,7 @@ function arrange(view) {
 }
 
 /** New elements only for new tokens, so that focus and hover survive an answer from Python. */
-function fillTokens(view) {
+export function fillTokens(view) {
   const { header, columns, chips } = view;
   const key = JSON.stringify([header.left, header.right]);
   if (key === view.tokensOf) return;
@@ -58,7 +62,7 @@ function fillTokens(view) {
 }
 
 /** Hovered and chosen tokens; one token of each column is in the tab order. */
-function markTokens(view) {
+export function markTokens(view) {
   const { chips, hover, foreign, selection } = view;
   const chosen = { left: selection.value?.row, right: selection.value?.column };
   for (const side of ["left", "right"]) {
@@ -76,11 +80,11 @@ function markTokens(view) {
 }
 
 /** Which pair is chosen, told so that a moved window makes it another. */
-const chosenPlace = ({ selection, header }) =>
+export const chosenPlace = ({ selection, header }) =>
   JSON.stringify([header.row_start, header.column_start, selection.value?.row, selection.value?.column]);
 
 /** Scrolls what is higher than its stage to the chosen pair, once for each pair: what a person scrolls to stays. */
-function revealChosen(view) {
+export function revealChosen(view) {
   const { layout, selection, stage } = view, place = chosenPlace(view);
   if (!layout || !selection.value || place === view.revealed) return;
   view.revealed = place;

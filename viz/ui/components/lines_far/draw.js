@@ -1,20 +1,26 @@
 // Drawing of the long lines: all of them once into a bitmap, and over it what is chosen or under the pointer, and names.
 
-const FAR_FADED = 0.08; // of all lines, while some are under the pointer
-const FAR_PALE = 0.22; // of all lines beside those of the selected query
+import { clipText, fitCanvas } from "../shared/canvas.js";
+import { chip, el } from "../shared/dom.js";
+import { clamp, fill } from "../shared/numbers.js";
 
-FarLines.prototype.curve = function (context, i) {
-  const { lines, left, right } = this, y = this.y("left", lines.row[i]), z = this.y("right", lines.column[i]), half = (left + right) / 2;
+export const HIGH = 640; // px
+const NAMES = 15; // px between two names
+const FADED = 0.08; // of all lines, while some are under the pointer
+const PALE = 0.22; // of all lines beside those of the selected query
+
+function curve(view, context, i) {
+  const { lines, left, right } = view, y = view.y("left", lines.row[i]), z = view.y("right", lines.column[i]), half = (left + right) / 2;
   context.moveTo(left, y);
   context.bezierCurveTo(half, y, half, z, right, z);
-};
+}
 // Both in proportion to the weight; thinner and paler the closer the tokens stand, so that a fan of lines is no blot.
-const farWidth = (weight, pitch) => Math.max(0.5, clamp(5 * pitch, 0.8, 3) * weight);
-const farOpacity = (weight, pitch) => Math.max(0.05, clamp(1.2 * pitch, 0.35, 0.85) * weight);
+const widthOf = (weight, pitch) => Math.max(0.5, clamp(5 * pitch, 0.8, 3) * weight);
+const opacityOf = (weight, pitch) => Math.max(0.05, clamp(1.2 * pitch, 0.35, 0.85) * weight);
 
 /** Every line, the weakest first, a few paths a head. */
-FarLines.prototype.paint = function () {
-  const { lines, count, pitch } = this, context = fitCanvas(this.sheet, this.width, FAR_HIGH), steps = new Map();
+export function paintLines(view) {
+  const { lines, count, pitch } = view, context = fitCanvas(view.sheet, view.width, HIGH), steps = new Map();
   for (let i = count - 1; i >= 0; i--) {
     const step = Math.min(11, Math.floor(lines.weight[i] * 12)), key = lines.head[i] * 12 + step;
     if (!steps.has(key)) steps.set(key, { head: lines.head[i], step, each: [] });
@@ -22,92 +28,92 @@ FarLines.prototype.paint = function () {
   }
   for (const { head, each } of [...steps.values()].sort((a, b) => a.step - b.step)) {
     const mean = each.reduce((sum, i) => sum + lines.weight[i], 0) / each.length;
-    context.strokeStyle = this.colour(head);
-    context.setLineDash(this.dash(head));
-    context.globalAlpha = farOpacity(mean, pitch);
-    context.lineWidth = farWidth(mean, pitch);
+    context.strokeStyle = view.colour(head);
+    context.setLineDash(view.dash(head));
+    context.globalAlpha = opacityOf(mean, pitch);
+    context.lineWidth = widthOf(mean, pitch);
     context.beginPath();
-    for (const i of each) this.curve(context, i);
+    for (const i of each) curve(view, context, i);
     context.stroke();
   }
-};
+}
 
 /** The lines of what is under the pointer, or null. */
-FarLines.prototype.picked = function () {
-  const { hover, lines, count } = this, found = [];
+export function underPointer(view) {
+  const { hover, lines, count } = view, found = [];
   if (!hover) return null;
   if (hover.line !== undefined) return [hover.line];
   const of = hover.side === "left" ? lines.row : lines.column;
   for (let i = 0; i < count; i++) if (of[i] >= hover.from && of[i] < hover.to) found.push(i);
   return found;
-};
+}
 
 /** The lines that stand out: under the pointer, or of the token hovered in another figure, or else of the selected query. */
-FarLines.prototype.strong = function () {
-  const { lines, count, foreign, selection } = this, hovered = this.picked();
+function strongLines(view) {
+  const { lines, count, foreign, selection } = view, hovered = underPointer(view);
   if (hovered) return hovered;
   const own = foreign.left !== null || foreign.right === null, of = own ? lines.row : lines.column;
   const wanted = own ? (foreign.left ?? selection.value.row) : foreign.right, found = [];
   for (let i = 0; i < count; i++) if (of[i] === wanted) found.push(i);
   return found;
-};
+}
 
-FarLines.prototype.draw = function () {
-  this.frame = 0;
-  if (!this.width) return;
-  const { header, theme, lines, selection, notes } = this, context = fitCanvas(this.canvas, this.width, FAR_HIGH);
-  const picked = this.strong(), { words } = header;
-  context.globalAlpha = this.hover ? FAR_FADED : picked.length ? FAR_PALE : 1;
-  context.drawImage(this.sheet, 0, 0, this.width, FAR_HIGH);
+export function drawLines(view) {
+  view.frame = 0;
+  if (!view.width) return;
+  const { header, theme, lines, selection, notes } = view, context = fitCanvas(view.canvas, view.width, HIGH);
+  const picked = strongLines(view), { words } = header;
+  context.globalAlpha = view.hover ? FADED : picked.length ? PALE : 1;
+  context.drawImage(view.sheet, 0, 0, view.width, HIGH);
   for (const i of [...picked].reverse()) {
     const weight = lines.weight[i], stroke = (colour, opacity, width) => {
       context.strokeStyle = colour;
       context.globalAlpha = opacity;
       context.lineWidth = width;
       context.beginPath();
-      this.curve(context, i);
+      curve(view, context, i);
       context.stroke();
     };
     context.setLineDash([]);
     stroke(theme.background, 1, 3 + 3 * weight); // apart from the pale ones below
-    context.setLineDash(this.dash(lines.head[i]));
-    stroke(this.colour(lines.head[i]), 0.7 + 0.3 * weight, 1.3 + 3 * weight);
+    context.setLineDash(view.dash(lines.head[i]));
+    stroke(view.colour(lines.head[i]), 0.7 + 0.3 * weight, 1.3 + 3 * weight);
   }
   context.globalAlpha = 1;
   context.setLineDash([]);
   context.strokeStyle = theme.line;
   context.lineWidth = 1;
-  for (const x of [this.left, this.right]) {
+  for (const x of [view.left, view.right]) {
     context.beginPath();
-    context.moveTo(Math.round(x) + 0.5, 0), context.lineTo(Math.round(x) + 0.5, FAR_HIGH);
+    context.moveTo(Math.round(x) + 0.5, 0), context.lineTo(Math.round(x) + 0.5, HIGH);
     context.stroke();
   }
   const chosen = { left: selection.value.row, right: selection.value.column };
-  for (const side of ["left", "right"]) this.writeNames(context, side, chosen[side], picked);
-  if (this.canvas.matches(":focus-visible")) {
+  for (const side of ["left", "right"]) writeNames(view, context, side, chosen[side], picked);
+  if (view.canvas.matches(":focus-visible")) {
     context.strokeStyle = theme.accent;
     context.lineWidth = 2;
-    context.strokeRect(1, 1, this.width - 2, FAR_HIGH - 2);
+    context.strokeRect(1, 1, view.width - 2, HIGH - 2);
   }
-  this.fillReadout(picked);
+  fillReadout(view, picked);
   notes.told.textContent = words.drawn;
   notes.legend.textContent = words.legend_far;
   notes.hint.textContent = words.help_far;
-  this.root.dataset.lines = this.count;
-  this.root.dataset.strong = picked.length;
-  this.root.dataset.row = chosen.left;
-  this.root.dataset.column = chosen.right;
-  this.root.dataset.drawn = String((this.drawn += 1));
-};
+  view.root.dataset.lines = view.count;
+  view.root.dataset.strong = picked.length;
+  view.root.dataset.row = chosen.left;
+  view.root.dataset.column = chosen.right;
+  view.root.dataset.drawn = String((view.drawn += 1));
+}
 
 /** Names beside a side as far as there is room; a faint number for what has none near. */
-FarLines.prototype.writeNames = function (context, side, chosen, picked) {
-  const { theme, names, lines, count, foreign } = this, texts = names[side], taken = [], right = side === "right";
-  const x = right ? this.right + 8 : this.left - 8, room = this.left - 12;
+function writeNames(view, context, side, chosen, picked) {
+  const { theme, names, lines, count, foreign } = view, texts = names[side], taken = [], right = side === "right";
+  const x = right ? view.right + 8 : view.left - 8, room = view.left - 12;
   const write = (index, strength) => {
     if (index === null || index === undefined || index >= texts.length) return;
-    const y = clamp(this.y(side, index), 7, FAR_HIGH - 7);
-    if (taken.some((other) => Math.abs(other - y) < FAR_NAMES)) return;
+    const y = clamp(view.y(side, index), 7, HIGH - 7);
+    if (taken.some((other) => Math.abs(other - y) < NAMES)) return;
     taken.push(y);
     context.font = `11px ${theme.mono}`;
     context.textBaseline = "middle";
@@ -120,20 +126,20 @@ FarLines.prototype.writeNames = function (context, side, chosen, picked) {
     context.fillText(text, x, y);
     // Where exactly it stands: a name at the upper or lower end may be beside its place.
     context.fillStyle = theme.faint;
-    context.fillRect(right ? this.right + 1 : this.left - 4, Math.round(this.y(side, index)), 4, 1);
+    context.fillRect(right ? view.right + 1 : view.left - 4, Math.round(view.y(side, index)), 4, 1);
     if (strength !== "chosen") return;
     context.fillStyle = theme.accent;
-    context.fillRect(right ? this.right : this.left - 5, this.y(side, index) - 5, 5, 10);
+    context.fillRect(right ? view.right : view.left - 5, view.y(side, index) - 5, 5, 10);
   };
   const of = right ? lines.column : lines.row;
   write(chosen, "chosen");
   write(foreign[side], "strong");
   for (const i of picked.slice(0, 60)) write(of[i], "strong");
-  if (!this.hover) for (let i = 0; i < Math.min(count, 1500) && taken.length < FAR_HIGH / FAR_NAMES; i++) write(of[i], "plain");
-};
+  if (!view.hover) for (let i = 0; i < Math.min(count, 1500) && taken.length < HIGH / NAMES; i++) write(of[i], "plain");
+}
 
-FarLines.prototype.fillReadout = function (picked) {
-  const { lines, names, header, selection } = this, { words } = header, parts = [];
+function fillReadout(view, picked) {
+  const { lines, names, header, selection } = view, { words } = header, parts = [];
   const say = (text, name) => parts.push(el("span", name, null, text));
   const token = (side, index) => {
     parts.push(chip({ text: names[side][index] ?? "" }));
@@ -141,7 +147,7 @@ FarLines.prototype.fillReadout = function (picked) {
   };
   const chosen = picked.find((i) => lines.row[i] === selection.value.row && lines.column[i] === selection.value.column);
   if (picked.length) {
-    const i = this.hover ? picked[0] : (chosen ?? picked[0]); // the strongest: lines are in falling order
+    const i = view.hover ? picked[0] : (chosen ?? picked[0]); // the strongest: lines are in falling order
     token("left", lines.row[i]);
     say("←", "faint");
     token("right", lines.column[i]);
@@ -149,16 +155,8 @@ FarLines.prototype.fillReadout = function (picked) {
     say(header.heads[lines.head[i]].name, "faint");
     if (picked.length > 1) say(fill(words.more, { n: (picked.length - 1).toLocaleString() }), "faint");
   } else {
-    if (!this.hover && this.foreign.right === null) token("left", this.foreign.left ?? selection.value.row);
+    if (!view.hover && view.foreign.right === null) token("left", view.foreign.left ?? selection.value.row);
     say(words.no_line, "faint");
   }
-  this.readout.replaceChildren(...parts);
-};
-
-/** The text cut to a width, by whole graphemes. */
-function clipText(context, text, width) {
-  if (context.measureText(text).width <= width) return text;
-  const parts = Array.from(new Intl.Segmenter().segment(text.slice(0, 120)), (part) => part.segment);
-  while (parts.length > 1 && context.measureText(parts.join("") + "…").width > width) parts.pop();
-  return parts.join("") + "…";
+  view.readout.replaceChildren(...parts);
 }

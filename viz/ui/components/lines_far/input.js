@@ -1,18 +1,24 @@
 // Pointer and keyboard on the long lines.
 
-function listenFar(view) {
+import { riseAt } from "../shared/lines_heads.js";
+import { clamp } from "../shared/numbers.js";
+import { HIGH, underPointer } from "./draw.js";
+
+const NEAR = 4; // px: a line this close is under the pointer
+
+export function listenFar(view) {
   const { canvas } = view;
   const handlers = {
     pointermove(event) {
-      const found = underPointer(view, event);
+      const found = locate(view, event);
       canvas.style.cursor = found ? "pointer" : "default";
       view.setHover(found);
     },
     pointerleave: () => view.setHover(null),
     click(event) {
-      const found = underPointer(view, event), { lines } = view;
+      const found = locate(view, event), { lines } = view;
       if (found?.line !== undefined) return view.select(lines.row[found.line], lines.column[found.line]);
-      const best = found && view.picked()?.[0]; // the strongest: lines are in falling order
+      const best = found && underPointer(view)?.[0]; // the strongest: lines are in falling order
       if (best !== undefined && best !== null) view.select(lines.row[best], lines.column[best]);
     },
     keydown(event) {
@@ -36,18 +42,18 @@ function listenFar(view) {
 }
 
 /** A line near the pointer, the strongest of those; beside the sides the tokens that stand there. */
-function underPointer(view, event) {
+function locate(view, event) {
   const box = view.canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
   const { left, right, lines, count, names } = view, share = (x - left) / (right - left);
   if (share <= 0.02 || share >= 0.98) {
-    const side = share < 0.5 ? "left" : "right", total = names[side].length, each = total / FAR_HIGH;
+    const side = share < 0.5 ? "left" : "right", total = names[side].length, each = total / HIGH;
     const from = clamp(Math.floor((y - 2) * each), 0, total - 1);
     return { side, from, to: Math.max(from + 1, Math.ceil((y + 2) * each)) };
   }
   const rise = riseAt(share);
   for (let i = 0; i < count; i++) {
     const from = view.y("left", lines.row[i]), to = view.y("right", lines.column[i]);
-    if (Math.abs(from + (to - from) * rise - y) < FAR_NEAR) return { line: i };
+    if (Math.abs(from + (to - from) * rise - y) < NEAR) return { line: i };
   }
   return null;
 }

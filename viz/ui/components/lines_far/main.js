@@ -1,10 +1,16 @@
 // The lines of a long input over its whole length: both sides are scaled, and only the lines that the rule asks for are here.
 // A token is named where there is room: the chosen pair, what is under the pointer, then the ends of the strongest lines.
 
-const FAR_HIGH = 640; // px
-const FAR_WIDE = 960;
-const FAR_NAMES = 15; // px between two names
-const FAR_NEAR = 4; // px: a line this close is under the pointer
+import { el, mount } from "../shared/dom.js";
+import { DASHES, fillPills } from "../shared/lines_heads.js";
+import { clamp } from "../shared/numbers.js";
+import { unpack } from "../shared/payload.js";
+import { announceHover, axesOf, listenHover, shared } from "../shared/sync.js";
+import { readTheme } from "../shared/theme.js";
+import { drawLines, HIGH, paintLines } from "./draw.js";
+import { listenFar } from "./input.js";
+
+const WIDE = 960;
 
 class FarLines {
   constructor(shadow) {
@@ -27,7 +33,7 @@ class FarLines {
     this.width = this.frame = this.drawn = 0;
     listenFar(this);
     const observer = new ResizeObserver(() => {
-      const width = Math.min(FAR_WIDE, this.root.clientWidth);
+      const width = Math.min(WIDE, this.root.clientWidth);
       if (this.header && width && width !== this.width) this.arrange();
     });
     observer.observe(this.root);
@@ -68,22 +74,22 @@ class FarLines {
 
   // ---- places
   arrange() {
-    const width = (this.width = Math.min(FAR_WIDE, this.root.clientWidth)), { titles } = this;
+    const width = (this.width = Math.min(WIDE, this.root.clientWidth)), { titles } = this;
     if (!width) return;
     const side = clamp(width * 0.24, 96, 190);
     this.left = side;
     this.right = width - side;
-    this.pitch = FAR_HIGH / Math.max(1, this.names.left.length, this.names.right.length);
+    this.pitch = HIGH / Math.max(1, this.names.left.length, this.names.right.length);
     titles.left.style.right = `calc(100% - ${side}px)`;
     titles.right.style.left = `${this.right}px`;
-    this.paint();
+    paintLines(this);
     this.schedule();
   }
   y(side, index) {
-    return ((index + 0.5) / this.names[side].length) * FAR_HIGH;
+    return ((index + 0.5) / this.names[side].length) * HIGH;
   }
   schedule() {
-    this.frame ||= requestAnimationFrame(() => this.draw());
+    this.frame ||= requestAnimationFrame(() => drawLines(this));
   }
 
   // ---- hover and selection

@@ -1,17 +1,23 @@
 // The picture: tiles from coarse to fine, the axes, the cross hair, the profiles beside it, and the small whole.
 
-const LEFT = 96, TOP = 56, BESIDE = 92, BELOW = 76, GAP = 10; // px around the plot
+import { clamp, cut } from "../shared/numbers.js";
+import { TILE } from "./tiles.js";
+
+export const BELOW = 76; // px around the plot
+export const GAP = 10;
+const LEFT = 96, TOP = 56, BESIDE = 92;
+export const LARGEST = 44; // px of a single cell at most
 const LABELLED = 11; // px a cell needs before its tokens are written
 
 /** Where things are: as large as the whole is at its largest, but long thin heads get room to be zoomed in. */
-function plot({ width, header, queries, keys }) {
+export function plot({ width, header, queries, keys }) {
   const most = Math.max(120, width - LEFT - BESIDE - GAP), unit = Math.min(LARGEST, most / keys, header.max_height / queries);
   const room = (count, limit) => Math.round(unit === LARGEST ? count * unit : clamp(count * unit, Math.min(limit, 240), limit));
   const [wide, tall] = [room(keys, most), room(queries, header.max_height)];
   return { x: LEFT, y: TOP, width: wide, height: tall, right: LEFT + wide, bottom: TOP + tall };
 }
 
-function drawMap(map) {
+export function drawMap(map) {
   const { screen, theme, view, box } = map;
   screen.clearRect(0, 0, map.width, map.total);
   screen.save();
@@ -187,9 +193,9 @@ function drawProfiles(map) {
 }
 
 /** Whether the small whole is there: where somebody could lose the way. */
-const small = (map) => map.zoomed && Math.max(map.queries, map.keys) > 40;
+export const small = (map) => map.zoomed && Math.max(map.queries, map.keys) > 40;
 /** The whole, small, with what is in sight framed. */
-function smallBox({ box, queries, keys }) {
+export function smallBox({ box, queries, keys }) {
   const longest = Math.min(132, box.width / 4, box.height / 3), unit = longest / Math.max(queries, keys);
   return { x: box.right - keys * unit - 10, y: box.y + 10, width: Math.max(6, keys * unit), height: Math.max(6, queries * unit), unit };
 }

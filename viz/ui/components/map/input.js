@@ -1,9 +1,12 @@
 // Wheel, drag, pinch and keys: what moves the map; a drag along an axis brushes a span to zoom to.
 
-const CLICK = 4; // px a pointer may move and still have clicked
-const SINGLE = 4; // px a cell needs before a click means this cell
+import { clamp } from "../shared/numbers.js";
+import { small, smallBox } from "./draw.js";
 
-function listenMap(map) {
+const CLICK = 4; // px a pointer may move and still have clicked
+export const SINGLE = 4; // px a cell needs before a click means this cell
+
+export function listenMap(map) {
   const { canvas } = map, pointers = new Map();
   let start = null, pinch = 0;
   const place = (event) => {

@@ -1,6 +1,17 @@
 // A head as a map: the whole, and down to single cells; tiles are fetched as they come into view. This part holds the state.
 
-const LARGEST = 44; // px of a single cell at most
+import { fitCanvas } from "../shared/canvas.js";
+import { el, mount } from "../shared/dom.js";
+import { clamp } from "../shared/numbers.js";
+import { unpack } from "../shared/payload.js";
+import { AFTER_SUMS, SETTLED, Sums } from "../shared/sums.js";
+import { shared } from "../shared/sync.js";
+import { readTheme } from "../shared/theme.js";
+import { BELOW, drawMap, GAP, LARGEST, plot, smallBox } from "./draw.js";
+import { listenMap, SINGLE } from "./input.js";
+import { Tiles } from "./tiles.js";
+import { describeCell, fillBar, fillMapReadout, hatching } from "./words.js";
+
 const TURNED = 1500; // ms without another head before the column is asked for
 const REST = 380; // ms without a move before the view is told to Python
 

@@ -1,10 +1,11 @@
 // Tiles and profiles of one head: fetched when they come into view, coloured once, the least used ones let go.
 
-const TILE = 256; // cells a side; viz/ui/tile_server.py sends at most so many
-const MASKED_BYTE = 255, TOP_BYTE = 254;
+export const TILE = 256; // cells a side; viz/ui/tile_server.py sends at most so many
+export const MASKED_BYTE = 255;
+const TOP_BYTE = 254;
 const MOST_TILES = 320, MOST_PROFILES = 64, AT_ONCE = 4;
 
-class Tiles {
+export class Tiles {
   constructor(drawn) {
     this.drawn = drawn; // called when something new can be drawn
     this.pictures = new Map(); // key -> {canvas, rows, columns, bytes}, the least used first

@@ -1,7 +1,13 @@
 // What the map says: its buttons, the cell under the cross hair, what a pixel stands for, and the legend.
 
+import { fitCanvas, hatch } from "../shared/canvas.js";
+import { button, el } from "../shared/dom.js";
+import { fill, number } from "../shared/numbers.js";
+import { ramp } from "../shared/theme.js";
+import { MASKED_BYTE, TILE } from "./tiles.js";
+
 /** Head, zoom and "go to" in one row; kept while only the head changes, so that the field keeps what was typed. */
-function fillBar(map) {
+export function fillBar(map) {
   const { bar, header } = map, { words } = header;
   if (bar.dataset.words !== words.go) {
     bar.replaceChildren();
@@ -28,7 +34,7 @@ function fillBar(map) {
 }
 
 /** Query, key and weight; exact where the row is here, else as the colour says. */
-function describeCell(map, { row, column }) {
+export function describeCell(map, { row, column }) {
   const { header, tiles } = map, { words } = header;
   const exact = tiles.profiles.get(`${tiles.base}/${tiles.head}/row/${row}`);
   const value = exact ? exact[column] : null;
@@ -43,7 +49,7 @@ function maskedAt({ tiles }, row, column) {
   return tile ? tile.bytes[(row % TILE) * tile.columns + (column % TILE)] === MASKED_BYTE : false;
 }
 
-function fillMapReadout(map) {
+export function fillMapReadout(map) {
   const { readout, foot, header, at, level, tiles, theme } = map, { words } = header;
   readout.replaceChildren();
   if (tiles.failed) el("span", "failed", readout, words.failed);
@@ -76,7 +82,7 @@ function fillMapReadout(map) {
 }
 
 /** A pattern of fine strokes that does not grow with the zoom. */
-function hatching(theme) {
+export function hatching(theme) {
   const paper = Object.assign(document.createElement("canvas"), { width: 6, height: 6 }), context = paper.getContext("2d");
   context.strokeStyle = theme.line;
   context.lineWidth = 0.8;

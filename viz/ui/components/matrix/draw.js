@@ -1,10 +1,13 @@
 // One frame of the matrix: the cached picture, and over it the hairlines, the chosen cell and the labels.
 
+import { clamp } from "../shared/numbers.js";
+import { paintBase } from "./picture.js";
+
 const GROUPS_FROM = 70; // of 256 colours: the first group can still be seen on the page
 const LABEL_PITCH = 11; // px: labels closer than this collide, so they are thinned out
 const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 
-function drawFrame(matrix) {
+export function drawFrame(matrix) {
   const { screen, grid, theme, header, hover, foreign } = matrix, selection = matrix.selection.value;
   if (matrix.stale || matrix.morph) paintBase(matrix);
   matrix.stale = false;

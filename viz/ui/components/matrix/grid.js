@@ -1,19 +1,12 @@
 // Where each cell of the matrix is: the plot's place beside its labels, the size of a cell, and the part that is zoomed in on.
 
+import { clipText } from "../shared/canvas.js";
+import { clamp } from "../shared/numbers.js";
+
 const LARGEST = 72; // px: a cell of a tiny matrix grows no further
 const TITLE = 18; // px: the line of the column title
 
-/** The text cut to a width, by whole graphemes so that emoji and accents stay whole. */
-function clipText(context, text, width) {
-  if (context.measureText(text).width <= width) return text;
-  const parts = Array.from(new Intl.Segmenter().segment(text.slice(0, 120)), (part) => part.segment);
-  let keep = parts.length;
-  const clipped = () => parts.slice(0, keep).join("") + "…";
-  while (keep > 1 && context.measureText(clipped()).width > width) keep -= 1;
-  return clipped();
-}
-
-class Grid {
+export class Grid {
   n = 0; // rows
   m = 0; // columns
   zoom = 1;

@@ -1,7 +1,10 @@
 // Pointer, wheel and keyboard on the matrix.
 
+import { clamp } from "../shared/numbers.js";
+import { speak } from "./words.js";
+
 /** Attaches the handlers to the canvas; they go with it. */
-function listenInput(matrix) {
+export function listenInput(matrix) {
   const { canvas, grid } = matrix;
   let press = null, armed = false;
   const locate = (event) => {

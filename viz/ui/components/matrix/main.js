@@ -1,6 +1,19 @@
 // One matrix of weights or scores: tokens on both axes, colour for the value, hover and selection without asking Python.
 // This part holds the state; the grid says where cells are, the others draw, write and listen.
 
+import { fitCanvas } from "../shared/canvas.js";
+import { el, mount } from "../shared/dom.js";
+import { reducedMotion } from "../shared/numbers.js";
+import { STATE, unpack } from "../shared/payload.js";
+import { AFTER_SUMS, Sums } from "../shared/sums.js";
+import { announceHover, axesOf, listenFonts, listenHover, outside, shared, within } from "../shared/sync.js";
+import { readTheme } from "../shared/theme.js";
+import { drawFrame } from "./draw.js";
+import { Grid } from "./grid.js";
+import { listenInput } from "./input.js";
+import { beginMorph, develop } from "./picture.js";
+import { fillFoot, fillReadout } from "./words.js";
+
 const MORPH_CELLS = 16384; // more than these change at once: mixing them would take longer than a frame
 
 class Matrix {

@@ -1,9 +1,14 @@
 // The picture of the cells, cached as one bitmap: a hover only copies it and draws labels and hairlines over it.
 
+import { cross, fitCanvas, hatch } from "../shared/canvas.js";
+import { clamp, MORPH, number, smooth } from "../shared/numbers.js";
+import { STATE } from "../shared/payload.js";
+import { inkOn } from "../shared/theme.js";
+
 const TEXT_FROM = 34; // px: cells at least this wide carry their number
 
 /** One pixel a cell, or a block of cells where they are smaller than a pixel. */
-function develop(matrix, block) {
+export function develop(matrix, block) {
   const { header, theme, values, states } = matrix, { n, m } = matrix.grid;
   const high = Math.ceil(n / block), wide = Math.ceil(m / block);
   const table = theme[header.scale.kind], last = table.length / 3 - 1, { low, high: top } = header.scale;
@@ -49,7 +54,7 @@ function develop(matrix, block) {
 }
 
 /** A morph from the pixels shown before, or null where nothing changed. */
-function beginMorph(matrix, before) {
+export function beginMorph(matrix, before) {
   const { n, m } = matrix.grid, { data } = matrix.picture.colours;
   if (!data.some((channel, i) => channel !== before[i])) return null;
   const sheet = Object.assign(document.createElement("canvas"), { width: m, height: n });
@@ -67,7 +72,7 @@ function mixMorph(matrix) {
 }
 
 /** The visible part of the picture at its full size, with hatching, numbers and signs, on the cached bitmap. */
-function paintBase(matrix) {
+export function paintBase(matrix) {
   const { grid, base } = matrix, { width: w, height: h, n, m } = grid;
   const ratio = window.devicePixelRatio || 1;
   const pixels = Math.min(grid.cellWidth, grid.cellHeight) * ratio, block = pixels >= 1 ? 1 : Math.ceil(1 / pixels);
@@ -125,7 +130,7 @@ function paintCells(matrix, context) {
       }
     }
 }
-function notch(context, right, y, size, colour) {
+export function notch(context, right, y, size, colour) {
   context.fillStyle = colour;
   context.beginPath();
   context.moveTo(right - size, y), context.lineTo(right, y), context.lineTo(right, y + size);

@@ -1,19 +1,17 @@
 // The words around the matrix: the cell in the line above, the legend below, and what a screen reader is told.
 
-/** The shortest decimal that reads back as the same float32. */
-function exact(value) {
-  if (!Number.isFinite(value)) return number(value);
-  for (let digits = 1; digits < 10; digits++) {
-    const text = value.toPrecision(digits);
-    if (Math.fround(+text) === value) return String(+text).replace("-", "−");
-  }
-  return String(value);
-}
+import { cross, fitCanvas, hatch } from "../shared/canvas.js";
+import { chip, el } from "../shared/dom.js";
+import { exact, number } from "../shared/numbers.js";
+import { STATE } from "../shared/payload.js";
+import { ramp } from "../shared/theme.js";
+import { notch } from "./picture.js";
+
 /** A scale's end without trailing zeros: 0.5 and not 0.500. */
 const brief = (value) => (exact(value).length > 6 ? number(value) : exact(value));
 
 /** The cell under the pointer, else the chosen one; `chosen`: it has just been clicked. */
-function fillReadout(matrix, chosen = false) {
+export function fillReadout(matrix, chosen = false) {
   const { header, hover, values } = matrix, { words } = header;
   const free = hover.row === null && hover.column === null;
   const { row, column } = (free && matrix.selection.value) || hover, parts = [];
@@ -37,7 +35,7 @@ function fillReadout(matrix, chosen = false) {
   matrix.readout.replaceChildren(...parts);
 }
 
-function fillFoot(matrix) {
+export function fillFoot(matrix) {
   const { foot, theme, header } = matrix, { scale, words } = header;
   foot.replaceChildren();
   const key = el("span", "key", foot);
@@ -60,7 +58,7 @@ function fillFoot(matrix) {
 }
 
 /** The chosen cell in one sentence. */
-function speak(matrix) {
+export function speak(matrix) {
   const { header } = matrix, { words } = header, { row, column } = matrix.selection.value;
   const i = row * matrix.grid.m + column;
   const kinds = { [STATE.masked]: words.masked, [STATE.nan]: words.nan };

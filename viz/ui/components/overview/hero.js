@@ -1,8 +1,14 @@
 // The sentence that was typed, the one that was written, and between them the ribbons; the typed one is edited in place.
 
+import { button, el } from "../shared/dom.js";
+import { clamp } from "../shared/numbers.js";
+import { chipsAt, placeOf, Ribbons, THIN } from "./ribbons.js";
+import { percent, unitOf } from "./weights.js";
+
+export const ROOMY = 820; // px; from here on labels stand beside the pictures
 const SIDES = 380; // px: the captions left and right of the words
 
-class Hero {
+export class Hero {
   constructor(overview) {
     const { header } = overview;
     this.overview = overview;

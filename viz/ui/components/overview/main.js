@@ -1,8 +1,15 @@
 // The first screen: how each written word looks at the typed ones, then the whole model as Vaswani et al. 2017 draw it.
 // This part keeps the other ones together; the hero and the model are made anew for new data.
 
+import { button, el, mount } from "../shared/dom.js";
+import { fill, number } from "../shared/numbers.js";
+import { unpack } from "../shared/payload.js";
+import { announceHover, listenFonts, listenHover } from "../shared/sync.js";
+import { ramp, readTheme } from "../shared/theme.js";
+import { Hero, ROOMY } from "./hero.js";
+import { Model } from "./model.js";
+
 const SIDE_BY_SIDE = 520; // px; below it the decoder stands on the encoder
-const ROOMY = 820; // px; from here on labels stand beside the pictures
 
 class Overview {
   constructor(shadow) {

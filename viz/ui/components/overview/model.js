@@ -1,14 +1,11 @@
 // The model as the paper draws it: stacks of layers from bottom to top, each layer a card of its parts, the parts buttons.
 
-const percent = (weight) => `${Math.round(100 * weight)}%`;
-const isCross = (part) => part.site.endsWith(".cross");
-/** What one stored step is worth: weights of large models come as bytes. */
-const unitOf = (array) => (array.data instanceof Uint8Array ? 1 / 255 : 1);
-
-function paintWeights(canvas, array, theme, high, state) {
-  const [rows, columns] = array.shape;
-  if (rows && columns) paintPixels(canvas, array.data, array.shape, theme.sequential, { low: 0, high, unit: unitOf(array) }, state?.data);
-}
+import { button, chip, el, svg } from "../shared/dom.js";
+import { clamp, fill } from "../shared/numbers.js";
+import { magnify } from "./popover.js";
+import { chipsAt, placeOf } from "./ribbons.js";
+import { isCross, paintWeights, percent } from "./weights.js";
+import { drawWires } from "./wires.js";
 
 /** A long, narrow picture is averaged when it shrinks; repeating its few columns (or rows) first keeps their edges. */
 function widen(canvas) {
@@ -24,7 +21,7 @@ function widen(canvas) {
   context.drawImage(copy, 0, 0, canvas.width, canvas.height);
 }
 
-class Model {
+export class Model {
   constructor(overview) {
     const { header, arrays } = (this.overview = overview);
     this.box = el("section", "model", overview.root);

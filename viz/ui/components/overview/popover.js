@@ -1,8 +1,13 @@
 // A head under the pointer, large enough to read its words.
 
+import { fitCanvas, hatchMasked } from "../shared/canvas.js";
+import { el } from "../shared/dom.js";
+import { clamp, cut } from "../shared/numbers.js";
+import { isCross, paintWeights } from "./weights.js";
+
 const MAGNIFIED = 180; // px: the longer side of the matrix
 
-function magnify(overview, thumb, { part, stack, where }, head, name) {
+export function magnify(overview, thumb, { part, stack, where }, head, name) {
   const { popover, header, arrays, model } = overview;
   const array = arrays[head.array], [rows, columns] = array.shape;
   if (!rows || !columns) return;

@@ -1,14 +1,17 @@
 // The ribbons of the hero: from each written word to the words it looks at, width and opacity the weight.
 
-const THIN = 0.01; // ribbons below one percent are noise to the eye
+import { el, svg } from "../shared/dom.js";
+import { percent } from "./weights.js";
+
+export const THIN = 0.01; // ribbons below one percent are noise to the eye
 
 /** Which token a chip stands for: of a long side not every one has a chip. */
-const placeOf = (token, i) => ("at" in token ? token.at : i);
+export const placeOf = (token, i) => ("at" in token ? token.at : i);
 /** The chips of these tokens, those that there are. */
-const chipsAt = (places, tokens, chips) =>
+export const chipsAt = (places, tokens, chips) =>
   (places ?? []).map((at) => chips[tokens.findIndex((token, i) => placeOf(token, i) === at)]).filter(Boolean);
 
-class Ribbons {
+export class Ribbons {
   /** `weight(i, j)`: how much written word i looks at typed word j; `look(i, j)` is what a click on their ribbon does. */
   constructor(stage, label, weight, look) {
     this.stage = stage;

@@ -1,6 +1,9 @@
 // The lines between the cards: upwards through each stack, around each sub-layer, and from the encoder to the decoder.
 
-function drawWires(model) {
+import { svg } from "../shared/dom.js";
+import { isCross } from "./weights.js";
+
+export function drawWires(model) {
   const { wires, box, stacks } = model;
   const frame = box.getBoundingClientRect();
   const pen = {

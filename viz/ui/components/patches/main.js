@@ -1,5 +1,12 @@
 // A picture as its patches: left the patch that asks, right how much it reads of every other.
 
+import { fitCanvas } from "../shared/canvas.js";
+import { el, mount } from "../shared/dom.js";
+import { clamp, fill, number } from "../shared/numbers.js";
+import { unpack } from "../shared/payload.js";
+import { announceHover, listenHover } from "../shared/sync.js";
+import { ramp, readTheme, shade } from "../shared/theme.js";
+
 const WIDEST = 300; // px of each of the two pictures
 
 class Patches {

@@ -1,7 +1,10 @@
-// Canvases: sharp on every screen, one pixel a cell for pictures of numbers, hatching for what is masked.
+// Canvases: sharp on every screen, one pixel a cell for pictures of numbers, hatching for what is masked, texts cut to fit.
+
+import { STATE } from "./payload.js";
+import { shade } from "./theme.js";
 
 /** Canvas sized in CSS pixels and drawn in device pixels. */
-function fitCanvas(canvas, width, height) {
+export function fitCanvas(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.max(1, Math.round(width * ratio));
   canvas.height = Math.max(1, Math.round(height * ratio));
@@ -14,7 +17,7 @@ function fitCanvas(canvas, width, height) {
 
 /** One pixel a cell; masked and broken cells stay transparent so that the hatching behind them shows.
  *  `scale` is {low, high, unit}: a stored value times `unit` is what low and high are stated in. */
-function paintPixels(canvas, values, [rows, columns], table, { low, high, unit = 1 }, state) {
+export function paintPixels(canvas, values, [rows, columns], table, { low, high, unit = 1 }, state) {
   canvas.width = columns;
   canvas.height = rows;
   const context = canvas.getContext("2d");
@@ -30,7 +33,7 @@ function paintPixels(canvas, values, [rows, columns], table, { low, high, unit =
 }
 
 /** Fine diagonal hatching: "masked", never a colour of the scale. */
-function hatch(context, x, y, width, height, colour) {
+export function hatch(context, x, y, width, height, colour) {
   context.save();
   context.beginPath();
   context.rect(x, y, width, height);
@@ -47,7 +50,7 @@ function hatch(context, x, y, width, height, colour) {
 }
 
 /** Runs of masked cells instead of single ones, so that the hatching is even; `cell` is {x, y, width, height} of the first. */
-function hatchMasked(context, state, [rows, columns], cell, colour) {
+export function hatchMasked(context, state, [rows, columns], cell, colour) {
   for (let i = 0; state && i < rows; i++)
     for (let j = 0, k; j < columns; j = Math.max(k, j + 1)) {
       for (k = j; k < columns && state[i * columns + k] === STATE.masked; k++);
@@ -56,7 +59,7 @@ function hatchMasked(context, state, [rows, columns], cell, colour) {
 }
 
 /** Two short strokes: "not a number". */
-function cross(context, x, y, size, colour) {
+export function cross(context, x, y, size, colour) {
   context.strokeStyle = colour;
   context.lineWidth = 1;
   context.beginPath();
@@ -66,7 +69,7 @@ function cross(context, x, y, size, colour) {
 }
 
 /** Grey with crosses where there is room for them: cells that are not a number. */
-function markNaN(context, values, state, [rows, columns], { width, height }, colour) {
+export function markNaN(context, values, state, [rows, columns], { width, height }, colour) {
   const size = Math.min(5, Math.min(width, height) * 0.28);
   for (let k = 0; k < rows * columns; k++) {
     if (state?.[k] === STATE.masked || !Number.isNaN(values[k])) continue;
@@ -78,4 +81,12 @@ function markNaN(context, values, state, [rows, columns], { width, height }, col
     context.restore();
     if (size >= 1.4) cross(context, x + width / 2, y + height / 2, size, colour);
   }
+}
+
+/** The text cut to a width, by whole graphemes so that emoji and accents stay whole. */
+export function clipText(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  const parts = Array.from(new Intl.Segmenter().segment(text.slice(0, 120)), (part) => part.segment);
+  while (parts.length > 1 && context.measureText(parts.join("") + "…").width > width) parts.pop();
+  return parts.join("") + "…";
 }

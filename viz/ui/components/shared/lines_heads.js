@@ -1,8 +1,11 @@
 // The heads' buttons: a click shows or hides one, Shift, Alt or a double click shows it alone.
 
-const DASHES = [[], [7, 4], [2, 3]]; // the ninth head reuses the first colour, so its lines are dashed
+import { button, el } from "./dom.js";
+import { smooth } from "./numbers.js";
 
-function fillPills(view) {
+export const DASHES = [[], [7, 4], [2, 3]]; // the ninth head reuses the first colour, so its lines are dashed
+
+export function fillPills(view) {
   const { pills, header, shown } = view, { heads, words } = header;
   const all = heads.every(({ index }) => shown.value.includes(index));
   if (pills.childElementCount !== heads.length + 1) buildPills(view);
@@ -47,7 +50,7 @@ function setShown(view, list) {
 }
 
 /** How far a curve between the two sides has risen where it has come this share of the way across, both 0 to 1. */
-function riseAt(share) {
+export function riseAt(share) {
   let low = 0, high = 1; // x(t) = 1.5t − 1.5t² + t³ rises steadily, so halving finds t
   for (let i = 0; i < 20; i++) {
     const t = (low + high) / 2;

@@ -1,11 +1,14 @@
-// The arithmetic of one weight in a line: five numbers that the app's own server computes in float64 (model/steps/weight.py). They are
-// on the screen before the page, which is told of the cell afterwards, is drawn again.
+// The arithmetic of one weight in a line: five numbers that the app's own server computes in float64 (model/steps/weight.py).
+// They are on the screen before the page, which is told of the cell afterwards, is drawn again.
 
-const SETTLED = 140; // ms that a pointer rests on a cell before its numbers are asked for
-const AFTER_SUMS = 120; // ms that the page waits for the numbers of a chosen cell before it is told of it
+import { el } from "./dom.js";
+import { number } from "./numbers.js";
+
+export const SETTLED = 140; // ms that a pointer rests on a cell before its numbers are asked for
+export const AFTER_SUMS = 120; // ms that the page waits for the numbers of a chosen cell before it is told of it
 const MOST_SUMS = 256;
 
-class Sums {
+export class Sums {
   /** written: called whenever a cell's line has been painted. */
   constructor(parent, written = () => {}) {
     this.root = el("div", "sums", parent);

@@ -1,9 +1,12 @@
 // Above a text that scrolls: the asking token and the strongest one, each with where it stands and a way to it.
 
+import { button, chip, el } from "../shared/dom.js";
+import { announce, VIEW } from "../shared/sync.js";
+
 const HEAD = 60; // px of the window that the head of the page covers
 const LINE = 36; // px of a line and what is below it
 
-class Ends {
+export class Ends {
   constructor(flow) {
     this.flow = flow;
     this.box = el("div", "ends", flow.box);
@@ -41,7 +44,7 @@ class Ends {
     const first = firstFrom(tops, from - 8), last = firstFrom(tops, from + stage.clientHeight - LINE) - 1;
     if (first === this.first && last === this.last) return;
     Object.assign(this, { first, last });
-    tell(VIEW, { side: flow.text.side, first, last });
+    announce(VIEW, { side: flow.text.side, first, last });
   }
 }
 

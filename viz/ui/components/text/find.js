@@ -1,6 +1,9 @@
 // Find a word, or go to a place: "#120". Enter asks from what was found, and from the next one.
 
-class Find {
+import { el } from "../shared/dom.js";
+import { FOLLOWS } from "./flow.js";
+
+export class Find {
   constructor(view, parent) {
     this.view = view;
     this.box = el("label", "find", parent);

@@ -1,8 +1,14 @@
 // One text: a span a token that wraps as people read it, coloured by one row of numbers; where each token is on the page.
 
-const FOLLOWS = { joined: "0", gap: "1", space: "2", rest: "3" };
+import { el } from "../shared/dom.js";
+import { number } from "../shared/numbers.js";
+import { shade } from "../shared/theme.js";
+import { Ends } from "./ends.js";
+import { Strip } from "./strip.js";
 
-class Flow {
+export const FOLLOWS = { joined: "0", gap: "1", space: "2", rest: "3" };
+
+export class Flow {
   constructor(view, parent) {
     this.view = view;
     this.box = el("section", "text", parent);

@@ -1,12 +1,14 @@
 // Pointer and keyboard on a text.
 
+import { clamp } from "../shared/numbers.js";
+
 const tokenUnder = (event) => {
   const span = event.target.closest?.("span[data-i]");
   return span ? +span.dataset.i : null;
 };
 
 /** Attaches the handlers to a text; they go with it. */
-function listenText(view, flow) {
+export function listenText(view, flow) {
   const { page, stage } = flow;
   const handlers = {
     pointerover: (event) => view.hover(flow, tokenUnder(event)),

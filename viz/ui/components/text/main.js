@@ -1,5 +1,14 @@
 // The text itself: click a token, and the text is coloured by what a head attends to from there, or by who attends to it.
-// The text comes once; the row comes from the list beside it (reading_row.js), so that a click moves one row of numbers.
+// The text comes once; the row comes from the list beside it (text_row/main.js), so that a click moves one row of numbers.
+
+import { chip, el, mount } from "../shared/dom.js";
+import { exact, fill, SMALL } from "../shared/numbers.js";
+import { unpack } from "../shared/payload.js";
+import { announce, announceHover, GOTO, listen, listenFonts, listenHover, ROW, shared, WANTED } from "../shared/sync.js";
+import { inks, ramp, readTheme } from "../shared/theme.js";
+import { Find } from "./find.js";
+import { Flow } from "./flow.js";
+import { listenText } from "./input.js";
 
 class Reading {
   constructor(shadow) {
@@ -27,8 +36,8 @@ class Reading {
       () => observer.disconnect(),
       () => document.removeEventListener("scroll", scrolled, { capture: true }),
       () => window.removeEventListener("resize", scrolled),
-      hearing(ROW, (row) => this.take(row)),
-      hearing(GOTO, ({ side, index }) => this.flows.find((flow) => flow.text.side === side)?.goTo(index)),
+      listen(ROW, (row) => this.take(row)),
+      listen(GOTO, ({ side, index }) => this.flows.find((flow) => flow.text.side === side)?.goTo(index)),
       listenHover((detail) => this.hear(detail)),
       listenFonts(() => this.resized(true)),
       () => this.asked.stop(),
@@ -62,7 +71,7 @@ class Reading {
     this.find.input.setAttribute("aria-label", words.find);
     if (this.row?.of !== header.of) this.row = null;
     if (this.row) this.show();
-    else tell(WANTED);
+    else announce(WANTED);
     this.fillReadout();
   }
 
@@ -180,7 +189,7 @@ class Reading {
       if (flow === this.coloured()) {
         const value = row.arrays.values.data[at];
         if (flow.masked?.[at]) say(words.masked, "faint");
-        else say(exact(value), "value");
+        else say(exact(value, SMALL), "value");
       }
     } else if (row) say(words.hover, "faint help");
     this.readout.replaceChildren(...parts);
@@ -191,7 +200,7 @@ class Reading {
     const key = el("span", "key", foot);
     el("span", "end", key, "0");
     el("span", "ramp", key).style.background = ramp(colours.table, 17);
-    el("span", "end", key, exact(row.end));
+    el("span", "end", key, exact(row.end, SMALL));
     el("span", "name", foot, row.told.legend);
     const flow = this.coloured();
     if (row.masked.length) {

@@ -1,8 +1,12 @@
 // Beside a long text: the whole of it as a strip, each line of pixels the largest weight that stands there.
 
+import { fitCanvas } from "../shared/canvas.js";
+import { el } from "../shared/dom.js";
+import { announce, VIEW } from "../shared/sync.js";
+
 const STRIP = 16; // px
 
-class Strip {
+export class Strip {
   constructor(flow) {
     this.flow = flow;
     this.canvas = el("canvas", "strip", flow.stage.parentElement);
@@ -29,7 +33,7 @@ class Strip {
     const { flow } = this, { stage, view } = flow, long = stage.scrollHeight > stage.clientHeight + 4;
     flow.box.classList.toggle("long", long);
     this.canvas.title = view.header.words.strip;
-    if (!long) tell(VIEW, { side: flow.text.side, first: 0, last: Infinity });
+    if (!long) announce(VIEW, { side: flow.text.side, first: 0, last: Infinity });
     if (!long || !view.colours) return;
     if (!flow.measured) flow.measure();
     const high = stage.clientHeight, most = new Float32Array(high), { table } = view.colours, { shown, tops } = flow;

@@ -1,13 +1,18 @@
 // The list beside the text: the tokens with the largest weights, and what it leaves out. It receives the row and hands it on.
 
+import { button, chip, el, mount } from "../shared/dom.js";
+import { exact, SMALL } from "../shared/numbers.js";
+import { unpack } from "../shared/payload.js";
+import { announce, announceHover, GOTO, listen, listenHover, ROW, VIEW, WANTED } from "../shared/sync.js";
+
 class Row {
   constructor(shadow) {
     this.root = el("div", "headlight reading-row", shadow);
     this.title = el("div", "title", this.root);
     this.list = el("ol", "list", this.root);
     this.rest = el("div", "rest", this.root);
-    this.stops = [hearing(WANTED, () => this.header && tell(ROW, this.header)), listenHover((detail) => this.hear(detail)),
-      hearing(VIEW, (view) => this.place(view))];
+    this.stops = [listen(WANTED, () => this.header && announce(ROW, this.header)), listenHover((detail) => this.hear(detail)),
+      listen(VIEW, (view) => this.place(view))];
     this.views = {};
     this.drawn = 0;
   }
@@ -18,7 +23,7 @@ class Row {
     this.items = header.top.map(({ index, label }) => {
       const item = el("li", header.other === index ? "chosen" : ""), value = values[index];
       const press = button("pick", item, null, () => {
-        tell(GOTO, { side: header.side, index });
+        announce(GOTO, { side: header.side, index });
         this.send("choose", { index, mode: header.mode });
       });
       const bar = el("i", "", el("span", "lane", press));
@@ -26,7 +31,7 @@ class Row {
       el("span", "way", press);
       el("span", "place", press, `#${index}`);
       press.append(chip(label, label.text));
-      el("span", "value", press, exact(value));
+      el("span", "value", press, exact(value, SMALL));
       for (const name of ["pointerenter", "focus"]) press.addEventListener(name, () => announceHover(header.side, index, this));
       for (const name of ["pointerleave", "blur"]) press.addEventListener(name, () => announceHover(header.side, null, this));
       return item;
@@ -35,7 +40,7 @@ class Row {
     this.rest.textContent = told.rest;
     this.place(this.views[header.side]);
     this.root.dataset.drawn = String((this.drawn += 1));
-    tell(ROW, header);
+    announce(ROW, header);
   }
   /** Which way out of sight each token is. */
   place(view) {
