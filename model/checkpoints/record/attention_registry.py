@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.checkpoints.disk.config_sizes import Sizes
+from model.checkpoints.disk.families import rules_of
 from model.checkpoints.record import qkv_projections
 from model.jobs.progress import tick
 
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
 NAME = "headlight"
-_CROSS = re.compile(r"encoder_attn|cross_?attn|crossattention|EncDecAttention|inter_attention", re.IGNORECASE)
 _BLOCK = 256
 _listening: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
@@ -52,12 +52,14 @@ class Call:
 
 @dataclass(eq=False)
 class Listener:
-    """What is heard in one forward; `names` maps modules to their dotted paths; `expected` calls, 0 if not known.
+    """What is heard in one forward; `names` maps modules to their dotted paths, `crosses` finds those of cross-attention;
+    `expected` calls, 0 if not known.
 
     reads: the projections that ran since the last attention call. rotary: the (cos, sin) of the module that is running.
     """
 
     names: dict[nn.Module, str]
+    crosses: re.Pattern[str]
     expected: int = 0
     calls: list[Call] = field(default_factory=list)
     reads: list[qkv_projections.Read] = field(default_factory=list)
@@ -120,7 +122,7 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
         lse = kernel.lse
     if listener is not None:
         name = listener.names.get(module, "")
-        cross = bool(_CROSS.search(name)) or bool(getattr(module, "is_cross_attention", False))
+        cross = bool(listener.crosses.search(name)) or bool(getattr(module, "is_cross_attention", False))
         listener.calls.append(
             Call(name, cross, causal, query, key, value, attention_mask, float(scale), softcap, sinks,
                  options.get("position_bias"), context, lse, made=made)
@@ -169,6 +171,11 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
+def cross_attention(model_type: str) -> re.Pattern[str]:
+    """What finds the dotted paths of a family's cross-attention modules."""
+    return re.compile(rules_of(model_type).cross_attention, re.IGNORECASE)
+
+
 def expected(module: nn.Module) -> int:
     """Attention calls of one forward as the configuration counts them: what a progress bar needs, no more."""
     return Sizes.of(module.config.to_dict()).calls
@@ -177,7 +184,8 @@ def expected(module: nn.Module) -> int:
 @contextmanager
 def listen(model: nn.Module) -> Iterator[list[Call]]:
     """Hear every attention call of the forwards inside the block, and find each one's W_O by data flow."""
-    listener = Listener({module: name for name, module in model.named_modules()}, expected(model))
+    names = {module: name for name, module in model.named_modules()}
+    listener = Listener(names, cross_attention(model.config.model_type), expected(model))
     modules = list(listener.names)  # walked once: in a deep model every walk is a good part of what listening costs
     inside = qkv_projections.readers(modules)
 

@@ -5,6 +5,7 @@ Models that go through the library's attention registry are heard there (`hook`)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.checkpoints.disk.families import TOWERS, entry
 from model.checkpoints.record import attention_registry, malloc, offload, qkv_projections, score_trace, task_outputs
 from model.checkpoints.record.score_notes import Attended
 from model.checkpoints.record.score_single_token import SingleChain
@@ -23,9 +25,6 @@ from model.trace.mask_and_bias import is_masked
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer.masks import Explicit, Intervals, Mask, compress
-
-# Read both ways, though the library also counts them among the models that write.
-_BOTH_WAYS = {"xlnet", "xlm"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +102,13 @@ def _heard(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[Heard]
     if any(call.w_o is None for call in attended):
         # Not every softmax between two products is an attention sub-layer (Nyströmformer has three in one).
         raise ValueError("the attention of this model cannot be recorded: what it mixes goes through no W_O")
-    single = _one_token_is_causal(module)
-    return [_from_watch(call, single) for call in attended], output
+    single, crosses = _one_token_is_causal(module), attention_registry.cross_attention(module.config.model_type)
+    return [_from_watch(call, single, crosses) for call in attended], output
 
 
 def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
-    """The hidden states of one stack; CLIP's towers each have an output of their own."""
-    tower = getattr(output, "vision_model_output" if stack == "encoder" else "text_model_output", None)
+    """The hidden states of one stack; the towers of a dual encoder each have an output of their own."""
+    tower = getattr(output, f"{TOWERS[stack]}_output", None)
     output = output if tower is None else tower
     name = "hidden_states" if getattr(output, "hidden_states", None) is not None else f"{stack}_hidden_states"
     return getattr(output, name, None) or ()
@@ -174,7 +173,7 @@ def _from_hook(
     return Heard(call.cross, _mask(call, masks, single), call.scale, parts, parameters, call.softcap, made=call.made)
 
 
-def _from_watch(call: Attended, single: bool) -> Heard:
+def _from_watch(call: Attended, single: bool, crosses: re.Pattern[str]) -> Heard:
     scores, kept = call.scores, call.value
     k, v = compact(scores.k, call.v)
     parts = {"q": scores.q, "k": k, "v": v, "context": call.context} | kept.parts
@@ -182,19 +181,21 @@ def _from_watch(call: Attended, single: bool) -> Heard:
         parts["output"] = call.output
     parameters = {name: part for name, part in (("W_O", call.w_o), ("b_O", call.b_o)) if part is not None}
     mask = Mask(single) if scores.shape[1:] == (1, 1) else kept.mask
-    cross = bool(attention_registry._CROSS.search(kept.name))
-    return Heard(cross, mask, scores.scale, parts, parameters, bias=kept.again)
+    return Heard(bool(crosses.search(kept.name)), mask, scores.scale, parts, parameters, bias=kept.again)
 
 
 def _one_token_is_causal(module: nn.Module) -> bool:
-    """One token alone has no mask that tells: then the library's own list of the models that write does."""
+    """One token alone has no mask that tells: then the family does, else the library's own list of the models that write."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as WRITES
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as FILLS
 
     if getattr(module.config, "is_encoder_decoder", False):  # the module's own path tells there
         return False
     family = module.config.model_type
-    return (family in WRITES and family not in FILLS and family not in _BOTH_WAYS) or family == "openai-gpt"
+    known = entry(family)
+    if known is not None and known.architecture in ("encoder", "decoder"):
+        return known.architecture == "decoder"
+    return family in WRITES and family not in FILLS
 
 
 def _mask(call: attention_registry.Call, seen: dict[int, Any], single: bool) -> Any:
