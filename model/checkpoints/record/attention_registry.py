@@ -29,7 +29,7 @@ _listening: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 @dataclass(eq=False)
-class Call:
+class RegistryCall:
     """One attention call as the library made it, batch axis kept: q [b, h, q, d_k], k and v [b, h_kv, k, ·]."""
 
     name: str
@@ -47,7 +47,7 @@ class Call:
     lse: Tensor | None = None  # [b, h, q]
     projection: nn.Module | None = None
     output: Tensor | None = None
-    made: qkv_projections.Made | None = None
+    source: qkv_projections.QKVSource | None = None
 
 
 @dataclass(eq=False)
@@ -61,13 +61,13 @@ class Listener:
     names: dict[nn.Module, str]
     crosses: re.Pattern[str]
     expected: int = 0
-    calls: list[Call] = field(default_factory=list)
-    reads: list[qkv_projections.Read] = field(default_factory=list)
+    calls: list[RegistryCall] = field(default_factory=list)
+    reads: list[qkv_projections.LinearCall] = field(default_factory=list)
     rotary: tuple[Tensor, Tensor] | None = None
 
-    def made(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> qkv_projections.Made | None:
+    def source(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> qkv_projections.QKVSource | None:
         """How the attention call that `module` is about to make came by q, k and v."""
-        found = qkv_projections.made(module, self.reads, q, k, v, self.rotary)
+        found = qkv_projections.qkv_source(module, self.reads, q, k, v, self.rotary)
         self.reads, self.rotary = [], None
         return found
 
@@ -94,9 +94,9 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     listener = _listening.get()
-    made = None
+    source = None
     if listener is not None:
-        made = listener.made(module, query, key, value)
+        source = listener.source(module, query, key, value)
         tick("layers", min(1.0, len(listener.calls) / listener.expected) if listener.expected else None)
     softcap = options.get("softcap")
     sinks = options.get("s_aux", options.get("sinks"))
@@ -124,8 +124,8 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
         name = listener.names.get(module, "")
         cross = bool(listener.crosses.search(name)) or bool(getattr(module, "is_cross_attention", False))
         listener.calls.append(
-            Call(name, cross, causal, query, key, value, attention_mask, float(scale), softcap, sinks,
-                 options.get("position_bias"), context, lse, made=made)
+            RegistryCall(name, cross, causal, query, key, value, attention_mask, float(scale), softcap, sinks,
+                 options.get("position_bias"), context, lse, source=source)
         )  # fmt: skip
     return context, None
 
@@ -182,7 +182,7 @@ def expected(module: nn.Module) -> int:
 
 
 @contextmanager
-def listen(model: nn.Module) -> Iterator[list[Call]]:
+def listen(model: nn.Module) -> Iterator[list[RegistryCall]]:
     """Hear every attention call of the forwards inside the block, and find each one's W_O by data flow."""
     names = {module: name for name, module in model.named_modules()}
     listener = Listener(names, cross_attention(model.config.model_type), expected(model))
@@ -199,7 +199,7 @@ def listen(model: nn.Module) -> Iterator[list[Call]]:
         if waits and inputs[0].data_ptr() == call.context.data_ptr():
             call.projection, call.output = module, output
         elif module in inside:
-            listener.reads.append(qkv_projections.Read(module, inputs[0], output))
+            listener.reads.append(qkv_projections.LinearCall(module, inputs[0], output))
 
     def rotates(module: nn.Module, inputs: tuple, options: dict) -> None:
         if _listening.get() is listener:

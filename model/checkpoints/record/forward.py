@@ -43,7 +43,7 @@ class Recorded:
 class Heard:
     """One attention call, whichever way it was heard: `parts` by their names in the record, batch axis gone.
 
-    `bias` makes the dense bias [h, q, k] of the call when it is asked for; `made` is how q, k and v came to be.
+    `bias` makes the dense bias [h, q, k] of the call when it is asked for; `source` says how q, k and v came to be.
     """
 
     cross: bool
@@ -53,7 +53,7 @@ class Heard:
     parameters: dict[str, Tensor] = field(default_factory=dict)
     softcap: float | None = None
     bias: Callable[[], Tensor] | None = None
-    made: qkv_projections.Made | None = None
+    source: qkv_projections.QKVSource | None = None
 
 
 def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
@@ -142,8 +142,8 @@ def attention_records(calls: list[Heard], tensors: dict[str, Tensor], store: Mem
         counts[stack, kind] = site.layer + 1
         tensors |= {f"{site}.{name}": part.detach() for name, part in call.parts.items()}
         tensors |= {f"parameters/{site}.{name}": part.detach() for name, part in call.parameters.items()}
-        if call.made is not None:
-            qkv_projections.keep(call.made, str(site), tensors, store)
+        if call.source is not None:
+            qkv_projections.keep(call.source, str(site), tensors, store)
         if call.bias is not None:
             shape = (*call.parts["q"].shape[:2], call.parts["k"].shape[1])
             store.add_lazy(f"{site}.bias", shape, call.bias)
@@ -152,7 +152,7 @@ def attention_records(calls: list[Heard], tensors: dict[str, Tensor], store: Mem
 
 
 def _from_hook(
-    call: attention_registry.Call, masks: dict[int, Any], biases: dict[int, tuple[str, Tensor]], single: bool
+    call: attention_registry.RegistryCall, masks: dict[int, Any], biases: dict[int, tuple[str, Tensor]], single: bool
 ) -> Heard:
     parts = {"q": call.q[0], "k": call.k[0], "v": call.v[0], "context": call.context[0].transpose(0, 1)}
     if call.lse is not None:
@@ -170,7 +170,9 @@ def _from_hook(
         parameters["W_O"] = weight.T if isinstance(call.projection, nn.Linear) else weight
         if bias is not None:
             parameters["b_O"] = bias
-    return Heard(call.cross, _mask(call, masks, single), call.scale, parts, parameters, call.softcap, made=call.made)
+    return Heard(
+        call.cross, _mask(call, masks, single), call.scale, parts, parameters, call.softcap, source=call.source
+    )
 
 
 def _from_watch(call: Attended, single: bool, crosses: re.Pattern[str]) -> Heard:
@@ -198,7 +200,7 @@ def _one_token_is_causal(module: nn.Module) -> bool:
     return family in WRITES and family not in FILLS
 
 
-def _mask(call: attention_registry.Call, seen: dict[int, Any], single: bool) -> Any:
+def _mask(call: attention_registry.RegistryCall, seen: dict[int, Any], single: bool) -> Any:
     """The mask of a call as a rule; one tensor serves many layers and is read once."""
     if call.q.shape[2] == call.k.shape[2] == 1:
         return Mask(single or "decoder" in call.name.split("."))
