@@ -28,7 +28,7 @@ from model.instrumentation.attention_call import BatchSeen, Call
 from model.instrumentation.name_sites import sites
 from model.instrumentation.operator_graph import listening, slow_path
 from model.instrumentation.output_projection import Watch
-from model.instrumentation.token_texts import Speech
+from model.instrumentation.token_texts import TokenTexts
 from model.trace import logits as logit_parts
 from model.trace.attention_record import AttentionRecord
 from model.trace.mask_and_bias import bias_parts
@@ -60,7 +60,7 @@ def instrument(
     )
     if compiled:
         raise CompiledModule(module=type(module).__name__)
-    return Instrumented(module, Speech(tokenizer), forward or module, logits, name or type(module).__name__)
+    return Instrumented(module, TokenTexts(tokenizer), forward or module, logits, name or type(module).__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Instrumented:
     """A module with its tokens; `trace` records one run of it. Made by `instrument`."""
 
     module: nn.Module
-    speech: Speech
+    texts: TokenTexts
     forward: Callable[..., Any]
     logits: bool | None
     name: str
@@ -82,8 +82,8 @@ class Instrumented:
         tokens of a stack that the module does not have, UnknownOption.
         """
         self._check_mode()
-        args = tuple(self.speech.ids(a) if isinstance(a, str) else a for a in args)
-        kwargs = {key: self.speech.ids(a) if isinstance(a, str) else a for key, a in kwargs.items()}
+        args = tuple(self.texts.ids(a) if isinstance(a, str) else a for a in args)
+        kwargs = {key: self.texts.ids(a) if isinstance(a, str) else a for key, a in kwargs.items()}
         watch = Watch()
         with self.lock:
             try:
@@ -134,7 +134,7 @@ class Instrumented:
             sides=sides,
             attention={site: AttentionRecord(site=site, store=store, **fact) for site, fact in facts.items()},
             store=store,
-            vocabulary=self.speech.vocabulary if scores is not None else (),
+            vocabulary=self.texts.vocabulary if scores is not None else (),
             facts=self._facts(found, sides, store),
             plain_logits=plain_logits if scores is not None else None,
         )  # fmt: skip
@@ -145,9 +145,9 @@ class Instrumented:
             "family": type(self.module).__name__, "task": task, "norm": "unknown", "generated": False,
             "modules": {str(site): call.path[-1][0] if call.path else "" for site, call in found.items()},
         }  # fmt: skip
-        if "decoder" in sides and self.speech.vocabulary and logit_parts.kept(store):
+        if "decoder" in sides and self.texts.vocabulary and logit_parts.kept(store):
             ((best, _),) = logit_parts.most_probable(store, -1, 1)
-            facts["written"] = [*sides["decoder"].texts[1:], self.speech.tokens([best])[0]]
+            facts["written"] = [*sides["decoder"].texts[1:], self.texts.tokens([best])[0]]
         return facts
 
     def _sides(
@@ -164,10 +164,10 @@ class Instrumented:
                 ids.remove(own)
             words = tokens.get(side)
             if words is None:
-                words = self.speech.tokens(own) if own is not None else [str(i) for i in range(length)]
+                words = self.texts.tokens(own) if own is not None else [str(i) for i in range(length)]
             if len(words) != length:
                 raise TokensDoNotFit(got=len(words), side=side, allowed=length)
-            special = tuple(self.speech.is_special(word) for word in words)
+            special = tuple(self.texts.is_special(word) for word in words)
             sides[side] = Side(tuple(words), tuple(own if own is not None else range(length)), special)
         return sides
 
@@ -175,7 +175,7 @@ class Instrumented:
         """The logits [n, V] among what the forward returned, or None."""
         if self.logits is False:
             return None
-        size = len(self.speech.vocabulary)
+        size = len(self.texts.vocabulary)
         for candidate in _tensors(output):
             fits = candidate.dim() in (2, 3) and candidate.numel() == length * candidate.shape[-1]
             if candidate.is_floating_point() and fits and (self.logits or candidate.shape[-1] == size):

@@ -14,8 +14,10 @@ from model.errors import HeadlightError
 _MARKS = (("<", ">"), ("[", "]"))
 
 
-class Speech:
-    """`tokenizer`: an object with `convert_ids_to_tokens`, `id_to_token` or `decode`, a list of the vocabulary (or a
+class TokenTexts:
+    """The texts of token ids, and the ids of texts.
+
+    tokenizer: an object with `convert_ids_to_tokens`, `id_to_token` or `decode`, a list of the vocabulary (or a
     table id -> token), a function of a list of ids, or None."""
 
     def __init__(self, tokenizer: Any = None):

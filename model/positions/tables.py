@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from model.checkpoints.disk.families import rules_of
 from model.trace.fidelity import allowed, allowed_norm, allowed_weights, difference
 from model.trace.record_own import record_run
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.positions import SINUSOID_BASE, Learned, sinusoidal
-
-_TABLE = re.compile(r"^(wpe|positions?_embed(s|dings?)?|pos_embed(s|dings?)?|embed_positions)$")
 
 
 def products(table: Tensor) -> Tensor:
@@ -84,20 +83,21 @@ class PositionTable:
 
 def position_tables(module: nn.Module) -> list[PositionTable]:
     """Every table of absolute positions that a model adds to its embeddings: ours, BERT's, GPT-2's, BART's, ViT's …"""
-    found = []
+    rules = rules_of(str(getattr(getattr(module, "config", None), "model_type", "")))
+    is_table, found = re.compile(rules.position_table).fullmatch, []
     for path, part in module.named_modules():
         last = path.rpartition(".")[2]
-        stack = "decoder" if "decoder" in path or last in ("wpe", "positions_embed") else "encoder"
+        stack = "decoder" if "decoder" in path or rules.architecture == "decoder" else "encoder"
         if isinstance(part, Learned):
             stack = "decoder" if path.startswith("target") else "encoder"
             found.append(PositionTable(f"{path}.table", part.table.detach(), 0, True, stack))
-        elif isinstance(part, nn.Embedding) and _TABLE.match(last):
+        elif isinstance(part, nn.Embedding) and is_table(last):
             pad = part.padding_idx
             first = int(getattr(part, "offset", 0)) or (0 if pad is None else pad + 1)
             trained = "Sinusoid" not in type(part).__name__
             found.append(PositionTable(f"{path}.weight", table_weight(part), first, trained, stack))
         for name, parameter in part.named_parameters(recurse=False):
-            if _TABLE.match(name) and parameter.dim() == 3 and parameter.shape[0] == 1:
+            if is_table(name) and parameter.dim() == 3 and parameter.shape[0] == 1:
                 full = f"{path}.{name}".lstrip(".")
                 found.append(PositionTable(full, parameter.detach()[0], 0, True, stack))
     return found

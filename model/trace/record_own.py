@@ -1,4 +1,4 @@
-"""Recording a run of our own Transformer: one forward under `listen`, its taps renamed to the names of a `Trace`."""
+"""Recording a run of our own Transformer: one forward under `run_with_hooks`, its hook points named as in a `Trace`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer.encoder_decoder import Transformer
-from model.transformer.hook_points import listen
+from model.transformer.hook_points import run_with_hooks
 from model.transformer.masks import RuleMask
 
 # Module paths on the left, names of the record on the right; the first match applies.
@@ -28,12 +28,12 @@ _NAMES = (
 
 
 def record_run(module: Transformer, source: Tensor, target: Tensor) -> tuple[MemoryStore, dict[Site, AttentionRecord]]:
-    """Run source ids [n] and target ids [m] once, in evaluation mode, and keep what every tap saw."""
+    """Run source ids [n] and target ids [m] once, in evaluation mode, and keep the activations at every hook point."""
     if module.training:
         raise ValueError("the model is in training mode, where dropout changes every weight: call eval() first")
-    with torch.no_grad(), listen(module) as heard:
+    with torch.no_grad(), run_with_hooks(module) as activations:
         module(source[None], target[None])
-    tensors = {_rename(path): value[0] for path, value in heard.items()}
+    tensors = {_rename(path): value[0] for path, value in activations.items()}
     tensors |= {f"parameters/{name}": value for name, value in attention_parameters(module).items()}
     masks = module.masks(source[None], target[None])
     store = MemoryStore(tensors)

@@ -14,7 +14,7 @@ from model.training.data import Encoded, Example, Vocabulary, encode
 from model.transformer.attention import softmax
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.greedy import greedy_batch
-from model.transformer.hook_points import listen
+from model.transformer.hook_points import run_with_hooks
 from model.transformer.masks import padding
 
 ROWS = ("predicting", "reading")
@@ -72,28 +72,30 @@ def validation_loss(module: Transformer, data: Encoded, size: int = 250) -> floa
 
 def encoder_weights(module: Transformer, source: Tensor) -> dict[str, Tensor]:
     """Source ids [b, n] -> {site: encoder self-attention weights [b, h, n, n]}, evaluation mode."""
-    with torch.no_grad(), listen(module) as heard:
+    with torch.no_grad(), run_with_hooks(module) as activations:
         module.encode(source)
     allowed = padding(source, module.config.pad_id).allowed(source.shape[1], source.shape[1])
     return {
-        f"encoder.{i}.self": _weights(heard, f"encoder.{i}.self_attention", layer.self_attention.scale, allowed)
+        f"encoder.{i}.self": _weights(activations, f"encoder.{i}.self_attention", layer.self_attention.scale, allowed)
         for i, layer in enumerate(module.encoder)
     }
 
 
 def cross_weights(module: Transformer, source: Tensor, target: Tensor) -> dict[str, Tensor]:
     """Source ids [b, n], target ids [b, m] -> {site: cross-attention weights [b, h, m, n]}, evaluation mode."""
-    with torch.no_grad(), listen(module) as heard:
+    with torch.no_grad(), run_with_hooks(module) as activations:
         module(source, target)
     allowed = padding(source, module.config.pad_id).allowed(target.shape[1], source.shape[1])
     return {
-        f"decoder.{i}.cross": _weights(heard, f"decoder.{i}.cross_attention", layer.cross_attention.scale, allowed)
+        f"decoder.{i}.cross": _weights(
+            activations, f"decoder.{i}.cross_attention", layer.cross_attention.scale, allowed
+        )
         for i, layer in enumerate(module.decoder)
     }
 
 
-def _weights(heard: Mapping[str, Tensor], path: str, scale: float, allowed: Tensor) -> Tensor:
-    q, k = heard[f"{path}.q"], heard[f"{path}.k"]
+def _weights(activations: Mapping[str, Tensor], path: str, scale: float, allowed: Tensor) -> Tensor:
+    q, k = activations[f"{path}.q"], activations[f"{path}.k"]
     return softmax((q @ k.transpose(-1, -2) * scale).masked_fill(~allowed, -torch.inf))[0]
 
 

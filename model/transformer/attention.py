@@ -1,4 +1,4 @@
-"""Multi-head attention (Vaswani et al. 2017, section 3.2), with a tap at every quantity of the formula.
+"""Multi-head attention (Vaswani et al. 2017, section 3.2), with a hook point at every quantity of the formula.
 
     q = x W_Q    k = y W_K    v = y W_V                       [b, ·, d] -> [b, h, ·, d_k]
     scores  = q kᵀ · scale + mask                             [b, h, q, k],  scale = 1 / √d_k
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.transformer.hook_points import Tap
+from model.transformer.hook_points import HookPoint
 from model.transformer.masks import RuleMask
 from model.transformer.positions import Relative, Rotary, alibi_bias, alibi_slopes, offsets
 
@@ -87,7 +87,7 @@ class MultiHeadAttention(nn.Module):
         self.relative = Relative(distance, self.d_k) if positions == "relative" else None
         self.rotary = Rotary(self.d_k) if positions == "rotary" else None
         self.register_buffer("slopes", alibi_slopes(heads) if positions == "alibi" else None, persistent=False)
-        self.q, self.k, self.v, self.lse, self.context, self.output = (Tap() for _ in range(6))
+        self.q, self.k, self.v, self.lse, self.context, self.output = (HookPoint() for _ in range(6))
 
     def split(self, x: Tensor) -> Tensor:
         """[b, n, h·d_k] -> [b, h, n, d_k]."""

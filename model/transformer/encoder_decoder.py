@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from model.errors import TextTooLong
 from model.transformer.config import TransformerConfig
-from model.transformer.hook_points import Tap
+from model.transformer.hook_points import HookPoint
 from model.transformer.layers import DecoderLayer, EncoderLayer, LayerNorm
 from model.transformer.masks import RuleMask, padding
 from model.transformer.positions import Learned, Sinusoidal
@@ -28,7 +28,7 @@ class Embedding(nn.Module):
         self.positions = kind(config.max_length, config.d_model) if kind else None
         self.dropout = nn.Dropout(config.dropout)
         self.max_length, self.factor = config.max_length, math.sqrt(config.d_model)
-        self.embedding, self.encoding, self.input = Tap(), Tap(), Tap()
+        self.embedding, self.encoding, self.input = HookPoint(), HookPoint(), HookPoint()
 
     def forward(self, ids: Tensor) -> Tensor:
         if ids.shape[1] > self.max_length:
@@ -56,7 +56,7 @@ class Transformer(nn.Module):
         self.encoder_norm = LayerNorm(config.d_model) if ends else nn.Identity()
         self.decoder_norm = LayerNorm(config.d_model) if ends else nn.Identity()
         self.project = nn.Linear(config.d_model, config.target_vocabulary)
-        self.memory, self.final, self.logits = Tap(), Tap(), Tap()
+        self.memory, self.final, self.logits = HookPoint(), HookPoint(), HookPoint()
         self._initialise()
 
     def _initialise(self) -> None:

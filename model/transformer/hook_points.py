@@ -1,6 +1,6 @@
-"""Places where our model can be listened to.
+"""Hook points of our own model: named places whose activations a run can be asked for.
 
-A `Tap` hands its input on unchanged. A recorder hooks the taps of one forward pass inside a `with` block; nothing is
+A `HookPoint` hands its input on unchanged. A recorder hooks those of one forward pass inside a `with` block; nothing is
 ever stored on a module, so a model that nobody looks at pays nothing.
 """
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 
-class Tap(nn.Module):
+class HookPoint(nn.Module):
     """x -> x."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -20,19 +20,20 @@ class Tap(nn.Module):
 
 
 @contextmanager
-def listen(module: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Collect what passes every `Tap` of `module`, by its dotted path; the hooks come off when the block ends."""
-    heard: dict[str, Tensor] = {}
+def run_with_hooks(module: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """The activations at every `HookPoint` of what is run inside the block, by dotted path; afterwards the hooks come off."""
+    activations: dict[str, Tensor] = {}
 
     def hook(name: str):
         def keep(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
-            heard[name] = output.detach()
+            activations[name] = output.detach()
 
         return keep
 
-    handles = [tap.register_forward_hook(hook(name)) for name, tap in module.named_modules() if isinstance(tap, Tap)]
+    points = [(name, part) for name, part in module.named_modules() if isinstance(part, HookPoint)]
+    handles = [point.register_forward_hook(hook(name)) for name, point in points]
     try:
-        yield heard
+        yield activations
     finally:
         for handle in handles:
             handle.remove()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from model.transformer.attention import MultiHeadAttention
 from model.transformer.config import TransformerConfig
-from model.transformer.hook_points import Tap
+from model.transformer.hook_points import HookPoint
 from model.transformer.layer_norm import EPSILON
 from model.transformer.masks import RuleMask
 
@@ -34,7 +34,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.W_1, self.W_2 = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
         self.dropout = nn.Dropout(dropout)
-        self.pre, self.post, self.output = Tap(), Tap(), Tap()
+        self.pre, self.post, self.output = HookPoint(), HookPoint(), HookPoint()
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.post(torch.relu(self.pre(self.W_1(x))))
@@ -50,7 +50,7 @@ class AddNorm(nn.Module):
     def __init__(self, d_model: int, dropout: float, norm: str):
         super().__init__()
         self.layer_norm, self.dropout, self.before = LayerNorm(d_model), nn.Dropout(dropout), norm == "pre"
-        self.residual, self.norm = Tap(), Tap()
+        self.residual, self.norm = HookPoint(), HookPoint()
 
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
         if self.before:

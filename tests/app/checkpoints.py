@@ -69,7 +69,7 @@ def write(folder: Path, name: str) -> Path:
         with torch.no_grad():
             for parameter in module.parameters():
                 if parameter.dim() > 1:
-                    parameter.mul_(1.0 if family_name in ("t5", "clip") else 4.0)
+                    parameter.mul_(min(4.0, family.sharpen))
     module.save_pretrained(folder)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)

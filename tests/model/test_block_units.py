@@ -22,9 +22,6 @@ NAMED = {
     "gelu": "gelu", "relu": "relu", "silu": "silu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_fast": "gelu_tanh", "quick_gelu": "quick_gelu", "gelu_python": "gelu",
 }  # fmt: skip
-GATED = {"modernbert", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3", "smollm3", "olmo2", "mt5"}
-# Mixtures of experts, whose units are not one layer's.
-NONE = {"gpt_oss"}
 
 
 def numpy_function(name: str, x: np.ndarray) -> np.ndarray:
@@ -124,21 +121,23 @@ def test_units_of_every_family_reproduce_its_layers(family: Family) -> None:
         for layer in range(layers):
             with mlp_hooks.listening(module, stacks, stack, layer, layers) as heard, torch.no_grad():
                 forward.record(module, given)
-            if family.model_type in NONE:
+            if not family.feed_forward:  # a mixture of experts, whose units are not one layer's
                 assert heard == []
                 continue
             units = heard[0].units()
             assert len(units.post) == n and units.post.shape[1] > recorded.store.shape(f"{stack}.0.stream")[1]
             assert units.error <= units.limit and units.function_error <= units.function_limit
-            assert (units.gate is not None) == (family.model_type in GATED)
+            assert (units.gate is not None) == family.gated
             seen.add((heard[0].name, stack, layer))
             said = [getattr(module.config, key, None) for key in ("hidden_act", "activation_function", "hidden_activation",
                                                                   "dense_act_fn", "activation", "ff_activation")]  # fmt: skip
             known = [NAMED[name] for name in said if isinstance(name, str) and name in NAMED]
             assert not known or units.function in known
     # No hook is left, and each layer was heard at its own module, but for the one that ALBERT's layers share.
-    assert all(not part._forward_hooks for part in mlp_hooks.projections(module).values())
-    assert len({name for name, *_ in seen}) == (1 if family.model_type == "albert" else len(seen))
+    ends = mlp_hooks.projections(module)
+    assert all(not part._forward_hooks for part in ends.values())
+    assert {name for name, *_ in seen} == set(ends)
+    assert len(ends) == (len(seen) if "shared" not in family.notes else 1)
 
 
 def test_another_thread_is_not_heard() -> None:

@@ -10,13 +10,9 @@ from model.checkpoints.disk.families import FAMILIES, Family, small_model
 from model.checkpoints.library.describe import Description, describe
 from model.checkpoints.library.library_model import HuggingFaceModel
 
-ROTARY = {"gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi", "phi3", "gpt_oss", "smollm3",
-          "olmo2", "modernbert", "gptj", "falcon"}  # fmt: skip
-RELATIVE = {"t5", "mt5", "mpnet", "deberta", "deberta-v2", "xlnet"}
-FIXED = {"pegasus", "marian", "m2m_100"}
-GROUPED = {"llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3", "gpt_oss", "smollm3", "olmo2"}
-WINDOWS = {"mistral": 6, "gemma2": 6, "gemma3_text": 6, "gpt_oss": 6, "modernbert": 8, "gpt_neo": 6}
-TASKS = {"vit": "classification", "clip": "embedding", "xlnet": "masked"}
+WINDOWS = ("local_attention", "sliding_window", "window_size")
+WIDTHS = ("intermediate_size", "d_ff", "hidden_dim", "encoder_ffn_dim", "ffn_dim", "d_inner")
+TASKS = {"encoder": "masked", "decoder": "causal", "encoder-decoder": "seq2seq", "dual encoder": "embedding"}
 
 
 def described(family: Family) -> Description:
@@ -24,34 +20,32 @@ def described(family: Family) -> Description:
     return describe(HuggingFaceModel("tiny", small_model(family), None, family.model_type, "0" * 16, card))
 
 
-def positions(name: str) -> str:
-    kinds = ((ROTARY, "rotary"), (RELATIVE, "relative"), (FIXED, "sinusoidal"), ({"bloom"}, "alibi"))
-    return next((kind for names, kind in kinds if name in names), "learned")
-
-
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
 def test_every_family_is_described(family: Family):
     name, found = family.model_type, described(family)
     module = small_model(family)
     assert (found.family, found.class_name, found.dtype) == (name, family.model, "float32")
-    both = {"bart": (2, 3), "mbart": (2, 3), "pegasus": (2, 3), "marian": (2, 3), "m2m_100": (2, 3)}
-    assert found.layers == both.get(name, (2, 2) if name in ("t5", "mt5", "whisper") else (2,))
+    small = family.small.get("text_config", family.small)
+    both = family.architecture == "encoder-decoder"
+    assert found.layers == ((2, small.get("decoder_layers", 2)) if both else (2,))
     assert (found.heads, found.d_model) == (4, 32)
-    assert found.d_k == (16 if name == "qwen3" else 8)
-    assert found.d_ff in (64, 128) or (found.d_ff is None and name in ("gptj", "gpt2", "openai-gpt", "bloom", "xlm"))
-    assert found.vocabulary == (None if name == "vit" else 97)
+    assert found.d_k == small.get("head_dim", 8)
+    width = next((small[key] for key in WIDTHS if key in small), None)
+    assert found.d_ff == (width or (None if found.d_ff is None else 4 * 32))  # where it has no name it is 4 d
+    assert found.vocabulary == small.get("vocab_size")
     assert found.parameters == sum(p.numel() for p in module.parameters())
     assert sum(count for _, count in found.parts) == found.parameters
     assert [count for _, count in found.parts] == sorted((count for _, count in found.parts), reverse=True)
     kinds = {kind for kind, _ in found.parts}
     assert {"attention", "embedding", "feed_forward"} <= kinds, found.parts
     assert kinds <= {"attention", "embedding", "feed_forward", "norm", "other"}
-    kv = 2 if name in GROUPED else 1 if name == "falcon" else 4
+    kv = 1 if name == "falcon" else small.get("num_key_value_heads", 4)  # Falcon's multi_query is its own default
     assert (found.kv_heads, found.attention) == (kv, {4: "multi-head", 2: "grouped", 1: "multi-query"}[kv])
-    assert found.window == WINDOWS.get(name)
-    assert found.positions == positions(name)
-    assert found.task in ("masked", "causal", "seq2seq", "classification", "embedding")
-    assert found.task == TASKS.get(name, found.task) and found.fresh == ("pooler.dense.weight",)
+    assert found.window == next((small[key] for key in WINDOWS if key in small), None)
+    assert found.positions == family.positions
+    pictures = family.reads == "pictures" and family.architecture == "encoder"
+    assert found.task == ("classification" if pictures else TASKS[family.architecture])
+    assert found.fresh == ("pooler.dense.weight",)
 
 
 def test_parts_of_a_small_model_counted_by_hand():

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from model import open_model
+from model.checkpoints.disk import families
 from model.checkpoints.disk.families import FAMILIES
-from model.families import CARDS, block_parameters, card
+from model.families import CARDS, block_parameters, card, related
 
 transformers = pytest.importorskip("transformers")
 
@@ -25,11 +26,10 @@ _NAMES = {
 
 
 def configuration(key: str):
-    name, changes = card(key).config
-    return getattr(transformers, name)(**changes)
+    return getattr(transformers, families.entry(card(key).library).config)(**card(key).config)
 
 
-CONFIGURED = [known.key for known in CARDS if known.config[0]]
+CONFIGURED = [known.key for known in CARDS if known.library]
 
 
 @pytest.mark.parametrize("key", CONFIGURED)
@@ -78,8 +78,20 @@ def test_parents_are_families_that_came_before() -> None:
         assert all(keys.index(parent) < keys.index(known.key) for parent in known.parents)
         assert all(card(parent).year <= known.year for parent in known.parents)
         assert known.small in (*make.NAMES, "")
-    families = {family.model_type for family in FAMILIES} | {"headlight", "Seq2Seq"}
-    assert {name for known in CARDS for name in known.related} <= families
+    library = {family.model_type for family in FAMILIES}
+    assert {name for known in CARDS for name in related(known.key)} <= library | {"headlight", "Seq2Seq"}
+    assert {family.card for family in FAMILIES} <= {*keys, ""}
+
+
+@pytest.mark.parametrize(("key", "names"), [
+    ("transformer", ("headlight", "whisper", "marian", "Seq2Seq")), ("gpt", ("openai-gpt",)),
+    ("bert", ("bert", "albert", "distilbert", "electra", "modernbert", "deberta", "deberta-v2", "mpnet")),
+    ("gpt2", ("gpt2", "llama", "opt", "gpt_neox", "mistral", "qwen2", "qwen3")), ("gpt3", ("gpt_neo", "gptj")),
+    ("bart", ("bart", "mbart", "pegasus")), ("t5", ("t5", "mt5")), ("xlnet", ("xlnet",)), ("roberta", ("roberta",)),
+])  # fmt: skip
+def test_the_models_of_a_cards_kind(key: str, names: tuple[str, ...]) -> None:
+    """As the page has always offered them; a new family may follow these."""
+    assert tuple(name for name in related(key) if name in names) == names
 
 
 @pytest.fixture(scope="module")

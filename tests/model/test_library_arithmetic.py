@@ -12,42 +12,38 @@ import torch
 transformers = pytest.importorskip("transformers")
 
 from model import Trace  # noqa: E402
-from model.checkpoints.disk.families import FAMILIES, Family, small_inputs, small_model  # noqa: E402
+from model.checkpoints.disk.families import FAMILIES, Family, entry, small_inputs, small_model  # noqa: E402
 from model.checkpoints.record import forward  # noqa: E402
 from model.errors import OutOfRange  # noqa: E402
 from model.steps.head import STEPS, Step, head_steps, weight_derivation  # noqa: E402
 from model.trace.trace import Side, TraceKey  # noqa: E402
 from tests import bounds  # noqa: E402
-from tests.model.test_families import NoCast  # noqa: E402
+from tests.model.test_families import NoCast, eager_experts  # noqa: E402
 from viz.steps import equation, latex  # noqa: E402
 
 pytestmark = pytest.mark.float32
 
 HOOKED = [family for family in FAMILIES if family.route == "hook"]
-ROTATED = {"modernbert", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi", "phi3",
-           "gpt_oss", "smollm3", "olmo2"}  # fmt: skip
-NORMED = {"qwen3", "gemma3_text", "olmo2"}
+ROTATED = {family.model_type for family in HOOKED if family.positions == "rotary"}
+NORMED = {family.model_type for family in HOOKED if family.qk_norm}
 SCALED = {"opt", "whisper"}
 # Every one of them begins at X; whoever adds a family that does not says so here.
 FROM_Q = set()
 
 
 def known(name: str) -> Family:
-    return next(family for family in FAMILIES if family.model_type == name)
+    return entry(name)
 
 
 def small(family: Family, dtype: torch.dtype = torch.float32, **changes: object) -> torch.nn.Module:
     """Attention that is not flat; norms and biases, which begin as ones and zeros, made to matter."""
     family = Family(**(vars(family) | {"small": family.small | changes}))
-    model = small_model(family, sharpen=1.0 if family.model_type in ("t5", "mt5", "clip") else 3.0)
+    model = small_model(family, sharpen=min(3.0, family.sharpen))
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 1:
                 parameter.add_(0.3 * torch.randn_like(parameter))
-    model = model.to(dtype)
-    if family.model_type == "gpt_oss":
-        model.set_experts_implementation("eager")
-    return forward.prepare(model)
+    return forward.prepare(eager_experts(model.to(dtype)))
 
 
 def given(model: torch.nn.Module, **lengths: int) -> dict[str, torch.Tensor]:

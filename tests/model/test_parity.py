@@ -10,7 +10,7 @@ from torch import nn
 from model.transformer.attention import MultiHeadAttention, attend
 from model.transformer.config import NORMS, POSITIONS
 from model.transformer.encoder_decoder import Transformer
-from model.transformer.hook_points import listen
+from model.transformer.hook_points import run_with_hooks
 from model.transformer.layers import DecoderLayer, EncoderLayer, FeedForward, LayerNorm
 from model.transformer.masks import RuleMask
 from tests import bounds
@@ -190,7 +190,7 @@ def test_a_fully_masked_row_attends_to_nothing(positions: str, gradients: bool):
     attention = tiny.shaken(MultiHeadAttention(16, 4, positions=positions)).eval()
     x = torch.randn(2, 3, 16, requires_grad=gradients)
     mask = RuleMask(causal=True, keys=torch.tensor([[False, True, True], [False, False, False]]))
-    with torch.set_grad_enabled(gradients), listen(attention) as heard:
+    with torch.set_grad_enabled(gradients), run_with_hooks(attention) as heard:
         output = attention(x, x, mask)
     nothing = [(0, 0), (1, 0), (1, 1), (1, 2)]
     for example, row in nothing:
@@ -218,17 +218,17 @@ def test_dropout_changes_the_output_but_not_what_stands_before_it():
     x = torch.randn(1, 6, 16)
     heard = []
     for _ in range(2):
-        with torch.no_grad(), listen(attention) as taps:
+        with torch.no_grad(), run_with_hooks(attention) as hooked:
             attention(x, x, FREE)
-        heard.append(taps)
+        heard.append(hooked)
     for name in ("q", "k", "v"):
         assert torch.equal(heard[0][name], heard[1][name])
     assert not torch.equal(heard[0]["output"], heard[1]["output"])
     relative = MultiHeadAttention(16, 4, dropout=0.5, positions="relative").train()
-    with torch.no_grad(), listen(relative) as taps:
+    with torch.no_grad(), run_with_hooks(relative) as hooked:
         relative(x, x, FREE)
-    with torch.no_grad(), listen(relative.eval()) as plain:
+    with torch.no_grad(), run_with_hooks(relative.eval()) as plain:
         relative(x, x, FREE)
     # The log-sum-exp is the softmax's own, so the recorded weights are those before dropout.
-    assert torch.equal(taps["lse"], plain["lse"])
-    assert not torch.equal(taps["context"], plain["context"])
+    assert torch.equal(hooked["lse"], plain["lse"])
+    assert not torch.equal(hooked["context"], plain["context"])

@@ -63,10 +63,10 @@ def test_memories_that_differ_are_each_kept():
     found = MemoryStore({})
     linear = nn.Linear(6, 6)
     tensors: dict[str, Tensor] = {}
-    part = qkv_projections.Part(linear, 0, 3, 2, 3)
+    part = qkv_projections.ColumnSlice(linear, 0, 3, 2, 3)
     memories = [torch.randn(1, 4, 6) for _ in range(2)]
     for site, y in zip(("decoder.0.cross", "decoder.1.cross", "encoder.0.self"), (*memories, memories[0]), strict=True):
-        made = qkv_projections.Made(torch.randn(1, 3, 6), y, dict.fromkeys("qkv", part))
+        made = qkv_projections.QKVSource(torch.randn(1, 3, 6), y, dict.fromkeys("qkv", part))
         qkv_projections.keep(made, site, tensors, found)
     assert torch.equal(tensors["encoder.output"], memories[0][0])
     assert torch.equal(tensors["decoder.1.cross.memory"], memories[1][0])
@@ -109,7 +109,7 @@ def test_key_value_heads_with_their_queries_beside_them():
     grouped = whole.view(1, 5, 2, 4, 3)
     q, k, v = grouped[..., :2, :].reshape(1, 5, 4, 3), grouped[..., 2, :], grouped[..., 3, :]
     q, k, v = (part.transpose(1, 2) for part in (q, k, v))
-    found = qkv_projections.made(module, [qkv_projections.Read(module.qkv, x, whole)], q, k, v, None)
+    found = qkv_projections.qkv_source(module, [qkv_projections.LinearCall(module.qkv, x, whole)], q, k, v, None)
     for name, part in (("q", q), ("k", k), ("v", v)):
         heads = found.parts[name]
         again = (x[0] @ heads.weight() + heads.bias()).view(5, -1, 3).transpose(0, 1)
@@ -166,12 +166,12 @@ def test_a_table_is_kept_once_and_each_kind_of_layer_has_its_own():
 
 
 def test_what_cannot_be_told_is_not_recorded():
-    x, read = torch.randn(1, 5, 6), qkv_projections.Read
+    x, read = torch.randn(1, 5, 6), qkv_projections.LinearCall
     module = nn.Module()
     module.a, module.b, module.c, module.d = (nn.Linear(6, 6, bias=False) for _ in range(4))
     reads = [read(part, x, part(x)) for part in (module.a, module.b, module.c, module.d)]
     q, k, v = (item.result.view(1, 5, 2, 3).transpose(1, 2) for item in reads[:3])
-    made = lambda *given: qkv_projections.made(module, list(given), q, k, v, None)  # noqa: E731
+    made = lambda *given: qkv_projections.qkv_source(module, list(given), q, k, v, None)  # noqa: E731
     assert made(*reads[:3]).parts["k"].module is module.b
     assert made(reads[2], reads[0], reads[1]).parts["q"].module is module.a  # by what they are views of, not by turns
     assert made() is None
@@ -179,7 +179,7 @@ def test_what_cannot_be_told_is_not_recorded():
     assert made(*reads[:2]) is None
     assert made(*reads) is None
     assert made(reads[0], reads[1], read(module.c, x + 1, reads[2].result)) is None  # k and v of two sources
-    assert qkv_projections.made(nn.Module(), reads[:3], q, k, v, None) is None
+    assert qkv_projections.qkv_source(nn.Module(), reads[:3], q, k, v, None) is None
     assert made(reads[0], reads[1], read(nn.Linear(6, 6), x, reads[2].result)) is None
 
 

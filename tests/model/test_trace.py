@@ -15,7 +15,7 @@ from model.errors import HeadlightError, OutOfRange, UnknownOption, UnknownSite
 from model.trace.record_own import record_run
 from model.transformer.config import NORMS, POSITIONS
 from model.transformer.greedy import greedy, greedy_batch
-from model.transformer.hook_points import Tap, listen
+from model.transformer.hook_points import HookPoint, run_with_hooks
 from tests import bounds
 from tests.model import naive, tiny
 
@@ -155,8 +155,8 @@ def hooks(model: OwnModel) -> int:
 def test_hooks_come_off(tiny_model: OwnModel):
     tiny_model.trace(tiny.TEXT)
     assert hooks(tiny_model) == 0
-    with pytest.raises(RuntimeError, match="halfway"), listen(tiny_model.module):
-        assert hooks(tiny_model) == sum(isinstance(m, Tap) for m in tiny_model.module.modules()) > 50
+    with pytest.raises(RuntimeError, match="halfway"), run_with_hooks(tiny_model.module):
+        assert hooks(tiny_model) == sum(isinstance(m, HookPoint) for m in tiny_model.module.modules()) > 50
         raise RuntimeError("halfway")
     assert hooks(tiny_model) == 0
     with pytest.raises(IndexError):

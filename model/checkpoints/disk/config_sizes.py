@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from model.checkpoints.disk.families import rules_of
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -31,31 +33,32 @@ class Sizes:
         """config: config.json or a configuration's `to_dict()`; of one with two towers the text's."""
         told = config.get("text_config") or config
 
-        def first(*names: str) -> int:
-            """The first of these that the configuration has as a number."""
-            values = (told.get(name) for name in names)
+        own = rules_of(str(told.get("model_type"))).config_names
+
+        def first(size: str, *names: str) -> int:
+            """The first of these that the configuration has as a number; before them the family's own name of the size."""
+            values = (told.get(name) for name in (own.get(size), *names))
             return next((v for v in values if isinstance(v, int) and not isinstance(v, bool)), 0)
 
         both = bool(told.get("is_encoder_decoder"))
-        d = first("hidden_size", "n_embd", "d_model", "dim", "emb_dim")
-        heads = first("num_attention_heads", "encoder_attention_heads", "n_head", "n_heads", "num_heads")
-        layers = first("encoder_layers", "num_hidden_layers", "n_layer", "n_layers", "num_layers")
-        groups = first("num_key_value_heads", "num_kv_heads") or heads
+        d = first("d", "hidden_size", "n_embd", "d_model", "dim", "emb_dim")
+        heads = first("heads", "num_attention_heads", "encoder_attention_heads", "n_head", "n_heads", "num_heads")
+        layers = first("layers", "encoder_layers", "num_hidden_layers", "n_layer", "n_layers", "num_layers")
+        groups = first("groups", "num_key_value_heads", "num_kv_heads") or heads
         if told.get("multi_query") and not told.get("new_decoder_architecture"):
             groups = 1  # Falcon's number of key/value heads is one that this kind does not read
         return Sizes(
             layers=layers,
-            decoder_layers=(first("decoder_layers", "num_decoder_layers") or layers) if both else 0,
+            decoder_layers=(first("decoder_layers", "decoder_layers", "num_decoder_layers") or layers) if both else 0,
             d=d,
             heads=heads,
-            decoder_heads=first("decoder_attention_heads") or heads,
+            decoder_heads=first("decoder_heads", "decoder_attention_heads") or heads,
             groups=groups,
-            d_k=first("head_dim", "d_kv") or (d // heads if heads else 0),
-            d_ff=first("intermediate_size", "n_inner", "d_ff", "hidden_dim", "encoder_ffn_dim", "ffn_dim",
+            d_k=first("d_k", "head_dim", "d_kv") or (d // heads if heads else 0),
+            d_ff=first("d_ff", "intermediate_size", "n_inner", "d_ff", "hidden_dim", "encoder_ffn_dim", "ffn_dim",
                        "ffn_hidden_size", "d_inner"),
-            vocabulary=first("vocab_size"),
-            # ModernBERT's sliding_window counts one side alone.
-            window=first("local_attention", "sliding_window", "window_size"),
+            vocabulary=first("vocabulary", "vocab_size"),
+            window=first("window", "sliding_window", "window_size"),
             both=both,
         )  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from model.checkpoints.disk import files as checkpoint_files
 from model.checkpoints.disk.config_sizes import Sizes
-from model.checkpoints.disk.families import FAMILIES
+from model.checkpoints.disk.families import rules_of
 from model.checkpoints.disk.headers import gguf_header, parameters
 from model.errors import BadFile, OutOfMemory, TooLarge, WeightsTooLarge
 
@@ -114,7 +114,7 @@ def _square(config: Mapping[str, Any], heads: int, n: int) -> int:
 
     Those that are watched while they multiply do, and those that look a bias of each head up for every pair of places.
     """
-    watched = any(f.model_type == config.get("model_type") and f.route == "replay" for f in FAMILIES)
+    watched = rules_of(str(config.get("model_type"))).route == "replay"
     biased = "relative_attention_num_buckets" in config
     return _ARRAYS * max(1, heads) * n * n if watched or biased else 0
 

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.checkpoints.disk import packages
-from model.checkpoints.disk.families import FAMILIES
+from model.checkpoints.disk import families, packages
 from model.checkpoints.disk.headers import config_of, gguf_header, safetensors_header
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 
 VARIABLE = "HEADLIGHT_MODELS"
 _DEPTH = 2
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-# One tower of a family saved alone has a name of its own.
-_TOWERS = {"clip_vision_model": "clip"}
 
 
 @dataclass(frozen=True)
@@ -48,11 +45,6 @@ def found() -> dict[str, Entry]:
             name, number = f"{entry.name} ({number})", number + 1
         entries[name] = entry if name == entry.name else Entry(**(vars(entry) | {"name": name}))
     return entries
-
-
-def family_of(model_type: str) -> str:
-    """The family that a `model_type` of config.json belongs to: CLIP's vision tower alone is of CLIP."""
-    return _TOWERS.get(model_type, model_type)
 
 
 def allowed(path: str | Path) -> bool:
@@ -173,12 +165,12 @@ def _folder(folder: Path, name: str, kind: str = "folder") -> Entry | None:
 
 
 def _described(name: str, family: str) -> tuple[str]:
-    known = next((known.title for known in FAMILIES if known.model_type == family_of(family)), family)
-    return (f"{name} ({known})",)
+    known = families.entry(families.family_of(family))
+    return (f"{name} ({known.title if known else family})",)
 
 
 def _facts(folder: Path, family: str) -> dict[str, Any]:
-    reads = next((known.reads for known in FAMILIES if known.model_type == family_of(family)), "text")
+    reads = families.rules_of(families.family_of(family)).reads
     return {"size_bytes": _size(folder), "licence": _licence(folder), "reads": reads}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from model.checkpoints.disk.families import FAMILIES
+
 TASKS = ("masked", "causal", "seq2seq", "classification", "tagging", "replaced", "embedding")
-# XLNet predicts the token at a position from both sides, like a masked model; ELECTRA's discriminator predicts none.
-_NAMED = {"XLNetLMHeadModel": "masked", "ElectraForPreTraining": "replaced"}
+_NAMED = {name: task for family in FAMILIES for name, task in family.tasks.items()}
 _ENDINGS = (
     ("masked", ("ForMaskedLM", "ForPreTraining", "WithLMHeadModel")),
     ("seq2seq", ("ForConditionalGeneration", "MTModel")),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from model.checkpoints.disk.config_sizes import Sizes
+from model.checkpoints.disk.families import rules_of
 
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
@@ -76,12 +77,13 @@ def describe(model: HuggingFaceModel) -> Description:
 
 
 def _positions(config: Any, module: nn.Module) -> str:
+    """What the configuration and the names of the modules tell; where these do not, what is usual for the family."""
     names = [name for name, _ in module.named_modules()]
-    if getattr(config, "alibi", False) or config.model_type == "bloom":
+    if getattr(config, "alibi", False):
         return "alibi"
     if any("rotary" in name for name in names) or getattr(config, "rotary_dim", None):
         return "rotary"
-    if any("relative_attention_bias" in name or "rel_embeddings" in name or "rel_attn" in name for name in names):
+    if any("relative_attention_bias" in name or "rel_embeddings" in name for name in names):
         return "relative"
     kinds = {type(m).__name__ for name, m in module.named_modules() if "position" in name or name.endswith("wpe")}
     if any("Sinusoidal" in kind for kind in kinds):
@@ -89,7 +91,7 @@ def _positions(config: Any, module: nn.Module) -> str:
     learned = any("Embedding" in kind for kind in kinds) or any(
         "position_embed" in n for n, _ in module.named_parameters()
     )
-    return "learned" if learned else ""
+    return "learned" if learned else rules_of(config.model_type).positions
 
 
 def _parts(module: nn.Module) -> tuple[tuple[str, int], ...]:

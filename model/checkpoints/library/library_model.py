@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from model.checkpoints.disk import cost
 from model.checkpoints.disk.cost import Running
-from model.checkpoints.disk.families import FAMILIES
+from model.checkpoints.disk.families import FAMILIES, rules_of
 from model.checkpoints.disk.max_length import longest
 from model.checkpoints.disk.tasks import task_of
 from model.checkpoints.library import decoder_input
@@ -54,7 +54,7 @@ class HuggingFaceModel:
     @property
     def reads(self) -> str:
         """ "text", "pictures" or "sound"."""
-        return next((known.reads for known in FAMILIES if known.model_type == self.family), "text")
+        return rules_of(self.family).reads
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:

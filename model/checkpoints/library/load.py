@@ -15,8 +15,7 @@ from torch import nn
 from model.checkpoints.convert.convert import cache_folder
 from model.checkpoints.disk import cost, generation_config
 from model.checkpoints.disk import files as checkpoint_files
-from model.checkpoints.disk.discovery import family_of
-from model.checkpoints.disk.families import FAMILIES
+from model.checkpoints.disk.families import FAMILIES, entry, family_of
 from model.checkpoints.disk.processor_config import processor_config
 from model.checkpoints.library import load_errors
 from model.checkpoints.library.library_model import HuggingFaceModel
@@ -69,7 +68,7 @@ def load(folder: Path, name: str | None = None, card: Mapping[str, object] | Non
     """
     config = _config(folder)
     family = family_of(config.model_type)
-    known = next((known for known in FAMILIES if known.model_type == family), None)
+    known = entry(family)
     sees = _sees(config)
     if known is None and sees:
         _refuse(folder, family, "which reads pictures in a way that is not recorded", "pictures")

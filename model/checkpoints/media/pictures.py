@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoints.disk.cost import within_memory
+from model.checkpoints.disk.families import TOWERS
 from model.checkpoints.media.picture_files import Picture, read_picture, sample_picture
 from model.checkpoints.media.processors import both_ways, image_processor, refused_settings
 from model.checkpoints.record.forward import Recorded, record
@@ -95,8 +96,8 @@ def trace_picture(
         selected = OutOfRange.check("Caption", selected, len(ids) - 1)
         inputs = {"input_ids": ids[selected]} | inputs
         sides["decoder"] = side(model.tokenizer, ids[selected][0].tolist(), captions[selected])
-    elif hasattr(module, "vision_model"):
-        module = module.vision_model  # CLIP without a caption is its vision tower
+    elif hasattr(module, TOWERS["encoder"]):  # without a caption a dual encoder is its tower for pictures
+        module = getattr(module, TOWERS["encoder"])
     with model.lock, torch.no_grad(), within_memory():
         recorded, output = _recorded(module, inputs)
         facts = _facts(model, picture, settings)
@@ -155,8 +156,8 @@ def _recorded(module: nn.Module, inputs: dict[str, Tensor]) -> tuple[Recorded, A
         recorded = record(module, inputs)
     finally:
         handle.remove()
-    for stack, name in (("encoder", "vision_model_output"), ("decoder", "text_model_output")):
-        tower = getattr(outputs[0], name, None)
+    for stack, name in TOWERS.items():
+        tower = getattr(outputs[0], f"{name}_output", None)
         for i, state in enumerate(getattr(tower, "hidden_states", None) or ()):
             recorded.store.add(f"{stack}.{i}.stream", state[0])
     return recorded, outputs[0]

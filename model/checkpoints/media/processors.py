@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from model.checkpoints.disk.families import family_of, rules_of
 from model.errors import DamagedCheckpoint
 
 _LARGEST = 8192  # pixels a side; more would fill the memory before anything could be said
@@ -20,21 +21,19 @@ def both_ways(size: int | Sequence[int]) -> tuple[int, int]:
 def image_processor(module: nn.Module, processor_config: Mapping[str, object] | None) -> Any:
     """The library's own image processor, the one that needs Pillow alone, with the folder's settings.
 
-    Without settings: the model's size; mean and deviation 0.5 for ViT, and for CLIP what the library has for CLIP.
+    Without settings: the model's size, and the mean and deviation that the family's processor has by itself.
     """
     import transformers
 
-    clip = module.config.model_type.startswith("clip")
-    default = "CLIPImageProcessor" if clip else "ViTImageProcessor"
+    family = rules_of(family_of(module.config.model_type))
     if processor_config is None:
         height, width = both_ways(getattr(module.config, "vision_config", module.config).image_size)
-        size = {"size": {"shortest_edge": height}, "crop_size": {"height": height, "width": width}} if clip else {
-            "size": {"height": height, "width": width}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3,
-        }  # fmt: skip
-        return getattr(transformers, default + "Pil")(**size)
+        whole = {"height": height, "width": width}
+        size = {"size": {"shortest_edge": height}, "crop_size": whole} if family.center_crop else {"size": whole}
+        return getattr(transformers, family.processor + "Pil")(**size)
     named = str(processor_config.get("image_processor_type") or processor_config.get("feature_extractor_type") or "")
     named = named.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
-    kind = getattr(transformers, f"{named}Pil", None) or getattr(transformers, default + "Pil")
+    kind = getattr(transformers, f"{named}Pil", None) or getattr(transformers, family.processor + "Pil")
     try:
         made = kind.from_dict(dict(processor_config))
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.checkpoints.disk.families import rules_of
 from model.checkpoints.library_logging import quiet
 from model.checkpoints.media.wav import LONGEST, RATE, read_wav, resample, wav_bytes
 from model.checkpoints.record.forward import plain, record
@@ -56,12 +57,13 @@ def sample_sound() -> tuple[np.ndarray, int]:
 
 
 def extractor(module: nn.Module, processor_config: Mapping[str, object] | None = None) -> Any:
-    """The library's feature extractor with the folder's settings, else with Whisper's own and the model's mel bins."""
-    from transformers import WhisperFeatureExtractor
+    """The library's feature extractor with the folder's settings, else with its own and the model's mel bins."""
+    import transformers
 
+    kind = getattr(transformers, rules_of(module.config.model_type).processor)
     if processor_config is not None:
-        return WhisperFeatureExtractor.from_dict(dict(processor_config))
-    return WhisperFeatureExtractor(feature_size=module.config.num_mel_bins)
+        return kind.from_dict(dict(processor_config))
+    return kind(feature_size=module.config.num_mel_bins)
 
 
 def features(module: nn.Module, samples: np.ndarray, processor_config: Mapping[str, object] | None = None) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoints.convert.convert import cache_folder, scratch
-from model.checkpoints.disk.families import FAMILIES, Family, small_model
+from model.checkpoints.disk.families import Family, RandomModel, made_at_random, small_model
 from model.checkpoints.library_logging import quiet
 from model.checkpoints.random_models import relative_positions
 from model.errors import HeadlightError, NoCache
@@ -29,39 +29,15 @@ _MORE = (
     "Мне нравятся кошки. Столица Франции Париж.",
 )
 _WORD_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_PLAIN = ("<pad>", "<s>", "</s>", "<unk>")
-# Family -> the special tokens in the order of their ids, and what stands around a text ($A).
-_SPECIAL: dict[str, tuple[tuple[str, ...], str]] = {
-    "bert": (_WORD_PIECES, "[CLS] $A [SEP]"),
-    "mbert": (_WORD_PIECES, "[CLS] $A [SEP]"),
-    "roberta": (("<s>", "<pad>", "</s>", "<unk>", "<mask>"), "<s> $A </s>"),
-    "bart": (("<s>", "<pad>", "</s>", "<unk>", "<mask>"), "<s> $A </s>"),
-    "t5": (("<pad>", "</s>", "<unk>"), "$A </s>"),
-    "xlnet": (("<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>"), "$A <sep> <cls>"),
-    "gpt": (_PLAIN, "$A"),
-    "gpt2": (("<|endoftext|>",), "$A"),
-    "gpt_neo": (("<|endoftext|>",), "$A"),
-    "llama": (("<unk>", "<s>", "</s>"), "<s> $A"),
-    "bloom": (("<unk>", "<s>", "</s>", "<pad>"), "$A"),
-}
 # Of ours, with its positions inside the scores (Shaw et al. 2018); see small_own.py.
 OWN = ("shaw",)
-# Name -> model_type in `FAMILIES`, where it is not the name itself.
-_TYPES = {"mbert": "bert", "gpt": "openai-gpt"}
-_ENDS: dict[str, dict[str, Any]] = {
-    "bart": {"bos_token_id": 0, "eos_token_id": 2, "forced_eos_token_id": None},
-    "t5": {"pad_token_id": 0, "eos_token_id": 1},
-    "gpt2": {"bos_token_id": 0, "eos_token_id": 0},
-    "gpt_neo": {"bos_token_id": 0, "eos_token_id": 0},
-}
-_SHARPER = {"t5": 1.0}  # its scores are not divided by √d_k, so they are far enough apart as they are
-_SEEDS = {"bart": 2}  # of the first few the one whose decoder does not stop at once
-NAMES = (*_SPECIAL, *OWN)
+_MADE = made_at_random()
+NAMES = (*_MADE, *OWN)
 
 
 def family(name: str) -> Family:
     """The registry's entry for a name of `NAMES`: mBERT is BERT with a vocabulary of many languages."""
-    return next(known for known in FAMILIES if known.model_type == _TYPES.get(name, name))
+    return _MADE[name][0]
 
 
 def folder(name: str) -> Path:
@@ -107,10 +83,10 @@ def _save(name: str, place: Path) -> None:
         return
     made = tokenizer(name)
     tick("", 0.4)
-    known = family(name)
-    sizes = known.small | {"vocab_size": len(made)} | _ENDS.get(name, {})
+    known, recipe = _MADE[name]
+    sizes = known.small | {"vocab_size": len(made)} | recipe.config
     with torch.random.fork_rng(devices=[]):
-        module = small_model(dataclasses.replace(known, small=sizes), _SEEDS.get(name, 0), _SHARPER.get(name, 8.0))
+        module = small_model(dataclasses.replace(known, small=sizes), recipe.seed, recipe.sharpen)
     tick("", 0.8)
     module.save_pretrained(place)
     made.save_pretrained(place)
@@ -120,8 +96,9 @@ def tokenizer(name: str) -> Any:
     """The library's fast tokenizer for `name`: word pieces for BERT, byte pairs for the others, a few hundred tokens."""
     from transformers import PreTrainedTokenizerFast
 
-    special, _ = _SPECIAL[name]
-    core = _word_pieces(name) if special == _WORD_PIECES else _byte_pairs(name)
+    recipe = _MADE[name][1]
+    special = recipe.special
+    core = _word_pieces(recipe) if special == _WORD_PIECES else _byte_pairs(recipe)
     roles = {"unk": ("[UNK]", "<unk>", "<|endoftext|>"), "pad": ("[PAD]", "<pad>"), "mask": ("[MASK]", "<mask>"),
              "cls": ("[CLS]", "<cls>"), "sep": ("[SEP]", "<sep>"), "bos": ("<s>", "<|endoftext|>"),
              "eos": ("</s>", "<|endoftext|>")}  # fmt: skip
@@ -129,38 +106,38 @@ def tokenizer(name: str) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=core, **told)
 
 
-def _around(name: str, core: Any) -> Any:
+def _around(recipe: RandomModel, core: Any) -> Any:
     from tokenizers import processors
 
-    special, single = _SPECIAL[name]
+    single = recipe.template
     if single != "$A":
         pair = single.replace("$A", "$A:0") + " " + single.replace("$A", "$B:1").removeprefix("[CLS] ")
-        used = [(token, core.token_to_id(token)) for token in special if token in single]
+        used = [(token, core.token_to_id(token)) for token in recipe.special if token in single]
         core.post_processor = processors.TemplateProcessing(single, pair, used)
     return core
 
 
-def _byte_pairs(name: str) -> Any:
+def _byte_pairs(recipe: RandomModel) -> Any:
     """Byte-level pairs (GPT-2's kind), learnt from `_TEXTS`: any text can be written with it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
-    special = list(_SPECIAL[name][0])
+    special = list(recipe.special)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(
         vocab_size=len(special) + 256 + 120, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     core.train_from_iterator(_TEXTS, trainer)
-    return _around(name, core)
+    return _around(recipe, core)
 
 
-def _word_pieces(name: str) -> Any:
+def _word_pieces(recipe: RandomModel) -> Any:
     """Whole words of the texts, and single characters with ## for the rest; mBERT's texts are in five languages."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-    many = name == "mbert"
+    many = recipe.multilingual
     normal = normalizers.BertNormalizer(lowercase=not many)
     before = pre_tokenizers.BertPreTokenizer()
     texts = [normal.normalize_str(text) for text in (*_TEXTS, *(_MORE if many else ()))]
@@ -170,4 +147,4 @@ def _word_pieces(name: str) -> Any:
     numbers = {token: number for number, token in enumerate(vocabulary)}
     core = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]", max_input_chars_per_word=50))
     core.normalizer, core.pre_tokenizer = normal, before
-    return _around(name, core)
+    return _around(recipe, core)

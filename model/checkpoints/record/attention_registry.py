@@ -18,18 +18,18 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.checkpoints.disk.config_sizes import Sizes
+from model.checkpoints.disk.families import rules_of
 from model.checkpoints.record import qkv_projections
 from model.jobs.progress import tick
 
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
 NAME = "headlight"
-_CROSS = re.compile(r"encoder_attn|cross_?attn|crossattention|EncDecAttention|inter_attention", re.IGNORECASE)
 _BLOCK = 256
 _listening: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 @dataclass(eq=False)
-class Call:
+class RegistryCall:
     """One attention call as the library made it, batch axis kept: q [b, h, q, d_k], k and v [b, h_kv, k, ·]."""
 
     name: str
@@ -47,25 +47,27 @@ class Call:
     lse: Tensor | None = None  # [b, h, q]
     projection: nn.Module | None = None
     output: Tensor | None = None
-    made: qkv_projections.Made | None = None
+    source: qkv_projections.QKVSource | None = None
 
 
 @dataclass(eq=False)
 class Listener:
-    """What is heard in one forward; `names` maps modules to their dotted paths; `expected` calls, 0 if not known.
+    """What is heard in one forward; `names` maps modules to their dotted paths, `crosses` finds those of cross-attention;
+    `expected` calls, 0 if not known.
 
     reads: the projections that ran since the last attention call. rotary: the (cos, sin) of the module that is running.
     """
 
     names: dict[nn.Module, str]
+    crosses: re.Pattern[str]
     expected: int = 0
-    calls: list[Call] = field(default_factory=list)
-    reads: list[qkv_projections.Read] = field(default_factory=list)
+    calls: list[RegistryCall] = field(default_factory=list)
+    reads: list[qkv_projections.LinearCall] = field(default_factory=list)
     rotary: tuple[Tensor, Tensor] | None = None
 
-    def made(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> qkv_projections.Made | None:
+    def source(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> qkv_projections.QKVSource | None:
         """How the attention call that `module` is about to make came by q, k and v."""
-        found = qkv_projections.made(module, self.reads, q, k, v, self.rotary)
+        found = qkv_projections.qkv_source(module, self.reads, q, k, v, self.rotary)
         self.reads, self.rotary = [], None
         return found
 
@@ -92,9 +94,9 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     listener = _listening.get()
-    made = None
+    source = None
     if listener is not None:
-        made = listener.made(module, query, key, value)
+        source = listener.source(module, query, key, value)
         tick("layers", min(1.0, len(listener.calls) / listener.expected) if listener.expected else None)
     softcap = options.get("softcap")
     sinks = options.get("s_aux", options.get("sinks"))
@@ -120,10 +122,10 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
         lse = kernel.lse
     if listener is not None:
         name = listener.names.get(module, "")
-        cross = bool(_CROSS.search(name)) or bool(getattr(module, "is_cross_attention", False))
+        cross = bool(listener.crosses.search(name)) or bool(getattr(module, "is_cross_attention", False))
         listener.calls.append(
-            Call(name, cross, causal, query, key, value, attention_mask, float(scale), softcap, sinks,
-                 options.get("position_bias"), context, lse, made=made)
+            RegistryCall(name, cross, causal, query, key, value, attention_mask, float(scale), softcap, sinks,
+                 options.get("position_bias"), context, lse, source=source)
         )  # fmt: skip
     return context, None
 
@@ -169,15 +171,21 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
+def cross_attention(model_type: str) -> re.Pattern[str]:
+    """What finds the dotted paths of a family's cross-attention modules."""
+    return re.compile(rules_of(model_type).cross_attention, re.IGNORECASE)
+
+
 def expected(module: nn.Module) -> int:
     """Attention calls of one forward as the configuration counts them: what a progress bar needs, no more."""
     return Sizes.of(module.config.to_dict()).calls
 
 
 @contextmanager
-def listen(model: nn.Module) -> Iterator[list[Call]]:
+def listen(model: nn.Module) -> Iterator[list[RegistryCall]]:
     """Hear every attention call of the forwards inside the block, and find each one's W_O by data flow."""
-    listener = Listener({module: name for name, module in model.named_modules()}, expected(model))
+    names = {module: name for name, module in model.named_modules()}
+    listener = Listener(names, cross_attention(model.config.model_type), expected(model))
     modules = list(listener.names)  # walked once: in a deep model every walk is a good part of what listening costs
     inside = qkv_projections.readers(modules)
 
@@ -191,7 +199,7 @@ def listen(model: nn.Module) -> Iterator[list[Call]]:
         if waits and inputs[0].data_ptr() == call.context.data_ptr():
             call.projection, call.output = module, output
         elif module in inside:
-            listener.reads.append(qkv_projections.Read(module, inputs[0], output))
+            listener.reads.append(qkv_projections.LinearCall(module, inputs[0], output))
 
     def rotates(module: nn.Module, inputs: tuple, options: dict) -> None:
         if _listening.get() is listener:

@@ -5,6 +5,7 @@ Models that go through the library's attention registry are heard there (`hook`)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.checkpoints.disk.families import TOWERS, entry
 from model.checkpoints.record import attention_registry, malloc, offload, qkv_projections, score_trace, task_outputs
 from model.checkpoints.record.score_notes import Attended
 from model.checkpoints.record.score_single_token import SingleChain
@@ -23,9 +25,6 @@ from model.trace.mask_and_bias import is_masked
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer.masks import DenseMask, IntervalMask, RuleMask, compress
-
-# Read both ways, though the library also counts them among the models that write.
-_BOTH_WAYS = {"xlnet", "xlm"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +43,7 @@ class Recorded:
 class Heard:
     """One attention call, whichever way it was heard: `parts` by their names in the record, batch axis gone.
 
-    `bias` makes the dense bias [h, q, k] of the call when it is asked for; `made` is how q, k and v came to be.
+    `bias` makes the dense bias [h, q, k] of the call when it is asked for; `source` says how q, k and v came to be.
     """
 
     cross: bool
@@ -54,7 +53,7 @@ class Heard:
     parameters: dict[str, Tensor] = field(default_factory=dict)
     softcap: float | None = None
     bias: Callable[[], Tensor] | None = None
-    made: qkv_projections.Made | None = None
+    source: qkv_projections.QKVSource | None = None
 
 
 def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
@@ -103,13 +102,13 @@ def _heard(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[Heard]
     if any(call.w_o is None for call in attended):
         # Not every softmax between two products is an attention sub-layer (Nyströmformer has three in one).
         raise ValueError("the attention of this model cannot be recorded: what it mixes goes through no W_O")
-    single = _one_token_is_causal(module)
-    return [_from_watch(call, single) for call in attended], output
+    single, crosses = _one_token_is_causal(module), attention_registry.cross_attention(module.config.model_type)
+    return [_from_watch(call, single, crosses) for call in attended], output
 
 
 def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
-    """The hidden states of one stack; CLIP's towers each have an output of their own."""
-    tower = getattr(output, "vision_model_output" if stack == "encoder" else "text_model_output", None)
+    """The hidden states of one stack; the towers of a dual encoder each have an output of their own."""
+    tower = getattr(output, f"{TOWERS[stack]}_output", None)
     output = output if tower is None else tower
     name = "hidden_states" if getattr(output, "hidden_states", None) is not None else f"{stack}_hidden_states"
     return getattr(output, name, None) or ()
@@ -143,8 +142,8 @@ def attention_records(calls: list[Heard], tensors: dict[str, Tensor], store: Mem
         counts[stack, kind] = site.layer + 1
         tensors |= {f"{site}.{name}": part.detach() for name, part in call.parts.items()}
         tensors |= {f"parameters/{site}.{name}": part.detach() for name, part in call.parameters.items()}
-        if call.made is not None:
-            qkv_projections.keep(call.made, str(site), tensors, store)
+        if call.source is not None:
+            qkv_projections.keep(call.source, str(site), tensors, store)
         if call.bias is not None:
             shape = (*call.parts["q"].shape[:2], call.parts["k"].shape[1])
             store.add_lazy(f"{site}.bias", shape, call.bias)
@@ -153,7 +152,7 @@ def attention_records(calls: list[Heard], tensors: dict[str, Tensor], store: Mem
 
 
 def _from_hook(
-    call: attention_registry.Call, masks: dict[int, Any], biases: dict[int, tuple[str, Tensor]], single: bool
+    call: attention_registry.RegistryCall, masks: dict[int, Any], biases: dict[int, tuple[str, Tensor]], single: bool
 ) -> Heard:
     parts = {"q": call.q[0], "k": call.k[0], "v": call.v[0], "context": call.context[0].transpose(0, 1)}
     if call.lse is not None:
@@ -171,10 +170,12 @@ def _from_hook(
         parameters["W_O"] = weight.T if isinstance(call.projection, nn.Linear) else weight
         if bias is not None:
             parameters["b_O"] = bias
-    return Heard(call.cross, _mask(call, masks, single), call.scale, parts, parameters, call.softcap, made=call.made)
+    return Heard(
+        call.cross, _mask(call, masks, single), call.scale, parts, parameters, call.softcap, source=call.source
+    )
 
 
-def _from_watch(call: Attended, single: bool) -> Heard:
+def _from_watch(call: Attended, single: bool, crosses: re.Pattern[str]) -> Heard:
     scores, kept = call.scores, call.value
     k, v = compact(scores.k, call.v)
     parts = {"q": scores.q, "k": k, "v": v, "context": call.context} | kept.parts
@@ -182,22 +183,24 @@ def _from_watch(call: Attended, single: bool) -> Heard:
         parts["output"] = call.output
     parameters = {name: part for name, part in (("W_O", call.w_o), ("b_O", call.b_o)) if part is not None}
     mask = RuleMask(single) if scores.shape[1:] == (1, 1) else kept.mask
-    cross = bool(attention_registry._CROSS.search(kept.name))
-    return Heard(cross, mask, scores.scale, parts, parameters, bias=kept.again)
+    return Heard(bool(crosses.search(kept.name)), mask, scores.scale, parts, parameters, bias=kept.again)
 
 
 def _one_token_is_causal(module: nn.Module) -> bool:
-    """One token alone has no mask that tells: then the library's own list of the models that write does."""
+    """One token alone has no mask that tells: then the family does, else the library's own list of the models that write."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as WRITES
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as FILLS
 
     if getattr(module.config, "is_encoder_decoder", False):  # the module's own path tells there
         return False
     family = module.config.model_type
-    return (family in WRITES and family not in FILLS and family not in _BOTH_WAYS) or family == "openai-gpt"
+    known = entry(family)
+    if known is not None and known.architecture in ("encoder", "decoder"):
+        return known.architecture == "decoder"
+    return family in WRITES and family not in FILLS
 
 
-def _mask(call: attention_registry.Call, seen: dict[int, Any], single: bool) -> Any:
+def _mask(call: attention_registry.RegistryCall, seen: dict[int, Any], single: bool) -> Any:
     """The mask of a call as a rule; one tensor serves many layers and is read once."""
     if call.q.shape[2] == call.k.shape[2] == 1:
         return RuleMask(single or "decoder" in call.name.split("."))

@@ -14,16 +14,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from model.checkpoints.disk.families import TOWERS, rules_of
 from model.checkpoints.record import offload
 from model.residual.neurons import Hidden, projected, recognised
 
-# The last projection of a feed-forward layer, by its path: Llama and those like it; GPT-2 and GPT-Neo; NeoX, BLOOM, Falcon;
-# BART, OPT, Phi, Whisper, CLIP; BERT and those like it (an `intermediate` beside it); T5; DistilBERT, XLM; XLNet; ALBERT;
-# ModernBERT; MPNet and ViT are like BERT.
-_PATHS = re.compile(
-    r"(mlp\.down_proj|mlp\.c_proj|dense_4h_to_h|(^|\.)fc2|DenseReluDense\.wo|ffn\.lin2|ffns\.\d+\.lin2|ff\.layer_2|"
-    r"ffn_output|mlp\.Wo|mlp\.fc_out|layers?\.\d+\.output\.dense)$"
-)
 _ATTENTION = re.compile(r"att", re.IGNORECASE)
 
 
@@ -63,10 +57,13 @@ def _sizes(part: nn.Module) -> tuple[int, int] | None:
 
 
 def projections(module: nn.Module) -> dict[str, nn.Module]:
-    """The modules that end a feed-forward layer, by their paths; {} where none is known."""
-    found = {}
+    """The modules that end a feed-forward layer, by their paths; {} where none is known (`Family.feed_forward`)."""
+    known = rules_of(str(getattr(getattr(module, "config", None), "model_type", ""))).feed_forward
+    ends, found = re.compile(f"({known})$"), {}
+    if not known:
+        return {}
     for name, part in module.named_modules():
-        if not _PATHS.search(name) or _ATTENTION.search(".".join(name.split(".")[-3:])):
+        if not ends.search(name) or _ATTENTION.search(".".join(name.split(".")[-3:])):
             continue
         sizes = _sizes(part)
         if sizes is not None and sizes[0] >= sizes[1]:
@@ -93,12 +90,13 @@ def first_projections(module: nn.Module, name: str) -> dict[str, nn.Module]:
 
 
 def stack_of(name: str, stacks: tuple[str, ...]) -> str:
-    """Which of the run's stacks a module's path belongs to; CLIP's towers are called by what they read."""
+    """Which of the run's stacks a module's path belongs to; a dual encoder's towers are called by what they read."""
     if len(stacks) == 1:
         return stacks[0]
     parts = name.split(".")
-    if "vision_model" in parts or "text_model" in parts:
-        return "encoder" if "vision_model" in parts else "decoder"
+    for stack, tower in TOWERS.items():
+        if tower in parts:
+            return stack
     return next((part for part in parts if part in ("encoder", "decoder")), stacks[0])
 
 

@@ -20,7 +20,7 @@ from model.trace.tensors import MemoryStore
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
+class LinearCall:
     """One call of a linear module; its result is held until the attention call, so that no other gets its memory."""
 
     module: nn.Module
@@ -33,7 +33,7 @@ class Read:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class ColumnSlice:
     """The columns of one linear module's result that are q, k or v: `count` runs of `width`, `step` apart."""
 
     module: nn.Module
@@ -63,14 +63,18 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """What q (of `x`), k and v (of `y`) were made by; `norms` and `rotary` (cos, sin) where the model has them."""
+class QKVSource:
+    """The projections of q (of `x`), k and v (of `y`), with the `norms` and `rotary` (cos, sin) that the model has."""
 
     x: Tensor
     y: Tensor
-    parts: dict[str, Part]
+    parts: dict[str, ColumnSlice]
     norms: dict[str, nn.Module] = field(default_factory=dict)
     rotary: tuple[Tensor, Tensor] | None = None
+
+
+# Of q, k and v the call that made each, and the columns of its result.
+_Split = tuple[dict[str, LinearCall], dict[str, ColumnSlice]]
 
 
 def readers(modules: Iterable[nn.Module]) -> set[nn.Module]:
@@ -108,9 +112,9 @@ def rotary(module: nn.Module, args: tuple, kwargs: dict) -> tuple[Tensor, Tensor
     return tuple(pair) if fits else None
 
 
-def made(
-    module: nn.Module, reads: list[Read], q: Tensor, k: Tensor, v: Tensor, pair: tuple[Tensor, Tensor] | None
-) -> Made | None:
+def qkv_source(
+    module: nn.Module, reads: list[LinearCall], q: Tensor, k: Tensor, v: Tensor, pair: tuple[Tensor, Tensor] | None
+) -> QKVSource | None:
     """Which of `reads` became q [b, h, q, d_k], k and v [b, h_kv, k, ·]; None where that cannot be told."""
     own = set(module.children())
     reads = [read for read in reads if read.module in own]
@@ -127,10 +131,10 @@ def made(
     # A view of the product was neither normalised nor rotated on its way.
     changed = [name for name, part in (("q", q), ("k", k)) if not _in(part, of[name].result)]
     norms = {name: norm for name in changed if (norm := _norm(module, name)) is not None}
-    return Made(x, x if _same(x, y) else y, parts, norms, pair if len(changed) == 2 else None)
+    return QKVSource(x, x if _same(x, y) else y, parts, norms, pair if len(changed) == 2 else None)
 
 
-def _plain(read: Read) -> bool:
+def _plain(read: LinearCall) -> bool:
     """Whether the weight is the matrix that multiplies (packed ones of quantised models are not)."""
     d_in, d_out = read.source.shape[-1], read.width
     shape = (d_out, d_in) if isinstance(read.module, nn.Linear) else (d_in, d_out)
@@ -145,7 +149,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return one.data_ptr() == other.data_ptr() and one.shape == other.shape
 
 
-def _fused(read: Read, q: Tensor, k: Tensor, v: Tensor) -> tuple[dict[str, Read], dict[str, Part]] | None:
+def _fused(read: LinearCall, q: Tensor, k: Tensor, v: Tensor) -> _Split | None:
     """One module for all three: [Q | K | V], or every key/value head's queries, key and value side by side."""
     h, h_kv, d_k = q.shape[1], k.shape[1], q.shape[3]
     alike = k.shape[3] == v.shape[3] == d_k and h % h_kv == 0
@@ -155,14 +159,14 @@ def _fused(read: Read, q: Tensor, k: Tensor, v: Tensor) -> tuple[dict[str, Read]
     of = dict.fromkeys("qkv", read)
     if start == (h + h_kv) * d_k and (step == d_k or h_kv == 1):
         at = {"q": (0, h), "k": (h * d_k, h_kv), "v": (start, h_kv)}
-        return of, {name: Part(read.module, first, d_k, count, d_k) for name, (first, count) in at.items()}
+        return of, {name: ColumnSlice(read.module, first, d_k, count, d_k) for name, (first, count) in at.items()}
     if start == (groups + 1) * d_k and step == (groups + 2) * d_k:
         at = {"q": (0, groups * d_k), "k": (groups * d_k, d_k), "v": (start, d_k)}
-        return of, {name: Part(read.module, first, step, h_kv, width) for name, (first, width) in at.items()}
+        return of, {name: ColumnSlice(read.module, first, step, h_kv, width) for name, (first, width) in at.items()}
     return None
 
 
-def _apart(reads: list[Read], q: Tensor, k: Tensor, v: Tensor) -> tuple[dict[str, Read], dict[str, Part]] | None:
+def _apart(reads: list[LinearCall], q: Tensor, k: Tensor, v: Tensor) -> _Split | None:
     """A module each: the one whose result v (k, q) is a view of, else the one whose turn it is."""
     tensors = {"q": q, "k": k, "v": v}
     if len(reads) != 3:
@@ -179,7 +183,7 @@ def _apart(reads: list[Read], q: Tensor, k: Tensor, v: Tensor) -> tuple[dict[str
         heads, width = tensor.shape[1], tensor.shape[3]
         if of[name].width != heads * width:
             return None
-        parts[name] = Part(of[name].module, 0, width, heads, width)
+        parts[name] = ColumnSlice(of[name].module, 0, width, heads, width)
     return of, parts
 
 
@@ -206,7 +210,7 @@ def _gain(norm: nn.Module) -> Tensor:
     return weight if plain <= more else 1 + weight
 
 
-def keep(found: Made, site: str, tensors: dict[str, Tensor], store: MemoryStore) -> None:
+def keep(found: QKVSource, site: str, tensors: dict[str, Tensor], store: MemoryStore) -> None:
     """Put X, Y, the rotation and the parameters under the names that `model.trace.trace.Trace` gives them."""
     tensors[f"{site}.input"] = found.x.detach().reshape(-1, found.x.shape[-1])
     if found.y is not found.x:

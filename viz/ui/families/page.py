@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.families import CARDS, block_parameters
+from model.checkpoints.disk.families import made_at_random
+from model.families import CARDS, block_parameters, related
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import figure_footer
@@ -88,13 +89,14 @@ def _card(card: FamilyCard) -> None:
 
 def _small_title(card: FamilyCard) -> str:
     """Whose architecture the small one has: GPT-3's own weights and code are closed."""
-    return "GPT-Neo" if card.small == "gpt_neo" else card.title
+    return card.title if card.library else made_at_random()[card.small][0].title
 
 
 def _at_hand(card: FamilyCard) -> list[str]:
     """Names of the models on this computer that are of this family or descend from it, trained ones, the nearest first."""
-    found = [entry for entry in model_list.found().values() if entry.family in card.related and entry.kind != "trace"]
-    return [entry.name for entry in sorted(found, key=lambda entry: card.related.index(entry.family))][:_MOST]
+    kinds = related(card.key)
+    found = [entry for entry in model_list.found().values() if entry.family in kinds and entry.kind != "trace"]
+    return [entry.name for entry in sorted(found, key=lambda entry: kinds.index(entry.family))][:_MOST]
 
 
 def _button(name: str, key: str) -> None:

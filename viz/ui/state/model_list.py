@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from model.checkpoints.disk import cost, discovery, packages
+from model.checkpoints.disk import cost, discovery, families, packages
 from model.checkpoints.disk.discovery import Entry
-from model.checkpoints.disk.families import FAMILIES
 from model.checkpoints.disk.headers import config_of
 from model.checkpoints.disk.shipped import shipped
 from model.errors import HeadlightError, NotAllowed
@@ -23,17 +22,14 @@ if TYPE_CHECKING:
 # Packages whose head has its answer in part of the rows only: those behind this token, about keys before it.
 _ROWS_AFTER = {"rxnmapper": ">>"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_EXAMPLES = {
-    "masked": ("The capital of France is [MASK].", "The animal didn't cross the street because it was too tired."),
-    "causal": ("Once upon a time", "The cat sat on the mat. The cat sat on the"),
-    "seq2seq": ("The quick brown fox jumps over the lazy dog.", "I like cats."),
-    "t5": ("summarize: The quick brown fox jumps over the lazy dog.", "translate English to German: I like cats."),
-}
-_MASKED = {
-    "bert", "roberta", "distilbert", "albert", "electra", "modernbert", "mpnet", "deberta", "deberta-v2", "xlnet", "xlm",
-}  # fmt: skip
 _FOREIGN = "Seq2Seq"  # a stranger's own encoder–decoder: one text in, one out
-_SEQ2SEQ = {_FOREIGN, "bart", "mbart", "pegasus", "marian", "m2m_100"}
+_OURS = "headlight"
+# By the architecture of `model.checkpoints.disk.families.Family`; a family outside the registry is taken for a decoder.
+_EXAMPLES = {
+    "encoder": ("The capital of France is [MASK].", "The animal didn't cross the street because it was too tired."),
+    "decoder": ("Once upon a time", "The cat sat on the mat. The cat sat on the"),
+    "encoder-decoder": ("The quick brown fox jumps over the lazy dog.", "I like cats."),
+}
 
 
 @st.cache_resource(ttl=20, show_spinner=False)
@@ -74,8 +70,8 @@ def _typed(name: str) -> Entry | None:
             family = "headlight"
     except (OSError, ValueError):
         return None
-    family = discovery.family_of(str(family)) if family else None
-    reads = next((known.reads for known in FAMILIES if known.model_type == family), "text")
+    family = families.family_of(str(family)) if family else None
+    reads = families.rules_of(str(family)).reads
     return Entry(name, "folder", folder, str(family), folder.name, 0, reads=reads) if family else None
 
 
@@ -102,25 +98,33 @@ def is_ours(name: str) -> bool:
 def writes(name: str) -> bool:
     """Whether the model is an encoder–decoder, as far as its family tells before it is opened."""
     known = entry(name)
-    return known is None or known.family in _SEQ2SEQ | {"t5", "mt5", "whisper", "headlight"}
+    return known is None or _architecture(known) == "encoder-decoder"
 
 
 def continues(name: str) -> bool:
     """Whether the model may be a decoder that goes on with its text."""
     known = entry(name)
-    return known is None or known.family not in _SEQ2SEQ | _MASKED | {"t5", "mt5"}
+    return known is None or _architecture(known) == "decoder"
+
+
+def _architecture(known: Entry) -> str:
+    """Of a family outside the registry "decoder", because only the opened model tells."""
+    if known.family in (_FOREIGN, _OURS):
+        return "encoder-decoder"
+    family = families.entry(known.family)
+    return family.architecture if family is not None else "decoder"
 
 
 def takes_more(name: str) -> bool:
     """Whether the model may take more than a text and a target."""
     known = entry(name)
-    return known is None or known.family not in (_FOREIGN, "headlight")
+    return known is None or known.family not in (_FOREIGN, _OURS)
 
 
 def reads_captions(name: str) -> bool:
     """Whether a picture is read together with a text."""
     known = entry(name)
-    return known is not None and known.family == "clip"
+    return known is not None and _architecture(known) == "dual encoder"
 
 
 def openable(name: str) -> bool:
@@ -171,17 +175,10 @@ def card(name: str) -> dict[str, Any]:
         return {"title": title(name), "examples": [], "test": {}, "reads": "text"}
     if known is not None and family == "headlight":
         return _own_card(known)
-    kind = (
-        "t5"
-        if family in ("t5", "mt5")
-        else "masked"
-        if family in _MASKED
-        else "seq2seq"
-        if family in _SEQ2SEQ
-        else "causal"
-    )
     reads = known.reads if known else "text"
-    examples = list(_EXAMPLES[kind]) if reads == "text" else []
+    own = getattr(families.entry(family), "examples", ())
+    usual = _EXAMPLES.get(_architecture(known) if known else "decoder", ())
+    examples = list(own or usual) if reads == "text" else []
     return {"title": title(name), "examples": examples, "test": {}, "reads": reads}
 
 

@@ -1,0 +1,42 @@
+"""The smallest model of a family, with random weights, and inputs for it: what the contract of all families is held with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from model.checkpoints.disk.families.family import VOCABULARY, Family
+
+
+def small_inputs(family: Family, encoder_decoder: bool, n: int = 24, m: int = 9, seed: int = 1) -> dict[str, Any]:
+    """Random inputs of batch 1 for `small_model`: n source tokens (or a picture, or sound) and m target tokens.
+
+    A dual encoder is given a text of m tokens beside its picture.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    if family.reads == "pictures":
+        found = {"pixel_values": torch.randn(1, 3, 16, 16, generator=generator)}
+        texts = {"input_ids": torch.randint(4, VOCABULARY, (1, m), generator=generator)}
+        return found | (texts if family.architecture == "dual encoder" else {})
+    if family.reads == "sound":
+        found = {"input_features": torch.randn(1, 8, 40, generator=generator)}
+    else:
+        found = {"input_ids": torch.randint(4, VOCABULARY, (1, n), generator=generator)}
+    target = {"decoder_input_ids": torch.randint(4, VOCABULARY, (1, m), generator=generator)}
+    return found | (target if encoder_decoder else {})
+
+
+def small_model(family: Family, seed: int = 0, sharpen: float | None = None):
+    """A tiny random model of the family, its matrices times `sharpen` (else `Family.sharpen`). Untrained."""
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    config = getattr(transformers, family.config)(**family.small)
+    model = getattr(transformers, family.model)(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(family.sharpen if sharpen is None else sharpen)
+    return model
