@@ -21,13 +21,12 @@ from model.checkpoints.disk.families import FAMILIES, rules_of
 from model.checkpoints.disk.max_length import longest
 from model.checkpoints.disk.tasks import task_of
 from model.checkpoints.library import decoder_input
+from model.checkpoints.library.run_facts import run_facts
 from model.checkpoints.library.sentence_pooling import pooling
 from model.checkpoints.library_logging import quiet
-from model.checkpoints.record import task_outputs
 from model.checkpoints.record.forward import Recorded, plain, record
 from model.checkpoints.tokens import languages as tongues
 from model.checkpoints.tokens.encode import Encoded, encode, ids_of, side, vocabulary
-from model.checkpoints.tokens.token_texts import unknown
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnsupportedFamily
 from model.jobs.progress import tick
 from model.trace import logits
@@ -135,15 +134,7 @@ class HuggingFaceModel:
             elif new_tokens and self.task == "causal":
                 inputs = {"input_ids": self.generate(inputs["input_ids"], new_tokens)}
             tick("layers", 0.0)
-            try:
-                recorded = record(self.module, inputs)
-            except HeadlightError:
-                raise
-            except ValueError as error:  # what of this family cannot be followed, said by the recorder
-                names = ", ".join(known.model_type for known in FAMILIES)
-                raise UnsupportedFamily(
-                    path=self.name, family=self.family, reason=f"and {error}", allowed=names
-                ) from error
+            recorded = self._record(inputs)
         options: dict[str, object] = {
             "pair": pair, "chat": chat or None, "new_tokens": new_tokens or None, "language": language,
             "source_language": source_language,
@@ -153,6 +144,16 @@ class HuggingFaceModel:
             tuple(sorted((name, value) for name, value in options.items() if value is not None)),
         )  # fmt: skip
         return self._trace(key, given, inputs, recorded, said)
+
+    def _record(self, inputs: Mapping[str, Tensor]) -> Recorded:
+        """One recorded forward. Raises UnsupportedFamily where the recorder can't follow what this family computes."""
+        try:
+            return record(self.module, inputs)
+        except HeadlightError:
+            raise
+        except ValueError as error:
+            names = ", ".join(known.model_type for known in FAMILIES)
+            raise UnsupportedFamily(path=self.name, family=self.family, reason=f"and {error}", allowed=names) from error
 
     def record_ids(self, ids: Sequence[int]) -> Recorded:
         """One forward over these ids as they are, of a model with one stack. Raises TextTooLong."""
@@ -223,23 +224,7 @@ class HuggingFaceModel:
     ) -> Trace:
         store = recorded.store
         sides = self._sides(given, inputs, recorded)
-        facts = {"family": self.family, "task": self.task, "norm": "unknown"} | facts
-        if self.card.get("fresh"):
-            facts["fresh"] = list(self.card["fresh"])
-        if (gap := self.tokenizer.mask_token_id) is not None and "encoder" in sides:
-            facts["gaps"] = [i for i, number in enumerate(sides["encoder"].ids) if number == gap]
-        typed = list(sides.values())[: 2 if key.target else 1]
-        if lacking := sum(unknown(self.tokenizer, side.ids) for side in typed):
-            facts["unknown"] = {"token": str(self.tokenizer.unk_token), "count": lacking}
-        after = facts.pop("after", None)
-        if "decoder" in sides and self.task in ("causal", "seq2seq") and logits.kept(store):
-            if after is None:
-                ((after, _),) = logits.most_probable(store, -1, 1)
-            facts["written"] = [*sides["decoder"].texts[1:], self._text(after)]
-
-        facts |= task_outputs.facts(self.task, self.module.config, self.labels, store)
-        if self.task == "embedding":
-            facts["pooling"] = self.pooling
+        facts = run_facts(self, key, sides, store, facts)
 
         def plain_logits() -> Tensor:
             with self.lock, torch.no_grad():
@@ -254,9 +239,6 @@ class HuggingFaceModel:
             facts=facts,
             plain_logits=plain_logits if logits.comparable(store) else None,
         )
-
-    def _text(self, number: int) -> str:
-        return self.vocabulary[number] if number < len(self.vocabulary) else f"#{number}"
 
     def _sides(self, given: Encoded, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[str, Side]:
         own = "decoder" if recorded.stacks == {"decoder"} else "encoder"

@@ -1,0 +1,43 @@
+"""What a trace of a library model says beside its numbers: task, gaps, unknown tokens, what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from model.checkpoints.record import task_outputs
+from model.checkpoints.tokens.encode import unknown
+from model.trace import logits
+from model.trace.tensors import Store
+from model.trace.trace_key import Side, TraceKey
+
+if TYPE_CHECKING:
+    from model.checkpoints.library.library_model import HuggingFaceModel
+
+
+def run_facts(
+    model: HuggingFaceModel, key: TraceKey, sides: Mapping[str, Side], store: Store, facts: Mapping[str, object]
+) -> dict[str, object]:
+    """`Trace.facts` of a run of `model`, those that are known of how it was run (`facts`) among them."""
+    facts = {"family": model.family, "task": model.task, "norm": "unknown", **facts}
+    if model.card.get("fresh"):
+        facts["fresh"] = list(model.card["fresh"])
+    if (gap := model.tokenizer.mask_token_id) is not None and "encoder" in sides:
+        facts["gaps"] = [i for i, number in enumerate(sides["encoder"].ids) if number == gap]
+    typed = list(sides.values())[: 2 if key.target else 1]
+    if lacking := sum(unknown(model.tokenizer, side.ids) for side in typed):
+        facts["unknown"] = {"token": str(model.tokenizer.unk_token), "count": lacking}
+    after = facts.pop("after", None)
+    if "decoder" in sides and model.task in ("causal", "seq2seq") and logits.kept(store):
+        if after is None:
+            ((after, _),) = logits.most_probable(store, -1, 1)
+        facts["written"] = [*sides["decoder"].texts[1:], _text(model.vocabulary, after)]
+
+    facts |= task_outputs.facts(model.task, model.module.config, model.labels, store)
+    if model.task == "embedding":
+        facts["pooling"] = model.pooling
+    return facts
+
+
+def _text(vocabulary: Sequence[str], number: int) -> str:
+    return vocabulary[number] if number < len(vocabulary) else f"#{number}"
