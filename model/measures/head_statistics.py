@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model.measures.measure import RecordValue
-from model.measures.one_pass import Found, measured_in_one_pass
+from model.measures.one_pass import PassResult, measured_in_one_pass
 from model.measures.registry import BY_NAME, CHEAP, MEASURES
 from model.measures.weight_block import SubLayer
 from model.trace.attention_record import AttentionRecord
@@ -84,7 +84,7 @@ def statistics(
     return _joined(found, values, costly)
 
 
-def _joined(parts: Sequence[Found], values: dict[str, Tensor], costly: bool) -> HeadStatistics:
+def _joined(parts: Sequence[PassResult], values: dict[str, Tensor], costly: bool) -> HeadStatistics:
     """The heads of all parts, in the precision of their scores."""
     rows = {name: torch.cat([part.rows[name] for part in parts]) for name in parts[0].rows}
     dtype = rows["entropy"].dtype

@@ -26,7 +26,7 @@ from model.trace.attention_record import AttentionRecord
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class PassResult:
     """values: one number a head, by measure; rows: one a query, of each `QueryMean`; received: Σ_i A_ij of each key."""
 
     values: dict[str, Float[Tensor, " h"]]
@@ -35,11 +35,11 @@ class Found:
 
 
 def measured_in_one_pass(
-    record: AttentionRecord, layer: SubLayer, measures: Sequence[Measure], told: Callable[[float], None]
-) -> Found:
-    """`measures` of every head of a record in memory (`AttentionRecord.select`); told: hears how much is done, 0–1."""
+    record: AttentionRecord, layer: SubLayer, measures: Sequence[Measure], on_progress: Callable[[float], None]
+) -> PassResult:
+    """`measures` of every head of a record in memory (`AttentionRecord.select`); on_progress: called with the fraction done."""
     by_keys = [measure for measure in measures if isinstance(measure.compute, KeyMass)]
-    keys = torch.stack([torch.zeros_like(layer.j).bool(), *(measure.compute.keys(layer) for measure in by_keys)])[1:]
+    keys = [measure.compute.keys(layer) for measure in by_keys]
     sums = {
         measure.name: measure.compute.start(record.heads, layer)
         for measure in measures
@@ -49,7 +49,7 @@ def measured_in_one_pass(
     rows: list[dict[str, Tensor]] = []  # by block: [h, r] of each measure
     may: list[dict[str, Tensor]] = []  # by block: [r], which queries may attend such a key
     for start in range(0, record.queries, ROWS):
-        told(start / record.queries)
+        on_progress(start / record.queries)
         cells = CellBlock.of(record, layer, slice(start, min(start + ROWS, record.queries)))
         pairs = {m.name: torch.where(cells.allowed & m.compute.cells(cells))
                  for m in measures if isinstance(m.compute, CellMass)}  # fmt: skip
@@ -68,7 +68,7 @@ def measured_in_one_pass(
     return _means(whole, {name: torch.cat([block[name] for block in may]) for name in may[0]}, measures, sums, received)
 
 
-def _weights(record: AttentionRecord, cells: CellBlock, keys: Bool[Tensor, "n k"]) -> Iterator[WeightBlock]:
+def _weights(record: AttentionRecord, cells: CellBlock, keys: Sequence[Bool[Tensor, " k"]]) -> Iterator[WeightBlock]:
     """The weights of a block, as many heads at once as fit the cache."""
     name = f"{record.site}.sinks"
     sinks = record.store[name] if name in record.store else None
@@ -114,7 +114,7 @@ def _means(
     measures: Sequence[Measure],
     sums: dict[str, BlockSum],
     received: Tensor,
-) -> Found:
+) -> PassResult:
     """[h, q] of each measure -> its mean [h]."""
     attends, mass = rows["attends"], rows["mass"].sum(1)
     values: dict[str, Tensor] = {name: one.result() for name, one in sums.items()}
@@ -128,4 +128,4 @@ def _means(
             values[name] = rows[name].double().masked_fill(~counted, 0).sum(1) / counted.sum(1)
         if isinstance(compute, QueryMean):
             of_queries[name] = rows[name].masked_fill(~attends, torch.nan)
-    return Found(values, of_queries, received)
+    return PassResult(values, of_queries, received)

@@ -138,7 +138,7 @@ class WeightBlock:
         heads: range,
         scores: Float[Tensor, "h r c"],
         sinks: Float[Tensor, "h 1 1"] | None,
-        keys: Bool[Tensor, "n k"],
+        keys: Sequence[Bool[Tensor, " k"]],
     ) -> WeightBlock:
         """The softmax of a block of scores (overwritten). keys: which keys each `KeyMass` is about."""
         top = scores.amax(-1, keepdim=True)
@@ -153,7 +153,7 @@ class WeightBlock:
         # Around the middle of the block the squares stay small, so that a head that looks near loses no digits.
         middle = cells.i[len(cells.i) // 2]
         j = cells.j - middle
-        asked = torch.stack([torch.ones_like(j), j, j * j, *keys[:, cells.columns]], -1).to(weights)
+        asked = torch.stack([torch.ones_like(j), j, j * j, *(on[cells.columns] for on in keys)], -1).to(weights)
         mass, one, two, *key_mass = (weights @ asked).unbind(-1)
         return WeightBlock(
             cells, heads, weights, scores, total[..., 0], (top - high)[..., 0], attends[..., 0], mass, key_mass,

@@ -198,7 +198,7 @@ print(json.dumps([COLUMNS, table.SCHEMA.names, ORDERS, error]))
 def test_a_file_in_the_folder_is_all_that_a_measure_takes(tmp_path: Path) -> None:
     (tmp_path / "last_key.py").write_text(NEW, encoding="utf-8")
     done = subprocess.run([sys.executable, "-c", ASKED, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True,
-                          timeout=120)  # fmt: skip
+                          timeout=600)  # fmt: skip
     columns, schema, orders, error = json.loads(done.stdout.splitlines()[-1])
     for found, known in ((columns, COLUMNS), (schema, profile_table.SCHEMA.names)):
         assert "last_key" in found and [name for name in found if name != "last_key"] == list(known)
