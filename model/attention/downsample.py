@@ -55,16 +55,16 @@ def pooled(record: AttentionRecord, head: int, size: int = 256, how: str = "max"
 
 
 def thumbnails(
-    record: AttentionRecord, size: int = 64, how: str = "max", told: Callable[[float], None] | None = None
+    record: AttentionRecord, size: int = 64, how: str = "max", on_progress: Callable[[float], None] | None = None
 ) -> Float[Tensor, "h r c"]:
-    """`pooled` of every head of a record: float32. told: hears how much is done, 0–1, between the blocks."""
+    """`pooled` of every head of a record: float32. on_progress: called with how much is done, 0–1, between the blocks."""
     _check(size, how)
     heads = list(range(record.heads))
     if f"{record.site}.bias" not in record.store:
-        return _pool(record.select(), size, how, told or _quiet)
+        return _pool(record.select(), size, how, on_progress or _quiet)
     found = []  # a dense bias [h, q, k] is read one head at a time
     for head in heads:
-        (told or _quiet)(head / len(heads))
+        (on_progress or _quiet)(head / len(heads))
         found.append(_pool(record.select([head]), size, how, _quiet))
     return torch.cat(found)
 
@@ -101,13 +101,13 @@ def _check(size: int, how: str) -> None:
 
 
 @torch.no_grad()
-def _pool(record: AttentionRecord, size: int, how: str, told: Callable[[float], None]) -> Tensor:
+def _pool(record: AttentionRecord, size: int, how: str, on_progress: Callable[[float], None]) -> Tensor:
     """[h, R, C] of a record in memory."""
     high, wide = block_size(record.queries, size), block_size(record.keys, size)
     shape = (record.heads, -(-record.queries // high), -(-record.keys // wide))
     found = torch.zeros(shape, dtype=record.q.dtype)
     for rows in row_blocks.spans(0, record.queries, record.keys, high):
-        told(rows.start / record.queries)
+        on_progress(rows.start / record.queries)
         columns = row_blocks.columns_of(record, rows, wide)
         closed = row_blocks.closed(record, rows, columns)
         together = max(1, row_blocks.CELLS // ((rows.stop - rows.start) * (columns.stop - columns.start)))

@@ -11,7 +11,7 @@ from model.checkpoints.disk import discovery, packages
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.checkpoints.own import OwnModel, load
 from model.errors import NotAllowed, NotFetched, NotHere, NotPublic, UnknownModel
-from model.jobs.progress import Listener, heard_by
+from model.jobs.progress import ProgressListener, report_to
 
 if TYPE_CHECKING:
     from model.checkpoints.annalog import Annalog
@@ -34,7 +34,7 @@ def open_model(
     """
     if progress is None and stop is None:
         return _open(name, confined)
-    with heard_by(Listener(lambda what, done: progress and progress(done, what), stop or (lambda: False))):
+    with report_to(ProgressListener(lambda what, done: progress and progress(done, what), stop or (lambda: False))):
         return _open(name, confined)
 
 

@@ -1,4 +1,4 @@
-"""Independent pieces of work side by side on the cores that torch leaves free, told and stopped as one.
+"""Independent pieces of work side by side on the cores that torch leaves free, reported and stopped as one.
 
 Torch lets go of the interpreter inside an operation, so threads are enough. One operation on two cores gains less: a block
 of weights fits one core's cache, and its operations end before the second thread has woken.
@@ -21,7 +21,7 @@ _MOST = 8  # every thread holds blocks of its own
 
 Piece = TypeVar("Piece")
 Found = TypeVar("Found")
-Told = Callable[[float], None]
+OnProgress = Callable[[float], None]
 
 
 def workers(pieces: int) -> int:
@@ -31,24 +31,24 @@ def workers(pieces: int) -> int:
 
 
 def each(
-    work: Callable[[Piece, Told], Found], pieces: Sequence[Piece], costs: Sequence[int], what: str
+    work: Callable[[Piece, OnProgress], Found], pieces: Sequence[Piece], costs: Sequence[int], what: str
 ) -> Iterator[tuple[Piece, Found]]:
-    """(piece, work(piece, told)) in the order of the pieces, each as soon as it and those before it are done.
+    """(piece, work(piece, on_progress)) in the order of the pieces, each as soon as it and those before it are done.
 
-    told: hears how much of its piece is done, 0–1. costs: how the pieces compare. Ticks `what` with the share of all that
-    is done. What a piece raises is raised here; the other pieces end at their next word then, and so they do where nobody
+    on_progress: called with how much of its piece is done, 0–1. costs: how the pieces compare. Ticks `what` with the share
+    of all that is done. What a piece raises is raised here; the other pieces end at their next word then, and so they do where nobody
     asks for the rest any more.
     """
     shares, whole, lock, ended = [0.0] * len(pieces), sum(costs) or 1, threading.Lock(), threading.Event()
 
     def one(place: int) -> Found:
-        def told(share: float) -> None:
+        def on_progress(share: float) -> None:
             with lock:  # so that nobody hears of less than before
                 shares[place] = share
                 tick(what, sum(share * cost for share, cost in zip(shares, costs, strict=True)) / whole)
 
-        told(0.0)
-        found = work(pieces[place], told)
+        on_progress(0.0)
+        found = work(pieces[place], on_progress)
         with lock:
             shares[place] = 1.0
         return found

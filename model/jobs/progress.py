@@ -15,18 +15,22 @@ from model.errors import Stopped
 
 
 @dataclass(frozen=True)
-class Listener:
-    """told(what, fraction): fraction 0–1, or None where the end is not known. stop() says whether to give up."""
+class ProgressListener:
+    """Who wants to know how far work is, and may stop it.
 
-    told: Callable[[str, float | None], None]
+    on_progress: called with what is being done and the fraction done, 0–1, None where the end is not known. stop: whether
+    to give up.
+    """
+
+    on_progress: Callable[[str, float | None], None]
     stop: Callable[[], bool]
 
 
-_listener: ContextVar[Listener | None] = ContextVar("progress", default=None)
+_listener: ContextVar[ProgressListener | None] = ContextVar("progress", default=None)
 
 
 @contextmanager
-def heard_by(listener: Listener) -> Iterator[None]:
+def report_to(listener: ProgressListener) -> Iterator[None]:
     """Inside the block, ticks of this context go to `listener`."""
     token = _listener.set(listener)
     try:
@@ -39,8 +43,8 @@ def heard_by(listener: Listener) -> Iterator[None]:
 def until(given_up: Callable[[], bool]) -> Iterator[None]:
     """Inside the block, ticks of this context also end the work where `given_up` says so."""
     outer = _listener.get()
-    told = outer.told if outer else _unheard
-    with heard_by(Listener(told, lambda: given_up() or (outer is not None and outer.stop()))):
+    on_progress = outer.on_progress if outer else _unheard
+    with report_to(ProgressListener(on_progress, lambda: given_up() or (outer is not None and outer.stop()))):
         yield
 
 
@@ -55,4 +59,4 @@ def tick(what: str, fraction: float | None = None) -> None:
         return
     if listener.stop():
         raise Stopped()
-    listener.told(what, fraction)
+    listener.on_progress(what, fraction)

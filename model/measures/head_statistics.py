@@ -60,12 +60,12 @@ def statistics(
     special: Sequence[bool] | Tensor | None = None,
     costly: bool = False,
     punctuation: Sequence[bool] | Tensor | None = None,
-    told: Callable[[float], None] = lambda done: None,
+    on_progress: Callable[[float], None] = lambda done: None,
 ) -> HeadStatistics:
     """Measure every head of `record`: float64 of a float64 record, else float32.
 
     tokens: the id of each key; special, punctuation: whether it is such a token. costly: also the measures that take as
-    long as all others together. told: hears how much is done, 0–1. Raises ValueError for another number of tokens or flags.
+    long as all others together. on_progress: called with the fraction done. Raises ValueError for another number of tokens or flags.
     A dense bias [h, q, k] (DeBERTa, XLNet) is read one head at a time; every other record needs no q × k memory.
     """
     layer = SubLayer.of(record, tokens, special, punctuation)
@@ -76,7 +76,7 @@ def statistics(
     parts = [[head] for head in heads] if f"{record.site}.bias" in record.store else [list(heads)]
     found = [
         measured_in_one_pass(
-            record.select(part), layer, in_pass, lambda share, done=done: told((done + share) / len(parts))
+            record.select(part), layer, in_pass, lambda share, done=done: on_progress((done + share) / len(parts))
         )
         for done, part in enumerate(parts)
     ]
@@ -95,11 +95,11 @@ def _joined(parts: Sequence[PassResult], values: dict[str, Tensor], costly: bool
 def trace_statistics(trace: Trace, costly: bool = False) -> dict[Site, HeadStatistics]:
     """`statistics` of every sub-layer of a trace, with the tokens of its key side; ticks "measures" and can be stopped."""
 
-    def measure(site: Site, told: Callable[[float], None]) -> HeadStatistics:
+    def measure(site: Site, on_progress: Callable[[float], None]) -> HeadStatistics:
         record, side = trace.record(site), trace.sides.get(site.key_side)
         known = side is not None and len(side.ids) == len(side.special) == record.keys
         given = (side.ids, side.special, costly, _punctuation(side)) if known else (None, None, costly)
-        return statistics(record, *given, told=told)
+        return statistics(record, *given, on_progress=on_progress)
 
     return dict(each_site(measure, trace, trace.sites, "measures"))
 

@@ -44,7 +44,7 @@ def _run(arguments: argparse.Namespace) -> str:
     try:
         done = profile(
             arguments.model, arguments.texts, arguments.out, language=arguments.language or "", limit=arguments.limit,
-            ray=arguments.ray or "", told=line, command=shlex.join(["python", "-m", "model", "profile", *given]),
+            ray=arguments.ray or "", on_progress=line, command=shlex.join(["python", "-m", "model", "profile", *given]),
         )  # fmt: skip
     finally:
         line.end()

@@ -15,13 +15,13 @@ SAVED = 5.0  # seconds of work that a kill may cost, or one text where that take
 
 @dataclass
 class Progress:
-    """How far it is; `told(self)` after each text. done and refused count what earlier runs did, `fresh` does not.
+    """How far it is; `on_progress(self)` after each text. done and refused count what earlier runs did, `fresh` does not.
 
     there: nothing was left to do, because the result is there.
     """
 
     count: int
-    told: Callable[[Progress], None]
+    on_progress: Callable[[Progress], None]
     done: int = 0
     refused: int = 0
     fresh: int = 0
@@ -38,7 +38,7 @@ class Progress:
         before = self.done
         self.begin(answered)
         self.fresh += self.done - before
-        self.told(self)
+        self.on_progress(self)
 
     @property
     def rate(self) -> float:

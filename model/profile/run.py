@@ -25,7 +25,7 @@ from model.errors import (
     TextsFile,
     UnknownOption,
 )
-from model.jobs.progress import Listener, heard_by
+from model.jobs.progress import ProgressListener, report_to
 from model.profile import part_files, table
 from model.profile.part_files import Parts
 from model.profile.progress import SAVED, Progress
@@ -35,7 +35,7 @@ from model.profile.texts import Texts, look
 
 def profile(
     given: str, texts: Path, out: Path, *, language: str = "", limit: int | None = None, ray: str = "",
-    told: Callable[[Progress], None] = lambda progress: None, command: str = "",
+    on_progress: Callable[[Progress], None] = lambda progress: None, command: str = "",
 ) -> Progress:  # fmt: skip
     """Measure every head of the model `given` on every text of a file, and write the profile `out` (Parquet).
 
@@ -50,7 +50,7 @@ def profile(
     read = look(texts, limit)
     model = open_model(given)
     options = _options(model, language)
-    progress = Progress(read.count, told)
+    progress = Progress(read.count, on_progress)
     made_of = _made_of(model, read, options)
     if (there := part_files.made_of(out)) is not None:
         part_files.check(out, there, made_of)
@@ -113,7 +113,7 @@ def _measure(
 ) -> None:
     """One text after the other, in this process."""
     stream = iter(texts)
-    with heard_by(Listener(lambda what, fraction: None, stopped)):
+    with report_to(ProgressListener(lambda what, fraction: None, stopped)):
         for chunk, here in part_files.chunks(texts.count):
             found = [work.read(chunk)]
             answered, saved = table.done(found[0]), time.monotonic()

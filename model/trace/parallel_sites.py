@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from model.jobs.parallel import Found, Told, each
+from model.jobs.parallel import Found, OnProgress, each
 from model.trace.site import Site
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def each_site(
-    work: Callable[[Site, Told], Found], trace: Trace, sites: Sequence[Site], what: str
+    work: Callable[[Site, OnProgress], Found], trace: Trace, sites: Sequence[Site], what: str
 ) -> Iterator[tuple[Site, Found]]:
     """`each` over sub-layers of a run."""
     # What a site costs grows with its cells, and a decoder's cross-attention may be far smaller than its encoder's own.

@@ -10,7 +10,7 @@ import torch
 
 from model.compare import heads as compare_heads
 from model.errors import HeadlightError, Stopped, UnknownOption
-from model.jobs.progress import Listener, heard_by
+from model.jobs.progress import ProgressListener, report_to
 from tests.model.test_statistics import KINDS, weights
 
 pytestmark = pytest.mark.float32
@@ -75,7 +75,7 @@ def test_all_pairs_are_every_pair(translator, monkeypatch) -> None:
             )
     with pytest.raises(UnknownOption):
         compare_heads.all_pairs(trace, "colour")
-    with pytest.raises(Stopped), heard_by(Listener(lambda what, fraction: None, lambda: True)):
+    with pytest.raises(Stopped), report_to(ProgressListener(lambda what, fraction: None, lambda: True)):
         compare_heads.all_pairs(trace)
 
 

@@ -15,7 +15,7 @@ from model import open_model
 from model.compare import aligned_runs
 from model.compare import checkpoints as compare_checkpoints
 from model.errors import HeadlightError, Stopped
-from model.jobs.progress import Listener, heard_by
+from model.jobs.progress import ProgressListener, report_to
 from tests import bounds
 from tests.model import tiny
 from tests.model.test_comparing import js
@@ -148,5 +148,5 @@ def test_another_kind_of_model_and_no_token_in_common(first, translator) -> None
 
 
 def test_matching_can_be_stopped(first, another) -> None:
-    with pytest.raises(Stopped), heard_by(Listener(lambda what, fraction: None, lambda: True)):
+    with pytest.raises(Stopped), report_to(ProgressListener(lambda what, fraction: None, lambda: True)):
         compare_checkpoints.counterparts(first, another)

@@ -20,7 +20,7 @@ from model import errors
 from model.checkpoints.convert import convert as conversion
 from model.checkpoints.convert import gguf_module
 from model.checkpoints.disk.headers import gguf_header
-from model.jobs.progress import Listener, heard_by
+from model.jobs.progress import ProgressListener, report_to
 from tests.model.test_conversion import elsewhere, left  # noqa: F401
 
 WORDS = ["<s>", "</s>", *"abcdefgh", "ab", "cd", *(f"w{i}" for i in range(244))]
@@ -191,7 +191,7 @@ def test_the_copy_is_the_file_without_its_vocabulary(tmp_path: Path):
 
 def test_it_says_how_far_it_is_and_stops_at_every_point(tmp_path: Path):
     path, heard = written(tmp_path / "tiny.gguf"), []
-    with heard_by(Listener(lambda *told: heard.append(told), lambda: False)):
+    with report_to(ProgressListener(lambda *told: heard.append(told), lambda: False)):
         made = conversion.convert(path)
     fractions = [fraction for what, fraction in heard if what == "converting"]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0 and len(fractions) > 6
@@ -200,7 +200,7 @@ def test_it_says_how_far_it_is_and_stops_at_every_point(tmp_path: Path):
         left_over = iter(range(point))
         with (
             pytest.raises(errors.Stopped),
-            heard_by(Listener(lambda *_: None, lambda n=left_over: next(n, None) is None)),
+            report_to(ProgressListener(lambda *_: None, lambda n=left_over: next(n, None) is None)),
         ):
             conversion.convert(path)
         assert left(tmp_path) == []

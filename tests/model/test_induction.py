@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.errors import NotInThisModel, Stopped
-from model.jobs.progress import Listener, heard_by
+from model.jobs.progress import ProgressListener, report_to
 from model.measures.induction import interval, measured, random_repeats
 from tests import bounds
 
@@ -67,5 +67,5 @@ def test_a_model_of_two_stacks_does_not_read_random_tokens(translator) -> None:
 
 
 def test_it_can_be_stopped(gpt2) -> None:
-    with pytest.raises(Stopped), heard_by(Listener(lambda what, fraction: None, lambda: True)):
+    with pytest.raises(Stopped), report_to(ProgressListener(lambda what, fraction: None, lambda: True)):
         measured(gpt2, length=4, texts=2)

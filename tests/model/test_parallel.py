@@ -11,7 +11,7 @@ import torch
 from model.errors import Stopped
 from model.jobs import parallel
 from model.jobs.parallel import each, workers
-from model.jobs.progress import Listener, heard_by, tick
+from model.jobs.progress import ProgressListener, report_to, tick
 
 
 @pytest.fixture(params=[1, 2, 4])
@@ -29,7 +29,7 @@ def test_results_come_in_order_and_the_share_only_grows(threads: int):
             time.sleep(0.002 * (5 - piece))  # the first takes longest
         return piece * piece
 
-    with heard_by(Listener(lambda what, share: told.append((what, share)), lambda: False)):
+    with report_to(ProgressListener(lambda what, share: told.append((what, share)), lambda: False)):
         assert list(each(work, range(5), [1, 2, 3, 4, 5], "pictures")) == [(i, i * i) for i in range(5)]
     shares = [share for _, share in told]
     assert {what for what, _ in told} == {"pictures"} and shares == sorted(shares)
@@ -69,7 +69,7 @@ def test_who_stops_listening_stops_them_all(threads: int):
         reached.set()
         return piece
 
-    with heard_by(Listener(lambda what, share: None, stop.is_set)), pytest.raises(Stopped):
+    with report_to(ProgressListener(lambda what, share: None, stop.is_set)), pytest.raises(Stopped):
         for _ in each(work, range(50), [1] * 50, ""):
             pass
 
@@ -93,7 +93,7 @@ def test_who_asks_for_no_more_ends_the_rest(threads: int):
 def test_the_listener_is_the_callers_own(threads: int):
     """Each thread works in a copy of the caller's context, not in an empty one."""
     told: list[str] = []
-    with heard_by(Listener(lambda what, share: told.append(what), lambda: False)):
+    with report_to(ProgressListener(lambda what, share: told.append(what), lambda: False)):
         list(each(lambda piece, done: tick(piece), ["a", "b", "c"], [1, 1, 1], "all"))
     assert sorted(set(told)) == ["a", "all", "b", "c"]
 

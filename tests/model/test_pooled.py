@@ -10,7 +10,7 @@ from model import open_model
 from model.attention.downsample import HOW, allowed_bins, block_shares, block_size, pooled, thumbnails
 from model.attention.downsample_heads import alike, trace_thumbnails
 from model.errors import OutOfRange, Stopped, UnknownOption
-from model.jobs.progress import Listener, heard_by
+from model.jobs.progress import ProgressListener, report_to
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
@@ -242,13 +242,13 @@ def test_a_long_head_needs_no_matrix_of_its_length(monkeypatch):
 def test_a_trace_is_pooled_site_by_site_and_can_be_stopped():
     trace = open_model("translate").trace("the cat sat on the mat", language="zh")
     told: list[float] = []
-    with heard_by(Listener(lambda what, done: told.append(done), lambda: False)):
+    with report_to(ProgressListener(lambda what, done: told.append(done), lambda: False)):
         found = dict(trace_thumbnails(trace, 4, "mean"))
     assert tuple(found) == trace.sites and told == sorted(told) and 0 <= told[0] <= told[-1] < 1
     for site, values in found.items():
         for head in range(trace.record(site).heads):
             torch.testing.assert_close(trace.pooled(site, head, 4, "mean"), values[head])
-    with heard_by(Listener(lambda what, done: None, lambda: True)), pytest.raises(Stopped):
+    with report_to(ProgressListener(lambda what, done: None, lambda: True)), pytest.raises(Stopped):
         list(trace_thumbnails(trace, 4))
 
 

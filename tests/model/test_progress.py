@@ -7,22 +7,22 @@ import threading
 import pytest
 
 from model.errors import Stopped
-from model.jobs.progress import Listener, heard_by, tick
+from model.jobs.progress import ProgressListener, report_to, tick
 
 Heard = list[tuple[str, float | None]]
 
 
-def listener(heard: Heard, stop: bool = False) -> Listener:
-    return Listener(lambda what, fraction: heard.append((what, fraction)), lambda: stop)
+def listener(heard: Heard, stop: bool = False) -> ProgressListener:
+    return ProgressListener(lambda what, fraction: heard.append((what, fraction)), lambda: stop)
 
 
 def test_ticks_go_to_the_innermost_listener_and_end_with_it():
     outer: Heard = []
     inner: Heard = []
     tick("nobody", 0.1)
-    with heard_by(listener(outer)):
+    with report_to(listener(outer)):
         tick("a", 0.5)
-        with heard_by(listener(inner)):
+        with report_to(listener(inner)):
             tick("b")
         tick("c", 1.0)
     tick("nobody")
@@ -31,7 +31,7 @@ def test_ticks_go_to_the_innermost_listener_and_end_with_it():
 
 def test_stop_raises_before_anything_is_told():
     heard: Heard = []
-    with pytest.raises(Stopped, match="nothing was changed"), heard_by(listener(heard, stop=True)):
+    with pytest.raises(Stopped, match="nothing was changed"), report_to(listener(heard, stop=True)):
         tick("a", 0.5)
     assert heard == []
     tick("the listener is gone")
@@ -39,7 +39,7 @@ def test_stop_raises_before_anything_is_told():
 
 def test_a_failure_inside_removes_the_listener():
     heard: Heard = []
-    with pytest.raises(KeyError), heard_by(listener(heard)):
+    with pytest.raises(KeyError), report_to(listener(heard)):
         raise KeyError
     tick("a")
     assert heard == []
@@ -51,12 +51,12 @@ def test_each_thread_has_its_own_listener():
 
     def work(name: str) -> None:
         tick(name)  # no listener of the starting thread is inherited
-        with heard_by(listener(heard[name])):
+        with report_to(listener(heard[name])):
             both.wait()
             tick(name, 0.25)
             both.wait()
 
-    with heard_by(listener(heard["here"])):
+    with report_to(listener(heard["here"])):
         threads = [threading.Thread(target=work, args=(name,)) for name in ("one", "two")]
         for thread in threads:
             thread.start()

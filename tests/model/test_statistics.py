@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from model import Trace
 from model.__main__ import main
 from model.errors import Stopped
-from model.jobs.progress import Listener, heard_by
+from model.jobs.progress import ProgressListener, report_to
 from model.measures.head_statistics import HeadStatistics, ranked, statistics, trace_statistics
 from model.measures.registry import CHEAP, MEASURES
 from model.trace.attention_record import AttentionRecord
@@ -160,7 +160,7 @@ def test_nothing_of_q_times_k_elements_is_made(kind: str, repeated: bool):
 
 def test_a_trace_is_measured_by_its_own_tokens(trace: Trace, tmp_path):
     told: list[tuple[str, float | None]] = []
-    with heard_by(Listener(lambda what, fraction: told.append((what, fraction)), lambda: False)):
+    with report_to(ProgressListener(lambda what, fraction: told.append((what, fraction)), lambda: False)):
         got = trace_statistics(trace, costly=True)
     shares = [share for _, share in told]
     assert {what for what, _ in told} == {"measures"} and shares == sorted(shares) and 0 == shares[0] < shares[-1] < 1
@@ -177,7 +177,7 @@ def test_a_trace_is_measured_by_its_own_tokens(trace: Trace, tmp_path):
         for name in FIELDS:
             one, two = getattr(found, name), getattr(again[site], name)
             assert (one is None and two is None) or torch.equal(one.nan_to_num(-1), two.nan_to_num(-1))
-    with pytest.raises(Stopped), heard_by(Listener(lambda what, fraction: None, lambda: True)):
+    with pytest.raises(Stopped), report_to(ProgressListener(lambda what, fraction: None, lambda: True)):
         trace_statistics(trace)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from model.attention.top_weights import Rule, asked_for, strong_lines
 from model.errors import Stopped, UnknownOption
-from model.jobs.progress import Listener, heard_by
+from model.jobs.progress import ProgressListener, report_to
 from model.transformer.masks import RuleMask
 from tests.model.test_pooled import MORE, record, weights
 
@@ -89,7 +89,7 @@ def test_equal_weights_are_taken_from_the_left():
 
 
 def test_finding_lines_can_be_stopped_and_other_rules_are_refused():
-    with heard_by(Listener(lambda what, done: None, lambda: True)), pytest.raises(Stopped):
+    with report_to(ProgressListener(lambda what, done: None, lambda: True)), pytest.raises(Stopped):
         strong_lines(record(9, 9), 0, Rule("share", 0.9))
     with pytest.raises(UnknownOption):
         Rule("few", 3.0)

@@ -31,10 +31,10 @@ class Job:
         add_script_run_ctx(self.thread)
 
     def _run(self, work: Callable[[], Any]) -> None:
-        from model.jobs.progress import Listener, heard_by
+        from model.jobs.progress import ProgressListener, report_to
 
         try:
-            with heard_by(Listener(self._told, self.stopping.is_set)):
+            with report_to(ProgressListener(self._told, self.stopping.is_set)):
                 self.result = work()
         except HeadlightError as error:
             self.error = error
