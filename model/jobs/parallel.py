@@ -36,8 +36,8 @@ def each(
     """(piece, work(piece, on_progress)) in the order of the pieces, each as soon as it and those before it are done.
 
     on_progress: called with how much of its piece is done, 0–1. costs: how the pieces compare. Ticks `what` with the share
-    of all that is done. What a piece raises is raised here; the other pieces end at their next word then, and so they do where nobody
-    asks for the rest any more.
+    of all that is done. What a piece raises is raised here; the other pieces end at their next word then, and so they do
+    where nobody asks for the rest any more.
     """
     shares, whole, lock, ended = [0.0] * len(pieces), sum(costs) or 1, threading.Lock(), threading.Event()
 

@@ -64,9 +64,10 @@ def statistics(
 ) -> HeadStatistics:
     """Measure every head of `record`: float64 of a float64 record, else float32.
 
-    tokens: the id of each key; special, punctuation: whether it is such a token. costly: also the measures that take as
-    long as all others together. on_progress: called with the fraction done. Raises ValueError for another number of tokens or flags.
-    A dense bias [h, q, k] (DeBERTa, XLNet) is read one head at a time; every other record needs no q × k memory.
+    tokens: the id of each key; special, punctuation: whether it is such a token. costly: also the measures that take
+    as long as all others together. on_progress: called with the fraction done. Raises ValueError for another number
+    of tokens or flags. A dense bias [h, q, k] (DeBERTa, XLNet) is read one head at a time; every other record needs
+    no q × k memory.
     """
     layer = SubLayer.of(record, tokens, special, punctuation)
     asked = [measure for measure in (MEASURES if costly else CHEAP) if measure.applies(layer)]
