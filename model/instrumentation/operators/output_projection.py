@@ -1,4 +1,8 @@
-"""The output projection of an attention, found because it multiplies the very numbers of the context."""
+"""The output projection of an attention, found because it multiplies the very numbers of the context.
+
+No name of a module is asked: W_O is the first matrix that reads the context, in some order of its axes, and b_O the
+vector that is added to the product.
+"""
 
 from __future__ import annotations
 
