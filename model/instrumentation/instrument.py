@@ -1,8 +1,8 @@
 """Any PyTorch module, recorded: `instrument(module).trace(*inputs)` gives the same `Trace` as a model of ours.
 
-The module is not changed. While it runs once, its operators are listened to (`model.instrumentation.operator_graph`), so it
-does not matter who wrote its attention: nn.Transformer and its parts, scaled_dot_product_attention, or
-softmax(q kᵀ / √d) v by hand.
+The module is not changed. While it runs once, its operators are followed (`model.instrumentation.operators`), so it does
+not matter who wrote its attention: nn.Transformer and its parts, scaled_dot_product_attention, or softmax(q kᵀ / √d) v
+by hand.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from model.errors import (
     TrainingMode,
     UnknownOption,
 )
-from model.instrumentation.attention_call import BatchSeen, Call
+from model.instrumentation.layer_streams import LayerStreams
+from model.instrumentation.module_reader import BatchSeen, ModuleReader
 from model.instrumentation.name_sites import sites
-from model.instrumentation.operator_graph import listening, slow_path
-from model.instrumentation.output_projection import Watch
+from model.instrumentation.operators.attention_call import AttentionCall
+from model.instrumentation.operators.recorder import OperatorRecorder, record_operators, slow_path
+from model.instrumentation.operators.tracker import ScoreTracker
+from model.instrumentation.qk_sources import ProjectionSources
 from model.instrumentation.token_texts import TokenTexts
 from model.trace import logits as logit_parts
 from model.trace.attention_record import AttentionRecord
-from model.trace.mask_and_bias import bias_parts
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.trace.trace import Side, Trace, TraceKey
@@ -84,20 +86,19 @@ class Instrumented:
         self._check_mode()
         args = tuple(self.texts.ids(a) if isinstance(a, str) else a for a in args)
         kwargs = {key: self.texts.ids(a) if isinstance(a, str) else a for key, a in kwargs.items()}
-        watch = Watch()
-        with self.lock:
-            try:
-                with listening(self.module, watch) as watch.mode:
-                    output = self.forward(*args, **kwargs)
-            except BatchSeen as seen:
-                raise OneExample(got=seen.args[0]) from seen
-            finally:
-                watch.mode = None
-        if not watch.calls:
+        recorder = OperatorRecorder(self.module.parameters())
+        reader = ModuleReader(ProjectionSources(recorder))
+        tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found)
+        try:
+            with self.lock, slow_path(), record_operators(self.module, recorder, layers.entered, layers.left):
+                output = self.forward(*args, **kwargs)
+        except BatchSeen as seen:
+            raise OneExample(got=seen.args[0]) from seen
+        if not tracker.calls:
             raise NoAttention(module=self.name)
-        if watch.ambiguous and (examples := _examples(args, kwargs)) > 1:
+        if reader.ambiguous and (examples := _examples(args, kwargs)) > 1:
             raise OneExample(got=examples)
-        return self._trace(watch, output, args, kwargs, tokens or {})
+        return self._trace(tracker.calls, layers, output, args, kwargs, tokens or {})
 
     def _check_mode(self) -> None:
         for part in self.module.modules():
@@ -108,12 +109,13 @@ class Instrumented:
                 raise TrainingMode(module=self.name)
 
     def _trace(
-        self, watch: Watch, output: Any, args: tuple, kwargs: Mapping[str, Any], tokens: Mapping[str, Sequence[str]]
-    ) -> Trace:
-        found = sites(watch.calls)
+        self, calls: list[AttentionCall], layers: LayerStreams, output: Any, args: tuple, kwargs: Mapping[str, Any],
+        tokens: Mapping[str, Sequence[str]],
+    ) -> Trace:  # fmt: skip
+        found = sites(calls)
         tensors: dict[str, Tensor] = {}
         facts = {site: _keep(site, call, tensors) for site, call in found.items()}
-        tensors |= watch.streams({str(site): call for site, call in found.items()})
+        tensors |= layers.streams({str(site): call for site, call in found.items()})
         lengths = _lengths(found)
         sides = self._sides(lengths, args, kwargs, tokens)
         last = "decoder" if "decoder" in lengths else "encoder"
@@ -139,7 +141,9 @@ class Instrumented:
             plain_logits=plain_logits if scores is not None else None,
         )  # fmt: skip
 
-    def _facts(self, found: dict[Site, Call], sides: Mapping[str, Side], store: MemoryStore) -> dict[str, object]:
+    def _facts(
+        self, found: dict[Site, AttentionCall], sides: Mapping[str, Side], store: MemoryStore
+    ) -> dict[str, object]:
         task = "seq2seq" if len(sides) == 2 else "causal" if "decoder" in sides else "encoder"
         facts: dict[str, object] = {
             "family": type(self.module).__name__, "task": task, "norm": "unknown", "generated": False,
@@ -183,11 +187,9 @@ class Instrumented:
         return None
 
 
-def _keep(site: Site, call: Call, tensors: dict[str, Tensor]) -> dict[str, Any]:
+def _keep(site: Site, call: AttentionCall, tensors: dict[str, Tensor]) -> dict[str, Any]:
     """Put the tensors of a call under its site; -> the rest of its record."""
-    parts = {"q": call.q, "k": call.k, "v": call.v, "context": call.context, "lse": call.lse}
-    if call.bias is not None:
-        parts |= bias_parts(call.bias.expand(call.q.shape[0], -1, -1), call.mask)
+    parts = {"q": call.q, "k": call.k, "v": call.v, "context": call.context} | call.parts
     if call.output is not None:
         parts["output"] = call.output
     tensors |= {f"{site}.{name}": part for name, part in parts.items()}
@@ -197,7 +199,7 @@ def _keep(site: Site, call: Call, tensors: dict[str, Tensor]) -> dict[str, Any]:
     return {"scale": call.scale, "mask": call.mask, "softcap": call.softcap}
 
 
-def _lengths(found: Mapping[Site, Call]) -> dict[str, int]:
+def _lengths(found: Mapping[Site, AttentionCall]) -> dict[str, int]:
     """Positions of each stack, the encoder first."""
     lengths = {}
     for site, call in found.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from model.instrumentation.attention_call import Call
+from model.instrumentation.operators.attention_call import AttentionCall
 from model.trace.site import Site
 
 _CROSS = re.compile(
@@ -19,19 +19,19 @@ _ENCODER = re.compile(r"(^|_)(enc|encs|src|source)(_|$)|encod", re.IGNORECASE)
 _CLASS_DECODER, _CLASS_ENCODER = re.compile(r"Decod"), re.compile(r"Encod")
 
 
-def layer_of(call: Call) -> str:
+def layer_of(call: AttentionCall) -> str:
     """The dotted path up to the last number in it ("decoder.layers.0"), "" where it has none."""
     return _halves(call)[0]
 
 
-def _halves(call: Call) -> tuple[str, str]:
+def _halves(call: AttentionCall) -> tuple[str, str]:
     """The path of the innermost module as (up to its last number, the rest)."""
     segments = call.path[-1][0].split(".") if call.path else [""]
     last = max((i for i, segment in enumerate(segments) if segment.isdigit()), default=-1)
     return ".".join(segments[: last + 1]), ".".join(segments[last + 1 :])
 
 
-def _kind(call: Call) -> str:
+def _kind(call: AttentionCall) -> str:
     own = _halves(call)[1]
     parent = call.path[-2][1] if len(call.path) > 1 else ""
     if own == "multihead_attn" and "DecoderLayer" in parent:
@@ -45,7 +45,7 @@ def _kind(call: Call) -> str:
     return "cross" if call.from_elsewhere else "self"
 
 
-def _stack_by_name(call: Call) -> str | None:
+def _stack_by_name(call: AttentionCall) -> str | None:
     """What the names of the modules around the attention say, else what their classes do."""
     outer = _halves(call)[0] or (call.path[-2][0] if len(call.path) > 1 else "")
     names = [(segment, _DECODER, _ENCODER) for segment in outer.split(".")]
@@ -57,11 +57,11 @@ def _stack_by_name(call: Call) -> str | None:
     return None
 
 
-def _causal(call: Call) -> bool:
+def _causal(call: AttentionCall) -> bool:
     return bool(call.mask.causal) and call.q.shape[1] > 1
 
 
-def sites(calls: list[Call]) -> dict[Site, Call]:
+def sites(calls: list[AttentionCall]) -> dict[Site, AttentionCall]:
     """A site for each call, layers counted in the order of the calls.
 
     Cross-attention is the decoder's. Self-attention belongs where the names say, else to the decoder where it is causal
@@ -73,7 +73,7 @@ def sites(calls: list[Call]) -> dict[Site, Call]:
     with_cross = {layer_of(call) for call, kind in zip(calls, kinds, strict=True) if kind == "cross"} - {""}
     has_decoder = "cross" in kinds or "decoder" in named
     counts: dict[tuple[str, str], int] = {}
-    found: dict[Site, Call] = {}
+    found: dict[Site, AttentionCall] = {}
     for call, kind, name in zip(calls, kinds, named, strict=True):
         causal = _causal(call)
         by_data = "decoder" if causal or layer_of(call) in with_cross else "encoder"

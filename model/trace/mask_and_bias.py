@@ -20,19 +20,7 @@ def is_masked(score: Tensor | float) -> Tensor | bool:
     return score <= _MASKED
 
 
-def split(added: Tensor, causal: bool) -> tuple[RuleMask | IntervalMask | DenseMask, Tensor | None]:
-    """added [1 or h, q, k], mask and bias in one -> (mask, bias [1 or h, q, k] or None where nothing else is added)."""
-    low = is_masked(added)
-    # A row in which every key has the same finite low score is not masked: its weights are even, not 0.
-    hidden = torch.isneginf(added) | (low & ~low.all(-1, keepdim=True))
-    everywhere = hidden.all(0)
-    if causal:
-        everywhere = everywhere | ~torch.ones_like(everywhere).tril()
-    bias = added.masked_fill(hidden, -torch.inf).masked_fill(everywhere, 0.0)
-    return _simplest(~everywhere), bias if bool(bias.any()) else None
-
-
-def _simplest(allowed: Tensor) -> RuleMask | IntervalMask | DenseMask:
+def simplest_mask(allowed: Tensor) -> RuleMask | IntervalMask | DenseMask:
     """bool [q, k] -> a rule where it is one (all, causal, padding), else what `compress` makes of it."""
     allowed = allowed.cpu()
     rows, columns = allowed.shape
@@ -47,14 +35,10 @@ def _simplest(allowed: Tensor) -> RuleMask | IntervalMask | DenseMask:
     return compress(allowed)
 
 
-def bias_parts(bias: Tensor, mask: RuleMask | IntervalMask | DenseMask) -> dict[str, Tensor]:
-    """bias [h, q, k] -> {"bias_offsets": [h, q + k − 1]}, or {"bias": as it is}.
-
-    Only the cells that the mask leaves count: behind it a bias is not known.
-    """
-    _, rows, columns = bias.shape
-    found = per_offset(bias, mask.allowed(rows, columns).to(bias.device))
-    return {"bias": bias.contiguous()} if found is None else {"bias_offsets": found}
+def position_bias(bias: Tensor) -> tuple[str, Tensor]:
+    """bias [h, q, k] -> ("bias_offsets", [h, q + k − 1]) where it depends on the offset alone, else ("bias", as it is)."""
+    found = per_offset(bias, None)
+    return ("bias", bias) if found is None else ("bias_offsets", found)
 
 
 def per_offset(bias: Tensor, allowed: Tensor | None) -> Tensor | None:

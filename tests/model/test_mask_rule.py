@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from model.checkpoints.record.score_terms import settle
-from model.trace.mask_and_bias import is_masked, split
+from model.instrumentation.operators.terms import split_terms
+from model.trace.mask_and_bias import is_masked
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -42,18 +42,20 @@ def test_numbers_as_well_as_tensors():
 
 
 @pytest.mark.parametrize("low", [-1e4, -1e9, -math.inf, torch.finfo(torch.float32).min])
-def test_both_recorders_read_the_same_mask(low: float):
+@pytest.mark.parametrize("even_rows", [False, True])
+def test_a_mask_beside_a_large_bias(low: float, even_rows: bool):
     later = torch.ones(6, 6).triu(1).bool()
     alibi = -0.9 * torch.arange(8192.0)[-6:].expand(6, 6)  # no mask, though it is below −7,000
     added = alibi.masked_fill(later, low)[None]
-    mask, bias = split(added, False)
-    terms = settle((1, 6, 6), [added], [])
-    assert torch.equal(mask.allowed(6, 6), ~later) and torch.equal(terms.allowed, ~later)
-    assert torch.equal(bias[0][~later], alibi[~later])
+    terms = split_terms((1, 6, 6), [added], [], even_rows)
+    assert torch.equal(terms.allowed, ~later) and torch.equal(terms.masked[0], later)
+    offsets = torch.arange(6)[None] - torch.arange(6)[:, None] + 5
+    found = terms.bias[:, offsets] if terms.kind == "bias_offsets" else terms.bias
+    weights = found[0].masked_fill(later, -math.inf).softmax(-1)
+    torch.testing.assert_close(weights, alibi.masked_fill(later, -math.inf).softmax(-1), atol=1e-3, rtol=0)
 
 
 def test_a_fault_is_not_hidden():
     added = torch.zeros(1, 3, 3)
     added[0, 1, 2] = math.nan
-    mask, _ = split(added, False)
-    assert mask.allowed(3, 3).all() and settle((1, 3, 3), [added], []).allowed.all()
+    assert split_terms((1, 3, 3), [added], []).allowed.all()

@@ -15,8 +15,8 @@ transformers = pytest.importorskip("transformers")
 from model import Trace  # noqa: E402
 from model.checkpoints.disk.families import FAMILIES, small_inputs, small_model  # noqa: E402
 from model.checkpoints.record import forward as recording  # noqa: E402
-from model.checkpoints.record.score_terms import settle  # noqa: E402
-from model.instrumentation.attention_call import compact  # noqa: E402
+from model.instrumentation.operators.attention_call import compact  # noqa: E402
+from model.instrumentation.operators.terms import split_terms  # noqa: E402
 from model.trace.fidelity import check  # noqa: E402
 from model.trace.site import Site  # noqa: E402
 from model.trace.tensors import MemoryStore  # noqa: E402
@@ -276,15 +276,15 @@ def test_terms_are_told_apart():
     offsets = torch.randn(3, 2 * n - 1)
     toeplitz = offsets[:, i[None] - i[:, None] + n - 1]
     dense = torch.randn(3, n, n)
-    causal = settle((3, n, n), [later * torch.finfo(torch.float32).min], [])
+    causal = split_terms((3, n, n), [later * torch.finfo(torch.float32).min], [])
     assert causal.kind == "" and torch.equal(causal.allowed, later[0] == 0)
-    mixed = settle((3, n, n), [toeplitz - 1e4 * later], [])
+    mixed = split_terms((3, n, n), [toeplitz - 1e4 * later], [])
     assert mixed.kind == "bias_offsets" and torch.equal(mixed.bias[:, :n], offsets[:, :n])
     assert not mixed.bias[:, n:].any()  # offsets that no query may look at
-    assert settle((3, n, n), [dense], [later.bool()]).dense
-    keys = settle((3, n, n), [dense[:, :1]], [])
+    assert split_terms((3, n, n), [dense], [later.bool()]).dense
+    keys = split_terms((3, n, n), [dense[:, :1]], [])
     assert keys.kind == "bias" and not keys.dense and torch.equal(keys.bias, dense[:, :1].expand(3, n, n))
-    some = settle((3, n, n), [dense], [torch.stack([later[0], later[0] * 0, later[0]]).bool()])
+    some = split_terms((3, n, n), [dense], [torch.stack([later[0], later[0] * 0, later[0]]).bool()])
     assert bool(some.allowed.all()) and torch.isneginf(some.bias[0, 0, 1]) and some.bias[1, 0, 1] == dense[1, 0, 1]
 
 

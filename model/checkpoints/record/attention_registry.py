@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.checkpoints.disk.config_sizes import Sizes
 from model.checkpoints.disk.families import rules_of
 from model.checkpoints.record import qkv_projections
+from model.instrumentation.operators.recorder import Operation, OperatorRecorder
 from model.jobs.progress import tick
 
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
@@ -72,20 +72,9 @@ class Listener:
         return found
 
 
-class _LogSumExp(TorchDispatchMode):
-    """Sees the fused kernel inside the library's call and keeps the log-sum-exp that it returns anyway."""
-
-    _KERNELS = ("_scaled_dot_product_flash_attention", "_scaled_dot_product_efficient_attention")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lse: Tensor | None = None
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        if func.name().removeprefix("aten::").startswith(self._KERNELS):
-            self.lse = result[1]
-        return result
+def _keep_log_sum_exp(operation: Operation, sums: list[Tensor]) -> None:
+    if operation.is_kernel:
+        sums.append(operation.result[1])
 
 
 def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, scaling=None,
@@ -115,11 +104,15 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
             query, key, value, attention_mask, scale, softcap, sinks, options.get("position_bias"), causal
         )
     else:
-        with _LogSumExp() as kernel:
+        # The fused kernel inside the library's call returns the log-sum-exp anyway.
+        sums: list[Tensor] = []
+        recorder = OperatorRecorder()
+        recorder.followers.append(lambda operation: _keep_log_sum_exp(operation, sums))
+        with recorder:
             context, _ = sdpa_attention_forward(
                 module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
             )
-        lse = kernel.lse
+        lse = sums[-1] if sums else None
     if listener is not None:
         name = listener.names.get(module, "")
         cross = bool(listener.crosses.search(name)) or bool(getattr(module, "is_cross_attention", False))

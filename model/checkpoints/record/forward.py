@@ -15,13 +15,10 @@ from torch import Tensor, nn
 
 from model.checkpoints.disk.families import TOWERS, entry
 from model.checkpoints.record import attention_registry, malloc, offload, qkv_projections, score_trace, task_outputs
-from model.checkpoints.record.score_notes import Attended
-from model.checkpoints.record.score_single_token import SingleChain
-from model.checkpoints.record.score_terms import position_bias
-from model.instrumentation.attention_call import compact
+from model.instrumentation.operators.attention_call import AttentionCall
 from model.trace.attention_record import AttentionRecord
 from model.trace.logits import parts as kept_logits
-from model.trace.mask_and_bias import is_masked
+from model.trace.mask_and_bias import is_masked, position_bias
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer.masks import DenseMask, IntervalMask, RuleMask, compress
@@ -90,20 +87,10 @@ def _heard(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[Heard]
         if calls:
             single = _one_token_is_causal(module)
             return [_from_hook(call, masks, biases, single) for call in calls], output
-    watch = score_trace.Watch({m: name for name, m in module.named_modules()}, attention_registry.expected(module))
-    watch.chain = SingleChain(watch.chain.attended, watch.chain.owner)
-    with torch.no_grad(), score_trace.watched(module, watch) as attended:
+    with score_trace.traced(module, attention_registry.expected(module)) as traced:
         output = module(**inputs, **options)
-    missed = watch.chain.lost or watch.heard != len(attended)
-    if watch.unread or missed or not attended:
-        where = f" of {watch.unread[0]}" if watch.unread else ""
-        what = f"its scores{where} cannot be told apart" if watch.unread or missed else "none was heard"
-        raise ValueError(f"the attention of this model cannot be recorded: {what}")
-    if any(call.w_o is None for call in attended):
-        # Not every softmax between two products is an attention sub-layer (Nyströmformer has three in one).
-        raise ValueError("the attention of this model cannot be recorded: what it mixes goes through no W_O")
     single, crosses = _one_token_is_causal(module), attention_registry.cross_attention(module.config.model_type)
-    return [_from_watch(call, single, crosses) for call in attended], output
+    return [_from_operators(call, single, crosses) for call in traced], output
 
 
 def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
@@ -175,15 +162,12 @@ def _from_hook(
     )
 
 
-def _from_watch(call: Attended, single: bool, crosses: re.Pattern[str]) -> Heard:
-    scores, kept = call.scores, call.value
-    k, v = compact(scores.k, call.v)
-    parts = {"q": scores.q, "k": k, "v": v, "context": call.context} | kept.parts
-    if call.output is not None:
-        parts["output"] = call.output
-    parameters = {name: part for name, part in (("W_O", call.w_o), ("b_O", call.b_o)) if part is not None}
-    mask = RuleMask(single) if scores.shape[1:] == (1, 1) else kept.mask
-    return Heard(bool(crosses.search(kept.name)), mask, scores.scale, parts, parameters, bias=kept.again)
+def _from_operators(call: AttentionCall, single: bool, crosses: re.Pattern[str]) -> Heard:
+    parts = {"q": call.q, "k": call.k, "v": call.v, "context": call.context, "output": call.output} | call.parts
+    parameters = {"W_O": call.projection} | ({} if call.projection_bias is None else {"b_O": call.projection_bias})
+    mask = RuleMask(single) if call.q.shape[1] == call.k.shape[1] == 1 else call.mask
+    cross = bool(crosses.search(call.path[-1][0]))
+    return Heard(cross, mask, call.scale, parts, parameters, bias=call.make_bias)
 
 
 def _one_token_is_causal(module: nn.Module) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.checkpoints.record.score_terms import position_bias
+from model.trace.mask_and_bias import position_bias
 from model.transformer.masks import compress
 
 

@@ -1,0 +1,70 @@
+"""The layers of a foreign module: what each numbered module that ran attention read, and what it handed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from model.instrumentation.operators.attention_call import AttentionCall
+from model.instrumentation.operators.recorder import Frame
+
+
+@dataclass(eq=False)
+class Layer:
+    """A numbered module that ran attention: the calls of it and what it read and handed on."""
+
+    path: str
+    calls: list[AttentionCall]
+    read: Tensor | None
+    out: Tensor | None
+
+
+@dataclass(eq=False)
+class LayerStreams:
+    """Collects the layers of one forward; `found` are the calls so far, head by head where they were computed so."""
+
+    found: list[AttentionCall]
+    layers: list[Layer] = field(default_factory=list)
+    _open: list[tuple[int, Tensor | None]] = field(default_factory=list)
+
+    def entered(self, frame: Frame) -> None:
+        read = next((a for a in frame.args if isinstance(a, Tensor) and a.is_floating_point()), None)
+        self._open.append((len(self.found), read))
+
+    def left(self, frame: Frame, out: object) -> None:
+        start, read = self._open.pop()
+        inside = self.found[start:]
+        if inside and frame.name.rpartition(".")[2].isdigit():
+            out = out[0] if isinstance(out, tuple | list) and out else out
+            out = out.detach().clone() if isinstance(out, Tensor) else None
+            self.layers.append(Layer(frame.name, inside, read, out))
+
+    def streams(self, sites: dict[str, AttentionCall]) -> dict[str, Tensor]:
+        """`{stack}.0.stream`, what the first layer read, and `{stack}.{i + 1}.stream`, what layer i handed on: [n, d]."""
+        tensors: dict[str, Tensor] = {}
+        for name, call in sites.items():
+            stack, layer, kind = name.split(".")
+            around = [frame for frame in self.layers if _ran_in(frame, call)]
+            frames = [frame for frame in around if self._one_of_a_kind(frame, sites)]
+            if not frames or (kind == "cross" and f"{stack}.{layer}.self" in sites):
+                continue
+            frame, n = frames[-1], call.q.shape[1]  # the outermost one ends last
+            places = [(f"{stack}.{int(layer) + 1}.stream", frame.out)]
+            places += [(f"{stack}.0.stream", frame.read)] if layer == "0" else []
+            for place, tensor in places:
+                if tensor is not None and tensor.dim() >= 2 and tensor.numel() == n * tensor.shape[-1]:
+                    tensors[place] = tensor.reshape(n, -1)
+        return tensors
+
+    def _one_of_a_kind(self, frame: Layer, sites: dict[str, AttentionCall]) -> bool:
+        """Whether a numbered module is one layer: at most one self- and one cross-attention ran in it."""
+        inside = [name for name, call in sites.items() if _ran_in(frame, call)]
+        kinds = [name.rpartition(".")[2] for name in inside]
+        return len(set(kinds)) == len(kinds)
+
+
+def _ran_in(frame: Layer, call: AttentionCall) -> bool:
+    """Whether the whole of a call, every head of it, ran in a module."""
+    ran = set(map(id, frame.calls))
+    return id(call) in ran or (bool(call.heads) and all(id(part) in ran for part in call.heads))

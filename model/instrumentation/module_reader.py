@@ -1,0 +1,87 @@
+"""From the operators of one attention of a foreign module to its facts: q, k, scale, soft cap, mask, bias, log-sum-exp.
+
+The facts are held against the weights that the module really used. Where an operator between q · kᵀ and the softmax is
+none of them (a gate, a rotation of scores), the rest of each score is kept as its bias, so that the record never says
+anything but what was computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from model.instrumentation.operators.attention_call import AttentionCall
+from model.instrumentation.operators.notes import Scores
+from model.instrumentation.operators.terms import ScoreTerms, gives, log_sum_exp, split_terms, terms_of, weighted
+from model.instrumentation.operators.tracker import ScoreReader
+from model.instrumentation.qk_sources import ProjectionSources
+from model.trace.mask_and_bias import simplest_mask
+
+
+class BatchSeen(Exception):
+    """The attention ran over this many examples at once."""
+
+
+class ModuleReader(ScoreReader):
+    """Reads any attention; raises BatchSeen. Everything is copied, because the module may go on to change it in place.
+
+    ambiguous: an axis before queries and keys was met that may count heads or examples. found: the calls, in order, before
+    heads that were computed one by one are put together.
+    """
+
+    def __init__(self, sources: ProjectionSources):
+        self.ambiguous = False
+        self.found: list[AttentionCall] = []
+        self._sources = sources
+
+    def softmax(
+        self, scores: Scores, tensor: Tensor | None, weights: Tensor | None, lse: Tensor | None, shape: torch.Size
+    ) -> AttentionCall:
+        if weights is None and shape[0] != 1:
+            raise BatchSeen(shape[0])
+        terms = terms_of(scores, even_rows=True)
+        sums = lse
+        if tensor is not None:
+            known = terms is not None and not bool(_even_rows(terms.masked, weights).any())
+            if not known or not gives(scores, terms, weights):
+                scores, terms, sums = _rest_as_bias(scores, tensor, weights)
+        sums = log_sum_exp(scores, terms, tensor, weights, sums)
+        parts = {} if sums is None else {"lse": sums}
+        if terms.kind:
+            parts[terms.kind] = terms.bias.clone(memory_format=torch.contiguous_format)
+        return AttentionCall(
+            scores.q.clone(), scores.k.clone(), scores.scale, simplest_mask(terms.allowed), parts, tuple(shape),
+            scores.softcap, from_elsewhere=self._sources.differ(*scores.factors),
+        )  # fmt: skip
+
+    def mixed(self, call: AttentionCall) -> None:
+        self.found.append(call)
+        shape = call.shape
+        lead = [size for size in shape[:-2] if size != 1]
+        if len(shape) >= 4 and len(lead) > 1 and shape[0] != 1:
+            raise BatchSeen(shape[0])
+        self.ambiguous |= len(shape) == 3 or (len(shape) > 3 and shape[0] != 1)
+
+    def projected(self, call: AttentionCall) -> None:
+        self._sources.forget()
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        return tensor.clone()
+
+
+def _even_rows(masked: Tensor, weights: Tensor) -> Tensor:
+    """bool [h, q, 1]: rows that are masked at every key by one number; the softmax does not see what all of them share."""
+    return masked.all(-1, keepdim=True) & (weights.sum(-1, keepdim=True) > 0.5)
+
+
+def _rest_as_bias(scores: Scores, tensor: Tensor, weights: Tensor) -> tuple[Scores, ScoreTerms, Tensor]:
+    """(scores, terms, log-sum-exp [h, q]) with what each score is beyond scale · q · kᵀ as its bias."""
+    masked = split_terms(scores.shape, weighted(scores), list(scores.dropped), True).masked
+    even = _even_rows(masked, weights)
+    shown = torch.where(even, tensor - tensor.amax(-1, keepdim=True), tensor)
+    rest = shown - scores.scale * (scores.q @ scores.k.mT)
+    scores = replace(scores, softcap=None)
+    terms = split_terms(scores.shape, [rest], [masked & ~even], True)
+    return scores, terms, torch.logsumexp(shown.to(torch.promote_types(shown.dtype, torch.float32)), -1)

@@ -1,0 +1,72 @@
+"""One attention of a forward: its facts as they were found, keys that heads share kept once, heads put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask
+
+
+@dataclass(eq=False)
+class AttentionCall:
+    """One attention, batch axis gone: q [h, q, d_k], k [h_kv, k, d_k], v [h_kv, k, d_v], context [h, q, d_v].
+
+    parts: "lse" [h, q], and "bias" [h, q, k] or "bias_offsets" [h, q + k − 1]; `make_bias` makes a dense bias when it is
+    asked for. shape: that of the weights in the model, batch and all. projection W_O [h · d_v, d], projection_bias b_O [d]
+    and output [q, d] where they were found. path: names and classes of the modules it ran in. from_elsewhere: whether
+    keys come from another tensor than queries, None where it cannot be told. heads: the calls it was put together of.
+    """
+
+    q: Tensor
+    k: Tensor
+    scale: float
+    mask: RuleMask | IntervalMask | DenseMask
+    parts: dict[str, Tensor]
+    shape: tuple[int, ...]
+    softcap: float | None = None
+    make_bias: Callable[[], Tensor] | None = None
+    path: list[tuple[str, str]] = field(default_factory=list)
+    from_elsewhere: bool | None = None
+    v: Tensor | None = None
+    context: Tensor | None = None
+    projection: Tensor | None = None
+    projection_bias: Tensor | None = None
+    output: Tensor | None = None
+    heads: list[AttentionCall] = field(default_factory=list)
+
+
+def compact(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values that several heads share, once: [h, k, ·] -> [h_kv, k, ·]."""
+    heads = k.shape[0]
+    if heads < 2 or not torch.equal(k[0], k[1]):
+        return k, v
+    for kept in range(1, heads):
+        if heads % kept == 0 and all(
+            torch.equal(t, t[:: heads // kept].repeat_interleave(heads // kept, 0)) for t in (k, v)
+        ):
+            return k[:: heads // kept].clone(), v[:: heads // kept].clone()
+    return k, v
+
+
+def join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
+    """Calls that were made head by head as the heads of one, or None where they differ in anything but their numbers."""
+    first = calls[0]
+    n, m = first.q.shape[1], first.k.shape[1]
+    allowed = first.mask.allowed(n, m)
+    for call in calls:
+        shapes = [(t.shape[1:], u.shape[1:]) for t, u in ((call.q, first.q), (call.k, first.k), (call.v, first.v))]
+        if any(a != b for a, b in shapes) or (call.scale, call.softcap) != (first.scale, first.softcap):
+            return None
+        if not torch.equal(call.mask.allowed(n, m), allowed) or call.parts.keys() != first.parts.keys():
+            return None
+        if call.k.shape[0] != call.q.shape[0] or call.make_bias is not None:
+            return None
+    q, k, v, context = (torch.cat([getattr(call, name) for call in calls]) for name in ("q", "k", "v", "context"))
+    parts = {name: torch.cat([call.parts[name] for call in calls]) for name in first.parts}
+    shared = [pair for pair in first.path if all(pair in call.path for call in calls)]
+    return AttentionCall(q, k, first.scale, first.mask, parts, first.shape, first.softcap, path=shared, v=v, context=context,
+                         from_elsewhere=first.from_elsewhere, heads=calls)  # fmt: skip

@@ -1,0 +1,124 @@
+"""What a tensor on the way from q · kᵀ to W_O is: the notes that `tracker` hands on from operator to operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from model.instrumentation.operators import layout
+from model.instrumentation.operators.attention_call import AttentionCall
+from model.instrumentation.operators.recorder import Frame
+
+HALF = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A tensor that was multiplied by a number: queries or keys, scaled before their product."""
+
+    factor: float
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """scale · q · kᵀ + terms: q [h, q, d_k], k [h, k, d_k]; terms and masks [h or 1, q or 1, k or 1]; True is dropped.
+
+    strides: how the tensor lies over [h, q, k] (`layout`); until the softmax says which axis the keys are on, q and k are
+    the left and the right factor. factors: the tensors that were multiplied. softcap c makes c · tanh(scale · q · kᵀ / c).
+    `erased` cells were multiplied by 0 and must end up masked. `rounded`: they were in half precision on their way.
+    `opaque`: they passed an operator that is none of these; terms and masks are those after it.
+    """
+
+    q: Tensor
+    k: Tensor
+    factors: tuple[Tensor, Tensor]
+    strides: tuple[int, ...]
+    scale: float = 1.0
+    softcap: float | None = None
+    terms: tuple[tuple[Tensor, float | Tensor], ...] = ()
+    dropped: tuple[Tensor, ...] = ()
+    erased: tuple[Tensor, ...] = ()
+    rounded: bool = False
+    opaque: bool = False
+    owner: Frame | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.q.shape[0], self.q.shape[1], self.k.shape[1]
+
+    def cells(self, tensor: Tensor, shape: torch.Size) -> Tensor | None:
+        """A tensor that meets these scores, which have `shape`, as [h or 1, q or 1, k or 1]."""
+        return layout.cells(tensor, shape, self.strides, self.shape)
+
+    def times(self, factor: float | Tensor) -> Scores:
+        """The scores times a number, or times a number a head [h, 1, 1]."""
+        terms = tuple((term, weight * factor) for term, weight in self.terms)
+        if isinstance(factor, Tensor):
+            q = self.q * factor.to(self.q.dtype)
+            return self.unknown() if self.softcap is not None else replace(self, q=q, terms=terms)
+        if self.softcap is not None:
+            return replace(self, softcap=self.softcap * factor, scale=self.scale * factor, terms=terms)
+        return replace(self, scale=self.scale * factor, terms=terms)
+
+    def capped(self) -> Scores:
+        """tanh of the scores."""
+        changed = self.terms or self.dropped or self.erased or self.softcap is not None
+        return self.unknown() if changed else replace(self, softcap=1.0)
+
+    def plus(self, term: Tensor | None, weight: float = 1.0) -> Scores:
+        return self.unknown() if term is None else replace(self, terms=(*self.terms, (term, weight)))
+
+    def without(self, cells: Tensor | None) -> Scores:
+        return self.unknown() if cells is None else replace(self, dropped=(*self.dropped, cells))
+
+    def unknown(self) -> Scores:
+        """The scores after an operator that is not read; what was added before it is in there somewhere."""
+        return replace(self, terms=(), dropped=(), erased=(), softcap=None, opaque=True)
+
+    def with_keys_on(self, size: int, stride: int) -> Scores | None:
+        """With q and k told apart by the axis of the softmax: the keys are on it."""
+        _, rows, columns = self.shape
+        if size == columns and (size == 1 or stride == 1):
+            return self
+        if size != rows or (size > 1 and stride != columns):
+            return None
+
+        def turned(cells: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return tuple(part.transpose(1, 2) for part in cells)
+
+        return replace(
+            self, q=self.k, k=self.q, factors=self.factors[::-1],
+            strides=layout.transposed(self.strides, rows, columns), dropped=turned(self.dropped),
+            terms=tuple((term.transpose(1, 2), weight) for term, weight in self.terms), erased=turned(self.erased),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The result of a softmax; `call` is None where its scores could not be followed."""
+
+    call: AttentionCall | None
+    strides: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """weights · v, in any order of its axes."""
+
+    call: AttentionCall
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """context · W_O, before its bias."""
+
+    call: AttentionCall
+
+
+def number(value: object) -> float | None:
+    """A number, or a tensor that is one."""
+    if isinstance(value, int | float):
+        return float(value)
+    return float(value.item()) if isinstance(value, Tensor) and value.numel() == 1 else None

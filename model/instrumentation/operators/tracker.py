@@ -1,0 +1,252 @@
+"""Following q · kᵀ from the product to W_O, operator by operator, in any model that runs its attention in PyTorch.
+
+Every tensor on the way carries a note of what it is: scores (with the scale, and everything added or masked so far),
+weights, context, output. A note ends with its tensor, so nothing q × k outlives the operator that the model used it in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from model.instrumentation.operators import layout
+from model.instrumentation.operators.attention_call import AttentionCall, compact, join_heads
+from model.instrumentation.operators.notes import HALF, Context, Output, Scaled, Scores, Weights, number
+from model.instrumentation.operators.output_projection import add_bias, project
+from model.instrumentation.operators.recorder import KERNELS, PRODUCTS, SOFTMAX, VIEWS, Operation, OperatorRecorder
+from model.instrumentation.operators.score_operators import OPERATORS, unknown
+
+
+class ScoreReader:
+    """What becomes of what is followed: the record of a foreign module and that of a library model ask for different facts."""
+
+    def softmax(
+        self, scores: Scores, tensor: Tensor | None, weights: Tensor | None, lse: Tensor | None, shape: torch.Size
+    ) -> AttentionCall | None:
+        """The call, so far, of one softmax over scores; None where the scores are not what they seem.
+
+        tensor and weights [h, q, k] are what the softmax reads and gives, None in a fused kernel, which gives its `lse`
+        instead. shape: that of the weights in the model, batch and all.
+        """
+        raise NotImplementedError
+
+    def mixed(self, call: AttentionCall) -> None:
+        """The weights of `call` were multiplied by values."""
+
+    def projected(self, call: AttentionCall) -> None:
+        """W_O was found."""
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        """A tensor of the record, where the model may go on to change it in place."""
+        return tensor
+
+
+class ScoreTracker:
+    """`see` every operator; `calls` are the attentions found, in the order in which their values were mixed.
+
+    lost: softmaxes that mixed something, but whose scores or weights could not be followed.
+    """
+
+    def __init__(self, reader: ScoreReader, recorder: OperatorRecorder):
+        self.reader, self.recorder = reader, recorder
+        self.calls: list[AttentionCall] = []
+        self.lost = 0
+        self._notes = WeakTensorKeyDictionary()
+        recorder.followers.append(self.see)
+
+    def note(self, tensor: object) -> Any:
+        return self._notes.get(tensor) if isinstance(tensor, Tensor) else None
+
+    def see(self, operation: Operation) -> None:
+        found = _handler(operation.name)(self, operation)
+        if found is not None:
+            result = operation.result
+            self._notes[result[0] if isinstance(result, tuple) else result] = found
+        elif operation.in_place and self.note(operation.args[0]) is not None:
+            del self._notes[operation.args[0]]  # changed in place in a way that is not followed
+
+    def _on_scores(self, operation: Operation) -> Any:
+        """An operator that may read scores: of two, those that passed nothing unknown (products of positions are no q · kᵀ)."""
+        args, result = operation.args, operation.result
+        found = [(at, note) for at, arg in enumerate(args) if isinstance(note := self.note(arg), Scores)]
+        if not found:
+            return _BESIDE.get(operation.name, _nothing)(self, operation)
+        at, scores = min(found, key=lambda pair: pair[1].opaque)
+        if not isinstance(result, Tensor) or args[at].shape != result.shape:
+            return None
+        return OPERATORS.get(operation.name, unknown)(scores, at, operation)
+
+    def _view(self, operation: Operation) -> Any:
+        note, result = self.note(operation.args[0]), operation.result
+        if isinstance(note, Scaled) or note is None or not isinstance(result, Tensor):
+            return note if isinstance(result, Tensor) else None
+        if isinstance(note, Scores) or (isinstance(note, Weights) and note.call is not None):
+            strides = layout.strides_after(operation, note.strides)
+            if strides is None:
+                return None
+            rounded = {"rounded": note.rounded or result.dtype in HALF} if isinstance(note, Scores) else {}
+            return replace(note, strides=strides, **rounded)
+        return note if result.numel() == operation.args[0].numel() else None
+
+    def _multiplied(self, operation: Operation) -> Any:
+        """Weights of one token times its value; or q or k, scaled before they are multiplied."""
+        tensor, factor = operation.args[0], number(operation.args[1])
+        note = self.note(tensor)
+        if isinstance(note, Weights):
+            return self._single(operation, note.call)
+        if not factor or not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            return None
+        factor = 1 / factor if operation.name == "div" else factor
+        if isinstance(note, Scaled):
+            return Scaled(note.factor * factor)
+        return Scaled(factor) if note is None else None
+
+    def _biased(self, operation: Operation) -> None:
+        note, bias = self.note(operation.args[0]), operation.args[1]
+        if isinstance(note, Output) and isinstance(bias, Tensor):
+            add_bias(note.call, bias, self.reader.keep(operation.result))
+
+    def _product(self, operation: Operation) -> Any:
+        a, b = operation.factors
+        left, right = self.note(a), self.note(b)
+        result, added = operation.result, operation.args[0] if PRODUCTS[operation.name] else None
+        if isinstance(left, Weights):
+            return self._mixed(left, a, b, result)
+        if isinstance(right, Weights):
+            turned = (*right.strides[:-2], *right.strides[:-3:-1])
+            return self._mixed(replace(right, strides=turned), b.mT, a.mT, result.mT)
+        if isinstance(left, Context) and (a.dim() == 2 or a.shape[0] == b.shape[0] == 1):
+            return self._projected(left.call, _matrix(a), _matrix(b), added, _matrix(result))
+        # A product with a parameter is a layer: a router or a gate, whose softmax is over its own outputs.
+        if self.recorder.is_parameter(a) or self.recorder.is_parameter(b):
+            return None
+        (q, by_q), (k, by_k) = _unscaled(a, left), _unscaled(b, right)
+        q, k = _cube(q), _cube(k).mT
+        owner = self.recorder.frames[-1] if self.recorder.frames else None
+        scale = by_q * by_k * float(operation.kwargs.get("alpha", 1))
+        strides = (q.shape[1] * k.shape[1], k.shape[1], 1)[-result.dim() :]
+        scores = Scores(q, k, (a, b), strides, scale, rounded=result.dtype in HALF, owner=owner)
+        beta = float(operation.kwargs.get("beta", 1))
+        return scores if added is None or beta == 0 else scores.plus(scores.cells(added, result.shape), beta)
+
+    def _softmax(self, operation: Operation) -> Weights | None:
+        given, result = operation.args[0], operation.result
+        axis = operation.args[1] % max(1, result.dim())
+        note = self.note(given)
+        scores = None
+        if isinstance(note, Scores):
+            scores = note.with_keys_on(given.shape[axis], note.strides[axis])
+        if scores is None:
+            return Weights(None) if result.dim() >= 3 and axis == result.dim() - 1 else None
+        tensor, weights = (scores.cells(t, given.shape) for t in (given, result))
+        call = self.reader.softmax(scores, tensor, weights, None, result.shape)
+        return None if call is None else Weights(call, scores.strides)
+
+    def _mixed(self, note: Weights, weights: Tensor, v: Tensor, result: Tensor) -> Context | None:
+        """weights · v, where the weights are as the softmax made them, heads first and keys last."""
+        call = note.call
+        if call is not None and call.context is None:
+            h, q, k = call.q.shape[0], call.q.shape[1], call.k.shape[1]
+            in_order = [axis for axis in ((h, q * k), (q, k), (k, 1)) if axis[0] > 1]
+            if layout.axes(weights, note.strides) == in_order:
+                return self._attended(call, _cube(v), _cube(result))
+        self.lost += 1
+        return None
+
+    def _attended(self, call: AttentionCall, v: Tensor, context: Tensor) -> Context:
+        call.v, call.context, call.path = self.reader.keep(v), self.reader.keep(context), self.recorder.path
+        call.k, call.v = compact(call.k, call.v)
+        self.reader.mixed(call)
+        self.calls.append(call)
+        return Context(call)
+
+    def _single(self, operation: Operation, call: AttentionCall | None) -> Context | None:
+        """One token alone: some models multiply its one weight a head where more tokens make it a matrix product."""
+        weights, v = operation.args[:2]
+        heads = 0 if call is None or weights.numel() != call.q.shape[0] else call.q.shape[0]
+        if operation.name != "mul" or not heads or not isinstance(v, Tensor) or v.dim() != weights.dim():
+            return None
+        axis = next((at for at, size in enumerate(weights.shape) if size > 1), 0)
+        if v.shape[axis] != heads or v.numel() != operation.result.numel():
+            return None
+        weights, v, context = (t.movedim(axis, 0).reshape(heads, 1, -1) for t in (weights, v, operation.result))
+        return self._mixed(Weights(call, (1, 1, 1)), weights, v, context)
+
+    def _fused(self, operation: Operation) -> Context | None:
+        given, (context, lse) = operation.named(), operation.result[:2]
+        query, key, v = (given[name] for name in ("query", "key", "value"))
+        q, k = query[0], key[0]
+        scale, mask = given.get("scale"), given.get("attn_mask", given.get("attn_bias"))
+        shape = torch.Size((*query.shape[:3], key.shape[2]))
+        strides = (shape[1:].numel(), shape[2:].numel(), shape[3], 1)
+        owner = self.recorder.frames[-1] if self.recorder.frames else None
+        scores = Scores(
+            q, k, (query, key), strides, q.shape[-1] ** -0.5 if scale is None else float(scale), owner=owner
+        )
+        if given.get("is_causal"):
+            i, j = (torch.arange(size, device=q.device) for size in shape[2:])
+            scores = scores.without((j[None] > i[:, None])[None])
+        if mask is not None:
+            cells = scores.cells(mask, shape)
+            scores = scores.without(~cells) if mask.dtype == torch.bool else scores.plus(cells)
+        sums = lse.reshape(*lse.shape[:2], -1)[0, : shape[1], : shape[2]]  # some kernels pad their rows
+        call = self.reader.softmax(scores, None, None, sums, shape)
+        return None if call is None else self._attended(call, v[0], context[0])
+
+    def _projected(self, call: AttentionCall, x: Tensor, weight: Tensor, bias: Tensor | None, result: Tensor) -> Any:
+        found = project(call, x, weight, bias, result)
+        if found is not None:
+            call.output = self.reader.keep(result)
+            self.reader.projected(call)
+        return found
+
+    def _joined(self, operation: Operation) -> Context | None:
+        """Heads that were computed one by one and are concatenated here become one call."""
+        notes = [self.note(part) for part in operation.args[0]]
+        if len(notes) < 2 or not all(isinstance(note, Context) for note in notes):
+            return None
+        calls = [note.call for note in notes]
+        joined = join_heads(calls) if len(set(map(id, calls))) == len(calls) else None
+        if joined is None:
+            return None
+        at = self.calls.index(calls[0])
+        self.calls[:] = [call for call in self.calls if call not in calls]
+        self.calls.insert(at, joined)
+        return Context(joined)
+
+
+def _cube(tensor: Tensor) -> Tensor:
+    return tensor[None] if tensor.dim() == 2 else tensor
+
+
+def _matrix(tensor: Tensor) -> Tensor:
+    return tensor[0] if tensor.dim() == 3 else tensor
+
+
+def _unscaled(tensor: Tensor, note: Any) -> tuple[Tensor, float]:
+    """A factor before it was multiplied by a number, and the number."""
+    return (tensor / note.factor, note.factor) if isinstance(note, Scaled) else (tensor, 1.0)
+
+
+def _nothing(tracker: ScoreTracker, operation: Operation) -> None:
+    """An operator that makes nothing of what is followed."""
+
+
+_HANDLERS = {
+    "cat": ScoreTracker._joined, "stack": ScoreTracker._joined,
+    **dict.fromkeys(PRODUCTS, ScoreTracker._product), **dict.fromkeys(SOFTMAX, ScoreTracker._softmax),
+    **dict.fromkeys(VIEWS, ScoreTracker._view),
+}  # fmt: skip
+# The same operators where none of their arguments is scores.
+_BESIDE = {"mul": ScoreTracker._multiplied, "div": ScoreTracker._multiplied, "add": ScoreTracker._biased}
+
+
+@cache
+def _handler(name: str) -> Callable[[ScoreTracker, Operation], Any]:
+    return ScoreTracker._fused if name.startswith(KERNELS) else _HANDLERS.get(name, ScoreTracker._on_scores)
