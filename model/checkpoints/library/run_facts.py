@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from model.checkpoints.record import task_outputs
-from model.checkpoints.tokens.encode import unknown
+from model.checkpoints.tokens.token_texts import unknown
 from model.trace import logits
 from model.trace.tensors import Store
 from model.trace.trace_key import Side, TraceKey
