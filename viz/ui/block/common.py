@@ -88,11 +88,6 @@ def forget(kind: str) -> None:
     st.session_state.pop(f"block-kept-{kind}", None)
 
 
-def heading(part: str, **values: object) -> None:
-    """A figure's name and its one sentence."""
-    st.markdown(f"#### {say(f'block.{part}', **values)}  \n{say(f'block.{part}_what', **values)}")
-
-
 def words(alt: str) -> dict[str, str]:
     """What the equation component says."""
     return language.group("equation") | {"alt": alt, "help": say("equation.help_cell")}

@@ -14,7 +14,7 @@ from viz.ui.compare.pair import End, Two
 from viz.ui.compare.two_heads import head_name
 from viz.ui.language import say
 from viz.ui.measures import page as measures
-from viz.ui.shared import figure_footer, side_bar
+from viz.ui.shared import figure_footer, page_text, side_bar
 from viz.ui.shared.widgets import parts
 from viz.ui.state import view
 from viz.ui.theme import theme
@@ -134,7 +134,7 @@ def _selected(
     """The selected head of the first with its counterpart, or with the head in its place."""
     site, head, _, _ = view.selected()
     row = found.of(site, head)
-    st.markdown(f"#### {say('comparing.selected_pair')}")
+    page_text.heading("comparing.selected_pair", what="")
     side_bar.head_picker(trace, words=False)
     place = (site, head) if str(site) in map(str, other.sites) and head < other.record(site).heads else None
     with_place = place is not None and (row.other is None or row.moved)

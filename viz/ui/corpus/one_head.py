@@ -9,7 +9,7 @@ import streamlit as st
 from viz.ui import language
 from viz.ui.encoder_decoder.page import theme
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, measure_words
+from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import model_list, page_controls, view
@@ -50,7 +50,7 @@ def show(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, in
     import numpy as np
 
     st.session_state["corpus-same"] = _same_model(profile)
-    st.markdown(f"#### {say('corpus.one')}")
+    page_text.heading("corpus.one", what="")
     _pickers(profile, head)
     told = int(np.isfinite(values).sum())
     if not told:
@@ -119,7 +119,7 @@ def _lists(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, 
         columns = st.columns(3, gap="medium")
     for column, kind, pick in zip(columns, ("lowest", "typical", "highest"), (lowest, typical, highest), strict=True):
         with column, st.container(key=f"corpus-{kind}", gap=None):
-            st.markdown(f"**{say(f'corpus.{kind}')}**")
+            page_text.heading(f"corpus.{kind}", what="", small=True)
             for row in pick(values, _LISTED):
                 _text(profile, kind, row, float(values[row]), head, name)
 

@@ -14,7 +14,7 @@ from viz.ui.corpus import one_head, profiles
 from viz.ui.corpus.labels import language_name
 from viz.ui.encoder_decoder.page import theme
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, measure_words
+from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import current_run, jobs, model_list, view
@@ -159,7 +159,7 @@ def _every_head(profile: Profile, measure: str, quantiles: np.ndarray, head: tup
     words["alt"] = say("corpus.alt", measure=measure_words.in_profile(measure), n=len(profile.heads))
     low, high = (numbers.short(end) for end in ends)
     unit = measure_words.unit_in_profile(measure)
-    st.markdown(f"#### {say('corpus.every')}")
+    page_text.heading("corpus.every", what="")
     if about := measure_words.about_in_profile(measure):
         st.caption(about)
     st.altair_chart(corpus.legend(ends, unit, words, theme()), width=460, key="corpus-legend")

@@ -10,7 +10,7 @@ from model.checkpoints.disk.families import made_at_random
 from model.families import CARDS, block_parameters, related
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.figure_footer import drawing_files
 from viz.ui.state import model_list, random_model_offer, view
 from viz.ui.theme import theme
@@ -58,7 +58,7 @@ def _tree() -> None:
 
 
 def _cards() -> None:
-    st.markdown(f"#### {say('families.open_title')}  \n{say('families.open_what')}")
+    page_text.heading("families.open_name")
     with st.container(key="families-list"):
         for card in CARDS:
             _card(card)
@@ -114,7 +114,7 @@ def _choose(name: str) -> None:
 def _table() -> None:
     from viz import family_tree
 
-    st.markdown(f"#### {say('families.table_title')}")
+    page_text.heading("families.table_title", what="")
     table = family_tree.table(CARDS, _words())
     st.dataframe(table, hide_index=True, height="content",
                  column_config={say("families.column_year"): st.column_config.NumberColumn(format="%d")})  # fmt: skip

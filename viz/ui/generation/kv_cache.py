@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 
 from viz.base import export, numbers
-from viz.ui.generation.common import heading, job, needs_model, number
+from viz.ui.generation.common import job, needs_model, number
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import model_list
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _figures(trace: Trace, model: Any, sizes: Shapes, steps: list[tuple[int, int
     columns[1].metric(say("generation.total_with"), big(cached))
     columns[2].metric(say("generation.saved"), f"{without / cached:.3g} ×")
     columns[3].metric(say("generation.size"), size(steps[-1][3]))
-    heading("cost")
+    page_text.heading("generation.cost_name")
     chart = cost_charts.cost_lines(steps, words)
     st.altair_chart(chart)
     st.latex(_formula(sizes, steps[-1][0]))
@@ -120,7 +120,7 @@ def _figures(trace: Trace, model: Any, sizes: Shapes, steps: list[tuple[int, int
         lambda: chart,
         [kv_cache_cost.Shapes.without, kv_cache_cost.Shapes.with_cache, kv_cache_cost.shapes, kv_cache_cost.counted],
     )
-    heading("bytes")
+    page_text.heading("generation.bytes_name")
     growth = cost_charts.byte_line(steps, words)
     st.altair_chart(growth)
     said = say("generation.bytes_sentence", token=size(sizes.token_bytes))

@@ -11,8 +11,7 @@ import streamlit as st
 from viz.base import numbers, tokens
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.output.task_outputs import heading
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import page_controls, view
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def show(trace: Trace, gap: bool) -> None:
     """The likeliest tokens after a position that can be chosen (or at it, where the model fills gaps)."""
     from model.generation.temperature import tempered
 
-    heading("gap" if gap else "next")
+    page_text.heading("output.gap" if gap else "output.next")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         at = _position(trace, gap)
         temperature = st.slider(

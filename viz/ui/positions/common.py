@@ -40,11 +40,6 @@ def lacking(kind: str) -> None:
     random_model_offer.offer(name, title, f"positions-open-{kind}", random_model_offer.open_here)
 
 
-def heading(part: str, **values: object) -> None:
-    """A figure's name and what one looks at in it."""
-    st.markdown(f"**{say(f'positions.{part}_name')}**  \n{say(f'positions.{part}_what', **values)}")
-
-
 def slider(name: str, low: int, high: int, first: int, step: int = 1, key: str = "") -> int:
     """A whole number between `low` and `high`; what a wider range had left in it is brought back inside."""
     if low >= high:
