@@ -112,7 +112,7 @@ def matrix_files(slug: str, values: np.ndarray, rows: list[str], columns: Sequen
 
 def table_files(slug: str, table: pd.DataFrame) -> Files:
     """The download of a table."""
-    return lambda: {f"{slug}.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")}
+    return lambda: {f"{slug}.csv": lambda: export.table_csv(table)}
 
 
 def draw(key: str, frame: bytes, chosen: BlockSelection, also: Callable[[int], None] | None = None) -> None:

@@ -206,6 +206,6 @@ def _files(result: HandSized):
     rows = [(name, i, j, v) for name, m in arrays.items() for (i, j), v in np.ndenumerate(m)]
     table = pd.DataFrame(rows, columns=["matrix", "row", "column", "value"])
     return {
-        "by-hand.csv": lambda: table.to_csv(index=False, lineterminator="\n").encode(),
+        "by-hand.csv": lambda: export.table_csv(table),
         "by-hand.npz": lambda: export.npz(**arrays),
     }

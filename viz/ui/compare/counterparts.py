@@ -85,7 +85,7 @@ def _maps(trace: Trace, other: Trace, found: Counterparts, titles: tuple[str, st
         return measured.together({w: pictures.heads_map(found, how, w, named, None, words) for w in wheres})
 
     figure_footer.foot("comparing-counterparts", say(f"comparing.counterparts_sentence_{how}"), badge, lambda: {
-        f"{slug}.csv": lambda: pictures.frame(found).to_csv(index=False, lineterminator="\n").encode("utf-8-sig"),
+        f"{slug}.csv": lambda: export.table_csv(pictures.frame(found)),
         f"{slug}.npz": npz,
     }, still, (compare_checkpoints.counterparts, compare_checkpoints._correlations, compare_checkpoints._matched))  # fmt: skip
 

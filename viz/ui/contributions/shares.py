@@ -158,7 +158,7 @@ def _bars(trace: Trace, site: Site, found: HeadContributions, head: int, row: in
             area.altair_chart(chart, width="stretch")
     total = float(found.signed.sum())
     sentence = say("together.bars_sentence", total=numbers.short(total, 6), query=row)
-    files = {f"{slug(trace, site)}-query{row}-lengths.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")}
+    files = {f"{slug(trace, site)}-query{row}-lengths.csv": lambda: export.table_csv(table)}
     code = (type(found).signed.fget, type(found).lengths.fget)
     badge = figure_footer.fidelity_badge(abs(total - 1), found.signed_limit)
     figure_footer.foot("together-bars", sentence, badge, lambda: files, lambda: pictures.side_by_side(charts), code)

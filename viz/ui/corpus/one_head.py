@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from viz.base import export
 from viz.ui import language
 from viz.ui.encoder_decoder.page import theme
 from viz.ui.language import say
@@ -98,7 +99,7 @@ def _histogram(profile: Profile, measure: str, values: np.ndarray, head: tuple[s
         sizes = profile.sizes(profile.heads.index(head))
         table = pd.DataFrame({"text": profile.texts, measure: values, "queries": sizes[:, 0], "keys": sizes[:, 1]})
         table["source"] = [f"'{text}" if text.startswith(("=", "+", "-", "@")) else text for text in profile.sources]
-        return table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+        return export.table_csv(table)
 
     sentence = say("corpus.one_sentence", n=f"{told:,}")
     if told < len(values):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.errors import HeadlightError
-from viz.base import numbers
+from viz.base import export, numbers
 from viz.ui import language
 from viz.ui.corpus import one_head, profiles
 from viz.ui.corpus.labels import language_name
@@ -177,7 +177,7 @@ def _every_head(profile: Profile, measure: str, quantiles: np.ndarray, head: tup
         told = pd.DataFrame(profile.heads, columns=["site", "head"])
         for share, row in zip(QUANTILES, quantiles, strict=True):
             told[f"{measure}_{share:g}"] = row
-        return told.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+        return export.table_csv(told)
 
     def figure():
         from viz.base import static_chart

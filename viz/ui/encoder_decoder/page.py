@@ -142,7 +142,7 @@ def _shifted(trace: Trace, chosen: Chosen) -> None:
                    written=tokens.readable(now.written),
                    p="–" if now.probability is None else numbers.short(now.probability))  # fmt: skip
     slug = _slug(trace, "shifted")
-    files = {f"{slug}.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")} | drawing_files(slug, picture)
+    files = {f"{slug}.csv": lambda: export.table_csv(table)} | drawing_files(slug, picture)
     figure_footer.foot("encoder_decoder-shift", sentence, "", lambda: files, code=(cross_alignment.shifted,))
 
 
@@ -168,7 +168,7 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
     def files() -> dict[str, Callable[[], bytes]]:
         import pandas as pd
 
-        return {f"{_slug(trace, 'three')}.csv": lambda: pd.concat(tables).to_csv(index=False).encode("utf-8-sig")}
+        return {f"{_slug(trace, 'three')}.csv": lambda: export.table_csv(pd.concat(tables))}
 
     def figure():
         import altair as alt

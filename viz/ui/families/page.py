@@ -8,6 +8,7 @@ import streamlit as st
 
 from model.checkpoints.disk.families import made_at_random
 from model.families import CARDS, block_parameters, related
+from viz.base import export
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
@@ -119,5 +120,5 @@ def _table() -> None:
     st.dataframe(table, hide_index=True, height="content",
                  column_config={say("families.column_year"): st.column_config.NumberColumn(format="%d")})  # fmt: skip
     figure_footer.foot("families-table", say("families.table"), "",
-              lambda: {"headlight-families.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")},
+              lambda: {"headlight-families.csv": lambda: export.table_csv(table)},
               code=(block_parameters,))  # fmt: skip

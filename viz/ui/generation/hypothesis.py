@@ -145,7 +145,7 @@ def _foot(
     def csv() -> bytes:
         table = {"step": range(1, len(path) + 1), "token": [one.token for one in path], "log_p": arrays["log_p"],
                  "total": [one.total for one in path]}  # fmt: skip
-        return pd.DataFrame(table).to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+        return export.table_csv(pd.DataFrame(table))
 
     figure_footer.foot("generation-hypothesis", sentence, badge, lambda: {
         f"{figure_footer.safe(trace.key.model)}-hypothesis.csv": csv,

@@ -148,7 +148,7 @@ def _finite(chosen: MaskSelection) -> None:
 
         table = pd.DataFrame([(f.dtype, f.name, f.leak, *f.dead) for f in found],
                              columns=["dtype", "fill", "leak", "dead_least", "dead_most"])  # fmt: skip
-        return table.to_csv(index=False).encode("utf-8-sig")
+        return export.table_csv(table)
 
     figure_footer.foot("masks-finite", say("masks.wrong_finite_said", query=row), "", lambda: {f"{chosen.slug}-fills.csv": csv},
               code=(mask_effects.fills,))  # fmt: skip

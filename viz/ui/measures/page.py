@@ -90,7 +90,7 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
     slug = figure_footer.safe(trace.key.model)
 
     def csv() -> bytes:
-        return table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+        return export.table_csv(table)
 
     def npz() -> bytes:
         return export.npz(**{name: table[name].to_numpy() for name in table.columns if name != "site"},
@@ -221,6 +221,6 @@ def _induction_figure(trace: Trace, found: Any) -> None:
     said = say("measures.induction_sentence", n=f"{found.queries:,}", texts=len(found.by_text), length=found.length,
                seed=found.seed, resamples=f"{induction.RESAMPLES:,}")  # fmt: skip
     figure_footer.foot("measures-induction", said, "",
-              lambda: {f"{slug}-induction.csv": lambda: table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")},
+              lambda: {f"{slug}-induction.csv": lambda: export.table_csv(table)},
               lambda: pictures.induction_bars(table, named, words),
               (induction.measured, induction.random_repeats, induction.interval))  # fmt: skip

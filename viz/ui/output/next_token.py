@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.base import numbers, tokens
+from viz.base import export, numbers, tokens
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
@@ -74,10 +74,8 @@ def _candidates(trace: Trace, found: Tempered, at: int, temperature: float) -> N
     if not found.exact:
         said.append(say("output.range", n=logits.LIKELIEST))
     files: dict[str, Callable[[], bytes]] = {
-        f"{figure_footer.safe(trace.key.model)}-next-{at}.csv": lambda: (
+        f"{figure_footer.safe(trace.key.model)}-next-{at}.csv": lambda: export.table_csv(
             output.saved(candidates, temperature, found.exact)
-            .to_csv(index=False, lineterminator="\n")
-            .encode("utf-8-sig")
         )
     }
     figure_footer.foot("output-next", " · ".join(said), _badge(trace), lambda: files,

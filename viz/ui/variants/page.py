@@ -232,7 +232,7 @@ def _saturation() -> None:
     )
     figure_footer.foot(
         "variants-random", say("variants.random_foot"), "",
-        lambda: {"saturation.csv": lambda: table.to_csv(index=False, lineterminator="\n").encode(),
+        lambda: {"saturation.csv": lambda: export.table_csv(table),
                  "saturation.npz": lambda: export.npz(**{c: table[c].to_numpy() for c in table})},
         figure=lambda: beside(curves), code=(variants.saturation, variants.random_pairs),
     )  # fmt: skip
