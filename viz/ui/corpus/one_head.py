@@ -8,12 +8,12 @@ import streamlit as st
 
 from viz.base import export
 from viz.ui import language
-from viz.ui.encoder_decoder.page import theme
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import model_list, page_controls, view
+from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     import numpy as np

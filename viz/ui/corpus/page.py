@@ -11,13 +11,12 @@ from model.errors import HeadlightError
 from viz.base import export, numbers
 from viz.ui import language
 from viz.ui.corpus import one_head, profiles
-from viz.ui.corpus.labels import language_name
-from viz.ui.encoder_decoder.page import theme
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import current_run, jobs, model_list, view
+from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +54,7 @@ def _facts(profile: Profile) -> None:
     about, refused = profile.about, profile.about["refused"]["count"]
     parts = [
         f"**{language.plain(model_list.title(about['model']) if model_list.entry(about['model']) else about['model'])}**",
-        say("corpus.into", language=language_name(about["language"])) if about["language"] else "",
+        say("corpus.into", language=language.name(about["language"])) if about["language"] else "",
         say("corpus.texts", n=f"{about['measured']:,}", file=language.plain(about["texts_file"])),
         say("corpus.heads", n=len(profile.heads), sites=len({site for site, _ in profile.heads})),
     ]
