@@ -46,7 +46,7 @@ def rows_csv(parts: Iterable[Part], rows: Sequence[str], columns: Sequence[str])
     names = [f"{j}:{column}" for j, column in enumerate(columns)]
     for here, values in parts:
         frame = pd.DataFrame(values, columns=names)
-        frame.insert(0, "token", [_text(token) for token in rows[here]])
+        frame.insert(0, "token", [cell_text(token) for token in rows[here]])
         frame.insert(0, "position", range(here.start, here.stop))
         buffer.write(table_csv(frame, begins=here.start == 0))
     return buffer.getvalue()
@@ -87,7 +87,7 @@ def spans(rows: int, columns: int) -> Iterator[slice]:
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def _text(token: str) -> str:
+def cell_text(token: str) -> str:
     """A token that looks like a formula gets an apostrophe, with which spreadsheet programs leave it text."""
     return f"'{token}" if token.startswith(("=", "+", "-", "@")) else token
 
@@ -119,7 +119,7 @@ def site_csv(trace: Trace, site: Site, begins: bool = True) -> bytes:
     record = trace.record(site)
     weights = np.stack([record.weights(head).numpy() for head in range(record.heads)])
     head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
-    rows, columns = (np.array([_text(t) for t in trace.tokens(side)]) for side in (site.query_side, site.key_side))
+    rows, columns = (np.array([cell_text(t) for t in trace.tokens(side)]) for side in (site.query_side, site.key_side))
     frame = pd.DataFrame(
         {
             "site": str(site),

@@ -9,7 +9,6 @@ import streamlit as st
 from viz.base import numbers, tokens
 from viz.ui.language import say
 from viz.ui.positions.common import (
-    badge,
     chosen_head,
     files,
     grid,
@@ -131,7 +130,7 @@ def t5(trace: Trace, model: Any) -> None:
     module = getattr(model, "module", None)
     table = bucket_table(module, curves, site.stack) if module is not None else None
     page_text.heading("positions.t5_name", small=True, site=site_name(site))
-    said = badge(table.error, table.limit) if table else ""
+    said = figure_footer.fidelity_badge(table.error, table.limit) if table else ""
     _lines(trace, "t5", site, curves, said, [recorded_bias, bucket_table])
     if table is not None:
         _buckets(len(table.weights), table.furthest, table.both_ways)
@@ -176,7 +175,7 @@ def alibi(trace: Trace, _model: Any) -> None:
         slopes = slopes_of(curves)
         rule = alibi_slopes(len(slopes))
         error, code = (slopes - rule).abs().max().item(), [recorded_bias, slopes_of, alibi_slopes]
-        said = badge(error, allowed(slopes, 2, curves.values.dtype))
+        said = figure_footer.fidelity_badge(error, allowed(slopes, 2, curves.values.dtype))
         page_text.heading("positions.alibi_recorded_name", small=True, site=site_name(site))
     else:
         lacking("alibi")

@@ -11,7 +11,7 @@ from viz.base import export, numbers, tokens
 from viz.steps import equation
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.positions.common import WIDTH, badge, files, grid, lacking, slider, still
+from viz.ui.positions.common import WIDTH, files, grid, lacking, slider, still
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import page_controls
 
@@ -157,7 +157,7 @@ def _turn(table: torch.Tensor, length: int, d: int, n: float) -> None:
     with left:
         st.altair_chart(draw(), width="content")
     arrays = {"matrix": R, "before": before, "turned": after, "table": found.looked_up}
-    said = badge(views.turn_error(length, d, shift, n), views.turn_limit(length, shift))
+    said = figure_footer.fidelity_badge(views.turn_error(length, d, shift, n), views.turn_limit(length, shift))
     figure_footer.foot("positions-turn", say("positions.turn_sentence"), said,
               lambda: {"headlight-turn.csv": lambda: _turn_csv(arrays),
                        "headlight-turn.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
@@ -205,7 +205,7 @@ def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
         return still(total, trace.tokens(stack), [str(i) for i in range(d)], scale, ("word", "dimension_axis"))()
 
     arrays = {name: value.numpy() for name, value in parts.items()} | {"tokens": trace.tokens(stack)}
-    figure_footer.foot("positions-sum", sentence, badge(found.error, found.limit), lambda: {
+    figure_footer.foot("positions-sum", sentence, figure_footer.fidelity_badge(found.error, found.limit), lambda: {
         "headlight-sum.csv": lambda: export.matrix_csv(total, trace.tokens(stack), [str(i) for i in range(d)]),
         "headlight-sum.npz": lambda: export.npz(**arrays),
     }, draw, [views.library_sum if made else views.recorded_sum])  # fmt: skip
