@@ -57,7 +57,7 @@ def reads_back(name: str, data: bytes, written: dict[bytes, tuple[int, int]]) ->
     table = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", keep_default_na=False)
     assert table.shape == (len(rows), len(header)), name
     # The weights of a whole run are the tables of its sites, one after the other.
-    parts = [piece for piece in written if piece in data]
+    parts = [data] if data in written else [piece for piece in written if piece in data]
     assert table.shape == (sum(written[piece][0] for piece in parts), written[parts[0]][1]), name
 
 
