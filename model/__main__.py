@@ -12,6 +12,7 @@ from typing import Any
 
 from model.errors import HeadlightError, ProfileStopped, UnknownOption
 from model.profile import command as profile
+from model.text.byte_count import size
 
 
 def _record(arguments: argparse.Namespace) -> str:
@@ -23,7 +24,7 @@ def _record(arguments: argparse.Namespace) -> str:
     wrote = f"wrote “{' '.join(trace.written())}”; " if trace.written() else ""
     logits = "" if fidelity.logits_error is None else f", logits to {fidelity.logits_error:.1e}"
     return (
-        f"{path}: {len(trace.sites)} attention sub-layers, {trace.nbytes() / 2**20:.2f} MiB recorded; "
+        f"{path}: {len(trace.sites)} attention sub-layers, {size(trace.nbytes(), binary=True)} recorded; "
         f"{wrote}checks to {fidelity.max_error:.1e}{logits}"
     )
 

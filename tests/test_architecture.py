@@ -260,6 +260,12 @@ def test_nothing_runs_code_from_data_or_prints(path: Path):
     assert not any(first != "." and second in ("eval", "exec") and third == "(" for first, second, third in pairs)
 
 
+def test_tables_are_written_in_one_place():
+    """Every CSV is UTF-8 with the same mark and the same line ends, on every system."""
+    files = [*APP, *MODEL, *VIZ, *UI, *PAGES]
+    assert [name(path) for path in files if ".to_csv(" in path.read_text(encoding="utf-8")] == ["viz/base/export.py"]
+
+
 def test_test_folders_are_not_named_like_libraries():
     known = sys.stdlib_module_names | {"torch", "streamlit", "numpy", "pandas", "altair", "playwright", "safetensors"}
     folders = {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()}

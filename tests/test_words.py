@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from viz.ui.components import scripts
+from viz.ui.shared.page_text import sentence_key
 
 ROOT = Path(__file__).parents[1]
 WORDS = {path.stem: path for path in (ROOT / "viz/ui/words").glob("*.json")}
@@ -59,6 +60,15 @@ MAKERS = {"page_text.title": ("{}.title", "{}.what"), "title": ("{}.title", "{}.
           "page_text.notes": ("{}.notice", "{}.limits"), "notes": ("{}.notice", "{}.limits")}  # fmt: skip
 
 
+def heading_keys(call: ast.Call) -> list[str]:
+    """The keys of `page_text.heading(key, what)`: a name's, and its sentence's unless that is "" for none."""
+    told = [*call.args[1:2], *(keyword.value for keyword in call.keywords if keyword.arg == "what")]
+    names = texts(call.args[0])
+    sentences = [text for node in told for text in texts(node)] if told else list(map(sentence_key, names))
+    assert names and sentences, ast.unparse(call)  # keys are written out where they are used
+    return names + [key for key in sentences if key]
+
+
 def asked() -> list[tuple[str, str]]:
     """(key or key with holes, where) for every text that the Python code asks for."""
     found = []
@@ -66,6 +76,8 @@ def asked() -> list[tuple[str, str]]:
         for name, call in calls(path):
             if name.rsplit(".", 1)[-1] == "say" and call.args:
                 found += [(text, path.name) for text in texts(call.args[0])]
+            if name == "page_text.heading":
+                found += [(text, path.name) for text in heading_keys(call)]
             for pattern in MAKERS.get(name, ()):
                 found += [(pattern.format(text), path.name) for text in texts(call.args[0])]
     return found

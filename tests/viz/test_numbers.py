@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from viz.base.numbers import factor, short, tex
+from viz.base.numbers import factor, short, size, tex
 
 pytestmark = pytest.mark.float32
 
@@ -70,3 +70,16 @@ def test_tex():
     assert tex(-math.inf) == r"-\infty"
     assert tex(3.1e-4) == r"3.1\cdot10^{-4}"
     assert (factor(-2.0), factor(2.0), factor(-math.inf)) == ("(-2)", "2", r"(-\infty)")
+
+
+@pytest.mark.parametrize(
+    ("count", "decimal", "binary"),
+    [
+        (0, "0 B", "0 B"), (999, "999 B", "999 B"), (1000, "1 kB", "1000 B"), (1023, "1.02 kB", "1023 B"),
+        (1024, "1.02 kB", "1 KiB"), (1536, "1.54 kB", "1.5 KiB"), (4_200_000, "4.2 MB", "4.01 MiB"),
+        (2**20 - 1, "1.05 MB", "1020 KiB"), (999_999, "1000 kB", "977 KiB"), (3 * 2**30, "3.22 GB", "3 GiB"),
+        (12_345 * 10**9, "12300 GB", "11500 GiB"),
+    ],
+)  # fmt: skip
+def test_bytes(count: int, decimal: str, binary: str):
+    assert (size(count), size(count, binary=True)) == (decimal, binary)

@@ -25,6 +25,16 @@ Part = tuple[slice, np.ndarray]
 _CELLS = 2**20  # of a matrix that are held at once
 
 
+def table_csv(frame: pd.DataFrame, begins: bool = True) -> bytes:
+    """The table as CSV in UTF-8, a line a row, each ended by a line feed alone.
+
+    begins: whether the file begins here: then the columns' names come first, behind the mark (BOM) by which spreadsheet
+    programs know UTF-8, without which they misread 中文.
+    """
+    text = frame.to_csv(index=False, header=begins, lineterminator="\n")
+    return text.encode("utf-8-sig" if begins else "utf-8")
+
+
 def matrix_csv(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> bytes:
     """One row a query: position, token, then a column a key named `position:token`; exact float32 digits."""
     return rows_csv([(slice(0, len(values)), values)], rows, columns)
@@ -36,12 +46,9 @@ def rows_csv(parts: Iterable[Part], rows: Sequence[str], columns: Sequence[str])
     names = [f"{j}:{column}" for j, column in enumerate(columns)]
     for here, values in parts:
         frame = pd.DataFrame(values, columns=names)
-        frame.insert(0, "token", [_text(token) for token in rows[here]])
+        frame.insert(0, "token", [cell_text(token) for token in rows[here]])
         frame.insert(0, "position", range(here.start, here.stop))
-        # The mark at the front lets spreadsheet programs read 中文 as UTF-8.
-        first = here.start == 0
-        text = frame.to_csv(index=False, header=first, lineterminator="\n")
-        buffer.write(text.encode("utf-8-sig" if first else "utf-8"))
+        buffer.write(table_csv(frame, begins=here.start == 0))
     return buffer.getvalue()
 
 
@@ -80,7 +87,7 @@ def spans(rows: int, columns: int) -> Iterator[slice]:
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def _text(token: str) -> str:
+def cell_text(token: str) -> str:
     """A token that looks like a formula gets an apostrophe, with which spreadsheet programs leave it text."""
     return f"'{token}" if token.startswith(("=", "+", "-", "@")) else token
 
@@ -107,12 +114,12 @@ def _texts(column: pd.Series) -> list[str]:
     return [str(value) for value in column.fillna("")]
 
 
-def site_csv(trace: Trace, site: Site) -> bytes:
-    """Every head of one site, one row a weight: site, head, query, key, their tokens, weight."""
+def site_csv(trace: Trace, site: Site, begins: bool = True) -> bytes:
+    """Every head of one site, one row a weight: site, head, query, key, their tokens, weight; `begins` as of `table_csv`."""
     record = trace.record(site)
     weights = np.stack([record.weights(head).numpy() for head in range(record.heads)])
     head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
-    rows, columns = (np.array([_text(t) for t in trace.tokens(side)]) for side in (site.query_side, site.key_side))
+    rows, columns = (np.array([cell_text(t) for t in trace.tokens(side)]) for side in (site.query_side, site.key_side))
     frame = pd.DataFrame(
         {
             "site": str(site),
@@ -124,13 +131,12 @@ def site_csv(trace: Trace, site: Site) -> bytes:
             "weight": weights.ravel(),
         }
     )
-    return frame.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+    return table_csv(frame, begins)
 
 
 def trace_csv(trace: Trace) -> bytes:
     """The weights of every site and head, as `site_csv`."""
-    parts = [site_csv(trace, site).decode("utf-8-sig").split("\n", 1) for site in trace.sites]
-    return (parts[0][0] + "\n" + "".join(body for _, body in parts)).encode("utf-8-sig")
+    return b"".join(site_csv(trace, site, begins=place == 0) for place, site in enumerate(trace.sites))
 
 
 def trace_npz(trace: Trace) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from model.text.byte_count import size as size
+
 # A number this near to a whole one is that, as a part of itself: the last bits of a sum in float32, which another processor
 # adds up in another order, may not decide between "1" and "1.00".
 _WHOLE = 16 * 2.0**-24
@@ -44,11 +46,3 @@ def factor(value: float, digits: int = 3) -> str:
     """A number as the second factor of a product: negative ones in brackets."""
     text = tex(value, digits)
     return f"({text})" if text.startswith("-") else text
-
-
-def size(count: int) -> str:
-    """Bytes for reading: 4.2 MB."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count} B"

@@ -41,6 +41,11 @@ def known(key: str) -> bool:
     return key in catalogue(current())
 
 
+def name(code: str) -> str:
+    """A language by its code, in words; one that the catalogue does not know keeps its code."""
+    return say(f"language.{code}") if known(f"language.{code}") else plain(code)
+
+
 def group(prefix: str) -> dict[str, str]:
     """All texts under `prefix.`, keyed by the rest: what a component takes as its `words`."""
     return {k.removeprefix(f"{prefix}."): v for k, v in catalogue(current()).items() if k.startswith(f"{prefix}.")}

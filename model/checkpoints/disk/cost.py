@@ -15,6 +15,7 @@ from model.checkpoints.disk.config_sizes import Sizes
 from model.checkpoints.disk.families import rules_of
 from model.checkpoints.disk.headers import gguf_header, parameters
 from model.errors import BadFile, OutOfMemory, TooLarge, WeightsTooLarge
+from model.text.byte_count import size
 
 LIMIT = "HEADLIGHT_MEMORY_LIMIT"
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -162,16 +163,9 @@ def within_memory() -> Iterator[None]:
 def check_record(needed: int) -> None:
     """Raises TooLarge where a record of `needed` bytes is more than may be used."""
     if needed > memory_limit():
-        raise TooLarge(got=_size(needed), allowed=_size(memory_limit()))
+        raise TooLarge(got=size(needed), allowed=size(memory_limit()))
 
 
 def refuse_weights(needed: int) -> None:
     """Raises WeightsTooLarge with what helps."""
-    raise WeightsTooLarge(got=_size(needed), allowed=_size(memory_limit()))
-
-
-def _size(count: int) -> str:
-    for unit, size in (("GB", 10**9), ("MB", 10**6)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count / 1000:.0f} kB"
+    raise WeightsTooLarge(got=size(needed), allowed=size(memory_limit()))

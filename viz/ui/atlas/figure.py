@@ -243,7 +243,7 @@ def _foot(
         names = list(dict.fromkeys([*ORDERABLE, *everywhere]))
         alike = values if asked.order == atlas.LIKE else {}
         data = atlas.table(found.measures, names, order, alike, view.roles() if asked.grid == "roles" else None)
-        return data.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+        return export.table_csv(data)
 
     def npz() -> bytes:
         shown = dict(found.pooled[view.how])

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.ui.block import common
-from viz.ui.block.common import BlockSelection, heading, short
+from viz.ui.block.common import BlockSelection, short
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 
 if TYPE_CHECKING:
     from model.residual.neurons import Hidden
@@ -57,7 +57,7 @@ def show(chosen: BlockSelection, hidden: Hidden) -> None:
         st.caption(say("block.functions_none"))
         return
     own = hidden.function
-    heading("functions", name=NAMES[own])
+    page_text.heading("block.functions", name=NAMES[own])
     pre = hidden.pre[chosen.row].double()
     low, high = min(-1.0, float(pre.min())), max(1.0, float(pre.max()))
     grid = torch.linspace(low, high, 200, dtype=torch.float64)

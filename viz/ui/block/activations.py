@@ -6,9 +6,9 @@ import numpy as np
 import streamlit as st
 
 from viz.ui.block import common
-from viz.ui.block.common import BlockSelection, heading, short, words
+from viz.ui.block.common import BlockSelection, short, words
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import page_controls
 
 _LAYERS = 48  # distributions that are drawn; of more layers every second, third, …
@@ -27,7 +27,7 @@ def _any(chosen: BlockSelection) -> None:
     from model.residual import activations as activations
     from viz import block as pictures
 
-    heading("any")
+    page_text.heading("block.any")
     found = activations.names(chosen.trace, chosen.stack)
     kinds = activations.kinds(found)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -57,7 +57,7 @@ def _distribution(chosen: BlockSelection, layers: list[str], kind: str) -> None:
     from model.residual import activations as activations
     from viz import block as pictures
 
-    heading("distribution", kind=kind)
+    page_text.heading("block.distribution", kind=kind)
     shown = layers[:: -(-len(layers) // _LAYERS)]
 
     def measure() -> np.ndarray:
@@ -85,7 +85,7 @@ def _alike(chosen: BlockSelection) -> int:
     from viz import block as pictures
 
     names = residual_stream.streams(chosen.trace, chosen.stack)
-    heading("alike")
+    page_text.heading("block.alike")
     last = len(names) - 1
     how = page_controls.between(f"block-depth@{chosen.stack}-{last}", last, 0, last)
     depth = st.slider(say("block.depth"), 0, last, width=320, **how)
@@ -123,7 +123,7 @@ def _plane(chosen: BlockSelection, depth: int) -> None:
     from model.residual import stream as residual_stream
     from viz import block as pictures
 
-    heading("plane")
+    page_text.heading("block.plane")
     name = residual_stream.streams(chosen.trace, chosen.stack)[depth]
     count = len(chosen.texts)
     start = max(0, min(chosen.row - _POINTS // 2, count - _POINTS))

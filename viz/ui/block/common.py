@@ -88,11 +88,6 @@ def forget(kind: str) -> None:
     st.session_state.pop(f"block-kept-{kind}", None)
 
 
-def heading(part: str, **values: object) -> None:
-    """A figure's name and its one sentence."""
-    st.markdown(f"#### {say(f'block.{part}', **values)}  \n{say(f'block.{part}_what', **values)}")
-
-
 def words(alt: str) -> dict[str, str]:
     """What the equation component says."""
     return language.group("equation") | {"alt": alt, "help": say("equation.help_cell")}
@@ -117,7 +112,7 @@ def matrix_files(slug: str, values: np.ndarray, rows: list[str], columns: Sequen
 
 def table_files(slug: str, table: pd.DataFrame) -> Files:
     """The download of a table."""
-    return lambda: {f"{slug}.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")}
+    return lambda: {f"{slug}.csv": lambda: export.table_csv(table)}
 
 
 def draw(key: str, frame: bytes, chosen: BlockSelection, also: Callable[[int], None] | None = None) -> None:

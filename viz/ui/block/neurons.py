@@ -8,9 +8,9 @@ import streamlit as st
 
 from viz.base import numbers
 from viz.ui.block import activation_functions, common
-from viz.ui.block.common import BlockSelection, heading, words
+from viz.ui.block.common import BlockSelection, words
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import current_run, page_controls
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def show(chosen: BlockSelection) -> None:
     from model.residual import stream as residual_stream
 
     layers = len(residual_stream.streams(chosen.trace, chosen.stack)) - 1
-    heading("units")
+    page_text.heading("block.units")
     form = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         layer = common.layer_picker(chosen, layers)
@@ -106,7 +106,7 @@ def _one_unit(chosen: BlockSelection, hidden: Hidden, unit: int, layer: int) -> 
     from model.residual import neurons
     from viz import block as pictures
 
-    heading("one_unit", unit=unit)
+    page_text.heading("block.one_unit", unit=unit)
     found = neurons.top_tokens(hidden, unit)
     cut = chosen.cut
     values = hidden.post[cut, unit].numpy()

@@ -8,9 +8,9 @@ import streamlit as st
 
 from viz.base import numbers
 from viz.ui.block import common
-from viz.ui.block.common import BlockSelection, heading, layer_name, short, words
+from viz.ui.block.common import BlockSelection, layer_name, short, words
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import current_run, page_controls, view
 
 _FORMS = {
@@ -60,7 +60,7 @@ def _recorded(chosen: BlockSelection, module: Any) -> None:
     names = [
         n for n in residual_stream.sublayers(trace, chosen.stack) if residual_stream.norm_parameters(trace, module, n)
     ]
-    heading("norm")
+    page_text.heading("block.norm")
     if not names:
         return
     site = str(view.selected()[0])
@@ -107,7 +107,7 @@ def _against_batch(chosen: BlockSelection) -> None:
     from model.transformer.layer_norm import layer_norm
     from viz import block as pictures
 
-    heading("batch")
+    page_text.heading("block.batch")
     names = residual_stream.streams(chosen.trace, chosen.stack)
     if residual_stream.own(chosen.trace):
         names = [f"{n}.residual" for n in residual_stream.sublayers(chosen.trace, chosen.stack)]
@@ -154,7 +154,7 @@ def _orders(chosen: BlockSelection, module: Any) -> None:
     from model.residual import stream as residual_stream
     from viz import block as pictures
 
-    heading("orders")
+    page_text.heading("block.orders")
     for column, kind in zip(st.columns(2, gap="large"), ("post", "pre"), strict=True):
         column.markdown(say("block.this_order" if kind == module.config.norm else "block.other_order", kind=kind))
         column.latex(_FORMS[kind])

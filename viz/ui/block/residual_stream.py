@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.ui.block import common
-from viz.ui.block.common import BlockSelection, heading, layer_name
+from viz.ui.block.common import BlockSelection, layer_name
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import current_run, page_controls
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def show(chosen: BlockSelection) -> None:
     from viz import block as pictures
 
     own = residual_stream.own(chosen.trace)
-    heading("stream")
+    page_text.heading("block.stream")
     form = st.container()
     with st.container(horizontal=True, gap="medium"):
         mean = st.toggle(say("block.mean"), **page_controls.switch("block-mean"))

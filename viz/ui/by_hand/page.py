@@ -15,7 +15,7 @@ from viz.base import export, numbers
 from viz.steps.equation import EquationFrame, shared_scale
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import page_controls, view
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _ways(result: HandSized, row: int, column: int) -> None:
     for area, way in zip(columns, _WAYS, strict=True):
         weights, output = getattr(result, f"weights_{way}"), getattr(result, f"output_{way}")
         with area:
-            st.markdown(f"**{say(f'by_hand.{way}')}**  \n{say(f'by_hand.{way}_what', d_k=d_k)}")
+            page_text.heading(f"by_hand.{way}", small=True, d_k=d_k)
             frame = EquationFrame({}, row, column, 130)
             frame.matrix("A", weights, ("query", _labels("q", n)), ("key", _labels("k", n)))
             frame.operator("×")
@@ -206,6 +206,6 @@ def _files(result: HandSized):
     rows = [(name, i, j, v) for name, m in arrays.items() for (i, j), v in np.ndenumerate(m)]
     table = pd.DataFrame(rows, columns=["matrix", "row", "column", "value"])
     return {
-        "by-hand.csv": lambda: table.to_csv(index=False, lineterminator="\n").encode(),
+        "by-hand.csv": lambda: export.table_csv(table),
         "by-hand.npz": lambda: export.npz(**arrays),
     }

@@ -14,7 +14,7 @@ from viz.ui.compare.pair import End, Two
 from viz.ui.compare.two_heads import head_name
 from viz.ui.language import say
 from viz.ui.measures import page as measures
-from viz.ui.shared import figure_footer, side_bar
+from viz.ui.shared import figure_footer, page_text, side_bar
 from viz.ui.shared.widgets import parts
 from viz.ui.state import view
 from viz.ui.theme import theme
@@ -85,7 +85,7 @@ def _maps(trace: Trace, other: Trace, found: Counterparts, titles: tuple[str, st
         return measured.together({w: pictures.heads_map(found, how, w, named, None, words) for w in wheres})
 
     figure_footer.foot("comparing-counterparts", say(f"comparing.counterparts_sentence_{how}"), badge, lambda: {
-        f"{slug}.csv": lambda: pictures.frame(found).to_csv(index=False, lineterminator="\n").encode("utf-8-sig"),
+        f"{slug}.csv": lambda: export.table_csv(pictures.frame(found)),
         f"{slug}.npz": npz,
     }, still, (compare_checkpoints.counterparts, compare_checkpoints._correlations, compare_checkpoints._matched))  # fmt: skip
 
@@ -134,7 +134,7 @@ def _selected(
     """The selected head of the first with its counterpart, or with the head in its place."""
     site, head, _, _ = view.selected()
     row = found.of(site, head)
-    st.markdown(f"#### {say('comparing.selected_pair')}")
+    page_text.heading("comparing.selected_pair", what="")
     side_bar.head_picker(trace, words=False)
     place = (site, head) if str(site) in map(str, other.sites) and head < other.record(site).heads else None
     with_place = place is not None and (row.other is None or row.moved)

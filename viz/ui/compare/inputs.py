@@ -13,7 +13,7 @@ from viz.ui import language
 from viz.ui.compare import second_run, two_heads, window
 from viz.ui.compare.pair import End, Two
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, side_bar
+from viz.ui.shared import figure_footer, page_text, side_bar
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import current_run, model_list, view
 
@@ -115,6 +115,6 @@ def _figures(trace: Trace, other: Trace, found: dict[str, Aligned]) -> None:
         "query": say("matrix.query"),
         "key": say("matrix.key"),
     }
-    st.markdown(f"#### {say('comparing.most_changed')}")
+    page_text.heading("comparing.most_changed", what="")
     table = pictures.changed_table(numbers_of.changed, *two.both(window.long(two)), told)
     st.dataframe(table, hide_index=True, width=640)

@@ -107,7 +107,7 @@ def _difference(trace: Trace, heads: list[picked_heads.Pick], at: tuple[int, int
     from model.compare import heads as compare_heads
     from viz.compare import heads as pictures
 
-    st.markdown(f"#### {say('comparing.difference')}  \n{say('comparing.difference_what')}")
+    page_text.heading("comparing.difference")
     (a_site, a), (b_site, b) = _pair(heads)
     one, other = trace.record(a_site), trace.record(b_site)
     if not compare_heads.same_tokens(one, other):

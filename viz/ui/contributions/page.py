@@ -11,7 +11,7 @@ from model.trace.site import Site
 from viz.base import export, numbers, tokens
 from viz.ui import components
 from viz.ui.contributions import shares
-from viz.ui.contributions.shares import heading, names, slug, words
+from viz.ui.contributions.shares import names, slug, words
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text, side_bar
 from viz.ui.state import view
@@ -50,7 +50,7 @@ def _same_word(trace: Trace, site: Site, record: AttentionRecord, at: tuple[int,
 
     head, row, column = at
     query = tokens.query_labels(trace, site)[row]["text"]
-    heading("same", query=page_text.code(query), h=record.heads)
+    page_text.heading("together.same", query=page_text.code(query), h=record.heads)
     cut = window(record.keys, column)
     weights = head_contributions.head_rows(record, row)
     allowed = record.allowed(slice(row, row + 1)).numpy()
@@ -109,14 +109,15 @@ def _compared(trace: Trace, record: AttentionRecord, weights, columns: list[str]
     }
     shared = head_contributions.overlap(weights)
     bar = st.column_config.ProgressColumn(format="%.4f", min_value=0.0, max_value=1.0)
-    st.markdown(f"#### {say('together.compared')}  \n{say('together.overlap_what')}")
+    page_text.heading("together.compared")
     with st.container(key="ways"):
         left, right = st.columns(2, gap="large")
     left.dataframe(table, hide_index=True, width=560, column_config={say("matrix.value"): bar})
     if record.heads <= 32:
         chart = pictures.overlap_map(shared, say("together.overlap"), theme())
-        right.markdown(f"**{say('together.overlap_title')}**")
-        right.altair_chart(chart, width="content")
+        with right:
+            page_text.heading("together.overlap_title", what="", small=True)
+            st.altair_chart(chart, width="content")
     heads = [str(head) for head in range(record.heads)]
     figure_footer.foot("together-compared", say("together.overlap_sentence"), figure_footer.site_badge(trace, site), lambda: {
         f"{slug(trace, site)}-overlap.csv": lambda: export.matrix_csv(shared.numpy(), names(record.heads), heads)},
@@ -133,7 +134,7 @@ def _side_by_side(trace: Trace, site: Site, record: AttentionRecord, head: int, 
     cut = window(record.queries, row)
     each = [head_contributions.contexts(record, h, cut).numpy() for h in range(record.heads)]
     width = each[0].shape[1]
-    heading("concat", h=record.heads, d_v=width, wide=record.heads * width)
+    page_text.heading("together.concat", h=record.heads, d_v=width, wide=record.heads * width)
     heads = pictures.beside(record.heads, head)
     labels = tokens.query_labels(trace, site)
     said = words(say("together.concat_alt", h=record.heads), "")

@@ -10,18 +10,13 @@ import streamlit as st
 from viz.base import export, numbers, tokens
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import view
 
 if TYPE_CHECKING:
     from model.attention.head_contributions import HeadContributions
     from model.trace.site import Site
     from model.trace.trace import Trace
-
-
-def heading(name: str, **values: object) -> None:
-    """A panel's name and its one sentence."""
-    st.markdown(f"#### {say(f'together.{name}')}  \n{say(f'together.{name}_what', **values)}")
 
 
 def names(count: int) -> list[str]:
@@ -64,7 +59,7 @@ def _block(trace: Trace, site: Site, head: int, row: int) -> None:
     )
     share = z @ W
     first = head * len(W)
-    heading("block", head=head, first=first, last=first + len(W) - 1)
+    page_text.heading("together.block", head=head, first=first, last=first + len(W) - 1)
     st.latex(r"S_h = z_h\,W_O^{(h)},\qquad O = \sum_{h} S_h" + _bias_latex(trace, site))
     labels = tokens.query_labels(trace, site)
     said = words(say("together.block_alt", head=head), "")
@@ -108,8 +103,9 @@ def _sum(trace: Trace, site: Site, found: HeadContributions, head: int, row: int
     from viz.heads import contributions as pictures
 
     query = tokens.query_labels(trace, site)[row]["text"]
-    what = "sum" if found.bias is None else "sum_bias"
-    st.markdown(f"#### {say('together.sum')}  \n{say(f'together.{what}_what', h=len(found.heads))}")
+    page_text.heading(
+        "together.sum", "together.sum_what" if found.bias is None else "together.sum_bias_what", h=len(found.heads)
+    )
     said = words(say("together.sum_alt", h=len(found.heads), query=query), say("together.sum_help"))
 
     def select() -> None:
@@ -147,7 +143,7 @@ def _bars(trace: Trace, site: Site, found: HeadContributions, head: int, row: in
     """How long each share is, and how far it goes along the output."""
     from viz.heads import contributions as pictures
 
-    heading("bars")
+    page_text.heading("together.bars")
     above = r"\sum_h S_h \cdot O_i" + (r" + b_O \cdot O_i" if found.bias is not None else "")
     st.latex(r"\frac{S_h \cdot O_i}{\lVert O_i \rVert^2},\qquad \frac{" + above + r"}{\lVert O_i \rVert^2} = 1")
     said = words(say("together.bars_alt"), "") | {
@@ -162,7 +158,7 @@ def _bars(trace: Trace, site: Site, found: HeadContributions, head: int, row: in
             area.altair_chart(chart, width="stretch")
     total = float(found.signed.sum())
     sentence = say("together.bars_sentence", total=numbers.short(total, 6), query=row)
-    files = {f"{slug(trace, site)}-query{row}-lengths.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")}
+    files = {f"{slug(trace, site)}-query{row}-lengths.csv": lambda: export.table_csv(table)}
     code = (type(found).signed.fget, type(found).lengths.fget)
     badge = figure_footer.fidelity_badge(abs(total - 1), found.signed_limit)
     figure_footer.foot("together-bars", sentence, badge, lambda: files, lambda: pictures.side_by_side(charts), code)
@@ -177,7 +173,7 @@ def _lengths(trace: Trace, site: Site, head: int, row: int) -> None:
     cut = window(trace.record(site).queries, row)
     lengths = head_contributions.lengths(trace, site, cut)
     labels = tokens.query_labels(trace, site)[cut]
-    heading("lengths")
+    page_text.heading("together.lengths")
     said = words(say("together.lengths_alt"), say("together.same_help"))
     frame = pictures.length_frame(lengths.numpy(), (head, row - cut.start), labels, said)
 

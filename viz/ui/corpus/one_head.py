@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from viz.base import export
 from viz.ui import language
-from viz.ui.encoder_decoder.page import theme
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, measure_words
+from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import model_list, page_controls, view
+from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ def show(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, in
     import numpy as np
 
     st.session_state["corpus-same"] = _same_model(profile)
-    st.markdown(f"#### {say('corpus.one')}")
+    page_text.heading("corpus.one", what="")
     _pickers(profile, head)
     told = int(np.isfinite(values).sum())
     if not told:
@@ -98,7 +99,7 @@ def _histogram(profile: Profile, measure: str, values: np.ndarray, head: tuple[s
         sizes = profile.sizes(profile.heads.index(head))
         table = pd.DataFrame({"text": profile.texts, measure: values, "queries": sizes[:, 0], "keys": sizes[:, 1]})
         table["source"] = [f"'{text}" if text.startswith(("=", "+", "-", "@")) else text for text in profile.sources]
-        return table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+        return export.table_csv(table)
 
     sentence = say("corpus.one_sentence", n=f"{told:,}")
     if told < len(values):
@@ -119,7 +120,7 @@ def _lists(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, 
         columns = st.columns(3, gap="medium")
     for column, kind, pick in zip(columns, ("lowest", "typical", "highest"), (lowest, typical, highest), strict=True):
         with column, st.container(key=f"corpus-{kind}", gap=None):
-            st.markdown(f"**{say(f'corpus.{kind}')}**")
+            page_text.heading(f"corpus.{kind}", what="", small=True)
             for row in pick(values, _LISTED):
                 _text(profile, kind, row, float(values[row]), head, name)
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.errors import HeadlightError
-from viz.base import numbers
+from viz.base import export, numbers
 from viz.ui import language
 from viz.ui.corpus import one_head, profiles
-from viz.ui.corpus.labels import language_name
-from viz.ui.encoder_decoder.page import theme
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, measure_words
+from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import current_run, jobs, model_list, view
+from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +54,7 @@ def _facts(profile: Profile) -> None:
     about, refused = profile.about, profile.about["refused"]["count"]
     parts = [
         f"**{language.plain(model_list.title(about['model']) if model_list.entry(about['model']) else about['model'])}**",
-        say("corpus.into", language=language_name(about["language"])) if about["language"] else "",
+        say("corpus.into", language=language.name(about["language"])) if about["language"] else "",
         say("corpus.texts", n=f"{about['measured']:,}", file=language.plain(about["texts_file"])),
         say("corpus.heads", n=len(profile.heads), sites=len({site for site, _ in profile.heads})),
     ]
@@ -159,7 +158,7 @@ def _every_head(profile: Profile, measure: str, quantiles: np.ndarray, head: tup
     words["alt"] = say("corpus.alt", measure=measure_words.in_profile(measure), n=len(profile.heads))
     low, high = (numbers.short(end) for end in ends)
     unit = measure_words.unit_in_profile(measure)
-    st.markdown(f"#### {say('corpus.every')}")
+    page_text.heading("corpus.every", what="")
     if about := measure_words.about_in_profile(measure):
         st.caption(about)
     st.altair_chart(corpus.legend(ends, unit, words, theme()), width=460, key="corpus-legend")
@@ -177,7 +176,7 @@ def _every_head(profile: Profile, measure: str, quantiles: np.ndarray, head: tup
         told = pd.DataFrame(profile.heads, columns=["site", "head"])
         for share, row in zip(QUANTILES, quantiles, strict=True):
             told[f"{measure}_{share:g}"] = row
-        return told.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+        return export.table_csv(told)
 
     def figure():
         from viz.base import static_chart

@@ -83,10 +83,6 @@ def _choose(trace: Trace, name: str, key: str) -> None:
     view.change(site=str(site), head=head, row=row, column=int(trace.row(site, head, row).argmax()), heads="")
 
 
-def _heading(name: str) -> None:
-    st.markdown(f"#### {say(f'encoder_decoder.{name}')}  \n{say(f'encoder_decoder.{name}_what')}")
-
-
 def _slug(trace: Trace, name: str) -> str:
     return f"{figure_footer.safe(trace.key.model)}-{name}"
 
@@ -102,7 +98,7 @@ def _architecture(trace: Trace, chosen: Chosen) -> None:
         "encoder", "decoder", "self", "masked_self", "cross", "ffn", "add_norm", "logits", "next", "memory")}  # fmt: skip
     words |= {"times": say("encoder_decoder.draw_times", n="{n}"), "alt": _alt()}
     picture = encoder_decoder.architecture(trace, trace.record(site), words)
-    _heading("architecture")
+    page_text.heading("encoder_decoder.architecture")
     st.html(svg.image(picture, theme()))
     made = {s.key: s for s in head_steps.head_steps(trace, site, head, row) if s.key in "qkv"}
     known = [(s.error, s.limit) for s in made.values() if s.error is not None]
@@ -134,7 +130,7 @@ def _shifted(trace: Trace, chosen: Chosen) -> None:
         "alt": say("encoder_decoder.shift_alt", m=len(rows))
     }
     table = encoder_decoder.shift_table(rows, words)
-    _heading("shift")
+    page_text.heading("encoder_decoder.shift")
     part = encoder_decoder.alignment_window(len(rows), chosen[2])
     picture = encoder_decoder.shift_strip(rows[part], chosen[2], words)
     st.html(svg.image(picture, theme(), scrolls=True))
@@ -146,7 +142,7 @@ def _shifted(trace: Trace, chosen: Chosen) -> None:
                    written=tokens.readable(now.written),
                    p="–" if now.probability is None else numbers.short(now.probability))  # fmt: skip
     slug = _slug(trace, "shifted")
-    files = {f"{slug}.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")} | drawing_files(slug, picture)
+    files = {f"{slug}.csv": lambda: export.table_csv(table)} | drawing_files(slug, picture)
     figure_footer.foot("encoder_decoder-shift", sentence, "", lambda: files, code=(cross_alignment.shifted,))
 
 
@@ -157,7 +153,7 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
     site, head, row = chosen
     looks = cross_alignment.three_rows(trace, site.layer, head, row)
     colours = {"encoder": encoder_decoder.ENCODER, "decoder": encoder_decoder.DECODER}
-    _heading("looks")
+    page_text.heading("encoder_decoder.looks")
     charts, tables = [], []
     with st.container(key="ways"):
         for area, look in zip(st.columns(len(looks)), looks, strict=True):
@@ -172,7 +168,7 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
     def files() -> dict[str, Callable[[], bytes]]:
         import pandas as pd
 
-        return {f"{_slug(trace, 'three')}.csv": lambda: pd.concat(tables).to_csv(index=False).encode("utf-8-sig")}
+        return {f"{_slug(trace, 'three')}.csv": lambda: export.table_csv(pd.concat(tables))}
 
     def figure():
         import altair as alt
@@ -196,7 +192,7 @@ def _alignment(trace: Trace, chosen: Chosen) -> None:
     from viz import encoder_decoder
 
     site, head, row = chosen
-    _heading("alignment")
+    page_text.heading("encoder_decoder.alignment")
     mean = st.toggle(say("encoder_decoder.mean"), **page_controls.switch("encoder_decoder-mean"))
     record, gold = trace.record(site), cross_alignment.gold(trace)
     weights = cross_alignment.mean_weights(trace, site) if mean else record.weights(head)

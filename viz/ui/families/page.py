@@ -8,9 +8,10 @@ import streamlit as st
 
 from model.checkpoints.disk.families import made_at_random
 from model.families import CARDS, block_parameters, related
+from viz.base import export
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.figure_footer import drawing_files
 from viz.ui.state import model_list, random_model_offer, view
 from viz.ui.theme import theme
@@ -58,7 +59,7 @@ def _tree() -> None:
 
 
 def _cards() -> None:
-    st.markdown(f"#### {say('families.open_title')}  \n{say('families.open_what')}")
+    page_text.heading("families.open_name")
     with st.container(key="families-list"):
         for card in CARDS:
             _card(card)
@@ -114,10 +115,10 @@ def _choose(name: str) -> None:
 def _table() -> None:
     from viz import family_tree
 
-    st.markdown(f"#### {say('families.table_title')}")
+    page_text.heading("families.table_title", what="")
     table = family_tree.table(CARDS, _words())
     st.dataframe(table, hide_index=True, height="content",
                  column_config={say("families.column_year"): st.column_config.NumberColumn(format="%d")})  # fmt: skip
     figure_footer.foot("families-table", say("families.table"), "",
-              lambda: {"headlight-families.csv": lambda: table.to_csv(index=False).encode("utf-8-sig")},
+              lambda: {"headlight-families.csv": lambda: export.table_csv(table)},
               code=(block_parameters,))  # fmt: skip

@@ -11,7 +11,7 @@ import streamlit as st
 from model.errors import TextTooLong
 from viz.base import export, numbers, tokens
 from viz.ui.generation import hypothesis
-from viz.ui.generation.common import heading, job, joined, needs_model, number, reads
+from viz.ui.generation.common import job, joined, needs_model, number, reads
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import model_list, page_controls
@@ -46,7 +46,7 @@ def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> Non
     beams, compared = _searched(trace, model, writer, asked)
     read = reads(trace)
     texts = [[read(one.token) for one in step] for step in beams.steps]
-    heading("tree", k=k)
+    page_text.heading("generation.tree_name", k=k)
     selected = hypothesis.selected(beams, asked)
     chart = _tree(beams, texts, selected, read(writer.start[-1]), joined(trace, ["", ""]))
     if beams.done:
@@ -129,7 +129,7 @@ def _foot(trace: Trace, beams: Beams, texts: list[list[str]], chart: Any, compar
 
 def _ranking(trace: Trace, beams: Beams, read: Callable[[int], str]) -> None:
     """What finished, by score; and what k better ones pushed out."""
-    heading("ranking")
+    page_text.heading("generation.ranking_name")
     every: list[Found] = [*beams.finished, *sorted(beams.dropped, key=lambda each: -each.score)]
     totals = [beams.steps[each.step][each.index].total for each in every]
     said = [[n for n in each.tokens if n >= len(trace.vocabulary) or not tokens.looks_special(trace.vocabulary[n])]

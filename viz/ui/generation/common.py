@@ -10,6 +10,7 @@ import streamlit as st
 from model.trace.site import Site
 from viz.base import tokens
 from viz.ui.language import say
+from viz.ui.shared import page_text
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import current_run, jobs, page_controls, view
 
@@ -35,11 +36,6 @@ def number(name: str, low: int, high: int, first: int, of: str = "", **told: Any
         return low
     how = page_controls.between(f"generation-{name}{of}", min(max(low, first), high), low, high) | told
     return int(st.slider(say(f"generation.{name}"), low, high, width=WIDTH, **how))
-
-
-def heading(part: str, **values: object) -> None:
-    """A figure's name and what one looks at in it."""
-    st.markdown(f"#### {say(f'generation.{part}_name')}  \n{say(f'generation.{part}_what', **values)}")
 
 
 def job(kind: str, asked: tuple[Any, ...], do: Callable[[], Any]) -> Any:
@@ -116,15 +112,13 @@ def attention_rows(
 def show_rows(found: dict[str, tuple[np.ndarray, Any]], layer: int, head: int) -> None:
     """Self-attention and, where there is one, cross-attention of one step."""
     for kind, (_, chart) in found.items():
-        st.markdown(f"**{say(f'generation.row_{kind}')}**  \n{say('generation.row_where', layer=layer, head=head)}")
+        page_text.heading(f"generation.row_{kind}", "generation.row_where", small=True, layer=layer, head=head)
         st.altair_chart(chart)
 
 
 def chips(texts: Sequence[str], last: str | None = None, most: int = 28) -> None:
     """Tokens in reading order, of a long text its end, and the one that comes next."""
-    from viz.ui.shared.page_text import code
-
-    shown = [code(text) for text in texts[-most:]]
+    shown = [page_text.code(text) for text in texts[-most:]]
     before = [say("generation.more_tokens", n=len(texts) - most)] if len(texts) > most else []
-    after = [f"→ :orange-background[{code(last)}]"] if last is not None else []
+    after = [f"→ :orange-background[{page_text.code(last)}]"] if last is not None else []
     st.markdown(" ".join([*before, *shown, *after]))

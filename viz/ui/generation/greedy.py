@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 
 from viz.base import export, numbers, tokens
-from viz.ui.generation.common import attention_rows, chips, head_pickers, heading, job, number, reads, show_rows
+from viz.ui.generation.common import attention_rows, chips, head_pickers, job, number, reads, show_rows
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import jobs, model_list, page_controls, view
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> Non
     with st.container(key="figures"):
         left, right = st.columns([1, 1], gap="large")
     with left:
-        heading("candidates")
+        page_text.heading("generation.candidates_name")
         chart, table = _candidates(trace, row, picked)
         st.altair_chart(chart)
         st.caption(_said(picked))

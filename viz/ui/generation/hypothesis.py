@@ -12,9 +12,9 @@ import streamlit as st
 from viz.base import export, numbers, tokens
 from viz.generation.charts import score_formula
 from viz.ui import language
-from viz.ui.generation.common import attention_rows, chips, head_pickers, heading, job, reads, show_rows
+from viz.ui.generation.common import attention_rows, chips, head_pickers, job, reads, show_rows
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import page_controls
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def show(
     trace: Trace, writer: Decoder, beams: Beams, texts: list[list[str]], node: Node, asked: tuple[Any, ...]
 ) -> None:  # fmt: skip
     """Pickers for whoever prefers a list to a click, then everything about the hypothesis."""
-    heading("hypothesis")
+    page_text.heading("generation.hypothesis_name")
     path = beams.path(*node)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         _pickers(beams, texts, node)
@@ -145,7 +145,7 @@ def _foot(
     def csv() -> bytes:
         table = {"step": range(1, len(path) + 1), "token": [one.token for one in path], "log_p": arrays["log_p"],
                  "total": [one.total for one in path]}  # fmt: skip
-        return pd.DataFrame(table).to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+        return export.table_csv(pd.DataFrame(table))
 
     figure_footer.foot("generation-hypothesis", sentence, badge, lambda: {
         f"{figure_footer.safe(trace.key.model)}-hypothesis.csv": csv,

@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 
 from viz.base import export, numbers
-from viz.ui.generation.common import heading, job, needs_model, number
+from viz.ui.generation.common import job, needs_model, number
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import model_list
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def _figures(trace: Trace, model: Any, sizes: Shapes, steps: list[tuple[int, int
     columns[0].metric(say("generation.total_without"), big(without))
     columns[1].metric(say("generation.total_with"), big(cached))
     columns[2].metric(say("generation.saved"), f"{without / cached:.3g} ×")
-    columns[3].metric(say("generation.size"), size(steps[-1][3]))
-    heading("cost")
+    columns[3].metric(say("generation.size"), numbers.size(steps[-1][3], binary=True))
+    page_text.heading("generation.cost_name")
     chart = cost_charts.cost_lines(steps, words)
     st.altair_chart(chart)
     st.latex(_formula(sizes, steps[-1][0]))
@@ -120,12 +120,14 @@ def _figures(trace: Trace, model: Any, sizes: Shapes, steps: list[tuple[int, int
         lambda: chart,
         [kv_cache_cost.Shapes.without, kv_cache_cost.Shapes.with_cache, kv_cache_cost.shapes, kv_cache_cost.counted],
     )
-    heading("bytes")
+    page_text.heading("generation.bytes_name")
     growth = cost_charts.byte_line(steps, words)
     st.altair_chart(growth)
-    said = say("generation.bytes_sentence", token=size(sizes.token_bytes))
+    said = say("generation.bytes_sentence", token=numbers.size(sizes.token_bytes, binary=True))
     if sizes.length:
-        said += " " + say("generation.bytes_source", source=size(sizes.source_bytes * sizes.length))
+        said += " " + say(
+            "generation.bytes_source", source=numbers.size(sizes.source_bytes * sizes.length, binary=True)
+        )
     record = trace.record(next(site for site in trace.sites if site.stack == "decoder" and site.kind == "self"))
     shared = trace.store.shape(f"{record.site}.k")[0]
     if shared < record.heads:
@@ -171,11 +173,3 @@ def big(value: float) -> str:
         if value >= power:
             return f"{numbers.short(value / power)} {letter}"
     return numbers.short(value)
-
-
-def size(value: float) -> str:
-    """Bytes as B, KiB, MiB or GiB."""
-    for name, power in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if value >= power:
-            return f"{numbers.short(value / power)} {name}"
-    return f"{value:.0f} B"

@@ -10,10 +10,10 @@ import numpy as np
 import streamlit as st
 
 from viz.base import export, numbers, tokens
-from viz.ui.generation.common import WIDTH, chips, heading, job, joined, needs_model, number, reads
+from viz.ui.generation.common import WIDTH, chips, job, joined, needs_model, number, reads
 from viz.ui.generation.greedy import step_slider
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import jobs, model_list, page_controls
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _distribution(trace: Trace, stages: list[SamplingStage], how: SamplingOption
     from model.transformer.attention import entropy
     from viz.generation import cost_charts
 
-    heading("cut")
+    page_text.heading("generation.cut_name")
     likeliest = float(stages[0].probabilities.max())
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         pair = st.segmented_control(
@@ -124,7 +124,7 @@ def _drawing(trace: Trace, model: Any, writer: Decoder, how: SamplingOptions) ->
     from model.checkpoints.library import generate
     from model.generation import sampling
 
-    heading("draw")
+    page_text.heading("generation.draw_name")
     ours = model_list.is_ours(trace.key.model)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         count = number("count", 1, 5, 3)

@@ -13,7 +13,7 @@ from viz.base import axes, export, numbers
 from viz.heads import color_scale
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import view
 
@@ -33,7 +33,7 @@ def joint_view(trace: Trace) -> None:
         return
     site, head, row, column = view.selected()
     heads = joint_matrix.chosen(trace, (site, head), _asked())
-    st.markdown(f"#### {say('joint.title')}  \n{say('joint.what')}")
+    page_text.heading("joint.title", "joint.what")
     _pickers(trace, heads)
     if any(figure_footer.refused(trace, other) for other, _ in heads.values()):
         return

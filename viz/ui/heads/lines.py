@@ -149,7 +149,7 @@ def _csv(trace: Trace, site: Site, rows: list[tuple[int, int, int, float]]) -> b
         table[f"{name}_token"] = [
             f"'{t}" if t.startswith(("=", "+", "-", "@")) else t for t in (texts[i] for i in table[name])
         ]
-    return table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+    return export.table_csv(table)
 
 
 # ---- long, from the first token to the last

@@ -10,7 +10,7 @@ import streamlit as st
 from viz.base import export, numbers, tokens
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.widgets import parts
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ MISTAKES = ("queries", "zero", "finite", "after")
 
 def show(chosen: MaskSelection) -> None:
     """A switch, what learners get wrong in one sentence, and the mistake itself."""
-    st.markdown(f"#### {say('masks.mistakes')}  \n{say('masks.mistakes_what')}")
+    page_text.heading("masks.mistakes")
     name = parts("mistake", say("masks.mistakes"), MISTAKES, "queries", lambda m: say(f"masks.wrong_{m}"))
     st.markdown(say(f"masks.wrong_{name}_what", real=_padded(chosen), last=chosen.cuts[0].stop - 1))
     {"queries": _queries, "zero": _zero, "finite": _finite, "after": _after}[name](chosen)
@@ -148,7 +148,7 @@ def _finite(chosen: MaskSelection) -> None:
 
         table = pd.DataFrame([(f.dtype, f.name, f.leak, *f.dead) for f in found],
                              columns=["dtype", "fill", "leak", "dead_least", "dead_most"])  # fmt: skip
-        return table.to_csv(index=False).encode("utf-8-sig")
+        return export.table_csv(table)
 
     figure_footer.foot("masks-finite", say("masks.wrong_finite_said", query=row), "", lambda: {f"{chosen.slug}-fills.csv": csv},
               code=(mask_effects.fills,))  # fmt: skip

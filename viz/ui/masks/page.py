@@ -154,7 +154,7 @@ def _row(chosen: MaskSelection, found: Masked, columns: list[str]) -> None:
 
     i = chosen.at[0] - chosen.cuts[0].start
     query = tokens.query_labels(chosen.trace, chosen.site)[chosen.at[0]]["text"]
-    st.markdown(f"#### {say('masks.row')}  \n{say('masks.row_what', query=page_text.code(query))}")
+    page_text.heading("masks.row", query=page_text.code(query))
     total, lost = float(found.weights[i].sum()), float(found.lost[i])
     with st.container(key="figures"):
         left, right = st.columns(2, gap="large")

@@ -64,10 +64,6 @@ def short_names() -> dict[str, str]:
     }
 
 
-def _heading(name: str, **values: object) -> None:
-    st.markdown(f"#### {say(f'measures.{name}')}  \n{say(f'measures.{name}_what', **values)}")
-
-
 def _maps(trace: Trace, table: pd.DataFrame) -> None:
     """A click picks a head, or leaves it out, here and on every page."""
     from model.measures import head_statistics, one_pass
@@ -79,7 +75,7 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
     named, picked = pictures.rows(trace, short_names()), picked_heads.picked(trace)
 
     found = pictures.maps(table, named, picked, _words(), theme())
-    _heading("maps")
+    page_text.heading("measures.maps")
     if len({(site.stack, site.kind) for site in trace.sites}) > 1:
         st.caption(say("measures.letters"))
     # A map forgets its click with each new set of picks, so that the same head can be clicked again.
@@ -94,7 +90,7 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
     slug = figure_footer.safe(trace.key.model)
 
     def csv() -> bytes:
-        return table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+        return export.table_csv(table)
 
     def npz() -> bytes:
         return export.npz(**{name: table[name].to_numpy() for name in table.columns if name != "site"},
@@ -136,7 +132,7 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
     """Sortable by any column; rows that are ticked are the picked heads."""
     from model.measures import table as head_table
 
-    _heading("table", least=f"{head_table.LEAST:g}")
+    page_text.heading("measures.table", least=f"{head_table.LEAST:g}")
     by_name = table.rename(columns={measure.column: measure.name for measure in TABLE})
     roles = [head_table.role(row) for row in by_name[list(ROLES)].to_dict("records")]
     told = [measure_words.of_role(*found) if found else "" for found in roles]
@@ -190,7 +186,7 @@ def _induction(trace: Trace) -> None:
     """Random tokens, twice: which heads find the repetition, and how sure that is."""
     from model.measures import induction
 
-    _heading("induction", length=induction.LENGTH, texts=induction.TEXTS)
+    page_text.heading("measures.induction", length=induction.LENGTH, texts=induction.TEXTS)
     model = current_run.model()
     asked = (trace.key.model, trace.key.weights_hash, 0)
     known = jobs.has("measures", "induction", asked)
@@ -225,6 +221,6 @@ def _induction_figure(trace: Trace, found: Any) -> None:
     said = say("measures.induction_sentence", n=f"{found.queries:,}", texts=len(found.by_text), length=found.length,
                seed=found.seed, resamples=f"{induction.RESAMPLES:,}")  # fmt: skip
     figure_footer.foot("measures-induction", said, "",
-              lambda: {f"{slug}-induction.csv": lambda: table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")},
+              lambda: {f"{slug}-induction.csv": lambda: export.table_csv(table)},
               lambda: pictures.induction_bars(table, named, words),
               (induction.measured, induction.random_repeats, induction.interval))  # fmt: skip

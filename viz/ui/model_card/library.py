@@ -9,6 +9,7 @@ import streamlit as st
 
 from viz.base import tokens
 from viz.ui.language import in_card, say
+from viz.ui.shared import page_text
 from viz.ui.shared.page_text import code
 from viz.ui.state import model_list, view
 
@@ -111,7 +112,7 @@ def _unused(facts: Description) -> None:
 
 
 def _parts(facts: Description) -> None:
-    st.markdown(f"**{say('card.parts')}**")
+    page_text.heading("card.parts", what="", small=True)
     total = max(1, facts.parameters)
     st.dataframe(
         {
@@ -126,7 +127,7 @@ def _parts(facts: Description) -> None:
 
 def _vocabulary(model: HuggingFaceModel) -> None:
     """The id ↔ text table, found by text or by number."""
-    st.markdown(f"**{say('card.words')}**  \n{say('card.words_search', n=f'{len(model.vocabulary):,}')}")
+    page_text.heading("card.words", "card.words_search", small=True, n=f"{len(model.vocabulary):,}")
     wanted = st.text_input(say("card.search"), key="vocabulary-search", label_visibility="collapsed",
                            placeholder=say("card.search"))  # fmt: skip
     pairs = enumerate(tokens.readable(text) for text in model.vocabulary)

@@ -12,6 +12,7 @@ from viz import training_curve
 from viz.base import tokens
 from viz.ui.language import in_card, say
 from viz.ui.model_card import library
+from viz.ui.shared import page_text
 from viz.ui.state import model_cache
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _language(name: str) -> str:
 
 
 def _alignment(alignment: dict) -> None:
-    st.markdown(f"**{say('card.alignment')}**  \n{say('card.alignment_what')}")
+    page_text.heading("card.alignment", small=True)
     rows = [
         {
             say("card.language"): _language(name),
@@ -116,7 +117,7 @@ def _alignment(alignment: dict) -> None:
 
 def _coreference(found: dict) -> None:
     """Where the gender of "it" comes from, measured on held-out sentences."""
-    st.markdown(f"**{say('card.coreference')}**  \n{say('card.coreference_what', n=found['n'])}")
+    page_text.heading("card.coreference", small=True, n=found["n"])
     rows = [
         {
             say("card.question"): say(f"card.{name}"),
@@ -130,7 +131,7 @@ def _coreference(found: dict) -> None:
 
 def _vocabulary(model: OwnModel) -> None:
     """The id ↔ text table of both sides; the search box of the table finds a word."""
-    st.markdown(f"**{say('card.words')}**  \n{say('card.words_what')}")
+    page_text.heading("card.words", small=True)
     columns = st.columns(2, gap="large")
     for column, side, tokenizer in zip(columns, ("source", "target"), (model.source, model.target), strict=True):
         shown = [tokens.readable(token) for token in tokenizer.vocabulary]

@@ -13,6 +13,7 @@ from model.errors import UnknownModel
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
+from viz.ui.shared import page_text
 from viz.ui.state import model_list, view
 from viz.ui.state.model_list import about
 
@@ -34,7 +35,7 @@ def show() -> None:
 
 def _found() -> None:
     entries = model_list.found()
-    st.markdown(f"#### {say('models.here')}")
+    page_text.heading("models.here", what="")
     wanted = ""
     if len(entries) > 12:
         wanted = st.text_input(say("models.search"), key="models-search", placeholder=say("models.search")).lower()
@@ -86,7 +87,7 @@ def _choose_path(path: str, exists: bool) -> None:
 
 def _own_path() -> None:
     """A folder, a .gguf file or a saved trace, by its path, looked at before it is opened."""
-    st.markdown(f"#### {say('models.path')}")
+    page_text.heading("models.path", what="")
     typed, button = st.columns([8, 1], vertical_alignment="bottom")
     path = typed.text_input(say("models.path_what"), key="models-path", placeholder=say("models.path_example"))
     path = path.strip().strip('"')
@@ -113,7 +114,7 @@ def _offered() -> None:
     absent = [package for package in packages.PACKAGES if package.path() is None]
     if not absent:
         return
-    st.markdown(f"#### {say('models.offered')}")
+    page_text.heading("models.offered", what="")
     st.caption(say("models.offered_what"))
     for package in absent:
         _package(package)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.base import numbers, tokens
+from viz.base import export, numbers, tokens
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.output.task_outputs import heading
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import page_controls, view
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def show(trace: Trace, gap: bool) -> None:
     """The likeliest tokens after a position that can be chosen (or at it, where the model fills gaps)."""
     from model.generation.temperature import tempered
 
-    heading("gap" if gap else "next")
+    page_text.heading("output.gap" if gap else "output.next")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         at = _position(trace, gap)
         temperature = st.slider(
@@ -75,10 +74,8 @@ def _candidates(trace: Trace, found: Tempered, at: int, temperature: float) -> N
     if not found.exact:
         said.append(say("output.range", n=logits.LIKELIEST))
     files: dict[str, Callable[[], bytes]] = {
-        f"{figure_footer.safe(trace.key.model)}-next-{at}.csv": lambda: (
+        f"{figure_footer.safe(trace.key.model)}-next-{at}.csv": lambda: export.table_csv(
             output.saved(candidates, temperature, found.exact)
-            .to_csv(index=False, lineterminator="\n")
-            .encode("utf-8-sig")
         )
     }
     figure_footer.foot("output-next", " · ".join(said), _badge(trace), lambda: files,

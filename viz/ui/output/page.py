@@ -13,7 +13,6 @@ from viz.base import export, numbers, tokens
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.output import next_token, task_outputs
-from viz.ui.output.task_outputs import heading
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.widgets import keep, mirror
 from viz.ui.state import current_run, jobs, page_controls, view
@@ -57,7 +56,7 @@ def _written(trace: Trace) -> None:
     start = int(trace.facts.get("prompt", 0)) if "encoder" not in trace.sides else 1
     written = [text for text, special in zip(side.texts[start:], side.special[start:], strict=True) if not special]
     if written and trace.facts.get("generated", False):
-        heading("written")
+        page_text.heading("output.written")
         st.markdown(page_text.code("".join(written) if current_run.is_library(trace) else " ".join(written)))
 
 
@@ -66,7 +65,9 @@ def _vector(trace: Trace) -> None:
     from model.checkpoints.library.outputs import sentence_vector
     from model.trace.fidelity import allowed
 
-    heading("vector")
+    page_text.heading("output.vector")
+    if view.current().pair:
+        st.caption(say("output.first_alone"))
     key = mirror("other", view.current().other or _other_example(), view.current().model)
     other = st.text_input(say("output.other"), key=key, on_change=keep, args=("other", key))
     if not other.strip():
@@ -110,7 +111,7 @@ def _continuations(model: Any, trace: Trace) -> None:
     """Several drawn sequences; any of them can be looked at."""
     from model.checkpoints.library import outputs
 
-    heading("continuations")
+    page_text.heading("output.continuations")
     now, text = view.current(), trace.key.source
     columns = st.columns(5, vertical_alignment="bottom")
     count = columns[0].number_input(say("output.count"), 1, 10, **page_controls.between("sample-count", 3, 1, 10))
@@ -159,7 +160,7 @@ def _training(model: Any, trace: Trace) -> None:
     """One step of training on this pair, on a copy."""
     from model.checkpoints.library import outputs
 
-    heading("training")
+    page_text.heading("output.training")
     text, how = trace.key.source, _asked(trace)
     left, middle, right = st.columns([5, 2, 1], vertical_alignment="bottom")
     target = left.text_input(say("output.labels"), key="train-target", placeholder=say("output.labels_example"))

@@ -8,7 +8,7 @@ import streamlit as st
 
 from viz.base import numbers, tokens
 from viz.ui.language import say
-from viz.ui.state import view
+from viz.ui.shared import page_text
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
@@ -31,13 +31,6 @@ def singly(trace: Trace) -> bool:
     return trace.facts.get("classes_how") in ("sigmoid", "scores") or bool(trace.facts.get("replaced"))
 
 
-def heading(key: str) -> None:
-    """A panel's name and its one sentence."""
-    st.markdown(f"#### {say(f'output.{key}')}  \n{say(f'output.{key}_what')}")
-    if key == "vector" and view.current().pair:
-        st.caption(say("output.first_alone"))
-
-
 def table(columns: dict[str, Any], probabilities: list[float]) -> None:
     """Columns, and beside them probabilities as bars and as numbers."""
     bar = st.column_config.ProgressColumn(format=" ", min_value=0.0, max_value=1.0)
@@ -47,7 +40,7 @@ def table(columns: dict[str, Any], probabilities: list[float]) -> None:
 
 def _classes(trace: Trace) -> None:
     """Probabilities of one class among others, of each label by itself, or the scores of a regression."""
-    heading("classes")
+    page_text.heading("output.classes")
     found, how = trace.facts["classes"], trace.facts.get("classes_how", "softmax")
     columns = {say("output.class"): [name for name, _ in found]}
     if how == "scores":
@@ -62,14 +55,14 @@ def _classes(trace: Trace) -> None:
 
 def _tags(trace: Trace) -> None:
     """The likeliest label of each token."""
-    heading("tags")
+    page_text.heading("output.tags")
     found = trace.facts["labels"]
     table(_places(trace) | {say("output.tag"): [name for name, _ in found]}, [p for _, p in found])
 
 
 def _replaced(trace: Trace) -> None:
     """The probability of each token that another stood in its place."""
-    heading("replaced")
+    page_text.heading("output.replaced")
     table(_places(trace), list(trace.facts["replaced"]))
 
 
@@ -80,6 +73,6 @@ def _places(trace: Trace) -> dict[str, Any]:
 
 
 def _captions(trace: Trace) -> None:
-    heading("captions")
+    page_text.heading("output.captions")
     found = trace.facts["captions"]
     table({say("output.caption"): [c["text"] for c in found]}, [c["probability"] for c in found])

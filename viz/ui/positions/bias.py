@@ -9,11 +9,9 @@ import streamlit as st
 from viz.base import numbers, tokens
 from viz.ui.language import say
 from viz.ui.positions.common import (
-    badge,
     chosen_head,
     files,
     grid,
-    heading,
     lacking,
     self_site,
     slider,
@@ -21,7 +19,7 @@ from viz.ui.positions.common import (
     texts,
     where,
 )
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import page_controls
 
@@ -51,7 +49,7 @@ def relative(trace: Trace, _model: Any) -> None:
     own = record.distance is not None
     distance = record.distance if own else slider("distance", 1, 16, 4)
     table = (offsets(n, n, distance) - distance).double().numpy()
-    heading("offsets")
+    page_text.heading("positions.offsets_name", small=True)
     scale = {"kind": "diverging", "low": -distance, "high": distance, "whole": True}
     grid("offsets", table, labels, labels, scale, _TOKENS, sides=(site.query_side, site.key_side), max_height=460)
     st.latex(r"S_{ij} = \frac{q_i\,(k_j + a^K_{c(j-i)})^\top}{\sqrt{d_k}},\quad c(o) = \max(-D, \min(D, o)),"
@@ -66,7 +64,7 @@ def relative(trace: Trace, _model: Any) -> None:
     from viz.positions import numbered
 
     head = chosen_head(trace, site)
-    heading("vectors", site=site_name(site))
+    page_text.heading("positions.vectors_name", small=True, site=site_name(site))
     keys = trace.activation(f"{site}.relative_keys").numpy()
     names = [str(o) for o in range(-distance, distance + 1)]
     scale = diverging(keys)
@@ -74,7 +72,7 @@ def relative(trace: Trace, _model: Any) -> None:
     columns = [str(i) for i in range(keys.shape[1])]
     figure_footer.foot("positions-vectors", say("positions.vectors_sentence"), "", files("vectors", keys, names, columns),
               still(keys, names, columns, scale, ("offset", "dimension_axis")))  # fmt: skip
-    heading("share", site=site_name(site), head=head)
+    page_text.heading("positions.share_name", small=True, site=site_name(site), head=head)
     share = relative_share(record, head)[:n, :n].numpy()
     scale = diverging(share)
     grid("share", share, labels, labels, scale, _TOKENS, sides=(site.query_side, site.key_side))
@@ -131,8 +129,8 @@ def t5(trace: Trace, model: Any) -> None:
     where(trace, site)
     module = getattr(model, "module", None)
     table = bucket_table(module, curves, site.stack) if module is not None else None
-    heading("t5", site=site_name(site))
-    said = badge(table.error, table.limit) if table else ""
+    page_text.heading("positions.t5_name", small=True, site=site_name(site))
+    said = figure_footer.fidelity_badge(table.error, table.limit) if table else ""
     _lines(trace, "t5", site, curves, said, [recorded_bias, bucket_table])
     if table is not None:
         _buckets(len(table.weights), table.furthest, table.both_ways)
@@ -144,7 +142,7 @@ def _buckets(buckets: int, furthest: int, both: bool) -> None:
     from model.positions.bias import bucket
     from viz import positions as pictures
 
-    heading("buckets")
+    page_text.heading("positions.buckets_name", small=True)
     reach = furthest + furthest // 4
     offsets = torch.arange(-reach, reach + 1)
     rows = bucket(offsets, buckets, furthest, both).numpy()
@@ -177,12 +175,12 @@ def alibi(trace: Trace, _model: Any) -> None:
         slopes = slopes_of(curves)
         rule = alibi_slopes(len(slopes))
         error, code = (slopes - rule).abs().max().item(), [recorded_bias, slopes_of, alibi_slopes]
-        said = badge(error, allowed(slopes, 2, curves.values.dtype))
-        heading("alibi_recorded", site=site_name(site))
+        said = figure_footer.fidelity_badge(error, allowed(slopes, 2, curves.values.dtype))
+        page_text.heading("positions.alibi_recorded_name", small=True, site=site_name(site))
     else:
         lacking("alibi")
         heads, reach = slider("heads", 1, 16, 8), 32
-        heading("alibi")
+        page_text.heading("positions.alibi_name", small=True)
         slopes, said, site, code = alibi_slopes(heads), "", None, [alibi_slopes, alibi_bias]
         values = alibi_bias(slopes, 2 * reach + 1, 2 * reach + 1, slice(reach, reach + 1))[:, 0]
         curves = Curves(torch.arange(-reach, reach + 1), values)

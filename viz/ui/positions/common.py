@@ -10,7 +10,7 @@ import streamlit as st
 from viz.base import export
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, side_bar
+from viz.ui.shared import side_bar
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import page_controls, random_model_offer, view
 
@@ -38,11 +38,6 @@ def lacking(kind: str) -> None:
     st.info(say(f"positions.{kind}_none"), icon=":material/info:")
     name, title = _SMALL[kind]
     random_model_offer.offer(name, title, f"positions-open-{kind}", random_model_offer.open_here)
-
-
-def heading(part: str, **values: object) -> None:
-    """A figure's name and what one looks at in it."""
-    st.markdown(f"**{say(f'positions.{part}_name')}**  \n{say(f'positions.{part}_what', **values)}")
 
 
 def slider(name: str, low: int, high: int, first: int, step: int = 1, key: str = "") -> int:
@@ -123,7 +118,3 @@ def chosen_head(trace: Trace, site: Site) -> int:
 
 def texts(labels: Sequence[dict]) -> list[str]:
     return [label["text"] for label in labels]
-
-
-def badge(error: float | None, limit: float | None) -> str:
-    return figure_footer.fidelity_badge(error, limit)

@@ -10,7 +10,7 @@ import streamlit as st
 from viz.base import export, numbers, tokens
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.positions.common import badge, chosen_head, files, grid, heading, lacking, self_site, slider, still, where
+from viz.ui.positions.common import chosen_head, files, grid, lacking, self_site, slider, still, where
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import view
@@ -54,7 +54,7 @@ def _plane(trace: Trace, found: Rotated, labels: list, pair: int, site: Site, he
     from model.positions.rotary import rotate
     from viz import positions as pictures
 
-    heading("plane", site=site_name(site), head=head)
+    page_text.heading("positions.plane_name", small=True, site=site_name(site), head=head)
     words = {name: say(f"positions.{name}") for name in ("before", "after")} | {"alt": say("positions.plane_alt")}
 
     def draw() -> Any:
@@ -66,7 +66,7 @@ def _plane(trace: Trace, found: Rotated, labels: list, pair: int, site: Site, he
     a, b = found.pairs[pair]
     names = trace.tokens(site.query_side)
     sentence = say("positions.plane_sentence", a=a, b=b, angle=numbers.short(angle))
-    figure_footer.foot("positions-plane", sentence, badge(found.error, found.limit),
+    figure_footer.foot("positions-plane", sentence, figure_footer.fidelity_badge(found.error, found.limit),
               lambda: {"headlight-plane.csv": lambda: export.matrix_csv(
                   np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]),
                   "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
@@ -85,7 +85,7 @@ def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:
     values = at_every_pair_of_places(found, query, key)[:_LONGEST, :_LONGEST]
     offsets, mean, spread = by_offset(values)
     words = {name: page_text.code(labels[i]["text"]) for name, i in (("asks", query), ("answers", key))}
-    heading("places", **words)
+    page_text.heading("positions.places_name", small=True, **words)
     # The least to the most, said by the legend: what all places have in common would drown what the offset changes.
     array, size = values.numpy(), float(values.abs().max())
     scale = {"kind": "sequential", "low": float(values.min()), "high": float(values.max())}
@@ -94,7 +94,7 @@ def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:
     told = {name: say(f"positions.{name}") for name in ("offset", "product")} | {"alt": say("positions.product_alt")}
     st.altair_chart(pictures.by_offset_chart(values.numpy(), offsets.numpy(), mean.numpy(), told))
     sentence = say("positions.places_sentence", spread=numbers.short(spread), most=numbers.short(size))
-    said = badge(spread, places_limit(found, query, key))
+    said = figure_footer.fidelity_badge(spread, places_limit(found, query, key))
     figure_footer.foot("positions-places", sentence, said, files("places", array, names, names),
               still(array, names, names, scale, _PLACES), [at_every_pair_of_places, by_offset])  # fmt: skip
 
@@ -104,7 +104,7 @@ def _both(found: Rotated, labels: list) -> None:
     from model.transformer.positions import Rotary
     from viz import positions as pictures
 
-    heading("both")
+    page_text.heading("positions.both_name", small=True)
     st.latex(
         r"q_i = R_{\Theta,i}\,q'_i,\quad k_j = R_{\Theta,j}\,k'_j,\quad q_i^\top k_j = q_i'^\top R_{\Theta,\,j-i}\,k'_j"
     )
@@ -118,7 +118,7 @@ def _both(found: Rotated, labels: list) -> None:
     names = [label["text"] for label in labels]
     columns = [str(i) for i in range(found.q.shape[1])]
     figure_footer.foot("positions-turned", say("positions.both_sentence_own") if found.own else say("positions.both_sentence"),
-              badge(found.error, found.limit), lambda: {
+              figure_footer.fidelity_badge(found.error, found.limit), lambda: {
                   "headlight-rotary.csv": lambda: export.matrix_csv(found.q_turned.numpy(), names, columns),
                   "headlight-rotary.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
               still(found.q_turned.numpy(), names, columns, pictures.diverging(found.q_turned.numpy()),

@@ -11,8 +11,8 @@ from viz.base import export, numbers, tokens
 from viz.steps import equation
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.positions.common import WIDTH, badge, files, grid, heading, lacking, slider, still
-from viz.ui.shared import figure_footer
+from viz.ui.positions.common import WIDTH, files, grid, lacking, slider, still
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import page_controls
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def sinusoidal(trace: Trace, model: Any) -> None:
         page_controls.put("positions-k", row)
         page_controls.put("positions-pair", column // 2)
 
-    heading("table")
+    page_text.heading("positions.table_name", small=True)
     _table_grid("table", table, select, (position, 2 * pair))
     st.latex(r"PE_{(k,\,2i)} = \sin\frac{k}{n^{2i/d}},\qquad PE_{(k,\,2i+1)} = \cos\frac{k}{n^{2i/d}}")
     st.latex(r"0 \le k < L,\qquad 0 \le i < d/2")
@@ -92,7 +92,7 @@ def _table_grid(key: str, table: torch.Tensor, select: Any = None, selection: tu
 def _products(table: torch.Tensor, make: Any, share: float = 1.0) -> None:
     from viz.positions import diverging, numbered
 
-    heading("products")
+    page_text.heading("positions.products_name", small=True)
     values = make(table)
     scale = diverging(values.numpy(), share)
     if float(values.min()) >= 0:
@@ -109,7 +109,7 @@ def _curves(table: torch.Tensor, d: int) -> None:
     from model.transformer.positions import sinusoidal as make
     from viz import positions as pictures
 
-    heading("curves")
+    page_text.heading("positions.curves_name", small=True)
     how = page_controls.several("positions-dims", [0, 1, *([8, 9] if d > 9 else [])], range(d), _CURVES)
     dims = st.multiselect(say("positions.dims"), range(d), max_selections=_CURVES, label_visibility="collapsed", **how)
     dims = sorted(dims) or [0]
@@ -137,7 +137,7 @@ def _turn(table: torch.Tensor, length: int, d: int, n: float) -> None:
     with st.container(key="step-positions-turn"):
         left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with right:
-        heading("turn")
+        page_text.heading("positions.turn_name", small=True)
         pair = slider("pair", 0, d // 2 - 1, 2, key="positions-pair")
         k = slider("k", 0, length - 1, 3, key="positions-k")
         shift = slider("shift", 0, 32, 5)
@@ -157,7 +157,7 @@ def _turn(table: torch.Tensor, length: int, d: int, n: float) -> None:
     with left:
         st.altair_chart(draw(), width="content")
     arrays = {"matrix": R, "before": before, "turned": after, "table": found.looked_up}
-    said = badge(views.turn_error(length, d, shift, n), views.turn_limit(length, shift))
+    said = figure_footer.fidelity_badge(views.turn_error(length, d, shift, n), views.turn_limit(length, shift))
     figure_footer.foot("positions-turn", say("positions.turn_sentence"), said,
               lambda: {"headlight-turn.csv": lambda: _turn_csv(arrays),
                        "headlight-turn.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
@@ -175,7 +175,7 @@ def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
     from model.positions import tables as views
     from viz import positions as pictures
 
-    heading("sum")
+    page_text.heading("positions.sum_name", small=True)
     d = found.total.shape[1]
     first = slider("first_dim", 0, max(0, d - _DIMS), 0, step=8) if d > _DIMS else 0
     dims = slice(first, min(d, first + _DIMS))
@@ -205,7 +205,7 @@ def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
         return still(total, trace.tokens(stack), [str(i) for i in range(d)], scale, ("word", "dimension_axis"))()
 
     arrays = {name: value.numpy() for name, value in parts.items()} | {"tokens": trace.tokens(stack)}
-    figure_footer.foot("positions-sum", sentence, badge(found.error, found.limit), lambda: {
+    figure_footer.foot("positions-sum", sentence, figure_footer.fidelity_badge(found.error, found.limit), lambda: {
         "headlight-sum.csv": lambda: export.matrix_csv(total, trace.tokens(stack), [str(i) for i in range(d)]),
         "headlight-sum.npz": lambda: export.npz(**arrays),
     }, draw, [views.library_sum if made else views.recorded_sum])  # fmt: skip
@@ -229,7 +229,7 @@ def learned(trace: Trace, model: Any) -> None:
     table = tables[number or 0]
     rows = table.rows[table.first :].double()
     length = slider("shown", min(8, len(rows)), min(256, len(rows)), 128)
-    heading("learned", name=f"`{table.name}`", rows=len(rows), d=rows.shape[1])
+    page_text.heading("positions.learned_name", small=True, name=f"`{table.name}`", rows=len(rows), d=rows.shape[1])
     _table_grid("learned", rows[:length], share=0.995)
     sentence = (
         say("positions.learned_sentence")

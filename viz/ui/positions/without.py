@@ -8,7 +8,7 @@ import streamlit as st
 
 from viz.base import numbers, tokens
 from viz.ui.language import say
-from viz.ui.positions.common import WORDS, files, grid, heading, still, texts
+from viz.ui.positions.common import WORDS, files, grid, still, texts
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import jobs, model_list, page_controls, view
 
@@ -72,7 +72,10 @@ def _row(name: str, found: Shuffled, labels: list, moved: list) -> None:
     from model.positions.tables import shuffle, without_positions
     from viz.steps.equation import WEIGHTS
 
-    heading(name, error=numbers.short(found.error))
+    page_text.heading(
+        "positions.without_name" if name == "without" else "positions.with_name",
+        small=True, error=numbers.short(found.error),
+    )  # fmt: skip
     left, right = st.columns(2, gap="large")
     drawn = (("plain", left, found.plain, labels), ("shuffled", right, found.shuffled, moved))
     for part, column, values, own in drawn:

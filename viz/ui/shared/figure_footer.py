@@ -17,9 +17,6 @@ from viz.ui.language import say
 from viz.ui.shared.side_bar import site_name
 
 if TYPE_CHECKING:
-    from model.trace.trace import Trace
-
-if TYPE_CHECKING:
     import altair as alt
 
     from model.trace.trace import Trace

@@ -54,6 +54,24 @@ def _what_saved() -> str:
     )
 
 
+def heading(key: str, what: str | None = None, small: bool = False, **values: object) -> None:
+    """A figure's name and, below it, one sentence on what it shows.
+
+    key: of the name in the catalogue, `block.stream` or `generation.tree_name`. what: key of the sentence, by itself
+    `block.stream_what` or `generation.tree_what`; "" for a name alone. small: bold, for a figure beside another. values:
+    what the two texts fill in.
+    """
+    name = say(key, **values)
+    what = sentence_key(key) if what is None else what
+    title = f"**{name}**" if small else f"#### {name}"
+    st.markdown(f"{title}  \n{say(what, **values)}" if what else title)
+
+
+def sentence_key(key: str) -> str:
+    """The key of the sentence that belongs to a name: `a.b_name` and `a.b` -> `a.b_what`, `a.name` -> `a.what`."""
+    return f"{key.removesuffix('name')}what" if key.endswith(("_name", ".name")) else f"{key}_what"
+
+
 def notes(key: str, part: str = "") -> None:
     """Under the figure: what to notice (in its open part, where a page has several), and what this cannot tell."""
     left, right = st.columns(2, gap="large")

@@ -97,7 +97,7 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
     with st.container(key=f"{key}-box"):
         left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with right:
-        st.markdown(f"**{say(f'step.{step.key}.name')}**  \n{say(f'step.{step.key}.what')}")
+        page_text.heading(f"step.{step.key}.name", small=True)
         st.latex(step.latex)
         st.latex(line)
     with left:
@@ -187,7 +187,7 @@ def _output(trace: Trace, site: Site, row: int) -> None:
     """Where it all leads: the probabilities of the next token after this decoder position."""
     if not trace.predicts or (trace.sides.keys() - {site.stack} and site.stack != "decoder"):
         return
-    st.markdown(f"**{say('step.output.name')}**  \n{say('step.output.what')}")
+    page_text.heading("step.output.name", small=True)
     if trace.parameter(site, "gamma") is not None:
         st.latex(r"p = \mathrm{softmax}(y^{(N)} W_{out} + b_{out})")
     best = trace.next_tokens(row, top=5)

@@ -222,8 +222,8 @@ def _foot(trace: Trace, found: TokenAttention, end: float) -> None:
     def files() -> dict[str, Callable[[], bytes]]:
         def csv() -> bytes:
             table = text_view.table(trace, found)
-            table["token"] = [export._text(token) for token in table["token"]]
-            return table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+            table["token"] = [export.cell_text(token) for token in table["token"]]
+            return export.table_csv(table)
 
         def npz() -> bytes:
             names = [f"{name}.{head}" for name, head in found.heads]

@@ -12,7 +12,7 @@ import streamlit as st
 from viz.base import export, numbers, tokens
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.widgets import parts
 from viz.ui.state import page_controls, view
 from viz.ui.variants import switches
@@ -163,7 +163,7 @@ def _every_head(trace: Trace, site: Site, cuts: tuple[slice, slice], at: tuple[i
     from viz.heads.variants import heads_frame
 
     record = trace.record(site)
-    st.markdown(f"**{say('variants.every', h=record.heads)}**")
+    page_text.heading("variants.every", what="", small=True, h=record.heads)
     heads = [record.weights(head, cuts[0]).numpy() for head in range(min(record.heads, 16))]
     words = language.group("equation") | {
         "alt": say("variants.every", h=record.heads),
@@ -232,7 +232,7 @@ def _saturation() -> None:
     )
     figure_footer.foot(
         "variants-random", say("variants.random_foot"), "",
-        lambda: {"saturation.csv": lambda: table.to_csv(index=False, lineterminator="\n").encode(),
+        lambda: {"saturation.csv": lambda: export.table_csv(table),
                  "saturation.npz": lambda: export.npz(**{c: table[c].to_numpy() for c in table})},
         figure=lambda: beside(curves), code=(variants.saturation, variants.random_pairs),
     )  # fmt: skip
