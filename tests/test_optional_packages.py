@@ -15,7 +15,7 @@ from model.checkpoints.disk import packages
 
 # None of these is imported before something that needs it is opened.
 OPTIONAL = ("ray", "gguf", "accelerate", "sentencepiece", "transformers", "tokenizers", "huggingface_hub", "babel")
-HIDING = f"""
+HIDING = """
 import sys
 
 class Hiding:
@@ -23,8 +23,11 @@ class Hiding:
         self.finder = finder
 
     def find_spec(self, name, path=None, target=None):
-        hidden = name.partition(".")[0] in {OPTIONAL}
+        hidden = name.partition(".")[0] in HIDDEN
         return None if hidden else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):  # finders also tell which distributions there are
+        return getattr(self.finder, name)
 
 sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
 """
@@ -52,21 +55,23 @@ except HeadlightError as error:
 """
 
 
-def hidden(program: str, *arguments: object) -> str:
-    command = [sys.executable, "-c", HIDING + program, *map(str, arguments)]
+def hidden(names: tuple[str, ...], program: str, *arguments: object) -> str:
+    """What `program` prints where these packages are not to be found."""
+    command = [sys.executable, "-c", f"HIDDEN = {names!r}\n{HIDING}{program}", *map(str, arguments)]
     found = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=Path(__file__).parents[1])
     assert found.returncode == 0, found.stderr
     return found.stdout
 
 
 def test_our_models_and_modules_of_your_own_need_none_of_them(tmp_path: Path) -> None:
-    assert hidden(OURS, tmp_path / "run.safetensors").strip()
+    assert hidden(OPTIONAL, OURS, tmp_path / "run.safetensors").strip()
 
 
 def test_a_file_that_needs_one_says_which(tmp_path: Path) -> None:
-    file = tmp_path / "small.gguf"
-    file.write_bytes(b"GGUF" + bytes(60))
-    assert "pip install" in hidden(GGUF, file)
+    pytest.importorskip("gguf")  # which writes the file
+    from tests.model.test_gguf_module import written
+
+    assert "pip install" in hidden(("gguf", "accelerate"), GGUF, written(tmp_path / "small.gguf"))
 
 
 @pytest.mark.parametrize("package", packages.PACKAGES, ids=lambda package: package.name)

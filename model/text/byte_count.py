@@ -6,7 +6,7 @@ _DECIMAL = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _BINARY = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
-def size(count: float, binary: bool = False) -> str:
+def size(count: int | float, binary: bool = False) -> str:
     """Three significant digits and a unit: 4.2 MB, 512 B.
 
     binary: in powers of 1024, as memory is counted: 1.5 KiB. Files and parameters are counted in powers of 1000.

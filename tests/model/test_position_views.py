@@ -125,7 +125,11 @@ def test_pairs_turn_and_only_the_offset_is_left(make_model, positions: str):
     np.testing.assert_allclose(found.q_turned, naive.rotate(found.q.numpy()[None])[0], **EXACT)
     assert found.own == (positions == "rotary")
     if found.own:
-        assert found.error <= found.limit <= bounds.off([1.0, *found.total.flatten().tolist()], 64)
+        assert (
+            found.error
+            <= found.limit
+            <= bounds.off([1.0, *found.q_turned.flatten().tolist(), *found.k_turned.flatten().tolist()], 64)
+        )
     values = turns.at_every_pair_of_places(found, 2, 4)
     q, k = found.q[2].numpy(), found.k[4].numpy()
     for m, other in ((0, 0), (3, 11), (23, 5)):
