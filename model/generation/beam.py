@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model.generation.writer import Decoder
+from model.generation.decoder import Decoder
 from model.jobs.progress import tick
 
 MOST_BEAMS = 5
@@ -169,13 +169,13 @@ class Beams:
             self.done = "bound" if best <= worst else ""
 
 
-def search(writer: Decoder, k: int, alpha: float = 1.0, new_tokens: int = 40) -> Beams:
+def search(decoder: Decoder, k: int, alpha: float = 1.0, new_tokens: int = 40) -> Beams:
     """Beam search with a model, every step a forward of all beams. new_tokens: at most so many, where there is room."""
-    beams = Beams(k, alpha, writer.room(new_tokens), writer.ends)
+    beams = Beams(k, alpha, decoder.room(new_tokens), decoder.ends)
     while not beams.done:
         tick("writing", len(beams.steps) / beams.limit)
-        ids = torch.tensor([[*writer.start, *tokens] for tokens in beams.running])
-        beams.advance(log_probabilities(writer.logits(ids), writer.never))
+        ids = torch.tensor([[*decoder.start, *tokens] for tokens in beams.running])
+        beams.advance(log_probabilities(decoder.logits(ids), decoder.never))
     return beams
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model.errors import HeadlightError
-from model.generation.writer import Decoder
+from model.generation.decoder import Decoder
 from model.jobs.progress import tick
 from model.transformer.attention import entropy
 
@@ -99,27 +99,27 @@ class Drawn:
     log_p_cut: tuple[float, ...]
 
 
-def draw(writer: Decoder, count: int, new_tokens: int, how: SamplingOptions, seed: int) -> list[Drawn]:
+def draw(decoder: Decoder, count: int, new_tokens: int, how: SamplingOptions, seed: int) -> list[Drawn]:
     """`count` texts; the same seed draws the same. A text that has ended waits for the others."""
     generator = torch.Generator().manual_seed(seed)
-    ids = torch.tensor([list(writer.start)] * count)
+    ids = torch.tensor([list(decoder.start)] * count)
     ended = torch.zeros(count, dtype=torch.bool)
     plain, cut = [], []
-    for step in range(writer.room(new_tokens)):
+    for step in range(decoder.room(new_tokens)):
         tick("writing", step / new_tokens)
-        logits = writer.logits(ids).float()
+        logits = decoder.logits(ids).float()
         allowed = logits.clone()
-        allowed[:, list(writer.never)] = -torch.inf
+        allowed[:, list(decoder.never)] = -torch.inf
         scores = warp(allowed, how)
         token = torch.multinomial(scores.softmax(-1), 1, generator=generator)
         plain.append(logits.double().log_softmax(-1).gather(1, token)[:, 0])
         cut.append(scores.double().log_softmax(-1).gather(1, token)[:, 0])
         ids = torch.cat([ids, token], dim=1)
-        ended |= torch.tensor([int(t) in writer.ends for t in token[:, 0]])
+        ended |= torch.tensor([int(t) in decoder.ends for t in token[:, 0]])
         if bool(ended.all()):
             break
-    written = ids[:, len(writer.start) :].tolist()
-    return drawn(written, writer.ends, torch.stack(plain, 1), torch.stack(cut, 1))
+    written = ids[:, len(decoder.start) :].tolist()
+    return drawn(written, decoder.ends, torch.stack(plain, 1), torch.stack(cut, 1))
 
 
 def drawn(rows: list[list[int]], ends: frozenset[int], log_p: Tensor, log_p_cut: Tensor) -> list[Drawn]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from model.checkpoints import own_writer
+from model.checkpoints import own_decoder
 from model.checkpoints.library import generate
 from model.generation import beam
 from model.jobs.progress import tick
@@ -109,13 +109,13 @@ def test_a_forced_output_marks_what_was_forced(visit) -> None:
 
 def test_the_tree_is_the_search(visit, translator) -> None:
     trace = translator.trace(TEXT, language="zh")
-    writer = own_writer.own_writer(translator, trace)
+    decoder = own_decoder.own_decoder(translator, trace)
     seen = way(visit("generation", text=TEXT), "beams")
     for name, value, k, alpha, limit in (
         ("beams", 2, 2, 1.0, 16), ("alpha", 0.3, 2, 0.3, 16), ("longest", 4, 2, 0.3, 4), ("beams", 5, 5, 0.3, 4),
     ):  # fmt: skip
         seen = slide(seen, name, value).sound()
-        want = beam.search(writer, k, alpha, limit)
+        want = beam.search(decoder, k, alpha, limit)
         nodes = next(rows for rows in charts(seen)[0] if "id" in rows[0])
         found = {row["id"]: row["total"] for row in nodes if row["id"]}
         assert found == pytest.approx(
@@ -129,16 +129,16 @@ def test_the_tree_is_the_search(visit, translator) -> None:
 
 def test_a_picked_hypothesis_shows_its_arithmetic_and_rows(visit, translator) -> None:
     trace = translator.trace(TEXT, language="zh")
-    writer = own_writer.own_writer(translator, trace)
+    decoder = own_decoder.own_decoder(translator, trace)
     seen = way(visit("generation", text=TEXT, site="decoder.1.cross", head=2), "beams")
     seen = seen.set("generation-hypothesis_step", 2).set("generation-hypothesis", 1).sound()
-    beams = beam.search(writer, 3, 1.0, 16)
+    beams = beam.search(decoder, 3, 1.0, 16)
     path = beams.path(2, 1)
     formula = seen.at.latex[0].value
     assert r"\sum_{t=1}^{3}" in formula and f"{path[0].log_p:.3g}"[:4] in formula.replace("{", "")
-    ids = (*writer.start, *beams.tokens(2, 1)[:-1])
+    ids = (*decoder.start, *beams.tokens(2, 1)[:-1])
     record = translator.trace(TEXT, language="zh").record("decoder.1.cross")
-    weights = next(r for s, r in writer.record(ids).items() if str(s) == "decoder.1.cross").weights(2)[-1]
+    weights = next(r for s, r in decoder.record(ids).items() if str(s) == "decoder.1.cross").weights(2)[-1]
     assert weights.shape[0] == record.keys
     np.testing.assert_allclose([r["weight"] for r in charts(seen)[2][0]], weights, atol=bounds.WEIGHT)
     nodes = next(rows for rows in charts(seen)[0] if "id" in rows[0])
@@ -147,10 +147,10 @@ def test_a_picked_hypothesis_shows_its_arithmetic_and_rows(visit, translator) ->
 
 def test_greedy_stands_beside_the_best(visit, translator) -> None:
     trace = translator.trace(TEXT, language="zh")
-    writer = own_writer.own_writer(translator, trace)
+    decoder = own_decoder.own_decoder(translator, trace)
     seen = slide(way(visit("generation", text=TEXT), "beams"), "beams", 4).sound()
-    alone, best = (beam.search(writer, k, 1.0, 16).finished[0] for k in (1, 4))
-    assert alone.tokens == (*trace.token_ids("decoder")[1:], *writer.ends)
+    alone, best = (beam.search(decoder, k, 1.0, 16).finished[0] for k in (1, 4))
+    assert alone.tokens == (*trace.token_ids("decoder")[1:], *decoder.ends)
     same = alone.tokens == best.tokens
     words = {"text": "`x`", "greedy": "", "best": "", "k": 4}
     want = seen.say("generation.greedy_same" if same else "generation.greedy_better", **words).split("`x`")[0]

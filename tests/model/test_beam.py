@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoints.own_writer import own_writer
+from model.checkpoints.own_decoder import own_decoder
 from model.generation.beam import Beams, search
-from model.generation.writer import Decoder
+from model.generation.decoder import Decoder
 from tests import bounds
 from tests.model import naive_beam
 
@@ -105,15 +105,15 @@ def test_the_search_stops_where_nothing_can_catch_up():
 
 def test_one_beam_is_greedy(translator):
     trace = translator.trace("the cat sat on the mat", language="zh")
-    beams = search(own_writer(translator, trace), 1, new_tokens=40)
+    beams = search(own_decoder(translator, trace), 1, new_tokens=40)
     written = trace.token_ids("decoder")[1:]
-    assert beams.finished[0].tokens == (*written, *own_writer(translator, trace).ends)
+    assert beams.finished[0].tokens == (*written, *own_decoder(translator, trace).ends)
 
 
 def test_padding_is_never_written(make_model):
     model = make_model()
     trace = model.trace("the cat sat", "猫")
-    beams = search(own_writer(model, trace), 5, 0.0, 8)
+    beams = search(own_decoder(model, trace), 5, 0.0, 8)
     assert all(one.token != 0 for step in beams.steps for one in step)
 
 
@@ -165,8 +165,8 @@ def test_token_for_token_as_the_library(family: str, k: int, alpha: float):
                 return module(**given, use_cache=False).logits[:, -1]
 
         start = (module.config.decoder_start_token_id,) if both else tuple(ids[0].tolist())
-        writer = Decoder(start, frozenset({2}), 64, logits, lambda _: {}, lambda *_: ())
-        beams = search(writer, k, alpha, 9)
+        decoder = Decoder(start, frozenset({2}), 64, logits, lambda _: {}, lambda *_: ())
+        beams = search(decoder, k, alpha, 9)
         with torch.no_grad():
             want = module.generate(
                 ids, attention_mask=torch.ones_like(ids), num_beams=k, num_return_sequences=k, max_new_tokens=9,

@@ -10,8 +10,8 @@ import torch
 
 from model import open_model
 from model.checkpoints.library import generate
-from model.checkpoints.own_writer import own_writer
-from model.generation import writer as decoding
+from model.checkpoints.own_decoder import own_decoder
+from model.generation import decoder as decoding
 from model.generation.beam import log_probabilities, search
 from model.generation.sampling import SamplingOptions
 from model.transformer.kv_cache import CachedDecoder
@@ -43,12 +43,12 @@ def opened(tmp_path_factory: pytest.TempPathFactory):
 def test_the_recorded_rows_are_the_steps(make_model, positions: str, norm: str):
     model = make_model(positions=positions, norm=norm)
     trace = model.trace(tiny.TEXT, tiny.WRITTEN)
-    writer = own_writer(model, trace)
-    found = decoding.difference(trace, writer)
+    decoder = own_decoder(model, trace)
+    found = decoding.difference(trace, decoder)
     assert found.steps == len(trace.tokens("decoder")) and found.other == 0
     assert found.logits <= bounds.off(found.size, 1024) and found.probability <= 2 * bounds.WEIGHT
     for n in range(1, found.steps + 1):  # the weights of each step's last row, from a run of that prefix alone
-        prefix = writer.record(trace.token_ids("decoder")[:n])
+        prefix = decoder.record(trace.token_ids("decoder")[:n])
         for site in trace.sites:
             if site.stack == "decoder":
                 got = prefix[site].weights(1)[-1]
@@ -58,7 +58,7 @@ def test_the_recorded_rows_are_the_steps(make_model, positions: str, norm: str):
 def test_another_text_is_a_difference(make_model):
     model = make_model()
     trace, other = model.trace(tiny.TEXT, tiny.WRITTEN), model.trace("I like dogs", tiny.WRITTEN)
-    assert decoding.difference(trace, own_writer(model, other)).logits > 1e-3
+    assert decoding.difference(trace, own_decoder(model, other)).logits > 1e-3
 
 
 @pytest.mark.parametrize("positions", POSITIONS[:-1])
@@ -89,10 +89,10 @@ def test_choices_are_what_followed(make_model):
 def test_the_sum_of_a_recorded_text(make_model):
     model = make_model()
     trace = model.trace(tiny.TEXT, tiny.WRITTEN)
-    writer = own_writer(model, trace)
-    beams = search(writer, 3, 1.0, 6)
+    decoder = own_decoder(model, trace)
+    beams = search(decoder, 3, 1.0, 6)
     best = beams.finished[0]
-    store = next(iter(writer.record((*writer.start, *best.tokens[:-1])).values())).store
+    store = next(iter(decoder.record((*decoder.start, *best.tokens[:-1])).values())).store
     total = beams.steps[best.step][best.index].total
     assert decoding.recorded_total(store, best.tokens) == bounds.near(total, 1024)
 
@@ -101,13 +101,13 @@ def test_the_sum_of_a_recorded_text(make_model):
 def test_library_models_step_by_step(opened, name: str):
     model = opened(name)
     trace = model.trace(FOX, new_tokens=7)
-    writer = generate.writer(model, trace)
-    found = decoding.difference(trace, writer)
+    decoder = generate.decoder(model, trace)
+    found = decoding.difference(trace, decoder)
     assert found.other == 0 and found.steps >= 1
     assert found.logits <= bounds.off(found.size, 1024) and found.probability <= 2 * bounds.WEIGHT
     picks = [decoding.choice(trace, row) for row in decoding.rows(trace)]
     assert all(pick.rank == 0 for pick in picks)  # greedy
-    record = writer.record(trace.token_ids("decoder"))
+    record = decoder.record(trace.token_ids("decoder"))
     for site in trace.sites:
         np.testing.assert_allclose(record[site].weights(0), trace.weights(site, 0), atol=bounds.WEIGHT)
 
@@ -120,7 +120,7 @@ def test_the_tree_agrees_with_generate(opened, name: str, k: int, alpha: float):
     found = generate.beam_search(model, trace, k, alpha, 6)
     assert found.differs is None and found.beams.done
     assert found.beams.finished[0].tokens == found.tokens
-    alone = search(generate.writer(model, trace), k, alpha, 6)  # our own loop, without a cache
+    alone = search(generate.decoder(model, trace), k, alpha, 6)  # our own loop, without a cache
     assert [each.tokens for each in alone.finished] == [each.tokens for each in found.beams.finished]
 
 
@@ -152,11 +152,11 @@ def test_library_draws_are_seeded_and_scored(opened, name: str):
     how = SamplingOptions(1.4, 12, 0.9)
     first, again, other = (generate.sample(model, trace, 3, 8, how, seed) for seed in (1, 1, 2))
     assert first == again != other
-    writer = generate.writer(model, trace)
+    decoder = generate.decoder(model, trace)
     for each in first:
-        text = [*writer.start, *each.tokens]
+        text = [*decoder.start, *each.tokens]
         for n in range(len(each.tokens)):
-            row = writer.logits(torch.tensor([text[: len(writer.start) + n]]))
+            row = decoder.logits(torch.tensor([text[: len(decoder.start) + n]]))
             assert each.log_p[n] == bounds.near(float(log_probabilities(row)[0, each.tokens[n]]), 1024)
             assert each.log_p_cut[n] >= each.log_p[n] - 3 and np.isfinite(each.log_p_cut[n])
 
@@ -167,14 +167,14 @@ def test_a_thinned_record_has_its_likeliest(opened, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("model.trace.logits.WHOLE", 10)
     thin = model.trace(FOX, new_tokens=4)
     assert thin.logits is None
-    writer = generate.writer(model, thin)
-    found = decoding.difference(thin, writer)
+    decoder = generate.decoder(model, thin)
+    found = decoding.difference(thin, decoder)
     assert found.other == 0 and found.logits <= bounds.off(found.size, 1024) and found.probability <= 2 * bounds.WEIGHT
     for row in decoding.rows(thin):
         one, other = decoding.choice(thin, row), decoding.choice(whole, row)
         assert (one.id, one.rank) == (other.id, other.rank)
         assert one.probability == pytest.approx(other.probability, abs=bounds.WEIGHT)
-        bounds.close(decoding.row_logits(thin, row, writer), whole.logits[row], 1024)
+        bounds.close(decoding.row_logits(thin, row, decoder), whole.logits[row], 1024)
     assert decoding.row_logits(thin, 0, None) is None
 
 

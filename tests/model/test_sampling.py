@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoints.own_writer import own_writer
+from model.checkpoints.own_decoder import own_decoder
 from model.errors import HeadlightError
 from model.generation.sampling import SamplingOptions, draw, entropy, stages, warp
 from tests import bounds
@@ -90,16 +90,16 @@ def test_what_is_out_of_range_is_refused(wrong: dict):
 
 def test_drawn_texts_and_their_probabilities(make_model):
     model = make_model()
-    writer = own_writer(model, model.trace(TEXT, "猫"))
+    decoder = own_decoder(model, model.trace(TEXT, "猫"))
     how = SamplingOptions(2.0, 9, 0.9)
-    first, again, other = (draw(writer, 4, 12, how, seed) for seed in (3, 3, 4))
+    first, again, other = (draw(decoder, 4, 12, how, seed) for seed in (3, 3, 4))
     assert first == again != other and len({each.tokens for each in first}) > 1
     for each in first:
-        assert each.ended == (each.tokens[-1] in writer.ends) and 0 not in each.tokens
-        assert not set(each.tokens[:-1]) & writer.ends
+        assert each.ended == (each.tokens[-1] in decoder.ends) and 0 not in each.tokens
+        assert not set(each.tokens[:-1]) & decoder.ends
         assert each.ended or len(each.tokens) == 12
         for n, token in enumerate(each.tokens):
-            row = writer.logits(torch.tensor([[*writer.start, *each.tokens[:n]]]))[0].double().numpy()
+            row = decoder.logits(torch.tensor([[*decoder.start, *each.tokens[:n]]]))[0].double().numpy()
             plain = row[token] - np.log(np.exp(row).sum())
             row[0] = -np.inf
             assert each.log_p[n] == bounds.near(plain, 1024)
@@ -109,10 +109,10 @@ def test_drawn_texts_and_their_probabilities(make_model):
 def test_frequencies_are_the_probabilities(make_model):
     """One token each of 4,000 texts: no further from p than chance allows (5 standard deviations)."""
     model = make_model()
-    writer = own_writer(model, model.trace(TEXT, "猫"))
+    decoder = own_decoder(model, model.trace(TEXT, "猫"))
     how, many = SamplingOptions(1.3, 6, 1.0), 4000
-    counts = np.bincount([each.tokens[0] for each in draw(writer, many, 1, how, 0)], minlength=15)
-    logits = writer.logits(torch.tensor([list(writer.start)]))[0]
+    counts = np.bincount([each.tokens[0] for each in draw(decoder, many, 1, how, 0)], minlength=15)
+    logits = decoder.logits(torch.tensor([list(decoder.start)]))[0]
     logits[0] = -torch.inf
     p = stages(logits, how)[-1].probabilities.numpy()
     assert (np.abs(counts / many - p) <= 5 * np.sqrt(p * (1 - p) / many) + 1e-12).all()

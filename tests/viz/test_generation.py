@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.checkpoints import own_writer
+from model.checkpoints import own_decoder
 from model.generation.beam import search
 from tests.model import tiny
 from viz.base import static_chart
@@ -20,7 +20,7 @@ WORDS = {name: name for name in (*generation_charts.STATUSES, "step", "text", "s
 @pytest.fixture
 def beams(translator):
     trace = translator.trace(tiny.TEXT, language="zh")
-    return search(own_writer.own_writer(translator, trace), 3, 1.0, 8)
+    return search(own_decoder.own_decoder(translator, trace), 3, 1.0, 8)
 
 
 def data(chart: object) -> list[list[dict]]:

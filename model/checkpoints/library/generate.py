@@ -1,4 +1,4 @@
-"""Library models that write: what `model.generation.writer` asks of them, beam search and sampling by their own `generate`."""
+"""Generation with library models: the `Decoder` of a run, and beam search and sampling by the library's own `generate`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from model.checkpoints.library_logging import quiet
 from model.checkpoints.record import forward
 from model.checkpoints.tokens import languages
 from model.generation.beam import Beams
+from model.generation.decoder import Decoder, room
 from model.generation.sampling import Drawn, SamplingOptions, drawn, until_end
-from model.generation.writer import Decoder, room
 from model.jobs.progress import tick
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
@@ -40,12 +40,12 @@ def _prompt(model: HuggingFaceModel, trace: Trace) -> tuple[int, ...]:
     return tuple(ids[:1]) if model.decodes else tuple(ids[: int(trace.facts.get("prompt", len(ids)))])
 
 
-def writer(model: HuggingFaceModel, trace: Trace) -> Decoder:
-    """The model of `trace`, asked to go on with its prompt or to answer its source."""
+def decoder(model: HuggingFaceModel, trace: Trace) -> Decoder:
+    """The `Decoder` that continues the prompt of `trace`, or decodes over its source where there is an encoder."""
     source, module = _source(model, trace), model.module
     memory: list[Any] = []
 
-    def given(count: int) -> dict[str, Any]:
+    def encoder_inputs(count: int) -> dict[str, Any]:
         if source is None:
             return {}
         if not memory:
@@ -57,7 +57,7 @@ def writer(model: HuggingFaceModel, trace: Trace) -> Decoder:
 
     def run(ids: Tensor, **options: Any) -> Any:
         name = "input_ids" if source is None else "decoder_input_ids"
-        return module(**given(len(ids)), **{name: ids}, **options)
+        return module(**encoder_inputs(len(ids)), **{name: ids}, **options)
 
     def logits(ids: Tensor) -> Tensor:
         with model.lock, torch.no_grad():
@@ -218,16 +218,16 @@ def real_steps(model: HuggingFaceModel, trace: Trace, n: int) -> tuple[Callable[
     ids = torch.tensor([trace.token_ids("decoder")[:n]])
     last = {"logits_to_keep": 1} if head_once(model) else {}
     with model.lock, torch.no_grad():
-        given = {} if source is None else {
+        encoder_inputs = {} if source is None else {
             "encoder_outputs": module.get_encoder()(input_ids=source), "attention_mask": torch.ones_like(source)
         }  # fmt: skip
         name = "input_ids" if source is None else "decoder_input_ids"
-        cache = getattr(module(**given, **{name: ids[:, :-1]}, use_cache=True), "past_key_values", None)
+        cache = getattr(module(**encoder_inputs, **{name: ids[:, :-1]}, use_cache=True), "past_key_values", None)
     if cache is None:
         raise ValueError("the model keeps no cache of keys and values")
 
     def step(text: Tensor, **how: Any) -> Any:
         with model.lock, torch.no_grad():
-            return module(**given, **{name: text}, **how, **last)
+            return module(**encoder_inputs, **{name: text}, **how, **last)
 
     return lambda: step(ids, use_cache=False), lambda: step(ids[:, -1:], use_cache=True, past_key_values=cache)

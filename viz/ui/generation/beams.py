@@ -20,7 +20,7 @@ from viz.ui.theme import theme
 if TYPE_CHECKING:
     from model.checkpoints.library.generate import Compared
     from model.generation.beam import Beams, Found
-    from model.generation.writer import Decoder
+    from model.generation.decoder import Decoder
     from model.trace.trace import Trace
 
 _WORDS = ("runs", "finished", "limit", "pruned", "late", "caught", "step", "text", "status")
@@ -28,39 +28,39 @@ _WORDS = ("runs", "finished", "limit", "pruned", "late", "caught", "step", "text
 _MOST, _OURS, _THEIRS = 24, 16, 10
 
 
-def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> None:
+def show(trace: Trace, model: Any, decoder: Decoder | None, controls: Any) -> None:
     """Controls, the tree, the selected hypothesis, the ranking."""
-    if writer is None:
+    if decoder is None:
         needs_model()
         return
     ours = model_list.is_ours(trace.key.model)
-    room = min(_MOST, writer.longest - len(writer.start))
+    room = min(_MOST, decoder.longest - len(decoder.start))
     if room < 1:
-        raise TextTooLong(got=len(writer.start), allowed=writer.longest - 1)
+        raise TextTooLong(got=len(decoder.start), allowed=decoder.longest - 1)
     with controls:
         k = number("beams", 1, 5, 3)
         alpha = st.slider(say("generation.alpha"), 0.0, 2.0, step=0.1, width=240, help=say("generation.alpha_help"),
                           **page_controls.between("generation-alpha", 1.0, 0, 2))  # fmt: skip
         limit = number("longest", 1, room, _OURS if ours else _THEIRS, f"@{trace.key.model}")
     asked = (trace.key, k, alpha, limit)
-    beams, compared = _searched(trace, model, writer, asked)
+    beams, compared = _searched(trace, model, decoder, asked)
     read = reads(trace)
     texts = [[read(one.token) for one in step] for step in beams.steps]
     page_text.heading("generation.tree_name", k=k)
     selected = hypothesis.selected(beams, asked)
-    chart = _tree(beams, texts, selected, read(writer.start[-1]), joined(trace, ["", ""]))
+    chart = _tree(beams, texts, selected, read(decoder.start[-1]), joined(trace, ["", ""]))
     if beams.done:
         st.caption(_ended(beams))
     _foot(trace, beams, texts, chart, compared)
-    hypothesis.show(trace, writer, beams, texts, selected, asked)
+    hypothesis.show(trace, decoder, beams, texts, selected, asked)
     _ranking(trace, beams, read)
     if k > 1:
-        alone, _ = _searched(trace, model, writer, (trace.key, 1, alpha, limit))
+        alone, _ = _searched(trace, model, decoder, (trace.key, 1, alpha, limit))
         if beams.finished and alone.finished:  # a tree that parted from the library's ends there
             _beside_greedy(trace, beams, alone, read)
 
 
-def _searched(trace: Trace, model: Any, writer: Decoder, asked: tuple[Any, ...]) -> tuple[Beams, Compared | None]:
+def _searched(trace: Trace, model: Any, decoder: Decoder, asked: tuple[Any, ...]) -> tuple[Beams, Compared | None]:
     """The tree: of our models by our search, of library models along their own `generate`."""
     from model.checkpoints.library import generate
     from model.generation import beam
@@ -68,7 +68,7 @@ def _searched(trace: Trace, model: Any, writer: Decoder, asked: tuple[Any, ...])
     _, k, alpha, limit = asked
     kind = "beams" if k > 1 else "alone"
     if model_list.is_ours(trace.key.model):
-        return job(kind, asked, lambda: beam.search(writer, k, alpha, limit)), None
+        return job(kind, asked, lambda: beam.search(decoder, k, alpha, limit)), None
     language = trace.language or None
     found = job(kind, asked, lambda: generate.beam_search(model, trace, k, alpha, limit, language))
     return found.beams, found

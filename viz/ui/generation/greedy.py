@@ -14,15 +14,15 @@ from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import jobs, model_list, page_controls, view
 
 if TYPE_CHECKING:
-    from model.generation.writer import Choice, Decoder, Difference
+    from model.generation.decoder import Choice, Decoder, Difference
     from model.trace.trace import Trace
 
 _TOP = 10
 
 
-def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> None:
+def show(trace: Trace, model: Any, decoder: Decoder | None, controls: Any) -> None:
     """A step on a slider: the tokens so far, the candidates, and where its row of attention looked."""
-    from model.generation import writer as decoding
+    from model.generation import decoder as decoding
 
     with controls:
         row = step_slider(trace)
@@ -41,12 +41,12 @@ def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> Non
             layer, head = head_pickers(trace)
         found = attention_rows(trace.attention, layer, head, row, texts)
         show_rows(found, layer, head)
-    _foot(trace, writer, chart, table, found)
+    _foot(trace, decoder, chart, table, found)
 
 
 def step_slider(trace: Trace) -> int:
     """The decoder row of the chosen step; the selection goes along where it is in the decoder."""
-    from model.generation import writer as decoding
+    from model.generation import decoder as decoding
 
     shown = decoding.rows(trace)
     of, now = f"@{trace.key.model}", view.current()
@@ -98,18 +98,18 @@ def _said(picked: Choice) -> str:
 
 def _foot(
     trace: Trace,
-    writer: Decoder | None,
+    decoder: Decoder | None,
     chart: Any,
     table: tuple[list[str], list[float]],
     found: dict[str, tuple[np.ndarray, Any]],
 ) -> None:
-    from model.generation import writer as decoding
+    from model.generation import decoder as decoding
     from model.trace import logits
     from viz.generation import charts as generation_charts
 
     rows = {kind: weights for kind, (weights, _) in found.items()}
     picks = [decoding.choice(trace, row) for row in decoding.rows(trace)]
-    again = _again(trace, writer)
+    again = _again(trace, decoder)
     sentence, badge = say("generation.one_forward"), ""
     if again is not None:
         sentence += " " + say("generation.again_said", error=numbers.short(again.logits), size=numbers.short(again.size),
@@ -137,15 +137,15 @@ def _foot(
         }, hide_index=True, width=560)  # fmt: skip
 
 
-def _again(trace: Trace, writer: Decoder | None) -> Difference | None:
+def _again(trace: Trace, decoder: Decoder | None) -> Difference | None:
     """The same text decoded step by step: at once for our small models, else where somebody asks."""
-    from model.generation import writer as decoding
+    from model.generation import decoder as decoding
 
-    if writer is None:
+    if decoder is None:
         return None
     done = jobs.has("generation", "again", (trace.key,))
     if not done and not model_list.is_ours(trace.key.model) and not st.button(
         say("generation.again"), key="generation-again", help=say("generation.again_help")
     ):  # fmt: skip
         return None
-    return job("again", (trace.key,), lambda: decoding.difference(trace, writer))
+    return job("again", (trace.key,), lambda: decoding.difference(trace, decoder))

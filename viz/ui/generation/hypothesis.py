@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from model.generation.beam import Beams, Hypothesis
-    from model.generation.writer import Decoder
+    from model.generation.decoder import Decoder
     from model.trace.attention_record import AttentionRecord
     from model.trace.site import Site
     from model.trace.trace import Trace
@@ -50,7 +50,7 @@ def pick(node: Node) -> None:
 
 
 def show(
-    trace: Trace, writer: Decoder, beams: Beams, texts: list[list[str]], node: Node, asked: tuple[Any, ...]
+    trace: Trace, decoder: Decoder, beams: Beams, texts: list[list[str]], node: Node, asked: tuple[Any, ...]
 ) -> None:  # fmt: skip
     """Pickers for whoever prefers a list to a click, then everything about the hypothesis."""
     page_text.heading("generation.hypothesis_name")
@@ -59,11 +59,11 @@ def show(
         _pickers(beams, texts, node)
         layer, head = head_pickers(trace)
     read = reads(trace)
-    chips([read(number) for number in writer.start] + [read(one.token) for one in path[:-1]], read(path[-1].token))
+    chips([read(number) for number in decoder.start] + [read(one.token) for one in path[:-1]], read(path[-1].token))
     st.markdown(_became(beams, path[-1], node))
     st.latex(score_formula([one.log_p for one in path], beams.alpha, path[-1].score is not None))
-    ids = (*writer.start, *(one.token for one in path[:-1]))
-    records: Mapping[Site, AttentionRecord] = job("forced", (trace.key, ids), lambda: writer.record(ids))
+    ids = (*decoder.start, *(one.token for one in path[:-1]))
+    records: Mapping[Site, AttentionRecord] = job("forced", (trace.key, ids), lambda: decoder.record(ids))
     sides = {"decoder": [read(number) for number in ids]}
     if "encoder" in trace.sides:
         sides["encoder"] = [item["text"] for item in tokens.labels(trace, "encoder")]
@@ -126,7 +126,7 @@ def _foot(
     found: dict[str, tuple[np.ndarray, Any]],
     records: Mapping[Site, AttentionRecord],
 ) -> None:
-    from model.generation import writer as decoding
+    from model.generation import decoder as decoding
     from model.generation.beam import Beams
     from model.trace import logits
 

@@ -14,18 +14,18 @@ from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import model_list
 
 if TYPE_CHECKING:
+    from model.generation.decoder import Decoder
     from model.generation.kv_cache_cost import Shapes
-    from model.generation.writer import Decoder
     from model.trace.trace import Trace
 
 _LONGEST, _FIRST = 512, 32
 
 
-def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> None:
+def show(trace: Trace, model: Any, decoder: Decoder | None, controls: Any) -> None:
     """How long a text is written, what each step costs either way, and how large the cache grows."""
     from model.errors import HeadlightError
 
-    if writer is None:
+    if decoder is None:
         needs_model()
         return
     try:
@@ -33,9 +33,9 @@ def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> Non
     except (ValueError, HeadlightError):
         st.info(say("generation.cache_none"), icon=":material/info:")
         return
-    prompt = len(writer.start)
+    prompt = len(decoder.start)
     window = getattr(getattr(model.module, "config", None), "sliding_window", None) or _LONGEST + prompt
-    most = min(_LONGEST, writer.longest - prompt, window - prompt)  # a window's cache grows no further than the window
+    most = min(_LONGEST, decoder.longest - prompt, window - prompt)  # a window's cache grows no further than the window
     with controls:
         count = number("cache_steps", 2, most, min(most, _FIRST), f"@{trace.key.model}")
     steps = sizes.steps(prompt, count)
@@ -81,10 +81,10 @@ def counted(trace: Trace, model: Any, n: int) -> tuple[int, int]:
         first = kv_cache_cost.counted(lambda: module.decode(text, memory, source))
         if not kv_cache.CachedDecoder.possible(module):
             raise ValueError("relative positions have no cached step here")
-        decoder = kv_cache.CachedDecoder(module, source[0])
+        cached = kv_cache.CachedDecoder(module, source[0])
         for number_ in ids[:-1]:
-            decoder.step(number_)
-        return first, kv_cache_cost.counted(lambda: decoder.step(ids[-1]))
+            cached.step(number_)
+        return first, kv_cache_cost.counted(lambda: cached.step(ids[-1]))
 
 
 def _figures(trace: Trace, model: Any, sizes: Shapes, steps: list[tuple[int, int, int, int]]) -> None:

@@ -15,7 +15,7 @@ from viz.ui.shared.widgets import parts
 from viz.ui.state import current_run, model_cache, view
 
 if TYPE_CHECKING:
-    from model.generation.writer import Decoder
+    from model.generation.decoder import Decoder
     from model.trace.trace import Trace
 
 WAYS = ("greedy", "beams", "sampling", "cache")
@@ -37,7 +37,7 @@ def show(trace: Trace) -> None:
     try:
         with controls:
             written = _continued(trace, model) if way in ("greedy", "sampling") else trace
-        asked = writer(model, written)
+        asked = decoder(model, written)
         panels: dict[str, Callable[[Trace, Any, Decoder | None, Any], None]] = {
             "greedy": greedy.show, "beams": beams.show, "sampling": sampling.show,
             "cache": kv_cache.show,
@@ -68,12 +68,12 @@ def _writes(model: Any) -> bool:
     return model is not None and model_cache.is_library_model(model) and generate.writes(model)
 
 
-def writer(model: Any, trace: Trace) -> Decoder | None:
+def decoder(model: Any, trace: Trace) -> Decoder | None:
     """What asks the model for more, None for a saved run and for models that only their own package can run."""
-    from model.checkpoints import own_writer
+    from model.checkpoints import own_decoder
     from model.checkpoints.library import generate
     from model.checkpoints.own import OwnModel
 
     if isinstance(model, OwnModel):
-        return own_writer.own_writer(model, trace)
-    return generate.writer(model, trace) if _writes(model) else None
+        return own_decoder.own_decoder(model, trace)
+    return generate.decoder(model, trace) if _writes(model) else None

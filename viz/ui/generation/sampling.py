@@ -17,8 +17,8 @@ from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import jobs, model_list, page_controls
 
 if TYPE_CHECKING:
+    from model.generation.decoder import Decoder
     from model.generation.sampling import Drawn, SamplingOptions, SamplingStage
-    from model.generation.writer import Decoder
     from model.trace.trace import Trace
 
 _TOP = 20
@@ -26,10 +26,10 @@ _TOP = 20
 PAIRS = {"all": (0, 3), "temperature": (0, 1), "top_k": (1, 2), "top_p": (2, 3)}
 
 
-def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> None:
+def show(trace: Trace, model: Any, decoder: Decoder | None, controls: Any) -> None:
     """Controls, the distribution of a step before and after each of the three, and drawn texts."""
+    from model.generation import decoder as decoding
     from model.generation import sampling
-    from model.generation import writer as decoding
 
     with controls:
         row = step_slider(trace)
@@ -40,15 +40,15 @@ def show(trace: Trace, model: Any, writer: Decoder | None, controls: Any) -> Non
         )
     texts = [item["text"] for item in tokens.labels(trace, "decoder")]
     chips(texts[: row + 1])
-    logits = decoding.row_logits(trace, row, writer)
+    logits = decoding.row_logits(trace, row, decoder)
     if logits is None:
         needs_model()
         return
     _distribution(trace, sampling.stages(logits, how), how)
-    if writer is None:
+    if decoder is None:
         needs_model()
     else:
-        _drawing(trace, model, writer, how)
+        _drawing(trace, model, decoder, how)
 
 
 def _decimal(name: str, low: float, high: float, first: float, step: float) -> float:
@@ -119,7 +119,7 @@ def _table(stages: list[SamplingStage]) -> None:
     }, hide_index=True, width="stretch")  # fmt: skip
 
 
-def _drawing(trace: Trace, model: Any, writer: Decoder, how: SamplingOptions) -> None:
+def _drawing(trace: Trace, model: Any, decoder: Decoder, how: SamplingOptions) -> None:
     """Several texts; the same seed draws the same."""
     from model.checkpoints.library import generate
     from model.generation import sampling
@@ -128,7 +128,7 @@ def _drawing(trace: Trace, model: Any, writer: Decoder, how: SamplingOptions) ->
     ours = model_list.is_ours(trace.key.model)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         count = number("count", 1, 5, 3)
-        longest = number("draw_longest", 1, min(40, writer.longest - len(writer.start)), 20)
+        longest = number("draw_longest", 1, min(40, decoder.longest - len(decoder.start)), 20)
         seed = int(
             st.number_input(
                 say("output.seed"), 0, 10_000, width=120, **page_controls.between("generation-seed", 0, 0, 10_000)
@@ -140,7 +140,7 @@ def _drawing(trace: Trace, model: Any, writer: Decoder, how: SamplingOptions) ->
         st.caption(say("generation.draw_first"))
         return
     if ours:
-        do: Callable[[], list[Drawn]] = lambda: sampling.draw(writer, count, longest, how, seed)  # noqa: E731
+        do: Callable[[], list[Drawn]] = lambda: sampling.draw(decoder, count, longest, how, seed)  # noqa: E731
     else:
         language = trace.language or None
         do = lambda: generate.sample(model, trace, count, longest, how, seed, language)  # noqa: E731

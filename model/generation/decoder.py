@@ -1,4 +1,4 @@
-"""Writing one token after the other: what any way of decoding asks of a model, and what a recorded run says of its steps.
+"""Next-token decoding: the interface every decoding method asks of a model, and the step-by-step choices of a recorded run.
 
 The mask of a decoder lets no row see a later token. So one forward over the finished text gives in row t the very
 distribution and attention that step t of the writing had; `difference` measures how nearly, which is rounding.
@@ -27,7 +27,7 @@ def room(longest: int, standing: int, new_tokens: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Decoder:
-    """A model about to write.
+    """What a decoding method needs of a model: start tokens, end tokens, next-token logits and recorded forwards.
 
     start: ids before the first written token (the start token, or a decoder's prompt). ends: end tokens. longest: tokens
     that may stand, `start` included. never: ids that may not be written. logits: ids [s, n] -> the logits [s, V] of the
@@ -96,12 +96,12 @@ class Difference:
     steps: int
 
 
-def difference(trace: Trace, writer: Decoder) -> Difference:
+def difference(trace: Trace, decoder: Decoder) -> Difference:
     """Decode the text of `trace` again step by step and compare every step with its recorded row."""
     ids, shown = trace.token_ids("decoder"), rows(trace)
     largest, size, probability, other = 0.0, 1.0, 0.0, 0
     texts = ids[: shown[-1] + 1]
-    for row, again in zip(shown, writer.stepwise(texts, shown[0] + 1), strict=True):
+    for row, again in zip(shown, decoder.stepwise(texts, shown[0] + 1), strict=True):
         mine, theirs = _kept(trace, row, again)
         largest = max(largest, float((mine - theirs).abs().max()))
         size = max(size, float(mine.abs().max()))
@@ -124,13 +124,13 @@ def _p(trace: Trace, row: int, logits: Tensor, whole: Tensor | None = None) -> T
     return (logits - lse).exp()
 
 
-def row_logits(trace: Trace, row: int, writer: Decoder | None) -> Float[Tensor, V] | None:  # noqa: F821
-    """All logits of a row: as recorded, else (a thinned record) computed again by `writer`, else None."""
+def row_logits(trace: Trace, row: int, decoder: Decoder | None) -> Float[Tensor, V] | None:  # noqa: F821
+    """All logits of a row: as recorded, else (a thinned record) computed again by `decoder`, else None."""
     if trace.logits is not None:
         return trace.logits[row]
-    if writer is None:
+    if decoder is None:
         return None
-    return writer.logits(torch.tensor([trace.token_ids("decoder")[: row + 1]]))[0]
+    return decoder.logits(torch.tensor([trace.token_ids("decoder")[: row + 1]]))[0]
 
 
 def recorded_total(store: Store, tokens: Sequence[int]) -> float | None:

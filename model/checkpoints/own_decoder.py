@@ -1,4 +1,4 @@
-"""Our own models as decoders: what asks them for the next token."""
+"""Our own encoder–decoder as a `Decoder`: next-token logits, recorded forwards and step-by-step decoding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from model.checkpoints.own import OwnModel
-from model.generation.writer import Decoder
+from model.generation.decoder import Decoder
 from model.jobs.progress import tick
 from model.text.tokenizer import END
 from model.trace.attention_record import AttentionRecord
@@ -18,8 +18,8 @@ from model.trace.site import Site
 from model.trace.trace import Trace
 
 
-def own_writer(model: OwnModel, trace: Trace) -> Decoder:
-    """One of our own models, asked to answer the source of `trace` in its language."""
+def own_decoder(model: OwnModel, trace: Trace) -> Decoder:
+    """The `Decoder` that continues after the start token of `trace`, over the source that `trace` recorded."""
     source = torch.tensor(trace.token_ids("encoder"))
     module = model.module
     with model.lock, torch.no_grad():
