@@ -1,7 +1,7 @@
 """What was added to the residual stream, and what of a library model's layers can be told apart.
 
 Its record has the stream between layers and what attention put out. What the feed-forward part put out is heard in one
-more run (`model.checkpoints.record.mlp_hooks.outputs`), and believed to be the rest only where the sums say so.
+more run (`model.checkpoints.record.mlp_hooks.capture_outputs`), and believed to be the rest only where the sums say so.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def test_layers_are_told_apart_where_the_sums_are_the_streams(family: Family) ->
     for stack, trace in traces.items():
         names = residual_stream.streams(trace, stack)
         streams = [trace.activation(name).double().numpy() for name in names]
-        with mlp_hooks.outputs(module, tuple(traces), stack, len(names) - 1) as fed, torch.no_grad():
+        with mlp_hooks.capture_outputs(module, tuple(traces), stack, len(names) - 1) as fed, torch.no_grad():
             forward.record(module, given)
         found = residual_stream.additions(trace, stack, None, fed)
         kinds = [item.name.rsplit(".", 1)[1] for item in found]
@@ -66,7 +66,7 @@ def test_what_does_not_add_up_is_not_told_apart() -> None:
     module, given, traces = recorded(next(f for f in FAMILIES if f.model_type == "llama"))
     trace = traces["decoder"]
     names = residual_stream.streams(trace, "decoder")
-    with mlp_hooks.outputs(module, ("decoder",), "decoder", 2) as fed, torch.no_grad():
+    with mlp_hooks.capture_outputs(module, ("decoder",), "decoder", 2) as fed, torch.no_grad():
         forward.record(module, given)
     everywhere = slice(None)
     assert [i.name for i in by_layer(trace, "decoder", names, everywhere, fed)][1] == "decoder.0.ffn"
@@ -82,7 +82,7 @@ def test_the_limit_is_of_all_tokens() -> None:
     """A token with numbers in the thousands leaves larger errors, also where another one is looked at."""
     module, given, traces = recorded(next(f for f in FAMILIES if f.model_type == "llama"))
     trace = traces["decoder"]
-    with mlp_hooks.outputs(module, ("decoder",), "decoder", 2) as fed, torch.no_grad():
+    with mlp_hooks.capture_outputs(module, ("decoder",), "decoder", 2) as fed, torch.no_grad():
         forward.record(module, given)
     for i in range(2):
         stream = trace.activation(f"decoder.{i}.stream").clone()

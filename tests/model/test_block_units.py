@@ -119,7 +119,7 @@ def test_units_of_every_family_reproduce_its_layers(family: Family) -> None:
         layers = sum(name.startswith(f"{stack}.") and name.endswith(".stream") for name in names) - 1
         n = recorded.store.shape(f"{stack}.0.stream")[0]
         for layer in range(layers):
-            with mlp_hooks.listening(module, stacks, stack, layer, layers) as heard, torch.no_grad():
+            with mlp_hooks.capture_hidden(module, stacks, stack, layer, layers) as heard, torch.no_grad():
                 forward.record(module, given)
             if not family.feed_forward:  # a mixture of experts, whose units are not one layer's
                 assert heard == []
@@ -146,7 +146,7 @@ def test_another_thread_is_not_heard() -> None:
     family = next(f for f in FAMILIES if f.model_type == "llama")
     module = forward.prepare(small_model(family))
     given = small_inputs(family, False)
-    with mlp_hooks.listening(module, ("decoder",), "decoder", 0, 2) as heard:
+    with mlp_hooks.capture_hidden(module, ("decoder",), "decoder", 0, 2) as heard:
         other = threading.Thread(target=lambda: forward.record(module, given))
         other.start()
         other.join()

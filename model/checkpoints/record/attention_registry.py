@@ -1,6 +1,6 @@
 """Recording any model of the transformers library through its attention registry, with its fused kernel kept.
 
-The forward runs the library's own scaled-dot-product path; this module only listens to what goes in and comes out, so
+The forward runs the library's own scaled-dot-product path; this module only records what goes in and comes out, so
 the logits of a recorded run are those of a plain one, bit for bit. Where that path cannot be used (soft-capped scores,
 attention sinks) attention is computed here in blocks of rows.
 """
@@ -25,7 +25,7 @@ from model.jobs.progress import tick
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
 NAME = "headlight"
 _BLOCK = 256
-_listening: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_recording: ContextVar[RegistryRecorder | None] = ContextVar("registry recorder", default=None)
 
 
 @dataclass(eq=False)
@@ -51,10 +51,10 @@ class RegistryCall:
 
 
 @dataclass(eq=False)
-class Listener:
-    """What is heard in one forward; `names` maps modules to their dotted paths, `crosses` finds those of cross-attention;
-    `expected` calls, 0 if not known.
+class RegistryRecorder:
+    """The attention calls of one forward, as they went through the library's registry.
 
+    names: module -> dotted path. crosses: finds the paths of cross-attention. expected: how many calls, 0 if not known.
     reads: the projections that ran since the last attention call. rotary: the (cos, sin) of the module that is running.
     """
 
@@ -66,7 +66,7 @@ class Listener:
     rotary: tuple[Tensor, Tensor] | None = None
 
     def source(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> qkv_projections.QKVSource | None:
-        """How the attention call that `module` is about to make came by q, k and v."""
+        """The projections that made the q, k and v of the attention call that `module` is about to make."""
         found = qkv_projections.qkv_source(module, self.reads, q, k, v, self.rotary)
         self.reads, self.rotary = [], None
         return found
@@ -82,22 +82,22 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
     """The function that the registry calls for every attention sub-layer -> (context [b, q, h, d_v], None)."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    listener = _listening.get()
+    recorder = _recording.get()
     source = None
-    if listener is not None:
-        source = listener.source(module, query, key, value)
-        tick("layers", min(1.0, len(listener.calls) / listener.expected) if listener.expected else None)
+    if recorder is not None:
+        source = recorder.source(module, query, key, value)
+        tick("layers", min(1.0, len(recorder.calls) / recorder.expected) if recorder.expected else None)
     softcap = options.get("softcap")
     sinks = options.get("s_aux", options.get("sinks"))
     special = softcap is not None or sinks is not None
-    if listener is None and not special:
+    if recorder is None and not special:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
         )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    told = options.get("is_causal")
-    told = getattr(module, "is_causal", True) if told is None else told
-    causal = bool(query.shape[2] > 1 and attention_mask is None and told)  # the library's own rule
+    is_causal = options.get("is_causal")
+    is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    causal = bool(query.shape[2] > 1 and attention_mask is None and is_causal)  # the library's own rule
     lse = None
     if special:
         context, lse = blocked(
@@ -106,17 +106,17 @@ def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, atte
     else:
         # The fused kernel inside the library's call returns the log-sum-exp anyway.
         sums: list[Tensor] = []
-        recorder = OperatorRecorder()
-        recorder.followers.append(lambda operation: _keep_log_sum_exp(operation, sums))
-        with recorder:
+        operators = OperatorRecorder()
+        operators.followers.append(lambda operation: _keep_log_sum_exp(operation, sums))
+        with operators:
             context, _ = sdpa_attention_forward(
                 module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
             )
         lse = sums[-1] if sums else None
-    if listener is not None:
-        name = listener.names.get(module, "")
-        cross = bool(listener.crosses.search(name)) or bool(getattr(module, "is_cross_attention", False))
-        listener.calls.append(
+    if recorder is not None:
+        name = recorder.names.get(module, "")
+        cross = bool(recorder.crosses.search(name)) or bool(getattr(module, "is_cross_attention", False))
+        recorder.calls.append(
             RegistryCall(name, cross, causal, query, key, value, attention_mask, float(scale), softcap, sinks,
                  options.get("position_bias"), context, lse, source=source)
         )  # fmt: skip
@@ -165,7 +165,7 @@ def register() -> None:
 
 
 def cross_attention(model_type: str) -> re.Pattern[str]:
-    """What finds the dotted paths of a family's cross-attention modules."""
+    """A regular expression for the dotted paths of a family's cross-attention modules."""
     return re.compile(rules_of(model_type).cross_attention, re.IGNORECASE)
 
 
@@ -175,36 +175,36 @@ def expected(module: nn.Module) -> int:
 
 
 @contextmanager
-def listen(model: nn.Module) -> Iterator[list[RegistryCall]]:
-    """Hear every attention call of the forwards inside the block, and find each one's W_O by data flow."""
+def record_calls(model: nn.Module) -> Iterator[list[RegistryCall]]:
+    """Record every attention call of the forwards inside the block, and find each one's W_O by data flow."""
     names = {module: name for name, module in model.named_modules()}
-    listener = Listener(names, cross_attention(model.config.model_type), expected(model))
-    modules = list(listener.names)  # walked once: in a deep model every walk is a good part of what listening costs
+    recorder = RegistryRecorder(names, cross_attention(model.config.model_type), expected(model))
+    modules = list(recorder.names)  # walked once: in a deep model every walk is a good part of what recording costs
     inside = qkv_projections.readers(modules)
 
     def projected(module: nn.Module, inputs: tuple, output: Tensor) -> None:
         # W_O is the first linear module that reads the very memory an attention call has just written.
-        # The hooks hang on the model, which another thread may be running for a listener of its own.
-        if _listening.get() is not listener or not inputs or not isinstance(inputs[0], Tensor):
+        # The hooks hang on the model, which another thread may be running for a recorder of its own.
+        if _recording.get() is not recorder or not inputs or not isinstance(inputs[0], Tensor):
             return
-        call = listener.calls[-1] if listener.calls else None
+        call = recorder.calls[-1] if recorder.calls else None
         waits = call is not None and call.projection is None and inputs[0].numel() == call.context.numel()
         if waits and inputs[0].data_ptr() == call.context.data_ptr():
             call.projection, call.output = module, output
         elif module in inside:
-            listener.reads.append(qkv_projections.LinearCall(module, inputs[0], output))
+            recorder.reads.append(qkv_projections.LinearCall(module, inputs[0], output))
 
     def rotates(module: nn.Module, inputs: tuple, options: dict) -> None:
-        if _listening.get() is listener:
-            listener.rotary = qkv_projections.rotary(module, inputs, options)
+        if _recording.get() is recorder:
+            recorder.rotary = qkv_projections.rotary(module, inputs, options)
 
     linear = [module for module in modules if qkv_projections.linear(module)]
     handles = [module.register_forward_hook(projected) for module in linear]
     handles += [m.register_forward_pre_hook(rotates, with_kwargs=True) for m in qkv_projections.turned(modules)]
-    token = _listening.set(listener)
+    token = _recording.set(recorder)
     try:
-        yield listener.calls
+        yield recorder.calls
     finally:
-        _listening.reset(token)
+        _recording.reset(token)
         for handle in handles:
             handle.remove()

@@ -1,6 +1,7 @@
 """One forward of a library model, recorded: every attention call named by its site, with what the record needs.
 
-Models that go through the library's attention registry are heard there (`hook`); the others are watched (`replay`).
+Models that go through the library's attention registry are recorded there (`attention_registry`), the others by their operators
+(`score_trace`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from model.checkpoints.disk.families import TOWERS, entry
 from model.checkpoints.record import attention_registry, malloc, offload, qkv_projections, score_trace, task_outputs
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.trace.attention_record import AttentionRecord
-from model.trace.logits import parts as kept_logits
+from model.trace.logits import parts as logit_parts
 from model.trace.mask_and_bias import is_masked, position_bias
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
@@ -37,8 +38,8 @@ class Recorded:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """One attention call, whichever way it was heard: `parts` by their names in the record, batch axis gone.
+class CapturedAttention:
+    """One captured attention call, whichever way: `parts` by their names in the record, batch axis gone.
 
     `bias` makes the dense bias [h, q, k] of the call when it is asked for; `source` says how q, k and v came to be.
     """
@@ -56,19 +57,19 @@ class Heard:
 def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     """Run a library model once on inputs of batch 1 and keep every attention call and hidden state.
 
-    `prepare` the model first. Raises ValueError when nothing was heard, or a call whose scores cannot be told apart.
+    `prepare` the model first. Raises ValueError when no attention was captured, or a call whose scores cannot be told apart.
     """
-    heard, output = _heard(module, inputs)
+    calls, output = _captured_calls(module, inputs)
     tensors: dict[str, Tensor] = {}
     store = MemoryStore({})
-    attention = attention_records(heard, tensors, store)
+    attention = attention_records(calls, tensors, store)
     for stack in {site.stack for site in attention}:
         for i, state in enumerate(_states(output, stack)):
             tensors[f"{stack}.{i}.stream"] = state[0]
     logits = getattr(output, "logits", None)
     if logits is not None:
         tensors |= task_outputs.named(type(module).__name__, logits) or (
-            kept_logits(logits[0]) if logits.dim() == 3 else {}
+            logit_parts(logits[0]) if logits.dim() == 3 else {}
         )
     for name, tensor in tensors.items():
         store.add(name, tensor)
@@ -77,10 +78,10 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     )
 
 
-def _heard(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[Heard], Any]:
+def _captured_calls(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[CapturedAttention], Any]:
     options = {"output_hidden_states": True} | ({"use_cache": False} if _caches(module) else {})
     if registered(module):
-        with attention_registry.listen(module) as calls:
+        with attention_registry.record_calls(module) as calls:
             output = module(**inputs, **options)
         masks: dict[int, Any] = {}
         biases: dict[int, tuple[str, Tensor]] = {}
@@ -102,7 +103,7 @@ def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
 
 
 def plain(module: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Logits [n, V] (a classifier's: [V], one a token: [n]) of a run that nobody listens to."""
+    """Logits [n, V] (a classifier's: [V], one a token: [n]) of a plain run, with nothing recorded."""
     return (module(**inputs, use_cache=False) if _caches(module) else module(**inputs)).logits[0]
 
 
@@ -115,7 +116,9 @@ def registered(module: nn.Module) -> bool:
     return getattr(module.config, "_attn_implementation", None) == attention_registry.NAME
 
 
-def attention_records(calls: list[Heard], tensors: dict[str, Tensor], store: MemoryStore) -> dict[Site, dict[str, Any]]:
+def attention_records(
+    calls: list[CapturedAttention], tensors: dict[str, Tensor], store: MemoryStore
+) -> dict[Site, dict[str, Any]]:
     """Name each call by its site, put its tensors under that name, and keep its scale, mask and soft cap.
 
     Layers are counted in the order of the calls, because one module may serve every layer (ALBERT).
@@ -140,7 +143,7 @@ def attention_records(calls: list[Heard], tensors: dict[str, Tensor], store: Mem
 
 def _from_hook(
     call: attention_registry.RegistryCall, masks: dict[int, Any], biases: dict[int, tuple[str, Tensor]], single: bool
-) -> Heard:
+) -> CapturedAttention:
     parts = {"q": call.q[0], "k": call.k[0], "v": call.v[0], "context": call.context[0].transpose(0, 1)}
     if call.lse is not None:
         parts["lse"] = call.lse[0, : call.q.shape[1], : call.q.shape[2]]
@@ -157,17 +160,17 @@ def _from_hook(
         parameters["W_O"] = weight.T if isinstance(call.projection, nn.Linear) else weight
         if bias is not None:
             parameters["b_O"] = bias
-    return Heard(
+    return CapturedAttention(
         call.cross, _mask(call, masks, single), call.scale, parts, parameters, call.softcap, source=call.source
     )
 
 
-def _from_operators(call: AttentionCall, single: bool, crosses: re.Pattern[str]) -> Heard:
+def _from_operators(call: AttentionCall, single: bool, crosses: re.Pattern[str]) -> CapturedAttention:
     parts = {"q": call.q, "k": call.k, "v": call.v, "context": call.context, "output": call.output} | call.parts
     parameters = {"W_O": call.projection} | ({} if call.projection_bias is None else {"b_O": call.projection_bias})
     mask = RuleMask(single) if call.q.shape[1] == call.k.shape[1] == 1 else call.mask
     cross = bool(crosses.search(call.path[-1][0]))
-    return Heard(cross, mask, call.scale, parts, parameters, bias=call.make_bias)
+    return CapturedAttention(cross, mask, call.scale, parts, parameters, bias=call.make_bias)
 
 
 def _one_token_is_causal(module: nn.Module) -> bool:

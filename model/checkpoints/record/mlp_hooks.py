@@ -1,6 +1,6 @@
 """Hidden units of a library model's feed-forward layers: what goes into the projection back to the residual stream.
 
-Nothing of this is recorded with a run, because the units are the widest activations a model has; they are heard in one
+Nothing of this is recorded with a run, because the units are the widest activations a model has; they are captured in one
 more forward, at the modules that the library names alike in all families of a kind.
 """
 
@@ -22,10 +22,10 @@ _ATTENTION = re.compile(r"att", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """What went into and came out of one projection: hidden [n, d_ff], output [n, d], and the projection, for checking.
+class CapturedProjection:
+    """The input and output of a feed-forward layer's last projection: hidden [n, d_ff], output [n, d], and the module itself.
 
-    firsts: what the layer's first projections put out, [n, d_ff] each; two where it is gated, none where not told apart.
+    firsts: the outputs of the layer's first projections, [n, d_ff] each; two where it is gated, none where not told apart.
     """
 
     name: str
@@ -101,12 +101,14 @@ def stack_of(name: str, stacks: tuple[str, ...]) -> str:
 
 
 @contextmanager
-def listening(module: nn.Module, stacks: tuple[str, ...], stack: str, layer: int, layers: int) -> Iterator[list[Heard]]:
-    """Hear layer `layer` of the `layers` of `stack` while the module runs; the list holds its last call, flat: [n, ·].
+def capture_hidden(
+    module: nn.Module, stacks: tuple[str, ...], stack: str, layer: int, layers: int
+) -> Iterator[list[CapturedProjection]]:
+    """Capture the hidden units of layer `layer` of the `layers` of `stack` while the module runs: its last call, flat [n, ·].
 
     A run that writes calls every layer once a token, and one module may serve all layers (ALBERT), so calls are counted.
     """
-    heard: list[Heard] = []
+    captured: list[CapturedProjection] = []
     latest: dict[nn.Module, Tensor] = {}
     calls, mine = 0, threading.get_ident()  # another session may run the same module meanwhile
 
@@ -122,7 +124,7 @@ def listening(module: nn.Module, stacks: tuple[str, ...], stack: str, layer: int
         made = [latest.pop(known) for known in firsts[name].values() if known in latest]
         if wanted:
             hidden, flat = (value.detach().reshape(-1, value.shape[-1]).clone() for value in (inputs[0], output))
-            heard[:] = [Heard(name, hidden, flat, part, _halves(made, hidden))]
+            captured[:] = [CapturedProjection(name, hidden, flat, part, _halves(made, hidden))]
 
     ends = {name: part for name, part in projections(module).items() if stack_of(name, stacks) == stack}
     firsts = {name: first_projections(module, name) for name in ends}
@@ -133,15 +135,15 @@ def listening(module: nn.Module, stacks: tuple[str, ...], stack: str, layer: int
         for name, part in ends.items()
     ]
     try:
-        yield heard
+        yield captured
     finally:
         for handle in handles:
             handle.remove()
 
 
 @contextmanager
-def outputs(module: nn.Module, stacks: tuple[str, ...], stack: str, layers: int) -> Iterator[dict[int, Tensor]]:
-    """Hear what the feed-forward part of each of the `layers` of `stack` puts out, in their last calls: layer -> [n, d]."""
+def capture_outputs(module: nn.Module, stacks: tuple[str, ...], stack: str, layers: int) -> Iterator[dict[int, Tensor]]:
+    """Capture the feed-forward output of each of the `layers` of `stack`, from their last calls: layer -> [n, d]."""
     found: dict[int, Tensor] = {}
     calls, mine = 0, threading.get_ident()
 

@@ -42,7 +42,7 @@ def sources(trace: Trace) -> tuple[Callable, ...]:
 
     if residual_stream.own(trace):
         return (neurons.own_hidden,)
-    return (mlp_hooks.listening, mlp_hooks.Heard)
+    return (mlp_hooks.capture_hidden, mlp_hooks.CapturedProjection)
 
 
 def show(chosen: BlockSelection, hidden: Hidden) -> None:

@@ -58,9 +58,9 @@ def _hidden(chosen: BlockSelection, layer: int, layers: int) -> Hidden | None:
         return None
 
     def hear() -> Hidden | None:
-        with mlp_hooks.listening(module, tuple(chosen.trace.sides), chosen.stack, layer, layers) as heard:
+        with mlp_hooks.capture_hidden(module, tuple(chosen.trace.sides), chosen.stack, layer, layers) as captured:
             current_run.again()
-        return heard[0].units() if heard else None
+        return captured[0].units() if captured else None
 
     found = common.kept("units", (chosen.trace.key, chosen.stack, layer), hear, "wait.running")
     return found if found is not None and len(found.post) == len(chosen.texts) else None

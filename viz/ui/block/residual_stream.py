@@ -93,8 +93,8 @@ def _fed(chosen: BlockSelection) -> dict[int, Tensor] | None:
     layers = len(residual_stream.streams(chosen.trace, chosen.stack)) - 1
 
     def hear() -> dict[int, Tensor]:
-        with mlp_hooks.outputs(module, tuple(chosen.trace.sides), chosen.stack, layers) as heard:
+        with mlp_hooks.capture_outputs(module, tuple(chosen.trace.sides), chosen.stack, layers) as captured:
             current_run.again()
-        return dict(heard)
+        return dict(captured)
 
     return common.kept("fed", (chosen.trace.key, chosen.stack), hear, "wait.running")
