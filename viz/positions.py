@@ -17,7 +17,7 @@ from viz.steps.equation import EquationFrame, shared_scale
 
 if TYPE_CHECKING:
     from model.positions.rotary import Rotated
-    from model.positions.tables import Sum, Turn
+    from model.positions.tables import PairRotation, Sum
 
 Words = dict[str, str]
 # More rows than this Altair refuses to write to a file.
@@ -120,11 +120,11 @@ def _arrows(data: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([start.assign(end=0), data.assign(end=1)], ignore_index=True)
 
 
-def circle(turn: Turn, trail: np.ndarray, position: int, shift: int, words: Words) -> alt.LayerChart:
+def circle(rotation: PairRotation, trail: np.ndarray, position: int, shift: int, words: Words) -> alt.LayerChart:
     """One pair of dimensions: every position's point (cos, sin) on the circle, and the arrow of k turned to k + δ."""
     names = [f"PE({position})", f"PE({position + shift})"]
     points = pd.DataFrame({"x": trail[:, 1], "y": trail[:, 0], "position": range(len(trail))})
-    ends = np.stack([turn.before.numpy(), turn.turned.numpy()])
+    ends = np.stack([rotation.before.numpy(), rotation.rotated.numpy()])
     heads = pd.DataFrame({"x": ends[:, 1], "y": ends[:, 0], "name": names})
     titles = words["cos"], words["sin"]
     colour = alt.Color("name:N", title=None, sort=names, scale=alt.Scale(domain=names, range=list(palette.HEADS[:2])),
@@ -237,5 +237,5 @@ def by_offset_chart(values: np.ndarray, offsets: np.ndarray, mean: np.ndarray, w
 def pair_of(found: Rotated, pair: int, letter: str) -> tuple[np.ndarray, np.ndarray]:
     """The two dimensions of q or k that turn together, before and after, each [n, 2]."""
     columns = list(found.pairs[pair])
-    before, after = (found.q, found.q_turned) if letter == "q" else (found.k, found.k_turned)
+    before, after = (found.q, found.q_rotated) if letter == "q" else (found.k, found.k_rotated)
     return before[:, columns].numpy(), after[:, columns].numpy()

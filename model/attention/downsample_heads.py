@@ -1,4 +1,4 @@
-"""All heads of a run made small, site by site, and how alike they are."""
+"""Downsampled maps of all heads of a run, site by site, and their correlation with one head."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def comparable(one: Site, other: Site, shapes: Mapping[Site, tuple[int, ...]]) -
     return same_sides and tuple(shapes[one][1:]) == tuple(shapes[other][1:])
 
 
-def alike(
+def head_similarity(
     means: Mapping[Site, Tensor], allowed: Mapping[Site, Tensor], site: Site, head: int
 ) -> dict[tuple[Site, int], float]:
-    """How alike every head is to one head: (site, head) -> r, the heads between other tokens left out.
+    """Correlation of every head with one head: (site, head) -> r, the heads between other tokens left out.
 
     means: `pooled` with "mean", [h, R, C] a site; where a bin is one position they are the exact weights. allowed: bool
     [R, C] a site, `allowed_bins`. r is Pearson's correlation over the bins that either of the two may attend:

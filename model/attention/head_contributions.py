@@ -80,7 +80,7 @@ def contexts(record: AttentionRecord, head: int, rows: slice = slice(None)) -> T
     return record.head("context", head, torch.float64)[rows]
 
 
-def shares(trace: Trace, site: Site, row: int) -> HeadContributions:
+def contributions(trace: Trace, site: Site, row: int) -> HeadContributions:
     """The output of query `row` taken apart, from the recorded contexts and the model's W_O and b_O."""
     record, W_O, b_O = trace.record(site), trace.parameter(site, "W_O"), trace.parameter(site, "b_O")
     rows = slice(row, row + 1)

@@ -31,10 +31,10 @@ def drawable(trace: Trace) -> bool:
     return {kind_of(site) for site in trace.sites} == set(KINDS)
 
 
-def chosen(
-    trace: Trace, selected: tuple[Site, int], asked: Mapping[str, tuple[int, int]] | None = None
+def heads_of_blocks(
+    trace: Trace, selected: tuple[Site, int], others: Mapping[str, tuple[int, int]] | None = None
 ) -> dict[str, tuple[Site, int]]:
-    """kind -> (site, head): the selected head in its own block; in the others what was asked for as (layer, head), or else
+    """kind -> (site, head): the selected head in its own block; in the others `others[kind]`, (layer, head), or else
     the selected head's number in the same layer, as far as there are so many."""
     found = {}
     for kind in KINDS:
@@ -42,7 +42,7 @@ def chosen(
         if kind == kind_of(selected[0]):
             found[kind] = selected
             continue
-        layer, head = (asked or {}).get(kind, (selected[0].layer, selected[1]))
+        layer, head = (others or {}).get(kind, (selected[0].layer, selected[1]))
         site = min(sites, key=lambda site: (abs(site.layer - layer), site.layer))
         found[kind] = (site, min(head, trace.record(site).heads - 1))
     return found

@@ -64,7 +64,7 @@ def strong_lines(
         weights = block.numpy()
         mass += float(weights.sum())
         keys = slice(max(start, inside.start) - start, max(0, min(start + weights.shape[1], inside.stop) - start))
-        kept = asked_for(weights, rule)[:, keys]
+        kept = lines_of_rule(weights, rule)[:, keys]
         cells += int(record.allowed(here, columns).sum())
         i, j = np.nonzero(kept)
         asked += len(i)
@@ -78,8 +78,8 @@ def strong_lines(
     return Lines(i.astype(np.int32), j.astype(np.int32), weights, asked, cells, float(weights.sum()), mass)
 
 
-def asked_for(weights: np.ndarray, rule: Rule) -> np.ndarray:
-    """bool [rows, keys]: the lines that a rule asks for; weights [rows, keys] are whole rows. Among equals the first."""
+def lines_of_rule(weights: np.ndarray, rule: Rule) -> np.ndarray:
+    """The lines that a rule selects, bool [rows, keys]; weights [rows, keys] are whole rows. Among equals the first."""
     if rule.kind == "least":
         return (weights >= rule.value) & (weights > 0)
     falling = -np.sort(-weights, axis=-1)

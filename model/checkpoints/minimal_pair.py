@@ -22,12 +22,14 @@ _LATE = (
 _OTHERS = (("November 22, 2026", "November 23, 2026"), ("the cat sat on the mat", "the dog sat on the mat"))
 
 
-def minimal_pair(model: Any, examples: Sequence[str], told: Pair | None = None) -> Pair | None:
-    """Two texts of equally many tokens, some of which differ; None where none of those that are known is read whole.
+def minimal_pair(model: Any, examples: Sequence[str], known: Pair | None = None) -> Pair | None:
+    """A minimal pair: two texts of equally many tokens, some of which differ; None where the model reads none that is known.
 
-    told: the pair of the model's own card, which comes first; then two of its examples that differ in one word.
+    known: the pair of the model's own card, which comes first; then two of its examples that differ in one word.
     """
-    readable = (pair for pair in _candidates(model, examples, told) if _alike(*(ids(model, text) for text in pair)))
+    readable = (
+        pair for pair in _candidates(model, examples, known) if _same_length(*(ids(model, text) for text in pair))
+    )
     return next(readable, None)
 
 
@@ -53,13 +55,13 @@ def ids(model: Any, text: str) -> list[int] | None:
     return None if unknown(model.tokenizer, found) else found
 
 
-def _candidates(model: Any, examples: Sequence[str], told: Pair | None) -> Iterator[Pair]:
-    if told:
-        yield told
+def _candidates(model: Any, examples: Sequence[str], known: Pair | None) -> Iterator[Pair]:
+    if known:
+        yield known
     yield from (pair for pair in combinations(examples, 2) if changed(*pair))
     yield from (_EARLY, _LATE) if getattr(model, "task", "") == "causal" else (_LATE, _EARLY)
     yield from _OTHERS
 
 
-def _alike(first: list[int] | None, second: list[int] | None) -> bool:
+def _same_length(first: list[int] | None, second: list[int] | None) -> bool:
     return first is not None and second is not None and len(first) == len(second) and first != second

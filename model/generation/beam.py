@@ -47,7 +47,7 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
-class Found:
+class FinishedHypothesis:
     """One finished text: where it ended (step, index), its tokens and its score; `kept` is False for one that k better
     ones pushed out of the list."""
 
@@ -70,8 +70,8 @@ class Beams:
     limit: int
     ends: frozenset[int]
     steps: list[list[Hypothesis]] = field(default_factory=list)
-    finished: list[Found] = field(default_factory=list)
-    dropped: list[Found] = field(default_factory=list)
+    finished: list[FinishedHypothesis] = field(default_factory=list)
+    dropped: list[FinishedHypothesis] = field(default_factory=list)
     done: str = ""
     bound: tuple[float, float] | None = None
 
@@ -119,9 +119,9 @@ class Beams:
         self.steps.append(found)
         for i, one in enumerate(found):
             if one.score is not None:
-                self.finished.append(Found(t, i, self.tokens(t, i), one.score))
+                self.finished.append(FinishedHypothesis(t, i, self.tokens(t, i), one.score))
         self.finished.sort(key=lambda each: -each.score)  # stable: the earlier one of equals comes first
-        self.dropped += [Found(f.step, f.index, f.tokens, f.score, False) for f in self.finished[self.k :]]
+        self.dropped += [FinishedHypothesis(f.step, f.index, f.tokens, f.score, False) for f in self.finished[self.k :]]
         del self.finished[self.k :]
         chosen = order.indices.tolist()
         self._texts = [(*self._texts[beams[i]], tokens[i]) for i in chosen]

@@ -70,7 +70,7 @@ def shapes(
     """The sizes of a model, of its recorded attention and of one small run.
 
     head: the output head. run(n, s): one forward of the decoder alone on n tokens and s source rows; which linear map
-    sees which of them is heard there. Raises ValueError for a map that sees neither.
+    sees which of them is read there. Raises ValueError for a map that sees neither.
     """
     n, s = 3, 5
     weights = {n: 0, s: 0}
@@ -104,12 +104,12 @@ def _is_linear(part: nn.Module) -> bool:
 
 
 def _count(weights: dict[int, int], head: bool) -> Callable[..., None]:
-    def heard(part: nn.Module, args: tuple[Tensor, ...], _output: object) -> None:
+    def count(part: nn.Module, args: tuple[Tensor, ...], _output: object) -> None:
         if not head:
             rows = args[0].numel() // args[0].shape[-1]
             weights[rows] = weights.get(rows, 0) + part.weight.numel()
 
-    return heard
+    return count
 
 
 def counted(run: Callable[[], Any]) -> int:

@@ -149,7 +149,7 @@ class Instrumented:
             "family": type(self.module).__name__, "task": task, "norm": "unknown", "generated": False,
             "modules": {str(site): call.path[-1][0] if call.path else "" for site, call in found.items()},
         }  # fmt: skip
-        if "decoder" in sides and self.texts.vocabulary and logit_parts.kept(store):
+        if "decoder" in sides and self.texts.vocabulary and logit_parts.has_logits(store):
             ((best, _),) = logit_parts.most_probable(store, -1, 1)
             facts["written"] = [*sides["decoder"].texts[1:], self.texts.tokens([best])[0]]
         return facts

@@ -56,7 +56,7 @@ class ModuleReader(ScoreReader):
             scores.softcap, from_elsewhere=self._sources.differ(*scores.factors),
         )  # fmt: skip
 
-    def mixed(self, call: AttentionCall) -> None:
+    def weighted_values(self, call: AttentionCall) -> None:
         self.found.append(call)
         shape = call.shape
         lead = [size for size in shape[:-2] if size != 1]

@@ -18,18 +18,18 @@ COLUMNS = tuple(measure.column for measure in TABLE)  # after `site` and `head`
 LEAST = 0.5  # a role is named where at least this much of the attention goes to it
 
 
-def table(trace: Trace, found: Mapping[Site, HeadStatistics] | None = None) -> DataFrame:
+def table(trace: Trace, statistics: Mapping[Site, HeadStatistics] | None = None) -> DataFrame:
     """One row a head in the order of the computation; NaN where a measure does not apply. Ticks "measures".
 
     site, head; then every measure of `model.measures.registry`, in its unit: entropy in nats, distances in tokens
     (positive looks back), shares of the attention from 0 to 1.
-    found: `trace_statistics` with the costly ones, where they are known already.
+    statistics: `trace_statistics` with the costly ones, where they are known already.
     """
     import pandas as pd
 
-    found = trace_statistics(trace, costly=True) if found is None else found
+    statistics = trace_statistics(trace, costly=True) if statistics is None else statistics
     parts = []
-    for site, measured in found.items():
+    for site, measured in statistics.items():
         heads = trace.record(site).heads
         nothing = [float("nan")] * heads
         numbers = {
@@ -40,10 +40,10 @@ def table(trace: Trace, found: Mapping[Site, HeadStatistics] | None = None) -> D
     return pd.concat(parts, ignore_index=True)
 
 
-def roles(found: HeadStatistics) -> list[tuple[str, float] | None]:
-    """`role` of each head of a sub-layer."""
-    known = {name: found.values[name].tolist() for name in ROLES if name in found.values}
-    return [role({name: values[head] for name, values in known.items()}) for head in range(len(found.received))]
+def roles(statistics: HeadStatistics) -> list[tuple[str, float] | None]:
+    """(name, share) of each head of a sub-layer: the kind of key that most of its attention goes to; see `role`."""
+    known = {name: statistics.values[name].tolist() for name in ROLES if name in statistics.values}
+    return [role({name: values[head] for name, values in known.items()}) for head in range(len(statistics.received))]
 
 
 def role(row: Mapping[str, float]) -> tuple[str, float] | None:

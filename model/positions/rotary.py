@@ -1,4 +1,4 @@
-"""Rotary positions (Su et al. 2021) of one recorded head: q and k before and after they are turned, pair by pair."""
+"""Rotary positions (Su et al. 2021) of one recorded head: q and k before and after rotation, pair by pair."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ PLACES = 24
 
 @dataclass(frozen=True, eq=False)
 class Rotated:
-    """q and k of one head before and after the turn, each float64 [n, d_k].
+    """q and k of one head before and after rotation, each float64 [n, d_k].
 
-    cos, sin [m, d_k]: of the positions 0 … m − 1 (1 and 0 where a dimension does not turn). pairs: which two dimensions
-    turn together. own: whether the model turns them itself; else they are what `Rotary` makes of its q and k.
-    error: max |turned − recorded| over q and k, None where nothing turned was recorded; limit: how large it may be.
+    cos, sin [m, d_k]: of the positions 0 … m − 1 (1 and 0 where a dimension does not rotate). pairs: which two dimensions
+    rotate together. own: whether the model rotates them itself; else they are what `Rotary` makes of its q and k.
+    error: max |rotated − recorded| over q and k, None where nothing rotated was recorded; limit: how large it may be.
     """
 
     q: Tensor
-    q_turned: Tensor
+    q_rotated: Tensor
     k: Tensor
-    k_turned: Tensor
+    k_rotated: Tensor
     cos: Tensor
     sin: Tensor
     pairs: tuple[tuple[int, int], ...]
@@ -64,14 +64,14 @@ def rotate(trace: Trace, site: Site, head: int) -> Rotated:
     else:
         q, k = (record.head(name, head, torch.float64)[:, : d_k - d_k % 2] for name in "qk")
         rotary = Rotary(q.shape[1])
-    q_turned, k_turned = rotary(q[None, None])[0, 0], rotary(k[None, None])[0, 0]
+    q_rotated, k_rotated = rotary(q[None, None])[0, 0], rotary(k[None, None])[0, 0]
     error, limit = None, 0.0
     if own:
         limit = max(steps[name].limit for name in "qk")
-        error = max(difference(q_turned, record.head("q", head)), difference(k_turned, record.head("k", head)))
+        error = max(difference(q_rotated, record.head("q", head)), difference(k_rotated, record.head("k", head)))
     angle = rotary.angles(PLACES).repeat_interleave(2, dim=1)
     pairs = tuple((i, i + 1) for i in range(0, q.shape[1], 2))
-    return Rotated(q, q_turned, k, k_turned, angle.cos(), angle.sin(), pairs, own, error, limit)
+    return Rotated(q, q_rotated, k, k_rotated, angle.cos(), angle.sin(), pairs, own, error, limit)
 
 
 def _projected(step: Step) -> Tensor:
@@ -89,17 +89,17 @@ def _of_library(q: Step, k: Step) -> Rotated:
     return Rotated(before, q.result.values, k.operands[0].values, k.result.values, cos, sin, pairs, True, error, limit)
 
 
-def at_every_pair_of_places(found: Rotated, query: int, key: int) -> Tensor:
+def products_at_every_two_positions(rotated: Rotated, query: int, key: int) -> Tensor:
     """The one query and the one key, put at every two positions: float64 [m, m], row m holds q at m times k at m'."""
-    return found.at(found.q[query]) @ found.at(found.k[key]).T
+    return rotated.at(rotated.q[query]) @ rotated.at(rotated.k[key]).T
 
 
-def places_limit(found: Rotated, query: int, key: int) -> float:
+def products_limit(rotated: Rotated, query: int, key: int) -> float:
     """How far products of the same offset may lie apart, sums of d_k products: as far as the tables of cos and sin are off."""
-    size = (found.q[query].norm() * found.k[key].norm()).item()
-    if torch.equal(found.cos, found.cos.float().double()):  # a library's tables, recorded in float32 or less
-        return allowed(size, found.q.shape[1])
-    return allowed(size * len(found.cos), found.q.shape[1], torch.float64)  # angles of that many radians
+    size = (rotated.q[query].norm() * rotated.k[key].norm()).item()
+    if torch.equal(rotated.cos, rotated.cos.float().double()):  # a library's tables, recorded in float32 or less
+        return allowed(size, rotated.q.shape[1])
+    return allowed(size * len(rotated.cos), rotated.q.shape[1], torch.float64)  # angles of that many radians
 
 
 def by_offset(values: Tensor) -> tuple[Tensor, Tensor, float]:

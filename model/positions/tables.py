@@ -1,4 +1,4 @@
-"""What a page shows of positions: tables that are added, pairs that turn, and a model whose positions are taken away.
+"""Position encodings: tables added to embeddings, pairs that rotate, and a model whose positions are switched off.
 
 Every number is made by the code that the model itself runs (`model.transformer.positions`), or is read from a recorded run.
 """
@@ -38,35 +38,35 @@ def rotation(pair: int, shift: int, d: int, n: float = SINUSOID_BASE) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Turn:
-    """One pair of one position turned by `shift`: matrix [2, 2]; before, turned and looked_up (in the table) [2]."""
+class PairRotation:
+    """A pair of dimensions of one position, rotated by `shift`: matrix [2, 2]; before, rotated, looked_up (in the table) [2]."""
 
     matrix: Tensor
     before: Tensor
-    turned: Tensor
+    rotated: Tensor
     looked_up: Tensor
 
     @property
     def error(self) -> float:
-        return difference(self.turned, self.looked_up)
+        return difference(self.rotated, self.looked_up)
 
 
-def turn(d: int, position: int, shift: int, pair: int, n: float = SINUSOID_BASE) -> Turn:
-    """PE(position) turned by `rotation`, and PE(position + shift) as the table has it."""
+def rotated(d: int, position: int, shift: int, pair: int, n: float = SINUSOID_BASE) -> PairRotation:
+    """PE(position) rotated by `rotation`, and PE(position + shift) as the table has it."""
     rows = sinusoidal(position + shift + 1, d, n, torch.float64)[:, 2 * pair : 2 * pair + 2]
     matrix = rotation(pair, shift, d, n)
-    return Turn(matrix, rows[position], matrix @ rows[position], rows[position + shift])
+    return PairRotation(matrix, rows[position], matrix @ rows[position], rows[position + shift])
 
 
-def turn_error(length: int, d: int, shift: int, n: float = SINUSOID_BASE) -> float:
+def rotation_error(length: int, d: int, shift: int, n: float = SINUSOID_BASE) -> float:
     """max |R · PE(k) − PE(k + shift)| over every pair and every k for which both are in the table of `length` rows."""
     table = sinusoidal(length + shift, d, n, torch.float64).unflatten(1, (d // 2, 2))
-    turns = torch.stack([rotation(pair, shift, d, n) for pair in range(d // 2)])
-    return difference(torch.einsum("pab,kpb->kpa", turns, table[:length]), table[shift:])
+    rotations = torch.stack([rotation(pair, shift, d, n) for pair in range(d // 2)])
+    return difference(torch.einsum("pab,kpb->kpa", rotations, table[:length]), table[shift:])
 
 
-def turn_limit(length: int, shift: int) -> float:
-    """How large `turn_error` may be: an angle of up to `length` + `shift` radians, rounded to float64 on either way."""
+def rotation_limit(length: int, shift: int) -> float:
+    """How large `rotation_error` may be: an angle of up to `length` + `shift` radians, rounded to float64 on either way."""
     return allowed(float(length + shift), 2, torch.float64)
 
 

@@ -34,10 +34,10 @@ from model.profile.texts import Texts, look
 
 
 def profile(
-    given: str, texts: Path, out: Path, *, language: str = "", limit: int | None = None, ray: str = "",
+    model_name: str, texts: Path, out: Path, *, language: str = "", limit: int | None = None, ray: str = "",
     on_progress: Callable[[Progress], None] = lambda progress: None, command: str = "",
 ) -> Progress:  # fmt: skip
-    """Measure every head of the model `given` on every text of a file, and write the profile `out` (Parquet).
+    """Measure every head of the model `model_name` on every text of a file, and write the profile `out` (Parquet).
 
     Finished work lies beside `out` while it lasts; the same call goes on with it. limit: the first so many texts. ray: the
     address of a Ray cluster ("local" starts one here). Raises TextsFile, ProfileElsewhere (work of another model, file or
@@ -48,7 +48,7 @@ def profile(
     if limit is not None and limit < 1:
         raise HeadlightError(reason=f"--limit is {limit}: give 1 or more.")
     read = look(texts, limit)
-    model = open_model(given)
+    model = open_model(model_name)
     options = _options(model, language)
     progress = Progress(read.count, on_progress)
     made_of = _made_of(model, read, options)
@@ -62,7 +62,7 @@ def profile(
         if ray:
             from model.profile.ray import measure
 
-            measure(ray, (given, model.weights_hash), options, read, work, progress, stopped)
+            measure(ray, (model_name, model.weights_hash), options, read, work, progress, stopped)
         else:
             _measure(model, options, read, work, progress, stopped)
     if read.changed():
@@ -72,7 +72,7 @@ def profile(
         shutil.rmtree(work.folder)
         raise NothingMeasured(got=read.count, reason=first["sentence"])
     work.merge(read.count, {
-        "format": FORMAT, "version": VERSION, "command": command, "model": model.name, "given": given,
+        "format": FORMAT, "version": VERSION, "command": command, "model": model.name, "given": model_name,
         "weights_hash": model.weights_hash, "language": options.get("language", ""), "texts_file": texts.name,
         "texts": read.count, "measured": read.count - progress.refused, "measures": list(table.COLUMNS), "made_of": made_of,
     })  # fmt: skip

@@ -145,10 +145,10 @@ class _Head:
         for columns in (1, 2):  # a table of the whole angles, or of one half (GPT-OSS)
             cos, sin = (self.trace.activation(f"{table}.{name}").double().repeat(1, columns) for name in ("cos", "sin"))
             if cos.shape[0] == made.values.shape[0] and cos.shape[1] <= made.values.shape[1] and not cos.shape[1] % 2:
-                steps.append(self._turned(made, cos, sin, before.limit))
+                steps.append(self._rotated(made, cos, sin, before.limit))
         return min(steps, key=lambda step: step.error, default=None)
 
-    def _turned(self, made: Matrix, cos: Tensor, sin: Tensor, limit: float) -> Step:
+    def _rotated(self, made: Matrix, cos: Tensor, sin: Tensor, limit: float) -> Step:
         x, r = made.values, cos.shape[1]
         rest = x[:, r:]
         cos, sin = torch.cat([cos, torch.ones_like(rest)], 1), torch.cat([sin, torch.zeros_like(rest)], 1)

@@ -211,10 +211,10 @@ class AttentionRecord:
     def head_output(self, head: int, rows: slice | Tensor = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
         """weights · v, as the record implies it: [rows, d_v]; with Shaw's positions the offsets' values are added."""
         weights = self.weights(head, rows, dtype=dtype)
-        mixed = weights @ self.head("v", head, dtype)
+        context = weights @ self.head("v", head, dtype)
         if self.distance is not None:
             table = offsets(self.queries, self.keys, self.distance, rows)
             a_v = self.store[self._name("relative_values")].to(dtype)
             shares = weights.new_zeros(weights.shape[0], a_v.shape[0]).scatter_add(1, table, weights)
-            mixed = mixed + shares @ a_v
-        return mixed
+            context = context + shares @ a_v
+        return context

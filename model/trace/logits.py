@@ -37,14 +37,14 @@ def _thin(rows: Tensor) -> dict[str, Tensor]:
     return {"logits": best.values, "ids": best.indices, "lse": rows.logsumexp(-1)}
 
 
-def kept(store: Store) -> bool:
+def has_logits(store: Store) -> bool:
     """Whether the run has logits of tokens, in either form."""
     return "logits" in store or "likeliest.logits" in store
 
 
 def comparable(store: Store) -> bool:
     """Whether the run has anything that `difference` compares."""
-    return kept(store) or any(name in store for name in _NAMING)
+    return has_logits(store) or any(name in store for name in _NAMING)
 
 
 def most_probable(store: Store, position: int, top: int) -> list[tuple[int, float]]:

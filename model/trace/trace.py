@@ -135,7 +135,7 @@ class Trace:
     @property
     def predicts(self) -> bool:
         """Whether there is a probability for a token at every position."""
-        return logits.kept(self.store)
+        return logits.has_logits(self.store)
 
     def next_tokens(self, position: int = -1, top: int = 5) -> list[tuple[str, int, float]]:
         """The most probable next tokens after decoder `position`: (token, id, probability), best first."""

@@ -52,7 +52,7 @@ class CachedDecoder:
     def _own(self, i: int, attention, x: Tensor) -> Tensor:
         q, k, v = (attention.split(linear(x)) for linear in (attention.W_Q, attention.W_K, attention.W_V))
         if attention.rotary is not None:
-            q, k = (self._turned(attention.rotary, part) for part in (q, k))
+            q, k = (self._rotated(attention.rotary, part) for part in (q, k))
         keys, values = self.cache[i]
         k, v = (k, v) if keys is None else (torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2))
         self.cache[i], n, bias = (k, v), k.shape[2], None
@@ -61,8 +61,8 @@ class CachedDecoder:
         context, _ = attend(q, k, v, attention.scale, RuleMask(), bias)
         return attention.W_O(context.transpose(-2, -3).flatten(-2))
 
-    def _turned(self, rotary, part: Tensor) -> Tensor:
-        """One row turned as position `position`, which the rule knows by the rows before it."""
+    def _rotated(self, rotary, part: Tensor) -> Tensor:
+        """One row rotated as position `position`, which the rule knows by the rows before it."""
         rows = part.new_zeros(*part.shape[:2], self.position + 1, part.shape[3])
         rows[:, :, -1:] = part
         return rotary(rows)[:, :, -1:]

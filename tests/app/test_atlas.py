@@ -12,7 +12,7 @@ import pytest
 
 from model import Trace, open_model
 from model.attention.downsample import allowed_bins, thumbnails
-from model.attention.downsample_heads import alike
+from model.attention.downsample_heads import head_similarity
 from model.jobs.progress import tick
 from model.measures import table as head_table
 from model.measures.head_statistics import trace_statistics
@@ -137,7 +137,7 @@ def test_the_heads_like_the_selected_one(visit, trace) -> None:
     seen = visit("atlas", text=TEXT, site=str(site), head=1, tab="atlas_order.like,atlas_grid.flat")
     means = {s: thumbnails(trace.record(s), 64, "mean") for s in trace.sites}
     allowed = {s: allowed_bins(trace.record(s), 64) for s in trace.sites}
-    expected = {(str(s), h): r for (s, h), r in alike(means, allowed, site, 1).items()}
+    expected = {(str(s), h): r for (s, h), r in head_similarity(means, allowed, site, 1).items()}
     heads = heads_of(seen)
     assert heads[0] == (str(site), 1) and set(heads) == set(expected)
     bounds.close(values_of(seen), [expected[head] for head in heads], 64, size=[1.0, *expected.values()])

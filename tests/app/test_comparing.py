@@ -118,14 +118,14 @@ def test_all_pairs_in_the_order_of_their_layers(visit, trace) -> None:
 def test_r_of_pooled_pictures_is_r_of_all_weights_where_nothing_is_pooled(trace) -> None:
     """The Atlas and this page name two kinds of r: they agree on a short text, as the pages say, and part on a long one."""
     from model.attention.downsample import allowed_bins
-    from model.attention.downsample_heads import alike, trace_thumbnails
+    from model.attention.downsample_heads import head_similarity, trace_thumbnails
 
     (group,) = (g for g in compare_heads.all_pairs(trace, "correlation") if str(g.heads[0][0]) == "encoder.0.self")
     sites = list(dict.fromkeys(site for site, _ in group.heads))
     site, head = group.heads[3]
     for size, agree in ((64, True), (4, False)):
         means = dict(trace_thumbnails(trace, size, "mean", sites))
-        pooled = alike(means, {each: allowed_bins(trace.record(each), size) for each in sites}, site, head)
+        pooled = head_similarity(means, {each: allowed_bins(trace.record(each), size) for each in sites}, site, head)
         apart = [abs(pooled[other] - float(r)) for other, r in zip(group.heads, group.values[3], strict=True)]
         assert (max(apart) < bounds.WEIGHT) == agree
 

@@ -121,14 +121,14 @@ def test_patches_are_no_text(visit, models: Path) -> None:
 def test_a_rule_for_the_lines_changes_what_is_asked_for(visit, trace) -> None:
     seen = visit("heads", text=TEXT, site="encoder.1.self", head=2, q=3, k=1, to="zh").sound()
     whole = trace.record("encoder.1.self").weights(2, dtype=torch.float64).numpy()
-    from model.attention.top_weights import asked_for
+    from model.attention.top_weights import lines_of_rule
 
     for rule in (lines.USUAL, "p50", "t10"):
         if rule != lines.USUAL:
             seen.set("lines-rule", rule).sound()
             assert f"lines.{rule}" in seen.link["tab"]
         _, arrays = seen.figure("lines")
-        assert (arrays["asked"][2] == asked_for(whole, lines.rule_of(rule))).all()
+        assert (arrays["asked"][2] == lines_of_rule(whole, lines.rule_of(rule))).all()
         np.testing.assert_allclose(arrays["weights"][2], whole, atol=BOUND)
 
 

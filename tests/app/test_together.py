@@ -46,7 +46,7 @@ def check(seen: Visit, trace: Trace) -> Visit:
     _, arrays = seen.figure("together-block")
     bounds.close(arrays[f"W_O[{view.head}]"], W[view.head], 64)
     bounds.close(arrays[f"S_{view.head}"], context[view.head] @ W[view.head].numpy(), 64)
-    found = head_contributions.shares(trace, site, row)
+    found = head_contributions.contributions(trace, site, row)
     _, arrays = seen.figure("together-sum")
     bounds.close(arrays["S_i"], found.parts, 64)
     bounds.close(arrays["O_i"][0], record.output[row], 64)

@@ -22,7 +22,7 @@ def site(text: str) -> Site:
 
 def test_the_blocks_are_the_three_attentions(trace: Trace):
     assert joint_matrix.drawable(trace)
-    heads = joint_matrix.chosen(trace, (site("decoder.1.cross"), 2), {"encoder": (0, 3), "decoder": (9, 99)})
+    heads = joint_matrix.heads_of_blocks(trace, (site("decoder.1.cross"), 2), {"encoder": (0, 3), "decoder": (9, 99)})
     assert heads == {
         "encoder": (site("encoder.0.self"), 3), "cross": (site("decoder.1.cross"), 2), "decoder": (site("decoder.1.self"), 3),
     }  # fmt: skip
@@ -39,7 +39,7 @@ def test_the_blocks_are_the_three_attentions(trace: Trace):
 
 
 def test_others_keep_the_selected_layer_and_head_where_nobody_asked(trace: Trace):
-    heads = joint_matrix.chosen(trace, (site("encoder.1.self"), 1))
+    heads = joint_matrix.heads_of_blocks(trace, (site("encoder.1.self"), 1))
     assert heads == {"encoder": (site("encoder.1.self"), 1), "cross": (site("decoder.1.cross"), 1),
                      "decoder": (site("decoder.1.self"), 1)}  # fmt: skip
 
@@ -48,7 +48,7 @@ def test_others_keep_the_selected_layer_and_head_where_nobody_asked(trace: Trace
 def test_a_long_one_is_pooled_side_by_side(trace: Trace, monkeypatch, most: tuple[int, int]):
     monkeypatch.setattr(joint_matrix, "CELLS", most[0])
     monkeypatch.setattr(joint_matrix, "BINS", most[1])
-    heads = joint_matrix.chosen(trace, (site("decoder.0.self"), 0))
+    heads = joint_matrix.heads_of_blocks(trace, (site("decoder.0.self"), 0))
     for kind, part in joint_matrix.encoder_decoder_matrix(trace, heads).items():
         record = trace.record(heads[kind][0])
         exact = record.weights(0, dtype=torch.float64).numpy()

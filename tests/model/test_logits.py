@@ -61,7 +61,7 @@ def test_the_difference_is_of_what_is_kept(monkeypatch: pytest.MonkeyPatch):
     raised = rows.clone()
     raised[66, 5] += 50  # from here on the likeliest of its row
     assert logits.difference(raised, thinned) > 10
-    assert logits.difference(rows, MemoryStore({})) is None and not logits.kept(MemoryStore({}))
+    assert logits.difference(rows, MemoryStore({})) is None and not logits.has_logits(MemoryStore({}))
     assert logits.most_probable(MemoryStore({}), 0, 5) == []
 
 

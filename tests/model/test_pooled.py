@@ -8,7 +8,7 @@ import torch
 
 from model import open_model
 from model.attention.downsample import HOW, allowed_bins, block_shares, block_size, pooled, thumbnails
-from model.attention.downsample_heads import alike, trace_thumbnails
+from model.attention.downsample_heads import head_similarity, trace_thumbnails
 from model.errors import OutOfRange, Stopped, UnknownOption
 from model.jobs.progress import ProgressListener, report_to
 from model.trace.attention_record import AttentionRecord
@@ -258,21 +258,21 @@ def test_alike_is_the_correlation_of_what_either_may_attend():
     means = {site: thumbnails(found, 10, "mean") for site, found in sites.items()}
     open_ = {site: allowed_bins(found, 10) for site, found in sites.items()}
     first, second, other = sites
-    found = alike(means, open_, first, 2)
+    found = head_similarity(means, open_, first, 2)
     assert set(found) == {(site, head) for site in (first, second) for head in range(4)}  # the third has other tokens
     assert found[first, 2] == pytest.approx(1, abs=1e-12)
     for (site, head), r in found.items():
         cells = (open_[first] | open_[site]).numpy()
         x, y = (means[s][h].numpy().astype(np.float64)[cells] for s, h in ((first, 2), (site, head)))
         assert r == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-12)
-    assert len(alike(means, open_, other, 0)) == 4
+    assert len(head_similarity(means, open_, other, 0)) == 4
 
 
 def test_a_head_that_looks_at_everything_alike_is_like_none():
     found = record(8, 8)
     found.store[f"{SITE}.q"][1] = 0
-    answer = alike({SITE: thumbnails(found, 8, "mean")}, {SITE: allowed_bins(found, 8)}, SITE, 0)
+    answer = head_similarity({SITE: thumbnails(found, 8, "mean")}, {SITE: allowed_bins(found, 8)}, SITE, 0)
     assert np.isnan(answer[SITE, 1]) and not np.isnan([answer[SITE, h] for h in (0, 2, 3)]).any()
     assert np.isnan(
-        list(alike({SITE: thumbnails(found, 8, "mean")}, {SITE: allowed_bins(found, 8)}, SITE, 1).values())
+        list(head_similarity({SITE: thumbnails(found, 8, "mean")}, {SITE: allowed_bins(found, 8)}, SITE, 1).values())
     ).all()

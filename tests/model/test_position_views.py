@@ -30,13 +30,13 @@ def angle(x: np.ndarray, pair: int, theta: float) -> complex:
     ("d", "n", "pair", "k", "shift"), [(8, 1e4, 0, 0, 0), (64, 1e4, 5, 3, 7), (10, 10.0, 4, 49, 32)]
 )
 def test_a_shift_is_a_rotation_of_one_pair(d: int, n: float, pair: int, k: int, shift: int):
-    found = views.turn(d, k, shift, pair, n)
+    found = views.rotated(d, k, shift, pair, n)
     w = n ** (-2 * pair / d)
     np.testing.assert_allclose(found.before, [math.sin(k * w), math.cos(k * w)], **EXACT)
-    np.testing.assert_allclose(found.turned, [math.sin((k + shift) * w), math.cos((k + shift) * w)], **EXACT)
+    np.testing.assert_allclose(found.rotated, [math.sin((k + shift) * w), math.cos((k + shift) * w)], **EXACT)
     np.testing.assert_allclose(found.matrix @ found.matrix.T, np.eye(2), **EXACT)
     assert found.error < 1e-12
-    assert views.turn_error(k + 1, d, shift, n) < 1e-12
+    assert views.rotation_error(k + 1, d, shift, n) < 1e-12
 
 
 def test_products_are_row_by_row():
@@ -122,15 +122,15 @@ def test_relative_share_is_query_times_vector(make_model):
 def test_pairs_turn_and_only_the_offset_is_left(make_model, positions: str):
     trace = make_model(positions=positions).trace(tiny.TEXT, tiny.WRITTEN)
     found = turns.rotate(trace, SELF, 1)
-    np.testing.assert_allclose(found.q_turned, naive.rotate(found.q.numpy()[None])[0], **EXACT)
+    np.testing.assert_allclose(found.q_rotated, naive.rotate(found.q.numpy()[None])[0], **EXACT)
     assert found.own == (positions == "rotary")
     if found.own:
         assert (
             found.error
             <= found.limit
-            <= bounds.off([1.0, *found.q_turned.flatten().tolist(), *found.k_turned.flatten().tolist()], 64)
+            <= bounds.off([1.0, *found.q_rotated.flatten().tolist(), *found.k_rotated.flatten().tolist()], 64)
         )
-    values = turns.at_every_pair_of_places(found, 2, 4)
+    values = turns.products_at_every_two_positions(found, 2, 4)
     q, k = found.q[2].numpy(), found.k[4].numpy()
     for m, other in ((0, 0), (3, 11), (23, 5)):
         want = 0.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.attention.top_weights import Rule, asked_for, strong_lines
+from model.attention.top_weights import Rule, lines_of_rule, strong_lines
 from model.errors import Stopped, UnknownOption
 from model.jobs.progress import ProgressListener, report_to
 from model.transformer.masks import RuleMask
@@ -82,10 +82,10 @@ def test_a_window_has_the_lines_that_lie_in_it():
 
 def test_equal_weights_are_taken_from_the_left():
     even = np.full((2, 10), 0.1)
-    kept = asked_for(even, Rule("share", 0.5))
+    kept = lines_of_rule(even, Rule("share", 0.5))
     assert kept.tolist() == [[True] * 5 + [False] * 5] * 2
-    assert not asked_for(np.zeros((1, 4)), Rule("share", 0.9)).any()
-    assert not asked_for(np.zeros((1, 4)), Rule("least", 0.0)).any()
+    assert not lines_of_rule(np.zeros((1, 4)), Rule("share", 0.9)).any()
+    assert not lines_of_rule(np.zeros((1, 4)), Rule("least", 0.0)).any()
 
 
 def test_finding_lines_can_be_stopped_and_other_rules_are_refused():

@@ -36,7 +36,7 @@ def by_hand(trace, site, row: int) -> tuple[np.ndarray, np.ndarray]:
 def test_shares_are_numpys_and_add_up_to_the_recorded_output(trace) -> None:
     for site in trace.sites:
         for row in (0, trace.record(site).queries - 1):
-            found = head_contributions.shares(trace, site, row)
+            found = head_contributions.contributions(trace, site, row)
             heads, bias = by_hand(trace, site, row)
             np.testing.assert_allclose(found.heads, heads, **EXACT)
             np.testing.assert_allclose(found.parts[-1], bias, **EXACT)
@@ -47,7 +47,7 @@ def test_shares_are_numpys_and_add_up_to_the_recorded_output(trace) -> None:
 
 def test_signed_shares_sum_to_one_and_lengths_are_norms(trace) -> None:
     for site in trace.sites:
-        found = head_contributions.shares(trace, site, 1)
+        found = head_contributions.contributions(trace, site, 1)
         heads, bias = by_hand(trace, site, 1)
         parts, output = np.vstack([heads, bias]), found.output.numpy()
         np.testing.assert_allclose(found.lengths, np.sqrt((parts**2).sum(1)), **EXACT)
@@ -59,7 +59,9 @@ def test_lengths_of_every_query_are_those_of_each_alone(trace) -> None:
     site = trace.sites[-1]
     every = head_contributions.lengths(trace, site, slice(1, 4))
     for place, row in enumerate(range(1, 4)):
-        np.testing.assert_allclose(every[:, place], head_contributions.shares(trace, site, row).lengths[:-1], **EXACT)
+        np.testing.assert_allclose(
+            every[:, place], head_contributions.contributions(trace, site, row).lengths[:-1], **EXACT
+        )
 
 
 def test_a_lost_head_shows(trace) -> None:
@@ -73,7 +75,7 @@ def test_a_lost_head_shows(trace) -> None:
     names = {name: trace.store[name] for name in trace.store.names()} | {f"{site}.context": context.flip(0)}
     store = MemoryStore(names)
     wrong = replace(trace, store=store, attention={site: replace(trace.record(site), store=store)})
-    assert head_contributions.shares(wrong, site, 1).error > 0.1
+    assert head_contributions.contributions(wrong, site, 1).error > 0.1
 
 
 def test_rows_overlap_and_strongest(trace) -> None:
@@ -107,6 +109,6 @@ def test_a_librarys_model_adds_up(name: str, tmp_path) -> None:
     assert known == list(trace.sites)
     for site in known:
         for row in range(trace.record(site).queries):
-            found = head_contributions.shares(trace, site, row)
+            found = head_contributions.contributions(trace, site, row)
             assert found.heads.shape == (trace.record(site).heads, len(found.output))
             assert found.error <= bounds.off(found.parts, 64) and found.error <= found.limit

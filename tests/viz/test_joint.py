@@ -20,7 +20,7 @@ SITE = Site.parse("decoder.1.cross")
 
 
 def made(trace: Trace) -> dict:
-    return joint_matrix.encoder_decoder_matrix(trace, joint_matrix.chosen(trace, (SITE, 1)))
+    return joint_matrix.encoder_decoder_matrix(trace, joint_matrix.heads_of_blocks(trace, (SITE, 1)))
 
 
 def test_a_frame_holds_the_three_blocks(trace: Trace, words: dict):

@@ -10,7 +10,7 @@ import torch
 
 from model import Trace
 from model.positions.rotary import rotate
-from model.positions.tables import recorded_sum, turn
+from model.positions.tables import recorded_sum, rotated
 from model.trace.site import Site
 from model.transformer.positions import sinusoidal
 from viz import positions
@@ -57,7 +57,7 @@ def test_curves_and_the_circle_are_the_tables(words):
     assert {(row["dimension"], row["position"]): row["value"] for row in rows} == {
         (str(i), k): table[k, i] for i in (1, 6) for k in range(12)
     }
-    chart = positions.circle(turn(8, 2, 3, 1), table[:, 2:4], 2, 3, words)
+    chart = positions.circle(rotated(8, 2, 3, 1), table[:, 2:4], 2, 3, words)
     tips = {row["name"]: (row["y"], row["x"]) for row in data(chart) if "name" in row and "end" not in row}
     np.testing.assert_allclose(tips["PE(5)"], table[5, 2:4], atol=1e-12)
 

@@ -71,7 +71,7 @@ def cells(
     """
     import torch
 
-    from model.attention.top_weights import asked_for
+    from model.attention.top_weights import lines_of_rule
 
     rows, columns = axes
     whole = record.select([head], torch.float64).weights(0, rows.span, dtype=torch.float64).numpy()
@@ -79,7 +79,7 @@ def cells(
     if len(rows.starts) != whole.shape[0] or len(keys.starts) != whole.shape[1]:
         whole, allowed = by_word(whole, allowed, (rows, keys), np.float64)
     part = slice(columns.first, columns.first + len(columns.starts))
-    return whole[:, part], allowed[:, part], (asked_for(whole, rule) & allowed)[:, part], float(whole.sum())
+    return whole[:, part], allowed[:, part], (lines_of_rule(whole, rule) & allowed)[:, part], float(whole.sum())
 
 
 def key_items(trace: Trace, site: Site, axes: Axes) -> sides.Axis:

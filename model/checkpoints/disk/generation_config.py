@@ -30,11 +30,11 @@ def end_tokens(module: nn.Module) -> frozenset[int]:
     return frozenset(_flat(module.generation_config.eos_token_id))
 
 
-def check(folder: Path, told: Mapping[str, Any], module: nn.Module) -> None:
+def check(folder: Path, generation: Mapping[str, Any], module: nn.Module) -> None:
     """Raises DamagedCheckpoint where the settings name what cannot be an id of the model's."""
     rows = getattr(module.config.get_text_config(decoder=True), "vocab_size", None)
     for name in _IDS:
-        for got in _flat(told.get(name)):
+        for got in _flat(generation.get(name)):
             if isinstance(got, bool) or not isinstance(got, int):
                 raise DamagedCheckpoint(
                     path=folder, reason=f"its {_FILE} has {name} {got!r}, which is no number of a token"

@@ -34,7 +34,7 @@ class EncoderDecoder(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
+class DecoderInput:
     """ids [1, m], beginning with the start token; `after` is the token after the last of them where it is known.
 
     how: "forced", "written" (by the model), "input" (the input's own tokens, shifted by one) or "start" (that token alone).
@@ -60,7 +60,7 @@ def decodes(module: nn.Module) -> bool:
 
 def decoder_input(
     model: EncoderDecoder, ids: Tensor, forced: str | None, limit: int, language: str | None = None
-) -> Read:
+) -> DecoderInput:
     """What the decoder reads of the source `ids` [1, n]. Raises NotInThisModel, or TextTooLong for a forced output.
 
     The end token is written by the row before it and never read: a row of its own would predict what nobody asked for.
@@ -72,18 +72,18 @@ def decoder_input(
         written = model.generate(ids, limit, language=language)
         last = int(written[0, -1])
         ended = written.shape[1] > 1 and last in end_tokens(module)
-        return Read(written[:, :-1] if ended else written, last if ended else None, "written")
+        return DecoderInput(written[:, :-1] if ended else written, last if ended else None, "written")
     if model.task == "classification":  # the library looks for the input's end token among the decoder's rows
         raise NotInThisModel(what="An output of its own", does="reads its input once more in its decoder")
     with spoken(model.tokenizer, target=language):
         labels = tokenized(model.tokenizer, text_target=forced).input_ids
     model.check_length(labels.shape[1])
     if hasattr(module, "prepare_decoder_input_ids_from_labels"):
-        return Read(module.prepare_decoder_input_ids_from_labels(labels), int(labels[0, -1]), "forced")
-    return Read(torch.cat([_start(module, labels), labels[:, :-1]], dim=1), int(labels[0, -1]), "forced")
+        return DecoderInput(module.prepare_decoder_input_ids_from_labels(labels), int(labels[0, -1]), "forced")
+    return DecoderInput(torch.cat([_start(module, labels), labels[:, :-1]], dim=1), int(labels[0, -1]), "forced")
 
 
-def fed(module: nn.Module, ids: Tensor) -> Read:
+def fed(module: nn.Module, ids: Tensor) -> DecoderInput:
     """What the library itself gives the decoder where it is told nothing, found by asking it; else the start token."""
     found: list[Any] = []
 
@@ -99,8 +99,8 @@ def fed(module: nn.Module, ids: Tensor) -> Read:
     finally:
         handle.remove()
     if found and isinstance(found[0], Tensor):
-        return Read(found[0], None, "input")
-    return Read(_start(module, ids), None, "start")
+        return DecoderInput(found[0], None, "input")
+    return DecoderInput(_start(module, ids), None, "start")
 
 
 def _no_encoder(module: nn.Module, ids: Tensor) -> dict[str, object]:

@@ -109,7 +109,7 @@ def beam_search(
 ) -> Compared:
     """The library's own beam search (early_stopping=False), with the tree that our rules make of the very scores it used.
 
-    Each step's scores are heard where `generate` hands them on, after the checkpoint's own processors (tokens it may not
+    Each step's scores are read where `generate` hands them on, after the checkpoint's own processors (tokens it may not
     repeat, or must begin with): −∞ is what these forbid. With one beam the library decodes greedily on logits.
     """
     prompt = _prompt(model, trace)
@@ -117,7 +117,7 @@ def beam_search(
     beams = Beams(k, alpha, limit, ends)
     parted: list[int] = []
 
-    def heard(ids: Tensor, scores: Tensor) -> Tensor:
+    def on_scores(ids: Tensor, scores: Tensor) -> Tensor:
         written = [tuple(row) for row in ids[:, len(prompt) :].tolist()]
         if not parted and (beams.done or written != beams.running):
             parted.append(len(written[0]))
@@ -127,7 +127,7 @@ def beam_search(
         return scores
 
     how = {"early_stopping": False, "length_penalty": alpha} if k > 1 else {}
-    rows = _generate(model, trace, limit, language, heard, do_sample=False, num_beams=k, **how)
+    rows = _generate(model, trace, limit, language, on_scores, do_sample=False, num_beams=k, **how)
     answer = until_end(rows[0, len(prompt) :].tolist(), ends)
     ours = beams.finished[0].tokens if beams.finished else ()
     if not parted and (ours != answer or not beams.done):
@@ -169,7 +169,7 @@ def _generate(
     trace: Trace,
     limit: int,
     language: str | None,
-    heard: Callable[..., Tensor] | None,
+    on_scores: Callable[..., Tensor] | None,
     **how: Any,
 ) -> Any:
     from transformers import LogitsProcessorList, StoppingCriteriaList
@@ -181,11 +181,11 @@ def _generate(
         tick("writing", min(1.0, (written.shape[1] - len(_prompt(model, trace))) / limit))
         return torch.zeros(written.shape[0], dtype=torch.bool)
 
-    listeners = LogitsProcessorList([heard] if heard is not None else [])
+    processors = LogitsProcessorList([on_scores] if on_scores is not None else [])
     with model.lock, torch.no_grad(), quiet():
         return model.module.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, pad_token_id=model._pad(),
-            logits_processor=listeners, stopping_criteria=StoppingCriteriaList([ticking]),
+            logits_processor=processors, stopping_criteria=StoppingCriteriaList([ticking]),
             **languages.opening(model.tokenizer, language), **how,
         )  # fmt: skip
 

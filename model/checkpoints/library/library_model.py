@@ -25,7 +25,7 @@ from model.checkpoints.library.run_facts import run_facts
 from model.checkpoints.library.sentence_pooling import pooling
 from model.checkpoints.library_logging import quiet
 from model.checkpoints.record.forward import Recorded, plain, record
-from model.checkpoints.tokens import languages as tongues
+from model.checkpoints.tokens import languages
 from model.checkpoints.tokens.encode import Encoded, encode, ids_of, side, vocabulary
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnsupportedFamily
 from model.jobs.progress import tick
@@ -71,7 +71,7 @@ class HuggingFaceModel:
     @cached_property
     def languages(self) -> tuple[str, ...]:
         """The codes of the languages it can be asked to write, () where it is not one for many."""
-        return tongues.languages(self.tokenizer) if self.task == "seq2seq" and self.tokenizer is not None else ()
+        return languages.languages(self.tokenizer) if self.task == "seq2seq" and self.tokenizer is not None else ()
 
     @cached_property
     def pooling(self) -> str:
@@ -165,13 +165,13 @@ class HuggingFaceModel:
         self, text: str, pair: str | None = None, chat: bool = False, source_language: str | None = None
     ) -> Encoded:
         """What the model reads of an input. Raises EmptyText, or NoChatTemplate where there is none for a chat."""
-        with tongues.spoken(self.tokenizer, source=source_language):
+        with languages.spoken(self.tokenizer, source=source_language):
             return encode(self.tokenizer, text, pair, chat)
 
     def _check_language(self, code: str | None) -> None:
         if code is not None and not self.languages:
             raise NotInThisModel(what="A choice of language", does="has no languages to choose from")
-        tongues.check(self.tokenizer, code)
+        languages.check(self.tokenizer, code)
 
     def expects(self, text: str, pair: str | None = None, chat: bool = False, new_tokens: int = 0) -> Running:
         """What recording this input will take, before it is begun. Raises as `trace` does for input it refuses."""
@@ -195,7 +195,7 @@ class HuggingFaceModel:
         """
         from transformers import StoppingCriteriaList
 
-        def heard(written: Tensor, _scores: object) -> Tensor:
+        def progress(written: Tensor, _scores: object) -> Tensor:
             done = written.shape[1] - start
             tick("writing", min(1.0, done / new_tokens))
             return torch.zeros(written.shape[0], dtype=torch.bool, device=written.device)
@@ -209,8 +209,8 @@ class HuggingFaceModel:
         with quiet():
             return self.module.generate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
-                stopping_criteria=StoppingCriteriaList([heard]), pad_token_id=self._pad(),
-                **({"do_sample": False, "num_beams": 1} | tongues.opening(self.tokenizer, language) | how),
+                stopping_criteria=StoppingCriteriaList([progress]), pad_token_id=self._pad(),
+                **({"do_sample": False, "num_beams": 1} | languages.opening(self.tokenizer, language) | how),
             )  # fmt: skip
 
     def _pad(self) -> int | None:
@@ -220,10 +220,10 @@ class HuggingFaceModel:
         return None
 
     def _trace(
-        self, key: TraceKey, given: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
+        self, key: TraceKey, encoded: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
     ) -> Trace:
         store = recorded.store
-        sides = self._sides(given, inputs, recorded)
+        sides = self._sides(encoded, inputs, recorded)
         facts = run_facts(self, key, sides, store, facts)
 
         def plain_logits() -> Tensor:
@@ -240,9 +240,9 @@ class HuggingFaceModel:
             plain_logits=plain_logits if logits.comparable(store) else None,
         )
 
-    def _sides(self, given: Encoded, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[str, Side]:
+    def _sides(self, encoded: Encoded, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[str, Side]:
         own = "decoder" if recorded.stacks == {"decoder"} else "encoder"
-        sides = {own: side(self.tokenizer, ids_of(inputs, "input_ids"), given.text, given.segments)}
+        sides = {own: side(self.tokenizer, ids_of(inputs, "input_ids"), encoded.text, encoded.segments)}
         if "decoder_input_ids" in inputs:
             sides["decoder"] = side(self.tokenizer, ids_of(inputs, "decoder_input_ids"))
         return sides

@@ -28,7 +28,7 @@ def run_facts(
     if lacking := sum(unknown(model.tokenizer, side.ids) for side in typed):
         facts["unknown"] = {"token": str(model.tokenizer.unk_token), "count": lacking}
     after = facts.pop("after", None)
-    if "decoder" in sides and model.task in ("causal", "seq2seq") and logits.kept(store):
+    if "decoder" in sides and model.task in ("causal", "seq2seq") and logits.has_logits(store):
         if after is None:
             ((after, _),) = logits.most_probable(store, -1, 1)
         facts["written"] = [*sides["decoder"].texts[1:], _text(model.vocabulary, after)]

@@ -164,7 +164,7 @@ def _write(model: HuggingFaceModel, given: Tensor, limit: int) -> tuple[list[int
     seen: list[list[int]] = []
     limit = max(1, min(limit, model.module.config.max_target_positions - _PROMPT))
 
-    def heard(ids: Tensor, _scores: object, **_more: object) -> Tensor:
+    def progress(ids: Tensor, _scores: object, **_more: object) -> Tensor:
         seen.append(ids[0].tolist())
         tick("writing", min(1.0, len(seen) / limit))
         return torch.zeros(ids.shape[0], dtype=torch.bool)
@@ -172,7 +172,7 @@ def _write(model: HuggingFaceModel, given: Tensor, limit: int) -> tuple[list[int
     with quiet():
         model.module.generate(
             input_features=given, max_new_tokens=limit, do_sample=False, num_beams=1, return_timestamps=False,
-            stopping_criteria=StoppingCriteriaList([heard]),
+            stopping_criteria=StoppingCriteriaList([progress]),
         )  # fmt: skip
     start = len(seen[0]) - 1
     return seen[0][:start], seen[-1][start:]

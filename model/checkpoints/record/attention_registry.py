@@ -200,7 +200,7 @@ def record_calls(model: nn.Module) -> Iterator[list[RegistryCall]]:
 
     linear = [module for module in modules if qkv_projections.linear(module)]
     handles = [module.register_forward_hook(projected) for module in linear]
-    handles += [m.register_forward_pre_hook(rotates, with_kwargs=True) for m in qkv_projections.turned(modules)]
+    handles += [m.register_forward_pre_hook(rotates, with_kwargs=True) for m in qkv_projections.rotary_modules(modules)]
     token = _recording.set(recorder)
     try:
         yield recorder.calls

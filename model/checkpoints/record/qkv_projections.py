@@ -87,7 +87,7 @@ def linear(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
 
 
-def turned(modules: Iterable[nn.Module]) -> list[nn.Module]:
+def rotary_modules(modules: Iterable[nn.Module]) -> list[nn.Module]:
     """The attention modules that are given the cosines and sines of their rotation from outside."""
     return [
         module

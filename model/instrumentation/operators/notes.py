@@ -85,13 +85,13 @@ class Scores:
         if size != rows or (size > 1 and stride != columns):
             return None
 
-        def turned(cells: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        def swapped(cells: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             return tuple(part.transpose(1, 2) for part in cells)
 
         return replace(
             self, q=self.k, k=self.q, factors=self.factors[::-1],
-            strides=layout.transposed(self.strides, rows, columns), dropped=turned(self.dropped),
-            terms=tuple((term.transpose(1, 2), weight) for term, weight in self.terms), erased=turned(self.erased),
+            strides=layout.transposed(self.strides, rows, columns), dropped=swapped(self.dropped),
+            terms=tuple((term.transpose(1, 2), weight) for term, weight in self.terms), erased=swapped(self.erased),
         )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class ScoreReader:
         """
         raise NotImplementedError
 
-    def mixed(self, call: AttentionCall) -> None:
+    def weighted_values(self, call: AttentionCall) -> None:
         """The weights of `call` were multiplied by values."""
 
     def projected(self, call: AttentionCall) -> None:
@@ -48,9 +48,9 @@ class ScoreReader:
 
 
 class ScoreTracker:
-    """`see` every operator; `calls` are the attentions found, in the order in which their values were mixed.
+    """`see` every operator; `calls` are the attentions found, in the order in which their values were weighted.
 
-    lost: softmaxes that mixed something, but whose scores or weights could not be followed.
+    lost: softmaxes that weighted something, but whose scores or weights could not be followed.
     """
 
     def __init__(self, reader: ScoreReader, recorder: OperatorRecorder):
@@ -117,10 +117,10 @@ class ScoreTracker:
         left, right = self.note(a), self.note(b)
         result, added = operation.result, operation.args[0] if PRODUCTS[operation.name] else None
         if isinstance(left, Weights):
-            return self._mixed(left, a, b, result)
+            return self._weighted_values(left, a, b, result)
         if isinstance(right, Weights):
-            turned = (*right.strides[:-2], *right.strides[:-3:-1])
-            return self._mixed(replace(right, strides=turned), b.mT, a.mT, result.mT)
+            swapped = (*right.strides[:-2], *right.strides[:-3:-1])
+            return self._weighted_values(replace(right, strides=swapped), b.mT, a.mT, result.mT)
         if isinstance(left, Context) and (a.dim() == 2 or a.shape[0] == b.shape[0] == 1):
             return self._projected(left.call, _matrix(a), _matrix(b), added, _matrix(result))
         # A product with a parameter is a layer: a router or a gate, whose softmax is over its own outputs.
@@ -148,7 +148,7 @@ class ScoreTracker:
         call = self.reader.softmax(scores, tensor, weights, None, result.shape)
         return None if call is None else Weights(call, scores.strides)
 
-    def _mixed(self, note: Weights, weights: Tensor, v: Tensor, result: Tensor) -> Context | None:
+    def _weighted_values(self, note: Weights, weights: Tensor, v: Tensor, result: Tensor) -> Context | None:
         """weights · v, where the weights are as the softmax made them, heads first and keys last."""
         call = note.call
         if call is not None and call.context is None:
@@ -162,7 +162,7 @@ class ScoreTracker:
     def _attended(self, call: AttentionCall, v: Tensor, context: Tensor) -> Context:
         call.v, call.context, call.path = self.reader.keep(v), self.reader.keep(context), self.recorder.path
         call.k, call.v = compact(call.k, call.v)
-        self.reader.mixed(call)
+        self.reader.weighted_values(call)
         self.calls.append(call)
         return Context(call)
 
@@ -176,7 +176,7 @@ class ScoreTracker:
         if v.shape[axis] != heads or v.numel() != operation.result.numel():
             return None
         weights, v, context = (t.movedim(axis, 0).reshape(heads, 1, -1) for t in (weights, v, operation.result))
-        return self._mixed(Weights(call, (1, 1, 1)), weights, v, context)
+        return self._weighted_values(Weights(call, (1, 1, 1)), weights, v, context)
 
     def _fused(self, operation: Operation) -> Context | None:
         given, (context, lse) = operation.named(), operation.result[:2]

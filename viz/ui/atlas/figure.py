@@ -89,14 +89,14 @@ class View:
     def alike(self) -> dict[atlas.Head, float]:
         import torch
 
-        from model.attention.downsample_heads import alike
+        from model.attention.downsample_heads import head_similarity
 
         site, head, _, _ = session.selected()
         means = dict(self.found.pooled["max" if self.exact else "mean"])
         if site not in means or len(means) < len(self.sites):
             return {}
         allowed = {other: torch.from_numpy(~self.found.closed[other]) for other in means}
-        return alike(means, allowed, site, head)
+        return head_similarity(means, allowed, site, head)
 
 
 def draw(view: View, asked: atlas.Shown, values: dict[atlas.Head, float], whole: bool = True) -> None:
@@ -251,7 +251,9 @@ def _foot(
         return export.npz(**arrays, **{f"masked/{site}": found.closed[site] for site in shown}, how=[view.how])
 
     code = (downsample.thumbnails, downsample._pool, row_blocks.block_weights, row_blocks.bins)
-    more = {"layer": (), atlas.LIKE: (downsample_heads.alike,)}.get(asked.order, (head_statistics.statistics,))
+    more = {"layer": (), atlas.LIKE: (downsample_heads.head_similarity,)}.get(
+        asked.order, (head_statistics.statistics,)
+    )
     more += (head_statistics.statistics, head_table.role) if asked.grid == "roles" else ()
     files = {f"{slug}.csv": csv, f"{slug}.npz": npz}
     badge = figure_footer.worst_badge(view.trace, view.sites)

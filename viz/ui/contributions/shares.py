@@ -38,7 +38,7 @@ def show(trace: Trace, site: Site, head: int, row: int) -> None:
     """W_O block by block, then the sum, then the lengths of the shares."""
     from model.attention import head_contributions
 
-    found = head_contributions.shares(trace, site, row)
+    found = head_contributions.contributions(trace, site, row)
     _block(trace, site, head, row)
     _sum(trace, site, found, head, row)
     _bars(trace, site, found, head, row)
@@ -135,7 +135,7 @@ def _sum(trace: Trace, site: Site, found: HeadContributions, head: int, row: int
 
     badge = figure_footer.fidelity_badge(found.error, found.limit)
     figure_footer.foot(
-        "together-sum", sentence, badge, files, figure, (head_contributions.shares, head_contributions.blocks)
+        "together-sum", sentence, badge, files, figure, (head_contributions.contributions, head_contributions.blocks)
     )
 
 

@@ -19,7 +19,7 @@ from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     from model.checkpoints.library.generate import Compared
-    from model.generation.beam import Beams, Found
+    from model.generation.beam import Beams, FinishedHypothesis
     from model.generation.decoder import Decoder
     from model.trace.trace import Trace
 
@@ -130,7 +130,7 @@ def _foot(trace: Trace, beams: Beams, texts: list[list[str]], chart: Any, compar
 def _ranking(trace: Trace, beams: Beams, read: Callable[[int], str]) -> None:
     """What finished, by score; and what k better ones pushed out."""
     page_text.heading("generation.ranking_name")
-    every: list[Found] = [*beams.finished, *sorted(beams.dropped, key=lambda each: -each.score)]
+    every: list[FinishedHypothesis] = [*beams.finished, *sorted(beams.dropped, key=lambda each: -each.score)]
     totals = [beams.steps[each.step][each.index].total for each in every]
     said = [[n for n in each.tokens if n >= len(trace.vocabulary) or not tokens.looks_special(trace.vocabulary[n])]
             for each in every]  # fmt: skip

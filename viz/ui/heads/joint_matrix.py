@@ -32,7 +32,7 @@ def joint_view(trace: Trace) -> None:
     if len(trace.sides) < 2 or not joint_matrix.drawable(trace):
         return
     site, head, row, column = view.selected()
-    heads = joint_matrix.chosen(trace, (site, head), _asked())
+    heads = joint_matrix.heads_of_blocks(trace, (site, head), _asked())
     page_text.heading("joint.title", "joint.what")
     _pickers(trace, heads)
     if any(figure_footer.refused(trace, other) for other, _ in heads.values()):

@@ -74,7 +74,7 @@ def _plane(trace: Trace, found: Rotated, labels: list, pair: int, site: Site, he
 
 
 def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:
-    from model.positions.rotary import at_every_pair_of_places, by_offset, places_limit
+    from model.positions.rotary import by_offset, products_at_every_two_positions, products_limit
     from viz import positions as pictures
     from viz.positions import numbered
 
@@ -82,7 +82,7 @@ def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:
     chosen = selected == site
     query = min(row if chosen else len(found.q) - 1, len(found.q) - 1)
     key = min(column if chosen else 0, len(found.k) - 1)
-    values = at_every_pair_of_places(found, query, key)[:_LONGEST, :_LONGEST]
+    values = products_at_every_two_positions(found, query, key)[:_LONGEST, :_LONGEST]
     offsets, mean, spread = by_offset(values)
     words = {name: page_text.code(labels[i]["text"]) for name, i in (("asks", query), ("answers", key))}
     page_text.heading("positions.places_name", small=True, **words)
@@ -94,9 +94,9 @@ def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:
     told = {name: say(f"positions.{name}") for name in ("offset", "product")} | {"alt": say("positions.product_alt")}
     st.altair_chart(pictures.by_offset_chart(values.numpy(), offsets.numpy(), mean.numpy(), told))
     sentence = say("positions.places_sentence", spread=numbers.short(spread), most=numbers.short(size))
-    said = figure_footer.fidelity_badge(spread, places_limit(found, query, key))
+    said = figure_footer.fidelity_badge(spread, products_limit(found, query, key))
     figure_footer.foot("positions-places", sentence, said, files("places", array, names, names),
-              still(array, names, names, scale, _PLACES), [at_every_pair_of_places, by_offset])  # fmt: skip
+              still(array, names, names, scale, _PLACES), [products_at_every_two_positions, by_offset])  # fmt: skip
 
 
 def _both(found: Rotated, labels: list) -> None:
@@ -109,7 +109,7 @@ def _both(found: Rotated, labels: list) -> None:
         r"q_i = R_{\Theta,i}\,q'_i,\quad k_j = R_{\Theta,j}\,k'_j,\quad q_i^\top k_j = q_i'^\top R_{\Theta,\,j-i}\,k'_j"
     )
     shown = slice(0, _LONGEST)
-    arrays = {"q_before": found.q, "q": found.q_turned, "k_before": found.k, "k": found.k_turned}
+    arrays = {"q_before": found.q, "q": found.q_rotated, "k_before": found.k, "k": found.k_rotated}
     for letter in "qk":
         before, after = (arrays[name][shown].numpy() for name in (f"{letter}_before", letter))
         words = language.group("equation") | {"alt": say("positions.both_what"), "help": say("equation.help_cell")}
@@ -119,7 +119,7 @@ def _both(found: Rotated, labels: list) -> None:
     columns = [str(i) for i in range(found.q.shape[1])]
     figure_footer.foot("positions-turned", say("positions.both_sentence_own") if found.own else say("positions.both_sentence"),
               figure_footer.fidelity_badge(found.error, found.limit), lambda: {
-                  "headlight-rotary.csv": lambda: export.matrix_csv(found.q_turned.numpy(), names, columns),
+                  "headlight-rotary.csv": lambda: export.matrix_csv(found.q_rotated.numpy(), names, columns),
                   "headlight-rotary.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
-              still(found.q_turned.numpy(), names, columns, pictures.diverging(found.q_turned.numpy()),
+              still(found.q_rotated.numpy(), names, columns, pictures.diverging(found.q_rotated.numpy()),
                     ("word", "dimension_axis")), [type(found).at] if found.own else [Rotary])  # fmt: skip

@@ -141,8 +141,8 @@ def _turn(table: torch.Tensor, length: int, d: int, n: float) -> None:
         pair = slider("pair", 0, d // 2 - 1, 2, key="positions-pair")
         k = slider("k", 0, length - 1, 3, key="positions-k")
         shift = slider("shift", 0, 32, 5)
-        found = views.turn(d, k, shift, pair, n)
-        R, before, after = found.matrix, found.before, found.turned
+        found = views.rotated(d, k, shift, pair, n)
+        R, before, after = found.matrix, found.before, found.rotated
         cells = r" \\ ".join(" & ".join(numbers.tex(float(x)) for x in row) for row in R)
         columns = [r" \\ ".join(numbers.tex(float(x)) for x in vector) for vector in (before, after)]
         st.latex(rf"\begin{{bmatrix}}{cells}\end{{bmatrix}}\begin{{bmatrix}}{columns[0]}\end{{bmatrix}} = "
@@ -157,11 +157,11 @@ def _turn(table: torch.Tensor, length: int, d: int, n: float) -> None:
     with left:
         st.altair_chart(draw(), width="content")
     arrays = {"matrix": R, "before": before, "turned": after, "table": found.looked_up}
-    said = figure_footer.fidelity_badge(views.turn_error(length, d, shift, n), views.turn_limit(length, shift))
+    said = figure_footer.fidelity_badge(views.rotation_error(length, d, shift, n), views.rotation_limit(length, shift))
     figure_footer.foot("positions-turn", say("positions.turn_sentence"), said,
               lambda: {"headlight-turn.csv": lambda: _turn_csv(arrays),
                        "headlight-turn.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
-              draw, [views.rotation, views.turn, views.turn_error])  # fmt: skip
+              draw, [views.rotation, views.rotated, views.rotation_error])  # fmt: skip
 
 
 def _turn_csv(arrays: dict[str, torch.Tensor]) -> bytes:
