@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from model.errors import UnknownOption
 from model.residual.additions import Addition, by_layer, limit_of
 from model.trace.fidelity import allowed, allowed_norm, difference
-from model.trace.record_own import record_run
-from model.trace.residual_names import into, leaves
+from model.trace.record_own import entering, leaving, record_run
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.layer_norm import layer_norm
@@ -36,7 +35,7 @@ def streams(trace: Trace, stack: str) -> list[str]:
     """Names of the residual stream before the first layer and after each: layers + 1 of them, [] where not recorded."""
     names = set(trace.store.names())
     if own(trace):
-        after, found, layer = leaves(_norm(trace)), [f"{stack}.input"], 0
+        after, found, layer = leaving(_norm(trace)), [f"{stack}.input"], 0
         while f"{stack}.{layer}.ffn.{after}" in names:
             found.append(f"{stack}.{layer}.ffn.{after}")
             layer += 1
@@ -58,7 +57,7 @@ def stream_into(trace: Trace, name: str) -> str:
     order = sublayers(trace, name.split(".")[0])
     if name not in order:
         raise UnknownOption(what="Sub-layer", got=name, allowed=", ".join(order))
-    return into(trace.store, name, _norm(trace))
+    return entering(trace.store, name, _norm(trace))
 
 
 def _norm(trace: Trace) -> str:
@@ -196,7 +195,7 @@ def both_orders(module: Transformer, trace: Trace, stack: str) -> Orders:
     lengths = {}
     for model in (module, other_order(module)):
         store, _ = record_run(model, source, target)
-        after = leaves(model.config.norm)
+        after = leaving(model.config.norm)
         names = [f"{stack}.input", *(f"{stack}.{i}.ffn.{after}" for i in range(len(getattr(model, stack))))]
         lengths[model.config.norm] = torch.stack([store[name].double().norm(dim=-1) for name in names])
     recorded = torch.stack([trace.activation(name).double().norm(dim=-1) for name in streams(trace, stack)])

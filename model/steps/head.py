@@ -16,9 +16,9 @@ from torch import Tensor
 from model.steps.projections import BETWEEN, from_input
 from model.steps.scores import score_steps
 from model.steps.step import WHOLE, Matrix, Step, WeightDerivation, window
-from model.trace import residual_names
 from model.trace.attention_record import AttentionRecord
 from model.trace.fidelity import allowed, allowed_context, allowed_norm, allowed_output, allowed_product, difference
+from model.trace.record_own import entering
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.attention import softmax
@@ -36,7 +36,7 @@ SPECIAL = ("softcap", "bias", *BETWEEN)
 
 def stream_before(trace: Trace, site: Site) -> str:
     """Name of the residual stream that enters the sub-layer at `site`."""
-    return residual_names.into(trace.store, str(site), str(trace.facts.get("norm", "post")))
+    return entering(trace.store, str(site), str(trace.facts.get("norm", "post")))
 
 
 def inputs(trace: Trace, site: Site) -> tuple[str, str]:

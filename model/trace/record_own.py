@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
-from model.trace.tensors import MemoryStore
+from model.trace.tensors import MemoryStore, Store
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.hook_points import run_with_hooks
 from model.transformer.masks import RuleMask
@@ -84,3 +84,18 @@ def attention_parameters(module: Transformer) -> dict[str, Tensor]:
                 norm = getattr(layer, f"{kind}_add").layer_norm
                 parameters[f"{site}.gamma"], parameters[f"{site}.beta"] = norm.gamma.detach(), norm.beta.detach()
     return parameters
+
+
+def leaving(norm: str) -> str:
+    """The hook point where the residual stream leaves a sub-layer: its norm in post-LN, the bare sum in pre-LN."""
+    return "norm" if norm == "post" else "residual"
+
+
+def entering(store: Store, name: str, norm: str) -> str:
+    """Name of the residual stream that enters the sub-layer `name`: `encoder.0.self`, `decoder.1.cross`, `decoder.1.ffn`."""
+    stack, number, kind = name.split(".")
+    layer = int(number)
+    if kind == "self":
+        return f"{stack}.input" if layer == 0 else f"{stack}.{layer - 1}.ffn.{leaving(norm)}"
+    crosses = kind == "ffn" and f"{stack}.{layer}.cross.residual" in store
+    return f"{stack}.{layer}.{'cross' if crosses else 'self'}.{leaving(norm)}"

@@ -10,7 +10,7 @@ import torch
 
 from model.training.data import data_hash
 from model.training.evaluate import agreement, exact_match
-from model.training.run import Run
+from model.training.recipes import Run
 from model.transformer.encoder_decoder import Transformer
 
 FP32_LIMIT = 5_000_000  # bytes; above it the weights are kept in half precision

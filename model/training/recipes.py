@@ -39,6 +39,19 @@ class Recipe:
         return tuple(self.starts)
 
 
+@dataclass
+class Run:
+    """One training: the model, its running average, and the loss curve [(step, train, validation, learning rate)]."""
+
+    recipe: Recipe
+    vocabulary: Vocabulary
+    module: Transformer
+    average: Transformer
+    curve: list[tuple[int, float, float, float]] = field(default_factory=list)
+    step: int = 0
+    seconds: float = 0.0
+
+
 SMALL = {"d_model": 128, "heads": 4, "encoder_layers": 2, "decoder_layers": 2, "d_ff": 256, "max_length": 100}
 TEST_SEED = 20_000  # validation and test sentences come from their own generators, whatever the training seed
 

@@ -22,8 +22,7 @@ from model.errors import HeadlightError
 from model.training.checkpoint import card_of, save_partial, save_trained
 from model.training.data import Encoded, Vocabulary, batches, data_hash, encode
 from model.training.evaluate import validation_loss
-from model.training.recipes import TEST_SEED, Recipe, recipe
-from model.training.run import Run
+from model.training.recipes import TEST_SEED, Recipe, Run, recipe
 from model.transformer.config import TransformerConfig
 from model.transformer.encoder_decoder import Transformer
 

@@ -13,7 +13,7 @@ from model.errors import UnknownOption
 from model.training import recipes
 from model.training.data import Example, Vocabulary, batches, data_hash, encode
 from model.training.evaluate import agreement, exact_match, validation_loss
-from model.training.run import Run
+from model.training.recipes import Run
 from model.training.train import TrainingInterrupted, learning_rate, loss_of, optimise, start, train
 
 TINY = {"d_model": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "d_ff": 32, "max_length": 20}
