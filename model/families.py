@@ -1,4 +1,4 @@
-"""The families of models, from the Transformer of 2017 on: what each is made of, and the sizes of its named original.
+"""Model families from the Transformer of 2017 on: the architecture of each, and the sizes of its named original.
 
 Sizes are those of the paper that `source` names. `counted` is the number of parameters that the transformers library's
 class for that configuration has (`counts` names the class), or that `block_parameters` gives; papers round.

@@ -1,4 +1,4 @@
-"""Heads made small: a q × k matrix of any length as at most `size` × `size` bins, without ever holding it.
+"""Downsampled attention maps: a q × k matrix of any length as at most `size` × `size` bins, without ever holding it.
 
 Weights are made in blocks of whole rows that fit a core's cache, pooled and dropped. A bin is ceil(n / size) positions
 long; the last one of an axis may be shorter, and is pooled over the cells it has.

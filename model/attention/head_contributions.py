@@ -1,4 +1,4 @@
-"""What several heads make together: their contexts side by side, and the output as a sum with one share a head.
+"""Contributions of heads to a sub-layer's output: the sum over heads of z_h · W_O, one share a head.
 
 MultiHead(Q, K, V) = Concat(head_0, …, head_{h−1}) W_O (Vaswani et al. 2017, section 3.2.2). W_O [h · d_v, d] is h blocks
 of d_v rows, and row i of the output is what the blocks make of their own heads, added up:
@@ -24,7 +24,7 @@ from model.trace.trace import Trace
 
 @dataclass(frozen=True, eq=False)
 class HeadContributions:
-    """One row of a sub-layer's output, taken apart: float64.
+    """One row of a sub-layer's output as a sum of head contributions: float64.
 
     heads [h, d]: z_h · W_O^{(h)}; bias [d]: b_O, or None; output [d] as recorded; error: how far the sum of the parts lies
     from it at most; allowed [d]: how far it may.
@@ -81,7 +81,7 @@ def contexts(record: AttentionRecord, head: int, rows: slice = slice(None)) -> T
 
 
 def contributions(trace: Trace, site: Site, row: int) -> HeadContributions:
-    """The output of query `row` taken apart, from the recorded contexts and the model's W_O and b_O."""
+    """The output of query `row` as a sum of head contributions, from the recorded contexts and the model's W_O and b_O."""
     record, W_O, b_O = trace.record(site), trace.parameter(site, "W_O"), trace.parameter(site, "b_O")
     rows = slice(row, row + 1)
     z = torch.cat([contexts(record, head, rows) for head in range(record.heads)])

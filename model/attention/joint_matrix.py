@@ -22,7 +22,7 @@ CELLS, BINS = 192, 96
 
 
 def kind_of(site: Site) -> str:
-    """Which block of the joint matrix a site belongs to."""
+    """The block of the joint matrix that a site belongs to."""
     return "cross" if site.kind == "cross" else site.stack
 
 

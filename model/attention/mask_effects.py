@@ -1,4 +1,4 @@
-"""Masks put on recorded scores, and what goes wrong when they are put on badly.
+"""Masks applied to recorded scores, and the errors of masking at the wrong axis, with the wrong value or after softmax.
 
 The masks are `model.transformer.masks`' own, on a copy of one recorded head (`AttentionRecord.select`): its weights are
 made by the code that makes the recorded ones. Vaswani et al. 2017, section 3.2.3: "masking out (setting to −∞) all
@@ -63,7 +63,7 @@ def with_mask(single: AttentionRecord, mask: RuleMask | IntervalMask | DenseMask
 
 @dataclass(frozen=True, eq=False)
 class Masked:
-    """Some rows of one head before, under and after a mask: float64 [r, k].
+    """Some rows of one head without and with a mask: float64 [r, k].
 
     scores: without the mask; allowed: which cells it leaves; open: softmax(scores); weights: softmax(scores + mask).
     """
@@ -74,18 +74,18 @@ class Masked:
     weights: Float[Tensor, "r k"]
 
     @property
-    def lost(self) -> Float[Tensor, " r"]:
-        """What the forbidden keys of each row had without the mask."""
+    def masked_mass(self) -> Float[Tensor, " r"]:
+        """Attention mass of the masked keys of each row, without the mask: [r]."""
         return self.open.masked_fill(self.allowed, 0.0).sum(-1)
 
     @property
-    def kept(self) -> Float[Tensor, " r"]:
-        """What the allowed keys had, added up by itself: where it is small, 1 − lost has lost its digits."""
+    def allowed_mass(self) -> Float[Tensor, " r"]:
+        """What the allowed keys had, added up by itself: where it is small, 1 − masked_mass has lost its digits."""
         return after_softmax(self).sum(-1)
 
 
 def masked(single: AttentionRecord, mask: RuleMask | IntervalMask | DenseMask, rows: slice = slice(None)) -> Masked:
-    """`single` is one head (`AttentionRecord.select`). Without a sink, weights = open / kept where allowed."""
+    """`single` is one head (`AttentionRecord.select`). Without a sink, weights = open / allowed_mass where allowed."""
     free, under = with_mask(single, RuleMask()), with_mask(single, mask)
     dtype = torch.float64
     return Masked(
@@ -132,9 +132,9 @@ def without_keys(single: AttentionRecord, gone: Bool[Tensor, " k"], rows: slice 
     return Masked(scores, allowed, open_, under)
 
 
-def after_softmax(found: Masked) -> Float[Tensor, "r k"]:
+def after_softmax(masked: Masked) -> Float[Tensor, "r k"]:
     """softmax(scores) with the forbidden cells set to 0 afterwards: rows that sum to less than 1."""
-    return found.open.masked_fill(~found.allowed, 0.0)
+    return masked.open.masked_fill(~masked.allowed, 0.0)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A head's weights in blocks of whole rows that fit a core's cache: what measuring, pooling and tiling have in common.
+"""Attention weights in blocks of whole rows that fit a core's cache, for measuring, pooling and tiling.
 
 A block is some rows against the run of keys that any of them may attend; nothing here holds a q × k matrix.
 """

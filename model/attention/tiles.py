@@ -1,4 +1,4 @@
-"""One head as a map: square tiles of cells, single weights at level 0 and 2^L × 2^L of them in one cell at level L.
+"""Tiles of one head's map: single weights at level 0, 2^L × 2^L of them in one cell at level L.
 
 A row of tiles is made at once, because a weight needs its whole row; its weights are made in blocks, pooled and dropped as
 in `model.attention.downsample`, so that no q × k matrix is single at any length: a block, and the strip that is asked for.

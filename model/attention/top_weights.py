@@ -1,4 +1,4 @@
-"""The strongest weights of a head as a list, and what they leave out, at any length: what a drawing of lines needs.
+"""The largest attention weights of a head as a list of lines, and the share that they leave out, at any length.
 
 Of a head of n tokens there are n² lines; nobody sees more than some thousands. A rule says which are asked for: those of
 at least some weight, or of each row the fewest that together hold some share of it. They are found in blocks of rows,

@@ -1,4 +1,4 @@
-"""Small changes to one recorded head, each with everything else as it was.
+"""Variants of attention on one recorded head: one change each (scale, soft cap, sink, window, grouping), the rest as recorded.
 
 A variant is a copy of the head's record with one thing changed, so its weights are made by the very code that makes the
 recorded ones (`AttentionRecord.weights`), and an unchanged copy gives them back. No variant is retrained: each says what
@@ -146,11 +146,14 @@ def random_additive(d_k: int, seed: int) -> Additive:
     return Additive(draw[:, :d_k], draw[:, d_k : 2 * d_k], draw[:, -1])
 
 
-def additive(single: AttentionRecord, given: Additive, rows: slice = slice(None)) -> Tensor:
+def additive(single: AttentionRecord, parameters: Additive, rows: slice = slice(None)) -> Tensor:
     """Weights [rows, k] of the scores vᵀ tanh(W q_i + U k_j) under the head's own mask (Bahdanau et al. 2015, A.1.2)."""
-    queries, keys = single.head("q", 0, torch.float64)[rows] @ given.W.T, single.head("k", 0, torch.float64) @ given.U.T
+    queries, keys = (
+        single.head("q", 0, torch.float64)[rows] @ parameters.W.T,
+        single.head("k", 0, torch.float64) @ parameters.U.T,
+    )
     scores = torch.stack(
-        [torch.tanh(query + keys) @ given.v for query in queries]
+        [torch.tanh(query + keys) @ parameters.v for query in queries]
     )  # a row at a time: q · k · d_a is much
     return softmax(scores.masked_fill(~single.allowed(rows), -torch.inf))[0]
 

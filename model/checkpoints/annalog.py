@@ -1,4 +1,4 @@
-"""ANNalog, a stranger's encoder–decoder from molecule to molecule (SMILES), opened through `instrument`.
+"""ANNalog, a third-party encoder–decoder from molecule to molecule (SMILES), opened through `instrument`.
 
 Its package brings the module's own definition, weights of torch.save and a vocabulary; of its code only the file that
 defines the module is imported, by path, and only here: the rest of the package needs a chemistry toolkit.

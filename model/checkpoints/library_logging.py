@@ -1,4 +1,4 @@
-"""The library's bars and reports stay off the terminal: what they say is in the card and in our errors."""
+"""Progress bars and log messages of the transformers library, switched off inside a block."""
 
 from __future__ import annotations
 

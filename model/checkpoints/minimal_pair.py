@@ -1,4 +1,4 @@
-"""Two texts that differ in one word, for a model to be looked at on both: found by what the model reads and does."""
+"""Minimal pairs: two texts of equal length that differ in one word, chosen by the tokens that a model makes of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def changed(first: str, second: str) -> Pair | None:
 
 
 def ids(model: Any, text: str) -> list[int] | None:
-    """What `model` reads of a text; None where it refuses it or has a word in it that it does not know."""
+    """Token ids that `model` makes of a text; None where it refuses the text or does not know one of its words."""
     try:
         if isinstance(model, OwnModel):
             return list(model.read(text).ids)

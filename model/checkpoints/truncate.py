@@ -1,4 +1,4 @@
-"""The start of a text that an opened model still reads, whichever kind of model it is."""
+"""Truncation: the longest start of a text that an opened model still reads."""
 
 from __future__ import annotations
 

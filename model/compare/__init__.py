@@ -1,1 +1,1 @@
-"""Heads, runs and checkpoints held against each other."""
+"""Comparing heads, runs and checkpoints."""

@@ -1,4 +1,4 @@
-"""What every error has; `model.errors` says the rule."""
+"""The base class of all errors; `model.errors` says the rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies on disk: models, their files, where they may lie."""
+"""Errors of checkpoints: models, their files, where they may lie."""
 
 from __future__ import annotations
 

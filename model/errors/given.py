@@ -1,4 +1,4 @@
-"""What a person gave: texts, pictures, sounds, choices."""
+"""Errors in a person's input: texts, pictures, sounds, choices."""
 
 from __future__ import annotations
 

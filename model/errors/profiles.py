@@ -1,4 +1,4 @@
-"""Measuring many texts: the file of texts, and what is made of it."""
+"""Errors of profiles over a corpus: the file of texts, and the result."""
 
 from __future__ import annotations
 

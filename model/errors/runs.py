@@ -1,4 +1,4 @@
-"""What a run takes and leaves: memory, records, saved traces, modules of other people."""
+"""Errors of runs: memory, records, saved traces, foreign modules."""
 
 from __future__ import annotations
 

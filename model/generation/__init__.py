@@ -1,1 +1,1 @@
-"""How the next token is chosen: greedy, beam search, sampling, temperature, and what a cache of keys and values saves."""
+"""How the next token is chosen: greedy, beam search, sampling, temperature, and what a KV cache saves."""

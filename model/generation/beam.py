@@ -1,4 +1,4 @@
-"""Beam search with every hypothesis kept: what was looked at in each step, what lived on, what did not and why.
+"""Beam search with every hypothesis kept: the candidates of each step, which were kept, which were pruned and why.
 
 The rules are those of the transformers library (`GenerationMixin._beam_search`, early_stopping=False): in each step the
 (1 + number of end tokens) · k best continuations of all k beams are looked at; of those that do not end the best k run
@@ -27,7 +27,7 @@ _NONE = -1.0e9
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One continuation that a step looked at. Natural logarithms.
+    """One candidate of a step: a hypothesis and one more token. Natural logarithms.
 
     parent: index among the hypotheses of the step before, −1 in the first. log_p: of this token after its parent.
     total: Σ log p of the text up to here, as it was ranked (float32). rank: place among all looked at, 0 the best.
@@ -48,7 +48,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class FinishedHypothesis:
-    """One finished text: where it ended (step, index), its tokens and its score; `kept` is False for one that k better
+    """One finished hypothesis: where it ended (step, index), its tokens and its score; `kept` is False for one that k better
     ones pushed out of the list."""
 
     step: int

@@ -1,4 +1,4 @@
-"""What a cache of keys and values saves: multiply–accumulates of a decoder's matrix products, by formula from its shapes.
+"""What a KV cache saves: multiply–accumulates of a decoder's matrix products, by formula from its shapes.
 
 With n tokens standing and s source tokens, writing the next one takes
 

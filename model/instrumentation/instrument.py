@@ -1,4 +1,4 @@
-"""Any PyTorch module, recorded: `instrument(module).trace(*inputs)` gives the same `Trace` as a model of ours.
+"""Recording any PyTorch module: `instrument(module).trace(*inputs)` gives the same `Trace` as a model of ours.
 
 The module is not changed. While it runs once, its operators are followed (`model.instrumentation.operators`), so it does
 not matter who wrote its attention: nn.Transformer and its parts, scaled_dot_product_attention, or softmax(q kᵀ / √d) v

@@ -1,4 +1,4 @@
-"""The layers of a foreign module: what each numbered module that ran attention read, and what it handed on."""
+"""The residual stream of a foreign module: input and output of each numbered module that ran attention."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from model.instrumentation.operators.recorder import Frame
 
 @dataclass(eq=False)
 class Layer:
-    """A numbered module that ran attention: the calls of it and what it read and handed on."""
+    """A numbered module that ran attention: its attention calls, its input (`read`) and its output (`out`)."""
 
     path: str
     calls: list[AttentionCall]
@@ -22,19 +22,19 @@ class Layer:
 
 @dataclass(eq=False)
 class LayerStreams:
-    """Collects the layers of one forward; `found` are the calls so far, head by head where they were computed so."""
+    """Collects the layers of one forward; `calls` are those so far, head by head where they were computed so."""
 
-    found: list[AttentionCall]
+    calls: list[AttentionCall]
     layers: list[Layer] = field(default_factory=list)
     _open: list[tuple[int, Tensor | None]] = field(default_factory=list)
 
     def entered(self, frame: Frame) -> None:
         read = next((a for a in frame.args if isinstance(a, Tensor) and a.is_floating_point()), None)
-        self._open.append((len(self.found), read))
+        self._open.append((len(self.calls), read))
 
     def left(self, frame: Frame, out: object) -> None:
         start, read = self._open.pop()
-        inside = self.found[start:]
+        inside = self.calls[start:]
         if inside and frame.name.rpartition(".")[2].isdigit():
             out = out[0] if isinstance(out, tuple | list) and out else out
             out = out.detach().clone() if isinstance(out, Tensor) else None

@@ -1,4 +1,4 @@
-"""From the operators of one attention of a foreign module to its facts: q, k, scale, soft cap, mask, bias, log-sum-exp.
+"""The facts of a foreign module's attention, from its operators: q, k, scale, soft cap, mask, bias, log-sum-exp.
 
 The facts are held against the weights that the module really used. Where an operator between q · kᵀ and the softmax is
 none of them (a gate, a rotation of scores), the rest of each score is kept as its bias, so that the record never says

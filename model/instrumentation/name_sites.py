@@ -1,4 +1,4 @@
-"""Where in a foreign module each attention happened: stack, layer and kind, from its path, its data and its mask."""
+"""Sites of a foreign module's attention calls: stack, layer and kind, from its path, its data and its mask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an attention's keys come from another tensor than its queries: what their projections were applied to."""
+"""Self- or cross-attention by data flow: whether the projections of keys and queries were applied to the same tensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ids of a stranger's model read as, asked of whatever its author calls a tokenizer."""
+"""Texts of a foreign model's token ids, from whatever object its author calls a tokenizer."""
 
 from __future__ import annotations
 

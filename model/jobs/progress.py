@@ -1,4 +1,4 @@
-"""Long work says how far it is and can be stopped: whoever waits listens, whoever works ticks.
+"""Progress and cancellation of long work: the worker calls `tick`, a `ProgressListener` is called with the fraction done.
 
 A forward of a large model takes seconds; whoever computes calls `tick` between its pieces, which tells the listener of
 this thread's context, if there is one, and raises `Stopped` where the listener no longer wants the result.
@@ -16,7 +16,7 @@ from model.errors import Stopped
 
 @dataclass(frozen=True)
 class ProgressListener:
-    """Who wants to know how far work is, and may stop it.
+    """Receives the progress of long work, and may stop it.
 
     on_progress: called with what is being done and the fraction done, 0–1, None where the end is not known. stop: whether
     to give up.
@@ -53,7 +53,7 @@ def _unheard(what: str, fraction: float | None) -> None:
 
 
 def tick(what: str, fraction: float | None = None) -> None:
-    """Say how far the work is; raises Stopped when nobody wants it any more."""
+    """Report the fraction done, 0–1 or None; raises Stopped where the listener asks for an end."""
     listener = _listener.get()
     if listener is None:
         return

@@ -1,4 +1,4 @@
-"""What the encoder–decoder's three attentions say of one run: the shifted target, one row of each, and the alignment.
+"""The three attentions of an encoder–decoder in one run: the shifted target, one row of each, and word alignment.
 
 The decoder reads y_0 … y_{m−1} (y_0 is the start token) and writes y_1 … y_m: row t reads y_t and writes y_{t+1}
 (Vaswani et al. 2017, section 3.1, "the output embeddings are offset by one position"). In cross-attention queries come

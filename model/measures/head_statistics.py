@@ -1,4 +1,4 @@
-"""What every head of a record does, in numbers: how spread, how far, and how much on which kind of key."""
+"""Measures of every head of a record: entropy, distance, attention by kind of key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a measure of an attention head is, as data: its name, its formula, its range, and how it follows from the weights.
+"""`Measure`, the definition of one measure of a head: name, formula, range, and how it follows from the weights.
 
 Heads are measured in one pass over blocks of their weights (`model.measures.one_pass`), and no measure holds a q × k
 matrix. A measure hands the pass one small function; which one depends on what it needs, the cheapest first:

@@ -1,4 +1,4 @@
-"""One row a head: what every head of a run does, in numbers, and which of them earns it a name."""
+"""The table of all measures, one row a head, and the role that a head's largest share gives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a measure's function is given: a sub-layer, a block of its cells, and the weights of some heads in that block.
+"""Arguments of a measure's function: a sub-layer, a block of its cells, and the weights of some heads in that block.
 
 Axes: h the heads at hand, r the rows (queries) and c the columns (keys) of the block.
 """

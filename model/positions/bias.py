@@ -1,4 +1,4 @@
-"""Positions that are added to the scores by offset: T5's buckets, ALiBi's slopes, Shaw's vectors, as a run recorded them."""
+"""Relative position biases as recorded: T5's buckets, ALiBi's slopes, Shaw's vectors."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def relative_share(record: AttentionRecord, head: int) -> Tensor:
 
 
 def kind_of(trace: Trace, module: nn.Module | None = None) -> str:
-    """How the run's model tells positions: "sinusoidal", "learned", "relative", "t5", "alibi", "rotary", "none" or "".
+    """The position encoding of the run's model: "sinusoidal", "learned", "relative", "t5", "alibi", "rotary", "none" or "".
 
     "scores": terms of the content and the offset inside the scores, recorded as a dense bias (Transformer-XL, DeBERTa).
     """

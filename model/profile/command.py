@@ -1,4 +1,4 @@
-"""`python -m model profile …`: what it takes, and the line that says how far it is."""
+"""The command `python -m model profile …`: its arguments and its progress line."""
 
 from __future__ import annotations
 

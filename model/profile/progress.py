@@ -1,4 +1,4 @@
-"""How far a profile is: what its workers count, and what the command prints of it."""
+"""Progress of a profile: texts measured, refused and left."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ SAVED = 5.0  # seconds of work that a kill may cost, or one text where that take
 
 @dataclass
 class Progress:
-    """How far it is; `on_progress(self)` after each text. done and refused count what earlier runs did, `fresh` does not.
+    """Counts of texts; `on_progress(self)` is called after each text.
 
+    done and refused count what earlier runs did, `fresh` does not.
     there: nothing was left to do, because the result is there.
     """
 

@@ -1,4 +1,4 @@
-"""Measuring a file of texts from its first to its last, here or spread over several machines, and stopping in between."""
+"""Measuring every text of a corpus, here or on a Ray cluster, with interruption and resumption."""
 
 from __future__ import annotations
 

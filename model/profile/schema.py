@@ -1,4 +1,4 @@
-"""What a profile's file is called inside: names and versions, known without torch."""
+"""Names and version of a profile's Parquet file, shared by its writer and reader; nothing here imports torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded activations as a whole: their distribution by layer, how alike the tokens become, and where they lie (PCA)."""
+"""Distributions of recorded activations by layer, cosine similarity between tokens, and their principal components."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def names(trace: Trace, stack: str) -> list[str]:
     return found
 
 
-def kinds(found: Sequence[str]) -> list[str]:
+def kinds(names: Sequence[str]) -> list[str]:
     """What the names are called without their layer, each once: `encoder.0.ffn.post` is `ffn.post`."""
-    return list(dict.fromkeys(kind_of(name) for name in found))
+    return list(dict.fromkeys(kind_of(name) for name in names))
 
 
 def kind_of(name: str) -> str:
@@ -40,9 +40,9 @@ def kind_of(name: str) -> str:
     return ".".join(parts[1:] if parts[0].isdigit() and len(parts) > 1 else parts)
 
 
-def layers_of(found: Sequence[str], kind: str) -> list[str]:
+def layers_of(names: Sequence[str], kind: str) -> list[str]:
     """The names of one kind, by layer."""
-    return [name for name in found if kind_of(name) == kind]
+    return [name for name in names if kind_of(name) == kind]
 
 
 def thinned(shape: tuple[int, ...]) -> int:

@@ -1,4 +1,4 @@
-"""What was added to the residual stream, and what of a library model's layers can be told apart.
+"""Additions to the residual stream by each sub-layer, and their recovery from a library model's layers.
 
 Its record has the stream between layers and what attention put out. What the feed-forward part put out is heard in one
 more run (`model.checkpoints.record.mlp_hooks.capture_outputs`), and believed to be the rest only where the sums say so.

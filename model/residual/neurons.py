@@ -1,4 +1,4 @@
-"""The hidden units of a feed-forward layer: which fire, for which token, and what another activation would have passed.
+"""Neurons of a feed-forward layer: activations by token, and the output of other activation functions.
 
 FFN(x) = max(0, x W_1 + b_1) W_2 + b_2 (Vaswani et al. 2017, equation 2). GELU: Hendrycks & Gimpel 2016, equation 2, with
 the exact Φ, and their section 2's approximation by tanh and by σ(1.702 x). SiLU: the gate of SwiGLU, a(x W) ⊙ (x V)

@@ -1,4 +1,4 @@
-"""The block around attention: what each sub-layer adds to the residual stream, and what its norm makes of the sum.
+"""The residual stream: what each sub-layer adds to it, and the LayerNorm of the sum.
 
 x + Sublayer(x), then LayerNorm (post-LN: Vaswani et al. 2017, section 3.1), or x + Sublayer(LayerNorm(x)) (pre-LN: Xiong
 et al. 2020, "On Layer Normalization in the Transformer Architecture", figure 1).

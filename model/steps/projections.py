@@ -1,4 +1,4 @@
-"""How a library model made the q, k and v of one head: from X over its projections, norms and rotation, in float64.
+"""The Q, K and V projections of one head step by step: from X over projections, norms and rotation, in float64.
 
 Which of these a model applies is not assumed: a chain is shown only where it ends in the q (k, v) that was recorded.
 """

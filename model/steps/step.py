@@ -1,4 +1,4 @@
-"""The parts that a head's arithmetic is told in: matrices, steps from one to the next, and one cell written out."""
+"""Data types of a head's arithmetic: matrices, steps from one to the next, and one cell written out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one attention sub-layer did: the facts as multiplied, and everything that follows from them on demand.
+"""The record of one attention sub-layer: q, k, v, mask and bias as recorded, and scores, weights and outputs on demand.
 
 A record keeps O(n · d) numbers. Scores, weights and contributions are functions of it, for one head and any range of
 rows and columns; with the log-sum-exp of each row (free from the fused kernel) a tile is exact without its rows:

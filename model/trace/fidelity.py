@@ -1,4 +1,4 @@
-"""How well a record checks against what the model really did, judged by what rounding can do to numbers of its size.
+"""Fidelity of a record: the largest difference from what the model computed, against bounds on rounding error.
 
 One rule judges every figure that has a right answer, in every dtype: a sum of n numbers may be off by
 

@@ -1,4 +1,4 @@
-"""What a model adds to its scores, told apart and kept small: a mask as a rule, a bias as one number an offset."""
+"""Masks and position biases split from the numbers added to the scores: a mask as a rule, a bias as one number an offset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same work on every attention sub-layer of a run, sub-layer beside sub-layer."""
+"""A function applied to every attention sub-layer of a run, in parallel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was computed of a run once: kept as long as its trace (or the record of one sub-layer) lives, and dropped with it."""
+"""A cache of results by trace (or by the record of one sub-layer), which lives as long as that does."""
 
 from __future__ import annotations
 

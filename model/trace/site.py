@@ -1,4 +1,4 @@
-"""Where in a model attention happens: `encoder.0.self`, `decoder.3.cross`. Layers count from 0, as in the code."""
+"""`Site`, the address of an attention sub-layer: `encoder.0.self`, `decoder.3.cross`. Layers count from 0, as in the code."""
 
 from __future__ import annotations
 

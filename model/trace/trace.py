@@ -1,4 +1,4 @@
-"""The record of one run: what was read, what every sub-layer did, what came out. Facts are kept, the rest is derived.
+"""`Trace`, the record of one run: tokens, every attention sub-layer, logits. Facts are kept, the rest is derived.
 
 A trace holds one example, never a batch. It costs O(layers · n · d) numbers; attention weights are made when asked for.
 """

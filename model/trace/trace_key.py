@@ -1,4 +1,4 @@
-"""What a run is of: the key that its caches go by, and the tokens that each stack read."""
+"""Identity of a run: the key of its caches, and the tokens that each stack read."""
 
 from __future__ import annotations
 

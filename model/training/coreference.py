@@ -1,4 +1,4 @@
-"""Who is "it"? Which heads tie the pronoun, the adjective that decides, and the noun that is meant to each other.
+"""Coreference heads: which of them link the pronoun "it", the adjective that decides, and the noun that is meant.
 
 In "the animal didn't cross the street because it was too wide" only the last word says what `it` is, and the French
 pronoun (il, elle) must agree with that noun. The grammar knows the noun, so the heads can be scored.

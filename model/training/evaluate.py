@@ -1,4 +1,4 @@
-"""What a trained model can do: exact match on held-out examples, and how well each cross-attention head aligns."""
+"""Evaluation of a trained model: exact match on held-out examples, and alignment of each cross-attention head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is trained and how: one recipe per model that ships, data included."""
+"""Training recipes, one per model that ships: sizes, schedule and data; and the state of a training run."""
 
 from __future__ import annotations
 

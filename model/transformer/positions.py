@@ -1,11 +1,11 @@
-"""How a Transformer learns where a token stands: five ways, each in its own small piece.
+"""Position encodings: sinusoidal, learned, relative, rotary and ALiBi.
 
 | name       | acts on                | source                                                   |
 |------------|------------------------|----------------------------------------------------------|
 | sinusoidal | the embedding, added   | Vaswani et al. 2017, section 3.5                         |
 | learned    | the embedding, added   | Gehring et al. 2017; Devlin et al. 2018                  |
 | relative   | keys and values        | Shaw, Uszkoreit & Vaswani 2018, equations 3 and 4        |
-| rotary     | q and k, turned        | Su et al. 2021 (RoFormer), equation 34                   |
+| rotary     | q and k, rotated       | Su et al. 2021 (RoFormer), equation 34                   |
 | alibi      | the scores, added      | Press, Smith & Lewis 2021, section 3                     |
 
 The last three belong to self-attention: between two different sequences an offset means nothing, so cross-attention

@@ -58,11 +58,11 @@ def test_every_mask_is_numpys(kind: str, real: int, width: int, back: bool) -> N
     expected = np.array([softmax(np.where(c, row, -np.inf)) for row, c in zip(scores, cells, strict=True)])
     np.testing.assert_allclose(found.weights, expected, **EXACT)
     lost = np.where(cells, 0, found.open).sum(1)
-    np.testing.assert_allclose(found.lost, lost, **EXACT)
+    np.testing.assert_allclose(found.masked_mass, lost, **EXACT)
     for i in range(6):  # what the forbidden had goes to the others in proportion
         if cells[i].any():
             np.testing.assert_allclose(
-                expected[i], np.where(cells[i], found.open[i], 0) / float(found.kept[i]), **EXACT
+                expected[i], np.where(cells[i], found.open[i], 0) / float(found.allowed_mass[i]), **EXACT
             )
         else:
             assert not expected[i].any()
@@ -142,7 +142,7 @@ def test_ids_from_zero_collide_with_the_padding() -> None:
 def test_after_the_softmax_rows_fall_short() -> None:
     found = mask_effects.masked(made(q=5).select([0], torch.float64), RuleMask(True))
     wrong = mask_effects.after_softmax(found)
-    np.testing.assert_allclose(wrong.sum(-1), 1 - found.lost, **EXACT)
+    np.testing.assert_allclose(wrong.sum(-1), 1 - found.masked_mass, **EXACT)
     assert float(wrong.sum(-1)[0]) < 0.9
 
 

@@ -1,4 +1,4 @@
-"""What lies at a path that a person points at, told from names and headers alone; nothing here imports torch."""
+"""The kind of file or folder at a path, from names and headers alone; nothing here imports torch."""
 
 from __future__ import annotations
 

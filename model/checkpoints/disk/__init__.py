@@ -1,1 +1,1 @@
-"""What lies on disk, told from headers and configuration before anything is loaded."""
+"""Checkpoints on disk, described from headers and configuration before anything is loaded."""

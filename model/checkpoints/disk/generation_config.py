@@ -1,4 +1,4 @@
-"""What a folder says about writing, looked at before anything is written: ids that the model lacks end in no sentence."""
+"""The generation settings of a checkpoint folder, checked before anything is generated: no id may lie outside the model's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def settings(folder: Path) -> dict[str, Any]:
 
 
 def end_tokens(module: nn.Module) -> frozenset[int]:
-    """The ids after which the model's writing ends; empty where its settings name none."""
+    """The end-of-sequence token ids of a model; empty where its settings name none."""
     return frozenset(_flat(module.generation_config.eos_token_id))
 
 

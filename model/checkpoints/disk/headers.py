@@ -1,4 +1,4 @@
-"""What the first bytes of a weights file say, without reading weights and without torch.
+"""Headers of safetensors and GGUF files: names, shapes and metadata, without reading weights and without torch.
 
 safetensors: u64 length, then that much JSON (github.com/huggingface/safetensors, "Format"). GGUF: magic, version, counts,
 key–value pairs, tensor infos (github.com/ggml-org/ggml, docs/gguf.md).

@@ -1,4 +1,4 @@
-"""What a library model was built to do, read from the class it opened with."""
+"""The task of a library model (masked, causal, classification …), from the class it opened with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the decoder of an encoder–decoder reads: a forced output, its own, or what the library feeds it."""
+"""The decoder's input ids in an encoder–decoder: a forced target, the model's own output, or what the library feeds it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model.errors import NotInThisModel
 
 @runtime_checkable
 class EncoderDecoder(Protocol):
-    """What `decoder_input` asks of an opened checkpoint."""
+    """The interface that `decoder_input` needs of an opened encoder–decoder."""
 
     @property
     def module(self) -> nn.Module: ...
@@ -61,7 +61,7 @@ def decodes(module: nn.Module) -> bool:
 def decoder_input(
     model: EncoderDecoder, ids: Tensor, forced: str | None, limit: int, language: str | None = None
 ) -> DecoderInput:
-    """What the decoder reads of the source `ids` [1, n]. Raises NotInThisModel, or TextTooLong for a forced output.
+    """The decoder's input for the source `ids` [1, n]. Raises NotInThisModel, or TextTooLong for a forced output.
 
     The end token is written by the row before it and never read: a row of its own would predict what nobody asked for.
     """

@@ -1,4 +1,4 @@
-"""What went wrong while the library opened a folder, as one of our sentences."""
+"""Errors of the library while it opens a folder, turned into errors of `model.errors`."""
 
 from __future__ import annotations
 

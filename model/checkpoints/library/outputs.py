@@ -1,4 +1,4 @@
-"""What a model is for, beyond its attention: sampled continuations, one training step, a sentence as a vector."""
+"""Outputs of a library model beyond attention: sampled continuations, one training step, sentence embeddings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a sentence encoder makes one vector of its last layer's rows."""
+"""Pooling of a sentence encoder: one vector from the rows of its last layer (mean, max, first or last token)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a checkpoint wants its pictures or sound prepared: the folder's own file, as a plain table."""
+"""Image and sound processors of a checkpoint, from the settings in its own folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording any model of the transformers library through its attention registry, with its fused kernel kept.
+"""Recording library models through the attention registry of `transformers`, with the fused kernel kept.
 
 The forward runs the library's own scaled-dot-product path; this module only records what goes in and comes out, so
 the logits of a recorded run are those of a plain one, bit for bit. Where that path cannot be used (soft-capped scores,

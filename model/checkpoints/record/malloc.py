@@ -1,4 +1,4 @@
-"""Memory that one recording frees stays at hand for the next.
+"""glibc's malloc settings, so that memory which one recording frees stays at hand for the next.
 
 Measured: most of what a recording costs beyond its forward is the first touch of fresh pages. glibc makes it worse, because
 it returns the top of the heap to the system whenever an intermediate result is freed there, and the next layer fetches

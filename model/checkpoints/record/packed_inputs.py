@@ -1,4 +1,4 @@
-"""The inputs of an attention module, kept for a second run in O(n · d): what is n × n is kept as the rule that it is."""
+"""The inputs of an attention module, kept for a second run in O(n · d): n × n masks are stored as rules."""
 
 from __future__ import annotations
 

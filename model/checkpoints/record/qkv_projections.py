@@ -1,4 +1,4 @@
-"""How a library model made the q, k and v of an attention call: what its linear modules read, and which they were.
+"""The Q, K and V projections of a library model's attention calls: which linear modules made q, k and v, and of what input.
 
 Found by data flow, at the price of a few references: the linear modules of an attention module that ran since the last
 attention call, in order. Which columns of a fused product are v is read off v itself, which is a view of it. Numbers are
@@ -210,27 +210,27 @@ def _gain(norm: nn.Module) -> Tensor:
     return weight if plain <= more else 1 + weight
 
 
-def keep(found: QKVSource, site: str, tensors: dict[str, Tensor], store: MemoryStore) -> None:
+def keep(source: QKVSource, site: str, tensors: dict[str, Tensor], store: MemoryStore) -> None:
     """Put X, Y, the rotation and the parameters under the names that `model.trace.trace.Trace` gives them."""
-    tensors[f"{site}.input"] = found.x.detach().reshape(-1, found.x.shape[-1])
-    if found.y is not found.x:
-        memory = found.y.detach().reshape(-1, found.y.shape[-1])
+    tensors[f"{site}.input"] = source.x.detach().reshape(-1, source.x.shape[-1])
+    if source.y is not source.x:
+        memory = source.y.detach().reshape(-1, source.y.shape[-1])
         known = tensors.setdefault("encoder.output", memory) if site.endswith(".cross") else None
         if known is None or not _same(known, memory):  # as a rule all layers read the encoder's one output
             tensors[f"{site}.memory"] = memory
-    for name, part in found.parts.items():
-        letter, read = name.upper(), found.x if name == "q" else found.y
+    for name, part in source.parts.items():
+        letter, read = name.upper(), source.x if name == "q" else source.y
         store.add_lazy(f"parameters/{site}.W_{letter}", (read.shape[-1], part.columns), part.weight)
         if part.module.bias is not None:
             store.add_lazy(f"parameters/{site}.b_{letter}", (part.columns,), part.bias)
-    for name, norm in found.norms.items():
+    for name, norm in source.norms.items():
         width = tuple(norm.weight.shape)
         store.add_lazy(f"parameters/{site}.gamma_{name}", width, lambda norm=norm: _gain(norm))
         tensors[f"parameters/{site}.epsilon_{name}"] = torch.tensor([_epsilon(norm)], dtype=torch.float64)
         if isinstance(norm, nn.LayerNorm):
             tensors[f"parameters/{site}.beta_{name}"] = _shift(norm)
-    if found.rotary is not None:
-        _keep_rotary(found.rotary, site, tensors)
+    if source.rotary is not None:
+        _keep_rotary(source.rotary, site, tensors)
 
 
 def _shift(norm: nn.LayerNorm) -> Tensor:

@@ -1,4 +1,4 @@
-"""Recording models that do not go through the library's attention registry, by following what they multiply.
+"""Recording library models outside the attention registry, by following their matrix products operator by operator.
 
 During the one forward their operators are followed from q · kᵀ to W_O (`model.instrumentation.operators`). What was
 added in between is kept as a mask and a bias an offset where it is one; where it is neither (DeBERTa, XLNet), the

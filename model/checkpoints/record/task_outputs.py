@@ -1,4 +1,4 @@
-"""What the numbers of a head that names things mean: classes, labels of tokens, tokens that were replaced."""
+"""Outputs of a task head: class probabilities, token labels, replaced tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a library tokenizer makes of a person's input: one text, a pair of texts or the turns of a chat."""
+"""Tokenization of a person's input by a library tokenizer: one text, a pair of texts or the turns of a chat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How tokens read to a person, and which word each belongs to, for every kind of tokenizer.
+"""Readable texts of tokens, and the word that each belongs to, for every kind of tokenizer.
 
 Byte-level vocabularies write each byte as one printable character (Radford et al. 2019, GPT-2); a token there may hold
 a part of a character, and such bytes are shown as what they are, ⟨E4 BD⟩, because no letter is truer.

@@ -1,4 +1,4 @@
-"""How a tensor lies over the scores [h, q, k]: which of its axes are heads, queries and keys, through any view.
+"""Strides of a tensor over the scores [h, q, k]: which of its axes are heads, queries and keys, through any view.
 
 Its `strides` say it: for every axis, how many cells of a contiguous [h, q, k] one step along it goes, whatever the memory
 of the tensor itself looks like. An axis of size 1 says nothing.

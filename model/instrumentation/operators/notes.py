@@ -1,4 +1,4 @@
-"""What a tensor on the way from q · kᵀ to W_O is: the notes that `tracker` hands on from operator to operator."""
+"""Annotations of tensors between q · kᵀ and W_O (scaled, scores, weights, context, output), which `tracker` hands on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was added to scale · q · kᵀ before a softmax, told apart: the mask, a bias an offset, a bias a key, or neither.
+"""Additive terms of the scores scale · q · kᵀ, split into the mask and the position bias (per offset, or dense).
 
 A mask may come as booleans or as large negative numbers; a position bias may come alone or in the same tensor.
 """

@@ -24,7 +24,7 @@ from model.instrumentation.operators.score_operators import OPERATORS, unknown
 
 
 class ScoreReader:
-    """What becomes of what is followed: the record of a foreign module and that of a library model ask for different facts."""
+    """Callbacks of a `ScoreTracker`: the facts of an attention that a record keeps; foreign and library models need others."""
 
     def softmax(
         self, scores: Scores, tensor: Tensor | None, weights: Tensor | None, lse: Tensor | None, shape: torch.Size

@@ -1,4 +1,4 @@
-"""How far a head looks, in tokens: i − j over all cells, each by its weight."""
+"""Attention distance in tokens: i − j over all cells, weighted by attention."""
 
 from __future__ import annotations
 

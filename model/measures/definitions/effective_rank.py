@@ -1,4 +1,4 @@
-"""How many directions a head's output uses."""
+"""Effective rank of a head's output (Roy & Vetterli 2007): how many directions it uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How spread a row is, and how large its largest weight."""
+"""Entropy of the attention distribution of each query, and its largest weight."""
 
 from __future__ import annotations
 

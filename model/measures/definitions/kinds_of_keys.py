@@ -1,4 +1,4 @@
-"""Attention on keys of one kind, whatever the query: the first one, special tokens, punctuation."""
+"""Attention to keys of one kind, whatever the query: the first token, special tokens, punctuation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention by position alone: on the token before, itself, the token after, and all that are near."""
+"""Attention by position alone: previous token, current token, next token, and all that are near."""
 
 from __future__ import annotations
 

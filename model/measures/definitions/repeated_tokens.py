@@ -1,4 +1,4 @@
-"""Attention that follows a token that was there before: what came after it, and the token itself elsewhere."""
+"""Induction and duplicate-token attention: the token after an earlier copy of the query's own, and the copies themselves."""
 
 from __future__ import annotations
 

@@ -107,6 +107,6 @@ def place(words: Words, at: int) -> Iterator[tuple[Place, int]]:
         yield Place(words[at], words[at + 2]), at + 3
 
 
-def whole(found: Iterator[tuple], words: Words) -> Iterator:
+def whole(readings: Iterator[tuple], words: Words) -> Iterator:
     """Only the readings that use up every word."""
-    return (value for value, end in found if end == len(words))
+    return (value for value, end in readings if end == len(words))

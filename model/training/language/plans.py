@@ -178,6 +178,6 @@ def pieces(words: str | Iterable[str], *nodes: str) -> list[Piece]:
     return [Piece(word, nodes) for word in (words.split() if isinstance(words, str) else words)]
 
 
-def prefixed(found: list[Piece], prefix: str) -> list[Piece]:
+def prefixed(phrase: list[Piece], prefix: str) -> list[Piece]:
     """The same pieces with every node renamed, so that two clauses of one sentence keep their nodes apart."""
-    return [Piece(piece.word, tuple(prefix + node for node in piece.nodes)) for piece in found]
+    return [Piece(piece.word, tuple(prefix + node for node in piece.nodes)) for piece in phrase]

@@ -117,7 +117,7 @@ def _zero(chosen: MaskSelection) -> None:
             hide_index=True, width=560,
         )  # fmt: skip
     said = say("masks.wrong_zero_said", token=tokens.readable(side.tokens[0]), n=int(gone.sum()),
-               lost=numbers.short(float(found.lost[at]), 4))  # fmt: skip
+               lost=numbers.short(float(found.masked_mass[at]), 4))  # fmt: skip
     reserved = say("masks.own_zero", n=len(own)) if own else say("masks.own_zero_none")
     figure = _figure(
         chosen, ("A", found.open[:, chosen.cuts[1]].numpy()), ("A′", found.weights[:, chosen.cuts[1]].numpy())

@@ -1,4 +1,4 @@
-"""The families of library models that open, each one entry, and what a `model_type` has to be known by.
+"""The registry of library model families that can be opened, looked up by `model_type`.
 
 A new family is one entry in the file of its architecture: `tests/model/test_families.py` and its neighbours hold every
 entry to the library's own attention. Code elsewhere reads an entry's field and asks for no family by its name.

@@ -1,4 +1,4 @@
-"""Decoders alone: a token sees those before it, and the next one is predicted."""
+"""Decoder-only families: causal self-attention and next-token prediction."""
 
 from __future__ import annotations
 

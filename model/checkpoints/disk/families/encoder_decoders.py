@@ -1,4 +1,4 @@
-"""Encoder–decoders of texts: one text is read whole, another is written token by token."""
+"""Encoder–decoder families of texts: a source is encoded, a target is generated token by token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoders of texts: every token sees all, and what was taken out of the text is put back."""
+"""Encoder-only families of texts: bidirectional self-attention and masked-token prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the project knows of one family of library models: what is usual is a field's default, an exception is its value."""
+"""`Family`, one entry of the registry of library model families: the usual is a field's default, an exception is its value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that read pictures or sound."""
+"""Families that read pictures or sound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The smallest model of a family, with random weights, and inputs for it: what the contract of all families is held with."""
+"""A tiny random model of each family, and inputs for it, for the tests that every family has to pass."""
 
 from __future__ import annotations
 
