@@ -80,7 +80,7 @@ class Masked:
 
     @property
     def allowed_mass(self) -> Float[Tensor, " r"]:
-        """What the allowed keys had, added up by itself: where it is small, 1 − masked_mass has lost its digits."""
+        """Attention mass of the allowed keys, added up by itself: where it is small, 1 − masked_mass has lost its digits."""
         return after_softmax(self).sum(-1)
 
 

@@ -25,7 +25,7 @@ def open_model(
     stop: Callable[[], bool] | None = None,
     confined: bool = False,
 ) -> OwnModel | HuggingFaceModel | Annalog:
-    """Open "translate", a name of `discovery.found()`, a folder, a .gguf file, or the `org/name` of a model hub.
+    """Open "translate", a name of `discovery.discover()`, a folder, a .gguf file, or the `org/name` of a model hub.
 
     A hub's model is taken from the local cache; else, with an internet connection, its safetensors are fetched.
     progress(fraction, what): fraction 0–1, or None where the end is not known. stop(): True gives up (Stopped).
@@ -56,7 +56,7 @@ def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel | Ann
     if confined and not discovery.allowed(path) and (there or path.is_absolute() or ".." in path.parts):
         raise NotAllowed(path=path)  # said before anything tells whether it is there
     if not there:
-        entry = discovery.found().get(str(name))
+        entry = discovery.discover().get(str(name))
         listed = entry is not None and entry.kind != "trace"
         path = entry.path if listed else _from_hub(str(name), confined)
         # A listed folder may hold links to what is not listed.
@@ -117,4 +117,4 @@ def _fetch(name: str) -> Path:
 
 
 def _here() -> str:
-    return ", ".join(f"“{name}”" for name, entry in discovery.found().items() if entry.kind != "trace") or "none"
+    return ", ".join(f"“{name}”" for name, entry in discovery.discover().items() if entry.kind != "trace") or "none"

@@ -36,7 +36,7 @@ class SamplingOptions:
 
 @dataclass(frozen=True)
 class SamplingStage:
-    """The distribution after one step: probabilities float64 [V] (0 where cut), how many tokens are left, the mass they
+    """The distribution after one step: probabilities float64 [V] (0 where cut), options many tokens are left, the mass they
     hold in the distribution that the step was given, and the entropy in nats."""
 
     name: str
@@ -68,17 +68,17 @@ def top_p(scores: Float[Tensor, "s V"], p: float) -> Float[Tensor, "s V"]:
     return scores.masked_fill(out.scatter(-1, places, out), -torch.inf)
 
 
-def warp(scores: Float[Tensor, "s V"], how: SamplingOptions) -> Float[Tensor, "s V"]:
+def warp(scores: Float[Tensor, "s V"], options: SamplingOptions) -> Float[Tensor, "s V"]:
     """All three: what is drawn from is the softmax of this."""
-    return top_p(top_k(temperature(scores, how.temperature), how.top_k), how.top_p)
+    return top_p(top_k(temperature(scores, options.temperature), options.top_k), options.top_p)
 
 
-def stages(logits: Float[Tensor, V], how: SamplingOptions) -> list[SamplingStage]:  # noqa: F821
+def stages(logits: Float[Tensor, V], options: SamplingOptions) -> list[SamplingStage]:  # noqa: F821
     """The distribution of one step as the model gives it, and after each of the three."""
     rows = [logits.float()[None]]
-    rows += [temperature(rows[-1], how.temperature)]
-    rows += [top_k(rows[-1], how.top_k)]
-    rows += [top_p(rows[-1], how.top_p)]
+    rows += [temperature(rows[-1], options.temperature)]
+    rows += [top_k(rows[-1], options.top_k)]
+    rows += [top_p(rows[-1], options.top_p)]
     found: list[SamplingStage] = []
     for name, row in zip(STAGES, rows, strict=True):
         p = row[0].double().softmax(-1)
@@ -99,7 +99,7 @@ class Drawn:
     log_p_cut: tuple[float, ...]
 
 
-def draw(decoder: Decoder, count: int, new_tokens: int, how: SamplingOptions, seed: int) -> list[Drawn]:
+def draw(decoder: Decoder, count: int, new_tokens: int, options: SamplingOptions, seed: int) -> list[Drawn]:
     """`count` texts; the same seed draws the same. A text that has ended waits for the others."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.tensor([list(decoder.start)] * count)
@@ -110,7 +110,7 @@ def draw(decoder: Decoder, count: int, new_tokens: int, how: SamplingOptions, se
         logits = decoder.logits(ids).float()
         allowed = logits.clone()
         allowed[:, list(decoder.never)] = -torch.inf
-        scores = warp(allowed, how)
+        scores = warp(allowed, options)
         token = torch.multinomial(scores.softmax(-1), 1, generator=generator)
         plain.append(logits.double().log_softmax(-1).gather(1, token)[:, 0])
         cut.append(scores.double().log_softmax(-1).gather(1, token)[:, 0])

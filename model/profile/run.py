@@ -30,7 +30,7 @@ from model.profile import part_files, table
 from model.profile.part_files import Parts
 from model.profile.progress import SAVED, Progress
 from model.profile.schema import FORMAT, VERSION
-from model.profile.texts import Texts, look
+from model.profile.texts import Texts, scan
 
 
 def profile(
@@ -47,7 +47,7 @@ def profile(
 
     if limit is not None and limit < 1:
         raise HeadlightError(reason=f"--limit is {limit}: give 1 or more.")
-    read = look(texts, limit)
+    read = scan(texts, limit)
     model = open_model(model_name)
     options = _options(model, language)
     progress = Progress(read.count, on_progress)

@@ -34,7 +34,7 @@ class Texts:
         return islice(stream(self.path), self.count)
 
 
-def look(path: Path, limit: int | None = None) -> Texts:
+def scan(path: Path, limit: int | None = None) -> Texts:
     """Read the file once, keeping nothing. Raises TextsFile: missing, no column text, damaged, no text at all."""
     if not path.is_file():
         raise TextsFile(path=path, reason="there is no such file")

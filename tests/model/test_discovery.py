@@ -51,7 +51,7 @@ def gguf(path: Path) -> Path:
 
 
 def test_the_shipped_ones_come_first():
-    found = discovery.found()
+    found = discovery.discover()
     assert next(iter(found)) == "translate"
     assert all(entry.kind == "shipped" and entry.path.is_dir() and entry.size_bytes > 0 for entry in found.values())
 
@@ -63,7 +63,7 @@ def test_folders_up_to_two_levels_down(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv(
         discovery.VARIABLE, os.pathsep.join([str(tmp_path / "models"), str(root), "", "/no/such/folder"])
     )
-    found = {name: entry for name, entry in discovery.found().items() if entry.kind == "folder"}
+    found = {name: entry for name, entry in discovery.discover().items() if entry.kind == "folder"}
     assert set(found) == {"one", "two", "alone"}
     assert found["two"].path == tmp_path / "models/a/two" and found["two"].family == "bert"
     assert found["one"].reads == "text" and "BERT" in found["one"].title
@@ -73,7 +73,7 @@ def test_equal_names_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     checkpoint(tmp_path / "a/same")
     checkpoint(tmp_path / "b/same")
     monkeypatch.setenv(discovery.VARIABLE, str(tmp_path))
-    found = discovery.found()
+    found = discovery.discover()
     assert {found["same"].path.parent.name, found["same (2)"].path.parent.name} == {"a", "b"}
     assert found["same (2)"].name == "same (2)"
 
@@ -88,7 +88,7 @@ def test_what_is_no_checkpoint_is_left_out(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "m" / "broken.gguf").write_bytes(b"GGUF\x03")
     (tmp_path / "m" / "broken.safetensors").write_bytes(b"\xff" * 40)
     monkeypatch.setenv(discovery.VARIABLE, str(tmp_path / "m"))
-    assert {entry.kind for entry in discovery.found().values()} == {"shipped"}
+    assert {entry.kind for entry in discovery.discover().values()} == {"shipped"}
 
 
 def test_an_unreadable_folder_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -102,7 +102,7 @@ def test_an_unreadable_folder_is_no_error(tmp_path: Path, monkeypatch: pytest.Mo
         return listed(self)
 
     monkeypatch.setattr(Path, "iterdir", refused)
-    assert discovery.found()
+    assert discovery.discover()
 
 
 def test_gguf_files_and_saved_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -110,7 +110,7 @@ def test_gguf_files_and_saved_traces(tmp_path: Path, monkeypatch: pytest.MonkeyP
     save_file({"x": torch.zeros(2)}, str(tmp_path / "run.safetensors"), metadata={"format": "headlight-trace"})
     save_file({"x": torch.zeros(2)}, str(tmp_path / "weights.safetensors"), metadata={"format": "pt"})
     monkeypatch.setenv(discovery.VARIABLE, str(tmp_path))
-    found = discovery.found()
+    found = discovery.discover()
     assert (found["tiny"].kind, found["tiny"].family, found["tiny"].licence) == ("gguf", "llama", "mit")
     assert found["run"].kind == "trace" and "weights" not in found
 
@@ -145,7 +145,7 @@ def test_the_newest_snapshot_of_the_hub_cache(tmp_path: Path, monkeypatch: pytes
         os.utime(folder, (1000 + i, 1000 + i))
     (cache / "models--some--empty" / "snapshots").mkdir(parents=True)
     monkeypatch.setenv("HF_HUB_CACHE", str(cache))
-    (entry,) = [entry for entry in discovery.found().values() if entry.kind == "hub cache"]
+    (entry,) = [entry for entry in discovery.discover().values() if entry.kind == "hub cache"]
     assert entry.name == "some/model-name" and entry.path.name == "new"
     assert discovery.snapshot("some/empty") is None and discovery.snapshot("some/absent") is None
     monkeypatch.delenv("HF_HUB_CACHE")
@@ -176,7 +176,7 @@ def test_packages_are_found_and_not_imported(tmp_path: Path, monkeypatch: pytest
     assert packages.installed() == {}
     monkeypatch.setenv(packages.VARIABLE, os.pathsep.join(["/no/such/folder", str(tmp_path / "site")]))
     assert packages.installed() == {"mine": (made, place / "inside")}
-    entry = discovery.found()["mine"]
+    entry = discovery.discover()["mine"]
     assert (entry.kind, entry.title, entry.path) == ("package", "Mine", place / "inside")
     assert made.command == "pip install --no-deps brings-weights==1"
 
@@ -201,7 +201,7 @@ def test_only_configured_places_are_allowed(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_importing_discovery_and_estimates_is_cheap(root: Path):
-    code = "import sys; from model.checkpoints.disk import cost as e, discovery; d = discovery.found()"
+    code = "import sys; from model.checkpoints.disk import cost as e, discovery; d = discovery.discover()"
     code += "; e.memory_limit(); print(*sorted({'torch', 'transformers', 'safetensors'} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, timeout=60

@@ -258,7 +258,7 @@ def test_links_out_of_the_configured_folders_do_not_open_for_strangers(
     links(tmp_path / "models/linked", sound("gpt2"), [name])
     shutil.copytree(sound("gpt2"), tmp_path / "models/whole")
     monkeypatch.setenv(discovery.VARIABLE, str(tmp_path / "models"))
-    assert "linked" in discovery.found()
+    assert "linked" in discovery.discover()
     for asked in ("linked", tmp_path / "models/linked"):
         with pytest.raises(errors.NotAllowed):
             open_model(asked, confined=True)

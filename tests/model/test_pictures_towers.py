@@ -98,7 +98,7 @@ def test_a_vision_tower_is_listed_as_reading_pictures(tmp_path: Path, monkeypatc
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
     monkeypatch.setenv(discovery.VARIABLE, str(tmp_path))
     tower(tmp_path / "eyes", "CLIPVisionModel")
-    assert discovery.found()["eyes"].reads == "pictures" and "CLIP" in discovery.found()["eyes"].title
+    assert discovery.discover()["eyes"].reads == "pictures" and "CLIP" in discovery.discover()["eyes"].title
 
 
 SIZE = {"height": 16, "width": 16}

@@ -24,7 +24,7 @@ from model.errors import HeadlightError
 from model.measures.registry import CHEAP
 from model.profile import part_files, table
 from model.profile.read import Profile
-from model.profile.texts import look, stream
+from model.profile.texts import scan, stream
 from tests import bounds
 from tests.model import tiny
 
@@ -147,7 +147,7 @@ def test_every_kind_of_file_gives_the_same_texts(tmp_path: Path, kind: str) -> N
         frame = pd.DataFrame({"id": range(len(texts)), "text": texts})
         frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
     assert list(stream(path)) == texts
-    assert look(path).count == len(texts) and list(look(path, 3)) == texts[:3]
+    assert scan(path).count == len(texts) and list(scan(path, 3)) == texts[:3]
 
 
 BAD = {
@@ -180,7 +180,7 @@ def test_a_parquet_of_texts_that_lacks_the_column(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [1]}), tmp_path / "b.parquet")
     for name, said in (("a", "no column “text” (its columns: words)"), ("b", "the “text” of row 0 is not a text")):
         with pytest.raises(HeadlightError, match=said.replace("(", r"\(").replace(")", r"\)")):
-            look(tmp_path / f"{name}.parquet")
+            scan(tmp_path / f"{name}.parquet")
 
 
 def test_the_command_counts_and_lists_what_was_refused(checkpoint: Path, tmp_path: Path, capsys) -> None:

@@ -36,7 +36,7 @@ class Entry:
     reads: str = "text"
 
 
-def found() -> dict[str, Entry]:
+def discover() -> dict[str, Entry]:
     """Name -> entry, the shipped ones first. A folder that cannot be read is left out, never an error."""
     entries: dict[str, Entry] = {}
     for entry in (*_shipped(), *_packages(), *_folders(), *_hub_cache()):

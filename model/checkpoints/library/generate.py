@@ -126,8 +126,8 @@ def beam_search(
         tick("writing", len(written[0]) / limit)
         return scores
 
-    how = {"early_stopping": False, "length_penalty": alpha} if k > 1 else {}
-    rows = _generate(model, trace, limit, language, on_scores, do_sample=False, num_beams=k, **how)
+    options = {"early_stopping": False, "length_penalty": alpha} if k > 1 else {}
+    rows = _generate(model, trace, limit, language, on_scores, do_sample=False, num_beams=k, **options)
     answer = until_end(rows[0, len(prompt) :].tolist(), ends)
     ours = beams.finished[0].tokens if beams.finished else ()
     if not parted and (ours != answer or not beams.done):
@@ -142,7 +142,7 @@ def sample(
     trace: Trace,
     count: int,
     new_tokens: int,
-    how: SamplingOptions,
+    options: SamplingOptions,
     seed: int,
     language: str | None = None,
 ) -> list[Drawn]:
@@ -153,7 +153,7 @@ def sample(
         torch.manual_seed(seed)
         found = _generate(
             model, trace, limit, language, None, do_sample=True, num_beams=1, num_return_sequences=count,
-            temperature=how.temperature, top_k=how.top_k, top_p=how.top_p, return_dict_in_generate=True,
+            temperature=options.temperature, top_k=options.top_k, top_p=options.top_p, return_dict_in_generate=True,
             output_scores=True, output_logits=True,
         )  # fmt: skip
     written = found.sequences[:, len(prompt) :]
@@ -170,7 +170,7 @@ def _generate(
     limit: int,
     language: str | None,
     on_scores: Callable[..., Tensor] | None,
-    **how: Any,
+    **options: Any,
 ) -> Any:
     from transformers import LogitsProcessorList, StoppingCriteriaList
 
@@ -186,7 +186,7 @@ def _generate(
         return model.module.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, pad_token_id=model._pad(),
             logits_processor=processors, stopping_criteria=StoppingCriteriaList([ticking]),
-            **languages.opening(model.tokenizer, language), **how,
+            **languages.opening(model.tokenizer, language), **options,
         )  # fmt: skip
 
 
@@ -226,8 +226,8 @@ def real_steps(model: HuggingFaceModel, trace: Trace, n: int) -> tuple[Callable[
     if cache is None:
         raise ValueError("the model keeps no cache of keys and values")
 
-    def step(text: Tensor, **how: Any) -> Any:
+    def step(text: Tensor, **options: Any) -> Any:
         with model.lock, torch.no_grad():
-            return module(**encoder_inputs, **{name: text}, **how, **last)
+            return module(**encoder_inputs, **{name: text}, **options, **last)
 
     return lambda: step(ids, use_cache=False), lambda: step(ids[:, -1:], use_cache=True, past_key_values=cache)

@@ -35,7 +35,7 @@ _EXAMPLES = {
 @st.cache_resource(ttl=20, show_spinner=False)
 def found() -> dict[str, Entry]:
     """Name -> what was found; looked for again after 20 s, so that a folder copied meanwhile appears."""
-    return discovery.found()
+    return discovery.discover()
 
 
 def entry(name: str) -> Entry | None:
