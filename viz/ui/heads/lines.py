@@ -136,7 +136,7 @@ def _code() -> tuple[Callable[..., object], ...]:
     from model.attention import top_weights
     from model.trace.attention_record import AttentionRecord
 
-    return top_weights.asked_for, AttentionRecord.weights, AttentionRecord.scores
+    return top_weights.lines_of_rule, AttentionRecord.weights, AttentionRecord.scores
 
 
 def _csv(trace: Trace, site: Site, rows: list[tuple[int, int, int, float]]) -> bytes:
