@@ -114,7 +114,7 @@ def matrices_frame(
     return frame.frame()
 
 
-def still_maps(items: Sequence[tuple[str, np.ndarray]], rows: Sequence[str]) -> alt.HConcatChart:
+def static_maps(items: Sequence[tuple[str, np.ndarray]], rows: Sequence[str]) -> alt.HConcatChart:
     """The same matrices for a file, each on its own symmetric scale: the first rows and columns where there are more than
     a file of marks takes, which its title says then."""
     charts = []

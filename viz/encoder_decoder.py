@@ -125,7 +125,7 @@ def _wide(*said: str) -> float:
     return max(34.0, *(20 + sum(14 if ord(c) > 0x2E7F else 8 for c in tokens.readable(text)) for text in said))
 
 
-def look_table(trace: Trace, look: AttentionRow) -> pd.DataFrame:
+def row_table(trace: Trace, look: AttentionRow) -> pd.DataFrame:
     """One row of attention: key, token, weight, masked; of more than `_SHOWN` keys the strongest and the sum of the rest."""
     labels = [item["text"] for item in tokens.key_labels(trace, look.site)]
     weights, allowed = look.weights.double().numpy(), look.allowed.numpy()
@@ -138,7 +138,7 @@ def look_table(trace: Trace, look: AttentionRow) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def look_bars(table: pd.DataFrame, colour: str, description: str) -> alt.LayerChart:
+def row_bars(table: pd.DataFrame, colour: str, description: str) -> alt.LayerChart:
     """The row as labelled bars from 0 to 1; masked keys carry ×."""
     names = list(table["token"])
     data = table.assign(place=range(len(table)), said=[

@@ -73,7 +73,7 @@ def in_view(trace: Trace, site: Site, head: int, shown: Area | None, how: str) -
     return np.stack(found), high, wide
 
 
-def still_map(
+def static_map(
     trace: Trace, site: Site, head: int, shown: Area | None, how: str, titles: tuple[str, str, str]
 ) -> alt.Chart | alt.LayerChart:
     """What is in view as a chart for a file; cells of several tokens are called by their first one's place."""

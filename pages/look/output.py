@@ -6,5 +6,5 @@ from viz.ui.shared import page, page_text
 
 trace = page.open("output")
 output.show(trace)
-singly = task_outputs.singly(trace)
-page_text.notes("output.vectors" if output.is_vector(trace) else "output.alone" if singly else "output")
+independent = task_outputs.independent_outputs(trace)
+page_text.notes("output.vectors" if output.is_vector(trace) else "output.alone" if independent else "output")

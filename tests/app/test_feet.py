@@ -32,16 +32,16 @@ PAGES_WITH_FEET = [page for page in PAGES if page not in ("models", "model_card"
 def feet_of(visit, monkeypatch: pytest.MonkeyPatch, page: str, tab: str) -> dict[str, tuple]:
     """The feet of a page as they were asked for: name -> (files, figure)."""
     seen: dict[str, tuple] = {}
-    real = figure_footer.foot
+    real = figure_footer.draw
 
-    def foot(name, sentence, badge, files, figure=None, code=()):
+    def draw(name, sentence, badge, files, figure=None, code=()):
         from viz.base import static_chart
 
         made = {file: make() for file, make in figure_footer._both(files()).items()}
         seen[name] = (made, None if figure is None else static_chart.svg(figure()))
         real(name, sentence, badge, files, figure, code)
 
-    monkeypatch.setattr(figure_footer, "foot", foot)
+    monkeypatch.setattr(figure_footer, "draw", draw)
     visit(page, text="the cat sat on the mat", site="encoder.1.self", head=2, q=1, k=2, tab=tab).sound()
     return seen
 

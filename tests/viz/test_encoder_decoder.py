@@ -79,10 +79,10 @@ def test_an_image_has_its_alternative_text_and_the_themes_ink(trace: Trace, name
 
 def test_the_bars_are_the_weights_and_masked_keys_are_marked(trace: Trace) -> None:
     own = three_rows(trace, 0, 1, 1)[0]
-    table = encoder_decoder.look_table(trace, own)
+    table = encoder_decoder.row_table(trace, own)
     np.testing.assert_allclose(table["weight"], own.weights.numpy(), atol=bounds.WEIGHT)
     assert list(table["masked"]) == [j > 1 for j in range(len(table))]
-    chart = encoder_decoder.look_bars(table, encoder_decoder.DECODER, "told").to_dict()
+    chart = encoder_decoder.row_bars(table, encoder_decoder.DECODER, "told").to_dict()
     (data,) = chart["datasets"].values()
     assert [row["said"] == "×" for row in data] == list(table["masked"])
     assert chart["description"] == "told"
@@ -91,7 +91,7 @@ def test_the_bars_are_the_weights_and_masked_keys_are_marked(trace: Trace) -> No
 def test_of_many_keys_the_strongest_and_the_rest(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder_decoder, "_SHOWN", 3)
     cross = three_rows(trace, 0, 1, 1)[1]
-    table = encoder_decoder.look_table(trace, cross)
+    table = encoder_decoder.row_table(trace, cross)
     assert list(table["key"])[:-1] == sorted(np.argsort(-cross.weights.numpy())[:3])
     assert table["token"].iloc[-1] == f"+ {len(cross.weights) - 3}"
     assert table["weight"].sum() == pytest.approx(1, abs=bounds.WEIGHT)
@@ -119,8 +119,8 @@ def test_the_charts_can_be_saved(trace: Trace, names: Words) -> None:
 
     from viz.base import static_chart
 
-    tables = [encoder_decoder.look_table(trace, look) for look in three_rows(trace, 1, 0, 2)]
-    bars = [encoder_decoder.look_bars(table, encoder_decoder.CROSS, "") for table in tables]
+    tables = [encoder_decoder.row_table(trace, look) for look in three_rows(trace, 1, 0, 2)]
+    bars = [encoder_decoder.row_bars(table, encoder_decoder.CROSS, "") for table in tables]
     assert b"<svg" in static_chart.svg(alt.hconcat(*[chart.properties(width=200) for chart in bars]))
     weights = trace.weights(crosses(trace)[0], 0).numpy()
     rows, columns = (list(map(str, range(n))) for n in weights.shape)

@@ -54,7 +54,7 @@ def test_bins_are_named_by_their_places(trace: Trace, words: dict, monkeypatch):
 
 
 def test_the_chart_has_every_cell_and_marks_what_is_never_attended(trace: Trace):
-    chart = pictures.still(trace, made(trace), 1.0, ("q", "k", "w"))
+    chart = pictures.static(trace, made(trace), 1.0, ("q", "k", "w"))
     (rows,) = chart.to_dict()["datasets"].values()
     n, m = len(trace.tokens("encoder")), len(trace.tokens("decoder"))
     signs = {(row["i"], row["j"]): row["sign"] for row in rows}

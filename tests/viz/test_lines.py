@@ -106,7 +106,7 @@ def test_far_lines_are_the_strongest_and_the_rest_is_counted(words: dict, rule: 
     each = lines.far(found, [0, 2], rule)
     assert lines.known(found, [0, 2], rule) and not lines.known(found, [0, 1], rule)
     header, arrays = unpack(lines.far_frame(Stub(found), found.site, 2, each, (140, 3), words))
-    told = lines.told_far(each)
+    told = lines.drawn_share(each)
     whole = np.stack([exact(found, head) for head in range(4)])
     got = arrays["weight"]
     np.testing.assert_allclose(got, whole[arrays["head"], arrays["row"], arrays["column"]], atol=BOUND, rtol=0)
@@ -126,4 +126,4 @@ def test_far_lines_are_the_strongest_and_the_rest_is_counted(words: dict, rule: 
 def test_no_head_is_no_line(words: dict):
     found = make(120, 120)
     header, arrays = unpack(lines.far_frame(Stub(found), found.site, 0, {}, (0, 0), words))
-    assert len(arrays["weight"]) == 0 and header["shown"] == [] and lines.told_far({}).share == 0
+    assert len(arrays["weight"]) == 0 and header["shown"] == [] and lines.drawn_share({}).share == 0

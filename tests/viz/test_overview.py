@@ -11,7 +11,7 @@ from model.trace.site import Site
 from tests import bounds
 from viz.base.cell_states import MASKED
 from viz.base.payload import unpack
-from viz.overview.overview import hero_rows, overview_frame
+from viz.overview.overview import overview_frame, written_rows
 
 pytestmark = pytest.mark.float32
 
@@ -81,7 +81,7 @@ def test_pooling_keeps_every_firing_unit(run: Trace, words: dict):
 
 def test_the_answer_leaves_the_end_token_out(trace: Trace, words: dict):
     header, arrays = unpack(overview_frame(trace, (CROSS, 3), {"site": "encoder.0.self", "head": 1}, words, "title"))
-    assert hero_rows(trace) == 4
+    assert written_rows(trace) == 4
     assert [item["text"] for item in header["target"]] == ["我", "喜欢", "猫", "。"]
     np.testing.assert_array_equal(arrays["hero"], trace.weights(CROSS, 3).numpy()[:4])
     assert header["hero"] == {

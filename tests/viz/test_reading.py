@@ -77,7 +77,7 @@ def test_a_row_is_the_softmax(trace: Trace, words: dict, site: str, mode: str, h
         combined = each[0] if len(heads) == 1 else {"mean": each.mean(0), "max": each.max(0)}[how]
         allowed = record.allowed().numpy() if mode == "attends" else record.allowed().numpy().T
         for index in range(len(combined)):
-            found = text_view.look(trace, [(name, head) for head in heads], mode, index, how)
+            found = text_view.token_attention(trace, [(name, head) for head in heads], mode, index, how)
             assert found.how == (how if len(heads) > 1 else "")
             header, arrays = unpack(text_view.row_frame(trace, found, 1.0, 0, words, 3))
             np.testing.assert_allclose(arrays["values"], combined[index], atol=BOUND, rtol=0)
@@ -104,7 +104,7 @@ def test_the_text_is_the_same_whatever_is_asked_and_one_row_is_small(words: dict
     assert len(header["texts"]) == 1 and header["texts"][0]["roles"] == ["query", "key"]
     assert header["texts"][0]["tokens"][:2] == ["w0", "w1"]
     for mode in text_view.MODES:
-        one = text_view.look(trace, [(found.site, 1)], mode, 2500, "mean")
+        one = text_view.token_attention(trace, [(found.site, 1)], mode, 2500, "mean")
         sent = text_view.row_frame(trace, one, 1.0, 0, {})
         assert len(sent) < 4 * 3000 + 3000 and unpack(sent)[0]["of"] == header["of"]
         whole = exact(found, 1)
@@ -127,14 +127,14 @@ def test_runs_of_marks():
 
 def test_the_second_largest_ends_a_scale(trace: Trace):
     site = Site.parse("encoder.0.self")
-    found = text_view.look(trace, [(site, 0)], "attends", 1, "mean")
+    found = text_view.token_attention(trace, [(site, 0)], "attends", 1, "mean")
     falling = sorted(found.values, reverse=True)
     assert (found.largest, found.second) == (falling[0], falling[1])
 
 
 def test_the_file_has_every_token_and_wraps(trace: Trace):
     site = Site.parse("encoder.0.self")
-    found = text_view.look(trace, [(site, 0)], "attends", 1, "mean")
+    found = text_view.token_attention(trace, [(site, 0)], "attends", 1, "mean")
     table = text_view.table(trace, found)
     assert list(table["weight"]) == list(found.values) and len(table) == len(trace.tokens("encoder"))
     words = flow(side(["word"] * 200))

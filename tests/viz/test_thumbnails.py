@@ -48,6 +48,6 @@ def test_a_single_bright_cell_survives_as_the_largest_and_not_as_a_share(trace) 
 def test_each_is_made_once(trace) -> None:
     record = trace.record("encoder.1.self")
     assert thumbnails.heads(record) is thumbnails.heads(record)
-    assert thumbnails.made(record) and (thumbnails.heads(record, "mean") is thumbnails.heads(record)) != (
+    assert thumbnails.is_made(record) and (thumbnails.heads(record, "mean") is thumbnails.heads(record)) != (
         thumbnails.pooled(record)
     )

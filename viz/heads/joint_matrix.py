@@ -63,7 +63,7 @@ def joint_frame(
     return pack(header, **arrays)
 
 
-def still(
+def static(
     trace: Trace, parts: Mapping[str, Part], end: float, titles: tuple[str, str, str]
 ) -> alt.LayerChart | alt.Chart:
     """The joint matrix for a file; cells that are never attended carry ×."""

@@ -147,7 +147,7 @@ def drawn(found: Mapping[int, Lines]) -> dict[int, int]:
     return {head: int((lines.weights >= least).sum()) for head, lines in found.items()}
 
 
-def told_far(found: Mapping[int, Lines]) -> DrawnShare:
+def drawn_share(found: Mapping[int, Lines]) -> DrawnShare:
     """What `far_frame` draws of these heads."""
     counts = drawn(found)
     held = sum(float(lines.weights[: counts[head]].sum()) for head, lines in found.items())

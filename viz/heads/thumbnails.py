@@ -27,7 +27,7 @@ def pooled(record: AttentionRecord) -> bool:
     return max(record.queries, record.keys) > BLOCKS
 
 
-def made(record: AttentionRecord, how: str = "max") -> bool:
+def is_made(record: AttentionRecord, how: str = "max") -> bool:
     """Whether `heads` has them already."""
     return _made.has(record, _kind(record, how))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RIBBONS = 64
 
 
-def hero_rows(trace: Trace) -> int:
+def written_rows(trace: Trace) -> int:
     """How many decoder rows wrote a word that is shown: the end token's row is left out."""
     return sum(1 for item in tokens.written_labels(trace) if item["kind"] != "special")
 
@@ -61,7 +61,7 @@ def _step_shown(trace: Trace, side: str, selection: dict[str, Any] | None) -> in
         return int(gaps[0])
     if selection is not None and str(selection["site"]).startswith(side):
         return int(selection["row"])
-    return max(0, (hero_rows(trace) or len(trace.tokens(side))) - 1)
+    return max(0, (written_rows(trace) or len(trace.tokens(side))) - 1)
 
 
 def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str]) -> dict[str, Any] | None:
@@ -81,12 +81,12 @@ def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str])
     return {"title": title, "after": after, "bars": bars, "encoder": side == "encoder"}
 
 
-def hero_axes(trace: Trace, site: Site, merge: bool) -> axes.Axes:
+def ribbon_axes(trace: Trace, site: Site, merge: bool) -> axes.Axes:
     """(rows, columns) of the ribbons: below what was written, or in self-attention the sentence itself; above the keys."""
     keys = tokens.key_labels(trace, site)
     key_words = trace.side(site.key_side).words
     if site.kind == "cross":
-        rows = tokens.written_labels(trace)[: hero_rows(trace)]
+        rows = tokens.written_labels(trace)[: written_rows(trace)]
         # Row t writes what row t + 1 reads; the word of the last one's token is not known.
         words = (*trace.side("decoder").words[1:], -1)[: len(rows)]
     else:  # what each has read; what it wrote is the next chip
@@ -97,19 +97,24 @@ def hero_axes(trace: Trace, site: Site, merge: bool) -> axes.Axes:
     return axes.word_axis(rows, words), axes.word_axis(keys, key_words)
 
 
-def _hero(
-    trace: Trace, hero: tuple[Site, int], title: str, arrays: Arrays, merge: bool, selection: dict[str, Any] | None
+def _ribbons(
+    trace: Trace,
+    ribbon_head: tuple[Site, int],
+    title: str,
+    arrays: Arrays,
+    merge: bool,
+    selection: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Ribbons of one head, by token or by word; `hero_at` is the selected pair among them, whichever head it was chosen in."""
-    site, head = hero
-    shown = hero_axes(trace, site, merge)
+    site, head = ribbon_head
+    shown = ribbon_axes(trace, site, merge)
     weights = trace.weights(site, head).numpy()[: shown[0].stop]
     merged = any(len(axis.starts) < axis.stop for axis in shown)
     arrays["hero"] = axes.by_word(weights, np.ones(weights.shape, bool), shown)[0] if merged else weights
     return {
         "target": list(shown[0].labels),
         "hero": {"site": str(site), "head": head, "title": title, "source": list(shown[1].labels), "merged": merged},
-        "hero_at": _hero_cell(site, shown, selection),
+        "hero_at": _ribbon_cell(site, shown, selection),
     }
 
 
@@ -118,7 +123,7 @@ def same_words(one: Site, two: Site) -> bool:
     return (one.query_side, one.key_side) == (two.query_side, two.key_side)
 
 
-def _hero_cell(site: Site, shown: axes.Axes, selection: dict[str, Any] | None) -> list[int | None]:
+def _ribbon_cell(site: Site, shown: axes.Axes, selection: dict[str, Any] | None) -> list[int | None]:
     if selection is None or "row" not in selection:
         return [None, None]
     chosen = Site.parse(selection["site"])
@@ -129,10 +134,10 @@ def _hero_cell(site: Site, shown: axes.Axes, selection: dict[str, Any] | None) -
 
 def overview_frame(
     trace: Trace,
-    hero: tuple[Site, int] | None,
+    ribbon_head: tuple[Site, int] | None,
     selection: dict[str, Any] | None,
     words: dict[str, str],
-    hero_title: str = "",
+    ribbon_title: str = "",
     doors: list[dict[str, str]] | None = None,
     editable: bool = True,
     merge: bool = False,
@@ -158,8 +163,8 @@ def overview_frame(
         "doors": doors or [],
         "direction": "ltr",
     }
-    if hero is not None and drawable(trace):
-        header |= _hero(trace, hero, hero_title, arrays, merge, selection)
+    if ribbon_head is not None and drawable(trace):
+        header |= _ribbons(trace, ribbon_head, ribbon_title, arrays, merge, selection)
     if (found := _next(trace, selection, words)) is not None:
         header["next"] = found
     return pack(header, **arrays)

@@ -114,7 +114,7 @@ class TokenAttention:
         return [(int(i), float(self.values[i])) for i in order if self.values[i] > 0]
 
 
-def look(trace: Trace, heads: Sequence[tuple[Site, int]], mode: str, index: int, how: str) -> TokenAttention:
+def token_attention(trace: Trace, heads: Sequence[tuple[Site, int]], mode: str, index: int, how: str) -> TokenAttention:
     """`TokenAttention` of heads between the same two texts; their mean or, token by token, their largest weight."""
     from model.attention import rows as head_rows
 

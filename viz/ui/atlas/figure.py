@@ -1,4 +1,4 @@
-"""The figure of the atlas: what is known of a run's heads as one canvas, with its legend and its foot."""
+"""The figure of the atlas: what is known of a run's heads as one canvas, with its legend and its footer."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class View:
         """What the heads are ordered by, as far as it is known."""
         order = controls.order()
         if order == atlas.LIKE:
-            return self.alike()
+            return self.similarity()
         return atlas.measured(self.found.measures, order) if order != "layer" else {}
 
     def roles(self) -> dict[atlas.Head, tuple[str, float]]:
@@ -86,7 +86,7 @@ class View:
             if role is not None
         }
 
-    def alike(self) -> dict[atlas.Head, float]:
+    def similarity(self) -> dict[atlas.Head, float]:
         import torch
 
         from model.attention.downsample_heads import head_similarity
@@ -100,7 +100,7 @@ class View:
 
 
 def draw(view: View, asked: atlas.Shown, values: dict[atlas.Head, float], whole: bool = True) -> None:
-    """The canvas, and its foot where the picture is whole. values: what the heads are ordered by."""
+    """The canvas, and its footer where the picture is whole. values: what the heads are ordered by."""
     from model.attention.downsample import bin_lengths
 
     trace, found = view.trace, view.found
@@ -133,7 +133,7 @@ def draw(view: View, asked: atlas.Shown, values: dict[atlas.Head, float], whole:
         return static_atlas.chart(pictures, closed, order, parts, names, f"0 – 1 · {legend}" + grey)
 
     if whole:
-        _foot(view, asked, order, values, figure)
+        _footer(view, asked, order, values, figure)
 
 
 Parts = list[tuple[str, int]] | None
@@ -218,7 +218,7 @@ def _about_roles(asked: atlas.Shown, found: compute.Gathered) -> list[str]:
     return [say("atlas.role_sentence", least=f"{LEAST:g}"), *share]
 
 
-def _foot(
+def _footer(
     view: View, asked: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float], figure: Callable
 ) -> None:
     from model.attention import downsample, downsample_heads, row_blocks
@@ -257,4 +257,4 @@ def _foot(
     more += (head_statistics.statistics, head_table.role) if asked.grid == "roles" else ()
     files = {f"{slug}.csv": csv, f"{slug}.npz": npz}
     badge = figure_footer.worst_badge(view.trace, view.sites)
-    figure_footer.foot("atlas", " ".join(parts), badge, lambda: files, figure, tuple(dict.fromkeys((*code, *more))))
+    figure_footer.draw("atlas", " ".join(parts), badge, lambda: files, figure, tuple(dict.fromkeys((*code, *more))))

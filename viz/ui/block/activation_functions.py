@@ -79,5 +79,5 @@ def show(chosen: BlockSelection, hidden: Hidden) -> None:
     st.markdown("\n".join(head))
     said = say("block.functions_gated" if hidden.gate is not None else "block.functions_sentence")
     table = pd.DataFrame({"pre": pre.numpy()} | {name: values.numpy() for name, values in every.items()})
-    figure_footer.foot("block-functions", said, figure_footer.fidelity_badge(hidden.function_error, hidden.function_limit),
+    figure_footer.draw("block-functions", said, figure_footer.fidelity_badge(hidden.function_error, hidden.function_limit),
               common.table_files(f"{chosen.slug}-functions", table), draw, (units.activate, units.passed))  # fmt: skip

@@ -18,7 +18,7 @@ _POINTS = 256  # tokens whose directions are computed; of more those around the 
 def show(chosen: BlockSelection) -> None:
     """Heat map and distribution of one kind of activation, then the residual stream by layer."""
     _any(chosen)
-    depth = _alike(chosen)
+    depth = _similarity(chosen)
     _plane(chosen, depth)
 
 
@@ -43,9 +43,9 @@ def _any(chosen: BlockSelection) -> None:
                                     words(say("block.any_alt", name=name)), 320)  # fmt: skip
     common.draw("block-any-frame", frame, chosen)
     said = say("block.any_sentence", name=name, n=f"{values.shape[0]:,}", d=f"{values.shape[1]:,}")
-    figure_footer.foot("block-any", said, "",
+    figure_footer.draw("block-any", said, "",
               common.matrix_files(f"{chosen.slug}-{name}", values, chosen.texts),
-              lambda: pictures.still_maps([(name, values[cut])], chosen.texts[cut]),
+              lambda: pictures.static_maps([(name, values[cut])], chosen.texts[cut]),
               (type(chosen.trace).activation,))  # fmt: skip
     if len(layers) > 1:
         _distribution(chosen, layers, kind)
@@ -63,7 +63,7 @@ def _distribution(chosen: BlockSelection, layers: list[str], kind: str) -> None:
     def measure() -> np.ndarray:
         return np.array([activations.quantiles(chosen.trace.activation(name)).numpy() for name in shown])
 
-    table = common.kept("distribution", (chosen.trace.key, chosen.stack, kind), measure)
+    table = common.cached("distribution", (chosen.trace.key, chosen.stack, kind), measure)
     texts = {"value": say("block.value"), "alt": say("block.distribution_alt", kind=kind)}
 
     def draw():
@@ -74,11 +74,11 @@ def _distribution(chosen: BlockSelection, layers: list[str], kind: str) -> None:
     said = say("block.distribution_sentence")
     if activations.thinned(chosen.trace.store.shape(shown[0])) > 1:
         said += " " + say("block.thinned", k=activations.thinned(chosen.trace.store.shape(shown[0])))
-    figure_footer.foot("block-distribution", said, "", common.table_files(f"{chosen.slug}-{kind}-quantiles", frame), draw,
+    figure_footer.draw("block-distribution", said, "", common.table_files(f"{chosen.slug}-{kind}-quantiles", frame), draw,
               (activations.quantiles,))  # fmt: skip
 
 
-def _alike(chosen: BlockSelection) -> int:
+def _similarity(chosen: BlockSelection) -> int:
     """Cosines of the tokens at one depth, and their mean by depth; -> the depth."""
     from model.residual import activations as activations
     from model.residual import stream as residual_stream
@@ -97,7 +97,7 @@ def _alike(chosen: BlockSelection) -> int:
     def measure() -> list[float]:
         return [activations.mean_similarity(chosen.trace.activation(name)) for name in names]
 
-    means = common.kept("alike", (chosen.trace.key, chosen.stack), measure)
+    means = common.cached("alike", (chosen.trace.key, chosen.stack), measure)
     texts = {"depth": say("block.depth"), "value": say("block.mean_cosine"), "alt": say("block.alike_lines_alt")}
 
     def draw():
@@ -109,7 +109,7 @@ def _alike(chosen: BlockSelection) -> int:
         common.draw("block-alike", frame, chosen)
     with right:
         st.altair_chart(draw(), width="stretch")
-    figure_footer.foot("block-alike", say("block.alike_sentence", name=names[depth], mean=short(means[depth], 3)), "",
+    figure_footer.draw("block-alike", say("block.alike_sentence", name=names[depth], mean=short(means[depth], 3)), "",
               common.matrix_files(f"{chosen.slug}-cosines", cosines, chosen.texts[cut], chosen.texts[cut]), draw,
               (activations.similarity, activations.mean_similarity))  # fmt: skip
     return depth
@@ -128,7 +128,7 @@ def _plane(chosen: BlockSelection, depth: int) -> None:
     count = len(chosen.texts)
     start = max(0, min(chosen.row - _POINTS // 2, count - _POINTS))
     cut = slice(start, min(count, start + _POINTS))
-    found = common.kept("plane", (chosen.trace.key, chosen.stack, depth, start),
+    found = common.cached("plane", (chosen.trace.key, chosen.stack, depth, start),
                        lambda: activations.plane(chosen.trace.activation(name)[cut]))  # fmt: skip
     texts = chosen.texts[cut]
 
@@ -139,6 +139,6 @@ def _plane(chosen: BlockSelection, depth: int) -> None:
     table = pd.DataFrame(found.points.numpy(), columns=["PC1", "PC2"]).assign(token=texts)
     said = say("block.plane_sentence", name=name, share=f"{sum(found.share):.0%}")
     said += " " + say("block.plane_window", first=start, last=cut.stop - 1) if count > _POINTS else ""
-    figure_footer.foot(
+    figure_footer.draw(
         "block-plane", said, "", common.table_files(f"{chosen.slug}-plane", table), draw, (activations.plane,)
     )

@@ -78,9 +78,9 @@ def layer_picker(chosen: BlockSelection, layers: int) -> int:
     return now
 
 
-def kept(kind: str, asked: tuple[Any, ...], do: Callable[[], Any], waiting: str = "block.wait") -> Any:
+def cached(kind: str, asked: tuple[Any, ...], do: Callable[[], Any], waiting: str = "block.wait") -> Any:
     """Work of this page with a bar and Stop where it takes long, its last result kept; `asked` is all it depends on."""
-    return jobs.kept("block", kind, asked, do, say(waiting))
+    return jobs.cached("block", kind, asked, do, say(waiting))
 
 
 def forget(kind: str) -> None:

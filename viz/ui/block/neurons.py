@@ -62,7 +62,7 @@ def _hidden(chosen: BlockSelection, layer: int, layers: int) -> Hidden | None:
             current_run.again()
         return captured[0].units() if captured else None
 
-    found = common.kept("units", (chosen.trace.key, chosen.stack, layer), hear, "wait.running")
+    found = common.cached("units", (chosen.trace.key, chosen.stack, layer), hear, "wait.running")
     return found if found is not None and len(found.post) == len(chosen.texts) else None
 
 
@@ -95,7 +95,7 @@ def _figure(chosen: BlockSelection, hidden: Hidden, best: list, unit: int, layer
     said = say("block.units_sentence", mine=f"{mine:,}", width=f"{width:,}", share=f"{hidden.firing:.0%}")
     said += f" {say('block.units_check')}" if badge else ""
     files = common.matrix_files(f"{chosen.slug}-{layer}-units", hidden.post.numpy(), chosen.texts)
-    figure_footer.foot("block-units", said, badge, files, draw,
+    figure_footer.draw("block-units", said, badge, files, draw,
               (neurons.ordered, neurons.strongest, *activation_functions.sources(chosen.trace)))  # fmt: skip
 
 
@@ -128,5 +128,5 @@ def _one_unit(chosen: BlockSelection, hidden: Hidden, unit: int, layer: int) -> 
         st.dataframe(top, hide_index=True, width="stretch")
     every = pd.DataFrame({"token": chosen.texts, "activation": hidden.post[:, unit].numpy()})
     fires = sum(value > 0 for _, value in found)
-    figure_footer.foot("block-unit", say("block.unit_sentence", n=fires, total=len(found)), "",
+    figure_footer.draw("block-unit", say("block.unit_sentence", n=fires, total=len(found)), "",
               common.table_files(f"{chosen.slug}-{layer}-unit{unit}", every), draw, (neurons.top_tokens,))  # fmt: skip

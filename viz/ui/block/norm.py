@@ -81,8 +81,8 @@ def _recorded(chosen: BlockSelection, module: Any) -> None:
     said = say("block.norm_sentence", mean=after[0], variance=after[1])
     badge = figure_footer.fidelity_badge(found.error, found.limit)
     files = common.matrix_files(f"{chosen.slug}-{name}-norm", found.y.numpy(), chosen.texts)
-    figure_footer.foot("block-norm", said, badge, files,
-              lambda: pictures.still_maps(pair, chosen.texts), (residual_stream.normalised,))  # fmt: skip
+    figure_footer.draw("block-norm", said, badge, files,
+              lambda: pictures.static_maps(pair, chosen.texts), (residual_stream.normalised,))  # fmt: skip
 
 
 def _written_out(found: Any, row: int, feature: int) -> None:
@@ -137,8 +137,8 @@ def _against_batch(chosen: BlockSelection) -> None:
     said = (
         say("block.batch_sentence", layer=_rounded(layer), batch=short(batch, 3)) if len(x) > 1 else say("block.alone")
     )
-    figure_footer.foot("block-batch", said, "", common.matrix_files(f"{chosen.slug}-{name}-batchnorm", parts[2][1], chosen.texts),
-              lambda: pictures.still_maps(parts, chosen.texts),
+    figure_footer.draw("block-batch", said, "", common.matrix_files(f"{chosen.slug}-{name}-batchnorm", parts[2][1], chosen.texts),
+              lambda: pictures.static_maps(parts, chosen.texts),
               (layer_norm, residual_stream.batch_norm, residual_stream.depends))  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def _orders(chosen: BlockSelection, module: Any) -> None:
         with current_run.model().lock:
             return residual_stream.both_orders(module, chosen.trace, chosen.stack)
 
-    found = common.kept("orders", (chosen.trace.key, chosen.stack), both, "wait.running")
+    found = common.cached("orders", (chosen.trace.key, chosen.stack), both, "wait.running")
     lines = {f"{norm}-LN": found.lengths[norm][:, chosen.row].tolist() for norm in ("post", "pre")}
     names = {"depth": say("block.depth"), "value": say("block.stream_length"), "alt": say("block.orders_alt")}
 
@@ -173,6 +173,6 @@ def _orders(chosen: BlockSelection, module: Any) -> None:
     st.altair_chart(draw(), width="stretch")
     ends = {norm: short(lines[f"{norm}-LN"][-1], 3) for norm in ("post", "pre")}
     said = say("block.orders_sentence", own=f"{found.own}-LN", **ends)
-    figure_footer.foot("block-orders", said, figure_footer.fidelity_badge(found.error, found.limit),
+    figure_footer.draw("block-orders", said, figure_footer.fidelity_badge(found.error, found.limit),
               common.table_files(f"{chosen.slug}-orders", pd.DataFrame(lines)), draw,
               (residual_stream.both_orders, residual_stream.other_order))  # fmt: skip

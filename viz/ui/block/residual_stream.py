@@ -42,7 +42,7 @@ def show(chosen: BlockSelection) -> None:
     def add() -> list[Addition]:
         return residual_stream.additions(chosen.trace, chosen.stack, row, fed)
 
-    found = common.kept("stream", (chosen.trace.key, chosen.stack, row, fed is not None), add)
+    found = common.cached("stream", (chosen.trace.key, chosen.stack, row, fed is not None), add)
     apart = any(item.name.endswith(".ffn") for item in found)
     form.latex(_FORMS[str(chosen.trace.facts.get("norm", "post")) if own else "apart" if apart else ""])
     table = pictures.addition_table(found, lambda name: _last(name) if name == found[-1].name else layer_name(name))
@@ -64,7 +64,7 @@ def show(chosen: BlockSelection) -> None:
     worst = max(checked, key=lambda item: item.error / item.limit, default=None)
     badge = "" if worst is None else figure_footer.fidelity_badge(worst.error, worst.limit)
     said = "sentence" if own else "library" if fed is None else "apart" if apart else "together"
-    figure_footer.foot(
+    figure_footer.draw(
         "block-stream",
         say(f"block.stream_{said}"),
         badge,
@@ -97,4 +97,4 @@ def _fed(chosen: BlockSelection) -> dict[int, Tensor] | None:
             current_run.again()
         return dict(captured)
 
-    return common.kept("fed", (chosen.trace.key, chosen.stack), hear, "wait.running")
+    return common.cached("fed", (chosen.trace.key, chosen.stack), hear, "wait.running")

@@ -174,7 +174,7 @@ def _ways(result: HandSized, row: int, column: int) -> None:
             _equation(f"hand-{way}", frame, say("step.sum.what"))
             st.latex(_softmax_line(result, way, row, column, weights))
     sums = max(abs(float(getattr(result, f"weights_{way}").sum(-1).max()) - 1) for way in _WAYS)
-    figure_footer.foot(
+    figure_footer.draw(
         "by-hand", say("by_hand.sentence"), say("by_hand.rows", error=numbers.short(sums)), lambda: _files(result),
         figure=lambda: _figure(result), code=(worked_example.attention_by_hand,),
     )  # fmt: skip

@@ -37,7 +37,7 @@ def show(trace: Trace) -> None:
         )
         by = parts("pairs_order", say("comparing.order"), _ORDERS, "clusters", lambda o: say(f"comparing.order_{o}"))
     st.latex(_FORMULAS[how])
-    groups = jobs.kept(
+    groups = jobs.cached(
         "comparing", "pairs", (trace.key, how), lambda: numbers.all_pairs(trace, how), say("comparing.wait_pairs")
     )
     if len(groups) > 1:
@@ -99,7 +99,7 @@ def _group(trace: Trace, group: PairwiseSimilarity, place: int, by: str) -> None
         return export.npz(values=group.values.numpy(), distance=distance.numpy(), places=places.numpy(), order=order,
                           heads=names)  # fmt: skip
 
-    figure_footer.foot(f"comparing-pairs-{place}", say(f"comparing.pairs_sentence_{group.how}"), "",
+    figure_footer.draw(f"comparing-pairs-{place}", say(f"comparing.pairs_sentence_{group.how}"), "",
               lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz},
               lambda: plane.plane(group, places.numpy(), picked_heads.picked(trace), said, "light", selected),
               (numbers.all_pairs, numbers.clustered, numbers.laid_out))  # fmt: skip

@@ -54,7 +54,7 @@ def show(trace: Trace) -> None:
     for run in (trace, other):
         if any(figure_footer.refused(run, site) for site in run.sites):
             return
-    found = jobs.kept(
+    found = jobs.cached(
         "comparing",
         "counterparts",
         (trace.key, other.key),

@@ -81,13 +81,13 @@ def _maps(trace: Trace, other: Trace, found: Counterparts, titles: tuple[str, st
                  for place, which in enumerate("ab") for (stack, kind), each in found.r.items()}  # fmt: skip
         return export.npz(**tables, **heads)
 
-    def still() -> object:
+    def static() -> object:
         return measured.together({w: pictures.heads_map(found, how, w, named, None, words) for w in wheres})
 
-    figure_footer.foot("comparing-counterparts", say(f"comparing.counterparts_sentence_{how}"), badge, lambda: {
+    figure_footer.draw("comparing-counterparts", say(f"comparing.counterparts_sentence_{how}"), badge, lambda: {
         f"{slug}.csv": lambda: export.table_csv(pictures.frame(found)),
         f"{slug}.npz": npz,
-    }, still, (compare_checkpoints.counterparts, compare_checkpoints._correlations, compare_checkpoints._matched))  # fmt: skip
+    }, static, (compare_checkpoints.counterparts, compare_checkpoints._correlations, compare_checkpoints._matched))  # fmt: skip
 
 
 def _clicked(key: str) -> None:
@@ -168,4 +168,6 @@ def _pair(
         two_heads.in_words(found.mean, found.correlation, found.largest, *names)
     said = say("comparing.pair_sentence", lost=numbers.short(max(0.0, found.outside)))
     slug = f"{figure_footer.safe(titles[0])}-{site}-{head}-{figure_footer.safe(titles[1])}-{partner[0]}-{partner[1]}"
-    two_heads.foot(two, found, said, slug, (), lambda: two_heads.divergence(names[0], found.rows.numpy(), mode="light"))
+    two_heads.draw_footer(
+        two, found, said, slug, (), lambda: two_heads.divergence(names[0], found.rows.numpy(), mode="light")
+    )

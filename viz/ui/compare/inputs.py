@@ -110,7 +110,7 @@ def _figures(trace: Trace, other: Trace, found: dict[str, Aligned]) -> None:
         lost=numbers.short(max(0.0, numbers_of.outside)),
     )
     slug = f"{figure_footer.safe(trace.key.model)}-{site}-head{head}-two-inputs"
-    two_heads.foot(two, numbers_of, said, slug, (aligned_runs.aligned_sides,))
+    two_heads.draw_footer(two, numbers_of, said, slug, (aligned_runs.aligned_sides,))
     told = {name: say(f"comparing.{name}") for name in ("before", "after")} | {
         "query": say("matrix.query"),
         "key": say("matrix.key"),

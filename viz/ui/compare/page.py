@@ -113,7 +113,7 @@ def _difference(trace: Trace, heads: list[picked_heads.Pick], at: tuple[int, int
     if not compare_heads.same_tokens(one, other):
         st.info(say("comparing.other_tokens"))
         return
-    found = jobs.kept(
+    found = jobs.cached(
         "comparing",
         "difference",
         (trace.key, a_site, a, b_site, b),
@@ -153,7 +153,7 @@ def _difference(trace: Trace, heads: list[picked_heads.Pick], at: tuple[int, int
         whole = {name: (shape, np.float32, rows.in_blocks(*head)) for name, head in both.items()}
         return export.rows_npz(whole, js=found.rows.numpy(), correlation=np.array(found.correlation))
 
-    figure_footer.foot(
+    figure_footer.draw(
         "comparing-difference",
         f"{say('comparing.sentence')} {part}".strip(),
         figure_footer.site_badge(trace, site),

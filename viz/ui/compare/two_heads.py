@@ -31,7 +31,7 @@ def compared(two: Two) -> Pair:
     from model.compare import aligned_runs
 
     (a, b), cells = two.ends, (two.queries, two.keys)
-    return jobs.kept(
+    return jobs.cached(
         "comparing", two.name, two.key,
         lambda: aligned_runs.pair(a.trace.record(a.site), a.head, b.trace.record(b.site), b.head, *cells),
         say("comparing.wait_difference"),
@@ -82,7 +82,9 @@ def matrices(two: Two) -> None:
                 )  # fmt: skip
 
 
-def foot(two: Two, found: Pair, sentence: str, slug: str, code: Sequence[object] = (), figure: object = None) -> None:
+def draw_footer(
+    two: Two, found: Pair, sentence: str, slug: str, code: Sequence[object] = (), figure: object = None
+) -> None:
     """The files of the two and the code behind the numbers. The worse badge of both runs."""
     from model.compare import aligned_runs
     from model.compare import heads as compare_heads
@@ -100,7 +102,7 @@ def foot(two: Two, found: Pair, sentence: str, slug: str, code: Sequence[object]
         return export.rows_npz(whole, js=found.rows.numpy(), correlation=np.array(found.correlation),
                                queries=two.queries, keys=two.keys)  # fmt: skip
 
-    figure_footer.foot(f"comparing-{two.name}", sentence, badge, lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, figure,
+    figure_footer.draw(f"comparing-{two.name}", sentence, badge, lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, figure,
               (aligned_runs.pair, compare_heads.jensen_shannon, *code))  # fmt: skip
 
 

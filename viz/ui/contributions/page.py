@@ -86,7 +86,7 @@ def _same_word(trace: Trace, site: Site, record: AttentionRecord, at: tuple[int,
         return static_chart.heat_map(weights[:, cut].numpy(), names(record.heads), columns[cut], 0, 1, allowed[:, cut].repeat(
             record.heads, 0), titles)  # fmt: skip
 
-    figure_footer.foot("together-same", " ".join(parts), figure_footer.site_badge(trace, site), files, figure,
+    figure_footer.draw("together-same", " ".join(parts), figure_footer.site_badge(trace, site), files, figure,
               (head_contributions.head_rows, Record.weights))  # fmt: skip
     _compared(trace, record, weights, columns)
 
@@ -119,7 +119,7 @@ def _compared(trace: Trace, record: AttentionRecord, weights, columns: list[str]
             page_text.heading("together.overlap_title", what="", small=True)
             st.altair_chart(chart, width="content")
     heads = [str(head) for head in range(record.heads)]
-    figure_footer.foot("together-compared", say("together.overlap_sentence"), figure_footer.site_badge(trace, site), lambda: {
+    figure_footer.draw("together-compared", say("together.overlap_sentence"), figure_footer.site_badge(trace, site), lambda: {
         f"{slug(trace, site)}-overlap.csv": lambda: export.matrix_csv(shared.numpy(), names(record.heads), heads)},
         (lambda: pictures.overlap_map(shared, say("together.overlap"), "light")) if record.heads <= 32 else None,
         (head_contributions.overlap, head_contributions.strongest, entropy))  # fmt: skip
@@ -163,7 +163,7 @@ def _side_by_side(trace: Trace, site: Site, record: AttentionRecord, head: int, 
         parts = [(f"z_{h}", each[h], texts if not place else None, None) for place, h in enumerate(heads)]
         return static_chart.in_a_row([*parts, ("C", np.concatenate(each, 1), None, None)])
 
-    figure_footer.foot(
+    figure_footer.draw(
         "together-concat",
         sentence,
         figure_footer.site_badge(trace, site),

@@ -90,7 +90,7 @@ def _block(trace: Trace, site: Site, head: int, row: int) -> None:
         return static_chart.in_a_row([(symbol, values.numpy(), rows, None) for symbol, values, rows in parts])
 
     code = (head_contributions.blocks, head_contributions.contexts)
-    figure_footer.foot("together-block", sentence, figure_footer.site_badge(trace, site), files, figure, code)
+    figure_footer.draw("together-block", sentence, figure_footer.site_badge(trace, site), files, figure, code)
 
 
 def _bias_latex(trace: Trace, site: Site) -> str:
@@ -161,7 +161,7 @@ def _bars(trace: Trace, site: Site, found: HeadContributions, head: int, row: in
     files = {f"{slug(trace, site)}-query{row}-lengths.csv": lambda: export.table_csv(table)}
     code = (type(found).signed.fget, type(found).lengths.fget)
     badge = figure_footer.fidelity_badge(abs(total - 1), found.signed_limit)
-    figure_footer.foot("together-bars", sentence, badge, lambda: files, lambda: pictures.side_by_side(charts), code)
+    figure_footer.draw("together-bars", sentence, badge, lambda: files, lambda: pictures.side_by_side(charts), code)
 
 
 def _lengths(trace: Trace, site: Site, head: int, row: int) -> None:
@@ -194,7 +194,7 @@ def _lengths(trace: Trace, site: Site, head: int, row: int) -> None:
         )
 
     sentence = say("together.lengths_sentence", high=numbers.short(float(lengths.max())))
-    figure_footer.foot(
+    figure_footer.draw(
         "together-lengths",
         sentence,
         figure_footer.site_badge(trace, site),

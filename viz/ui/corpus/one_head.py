@@ -105,7 +105,7 @@ def _histogram(profile: Profile, measure: str, values: np.ndarray, head: tuple[s
     if told < len(values):
         sentence += " " + say("corpus.without", n=f"{len(values) - told:,}")
     slug = f"{figure_footer.safe(profile.about['model'])}-{head[0]}-{head[1]}-{measure}.csv"
-    figure_footer.foot(
+    figure_footer.draw(
         "corpus-head", sentence, "", lambda: {slug: csv}, lambda: draw("light").properties(width=700), (pictures.bins,)
     )
 

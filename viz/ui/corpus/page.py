@@ -188,7 +188,7 @@ def _every_head(profile: Profile, measure: str, quantiles: np.ndarray, head: tup
         sentence += " " + say("corpus.some", n=f"{corpus.MOST:,}", all=f"{len(profile.heads):,}")
     if empty := int((quantiles[2] != quantiles[2]).sum()):
         sentence += " " + say("corpus.empty", n=empty)
-    figure_footer.foot(
+    figure_footer.draw(
         "corpus-heads", sentence, "", _files(profile, f"{measure}-quantiles", csv), figure, (counted, profile.values)
     )
 

@@ -107,7 +107,7 @@ def _architecture(trace: Trace, chosen: Chosen) -> None:
     )
     said = say("encoder_decoder.made" if badge else "encoder_decoder.made_unknown", site=site_name(site))
     ours = current_run.is_library(trace) or not model_list.is_ours(trace.key.model)
-    figure_footer.foot("encoder_decoder-architecture", said, badge, lambda: drawing_files(_slug(trace, "architecture"), picture),
+    figure_footer.draw("encoder_decoder-architecture", said, badge, lambda: drawing_files(_slug(trace, "architecture"), picture),
               code=() if ours else (MultiHeadAttention, head_steps.head_steps))  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def _shifted(trace: Trace, chosen: Chosen) -> None:
                    p="–" if now.probability is None else numbers.short(now.probability))  # fmt: skip
     slug = _slug(trace, "shifted")
     files = {f"{slug}.csv": lambda: export.table_csv(table)} | drawing_files(slug, picture)
-    figure_footer.foot("encoder_decoder-shift", sentence, "", lambda: files, code=(cross_alignment.shifted,))
+    figure_footer.draw("encoder_decoder-shift", sentence, "", lambda: files, code=(cross_alignment.shifted,))
 
 
 def _looks(trace: Trace, chosen: Chosen) -> None:
@@ -158,10 +158,10 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
     with st.container(key="ways"):
         for area, look in zip(st.columns(len(looks)), looks, strict=True):
             colour = encoder_decoder.CROSS if look.site.kind == "cross" else colours[look.site.stack]
-            tables.append(encoder_decoder.look_table(trace, look).assign(site=str(look.site), query=look.row))
-            charts.append(encoder_decoder.look_bars(tables[-1], colour, _look_said(trace, look)))
+            tables.append(encoder_decoder.row_table(trace, look).assign(site=str(look.site), query=look.row))
+            charts.append(encoder_decoder.row_bars(tables[-1], colour, _row_sentence(trace, look)))
             with area:
-                st.markdown(f"**{site_name(look.site)}**  \n{_look_said(trace, look)}")
+                st.markdown(f"**{site_name(look.site)}**  \n{_row_sentence(trace, look)}")
                 st.altair_chart(charts[-1], width="stretch")
     badge = figure_footer.site_badge(trace, site)
 
@@ -175,11 +175,11 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
 
         return alt.hconcat(*[chart.properties(width=200) for chart in charts])
 
-    figure_footer.foot("encoder_decoder-looks", say("encoder_decoder.looks_sentence"), badge, files, figure,
+    figure_footer.draw("encoder_decoder-looks", say("encoder_decoder.looks_sentence"), badge, files, figure,
               (cross_alignment.three_rows, type(trace.record(site)).weights))  # fmt: skip
 
 
-def _look_said(trace: Trace, look: AttentionRow) -> str:
+def _row_sentence(trace: Trace, look: AttentionRow) -> str:
     """Whose row it is, and how many keys it may look at."""
     kind = look.site.kind if look.site.stack == "decoder" else "encoder"
     label = tokens.query_labels(trace, look.site)[look.row]["text"]
@@ -215,7 +215,7 @@ def _alignment(trace: Trace, chosen: Chosen) -> None:
     said.append(_agreement(trace, weights, gold))
     slug = _slug(trace, f"{site}-alignment")
     files = {f"{slug}.csv": lambda: export.matrix_csv(weights.numpy(), rows, keys)}
-    figure_footer.foot("encoder_decoder-alignment", " ".join(said), figure_footer.site_badge(trace, site), lambda: files,
+    figure_footer.draw("encoder_decoder-alignment", " ".join(said), figure_footer.site_badge(trace, site), lambda: files,
               lambda: draw("light"), (cross_alignment.gold, cross_alignment.agreement, cross_alignment.mean_weights))  # fmt: skip
     if not gold.missing:
         _every_head(trace, gold)

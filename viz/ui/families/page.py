@@ -55,7 +55,7 @@ def _tree() -> None:
     }
     picture = family_tree.tree(CARDS, words)
     st.html(svg.image(picture, theme()))
-    figure_footer.foot("families-tree", say("families.tree"), "", lambda: drawing_files("headlight-families", picture))
+    figure_footer.draw("families-tree", say("families.tree"), "", lambda: drawing_files("headlight-families", picture))
 
 
 def _cards() -> None:
@@ -119,6 +119,6 @@ def _table() -> None:
     table = family_tree.table(CARDS, _words())
     st.dataframe(table, hide_index=True, height="content",
                  column_config={say("families.column_year"): st.column_config.NumberColumn(format="%d")})  # fmt: skip
-    figure_footer.foot("families-table", say("families.table"), "",
+    figure_footer.draw("families-table", say("families.table"), "",
               lambda: {"headlight-families.csv": lambda: export.table_csv(table)},
               code=(block_parameters,))  # fmt: skip

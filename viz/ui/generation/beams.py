@@ -102,7 +102,7 @@ def _ended(beams: Beams) -> str:
     return say("generation.stopped_limit", step=len(beams.steps))
 
 
-def _foot(trace: Trace, beams: Beams, texts: list[list[str]], chart: Any, compared: Compared | None) -> None:
+def _footer(trace: Trace, beams: Beams, texts: list[list[str]], chart: Any, compared: Compared | None) -> None:
     from model.checkpoints.library import generate
     from model.generation import beam
 
@@ -123,7 +123,7 @@ def _foot(trace: Trace, beams: Beams, texts: list[list[str]], chart: Any, compar
 
     code: list[Callable[..., object]] = [beam.Beams.advance, beam.Beams._look, beam.Beams._stop]
     code.append(beam.search if compared is None else generate.beam_search)
-    figure_footer.foot("generation-beams", sentence, badge, lambda: {f"{figure_footer.safe(trace.key.model)}-beams.csv": csv},
+    figure_footer.draw("generation-beams", sentence, badge, lambda: {f"{figure_footer.safe(trace.key.model)}-beams.csv": csv},
               lambda: chart, code)  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def number(name: str, low: int, high: int, first: int, of: str = "", **told: Any
 
 def job(kind: str, asked: tuple[Any, ...], do: Callable[[], Any]) -> Any:
     """Long work of this page, its last result kept; `asked` is all that it depends on."""
-    return jobs.kept("generation", kind, asked, do, say(f"generation.wait_{kind}"))
+    return jobs.cached("generation", kind, asked, do, say(f"generation.wait_{kind}"))
 
 
 def joined(trace: Trace, texts: Sequence[str]) -> str:

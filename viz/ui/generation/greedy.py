@@ -96,7 +96,7 @@ def _said(picked: Choice) -> str:
     )
 
 
-def _foot(
+def _footer(
     trace: Trace,
     decoder: Decoder | None,
     chart: Any,
@@ -125,7 +125,7 @@ def _foot(
     slug = f"{figure_footer.safe(trace.key.model)}-greedy"
     drawn = [chart, *(row for _, row in found.values())]
     arrays = {"tokens": table[0], "probabilities": table[1], **rows}
-    figure_footer.foot("generation-greedy", sentence, badge, lambda: {
+    figure_footer.draw("generation-greedy", sentence, badge, lambda: {
         f"{slug}.csv": steps_csv, f"{slug}.npz": lambda: export.npz(**arrays)}, lambda: generation_charts.stack(drawn),
         [decoding.choice, decoding.difference, type(trace).weights])  # fmt: skip
     with st.expander(say("generation.every_step"), expanded=False):
@@ -143,7 +143,7 @@ def _again(trace: Trace, decoder: Decoder | None) -> Difference | None:
 
     if decoder is None:
         return None
-    done = jobs.has("generation", "again", (trace.key,))
+    done = jobs.has_result("generation", "again", (trace.key,))
     if not done and not model_list.is_ours(trace.key.model) and not st.button(
         say("generation.again"), key="generation-again", help=say("generation.again_help")
     ):  # fmt: skip

@@ -73,7 +73,7 @@ def show(
     for column, (kind, row) in zip(columns, found.items(), strict=True):
         with column:
             show_rows({kind: row}, layer, head)
-    _foot(trace, path, found, records)
+    _footer(trace, path, found, records)
 
 
 def _pickers(beams: Beams, texts: list[list[str]], node: Node) -> None:
@@ -120,7 +120,7 @@ def _became(beams: Beams, one: Hypothesis, node: Node) -> str:
     return say(f"generation.became_{status}", **values)
 
 
-def _foot(
+def _footer(
     trace: Trace,
     path: list[Hypothesis],
     found: dict[str, tuple[np.ndarray, Any]],
@@ -147,7 +147,7 @@ def _foot(
                  "total": [one.total for one in path]}  # fmt: skip
         return export.table_csv(pd.DataFrame(table))
 
-    figure_footer.foot("generation-hypothesis", sentence, badge, lambda: {
+    figure_footer.draw("generation-hypothesis", sentence, badge, lambda: {
         f"{figure_footer.safe(trace.key.model)}-hypothesis.csv": csv,
         f"{figure_footer.safe(trace.key.model)}-hypothesis.npz": lambda: export.npz(**arrays)}, lambda: chart,
         [Beams.path, decoding.recorded_total])  # fmt: skip

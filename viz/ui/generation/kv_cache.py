@@ -112,7 +112,7 @@ def _figures(trace: Trace, model: Any, sizes: Shapes, steps: list[tuple[int, int
                                  ["tokens", "macs_without", "macs_with", "cache_bytes"])  # fmt: skip
 
     sentence, badge = _checked(trace, model, sizes)
-    figure_footer.foot(
+    figure_footer.draw(
         "generation-cost",
         sentence,
         badge,
@@ -132,7 +132,7 @@ def _figures(trace: Trace, model: Any, sizes: Shapes, steps: list[tuple[int, int
     shared = trace.store.shape(f"{record.site}.k")[0]
     if shared < record.heads:
         said += " " + say("generation.bytes_shared", h=record.heads, kv=shared)
-    figure_footer.foot("generation-bytes", said, "", lambda: {f"{slug}-bytes.csv": csv}, lambda: growth,
+    figure_footer.draw("generation-bytes", said, "", lambda: {f"{slug}-bytes.csv": csv}, lambda: growth,
               [kv_cache_cost.Shapes.cache_bytes, kv_cache_cost.shapes])  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def joint_view(trace: Trace) -> None:
     words = language.group("joint") | {"alt": say("joint.alt_text", n=sizes["encoder"], m=sizes["decoder"])}
     frame = pictures.joint_frame(trace, parts, (site, row, column), titles, end, _legend(most, end), words)
     components.joint_matrix(key="joint", data=frame, on_select_change=lambda: _select(trace, heads, parts))
-    _foot(trace, parts, end)
+    _footer(trace, parts, end)
 
 
 def _asked() -> dict[str, tuple[int, int]]:
@@ -109,7 +109,7 @@ def _legend(most: float, end: float) -> str:
     return f"{say('matrix.legend')} · {say(f'matrix.legend_{kind}', **told)}"
 
 
-def _foot(trace: Trace, parts: dict[str, Part], end: float) -> None:
+def _footer(trace: Trace, parts: dict[str, Part], end: float) -> None:
     from model.attention import joint_matrix
     from model.attention.downsample import pooled
     from viz.heads import joint_matrix as pictures
@@ -141,11 +141,11 @@ def _foot(trace: Trace, parts: dict[str, Part], end: float) -> None:
 
     def figure():
         titles = (say("matrix.query"), say("matrix.key"), say("matrix.legend"))
-        return pictures.still(trace, parts, end, titles)
+        return pictures.static(trace, parts, end, titles)
 
     drawable = sum(parts[kind].weights.shape[0] for kind in ("encoder", "decoder")) <= 2 * joint_matrix.BINS
     badge = figure_footer.site_badge(trace, figure_footer.loosest(trace, [part.site for part in parts.values()]))
     made = (joint_matrix.encoder_decoder_matrix, joint_matrix.whole) + (
         (pooled,) if pooled_parts else (type(trace.record(trace.sites[0])).weights,)
     )
-    figure_footer.foot("joint", " ".join(said), badge, files, figure if drawable else None, made)
+    figure_footer.draw("joint", " ".join(said), badge, files, figure if drawable else None, made)

@@ -129,7 +129,7 @@ def _near(trace: Trace, site: Site, rule: str) -> None:
         return ribbons.chart(on, rows, columns, head_name=say("lines.head_name", head="{head}"), least=1e-9)
 
     sentence = f"{say('lines.sentence')} {head_matrix.remarks(trace, site, shown)}"
-    figure_footer.foot("lines", sentence, figure_footer.site_badge(trace, site), files, figure, _code())
+    figure_footer.draw("lines", sentence, figure_footer.site_badge(trace, site), files, figure, _code())
 
 
 def _code() -> tuple[Callable[..., object], ...]:
@@ -168,7 +168,7 @@ def _far(trace: Trace, site: Site, rule: str) -> None:
     except Stopped:
         st.info(say("lines.stopped"), icon=":material/info:")
         return
-    words = _words(site) | {"drawn": told(lines.told_far(found))}
+    words = _words(site) | {"drawn": share_sentence(lines.drawn_share(found))}
     frame = lines.far_frame(trace, site, head, found, (row, column), words)
     components.lines_far(
         key="lines-far", data=frame, on_select_change=_select_far, on_heads_change=lambda: _select_heads("lines-far")
@@ -179,7 +179,7 @@ def _far(trace: Trace, site: Site, rule: str) -> None:
 
         slug = f"{figure_footer.safe(trace.key.model)}-{site}-lines"
         table = lines_static.table(found)
-        counted = lines.told_far(found)
+        counted = lines.drawn_share(found)
         return {
             f"{slug}.csv": lambda: _csv(trace, site, list(table.itertuples(index=False, name=None))),
             f"{slug}.npz": lambda: export.npz(
@@ -197,7 +197,7 @@ def _far(trace: Trace, site: Site, rule: str) -> None:
     from model.attention import top_weights
 
     sentence = say("lines.sentence_far", queries=f"{record.queries:,}", keys=f"{record.keys:,}")
-    figure_footer.foot(
+    figure_footer.draw(
         "lines", sentence, figure_footer.site_badge(trace, site), files, figure, (top_weights.strong_lines, *_code())
     )
 
@@ -207,7 +207,7 @@ def _select_far() -> None:
         view.change(row=int(picked["row"]), column=int(picked["column"]))
 
 
-def told(counted: lines.DrawnShare) -> str:
+def share_sentence(counted: lines.DrawnShare) -> str:
     """ "N lines drawn of M, holding x % of the attention; the rest is left out." """
     share = 100 * counted.share
     values = {

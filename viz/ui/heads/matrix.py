@@ -91,13 +91,13 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
         key="matrix", data=frame, on_select_change=lambda: select_cell("matrix", record, head, shown)
     )  # fmt: skip
     sentence = f"{say('matrix.sentence')} {remarks(trace, site, shown)} {_files_hold(record, shown)}".rstrip()
-    figure_footer.foot(
+    figure_footer.draw(
         "matrix", sentence, figure_footer.site_badge(trace, site), lambda: _matrix_files(trace, site, head),
-        figure=_still(trace, site, head, shown, end), code=code_of(record),
+        figure=_static(trace, site, head, shown, end), code=code_of(record),
     )  # fmt: skip
 
 
-def _still(
+def _static(
     trace: Trace, site: Site, head: int, shown: axes.Axes, end: float
 ) -> Callable[[], alt.Chart | alt.LayerChart] | None:
     """The matrix as it is shown, for a file; None where it has more rows or columns than a file of marks should."""

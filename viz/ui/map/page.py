@@ -37,7 +37,7 @@ def show(trace: Trace) -> None:
     }
     data = maps.map_frame(trace, site, head, how, tile_server.address(trace, site), (row, column), shown, words)
     components.map(key="map-page", data=data, on_select_change=_select, on_head_change=_turn, on_area_change=_area)
-    _foot(trace, how, shown)
+    _footer(trace, how, shown)
     page_text.selection_line(trace)
     with st.container(horizontal=True, gap="medium"):
         navigation.link("heads", say("map.door_heads"))
@@ -75,7 +75,7 @@ def _area() -> None:
         view.change(area=str(told) if maps.area(str(told)) else "")
 
 
-def _foot(trace: Trace, how: str, shown: maps.Area | None) -> None:
+def _footer(trace: Trace, how: str, shown: maps.Area | None) -> None:
     from model.attention import rows as head_rows
     from model.attention import tiles
 
@@ -101,10 +101,10 @@ def _foot(trace: Trace, how: str, shown: maps.Area | None) -> None:
 
     def figure():
         titles = (say("matrix.query"), say("matrix.key"), say("map.value"))
-        return maps.still_map(trace, site, head, shown, how, titles)
+        return maps.static_map(trace, site, head, shown, how, titles)
 
     sentence = say("map.sentence", rows=spans[0], columns=spans[1])
-    figure_footer.foot(
+    figure_footer.draw(
         "map",
         sentence,
         figure_footer.site_badge(trace, site),

@@ -84,7 +84,7 @@ def _queries(chosen: MaskSelection) -> None:
     torchs = say("masks.fused_nan") if bool(own.isnan().any()) else say("masks.fused_zero")
     said = say("masks.wrong_queries_said", rows=rows, numbers=f"{int(context.isnan().sum()):,}", torch=torchs)
     figure = _figure(chosen, ("A", weights[:, chosen.cuts[1]].numpy()))
-    figure_footer.foot("masks-queries", said, "", _files(chosen, "query-axis", weights.numpy()), figure,
+    figure_footer.draw("masks-queries", said, "", _files(chosen, "query-axis", weights.numpy()), figure,
               (mask_effects.on_queries, mask_effects.fused_row))  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _zero(chosen: MaskSelection) -> None:
     figure = _figure(
         chosen, ("A", found.open[:, chosen.cuts[1]].numpy()), ("A′", found.weights[:, chosen.cuts[1]].numpy())
     )
-    figure_footer.foot("masks-zero", f"{said} {reserved}", "", _files(chosen, "id-0", found.weights.numpy()), figure,
+    figure_footer.draw("masks-zero", f"{said} {reserved}", "", _files(chosen, "id-0", found.weights.numpy()), figure,
               (mask_effects.counted_from_zero, mask_effects.hidden, mask_effects.without_keys))  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def _finite(chosen: MaskSelection) -> None:
                              columns=["dtype", "fill", "leak", "dead_least", "dead_most"])  # fmt: skip
         return export.table_csv(table)
 
-    figure_footer.foot("masks-finite", say("masks.wrong_finite_said", query=row), "", lambda: {f"{chosen.slug}-fills.csv": csv},
+    figure_footer.draw("masks-finite", say("masks.wrong_finite_said", query=row), "", lambda: {f"{chosen.slug}-fills.csv": csv},
               code=(mask_effects.fills,))  # fmt: skip
 
 
@@ -175,6 +175,6 @@ def _after(chosen: MaskSelection) -> None:
         "masks.wrong_after_said", here=numbers.short(float(sums[at]), 4), least=numbers.short(float(sums.min()), 4)
     )
     figure = _figure(chosen, ("A′", wrong[:, chosen.cuts[1]].numpy()), ("A", found.weights[:, chosen.cuts[1]].numpy()))
-    figure_footer.foot(
+    figure_footer.draw(
         "masks-after", said, "", _files(chosen, "after-softmax", wrong.numpy()), figure, (mask_effects.after_softmax,)
     )

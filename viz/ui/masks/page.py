@@ -117,7 +117,7 @@ def _masked(chosen: MaskSelection) -> None:
             "scores", "allowed", "open", "weights")))  # fmt: skip
         return pictures.picture(part, rows, columns[chosen.cuts[1]], (say("matrix.query"), say("matrix.key")))
 
-    figure_footer.foot(
+    figure_footer.draw(
         "masks", said, _badge(chosen), files, figure, (mask_effects.mask_of, mask_effects.masked, masks.RuleMask)
     )
     _row(chosen, found, columns)

@@ -45,7 +45,7 @@ def measured(trace: Trace) -> pd.DataFrame:
             known.measures.update(head_statistics.trace_statistics(trace, costly=True))
         return head_table.table(trace, known.measures)
 
-    return jobs.kept("measures", "table", (trace.key,), table, say("measures.wait"))
+    return jobs.cached("measures", "table", (trace.key,), table, say("measures.wait"))
 
 
 def _words() -> dict[str, str]:
@@ -96,7 +96,7 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
         return export.npz(**{name: table[name].to_numpy() for name in table.columns if name != "site"},
                           site=list(table["site"]))  # fmt: skip
 
-    figure_footer.foot("measures", say("measures.sentence", heads=len(table)), figure_footer.worst_badge(trace, trace.sites),
+    figure_footer.draw("measures", say("measures.sentence", heads=len(table)), figure_footer.worst_badge(trace, trace.sites),
               lambda: {f"{slug}-measures.csv": csv, f"{slug}-measures.npz": npz},
               lambda: pictures.together(pictures.maps(table, named, picked, _words())),
               (head_table.table, head_statistics.statistics, one_pass.measured_in_one_pass, effective_rank))  # fmt: skip
@@ -189,7 +189,7 @@ def _induction(trace: Trace) -> None:
     page_text.heading("measures.induction", length=induction.LENGTH, texts=induction.TEXTS)
     model = current_run.model()
     asked = (trace.key.model, trace.key.weights_hash, 0)
-    known = jobs.has("measures", "induction", asked)
+    known = jobs.has_result("measures", "induction", asked)
     if not hasattr(model, "record_ids") or getattr(model, "decodes", True):
         st.caption(say("measures.induction_none"))
         return
@@ -198,7 +198,7 @@ def _induction(trace: Trace) -> None:
     if not (known or pressed or running):
         return
     try:
-        found = jobs.kept(
+        found = jobs.cached(
             "measures", "induction", asked, lambda: induction.measured(model), say("measures.induction_wait"), pressed
         )
     except HeadlightError as error:
@@ -220,7 +220,7 @@ def _induction_figure(trace: Trace, found: Any) -> None:
     slug = figure_footer.safe(trace.key.model)
     said = say("measures.induction_sentence", n=f"{found.queries:,}", texts=len(found.by_text), length=found.length,
                seed=found.seed, resamples=f"{induction.RESAMPLES:,}")  # fmt: skip
-    figure_footer.foot("measures-induction", said, "",
+    figure_footer.draw("measures-induction", said, "",
               lambda: {f"{slug}-induction.csv": lambda: export.table_csv(table)},
               lambda: pictures.induction_bars(table, named, words),
               (induction.measured, induction.random_repeats, induction.interval))  # fmt: skip

@@ -78,7 +78,7 @@ def _candidates(trace: Trace, found: Tempered, at: int, temperature: float) -> N
             output.saved(candidates, temperature, found.exact)
         )
     }
-    figure_footer.foot("output-next", " · ".join(said), _badge(trace), lambda: files,
+    figure_footer.draw("output-next", " · ".join(said), _badge(trace), lambda: files,
               lambda: output.bars(candidates, temperature, words), (tempered, logits.parts))  # fmt: skip
 
 

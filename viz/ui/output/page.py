@@ -90,7 +90,7 @@ def _vector(trace: Trace) -> None:
     slug = f"{figure_footer.safe(trace.key.model)}-vectors"
     length = max(abs(float(np.linalg.norm(row)) - 1) for row in table)
     badge = figure_footer.fidelity_badge(length, allowed(1.0, len(one), one.dtype))
-    figure_footer.foot("output-vector", f"{say(f'output.pool_{how}')} {say('output.unit')}", badge, lambda: {
+    figure_footer.draw("output-vector", f"{say(f'output.pool_{how}')} {say('output.unit')}", badge, lambda: {
         f"{slug}.csv": lambda: export.matrix_csv(table, [now.text, other], names)}, code=(sentence_vector,))  # fmt: skip
 
 

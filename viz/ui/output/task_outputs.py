@@ -26,7 +26,7 @@ def show(trace: Trace) -> None:
         _captions(trace)
 
 
-def singly(trace: Trace) -> bool:
+def independent_outputs(trace: Trace) -> bool:
     """Whether its numbers stand each by itself, and do not sum to 1."""
     return trace.facts.get("classes_how") in ("sigmoid", "scores") or bool(trace.facts.get("replaced"))
 

@@ -48,7 +48,7 @@ def notes_key(trace: Trace) -> str:
 
 def _drawn(trace: Trace, site: Site, head: int) -> Tensor:
     """The rows whose words are drawn."""
-    return trace.weights(site, head)[: overview.hero_rows(trace)]
+    return trace.weights(site, head)[: overview.written_rows(trace)]
 
 
 def _go(trace: Trace, words: axes.Axes | None) -> None:
@@ -82,7 +82,7 @@ def _blocks_show(trace: Trace) -> str:
         say("overview.how"), thumbnails.HOW, format_func=lambda option: say(f"atlas.how_{option}"), required=True,
         help=say("overview.how_help"), **page_controls.among("overview-how", "max", thumbnails.HOW),
     ) or "max"  # fmt: skip
-    if not all(thumbnails.made(record, how) for record in records):
+    if not all(thumbnails.is_made(record, how) for record in records):
 
         def make() -> None:
             for i, record in enumerate(records):
@@ -93,7 +93,7 @@ def _blocks_show(trace: Trace) -> str:
     return how
 
 
-def _picture_words(trace: Trace, hero: tuple[Site, int], how: str) -> dict[str, str]:
+def _picture_words(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dict[str, str]:
     """The captions, which say what the rows of ribbons are for this model, and what the blocks of a long text show."""
     words = language.group("overview")
     if any(map(thumbnails.pooled, trace.attention.values())):
@@ -101,11 +101,11 @@ def _picture_words(trace: Trace, hero: tuple[Site, int], how: str) -> dict[str, 
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
-    if hero[0].kind == "self":
+    if ribbon_head[0].kind == "self":
         words["target"] = say("overview.asking")
     elif not trace.facts.get("generated", True):
         words["target"] = say("overview.forced")
-    written = " ".join(trace.written()[:-1]) if hero[0].kind == "cross" else ""
+    written = " ".join(trace.written()[:-1]) if ribbon_head[0].kind == "cross" else ""
     return words | {"alt": say("overview.alt_text", source=trace.key.source[:200], target=written)}
 
 
@@ -114,22 +114,30 @@ def model_picture(trace: Trace) -> None:
     now = view.current()
     site, head, row, column = view.selected()
     # The run that is shown: after a refused text that is the last good one's.
-    hero = drawn_head(trace)
+    ribbon_head = drawn_head(trace)
     selection = {"site": str(site), "head": head, "row": row, "column": column}
-    hero_title = f"{site_name(hero[0])} · {say('site.head', head=hero[1])}"
+    ribbon_title = f"{site_name(ribbon_head[0])} · {say('site.head', head=ribbon_head[1])}"
     doors = [{"page": page, "text": say(f"door.{page}"), "why": say(f"door.{page}_why")} for page in _DOORS]
     editable = not model_list.is_trace(now.model) and not trace.facts.get("reads")
     merge = bool(now.by_word) and overview.drawable(trace)
     try:
         how = _blocks_show(trace)
     except Stopped:  # the other pictures are there
-        how = "max" if all(map(thumbnails.made, trace.attention.values())) else "mean"
+        how = "max" if all(map(thumbnails.is_made, trace.attention.values())) else "mean"
     frame = overview.overview_frame(
-        trace, hero, selection, _picture_words(trace, hero, how), hero_title, doors, editable, merge, how
+        trace,
+        ribbon_head,
+        selection,
+        _picture_words(trace, ribbon_head, how),
+        ribbon_title,
+        doors,
+        editable,
+        merge,
+        how,
     )
 
     def go() -> None:
-        _go(trace, overview.hero_axes(trace, hero[0], True) if merge else None)
+        _go(trace, overview.ribbon_axes(trace, ribbon_head[0], True) if merge else None)
 
     components.overview(key="overview", data=frame, on_go_change=go, on_text_change=go)
 
@@ -142,12 +150,16 @@ def model_picture(trace: Trace) -> None:
         }  # fmt: skip
 
     fidelity = trace.fidelity()
-    figure_footer.foot(
-        "overview", " ".join(_picture_remarks(trace, hero, how)), _badges(fidelity), files, _ribbons(trace, hero, merge)
+    figure_footer.draw(
+        "overview",
+        " ".join(_picture_remarks(trace, ribbon_head, how)),
+        _badges(fidelity),
+        files,
+        _ribbons(trace, ribbon_head, merge),
     )
 
 
-def _ribbons(trace: Trace, hero: tuple[Site, int], merge: bool) -> Callable[[], alt.LayerChart] | None:
+def _ribbons(trace: Trace, ribbon_head: tuple[Site, int], merge: bool) -> Callable[[], alt.LayerChart] | None:
     """The ribbons as a figure for a file; None where there are more tokens than ribbons are drawn for."""
     if not overview.drawable(trace) or trace.facts.get("reads"):
         return None
@@ -155,8 +167,8 @@ def _ribbons(trace: Trace, hero: tuple[Site, int], merge: bool) -> Callable[[], 
     def draw() -> alt.LayerChart:
         from viz.heads import ribbons
 
-        site, head = hero
-        rows, columns = overview.hero_axes(trace, site, merge)
+        site, head = ribbon_head
+        rows, columns = overview.ribbon_axes(trace, site, merge)
         values, _ = matrix.cells(trace.record(site), head, (rows, columns))
         texts = [[label["text"] for label in axis.labels] for axis in (rows, columns)]
         return ribbons.chart({head: values}, *texts, across=True, head_name=say("lines.head_name", head="{head}"))
@@ -164,14 +176,17 @@ def _ribbons(trace: Trace, hero: tuple[Site, int], merge: bool) -> Callable[[], 
     return draw
 
 
-def _picture_remarks(trace: Trace, hero: tuple[Site, int], how: str) -> list[str]:
+def _picture_remarks(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> list[str]:
     longest = max(len(side.tokens) for side in trace.sides.values())
     remarks = [say("overview.sentence")]
     if any(map(thumbnails.pooled, trace.attention.values())):
         remarks.append(say(f"overview.pooled_{how}"))
     if overview.drawable(trace):
         remarks.append(
-            say(f"overview.pointed_{hero[0].kind}", weight=numbers.short(default_head.pointed(trace, *hero)))
+            say(
+                f"overview.pointed_{ribbon_head[0].kind}",
+                weight=numbers.short(default_head.pointed(trace, *ribbon_head)),
+            )
         )
     else:
         remarks.append(say("overview.long", n=f"{longest:,}"))

@@ -15,7 +15,7 @@ from viz.ui.positions.common import (
     lacking,
     self_site,
     slider,
-    still,
+    static,
     texts,
     where,
 )
@@ -54,9 +54,9 @@ def relative(trace: Trace, _model: Any) -> None:
     grid("offsets", table, labels, labels, scale, _TOKENS, sides=(site.query_side, site.key_side), max_height=460)
     st.latex(r"S_{ij} = \frac{q_i\,(k_j + a^K_{c(j-i)})^\top}{\sqrt{d_k}},\quad c(o) = \max(-D, \min(D, o)),"
              rf"\quad D = {distance}")  # fmt: skip
-    figure_footer.foot("positions-offsets", say("positions.offsets_sentence", n=2 * distance + 1, d=distance), "",
+    figure_footer.draw("positions-offsets", say("positions.offsets_sentence", n=2 * distance + 1, d=distance), "",
               files("offsets", table, texts(labels), texts(labels)),
-              still(table, texts(labels), texts(labels), scale, _TOKENS), [offsets])  # fmt: skip
+              static(table, texts(labels), texts(labels), scale, _TOKENS), [offsets])  # fmt: skip
     if not own:
         lacking("relative")
         return
@@ -70,15 +70,15 @@ def relative(trace: Trace, _model: Any) -> None:
     scale = diverging(keys)
     grid("vectors", keys, numbered(len(keys), -distance), numbered(keys.shape[1]), scale, ("offset", "dimension_axis"))
     columns = [str(i) for i in range(keys.shape[1])]
-    figure_footer.foot("positions-vectors", say("positions.vectors_sentence"), "", files("vectors", keys, names, columns),
-              still(keys, names, columns, scale, ("offset", "dimension_axis")))  # fmt: skip
+    figure_footer.draw("positions-vectors", say("positions.vectors_sentence"), "", files("vectors", keys, names, columns),
+              static(keys, names, columns, scale, ("offset", "dimension_axis")))  # fmt: skip
     page_text.heading("positions.share_name", small=True, site=site_name(site), head=head)
     share = relative_share(record, head)[:n, :n].numpy()
     scale = diverging(share)
     grid("share", share, labels, labels, scale, _TOKENS, sides=(site.query_side, site.key_side))
-    figure_footer.foot("positions-share", say("positions.share_sentence"), figure_footer.site_badge(trace, site),
+    figure_footer.draw("positions-share", say("positions.share_sentence"), figure_footer.site_badge(trace, site),
               files("share", share, texts(labels), texts(labels)),
-              still(share, texts(labels), texts(labels), scale, _TOKENS), [relative_share])  # fmt: skip
+              static(share, texts(labels), texts(labels), scale, _TOKENS), [relative_share])  # fmt: skip
 
 
 def _recorded(trace: Trace, alibi: bool) -> tuple[Site, Curves] | None:
@@ -108,7 +108,7 @@ def _lines(trace: Trace, name: str, site: Site | None, curves: Curves, said: str
 
     st.altair_chart(draw())
     heads = [str(h) for h in range(len(values))]
-    figure_footer.foot(f"positions-{name}", say(f"positions.{name}_sentence"), said,
+    figure_footer.draw(f"positions-{name}", say(f"positions.{name}_sentence"), said,
               files(name, values, heads, [str(int(o)) for o in offsets]), draw, code)  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def _buckets(buckets: int, furthest: int, both: bool) -> None:
     shared = max(int(min(abs(o) for o, b in zip(offsets.tolist(), rows, strict=True) if b == end and o * sign >= 0))
                  for sign, end in ((-1, rows[0]), (1, rows[-1])))  # fmt: skip
     said = say("positions.buckets_both", next=buckets // 2 + 1, half=buckets // 2) + " " if both else ""
-    figure_footer.foot("positions-buckets", said + say("positions.buckets_sentence", n=buckets, furthest=shared), "",
+    figure_footer.draw("positions-buckets", said + say("positions.buckets_sentence", n=buckets, furthest=shared), "",
               files("buckets", rows[:, None], [str(int(o)) for o in offsets], ["bucket"]), draw, [bucket])  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def files(name: str, values: np.ndarray, rows: Sequence[str], columns: Sequence[
     }
 
 
-def still(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], scale: dict[str, Any],
+def static(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], scale: dict[str, Any],
           titles: tuple[str, str]) -> Callable[[], Any]:  # fmt: skip
     """A heat map for a file: the first rows and columns, as many as a file of marks takes."""
 

@@ -10,7 +10,7 @@ import streamlit as st
 from viz.base import export, numbers, tokens
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.positions.common import chosen_head, files, grid, lacking, self_site, slider, still, where
+from viz.ui.positions.common import chosen_head, files, grid, lacking, self_site, slider, static, where
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import view
@@ -66,7 +66,7 @@ def _plane(trace: Trace, found: Rotated, labels: list, pair: int, site: Site, he
     a, b = found.pairs[pair]
     names = trace.tokens(site.query_side)
     sentence = say("positions.plane_sentence", a=a, b=b, angle=numbers.short(angle))
-    figure_footer.foot("positions-plane", sentence, figure_footer.fidelity_badge(found.error, found.limit),
+    figure_footer.draw("positions-plane", sentence, figure_footer.fidelity_badge(found.error, found.limit),
               lambda: {"headlight-plane.csv": lambda: export.matrix_csv(
                   np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]),
                   "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
@@ -117,7 +117,7 @@ def _both(found: Rotated, labels: list) -> None:
         components.equation(key=f"positions-turned-{letter}", data=frame)
     names = [label["text"] for label in labels]
     columns = [str(i) for i in range(found.q.shape[1])]
-    figure_footer.foot("positions-turned", say("positions.both_sentence_own") if found.own else say("positions.both_sentence"),
+    figure_footer.draw("positions-turned", say("positions.both_sentence_own") if found.own else say("positions.both_sentence"),
               figure_footer.fidelity_badge(found.error, found.limit), lambda: {
                   "headlight-rotary.csv": lambda: export.matrix_csv(found.q_rotated.numpy(), names, columns),
                   "headlight-rotary.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},

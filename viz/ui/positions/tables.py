@@ -11,7 +11,7 @@ from viz.base import export, numbers, tokens
 from viz.steps import equation
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.positions.common import WIDTH, files, grid, lacking, slider, still
+from viz.ui.positions.common import WIDTH, files, grid, lacking, slider, static
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import page_controls
 
@@ -55,8 +55,8 @@ def sinusoidal(trace: Trace, model: Any) -> None:
     _table_grid("table", table, select, (position, 2 * pair))
     st.latex(r"PE_{(k,\,2i)} = \sin\frac{k}{n^{2i/d}},\qquad PE_{(k,\,2i+1)} = \cos\frac{k}{n^{2i/d}}")
     st.latex(r"0 \le k < L,\qquad 0 \le i < d/2")
-    figure_footer.foot("positions-table", say("positions.table_sentence"), "", files("sinusoidal", *_named(table)),
-              still(*_named(table), {"low": -1, "high": 1}, _TABLE), [make])  # fmt: skip
+    figure_footer.draw("positions-table", say("positions.table_sentence"), "", files("sinusoidal", *_named(table)),
+              static(*_named(table), {"low": -1, "high": 1}, _TABLE), [make])  # fmt: skip
     stack = "encoder" if "encoder" in trace.sides else "decoder"
     found = views.recorded_sum(trace, stack, getattr(model, "module", None))
     if found is not None and trace.facts.get("positions") == "sinusoidal":
@@ -101,8 +101,8 @@ def _products(table: torch.Tensor, make: Any, share: float = 1.0) -> None:
     if share < 1:
         sentence += " " + say("positions.cut_scale", share=f"{100 * share:g}")
     grid("products", values.numpy(), numbered(len(values)), numbered(len(values)), scale, _PAIRS, max_height=340)
-    figure_footer.foot("positions-products", sentence, "", files("products", *_named(values)),
-              still(*_named(values), scale, _PAIRS), [make])  # fmt: skip
+    figure_footer.draw("positions-products", sentence, "", files("products", *_named(values)),
+              static(*_named(values), scale, _PAIRS), [make])  # fmt: skip
 
 
 def _curves(table: torch.Tensor, d: int) -> None:
@@ -120,7 +120,7 @@ def _curves(table: torch.Tensor, d: int) -> None:
 
     st.altair_chart(draw())
     values, rows, _ = _named(table[:, dims])
-    figure_footer.foot(
+    figure_footer.draw(
         "positions-curves",
         say("positions.curves_sentence"),
         "",
@@ -202,10 +202,10 @@ def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
 
     def draw() -> Any:
         scale = equation.shared_scale([total])
-        return still(total, trace.tokens(stack), [str(i) for i in range(d)], scale, ("word", "dimension_axis"))()
+        return static(total, trace.tokens(stack), [str(i) for i in range(d)], scale, ("word", "dimension_axis"))()
 
     arrays = {name: value.numpy() for name, value in parts.items()} | {"tokens": trace.tokens(stack)}
-    figure_footer.foot("positions-sum", sentence, figure_footer.fidelity_badge(found.error, found.limit), lambda: {
+    figure_footer.draw("positions-sum", sentence, figure_footer.fidelity_badge(found.error, found.limit), lambda: {
         "headlight-sum.csv": lambda: export.matrix_csv(total, trace.tokens(stack), [str(i) for i in range(d)]),
         "headlight-sum.npz": lambda: export.npz(**arrays),
     }, draw, [views.library_sum if made else views.recorded_sum])  # fmt: skip
@@ -240,8 +240,8 @@ def learned(trace: Trace, model: Any) -> None:
     named = _named(rows[:length])
     from viz.positions import diverging
 
-    figure_footer.foot("positions-learned", sentence, "", files("learned", *named),
-              still(*named, diverging(named[0], 0.995), _TABLE), [views.position_tables])  # fmt: skip
+    figure_footer.draw("positions-learned", sentence, "", files("learned", *named),
+              static(*named, diverging(named[0], 0.995), _TABLE), [views.position_tables])  # fmt: skip
     _products(rows[:length], views.products, 0.98)
     if table.stack in trace.sides:
         own = views.recorded_sum(trace, table.stack, module)

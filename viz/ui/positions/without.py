@@ -8,7 +8,7 @@ import streamlit as st
 
 from viz.base import numbers, tokens
 from viz.ui.language import say
-from viz.ui.positions.common import WORDS, files, grid, still, texts
+from viz.ui.positions.common import WORDS, files, grid, static, texts
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import jobs, model_list, page_controls, view
 
@@ -65,7 +65,7 @@ def _run(trace: Trace, model: Any, order: tuple[int, ...], layer: int, head: int
         with model.lock:
             return tuple(shuffle(module, *ids, order, layer, head) for module in (model.module, twin))
 
-    return jobs.kept("positions", "shuffled", key, both, say("wait.running"))
+    return jobs.cached("positions", "shuffled", key, both, say("wait.running"))
 
 
 def _row(name: str, found: Shuffled, labels: list, moved: list) -> None:
@@ -85,5 +85,5 @@ def _row(name: str, found: Shuffled, labels: list, moved: list) -> None:
     back, names = found.back.numpy(), texts(labels)
     badge = figure_footer.fidelity_badge(found.error, found.limit) if name == "without" else ""
     sentence = say(f"positions.{name}_sentence", largest=numbers.short(found.largest))
-    figure_footer.foot(f"positions-{name}", sentence, badge, files(name, back, names, names),
-              still(back, names, names, WEIGHTS, WORDS), [shuffle, without_positions])  # fmt: skip
+    figure_footer.draw(f"positions-{name}", sentence, badge, files(name, back, names, names),
+              static(back, names, names, WEIGHTS, WORDS), [shuffle, without_positions])  # fmt: skip

@@ -45,7 +45,7 @@ def refused(trace: Trace, site: Site) -> bool:
     return True
 
 
-def foot(
+def draw(
     name: str,
     sentence: str,
     badge: str,
@@ -66,8 +66,8 @@ def foot(
             from viz.base import static_chart
 
             with st.popover(say("foot.figure"), type="tertiary", width="content"):
-                for kind, draw in (("svg", static_chart.svg), ("png", static_chart.png)):
-                    _download(name, f"headlight-{name}.{kind}", lambda draw=draw: draw(figure()))
+                for kind, save in (("svg", static_chart.svg), ("png", static_chart.png)):
+                    _download(name, f"headlight-{name}.{kind}", lambda save=save: save(figure()))
         if code:
             with st.popover(say("foot.code"), type="tertiary", width="content"):
                 for function in code:

@@ -76,16 +76,16 @@ def run(
     return job.result
 
 
-def kept(
+def cached(
     page: str, kind: str, asked: tuple[Any, ...], work: Callable[[], Any], title: str, pressed: bool = False
 ) -> Any:
     """`run`, with its last result kept in the session; `asked` is all that it depends on."""
-    if not has(page, kind, asked):
+    if not has_result(page, kind, asked):
         st.session_state[f"{page}-kept-{kind}"] = (asked, run((f"{page}_{kind}", *asked), work, title, pressed=pressed))
     return st.session_state[f"{page}-kept-{kind}"][1]
 
 
-def has(page: str, kind: str, asked: tuple[Any, ...]) -> bool:
+def has_result(page: str, kind: str, asked: tuple[Any, ...]) -> bool:
     """Whether `kept` has this result already."""
     return st.session_state.get(f"{page}-kept-{kind}", (None,))[0] == asked
 

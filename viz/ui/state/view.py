@@ -60,7 +60,7 @@ def change(**values: object) -> None:
     other_model = values.get("model", before.model) != before.model
     if set(RUN) & values.keys() and any(getattr(before, k) != v for k, v in values.items()):
         values = {"row": -1, "column": -1} | values
-        if "to" in values and _is_hero(before):
+        if "to" in values and _is_ribbon_head(before):
             values = {"site": "", "head": 0, "heads": ""} | values  # another language has another best head
         if other_model:
             values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": "", "tab": ""} | values
@@ -69,7 +69,7 @@ def change(**values: object) -> None:
     settle(new=other_model)
 
 
-def _is_hero(now: View) -> bool:
+def _is_ribbon_head(now: View) -> bool:
     """Whether the selected head is the one whose ribbons the first screen draws, and nobody chose another."""
     told = aligned_head(model_list.card(now.model), now.to)
     return (now.site, now.head) == (told.get("site"), told.get("head"))

@@ -115,7 +115,7 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
         if len(step.operands) > 1 and step.key == "input":
             _ids(trace, site, at[0])
         badge = figure_footer.fidelity_badge(step.error, step.limit)
-        figure_footer.foot(
+        figure_footer.draw(
             key, say("steps.shape", symbol=step.result.symbol.replace("_", ""), shape=_shape(step)), badge,
             lambda: _files(trace, site, step), figure=lambda: _figure(trace, site, step, at), code=_code(step.key),
         )  # fmt: skip
@@ -131,7 +131,7 @@ def _code(key: str) -> tuple[Callable[..., object], ...]:
 
 
 def _figure(trace: Trace, site: Site, step: Step, at: tuple[int, int]) -> alt.Chart | alt.LayerChart:
-    """The step's result as a chart for a file; of more than `still.LARGEST` rows or columns those around the selected cell."""
+    """The step's result as a chart for a file; of more than `static_chart.LARGEST` rows or columns those around the selected cell."""
     from viz.base.static_chart import step_map
 
     labels = {"query": tokens.query_labels(trace, site), "key": tokens.key_labels(trace, site)}

@@ -73,7 +73,7 @@ def _text(trace: Trace) -> None:
         told |= {name: say(f"reading.{name}") for name in ("above", "below")}
         frame = text_view.row_frame(trace, found, end, other, told)
         components.text_row(key="reading-row", data=frame, on_choose_change=lambda: _choose("reading-row"))
-    _foot(trace, found, end)
+    _footer(trace, found, end)
     # A fragment runs without the frame of the page: the link is written here too, and it is ours, not a pasted one.
     address_bar.write()
     st.session_state.pop("acted", None)
@@ -131,7 +131,7 @@ def _look(trace: Trace, heads: list[tuple[Site, int]], mode: str, how: str) -> T
     index = row if mode == "attends" else column
 
     def make() -> TokenAttention:
-        return text_view.look(trace, heads, mode, index, how)
+        return text_view.token_attention(trace, heads, mode, index, how)
 
     if mode == "attends":
         return make()
@@ -208,10 +208,10 @@ def _legend(found: TokenAttention, end: float, scale: str) -> str:
     return f"{what} · {say(f'reading.legend_{scale}', **told)}"
 
 
-# ---- the foot
+# ---- the footer
 
 
-def _foot(trace: Trace, found: TokenAttention, end: float) -> None:
+def _footer(trace: Trace, found: TokenAttention, end: float) -> None:
     from model.attention import rows as head_rows
     from model.trace.attention_record import AttentionRecord
     from model.transformer.attention import softmax
@@ -242,5 +242,5 @@ def _foot(trace: Trace, found: TokenAttention, end: float) -> None:
     several = (head_rows.combined,) if found.how else ()
     badge = figure_footer.site_badge(trace, figure_footer.loosest(trace, [name for name, _ in found.heads]))
     sentence = say(f"reading.sentence_{found.mode}", token=page_text.code(_asking(trace, found)), heads=_whose(found))
-    figure_footer.foot("reading", sentence, badge, files, figure,
+    figure_footer.draw("reading", sentence, badge, files, figure,
               (*made, *several, AttentionRecord.scores, softmax))  # fmt: skip

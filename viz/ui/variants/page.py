@@ -50,7 +50,7 @@ def show(trace: Trace) -> None:
     _matrices(trace, site, found, cuts, (row, column), name)
     _row(trace, site, found, cuts, row, column)
     st.caption(change.said)
-    _foot(trace, site, head, found, cuts, change, name)
+    _footer(trace, site, head, found, cuts, change, name)
     if name == "heads":
         _every_head(trace, site, cuts, (row, column))
     if name == "scale":
@@ -125,7 +125,7 @@ def _row(
     right.altair_chart(bars(found, inside, labels, words))
 
 
-def _foot(
+def _footer(
     trace: Trace, site: Site, head: int, found: Comparison, cuts: tuple[slice, slice], change: Change, name: str
 ) -> None:
 
@@ -155,7 +155,7 @@ def _foot(
     which = trace.record(site), head, cuts[0]
     badge = figure_footer.fidelity_badge(variants.unchanged(*which), variants.unchanged_limit(*which))
     code = (*change.code, AttentionRecord.scores, AttentionRecord.weights)
-    figure_footer.foot("variants", say("variants.off"), badge, files, figure=figure, code=code)
+    figure_footer.draw("variants", say("variants.off"), badge, files, figure=figure, code=code)
 
 
 def _every_head(trace: Trace, site: Site, cuts: tuple[slice, slice], at: tuple[int, int]) -> None:
@@ -180,7 +180,7 @@ def _every_head(trace: Trace, site: Site, cuts: tuple[slice, slice], at: tuple[i
         names = rows[cuts[0]], columns[cuts[1]]
         return static_chart.in_a_row([(f"A_{h}", weights[:, cuts[1]], *names) for h, weights in enumerate(heads)])
 
-    figure_footer.foot(
+    figure_footer.draw(
         "variants-heads", say("variants.every_what"), figure_footer.site_badge(trace, site),
         lambda: {f"{slug}.csv": lambda: export.site_csv(trace, site),
                  f"{slug}.npz": lambda: export.npz(weights=np.stack(heads), queries=rows[cuts[0]], keys=columns)},
@@ -230,7 +230,7 @@ def _saturation() -> None:
         [(o.d_k, o.variance, *o.largest, *o.entropy) for o in found],
         columns=["d_k", "variance", "largest_unscaled", "largest_scaled", "entropy_unscaled", "entropy_scaled"],
     )
-    figure_footer.foot(
+    figure_footer.draw(
         "variants-random", say("variants.random_foot"), "",
         lambda: {"saturation.csv": lambda: export.table_csv(table),
                  "saturation.npz": lambda: export.npz(**{c: table[c].to_numpy() for c in table})},
