@@ -22,14 +22,14 @@ _GREY = "#888888"
 _MARKS, _STILL_ROWS = 5_000, 48  # more rows of a table Altair refuses to write to a file
 
 
-def addition_table(found: Sequence[Addition], label: Callable[[str], str]) -> pd.DataFrame:
-    """A row a sub-layer, the mean over the tokens that `found` holds: ‖what comes in‖, ‖what it adds‖, their cosine.
+def addition_table(additions: Sequence[Addition], label: Callable[[str], str]) -> pd.DataFrame:
+    """A row a sub-layer, the mean over the tokens that `additions` holds: ‖what comes in‖, ‖what it adds‖, their cosine.
 
     label: from a sub-layer's name to what is printed.
     """
     columns = {"comes_in": "comes_in", "adds": "adds", "cosine": "cosine"}
-    values = {name: [float(getattr(item, part).mean()) for item in found] for name, part in columns.items()}
-    return pd.DataFrame({"depth": range(len(found)), "name": [label(item.name) for item in found]} | values)
+    values = {name: [float(getattr(item, part).mean()) for item in additions] for name, part in columns.items()}
+    return pd.DataFrame({"depth": range(len(additions)), "name": [label(item.name) for item in additions]} | values)
 
 
 def addition_chart(table: pd.DataFrame, words: Words) -> alt.LayerChart:
@@ -154,9 +154,9 @@ def _names(labels: Sequence[str]) -> str:
     return f"{json.dumps(list(labels), ensure_ascii=False)}[datum.value]"
 
 
-def unit_bars(found: Sequence[tuple[int, float]], chosen: int, words: Words) -> alt.Chart:
+def unit_bars(units: Sequence[tuple[int, float]], chosen: int, words: Words) -> alt.Chart:
     """The units that fire most for one token; the chosen one in colour."""
-    table = pd.DataFrame(found, columns=["unit", "value"])
+    table = pd.DataFrame(units, columns=["unit", "value"])
     table["name"] = table["unit"].astype(str)
     colour = alt.condition(alt.datum.unit == chosen, alt.value(palette.PAIR[1]), alt.value(_GREY))
     return (
@@ -220,12 +220,12 @@ def quantile_chart(table: np.ndarray, names: Sequence[str], words: Words) -> alt
     return alt.layer(whisker, wide, box, median).properties(height=28 * len(frame) + 80, description=words["alt"])
 
 
-def plane_chart(found: Plane, labels: Sequence[str], row: int, words: Words) -> alt.LayerChart:
+def plane_chart(plane: Plane, labels: Sequence[str], row: int, words: Words) -> alt.LayerChart:
     """The tokens on two principal components; the selected one in colour."""
-    x, y = found.points.numpy().T
+    x, y = plane.points.numpy().T
     table = pd.DataFrame({"x": x, "y": y, "token": list(labels), "place": range(len(labels))})
     colour = alt.condition(alt.datum.place == row, alt.value(palette.PAIR[1]), alt.value(palette.PAIR[0]))
-    names = [f"PC {i + 1} · {share:.0%}" for i, share in enumerate(found.share)]
+    names = [f"PC {i + 1} · {share:.0%}" for i, share in enumerate(plane.share)]
     base = alt.Chart(table).encode(
         x=alt.X("x:Q", title=names[0], axis=alt.Axis(tickCount=6), scale=_roomy(x)),
         y=alt.Y("y:Q", title=names[1], axis=alt.Axis(tickCount=5), scale=_roomy(y)), color=colour,

@@ -125,10 +125,10 @@ def _wide(*said: str) -> float:
     return max(34.0, *(20 + sum(14 if ord(c) > 0x2E7F else 8 for c in tokens.readable(text)) for text in said))
 
 
-def row_table(trace: Trace, look: AttentionRow) -> pd.DataFrame:
+def row_table(trace: Trace, row: AttentionRow) -> pd.DataFrame:
     """One row of attention: key, token, weight, masked; of more than `_SHOWN` keys the strongest and the sum of the rest."""
-    labels = [item["text"] for item in tokens.key_labels(trace, look.site)]
-    weights, allowed = look.weights.double().numpy(), look.allowed.numpy()
+    labels = [item["text"] for item in tokens.key_labels(trace, row.site)]
+    weights, allowed = row.weights.double().numpy(), row.allowed.numpy()
     shown = np.sort(np.argsort(-weights, kind="stable")[:_SHOWN])
     found = [{"key": int(j), "token": labels[j], "weight": float(weights[j]), "masked": not allowed[j]} for j in shown]
     if len(labels) > _SHOWN:

@@ -21,9 +21,9 @@ FILE = 96  # cells a side of the figure as a file
 Area = tuple[int, int, int]
 
 
-def area(told: str) -> Area | None:
+def area(link: str) -> Area | None:
     """ "q.k.cells" of the link -> (first query, first key, cells along the shorter side); None for the whole."""
-    found = re.fullmatch(r"([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,6})", told)
+    found = re.fullmatch(r"([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,6})", link)
     return (int(found[1]), int(found[2]), max(1, int(found[3]))) if found else None
 
 

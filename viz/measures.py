@@ -54,9 +54,9 @@ def clickable(chart: alt.LayerChart) -> alt.LayerChart:
     return chart.add_params(click).properties(autosize="pad")
 
 
-def together(found: dict[str, alt.LayerChart]) -> alt.ConcatChart:
+def together(charts: dict[str, alt.LayerChart]) -> alt.ConcatChart:
     """All maps as one figure for a file."""
-    return alt.concat(*found.values(), columns=_ACROSS).resolve_scale(color="independent")
+    return alt.concat(*charts.values(), columns=_ACROSS).resolve_scale(color="independent")
 
 
 def _map(

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 _PAIR = ("#767676", "#0072b2")  # grey for the model's own, and a colour of Okabe & Ito
 
 
-def table(found: Tempered, names: Sequence[str]) -> pd.DataFrame:
+def table(tempered: Tempered, names: Sequence[str]) -> pd.DataFrame:
     """A row a candidate: rank, token, id, logit, p at T = 1, and between which numbers p at T lies."""
     return pd.DataFrame(
         {
             "rank": range(1, len(names) + 1),
             "token": list(names),
-            "id": found.ids.numpy(),
-            "logit": found.logits.numpy(),
-            "p": found.plain.numpy(),
-            "p_T_low": found.low.numpy(),
-            "p_T_high": found.high.numpy(),
+            "id": tempered.ids.numpy(),
+            "logit": tempered.logits.numpy(),
+            "p": tempered.plain.numpy(),
+            "p_T_low": tempered.low.numpy(),
+            "p_T_high": tempered.high.numpy(),
         }
     )
 

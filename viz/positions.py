@@ -62,11 +62,11 @@ def grid_frame(
     return pack(header, values=values.astype(np.float32), state=states(values, None, scale["low"], scale["high"]))
 
 
-def sum_frame(found: Sum, labels: Sequence[Label], words: Words, dims: slice) -> bytes:
+def sum_frame(embedding_sum: Sum, labels: Sequence[Label], words: Words, dims: slice) -> bytes:
     """E + PE (+ T) = X as three (four) matrices of the same scale, of which the dimensions `dims` are drawn."""
-    parts = [("E", found.embedding), ("PE", found.positions)]
-    parts += [("T", found.segments)] if found.segments is not None else []
-    drawn = [(name, values.numpy()[:, dims]) for name, values in (*parts, ("X", found.total))]
+    parts = [("E", embedding_sum.embedding), ("PE", embedding_sum.positions)]
+    parts += [("T", embedding_sum.segments)] if embedding_sum.segments is not None else []
+    drawn = [(name, values.numpy()[:, dims]) for name, values in (*parts, ("X", embedding_sum.total))]
     frame = EquationFrame(words, max_height=300)
     scale = shared_scale([values for _, values in drawn])
     for i, (name, values) in enumerate(drawn):
@@ -234,7 +234,7 @@ def by_offset_chart(values: np.ndarray, offsets: np.ndarray, mean: np.ndarray, w
     return alt.layer(line, dots).properties(height=200, description=words["alt"])
 
 
-def pair_of(found: Rotated, pair: int, letter: str) -> tuple[np.ndarray, np.ndarray]:
+def pair_of(rotated: Rotated, pair: int, letter: str) -> tuple[np.ndarray, np.ndarray]:
     """The two dimensions of q or k that turn together, before and after, each [n, 2]."""
     columns = list(found.pairs[pair])
     before, after = (found.q, found.q_rotated) if letter == "q" else (found.k, found.k_rotated)

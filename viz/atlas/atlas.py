@@ -68,11 +68,11 @@ def picture(values: Tensor, how: str, keys: Tensor) -> np.ndarray:
         return np.where(np.isnan(shown), NAN, np.rint(np.clip(shown, 0, 1) * 254)).astype(np.uint8)
 
 
-def measured(found: Mapping[Site, HeadStatistics], name: str) -> dict[Head, float]:
+def measured(by_site: Mapping[Site, HeadStatistics], name: str) -> dict[Head, float]:
     """One measure of every head that has it; NaN where it is a mean over nothing."""
     return {
         (site, head): value
-        for site, statistics in found.items()
+        for site, statistics in by_site.items()
         if name in statistics.values
         for head, value in enumerate(statistics.values[name].tolist())
     }
@@ -183,7 +183,7 @@ def frame(
 
 
 def digests(pictures: Mapping[Site, np.ndarray], closed: Mapping[Site, np.ndarray]) -> set[str]:
-    """What tells the sites' pictures apart."""
+    """A hash of each site's thumbnails, which tells whether the browser has them already."""
     return {_digest(values, closed[site]) for site, values in pictures.items()}
 
 
@@ -192,16 +192,16 @@ def _digest(values: np.ndarray, closed: np.ndarray) -> str:
 
 
 def table(
-    found: Mapping[Site, HeadStatistics], names: Sequence[str], heads: Sequence[Head], alike: Mapping[Head, float],
+    statistics: Mapping[Site, HeadStatistics], names: Sequence[str], heads: Sequence[Head], similarity: Mapping[Head, float],
     roles: Mapping[Head, tuple[str, float]] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
-    """site, head, one column a measure in `names`, and with `alike` "like": one row a head, in the order of `heads`.
+    """site, head, one column a measure in `names`, and with `similarity` "like": one row a head, in the order of `heads`.
 
     roles: also the columns role ("" without one) and role_share.
     """
     import pandas as pd
 
-    by_name = {name: measured(found, name) for name in names} | ({LIKE: alike} if alike else {})
+    by_name = {name: measured(statistics, name) for name in names} | ({LIKE: similarity} if similarity else {})
     columns = {name: [values.get(head, math.nan) for head in heads] for name, values in by_name.items()}
     if roles is not None:
         told = [roles.get(head, ("", math.nan)) for head in heads]

@@ -23,7 +23,7 @@ _WRITTEN = 34  # a cell this wide has its number written in it
 _LN2 = 0.6931472
 
 
-def frame(found: Counterparts) -> pd.DataFrame:
+def frame(counterparts: Counterparts) -> pd.DataFrame:
     """One row a head of the first: site, head, its counterpart's, why it has none, and every number; NaN where there is none."""
     return pd.DataFrame([
         {
@@ -32,12 +32,12 @@ def frame(found: Counterparts) -> pd.DataFrame:
             "divergence": row.divergence, "place_r": row.place_r, "place_divergence": row.place_divergence,
             "nearest": f"{row.nearest[0]}.{row.nearest[1]}" if row.nearest else "",
         }
-        for row in found.heads
+        for row in counterparts.heads
     ]).astype({"other_head": "Int64"})  # fmt: skip
 
 
 def heads_map(
-    found: Counterparts, how: str, where: str, named: Words, selected: tuple[str, int] | None, words: Words,
+    counterparts: Counterparts, how: str, where: str, named: Words, selected: tuple[str, int] | None, words: Words,
     theme: str = "light",
 ) -> alt.LayerChart:  # fmt: skip
     """Layer × head of the first: r from −1 to 1, or JS from 0 to ln 2. A click is the point selection "head", field "id".
@@ -45,10 +45,10 @@ def heads_map(
     how, where: of `HOW`, `WHERE`. named: site -> its row. A head with a counterpart elsewhere has that one's layer.head
     written in it, one with none a dash and no colour.
     """
-    high = 1 + max(row.head for row in found.heads)
+    high = 1 + max(row.head for row in counterparts.heads)
     order = list(named.values())
     step, tall = min(46.0, _WIDTH / high), max(6.0, min(24.0, _HEIGHT / len(order)))
-    data = pd.DataFrame([_cell(row, how, where, named, step >= _WRITTEN, theme) for row in found.heads])
+    data = pd.DataFrame([_cell(row, how, where, named, step >= _WRITTEN, theme) for row in counterparts.heads])
     y = alt.Y("row:N", sort=order, title=words["layer"], scale=alt.Scale(domain=order),
               axis=alt.Axis(ticks=False, domain=False, labelPadding=4, labelOverlap=True, labelFlush=False))  # fmt: skip
     x = alt.X(

@@ -54,14 +54,14 @@ def _most(values: np.ndarray, allowed: np.ndarray) -> float:
     return float(shown.max()) if shown.size else 0.0
 
 
-def suggested(most: float) -> str:
+def suggested(largest_weight: float) -> str:
     """ "1" for a scale of 0–1, "max" where no weight would be seen on it."""
-    return "max" if 0 < most < PALE else "1"
+    return "max" if 0 < largest_weight < PALE else "1"
 
 
-def end(most: float, scale: str) -> float:
+def end(largest_weight: float, scale: str) -> float:
     """The weight that gets the darkest colour. `scale` is "1", "max" or "" for what is suggested."""
-    return round_up(most) if (scale or suggested(most)) == "max" else 1.0
+    return round_up(largest_weight) if (scale or suggested(largest_weight)) == "max" else 1.0
 
 
 def written(end: float) -> str:

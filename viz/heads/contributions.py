@@ -82,23 +82,33 @@ def block_frame(
     return frame.frame()
 
 
-def sum_frame(found: HeadContributions, head: int, words: dict[str, str]) -> bytes:
+def sum_frame(contributions: HeadContributions, head: int, words: dict[str, str]) -> bytes:
     """The shares of one query, a row a head and one for b_O, above each other; their column sums are its output."""
     frame = EquationFrame(words, head, None, max_height=330)
-    parts, output = found.parts.numpy(), found.output[None].numpy()
+    parts, output = contributions.parts.numpy(), contributions.output[None].numpy()
     scale = shared_scale([parts, output])
     frame.operator("Σ")
-    frame.matrix("S_i", parts, ("query", head_labels(len(found.heads), words, found.bias is not None)), scale=scale)
+    frame.matrix(
+        "S_i",
+        parts,
+        ("query", head_labels(len(contributions.heads), words, contributions.bias is not None)),
+        scale=scale,
+    )
     frame.operator("=")
     frame.matrix("O_i", output, result=True, scale=scale)
     return frame.frame()
 
 
-def share_table(found: HeadContributions, words: dict[str, str]) -> pd.DataFrame:
+def share_table(contributions: HeadContributions, words: dict[str, str]) -> pd.DataFrame:
     """A row a head and one for b_O: its name, how long its share is, and how far it goes along the output."""
-    names = [label["text"] for label in head_labels(len(found.heads), words, found.bias is not None)]
+    names = [label["text"] for label in head_labels(len(contributions.heads), words, contributions.bias is not None)]
     return pd.DataFrame(
-        {"part": names, "length": found.lengths.numpy(), "signed": found.signed.numpy(), "order": range(len(names))}
+        {
+            "part": names,
+            "length": contributions.lengths.numpy(),
+            "signed": contributions.signed.numpy(),
+            "order": range(len(names)),
+        }
     )
 
 

@@ -124,7 +124,7 @@ def is_long(record: AttentionRecord) -> bool:
 
 
 def known(record: AttentionRecord, heads: Sequence[int], rule: str) -> bool:
-    """Whether the lines of these heads were found already."""
+    """Whether the strongest weights of these heads are cached already."""
     return all(_found.has(record, (head, rule)) for head in heads)
 
 
@@ -138,30 +138,30 @@ def far(record: AttentionRecord, heads: Sequence[int], rule: str) -> dict[int, L
     return {head: _found.get(record, (head, rule), lambda head=head: lines(head)) for head in heads}
 
 
-def drawn(found: Mapping[int, Lines]) -> dict[int, int]:
+def drawn(lines_by_head: Mapping[int, Lines]) -> dict[int, int]:
     """How many lines of each head are drawn: of all heads together the `MOST` strongest."""
-    counts = {head: len(lines.weights) for head, lines in found.items()}
+    counts = {head: len(lines.weights) for head, lines in lines_by_head.items()}
     if sum(counts.values()) <= MOST:
         return counts
-    least = np.sort(np.concatenate([lines.weights for lines in found.values()]))[-MOST]
-    return {head: int((lines.weights >= least).sum()) for head, lines in found.items()}
+    least = np.sort(np.concatenate([lines.weights for lines in lines_by_head.values()]))[-MOST]
+    return {head: int((lines.weights >= least).sum()) for head, lines in lines_by_head.items()}
 
 
-def drawn_share(found: Mapping[int, Lines]) -> DrawnShare:
+def drawn_share(lines_by_head: Mapping[int, Lines]) -> DrawnShare:
     """What `far_frame` draws of these heads."""
-    counts = drawn(found)
-    held = sum(float(lines.weights[: counts[head]].sum()) for head, lines in found.items())
-    each = found.values()
+    counts = drawn(lines_by_head)
+    held = sum(float(lines.weights[: counts[head]].sum()) for head, lines in lines_by_head.items())
+    each = lines_by_head.values()
     return DrawnShare(
         sum(counts.values()), sum(x.asked for x in each), sum(x.cells for x in each), held, sum(x.mass for x in each)
     )
 
 
 def far_frame(
-    trace: Trace, site: Site, head: int, found: Mapping[int, Lines], selection: tuple[int, int], words: Words
+    trace: Trace, site: Site, head: int, lines_by_head: Mapping[int, Lines], selection: tuple[int, int], words: Words
 ) -> bytes:  # fmt: skip
-    """The lines of the heads in `found` between two scaled sides: arrays head, row, column int32, weight float32."""
-    record, counts = trace.record(site), drawn(found)
+    """The lines of the heads in `lines_by_head` between two scaled sides: arrays head, row, column int32, weight float32."""
+    record, counts = trace.record(site), drawn(lines_by_head)
     whole = (sides.token_axis([], 0), sides.token_axis([], 0))
     told = header(trace, site, whole, None, words) | {
         "selection": {"row": selection[0], "column": selection[1]},
@@ -170,13 +170,13 @@ def far_frame(
         "left_side": site.query_side,
         "right_side": site.key_side,
         "heads": [{"index": h, "name": words["head_name"].format(head=h)} for h in range(record.heads)],
-        "shown": list(found),
+        "shown": list(lines_by_head),
         "current_head": head,
     }
     told |= {"left_title": told["row_title"], "right_title": told["column_title"]}
     parts = [
         (np.full(counts[h], h, np.int32), x.rows[: counts[h]], x.columns[: counts[h]], x.weights[: counts[h]])
-        for h, x in found.items()
+        for h, x in lines_by_head.items()
     ]
     arrays = [np.concatenate(each) for each in zip(*parts, strict=True)] or [np.zeros(0, np.int32)] * 3 + [np.zeros(0)]
     return pack(told, head=arrays[0], row=arrays[1], column=arrays[2], weight=arrays[3].astype(np.float32))

@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 _HIGH, _WIDE = 640, 420
 
 
-def table(found: Mapping[int, Lines]) -> pd.DataFrame:
+def table(lines_by_head: Mapping[int, Lines]) -> pd.DataFrame:
     """A row a drawn line: head, query, key, weight (float64), the strongest of each head first."""
-    counts = drawn(found)
+    counts = drawn(lines_by_head)
     parts = [
         pd.DataFrame({"head": head, "query": lines.rows[:n], "key": lines.columns[:n], "weight": lines.weights[:n]})
-        for head, lines in found.items() if (n := counts[head]) >= 0
+        for head, lines in lines_by_head.items() if (n := counts[head]) >= 0
     ]  # fmt: skip
     columns = ["head", "query", "key", "weight"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def chart(
-    found: Mapping[int, Lines], queries: int, keys: int, titles: tuple[str, str], head_name: str = "{head}"
+    lines_by_head: Mapping[int, Lines], queries: int, keys: int, titles: tuple[str, str], head_name: str = "{head}"
 ) -> alt.LayerChart:  # fmt: skip
     """Queries left and keys right from the first token to the last: the lines that are drawn on the screen."""
-    lines = table(found).sort_values("weight")
-    names = [head_name.format(head=head) for head in found]
-    colours = [palette.HEADS[head % len(palette.HEADS)] for head in found]
+    lines = table(lines_by_head).sort_values("weight")
+    names = [head_name.format(head=head) for head in lines_by_head]
+    colours = [palette.HEADS[head % len(palette.HEADS)] for head in lines_by_head]
     lines["name"] = [head_name.format(head=head) for head in lines["head"]]
     # Each side has its own length.
     lines["from"], lines["to"] = lines["query"] / max(1, queries - 1), lines["key"] / max(1, keys - 1)

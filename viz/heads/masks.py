@@ -25,19 +25,19 @@ def _labels(trace: Trace, site: Site, cuts: Cuts) -> tuple[list[tokens.Label], l
 
 
 def mask_frame(
-    trace: Trace, site: Site, found: Masked, cuts: Cuts, at: tuple[int, int], words: dict[str, str]
+    trace: Trace, site: Site, masked_head: Masked, cuts: Cuts, at: tuple[int, int], words: dict[str, str]
 ) -> bytes:
     """S + M → softmax → A for the rows cuts[0]; dead cells are drawn as such in M and in A."""
     rows, columns = _labels(trace, site, cuts)
     frame = EquationFrame(words, at[0] - cuts[0].start, at[1] - cuts[1].start, _HEIGHT)
-    dead = ~found.allowed[:, cuts[1]].numpy()
-    scores = found.scores[:, cuts[1]].numpy()
+    dead = ~masked_head.allowed[:, cuts[1]].numpy()
+    scores = masked_head.scores[:, cuts[1]].numpy()
     scale = shared_scale([scores])
     frame.matrix("S", scores, ("query", rows), ("key", columns), scale=scale)
     frame.operator("+")
     frame.matrix("M", np.where(dead, -np.inf, 0.0), ("query", None), ("key", columns), dead, scale=scale)
     frame.operator("→ softmax →")
-    weights = found.weights[:, cuts[1]].numpy()
+    weights = masked_head.weights[:, cuts[1]].numpy()
     frame.matrix("A", weights, ("query", None), ("key", columns), dead, result=True, scale=WEIGHTS)
     return frame.frame()
 
@@ -75,26 +75,26 @@ def wrong_context_frame(
     return frame.frame()
 
 
-def picture(found: Masked, rows: list[str], columns: list[str], titles: tuple[str, str]) -> alt.HConcatChart:
+def picture(masked_head: Masked, rows: list[str], columns: list[str], titles: tuple[str, str]) -> alt.HConcatChart:
     """Scores and weights as one figure for a file."""
     import altair as alt
 
     from viz.base import static_chart
 
-    scores, allowed = found.scores.numpy(), found.allowed.numpy()
+    scores, allowed = masked_head.scores.numpy(), masked_head.allowed.numpy()
     high = float(np.abs(scores).max(initial=0.0)) or 1.0
     charts = [
         static_chart.heat_map(scores, rows, columns, -high, high, allowed, (*titles, "S + M")),
-        static_chart.heat_map(found.weights.numpy(), rows, columns, 0, 1, allowed, (*titles, "A")),
+        static_chart.heat_map(masked_head.weights.numpy(), rows, columns, 0, 1, allowed, (*titles, "A")),
     ]
     return alt.hconcat(*charts).resolve_scale(color="independent")
 
 
-def fill_table(found: list[Fill], words: dict[str, str]) -> str:
+def fill_table(fills: list[Fill], words: dict[str, str]) -> str:
     """A Markdown table: dtype × what stands in the place of −∞, and what a row without allowed keys becomes."""
     names = {"-inf": "−∞", "-1e9": "−10⁹", "min": words["fill_min"]}
     lines = [f"| dtype | {words['fill_name']} | {words['fill_leak']} | {words['fill_dead']} |", "|:--|:--|--:|:--|"]
-    for fill in found:
+    for fill in fills:
         least, most = fill.dead
         if np.isnan(most):
             dead = words["fill_nan"]

@@ -28,7 +28,7 @@ def pooled(record: AttentionRecord) -> bool:
 
 
 def is_made(record: AttentionRecord, how: str = "max") -> bool:
-    """Whether `heads` has them already."""
+    """Whether the thumbnails of this record are cached already."""
     return _made.has(record, _kind(record, how))
 
 

@@ -33,23 +33,31 @@ def formula(recorded: str, changed: str) -> str:
 
 
 def compare_frame(
-    trace: Trace, site: Site, found: Comparison, cuts: tuple[slice, slice], at: tuple[int, int], words: dict[str, str]
+    trace: Trace,
+    site: Site,
+    comparison: Comparison,
+    cuts: tuple[slice, slice],
+    at: tuple[int, int],
+    words: dict[str, str],
 ) -> bytes:
-    """A′ − A = Δ. found: the rows cuts[0] over all keys; weights on one scale from 0 to 1, Δ symmetric around 0."""
+    """A′ − A = Δ. comparison: the rows cuts[0] over all keys; weights on one scale from 0 to 1, Δ symmetric around 0."""
     rows, columns = cuts
     frame = EquationFrame(words, at[0] - rows.start, at[1] - columns.start, _HEIGHT)
     row_labels = ("query", tokens.query_labels(trace, site)[rows])
     column_labels = ("key", tokens.key_labels(trace, site)[columns])
     names = []
-    for symbol, values, dead in (("A'", found.after, found.dead_after), ("A", found.before, found.dead_before)):
+    for symbol, values, dead in (
+        ("A'", comparison.after, comparison.dead_after),
+        ("A", comparison.before, comparison.dead_before),
+    ):
         shown, masked = values[:, columns].numpy(), dead[:, columns].numpy()
         labels = row_labels if symbol == "A'" else ("query", None)
         names.append(frame.matrix(symbol, shown, labels, column_labels, masked, scale=WEIGHTS))
         if symbol == "A'":
             frame.operator("−")
     frame.operator("=")
-    change = found.change[:, columns].numpy()
-    both = (found.dead_after & found.dead_before)[:, columns].numpy()
+    change = comparison.change[:, columns].numpy()
+    both = (comparison.dead_after & comparison.dead_before)[:, columns].numpy()
     scale = shared_scale([np.where(both, 0, change)])
     name = frame.matrix("Δ", change, ("query", None), column_labels, both, result=True, scale=scale)
     frame.link = {"kind": "elementwise", "operands": names, "result": name}
@@ -73,24 +81,27 @@ def heads_frame(
 
 
 def picture(
-    found: Comparison, rows: Sequence[str], columns: Sequence[str], titles: tuple[str, str]
+    comparison: Comparison, rows: Sequence[str], columns: Sequence[str], titles: tuple[str, str]
 ) -> alt.HConcatChart:
     """The same three matrices as a figure for a file; `titles` name the axes."""
     charts = []
-    for name, values, dead in (("A", found.before, found.dead_before), ("A′", found.after, found.dead_after)):
+    for name, values, dead in (
+        ("A", comparison.before, comparison.dead_before),
+        ("A′", comparison.after, comparison.dead_after),
+    ):
         charts.append(static_chart.heat_map(values.numpy(), rows, columns, 0, 1, ~dead.numpy(), (*titles, name)))
-    change = found.change.numpy()
+    change = comparison.change.numpy()
     high = float(np.abs(change).max()) or 1.0
-    both = ~(found.dead_after & found.dead_before).numpy()
+    both = ~(comparison.dead_after & comparison.dead_before).numpy()
     charts.append(static_chart.heat_map(change, rows, columns, -high, high, both, (*titles, "A′ − A")))
     return alt.hconcat(*charts).resolve_scale(color="independent")
 
 
-def bars(found: Comparison, row: int, columns: Sequence[str], words: dict[str, str]) -> alt.Chart:
+def bars(comparison: Comparison, row: int, columns: Sequence[str], words: dict[str, str]) -> alt.Chart:
     """The weights of one row, recorded and under the variant, from 0 to 1; of more than `_KEYS` keys the strongest of either,
     in reading order, and the sum of the others."""
     names = [words["recorded"], words["variant"]]
-    pair = [values[row].double().numpy() for values in (found.before, found.after)]
+    pair = [values[row].double().numpy() for values in (comparison.before, comparison.after)]
     shown, texts = np.arange(len(columns)), list(columns)
     if len(columns) > _KEYS:
         shown = np.sort(np.argsort(-np.maximum(*pair), kind="stable")[:_STRONGEST])
@@ -122,17 +133,17 @@ def _bars(table: pd.DataFrame, columns: Sequence[str], names: list[str], words: 
     )
 
 
-def saturation_row(found: Saturation, words: dict[str, str]) -> alt.Chart:
+def saturation_row(saturation: Saturation, words: dict[str, str]) -> alt.Chart:
     """The weights of one row of the random numbers, unscaled and scaled."""
     names = [words["unscaled"], words["scaled"]]
     parts = [
         pd.DataFrame({"key": range(len(values)), "weight": values.numpy(), "line": name})
-        for name, values in zip(names, found.rows, strict=True)
+        for name, values in zip(names, saturation.rows, strict=True)
     ]
-    return _bars(pd.concat(parts), [str(j) for j in range(len(found.rows[0]))], names, words)
+    return _bars(pd.concat(parts), [str(j) for j in range(len(saturation.rows[0]))], names, words)
 
 
-def saturation_curves(found: Sequence[Saturation], d_k: int, words: dict[str, str]) -> list[alt.LayerChart]:
+def saturation_curves(runs: Sequence[Saturation], d_k: int, words: dict[str, str]) -> list[alt.LayerChart]:
     """Variance, largest weight and entropy over d_k, unscaled and scaled, a chart each; the chosen d_k is ruled."""
     names = [words["unscaled"], words["scaled"]]
     rows = [
@@ -143,7 +154,7 @@ def saturation_curves(found: Sequence[Saturation], d_k: int, words: dict[str, st
             "largest": one.largest[i],
             "entropy": one.entropy[i],
         }
-        for one in found
+        for one in runs
         for i, name in enumerate(names)
     ]
     base = alt.Chart(pd.DataFrame(rows))

@@ -105,7 +105,7 @@ def _ribbons(
     merge: bool,
     selection: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Ribbons of one head, by token or by word; `hero_at` is the selected pair among them, whichever head it was chosen in."""
+    """The ribbons of one attention head, by token or word; `hero_at`: the selected pair, whichever head it was chosen in."""
     site, head = ribbon_head
     shown = ribbon_axes(trace, site, merge)
     weights = trace.weights(site, head).numpy()[: shown[0].stop]

@@ -39,16 +39,16 @@ def placed(flow: Flow, which: slice) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["index", "text", "left", "right", "line"])
 
 
-def chart(flow: Flow, found: TokenAttention, end: float, title: str) -> alt.LayerChart:
+def chart(flow: Flow, attention: TokenAttention, end: float, title: str) -> alt.LayerChart:
     """The text coloured from 0 to `end`; masked tokens are grey, the asking one is outlined where it is in this text."""
-    which = part(len(flow.texts), min(found.index, len(flow.texts) - 1))
+    which = part(len(flow.texts), min(attention.index, len(flow.texts) - 1))
     table = placed(flow, which)
-    shown = np.clip(found.values[which], 0, end)
-    table["value"] = np.where(found.allowed[which], shown, np.nan)
+    shown = np.clip(attention.values[which], 0, end)
+    table["value"] = np.where(attention.allowed[which], shown, np.nan)
     colours = palette.sequential("light")
     inks = np.array([palette.ink(colour) for colour in colours])
     table["ink"] = inks[np.rint(table["value"].fillna(0) / (end or 1) * (len(colours) - 1)).astype(int)]
-    table.loc[~found.allowed[which], "ink"] = "#6b6d7a"
+    table.loc[~attention.allowed[which], "ink"] = "#6b6d7a"
     table["middle"] = (table["left"] + table["right"]) / 2
     lines = int(table["line"].max()) + 1 if len(table) else 1
     x = {"scale": alt.Scale(domain=[0, _WIDE + 2]), "axis": None}

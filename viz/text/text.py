@@ -167,27 +167,27 @@ def _text_frame(trace: Trace, site: Site, words: dict[str, str]) -> bytes:
 
 
 def row_frame(
-    trace: Trace, found: TokenAttention, end: float, other: int, told: dict[str, str], most: int = TOP
+    trace: Trace, attention: TokenAttention, end: float, other: int, words: dict[str, str], most: int = TOP
 ) -> bytes:  # fmt: skip
     """One row: values float32, and the list of the largest. `end` has the darkest colour; `other` is the selected end.
 
-    told: the sentences listed, rest and legend.
+    words: the sentences listed, rest and legend.
     """
-    site = found.heads[0][0]
-    listed = found.top(most)
-    labels = tokens.key_labels(trace, site) if found.mode == "attends" else tokens.query_labels(trace, site)
+    site = attention.heads[0][0]
+    listed = attention.top(most)
+    labels = tokens.key_labels(trace, site) if attention.mode == "attends" else tokens.query_labels(trace, site)
     header: dict[str, Any] = {
         "of": text_id(trace, site),
-        "mode": found.mode,
-        "index": found.index,
+        "mode": attention.mode,
+        "index": attention.index,
         "other": other,
         "end": end,
-        "side": site.key_side if found.mode == "attends" else site.query_side,
-        "masked": runs(~found.allowed),
+        "side": site.key_side if attention.mode == "attends" else site.query_side,
+        "masked": runs(~attention.allowed),
         "top": [{"index": i, "label": labels[i]} for i, _ in listed],
-        "told": told,
+        "told": words,
     }
-    return pack(header, values=found.values.astype(np.float32))
+    return pack(header, values=attention.values.astype(np.float32))
 
 
 def runs(marked: np.ndarray) -> list[list[int]]:
@@ -196,24 +196,24 @@ def runs(marked: np.ndarray) -> list[list[int]]:
     return edges.reshape(-1, 2).tolist()
 
 
-def rest(found: TokenAttention, most: int = TOP) -> tuple[float, float, int, float]:
+def rest(attention: TokenAttention, most: int = TOP) -> tuple[float, float, int, float]:
     """(Σ of all values, Σ of those that the list leaves out, how many they are, the largest of them); masked ones aside."""
-    values = np.where(found.allowed, found.values, 0.0)
-    listed = [i for i, _ in found.top(most)]
+    values = np.where(attention.allowed, attention.values, 0.0)
+    listed = [i for i, _ in attention.top(most)]
     left = np.delete(values, listed)
-    count = int(found.allowed.sum()) - len(listed)
+    count = int(attention.allowed.sum()) - len(listed)
     return float(values.sum()), float(left.sum()), count, float(left.max()) if left.size else 0.0
 
 
-def table(trace: Trace, found: TokenAttention) -> pd.DataFrame:
+def table(trace: Trace, attention: TokenAttention) -> pd.DataFrame:
     """One row a token of the coloured text: position, token, weight, masked; exact float64 digits."""
-    site = found.heads[0][0]
-    side = trace.side(site.key_side if found.mode == "attends" else site.query_side)
+    site = attention.heads[0][0]
+    side = trace.side(site.key_side if attention.mode == "attends" else site.query_side)
     return pd.DataFrame(
         {
             "position": range(len(side.texts)),
             "token": list(side.texts),
-            "weight": found.values,
-            "masked": ~found.allowed,
+            "weight": attention.values,
+            "masked": ~attention.allowed,
         }
     )

@@ -1,4 +1,4 @@
-"""What is known of a run's heads, small: filled in by a job that says how far it is and can be stopped, and kept."""
+"""Thumbnails and measures of all heads of a run: filled in by a job with progress and Stop, and cached."""
 
 from __future__ import annotations
 
@@ -45,35 +45,35 @@ def gathered(key: TraceKey, size: int) -> Gathered:
     return Gathered()
 
 
-def _fill(trace: Trace, found: Gathered, sites: list[Site], size: int, hows: tuple[str, ...]) -> None:
+def _fill(trace: Trace, gathered: Gathered, sites: list[Site], size: int, hows: tuple[str, ...]) -> None:
     from model.attention.downsample import allowed_bins
     from model.attention.downsample_heads import trace_thumbnails
     from model.measures.head_statistics import trace_statistics
 
     for how in hows:
-        left = [site for site in sites if site not in found.pooled[how]]
+        left = [site for site in sites if site not in gathered.pooled[how]]
         for site, values in trace_thumbnails(trace, size, how, left):
-            found.closed[site] = ~allowed_bins(trace.record(site), size).numpy()
-            found.pooled[how][site] = values
-    if not found.measures:
-        found.measures.update(trace_statistics(trace))
+            gathered.closed[site] = ~allowed_bins(trace.record(site), size).numpy()
+            gathered.pooled[how][site] = values
+    if not gathered.measures:
+        gathered.measures.update(trace_statistics(trace))
 
 
-def job(trace: Trace, found: Gathered, sites: list[Site], size: int, hows: tuple[str, ...]) -> work.Job | None:
+def job(trace: Trace, gathered: Gathered, sites: list[Site], size: int, hows: tuple[str, ...]) -> work.Job | None:
     """The job that fills in what is missing, begun where it is not under way; None where nothing is.
 
     It is given `PATIENCE` to end; one that was stopped stays as it is until `again`.
     """
     jobs = st.session_state.setdefault("jobs", {})
     known = jobs.get("atlas")
-    if not found.lacks(sites, hows):
+    if not gathered.lacks(sites, hows):
         jobs.pop("atlas", None)
         return None
     key = ("atlas", trace.key, size, hows)
     if known is None or known.key != key:
         if known is not None:
             known.stopping.set()
-        known = jobs["atlas"] = work.Job(key, lambda: _fill(trace, found, sites, size, hows))
+        known = jobs["atlas"] = work.Job(key, lambda: _fill(trace, gathered, sites, size, hows))
         known.thread.start()
         known.thread.join(PATIENCE)
     if not known.thread.is_alive() and known.error is None:

@@ -78,9 +78,9 @@ def layer_picker(chosen: BlockSelection, layers: int) -> int:
     return now
 
 
-def cached(kind: str, asked: tuple[Any, ...], do: Callable[[], Any], waiting: str = "block.wait") -> Any:
-    """Work of this page with a bar and Stop where it takes long, its last result kept; `asked` is all it depends on."""
-    return jobs.cached("block", kind, asked, do, say(waiting))
+def cached(kind: str, key: tuple[Any, ...], do: Callable[[], Any], waiting: str = "block.wait") -> Any:
+    """Work of this page with a bar and Stop where it takes long, its last result kept; `key` is all it depends on."""
+    return jobs.cached("block", kind, key, do, say(waiting))
 
 
 def forget(kind: str) -> None:
@@ -116,7 +116,7 @@ def table_files(slug: str, table: pd.DataFrame) -> Files:
 
 
 def draw(key: str, frame: bytes, chosen: BlockSelection, also: Callable[[int], None] | None = None) -> None:
-    """An equation whose rows are tokens: a click on one selects it, and `also` is told the column."""
+    """An equation whose rows are tokens: a click on one selects it and calls `also` with the column."""
 
     def select() -> None:
         picked = st.session_state[key].get("select")

@@ -26,29 +26,31 @@ if TYPE_CHECKING:
 
 
 def show(
-    trace: Trace, other: Trace, found: Counterparts, sides: Mapping[str, Aligned], titles: tuple[str, str]
+    trace: Trace, other: Trace, counterparts: Counterparts, sides: Mapping[str, Aligned], titles: tuple[str, str]
 ) -> None:
     """The maps, the table, and the selected head with its counterpart."""
-    _summary(found, titles)
-    _maps(trace, other, found, titles)
-    _table(trace, found)
-    _selected(trace, other, found, sides, titles)
+    _summary(counterparts, titles)
+    _maps(trace, other, counterparts, titles)
+    _table(trace, counterparts)
+    _selected(trace, other, counterparts, sides, titles)
 
 
-def _summary(found: Counterparts, titles: tuple[str, str]) -> None:
+def _summary(counterparts: Counterparts, titles: tuple[str, str]) -> None:
     from model.compare.checkpoints import LEAST
 
-    moved, none = sum(row.moved for row in found.heads), sum(row.other is None for row in found.heads)
-    st.markdown(say("comparing.counted", heads=len(found.heads), kept=len(found.heads) - moved - none, moved=moved,
+    moved, none = sum(row.moved for row in counterparts.heads), sum(row.other is None for row in counterparts.heads)
+    st.markdown(say("comparing.counted", heads=len(counterparts.heads), kept=len(counterparts.heads) - moved - none, moved=moved,
                     none=none, a=language.plain(titles[0]), b=language.plain(titles[1]), least=f"{LEAST:g}"))  # fmt: skip
-    if found.alone:
-        shown = " · ".join(head_name(*each) for each in found.alone[:4]) + (" · …" if len(found.alone) > 4 else "")
-        st.caption(say("comparing.alone_in_b", n=len(found.alone), heads=shown))
-    if not found.same_shape:
+    if counterparts.alone:
+        shown = " · ".join(head_name(*each) for each in counterparts.alone[:4]) + (
+            " · …" if len(counterparts.alone) > 4 else ""
+        )
+        st.caption(say("comparing.alone_in_b", n=len(counterparts.alone), heads=shown))
+    if not counterparts.same_shape:
         st.caption(say("comparing.other_shape"))
 
 
-def _maps(trace: Trace, other: Trace, found: Counterparts, titles: tuple[str, str]) -> None:
+def _maps(trace: Trace, other: Trace, counterparts: Counterparts, titles: tuple[str, str]) -> None:
     """A click selects the head, here and on every page."""
     from model.compare import checkpoints as compare_checkpoints
     from viz import measures as measured
@@ -62,30 +64,30 @@ def _maps(trace: Trace, other: Trace, found: Counterparts, titles: tuple[str, st
         "layer": say("comparing.layer"), "head": say("pick.head"),
         "correlation": say("comparing.legend_correlation"), "divergence": say("comparing.legend_divergence"),
     }  # fmt: skip
-    wheres = pictures.WHERE if found.same_shape else pictures.WHERE[:1]
+    wheres = pictures.WHERE if counterparts.same_shape else pictures.WHERE[:1]
     own = f"{language.current()}-{now.site}-{now.head}-{how}"  # a map forgets its click with each new selection
     with st.container(horizontal=True, gap="large", key="comparing-maps"):
         for where in wheres:
             key = f"comparing-map-{where}-{own}"
-            chart = pictures.heads_map(found, how, where, named, selected, words, theme())
+            chart = pictures.heads_map(counterparts, how, where, named, selected, words, theme())
             st.altair_chart(measured.clickable(chart), width="content", key=key, on_select=lambda key=key: _clicked(key),
                             selection_mode="head")  # fmt: skip
-    letters = [say("measures.letters")] if len(found.r) > 1 else []
+    letters = [say("measures.letters")] if len(counterparts.r) > 1 else []
     st.caption(" ".join([say("comparing.map_what"), *letters]))
     slug = f"{figure_footer.safe(titles[0])}-{figure_footer.safe(titles[1])}-heads"
     badge = two_heads.badges(*(figure_footer.worst_badge(run, run.sites) for run in (trace, other)))
 
     def npz() -> bytes:
-        tables = {f"r_{stack}_{kind}": r.numpy() for (stack, kind), (_, _, r) in found.r.items()}
+        tables = {f"r_{stack}_{kind}": r.numpy() for (stack, kind), (_, _, r) in counterparts.r.items()}
         heads = {f"{which}_{stack}_{kind}": pictures.names(each[place])
-                 for place, which in enumerate("ab") for (stack, kind), each in found.r.items()}  # fmt: skip
+                 for place, which in enumerate("ab") for (stack, kind), each in counterparts.r.items()}  # fmt: skip
         return export.npz(**tables, **heads)
 
     def static() -> object:
-        return measured.together({w: pictures.heads_map(found, how, w, named, None, words) for w in wheres})
+        return measured.together({w: pictures.heads_map(counterparts, how, w, named, None, words) for w in wheres})
 
     figure_footer.draw("comparing-counterparts", say(f"comparing.counterparts_sentence_{how}"), badge, lambda: {
-        f"{slug}.csv": lambda: export.table_csv(pictures.frame(found)),
+        f"{slug}.csv": lambda: export.table_csv(pictures.frame(counterparts)),
         f"{slug}.npz": npz,
     }, static, (compare_checkpoints.counterparts, compare_checkpoints._correlations, compare_checkpoints._matched))  # fmt: skip
 
@@ -97,21 +99,21 @@ def _clicked(key: str) -> None:
         view.change(site=site, head=int(head), heads="")
 
 
-def _table(trace: Trace, found: Counterparts) -> None:
+def _table(trace: Trace, counterparts: Counterparts) -> None:
     """Sortable; a row that is ticked selects its head."""
     from viz.compare import checkpoints as pictures
 
-    table = pictures.frame(found)
+    table = pictures.frame(counterparts)
     shown = table[["r", "divergence", "place_r", "place_divergence"]].copy()
-    shown.insert(0, "what", [_what(row) for row in found.heads])
-    shown.insert(0, "other", [head_name(*row.other) if row.other else "–" for row in found.heads])
-    shown.insert(0, "head", [head_name(row.site, row.head) for row in found.heads])
+    shown.insert(0, "what", [_what(row) for row in counterparts.heads])
+    shown.insert(0, "other", [head_name(*row.other) if row.other else "–" for row in counterparts.heads])
+    shown.insert(0, "head", [head_name(row.site, row.head) for row in counterparts.heads])
     key = f"comparing-counterparts-{language.current()}"
     number = {name: st.column_config.NumberColumn(say(f"comparing.column_{name}"), format="%.3f")
               for name in ("r", "divergence", "place_r", "place_divergence")}  # fmt: skip
     st.dataframe(
         shown, hide_index=True, placeholder="–", height=min(300, 38 + 35 * len(shown)), key=key,
-        selection_mode="single-row", on_select=lambda: _ticked(key, found),
+        selection_mode="single-row", on_select=lambda: _ticked(key, counterparts),
         column_config=number | {
             name: st.column_config.TextColumn(say(f"comparing.column_{name}"), pinned=name == "head")
             for name in ("head", "other", "what")
@@ -123,17 +125,17 @@ def _what(row: Counterpart) -> str:
     return say(f"comparing.why_{row.why}") if row.why else say("comparing.moved" if row.moved else "comparing.stayed")
 
 
-def _ticked(key: str, found: Counterparts) -> None:
+def _ticked(key: str, counterparts: Counterparts) -> None:
     for place in st.session_state[key].selection.rows:
-        view.change(site=str(found.heads[place].site), head=found.heads[place].head, heads="")
+        view.change(site=str(counterparts.heads[place].site), head=counterparts.heads[place].head, heads="")
 
 
 def _selected(
-    trace: Trace, other: Trace, found: Counterparts, sides: Mapping[str, Aligned], titles: tuple[str, str]
+    trace: Trace, other: Trace, counterparts: Counterparts, sides: Mapping[str, Aligned], titles: tuple[str, str]
 ) -> None:
     """The selected head of the first with its counterpart, or with the head in its place."""
     site, head, _, _ = view.selected()
-    row = found.of(site, head)
+    row = counterparts.of(site, head)
     page_text.heading("comparing.selected_pair", what="")
     side_bar.head_picker(trace, words=False)
     place = (site, head) if str(site) in map(str, other.sites) and head < other.record(site).heads else None

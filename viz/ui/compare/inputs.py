@@ -88,13 +88,13 @@ def _example(now: view.View, told: str) -> None:
               on_click=lambda: view.change(text=pair[0], against=f"text:{pair[1]}", **head))  # fmt: skip
 
 
-def _figures(trace: Trace, other: Trace, found: dict[str, Aligned]) -> None:
+def _figures(trace: Trace, other: Trace, aligned: dict[str, Aligned]) -> None:
     from model.compare import aligned_runs
     from viz.compare import heads as pictures
 
     site, head, _, _ = view.selected()
     rows, columns = (
-        tuple(sorted((*found[side].pairs, *found[side].changed))) for side in (site.query_side, site.key_side)
+        tuple(sorted((*aligned[side].pairs, *aligned[side].changed))) for side in (site.query_side, site.key_side)
     )
     if not rows or not columns:
         st.info(say("comparing.nothing_aligned"))

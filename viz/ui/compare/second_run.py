@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 _STOPPED = "comparing-stopped"
 
 
-def run(asked: view.View, name: str) -> Trace | None:
-    """The run of `asked` on the model `name`; None where it was stopped, which is said. Raises HeadlightError."""
+def run(request: view.View, name: str) -> Trace | None:
+    """The run of `request` on the model `name`; None where it was stopped, which is said. Raises HeadlightError."""
     # Only what a run depends on: selecting another cell does not begin a stopped one again.
-    key = (name, *(getattr(asked, each) for each in view.RUN))
+    key = (name, *(getattr(request, each) for each in view.RUN))
     if st.session_state.get(_STOPPED) != key:
         try:
-            return current_run.second(asked, name)
+            return current_run.second(request, name)
         except Stopped:
             st.session_state[_STOPPED] = key
     with st.container(horizontal=True, vertical_alignment="center"):

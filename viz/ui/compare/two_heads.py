@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def compared(two: Two) -> Pair:
-    """All numbers of the two, over every aligned token."""
+    """Difference, JS divergence and correlation of the two heads' weights, over every aligned token."""
     from model.compare import aligned_runs
 
     (a, b), cells = two.ends, (two.queries, two.keys)
@@ -38,9 +38,9 @@ def compared(two: Two) -> Pair:
     )  # fmt: skip
 
 
-def tokens_line(trace: Trace, other: Trace, found: dict[str, Aligned], left: str = "comparing.changed") -> None:
+def tokens_line(trace: Trace, other: Trace, aligned: dict[str, Aligned], left: str = "comparing.changed") -> None:
     """Which tokens stand for each other, and which have no counterpart. left: how those that changed are said."""
-    for side, each in found.items():
+    for side, each in aligned.items():
         first, second = (run.side(side).texts for run in (trace, other))
         changed = " · ".join(f"{page_text.code(first[i])} → {page_text.code(second[j])}" for i, j in each.changed[:12])
         alone = [
@@ -83,9 +83,9 @@ def matrices(two: Two) -> None:
 
 
 def draw_footer(
-    two: Two, found: Pair, sentence: str, slug: str, code: Sequence[object] = (), figure: object = None
+    two: Two, pair: Pair, sentence: str, slug: str, code: Sequence[object] = (), figure: object = None
 ) -> None:
-    """The files of the two and the code behind the numbers. The worse badge of both runs."""
+    """The figure's footer: files of both heads, the code behind the numbers, the worse fidelity badge of both runs."""
     from model.compare import aligned_runs
     from model.compare import heads as compare_heads
 
@@ -99,7 +99,7 @@ def draw_footer(
     def npz() -> bytes:
         shape = (len(two.queries), len(two.keys))
         whole = {name: (shape, np.float32, two.rows(which)) for which, name in enumerate(("before", "after"))}
-        return export.rows_npz(whole, js=found.rows.numpy(), correlation=np.array(found.correlation),
+        return export.rows_npz(whole, js=pair.rows.numpy(), correlation=np.array(pair.correlation),
                                queries=two.queries, keys=two.keys)  # fmt: skip
 
     figure_footer.draw(f"comparing-{two.name}", sentence, badge, lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz}, figure,

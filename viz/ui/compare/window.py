@@ -25,11 +25,11 @@ def long(two: Two) -> bool:
     return max(len(two.queries), len(two.keys)) > MOST
 
 
-def window(two: Two, found: Pair) -> tuple[slice, slice]:
+def window(two: Two, pair: Pair) -> tuple[slice, slice]:
     """(aligned queries, aligned keys) that are drawn. Where that is a part: the strip, the sliders, and the part in words."""
     if not long(two):
         return slice(0, len(two.queries)), slice(0, len(two.keys))
-    _, i, j = found.largest
+    _, i, j = pair.largest
     strip = st.container()
     both = []
     with st.container(key=f"window-{two.name}"):
@@ -38,7 +38,7 @@ def window(two: Two, found: Pair) -> tuple[slice, slice]:
                 both.append(_part(two, name, at))
     if len(two.queries) > MOST:
         with strip:
-            _strip(two, found, both[0])
+            _strip(two, pair, both[0])
     st.caption(say("comparing.window", **{f"{name}_{which}": _span(two, name, part, place)
                                          for name, part in zip(PARTS, both, strict=True)
                                          for place, which in enumerate(("first", "second"))}))  # fmt: skip

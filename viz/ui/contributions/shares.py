@@ -97,40 +97,42 @@ def _bias_latex(trace: Trace, site: Site) -> str:
     return " + b_O" if trace.parameter(site, "b_O") is not None else ""
 
 
-def _sum(trace: Trace, site: Site, found: HeadContributions, head: int, row: int) -> None:
+def _sum(trace: Trace, site: Site, contributions: HeadContributions, head: int, row: int) -> None:
     """A row a head: the selected query's shares, whose sums down the columns are its recorded output."""
     from model.attention import head_contributions
     from viz.heads import contributions as pictures
 
     query = tokens.query_labels(trace, site)[row]["text"]
     page_text.heading(
-        "together.sum", "together.sum_what" if found.bias is None else "together.sum_bias_what", h=len(found.heads)
+        "together.sum",
+        "together.sum_what" if contributions.bias is None else "together.sum_bias_what",
+        h=len(contributions.heads),
     )
-    said = words(say("together.sum_alt", h=len(found.heads), query=query), say("together.sum_help"))
+    said = words(say("together.sum_alt", h=len(contributions.heads), query=query), say("together.sum_help"))
 
     def select() -> None:
         picked = st.session_state["together-sum"].get("select")
-        if picked and picked["matrix"] == "S_i" and int(picked["row"]) < len(found.heads):
+        if picked and picked["matrix"] == "S_i" and int(picked["row"]) < len(contributions.heads):
             view.change(head=int(picked["row"]), heads="")
 
-    components.equation(key="together-sum", data=pictures.sum_frame(found, head, said), on_select_change=select)
-    rows = [*names(len(found.heads)), *(["b_O"] if found.bias is not None else [])]
+    components.equation(key="together-sum", data=pictures.sum_frame(contributions, head, said), on_select_change=select)
+    rows = [*names(len(contributions.heads)), *(["b_O"] if contributions.bias is not None else [])]
 
     def files() -> dict[str, Callable[[], bytes]]:
-        columns = [str(i) for i in range(found.heads.shape[1])]
+        columns = [str(i) for i in range(contributions.heads.shape[1])]
         return {
-            f"{slug(trace, site)}-query{row}-shares.csv": lambda: export.matrix_csv(found.parts.numpy(), rows, columns),
+            f"{slug(trace, site)}-query{row}-shares.csv": lambda: export.matrix_csv(contributions.parts.numpy(), rows, columns),
             f"{slug(trace, site)}-query{row}-shares.npz": lambda: export.npz(
-                shares=found.parts.numpy(), output=found.output.numpy(), parts=rows),
+                shares=contributions.parts.numpy(), output=contributions.output.numpy(), parts=rows),
         }  # fmt: skip
 
-    sentence = say("together.sum_sentence", error=numbers.short(found.error))
+    sentence = say("together.sum_sentence", error=numbers.short(contributions.error))
 
     def figure():
         from viz.base import static_chart
 
         return static_chart.in_a_row(
-            [("S_i", found.parts.numpy(), rows, None), ("O_i", found.output[None].numpy(), None, None)]
+            [("S_i", contributions.parts.numpy(), rows, None), ("O_i", contributions.output[None].numpy(), None, None)]
         )
 
     badge = figure_footer.fidelity_badge(found.error, found.limit)
@@ -139,28 +141,28 @@ def _sum(trace: Trace, site: Site, found: HeadContributions, head: int, row: int
     )
 
 
-def _bars(trace: Trace, site: Site, found: HeadContributions, head: int, row: int) -> None:
+def _bars(trace: Trace, site: Site, contributions: HeadContributions, head: int, row: int) -> None:
     """How long each share is, and how far it goes along the output."""
     from viz.heads import contributions as pictures
 
     page_text.heading("together.bars")
-    above = r"\sum_h S_h \cdot O_i" + (r" + b_O \cdot O_i" if found.bias is not None else "")
+    above = r"\sum_h S_h \cdot O_i" + (r" + b_O \cdot O_i" if contributions.bias is not None else "")
     st.latex(r"\frac{S_h \cdot O_i}{\lVert O_i \rVert^2},\qquad \frac{" + above + r"}{\lVert O_i \rVert^2} = 1")
     said = words(say("together.bars_alt"), "") | {
         name: say(f"together.{name}") for name in ("length", "signed", "with", "against")
     }
     said["head"] = say("pick.head")
-    table = pictures.share_table(found, said)
+    table = pictures.share_table(contributions, said)
 
     charts = pictures.share_bars(table, head, said)
     with st.container(key="figures"):
         for area, chart in zip(st.columns(2, gap="large"), charts, strict=True):
             area.altair_chart(chart, width="stretch")
-    total = float(found.signed.sum())
+    total = float(contributions.signed.sum())
     sentence = say("together.bars_sentence", total=numbers.short(total, 6), query=row)
     files = {f"{slug(trace, site)}-query{row}-lengths.csv": lambda: export.table_csv(table)}
-    code = (type(found).signed.fget, type(found).lengths.fget)
-    badge = figure_footer.fidelity_badge(abs(total - 1), found.signed_limit)
+    code = (type(contributions).signed.fget, type(contributions).lengths.fget)
+    badge = figure_footer.fidelity_badge(abs(total - 1), contributions.signed_limit)
     figure_footer.draw("together-bars", sentence, badge, lambda: files, lambda: pictures.side_by_side(charts), code)
 
 

@@ -179,12 +179,12 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
               (cross_alignment.three_rows, type(trace.record(site)).weights))  # fmt: skip
 
 
-def _row_sentence(trace: Trace, look: AttentionRow) -> str:
+def _row_sentence(trace: Trace, row: AttentionRow) -> str:
     """Whose row it is, and how many keys it may look at."""
-    kind = look.site.kind if look.site.stack == "decoder" else "encoder"
-    label = tokens.query_labels(trace, look.site)[look.row]["text"]
-    return say(f"encoder_decoder.look_{kind}", token=page_text.code(label), allowed=int(look.allowed.sum()),
-               keys=len(look.allowed))  # fmt: skip
+    kind = row.site.kind if row.site.stack == "decoder" else "encoder"
+    label = tokens.query_labels(trace, row.site)[row.row]["text"]
+    return say(f"encoder_decoder.look_{kind}", token=page_text.code(label), allowed=int(row.allowed.sum()),
+               keys=len(row.allowed))  # fmt: skip
 
 
 def _alignment(trace: Trace, chosen: Chosen) -> None:

@@ -30,17 +30,17 @@ def needs_model() -> None:
     st.info(say("generation.no_model"), icon=":material/info:")
 
 
-def number(name: str, low: int, high: int, first: int, of: str = "", **told: Any) -> int:
+def number(name: str, low: int, high: int, first: int, of: str = "", **options: Any) -> int:
     """A whole number on a slider; what a wider range had left in it is brought back inside."""
     if low >= high:
         return low
-    how = page_controls.between(f"generation-{name}{of}", min(max(low, first), high), low, high) | told
+    how = page_controls.between(f"generation-{name}{of}", min(max(low, first), high), low, high) | options
     return int(st.slider(say(f"generation.{name}"), low, high, width=WIDTH, **how))
 
 
-def job(kind: str, asked: tuple[Any, ...], do: Callable[[], Any]) -> Any:
-    """Long work of this page, its last result kept; `asked` is all that it depends on."""
-    return jobs.cached("generation", kind, asked, do, say(f"generation.wait_{kind}"))
+def job(kind: str, key: tuple[Any, ...], do: Callable[[], Any]) -> Any:
+    """Long work of this page, its last result kept; `key` is all that it depends on."""
+    return jobs.cached("generation", kind, key, do, say(f"generation.wait_{kind}"))
 
 
 def joined(trace: Trace, texts: Sequence[str]) -> str:
@@ -109,9 +109,9 @@ def attention_rows(
     return found
 
 
-def show_rows(found: dict[str, tuple[np.ndarray, Any]], layer: int, head: int) -> None:
+def show_rows(attention_rows: dict[str, tuple[np.ndarray, Any]], layer: int, head: int) -> None:
     """Self-attention and, where there is one, cross-attention of one step."""
-    for kind, (_, chart) in found.items():
+    for kind, (_, chart) in attention_rows.items():
         page_text.heading(f"generation.row_{kind}", "generation.row_where", small=True, layer=layer, head=head)
         st.altair_chart(chart)
 

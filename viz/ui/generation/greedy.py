@@ -101,13 +101,13 @@ def _footer(
     decoder: Decoder | None,
     chart: Any,
     table: tuple[list[str], list[float]],
-    found: dict[str, tuple[np.ndarray, Any]],
+    attention_rows: dict[str, tuple[np.ndarray, Any]],
 ) -> None:
     from model.generation import decoder as decoding
     from model.trace import logits
     from viz.generation import charts as generation_charts
 
-    rows = {kind: weights for kind, (weights, _) in found.items()}
+    rows = {kind: weights for kind, (weights, _) in attention_rows.items()}
     picks = [decoding.choice(trace, row) for row in decoding.rows(trace)]
     again = _again(trace, decoder)
     sentence, badge = say("generation.one_forward"), ""
@@ -123,7 +123,7 @@ def _footer(
         return export.matrix_csv(values, [c.token for c in picks], ["probability", "rank"])
 
     slug = f"{figure_footer.safe(trace.key.model)}-greedy"
-    drawn = [chart, *(row for _, row in found.values())]
+    drawn = [chart, *(row for _, row in attention_rows.values())]
     arrays = {"tokens": table[0], "probabilities": table[1], **rows}
     figure_footer.draw("generation-greedy", sentence, badge, lambda: {
         f"{slug}.csv": steps_csv, f"{slug}.npz": lambda: export.npz(**arrays)}, lambda: generation_charts.stack(drawn),

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 Node = tuple[int, int]
 
 
-def selected(beams: Beams, asked: tuple[Any, ...]) -> Node:
+def selected(beams: Beams, search: tuple[Any, ...]) -> Node:
     """The (step, index) that is looked at: of a new search the end of its best text."""
     best = beams.finished[0] if beams.finished else None
     first = (len(beams.steps) - 1, 0) if best is None else (best.step, best.index)
     known = {_written((t, i)): (t, i) for t, step in enumerate(beams.steps) for i in range(len(step))}
-    key = f"generation-picked@{zlib.crc32(repr(asked).encode()):08x}"
+    key = f"generation-picked@{zlib.crc32(repr(search).encode()):08x}"
     page_controls.among(key, _written(first), list(known))
     st.session_state["generation-picked-in"] = key
     return known[st.session_state[key]]
@@ -123,14 +123,17 @@ def _became(beams: Beams, one: Hypothesis, node: Node) -> str:
 def _footer(
     trace: Trace,
     path: list[Hypothesis],
-    found: dict[str, tuple[np.ndarray, Any]],
+    attention_rows: dict[str, tuple[np.ndarray, Any]],
     records: Mapping[Site, AttentionRecord],
 ) -> None:
     from model.generation import decoder as decoding
     from model.generation.beam import Beams
     from model.trace import logits
 
-    arrays = {"log_p": np.array([one.log_p for one in path]), **{kind: row for kind, (row, _) in found.items()}}
+    arrays = {
+        "log_p": np.array([one.log_p for one in path]),
+        **{kind: row for kind, (row, _) in attention_rows.items()},
+    }
     total = path[-1].total
     store = next(iter(records.values())).store
     again = decoding.recorded_total(store, [one.token for one in path])
@@ -140,7 +143,7 @@ def _footer(
         # Each step's log p is as far off as the logits of two runs, and ranks add them up in float32.
         size, limit = max(1.0, abs(total)), logits.limit(store, records.values())
         badge = figure_footer.fidelity_badge(abs(total - again) / size, limit and limit * len(path) ** 0.5 / size)
-    chart = next(iter(found.values()))[1]
+    chart = next(iter(attention_rows.values()))[1]
 
     def csv() -> bytes:
         table = {"step": range(1, len(path) + 1), "token": [one.token for one in path], "log_p": arrays["log_p"],

@@ -1,4 +1,4 @@
-"""What a cache of keys and values saves: multiply–accumulates a step by formula, counted on a real run, and its bytes."""
+"""What a KV cache saves: multiply–accumulates a step by formula, counted on a real run, and its bytes."""
 
 from __future__ import annotations
 

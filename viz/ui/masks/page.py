@@ -148,7 +148,7 @@ def _rule(chosen: MaskSelection) -> str:
     return rules[chosen.kind] + value
 
 
-def _row(chosen: MaskSelection, found: Masked, columns: list[str]) -> None:
+def _row(chosen: MaskSelection, masked_head: Masked, columns: list[str]) -> None:
     """The selected row: its sum, what the forbidden keys had, and by how much the others grew."""
     from viz.heads import variants as charts
 
@@ -159,31 +159,31 @@ def _row(chosen: MaskSelection, found: Masked, columns: list[str]) -> None:
     with st.container(key="figures"):
         left, right = st.columns(2, gap="large")
     table = [f"| {say('masks.of_row')} | |", "|:--|--:|"]
-    measures = {"keys_left": str(int(found.allowed[i].sum())), "lost": numbers.short(lost, 4),
+    measures = {"keys_left": str(int(masked_head.allowed[i].sum())), "lost": numbers.short(lost, 4),
                 "sum": numbers.short(total, 6)}  # fmt: skip
     table += [f"| {say(f'masks.{name}')} | {value} |" for name, value in measures.items()]
     left.markdown("\n".join(table))
-    left.latex(_shared(chosen, found, i))
-    if not bool(found.allowed[i].any()):
+    left.latex(_shared(chosen, masked_head, i))
+    if not bool(masked_head.allowed[i].any()):
         left.caption(say("masks.dead_row"))
     words = {"recorded": say("masks.without"), "variant": say("masks.with"), "key": say("variants.key"),
              "weight": say("variants.weight"), "alt": say("masks.bars_alt")}  # fmt: skip
-    right.altair_chart(charts.bars(_pair(found), i, columns, words))
+    right.altair_chart(charts.bars(_pair(masked_head), i, columns, words))
 
 
-def _pair(found: Masked):
+def _pair(masked_head: Masked):
     """The same rows as the chart of a variant takes them: before and after."""
     from model.attention.variants import Comparison
 
-    none = found.allowed & False
-    return Comparison(found.open, found.weights, none, ~found.allowed)
+    none = masked_head.allowed & False
+    return Comparison(masked_head.open, masked_head.weights, none, ~masked_head.allowed)
 
 
-def _shared(chosen: MaskSelection, found: Masked, i: int) -> str:
+def _shared(chosen: MaskSelection, masked_head: Masked, i: int) -> str:
     """A_ij from the weights without the mask; the numbers of the selected cell, where it is allowed."""
     form = r"A_{ij} = \frac{A^{\mathrm{open}}_{ij}}{\sum_{\mathrm{allowed}} A^{\mathrm{open}}_{ij'}}"
     column, kept = chosen.at[1], float(found.allowed_mass[i])
     if chosen.single.sink(0, found.open.dtype) is not None or not bool(found.allowed[i, column]) or kept == 0:
         return form
-    free, weight = (numbers.tex(float(values[i, column]), 4) for values in (found.open, found.weights))
+    free, weight = (numbers.tex(float(values[i, column]), 4) for values in (masked_head.open, masked_head.weights))
     return form + rf" = \frac{{{free}}}{{{numbers.tex(kept, 4)}}} = {weight}"

@@ -100,10 +100,10 @@ def _badge(trace: Trace) -> str:
     return figure_footer.verdict(fidelity.logits_error, fidelity.logits_hold)
 
 
-def _formula(found: Tempered, temperature: float) -> str:
+def _formula(tempered: Tempered, temperature: float) -> str:
     """The softmax, and the same with the likeliest token's numbers."""
-    z, p = numbers.tex(float(found.logits[0]), 4), numbers.tex(float(found.low[0]), 4)
-    high = numbers.tex(float(found.high[0]), 4)
+    z, p = numbers.tex(float(tempered.logits[0]), 4), numbers.tex(float(tempered.low[0]), 4)
+    high = numbers.tex(float(tempered.high[0]), 4)
     value = p if p == high else rf"{p}\ldots{high}"
     if temperature == 1:
         return rf"p_i = \frac{{e^{{z_i}}}}{{\sum_j e^{{z_j}}}},\qquad p_1 = \frac{{e^{{{z}}}}}{{\sum_j e^{{z_j}}}} = {value}"
@@ -114,7 +114,7 @@ def _formula(found: Tempered, temperature: float) -> str:
     )
 
 
-def _table(candidates, found: Tempered, temperature: float) -> None:
+def _table(candidates, tempered: Tempered, temperature: float) -> None:
     """Token, id, logit, probability; at another temperature its probability beside the model's own."""
     bar = st.column_config.ProgressColumn(format="%.4f", min_value=0.0, max_value=1.0)
     columns = {
@@ -127,7 +127,7 @@ def _table(candidates, found: Tempered, temperature: float) -> None:
     config = {say("steps.probability"): bar}
     if temperature != 1:
         name = f"T = {temperature:g}"
-        if found.exact:
+        if tempered.exact:
             columns[name], config[name] = candidates["p_T_low"], bar
         else:
             ends = zip(candidates["p_T_low"], candidates["p_T_high"], strict=True)

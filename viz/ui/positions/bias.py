@@ -1,4 +1,4 @@
-"""Positions inside the scores: Shaw's vectors by offset, T5's buckets, ALiBi's slopes."""
+"""Relative position biases, added to the attention scores: Shaw's vectors by offset, T5's buckets, ALiBi's slopes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotary positions: the selected head's q and k before and after their turn, and what is left of it in q · k."""
+"""Rotary positions: the selected head's queries and keys before and after rotation, and how q · k then depends on the offset."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def rotary(trace: Trace, _model: Any) -> None:
     _both(found, labels)
 
 
-def _plane(trace: Trace, found: Rotated, labels: list, pair: int, site: Site, head: int) -> None:
+def _plane(trace: Trace, rotated: Rotated, labels: list, pair: int, site: Site, head: int) -> None:
     from model.positions.rotary import rotate
     from viz import positions as pictures
 
@@ -58,15 +58,15 @@ def _plane(trace: Trace, found: Rotated, labels: list, pair: int, site: Site, he
     words = {name: say(f"positions.{name}") for name in ("before", "after")} | {"alt": say("positions.plane_alt")}
 
     def draw() -> Any:
-        return pictures.pair_plane(*pictures.pair_of(found, pair, "q"), labels, found.pairs[pair], words, "q")
+        return pictures.pair_plane(*pictures.pair_of(rotated, pair, "q"), labels, rotated.pairs[pair], words, "q")
 
     st.altair_chart(draw(), width="content")
-    before, after = pictures.pair_of(found, pair, "q")
-    angle = float(found.cos[1, found.pairs[pair][0]].clamp(-1, 1).arccos()) if len(found.cos) > 1 else 0.0
-    a, b = found.pairs[pair]
+    before, after = pictures.pair_of(rotated, pair, "q")
+    angle = float(rotated.cos[1, rotated.pairs[pair][0]].clamp(-1, 1).arccos()) if len(rotated.cos) > 1 else 0.0
+    a, b = rotated.pairs[pair]
     names = trace.tokens(site.query_side)
     sentence = say("positions.plane_sentence", a=a, b=b, angle=numbers.short(angle))
-    figure_footer.draw("positions-plane", sentence, figure_footer.fidelity_badge(found.error, found.limit),
+    figure_footer.draw("positions-plane", sentence, figure_footer.fidelity_badge(rotated.error, rotated.limit),
               lambda: {"headlight-plane.csv": lambda: export.matrix_csv(
                   np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]),
                   "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
@@ -99,7 +99,7 @@ def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:
               still(array, names, names, scale, _PLACES), [products_at_every_two_positions, by_offset])  # fmt: skip
 
 
-def _both(found: Rotated, labels: list) -> None:
+def _both(rotated: Rotated, labels: list) -> None:
     """q' beside q and k' beside k."""
     from model.transformer.positions import Rotary
     from viz import positions as pictures

@@ -170,42 +170,45 @@ def _turn_csv(arrays: dict[str, torch.Tensor]) -> bytes:
     return export.matrix_csv(np.array([row[1:] for row in rows]), [row[0] for row in rows], ["sin", "cos"])
 
 
-def _sum(trace: Trace, stack: str, found: Sum, made: bool = False) -> None:
+def _sum(trace: Trace, stack: str, embedding_sum: Sum, made: bool = False) -> None:
     """E + PE = X of this run, a window of the dimensions at a time; `made`: from the model's tables, not as recorded."""
     from model.positions import tables as views
     from viz import positions as pictures
 
     page_text.heading("positions.sum_name", small=True)
-    d = found.total.shape[1]
+    d = embedding_sum.total.shape[1]
     first = slider("first_dim", 0, max(0, d - _DIMS), 0, step=8) if d > _DIMS else 0
     dims = slice(first, min(d, first + _DIMS))
     words = language.group("equation") | {"alt": say("positions.sum_what"), "help": say("equation.help_cell")}
     shown = slice(0, _LONGEST)
     labels = tokens.labels(trace, stack)[shown]
     names = ("embedding", "positions", "total", "segments")
-    parts = {name: value for name in names if (value := getattr(found, name)) is not None}
-    cut = views.Sum(**({name: value[shown] for name, value in parts.items()} | {"error": found.error}))
+    parts = {name: value for name in names if (value := getattr(embedding_sum, name)) is not None}
+    cut = views.Sum(**({name: value[shown] for name, value in parts.items()} | {"error": embedding_sum.error}))
     components.equation(key="positions-sum", data=pictures.sum_frame(cut, labels, words, dims))
-    rest = r" + T" if found.segments is not None else ""
-    factor = r"\sqrt{d_{model}}\," if found.factor else ""
+    rest = r" + T" if embedding_sum.segments is not None else ""
+    factor = r"\sqrt{d_{model}}\," if embedding_sum.factor else ""
     st.latex(rf"X = E + PE{rest},\qquad E = {factor}W_E[\mathrm{{id}}]")
     sentence = say(
         "positions.sum_made" if made else "positions.sum_sentence", first=dims.start, last=dims.stop - 1, d=d
     )
-    if found.factor and found.factor_error is not None:
+    if embedding_sum.factor and embedding_sum.factor_error is not None:
         sentence += " " + say(
-            "positions.sum_factor", factor=numbers.short(found.factor), error=numbers.short(found.factor_error)
+            "positions.sum_factor",
+            factor=numbers.short(embedding_sum.factor),
+            error=numbers.short(embedding_sum.factor_error),
         )
-    if found.normed:
+    if embedding_sum.normed:
         sentence += " " + say("positions.sum_normed")
-    total = found.total.numpy()
+    total = embedding_sum.total.numpy()
 
     def draw() -> Any:
         scale = equation.shared_scale([total])
         return static(total, trace.tokens(stack), [str(i) for i in range(d)], scale, ("word", "dimension_axis"))()
 
     arrays = {name: value.numpy() for name, value in parts.items()} | {"tokens": trace.tokens(stack)}
-    figure_footer.draw("positions-sum", sentence, figure_footer.fidelity_badge(found.error, found.limit), lambda: {
+    badge = figure_footer.fidelity_badge(embedding_sum.error, embedding_sum.limit)
+    figure_footer.draw("positions-sum", sentence, badge, lambda: {
         "headlight-sum.csv": lambda: export.matrix_csv(total, trace.tokens(stack), [str(i) for i in range(d)]),
         "headlight-sum.npz": lambda: export.npz(**arrays),
     }, draw, [views.library_sum if made else views.recorded_sum])  # fmt: skip

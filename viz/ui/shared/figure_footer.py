@@ -1,4 +1,4 @@
-"""Under every figure, small and grey: one sentence, how well it checks, its data; red where a record does not hold."""
+"""The footer of a figure: one sentence, its fidelity badge, its data; red where a record does not give the module's output."""
 
 from __future__ import annotations
 

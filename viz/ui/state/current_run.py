@@ -138,7 +138,7 @@ def _run_of(now: view.View, opened: Any, job: str = "run") -> Trace:
 
 
 def again() -> Trace:
-    """The run of this session once more, for whoever listens to what no record keeps. Nothing of it is kept."""
+    """Repeat this session's forward pass, for hooks on activations that no record holds. Nothing of it is kept."""
     now = view.current()
     how = tuple((name, value) for name, value in asdict(now).items() if name in view.RUN and name != "model")
     return model_cache.record(now.model, how, checked=False)

@@ -77,17 +77,17 @@ def run(
 
 
 def cached(
-    page: str, kind: str, asked: tuple[Any, ...], work: Callable[[], Any], title: str, pressed: bool = False
+    page: str, kind: str, key: tuple[Any, ...], work: Callable[[], Any], title: str, pressed: bool = False
 ) -> Any:
-    """`run`, with its last result kept in the session; `asked` is all that it depends on."""
-    if not has_result(page, kind, asked):
-        st.session_state[f"{page}-kept-{kind}"] = (asked, run((f"{page}_{kind}", *asked), work, title, pressed=pressed))
+    """`run`, with its last result kept in the session; `key` is all that it depends on."""
+    if not has_result(page, kind, key):
+        st.session_state[f"{page}-kept-{kind}"] = (key, run((f"{page}_{kind}", *key), work, title, pressed=pressed))
     return st.session_state[f"{page}-kept-{kind}"][1]
 
 
-def has_result(page: str, kind: str, asked: tuple[Any, ...]) -> bool:
+def has_result(page: str, kind: str, key: tuple[Any, ...]) -> bool:
     """Whether `kept` has this result already."""
-    return st.session_state.get(f"{page}-kept-{kind}", (None,))[0] == asked
+    return st.session_state.get(f"{page}-kept-{kind}", (None,))[0] == key
 
 
 def _wait(job: Job, title: str, about: Callable[[], str]) -> None:

@@ -14,10 +14,10 @@ Pick = tuple[str, int]
 MOST = 12
 
 
-def parse(told: str) -> list[Pick]:
+def parse(names: str) -> list[Pick]:
     """ "decoder.0.self.3,encoder.1.self.0" -> [("decoder.0.self", 3), …]; what is no head's name is left out."""
     found = []
-    for name in told[:2000].split(","):
+    for name in names[:2000].split(","):
         site, _, head = name.rpartition(".")
         if site and head.isascii() and head.isdigit() and len(head) <= 4:
             found.append((site, int(head)))

@@ -131,7 +131,7 @@ def _code(key: str) -> tuple[Callable[..., object], ...]:
 
 
 def _figure(trace: Trace, site: Site, step: Step, at: tuple[int, int]) -> alt.Chart | alt.LayerChart:
-    """The step's result as a chart for a file; of more than `static_chart.LARGEST` rows or columns those around the selected cell."""
+    """The step's result as a chart for a file; beyond `static_chart.LARGEST` rows or columns those around the selected cell."""
     from viz.base.static_chart import step_map
 
     labels = {"query": tokens.query_labels(trace, site), "key": tokens.key_labels(trace, site)}

@@ -139,108 +139,114 @@ def _look(trace: Trace, heads: list[tuple[Site, int]], mode: str, how: str) -> T
     return jobs.run(("reading", trace.key, names, index, how), make, say("reading.working"))
 
 
-def _other(found: TokenAttention) -> int:
+def _other(attention: TokenAttention) -> int:
     """The other end of the selection; after a click in the text the strongest one."""
     _, _, row, column = view.selected()
-    if st.session_state.pop("reading-asked", False) and (top := found.top(1)):
+    if st.session_state.pop("reading-asked", False) and (top := attention.top(1)):
         other = top[0][0]
-        view.remember(**{"column" if found.mode == "attends" else "row": other})
+        view.remember(**{"column" if attention.mode == "attends" else "row": other})
         return other
-    return column if found.mode == "attends" else row
+    return column if attention.mode == "attends" else row
 
 
-def _end(found: TokenAttention, scale: str) -> float:
+def _end(attention: TokenAttention, scale: str) -> float:
     """Where the colours end."""
     if scale == "one":
         return 1.0
-    return color_scale.round_up(found.largest if scale == "max" else found.second)
+    return color_scale.round_up(attention.largest if scale == "max" else attention.second)
 
 
 # ---- words
 
 
-def _whose(found: TokenAttention) -> str:
+def _whose(attention: TokenAttention) -> str:
     """Which heads, in words: one by its name, several by how many and how they are put together."""
-    if len(found.heads) == 1:
-        site, head = found.heads[0]
+    if len(attention.heads) == 1:
+        site, head = attention.heads[0]
         return f"{site_name(site)} · {say('site.head', head=head)}"
-    sites = list(dict.fromkeys(site for site, _ in found.heads))
+    sites = list(dict.fromkeys(site for site, _ in attention.heads))
     if len(sites) == 1:
-        where = f"{site_name(sites[0])} · " + say("reading.of_heads", n=len(found.heads))
+        where = f"{site_name(sites[0])} · " + say("reading.of_heads", n=len(attention.heads))
     else:
-        names = [f"{site_name(site)} · {head}" for site, head in found.heads[:_NAMED]]
-        where = ", ".join(names) + (" …" if len(found.heads) > _NAMED else "")
-    return f"{say(f'reading.how_{found.how}')} · {where}"
+        names = [f"{site_name(site)} · {head}" for site, head in attention.heads[:_NAMED]]
+        where = ", ".join(names) + (" …" if len(attention.heads) > _NAMED else "")
+    return f"{say(f'reading.how_{attention.how}')} · {where}"
 
 
-def _asking(trace: Trace, found: TokenAttention) -> str:
-    site = found.heads[0][0]
-    labels = tokens.query_labels(trace, site) if found.mode == "attends" else tokens.key_labels(trace, site)
-    return labels[found.index]["text"]
+def _asking(trace: Trace, attention: TokenAttention) -> str:
+    site = attention.heads[0][0]
+    labels = tokens.query_labels(trace, site) if attention.mode == "attends" else tokens.key_labels(trace, site)
+    return labels[attention.index]["text"]
 
 
-def _title(trace: Trace, found: TokenAttention) -> str:
-    listed = len(found.top())
-    return say(f"reading.listed_{found.mode}", n=listed, token=_asking(trace, found), heads=_whose(found))
+def _title(trace: Trace, attention: TokenAttention) -> str:
+    listed = len(attention.top())
+    return say(f"reading.listed_{attention.mode}", n=listed, token=_asking(trace, attention), heads=_whose(attention))
 
 
-def _rest(found: TokenAttention) -> str:
+def _rest(attention: TokenAttention) -> str:
     """What the list leaves out, as a number."""
-    total, left, count, largest = text_view.rest(found)
+    total, left, count, largest = text_view.rest(attention)
     values = {"total": numbers.short(total, 4), "left": numbers.short(left), "n": f"{count:,}",
-              "most": numbers.short(largest), "masked": f"{int((~found.allowed).sum()):,}"}  # fmt: skip
+              "most": numbers.short(largest), "masked": f"{int((~attention.allowed).sum()):,}"}  # fmt: skip
     if not count:
         said = say("reading.rest_none", **values)
-    elif found.how == "max":
+    elif attention.how == "max":
         said = say("reading.rest_max", **values)
     else:
-        said = say(f"reading.rest_{found.mode}", **values)
-    return said + (f" {say('reading.rest_masked', **values)}" if not found.allowed.all() else "")
+        said = say(f"reading.rest_{attention.mode}", **values)
+    return said + (f" {say('reading.rest_masked', **values)}" if not attention.allowed.all() else "")
 
 
-def _legend(found: TokenAttention, end: float, scale: str) -> str:
+def _legend(attention: TokenAttention, end: float, scale: str) -> str:
     told = {
         "end": color_scale.written(end),
-        "most": numbers.short(found.largest),
-        "second": numbers.short(found.second),
+        "most": numbers.short(attention.largest),
+        "second": numbers.short(attention.second),
     }
-    what = say("matrix.legend") if not found.how else say(f"reading.legend_of_{found.how}", n=len(found.heads))
+    what = (
+        say("matrix.legend") if not attention.how else say(f"reading.legend_of_{attention.how}", n=len(attention.heads))
+    )
     return f"{what} · {say(f'reading.legend_{scale}', **told)}"
 
 
 # ---- the footer
 
 
-def _footer(trace: Trace, found: TokenAttention, end: float) -> None:
+def _footer(trace: Trace, attention: TokenAttention, end: float) -> None:
     from model.attention import rows as head_rows
     from model.trace.attention_record import AttentionRecord
     from model.transformer.attention import softmax
 
-    site = found.heads[0][0]
-    slug = f"{figure_footer.safe(trace.key.model)}-{site}-{found.mode}-{found.index}"
+    site = attention.heads[0][0]
+    slug = f"{figure_footer.safe(trace.key.model)}-{site}-{attention.mode}-{attention.index}"
 
     def files() -> dict[str, Callable[[], bytes]]:
         def csv() -> bytes:
-            table = text_view.table(trace, found)
+            table = text_view.table(trace, attention)
             table["token"] = [export.cell_text(token) for token in table["token"]]
             return export.table_csv(table)
 
         def npz() -> bytes:
-            names = [f"{name}.{head}" for name, head in found.heads]
-            table = text_view.table(trace, found)
-            return export.npz(weights=found.values, allowed=found.allowed, tokens=list(table["token"]), heads=names)
+            names = [f"{name}.{head}" for name, head in attention.heads]
+            table = text_view.table(trace, attention)
+            return export.npz(
+                weights=attention.values, allowed=attention.allowed, tokens=list(table["token"]), heads=names
+            )
 
         return {f"{slug}.csv": csv, f"{slug}.npz": npz}
 
     def figure():
         from viz.text import static as static_text
 
-        side = site.key_side if found.mode == "attends" else site.query_side
-        return static_text.chart(text_view.flow(trace.side(side)), found, end, say("matrix.value"))
+        side = site.key_side if attention.mode == "attends" else site.query_side
+        return static_text.chart(text_view.flow(trace.side(side)), attention, end, say("matrix.value"))
 
-    made = (head_rows.row,) if found.mode == "attends" else (head_rows.column,)
-    several = (head_rows.combined,) if found.how else ()
-    badge = figure_footer.site_badge(trace, figure_footer.loosest(trace, [name for name, _ in found.heads]))
-    sentence = say(f"reading.sentence_{found.mode}", token=page_text.code(_asking(trace, found)), heads=_whose(found))
+    made = (head_rows.row,) if attention.mode == "attends" else (head_rows.column,)
+    several = (head_rows.combined,) if attention.how else ()
+    badge = figure_footer.site_badge(trace, figure_footer.loosest(trace, [name for name, _ in attention.heads]))
+    sentence = say(
+        f"reading.sentence_{attention.mode}", token=page_text.code(_asking(trace, attention)), heads=_whose(attention)
+    )
     figure_footer.draw("reading", sentence, badge, files, figure,
               (*made, *several, AttentionRecord.scores, softmax))  # fmt: skip

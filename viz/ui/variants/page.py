@@ -64,7 +64,7 @@ def _formula(record: AttentionRecord, change: Change) -> str:
 
 
 def _matrices(
-    trace: Trace, site: Site, found: Comparison, cuts: tuple[slice, slice], at: tuple[int, int], name: str
+    trace: Trace, site: Site, comparison: Comparison, cuts: tuple[slice, slice], at: tuple[int, int], name: str
 ) -> None:
     from viz.heads.variants import compare_frame
 
@@ -72,7 +72,7 @@ def _matrices(
         "alt": say("variants.alt", name=say(f"variants.{name}")),
         "help": say("variants.help"),
     }
-    frame = compare_frame(trace, site, found, cuts, at, words)
+    frame = compare_frame(trace, site, comparison, cuts, at, words)
     components.equation(key="variants", data=frame, on_select_change=lambda: _select("variants", cuts))
     if any(cut.stop - cut.start < total for cut, total in zip(cuts, _totals(trace, site), strict=True)):
         st.caption(say("variants.part", rows=_span(cuts[0]), columns=_span(cuts[1])))
@@ -95,7 +95,7 @@ def _select(key: str, cuts: tuple[slice, slice]) -> None:
 def _row(
     trace: Trace,
     site: Site,
-    found: Comparison,
+    comparison: Comparison,
     cuts: tuple[slice, slice],
     row: int,
     column: int,
@@ -105,7 +105,7 @@ def _row(
     from viz.heads.variants import bars
 
     inside = row - cuts[0].start
-    pair = (found.before[inside], found.after[inside])
+    pair = (comparison.before[inside], comparison.after[inside])
     measures = {
         "cell": [float(a[column]) for a in pair],
         "largest": [float(a.max()) for a in pair],
@@ -122,11 +122,11 @@ def _row(
     left.markdown("\n".join(table))
     words = language.group("variants") | {"alt": say("variants.bars_alt")}
     labels = [label["text"] for label in tokens.key_labels(trace, site)]
-    right.altair_chart(bars(found, inside, labels, words))
+    right.altair_chart(bars(comparison, inside, labels, words))
 
 
 def _footer(
-    trace: Trace, site: Site, head: int, found: Comparison, cuts: tuple[slice, slice], change: Change, name: str
+    trace: Trace, site: Site, head: int, comparison: Comparison, cuts: tuple[slice, slice], change: Change, name: str
 ) -> None:
 
     from model.attention import variants
@@ -139,18 +139,18 @@ def _footer(
 
     def files() -> dict[str, Callable[[], bytes]]:
         return {
-            f"{slug}.csv": lambda: export.matrix_csv(found.after.numpy(), rows, columns),
+            f"{slug}.csv": lambda: export.matrix_csv(comparison.after.numpy(), rows, columns),
             f"{slug}.npz": lambda: export.npz(
-                recorded=found.before.numpy(), variant=found.after.numpy(), masked=found.dead_after.numpy(), queries=rows,
-                keys=columns,
+                recorded=comparison.before.numpy(), variant=comparison.after.numpy(), masked=comparison.dead_after.numpy(),
+                queries=rows, keys=columns,
             ),
         }  # fmt: skip
 
     def figure():
         from dataclasses import replace
 
-        parts = {f: getattr(found, f)[:, cuts[1]] for f in ("before", "after", "dead_before", "dead_after")}
-        return picture(replace(found, **parts), rows, columns[cuts[1]], (say("matrix.query"), say("matrix.key")))
+        parts = {f: getattr(comparison, f)[:, cuts[1]] for f in ("before", "after", "dead_before", "dead_after")}
+        return picture(replace(comparison, **parts), rows, columns[cuts[1]], (say("matrix.query"), say("matrix.key")))
 
     which = trace.record(site), head, cuts[0]
     badge = figure_footer.fidelity_badge(variants.unchanged(*which), variants.unchanged_limit(*which))

@@ -50,7 +50,7 @@ def softmax(inside: str) -> str:
 
 
 def scale(record: AttentionRecord, single: AttentionRecord, head: int, rows: slice) -> Change:
-    """Unscaled, or with one of the two usual mistakes."""
+    """Scores without 1/√d_k, or with one of the two usual mistakes in it."""
     from model.attention import variants
     from viz.heads.variants import marked
 
@@ -114,7 +114,7 @@ def groups(record: AttentionRecord, single: AttentionRecord, head: int, rows: sl
 
 
 def window(record: AttentionRecord, single: AttentionRecord, head: int, rows: slice) -> Change | None:
-    """Only near keys."""
+    """Attention within a sliding window: only keys near the query."""
     from model.attention import variants
     from viz.heads.variants import marked
 
@@ -135,7 +135,7 @@ def window(record: AttentionRecord, single: AttentionRecord, head: int, rows: sl
 
 
 def sink(record: AttentionRecord, single: AttentionRecord, head: int, rows: slice) -> Change:
-    """One more score in the denominator."""
+    """An attention sink: one more score in the softmax's denominator."""
     import torch
 
     from model.attention import variants
@@ -152,7 +152,7 @@ def sink(record: AttentionRecord, single: AttentionRecord, head: int, rows: slic
 
 
 def additive(record: AttentionRecord, single: AttentionRecord, head: int, rows: slice) -> Change:
-    """Random additive attention."""
+    """Additive attention (Bahdanau) with random weights."""
     from model.attention import variants
     from viz.heads.variants import marked
 
@@ -164,7 +164,7 @@ def additive(record: AttentionRecord, single: AttentionRecord, head: int, rows: 
 
 
 def softcap(record: AttentionRecord, single: AttentionRecord, head: int, rows: slice) -> Change:
-    """Scores between −c and c."""
+    """Soft-capped scores, c · tanh(S / c), between −c and c."""
     from model.attention import variants
     from viz.heads.variants import marked
 
