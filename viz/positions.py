@@ -236,6 +236,6 @@ def by_offset_chart(values: np.ndarray, offsets: np.ndarray, mean: np.ndarray, w
 
 def pair_of(rotated: Rotated, pair: int, letter: str) -> tuple[np.ndarray, np.ndarray]:
     """The two dimensions of q or k that turn together, before and after, each [n, 2]."""
-    columns = list(found.pairs[pair])
-    before, after = (found.q, found.q_rotated) if letter == "q" else (found.k, found.k_rotated)
+    columns = list(rotated.pairs[pair])
+    before, after = (rotated.q, rotated.q_rotated) if letter == "q" else (rotated.k, rotated.k_rotated)
     return before[:, columns].numpy(), after[:, columns].numpy()

@@ -254,9 +254,9 @@ def _footer(
 
     code = (downsample.thumbnails, downsample._pool, row_blocks.block_weights, row_blocks.bins)
     more = {"layer": (), atlas.LIKE: (downsample_heads.head_similarity,)}.get(
-        asked.order, (head_statistics.statistics,)
+        arrangement.order, (head_statistics.statistics,)
     )
-    more += (head_statistics.statistics, head_table.role) if asked.grid == "roles" else ()
+    more += (head_statistics.statistics, head_table.role) if arrangement.grid == "roles" else ()
     files = {f"{slug}.csv": csv, f"{slug}.npz": npz}
     badge = figure_footer.worst_badge(view.trace, view.sites)
     figure_footer.draw("atlas", " ".join(parts), badge, lambda: files, figure, tuple(dict.fromkeys((*code, *more))))

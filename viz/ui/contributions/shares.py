@@ -135,8 +135,8 @@ def _sum(trace: Trace, site: Site, contributions: HeadContributions, head: int, 
             [("S_i", contributions.parts.numpy(), rows, None), ("O_i", contributions.output[None].numpy(), None, None)]
         )
 
-    badge = figure_footer.fidelity_badge(found.error, found.limit)
-    figure_footer.foot(
+    badge = figure_footer.fidelity_badge(contributions.error, contributions.limit)
+    figure_footer.draw(
         "together-sum", sentence, badge, files, figure, (head_contributions.contributions, head_contributions.blocks)
     )
 

@@ -51,7 +51,7 @@ def show(trace: Trace, model: Any, decoder: Decoder | None, controls: Any) -> No
     chart = _tree(beams, texts, selected, read(decoder.start[-1]), joined(trace, ["", ""]))
     if beams.done:
         st.caption(_ended(beams))
-    _foot(trace, beams, texts, chart, compared)
+    _footer(trace, beams, texts, chart, compared)
     hypothesis.show(trace, decoder, beams, texts, selected, asked)
     _ranking(trace, beams, read)
     if k > 1:
@@ -65,12 +65,12 @@ def _searched(trace: Trace, model: Any, decoder: Decoder, asked: tuple[Any, ...]
     from model.checkpoints.library import generate
     from model.generation import beam
 
-    _, k, alpha, limit = key
+    _, k, alpha, limit = asked
     kind = "beams" if k > 1 else "alone"
     if model_list.is_ours(trace.key.model):
         return job(kind, asked, lambda: beam.search(decoder, k, alpha, limit)), None
     language = trace.language or None
-    found = job(kind, key, lambda: generate.beam_search(model, trace, k, alpha, limit, language))
+    found = job(kind, asked, lambda: generate.beam_search(model, trace, k, alpha, limit, language))
     return found.beams, found
 
 

@@ -41,7 +41,7 @@ def show(trace: Trace, model: Any, decoder: Decoder | None, controls: Any) -> No
             layer, head = head_pickers(trace)
         found = attention_rows(trace.attention, layer, head, row, texts)
         show_rows(found, layer, head)
-    _foot(trace, decoder, chart, table, found)
+    _footer(trace, decoder, chart, table, found)
 
 
 def step_slider(trace: Trace) -> int:

@@ -155,7 +155,7 @@ def _row(chosen: MaskSelection, masked_head: Masked, columns: list[str]) -> None
     i = chosen.at[0] - chosen.cuts[0].start
     query = tokens.query_labels(chosen.trace, chosen.site)[chosen.at[0]]["text"]
     page_text.heading("masks.row", query=page_text.code(query))
-    total, lost = float(found.weights[i].sum()), float(found.masked_mass[i])
+    total, lost = float(masked_head.weights[i].sum()), float(masked_head.masked_mass[i])
     with st.container(key="figures"):
         left, right = st.columns(2, gap="large")
     table = [f"| {say('masks.of_row')} | |", "|:--|--:|"]
@@ -182,8 +182,12 @@ def _pair(masked_head: Masked):
 def _shared(chosen: MaskSelection, masked_head: Masked, i: int) -> str:
     """A_ij from the weights without the mask; the numbers of the selected cell, where it is allowed."""
     form = r"A_{ij} = \frac{A^{\mathrm{open}}_{ij}}{\sum_{\mathrm{allowed}} A^{\mathrm{open}}_{ij'}}"
-    column, kept = chosen.at[1], float(found.allowed_mass[i])
-    if chosen.single.sink(0, found.open.dtype) is not None or not bool(found.allowed[i, column]) or kept == 0:
+    column, kept = chosen.at[1], float(masked_head.allowed_mass[i])
+    if (
+        chosen.single.sink(0, masked_head.open.dtype) is not None
+        or not bool(masked_head.allowed[i, column])
+        or kept == 0
+    ):
         return form
     free, weight = (numbers.tex(float(values[i, column]), 4) for values in (masked_head.open, masked_head.weights))
     return form + rf" = \frac{{{free}}}{{{numbers.tex(kept, 4)}}} = {weight}"

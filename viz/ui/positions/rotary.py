@@ -95,8 +95,8 @@ def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:
     st.altair_chart(pictures.by_offset_chart(values.numpy(), offsets.numpy(), mean.numpy(), told))
     sentence = say("positions.places_sentence", spread=numbers.short(spread), most=numbers.short(size))
     said = figure_footer.fidelity_badge(spread, products_limit(found, query, key))
-    figure_footer.foot("positions-places", sentence, said, files("places", array, names, names),
-              still(array, names, names, scale, _PLACES), [products_at_every_two_positions, by_offset])  # fmt: skip
+    figure_footer.draw("positions-places", sentence, said, files("places", array, names, names),
+              static(array, names, names, scale, _PLACES), [products_at_every_two_positions, by_offset])  # fmt: skip
 
 
 def _both(rotated: Rotated, labels: list) -> None:
@@ -109,17 +109,17 @@ def _both(rotated: Rotated, labels: list) -> None:
         r"q_i = R_{\Theta,i}\,q'_i,\quad k_j = R_{\Theta,j}\,k'_j,\quad q_i^\top k_j = q_i'^\top R_{\Theta,\,j-i}\,k'_j"
     )
     shown = slice(0, _LONGEST)
-    arrays = {"q_before": found.q, "q": found.q_rotated, "k_before": found.k, "k": found.k_rotated}
+    arrays = {"q_before": rotated.q, "q": rotated.q_rotated, "k_before": rotated.k, "k": rotated.k_rotated}
     for letter in "qk":
         before, after = (arrays[name][shown].numpy() for name in (f"{letter}_before", letter))
         words = language.group("equation") | {"alt": say("positions.both_what"), "help": say("equation.help_cell")}
         frame = pictures.turned_frame(letter, before, after, labels[shown], words)
         components.equation(key=f"positions-turned-{letter}", data=frame)
     names = [label["text"] for label in labels]
-    columns = [str(i) for i in range(found.q.shape[1])]
-    figure_footer.draw("positions-turned", say("positions.both_sentence_own") if found.own else say("positions.both_sentence"),
-              figure_footer.fidelity_badge(found.error, found.limit), lambda: {
-                  "headlight-rotary.csv": lambda: export.matrix_csv(found.q_rotated.numpy(), names, columns),
+    columns = [str(i) for i in range(rotated.q.shape[1])]
+    figure_footer.draw("positions-turned", say("positions.both_sentence_own") if rotated.own else say("positions.both_sentence"),
+              figure_footer.fidelity_badge(rotated.error, rotated.limit), lambda: {
+                  "headlight-rotary.csv": lambda: export.matrix_csv(rotated.q_rotated.numpy(), names, columns),
                   "headlight-rotary.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
-              still(found.q_rotated.numpy(), names, columns, pictures.diverging(found.q_rotated.numpy()),
-                    ("word", "dimension_axis")), [type(found).at] if found.own else [Rotary])  # fmt: skip
+              static(rotated.q_rotated.numpy(), names, columns, pictures.diverging(rotated.q_rotated.numpy()),
+                    ("word", "dimension_axis")), [type(rotated).at] if rotated.own else [Rotary])  # fmt: skip

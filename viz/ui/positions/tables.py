@@ -158,7 +158,7 @@ def _turn(table: torch.Tensor, length: int, d: int, n: float) -> None:
         st.altair_chart(draw(), width="content")
     arrays = {"matrix": R, "before": before, "turned": after, "table": found.looked_up}
     said = figure_footer.fidelity_badge(views.rotation_error(length, d, shift, n), views.rotation_limit(length, shift))
-    figure_footer.foot("positions-turn", say("positions.turn_sentence"), said,
+    figure_footer.draw("positions-turn", say("positions.turn_sentence"), said,
               lambda: {"headlight-turn.csv": lambda: _turn_csv(arrays),
                        "headlight-turn.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
               draw, [views.rotation, views.rotated, views.rotation_error])  # fmt: skip
