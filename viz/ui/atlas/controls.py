@@ -76,37 +76,37 @@ def _reorder(key: str) -> None:
     view.open_tab("atlas_min", "0")  # another measure has another range
 
 
-def row(trace: Trace, exact: bool, arrangement: atlas.Shown, values: Mapping[atlas.Head, float]) -> None:
+def row(trace: Trace, exact: bool, layout: atlas.Shown, values: Mapping[atlas.Head, float]) -> None:
     """The controls in one row; what only some runs need lies in a popover."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="atlas-controls"):
         if not exact:
             _choice("how", ("max", "mean"), how(exact))
-        key = mirror("atlas_order", arrangement.order)
+        key = mirror("atlas_order", layout.order)
         st.selectbox(
             say("atlas.order"), ORDERS, format_func=measure_words.of_order, key=key, on_change=_reorder,
             args=(key,), width=250,
         )  # fmt: skip
-        if arrangement.order != "layer":
-            _choice("sort", ("highest", "lowest"), "lowest" if arrangement.lowest else "highest")
-        _choice("grid", atlas.GRIDS, arrangement.grid)
+        if layout.order != "layer":
+            _choice("sort", ("highest", "lowest"), "lowest" if layout.lowest else "highest")
+        _choice("grid", atlas.GRIDS, layout.grid)
         kinds = atlas.groups(trace.sites)
         if len(kinds) > 1 or values:
             with st.popover(say("atlas.filter"), width="content"):
-                _filters(kinds, arrangement, values)
+                _filters(kinds, layout, values)
 
 
-def _filters(kinds: list[str], arrangement: atlas.Shown, values: Mapping[atlas.Head, float]) -> None:
+def _filters(kinds: list[str], layout: atlas.Shown, values: Mapping[atlas.Head, float]) -> None:
     if len(kinds) > 1:
-        key = mirror("atlas_kind", arrangement.kind or "all")
+        key = mirror("atlas_kind", layout.kind or "all")
         st.segmented_control(
             say("atlas.kind"), ["all", *kinds], key=key, required=True,
             format_func=lambda kind: say("atlas.kind_all") if kind == "all" else group_name(kind),
             on_change=lambda: view.open_tab("atlas_kind", st.session_state[key]),
         )  # fmt: skip
     if values:
-        key = mirror("atlas_min", _percent(), arrangement.order)
+        key = mirror("atlas_min", _percent(), layout.order)
         st.select_slider(
-            say("atlas.min", measure=measure_words.of_order(arrangement.order)), range(0, 101, _STEP), key=key,
+            say("atlas.min", measure=measure_words.of_order(layout.order)), range(0, 101, _STEP), key=key,
             format_func=lambda p: numbers.short(_bound(values, p), 2) if p else say("atlas.min_none"),
             on_change=lambda: view.open_tab("atlas_min", str(st.session_state[key])),
         )  # fmt: skip

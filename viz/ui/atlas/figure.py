@@ -99,15 +99,13 @@ class View:
         return head_similarity(means, allowed, site, head)
 
 
-def draw(view: View, arrangement: atlas.Shown, values: dict[atlas.Head, float], whole: bool = True) -> None:
+def draw(view: View, layout: atlas.Shown, values: dict[atlas.Head, float], whole: bool = True) -> None:
     """The canvas, and its footer where the picture is whole. values: what the heads are ordered by."""
     from model.attention.downsample import bin_lengths
 
     trace, found = view.trace, view.found
-    heads = (
-        [head for head in view.heads if head in values] if arrangement.order == atlas.LIKE and values else view.heads
-    )
-    order, parts, values = _parts(view, arrangement, atlas.arranged(heads, values, arrangement), values)
+    heads = [head for head in view.heads if head in values] if layout.order == atlas.LIKE and values else view.heads
+    order, parts, values = _parts(view, layout, atlas.arranged(heads, values, layout), values)
     pictures = {
         site: atlas.picture(pooled, view.how, bin_lengths(trace.record(site).keys, view.size))
         for site, pooled in dict(found.pooled[view.how]).items()
@@ -135,21 +133,21 @@ def draw(view: View, arrangement: atlas.Shown, values: dict[atlas.Head, float], 
         return static_atlas.chart(pictures, closed, order, parts, names, f"0 – 1 · {legend}" + grey)
 
     if whole:
-        _footer(view, arrangement, order, values, figure)
+        _footer(view, layout, order, values, figure)
 
 
 Parts = list[tuple[str, int]] | None
 
 
 def _parts(
-    view: View, arrangement: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float]
+    view: View, layout: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float]
 ) -> tuple[list[atlas.Head], Parts, dict[atlas.Head, float]]:
     """(heads, `atlas.frame`'s parts, the number of each): by role once that is measured, and then with the role's share."""
-    if arrangement.grid == "flat":
+    if layout.grid == "flat":
         return order, [("", len(order))], values
-    if arrangement.grid == "layers" or not view.found.measures:
+    if layout.grid == "layers" or not view.found.measures:
         return order, None, values
-    roles, plain = view.roles(), arrangement.order == "layer"
+    roles, plain = view.roles(), layout.order == "layer"
     found = atlas.by_role(order, roles, plain)
     titles = [(measure_words.of_role_group(role or "none", len(heads)), len(heads)) for role, heads in found]
     shares = {head: share for head, (_, share) in roles.items()}
@@ -211,17 +209,17 @@ def _legend(view: View) -> str:
     )
 
 
-def _about_roles(arrangement: atlas.Shown, found: compute.Gathered) -> list[str]:
+def _about_roles(layout: atlas.Shown, found: compute.Gathered) -> list[str]:
     from model.measures.table import LEAST
 
     if not found.measures:
-        return [say("atlas.unmeasured")] if arrangement.order == "layer" else []
-    share = [say("atlas.role_share")] if arrangement.order == "layer" else []
+        return [say("atlas.unmeasured")] if layout.order == "layer" else []
+    share = [say("atlas.role_share")] if layout.order == "layer" else []
     return [say("atlas.role_sentence", least=f"{LEAST:g}"), *share]
 
 
 def _footer(
-    view: View, arrangement: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float], figure: Callable
+    view: View, layout: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float], figure: Callable
 ) -> None:
     from model.attention import downsample, downsample_heads, row_blocks
     from model.measures import head_statistics
@@ -229,22 +227,22 @@ def _footer(
 
     trace, found = view.trace, view.found
     parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence")]
-    if arrangement.order == atlas.LIKE and values:
+    if layout.order == atlas.LIKE and values:
         site, head, _, _ = session.selected()
         parts.append(say("atlas.like_sentence", site=site_name(site), head=head))
         if left := len(view.heads) - len(values):
             parts.append(say("atlas.like_left", n=left))
-    elif arrangement.order != "layer":
-        parts.append(measure_words.what_is_ordered(arrangement.order) if values else say("atlas.unmeasured"))
-    if arrangement.grid == "roles":
-        parts += _about_roles(arrangement, found)
+    elif layout.order != "layer":
+        parts.append(measure_words.what_is_ordered(layout.order) if values else say("atlas.unmeasured"))
+    if layout.grid == "roles":
+        parts += _about_roles(layout, found)
     slug = f"{figure_footer.safe(trace.key.model)}-atlas"
 
     def csv() -> bytes:
         everywhere = [m.name for m in CHEAP if all(m.name in one.values for one in found.measures.values())]
         names = list(dict.fromkeys([*ORDERABLE, *everywhere]))
-        alike = values if arrangement.order == atlas.LIKE else {}
-        data = atlas.table(found.measures, names, order, alike, view.roles() if arrangement.grid == "roles" else None)
+        alike = values if layout.order == atlas.LIKE else {}
+        data = atlas.table(found.measures, names, order, alike, view.roles() if layout.grid == "roles" else None)
         return export.table_csv(data)
 
     def npz() -> bytes:
@@ -254,9 +252,9 @@ def _footer(
 
     code = (downsample.thumbnails, downsample._pool, row_blocks.block_weights, row_blocks.bins)
     more = {"layer": (), atlas.LIKE: (downsample_heads.head_similarity,)}.get(
-        arrangement.order, (head_statistics.statistics,)
+        layout.order, (head_statistics.statistics,)
     )
-    more += (head_statistics.statistics, head_table.role) if arrangement.grid == "roles" else ()
+    more += (head_statistics.statistics, head_table.role) if layout.grid == "roles" else ()
     files = {f"{slug}.csv": csv, f"{slug}.npz": npz}
     badge = figure_footer.worst_badge(view.trace, view.sites)
     figure_footer.draw("atlas", " ".join(parts), badge, lambda: files, figure, tuple(dict.fromkeys((*code, *more))))

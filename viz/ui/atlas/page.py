@@ -40,7 +40,7 @@ def show(trace: Trace) -> None:
     _doors(trace)
 
 
-def _shown(view: View, job: jobs.Job | None, arrangement: atlas.Shown, values: dict[atlas.Head, float]) -> None:
+def _shown(view: View, job: jobs.Job | None, layout: atlas.Shown, values: dict[atlas.Head, float]) -> None:
     """How far the work is, which looks after itself, and the figure of what is done."""
     filling = job is not None and job.thread.is_alive()
     with st.container(key="atlas-progress"):
@@ -48,7 +48,7 @@ def _shown(view: View, job: jobs.Job | None, arrangement: atlas.Shown, values: d
             _follow(view, job)
         elif job is not None:
             _ended(job)
-    draw(view, arrangement, values, whole=not filling)
+    draw(view, layout, values, whole=not filling)
 
 
 def _follow(view: View, job: jobs.Job) -> None:
