@@ -37,9 +37,12 @@ def other_release(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_a_component_is_imported_from_the_server(client: TestClient):
     loader = scripts.loader(ENTRY)
-    (file,) = re.findall(r'new URL\("(headlight/components/[0-9a-f]+/matrix/main\.js)", document\.baseURI\)', loader)
-    assert client.get(f"/{file}").text == scripts.modules()[ENTRY]
-    assert len(loader) < 300
+    (folder,) = re.findall(r'new URL\("(headlight/components/[0-9a-f]+/)" \+ file, document\.baseURI\)', loader)
+    files = json.loads(re.search(r"Promise\.all\((\[.+?\])\.map", loader)[1])
+    # The component itself first, and with it, in one go, all that it needs.
+    assert files[0] == ENTRY and set(files) == set(scripts.in_order(ENTRY)) and len(files) == len(set(files))
+    assert all(client.get(f"/{folder}{file}").text == scripts.modules()[file] for file in files)
+    assert len(loader) < 1000  # it is sent with every change of a page
 
 
 @pytest.mark.parametrize("file", scripts.modules())

@@ -1,7 +1,7 @@
 """The components' scripts: ES modules that the app's own server hands out, under an address that tells their content.
 
 Streamlit sends a script that is passed inline along with everything a component is told, 40 to 60 kB each time. What is
-passed here is two lines that import a component's main.js; it imports the others beside it, and the browser fetches each once.
+passed here is two lines that import a component's main.js and the modules that it needs; the browser fetches each once.
 Where the app was started without these routes, the same modules are passed inline and linked in the page.
 """
 
@@ -70,9 +70,14 @@ def loader(entry: str) -> str:
     """What a component is given as its script: its module `entry` from the server, or itself where none serves it."""
     if not _served:
         return _linked(entry)
-    # The address is that of the page: an app may live below a path of its server.
-    address = f'new URL("{PATH.lstrip("/")}/{version()}/{entry}", document.baseURI)'
-    return f"const {{ default: component }} = await import({address});\nexport default component;\n"
+    # All are asked for at once: left to their imports they would be fetched level by level. The address is that of the
+    # page: an app may live below a path of its server.
+    files = json.dumps([entry, *in_order(entry)[:-1]])
+    address = f'new URL("{PATH.lstrip("/")}/{version()}/" + file, document.baseURI)'
+    return f"""
+const [main] = await Promise.all({files}.map((file) => import({address})));
+export default main.default;
+"""
 
 
 def _linked(entry: str) -> str:
