@@ -16,4 +16,4 @@ if server.in_session():
     page.run()
     address_bar.write()
     navigation.follow()
-    server.settle()
+    server.freeze_modules()

@@ -77,7 +77,7 @@ def sum_frame(embedding_sum: Sum, labels: Sequence[Label], words: Words, dims: s
     return frame.frame()
 
 
-def turned_frame(letter: str, before: np.ndarray, after: np.ndarray, labels: Sequence[Label], words: Words) -> bytes:
+def rotation_frame(letter: str, before: np.ndarray, after: np.ndarray, labels: Sequence[Label], words: Words) -> bytes:
     """q' → q (k' → k): a head's numbers before and after the turn, on one scale."""
     frame = EquationFrame(words, max_height=270)
     scale = shared_scale([before, after])

@@ -44,12 +44,12 @@ def mask_of(record: AttentionRecord, kind: str, real: int, width: int) -> RuleMa
     if (
         kind == "window"
     ):  # of a causal head it looks back only, as Mistral's does; of another to both sides (Longformer)
-        return windowed(replace(record, mask=RuleMask(causal=looks_back(record))), width).mask
+        return windowed(replace(record, mask=RuleMask(causal=is_causal(record))), width).mask
     causal = kind in ("causal", "both")
     return RuleMask(causal, real_keys(record.keys, real) if kind in ("padding", "both") else None)
 
 
-def looks_back(record: AttentionRecord) -> bool:
+def is_causal(record: AttentionRecord) -> bool:
     """Whether the recorded mask lets no query see a later key."""
     if isinstance(record.mask, RuleMask):
         return record.mask.causal

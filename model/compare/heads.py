@@ -188,7 +188,7 @@ def clustered(distance: Float[Tensor, "n n"]) -> tuple[list[int], list[tuple[int
     return max(members, key=len, default=[]), merges
 
 
-def laid_out(distance: Float[Tensor, "n n"]) -> tuple[Float[Tensor, "n 2"], float]:
+def classical_scaling(distance: Float[Tensor, "n n"]) -> tuple[Float[Tensor, "n 2"], float]:
     """(places in the plane, the share of the spread they keep) by classical scaling (Torgerson 1952) of a distance.
 
     The share is of the positive eigenvalues of −½ J D² J; 1 where the plane holds everything, or where all is one point.

@@ -26,7 +26,7 @@ def from_input(
 ) -> tuple[list[Step], tuple[Matrix, ...]] | None:
     """The steps from X to (q, k, v); None where the record does not say how they were made.
 
-    None also where what it says gives other numbers than those recorded (beyond what `model.fidelity` allows).
+    None also where what it says gives other numbers than those recorded (beyond what `model.trace.fidelity` allows).
     """
     name_x, name_y = f"{site}.input", f"{site}.memory"
     if site.kind == "cross" and name_y not in trace.store:

@@ -32,7 +32,7 @@ class Matrix:
 @dataclass(frozen=True, eq=False)
 class Step:
     """`operands` are matrices and operators in reading order; `error` is max |recomputed − recorded|, where recorded, and
-    `limit` how large `model.fidelity` allows that to be."""
+    `limit` how large `model.trace.fidelity` allows that to be."""
 
     key: str
     latex: str

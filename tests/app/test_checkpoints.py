@@ -30,7 +30,7 @@ def own_run(models: Path, seen: Visit) -> Trace:
     if model.reads == "pictures":
         return pictures.trace_picture(model, pictures.sample_picture(), text or None)
     if model.reads == "sound":
-        samples, rate = sound.spoken_sample() or sound.sample_sound()
+        samples, rate = sound.speech_sample() or sound.sample_sound()
         return sound.trace_sound(model, samples, seen.view.target or None, rate=rate)
     more = {"pair": seen.view.pair or None, "chat": bool(seen.view.chat), "new_tokens": seen.view.new or None}
     return model.trace(text, seen.view.target or None, **more)

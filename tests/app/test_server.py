@@ -21,15 +21,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_what_modules_hold_is_frozen_once_and_again_when_many_more_have_come(calls, monkeypatch) -> None:
-    server.settle()
-    server.settle()
+    server.freeze_modules()
+    server.freeze_modules()
     assert calls == ["collect", "freeze"]  # garbage would be frozen too
     for i in range(server._MANY - 1):
         monkeypatch.setitem(sys.modules, f"_made_up_{i}", types.ModuleType("made up"))
-    server.settle()
+    server.freeze_modules()
     assert calls == ["collect", "freeze"]
     monkeypatch.setitem(sys.modules, "_made_up_last", types.ModuleType("made up"))
-    server.settle()
+    server.freeze_modules()
     assert calls == ["collect", "freeze"] * 2
 
 

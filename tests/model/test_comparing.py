@@ -110,10 +110,10 @@ def test_two_clusters_stand_together() -> None:
 def test_the_plane_keeps_distances_of_a_plane() -> None:
     points = torch.tensor(np.random.default_rng(1).random((9, 2)))
     D = torch.cdist(points, points)
-    places, share = compare_heads.laid_out(D)
+    places, share = compare_heads.classical_scaling(D)
     np.testing.assert_allclose(torch.cdist(places, places), D, atol=1e-7)
     assert share == pytest.approx(1, abs=1e-9)
-    assert compare_heads.laid_out(torch.zeros(3, 3))[1] == 1.0
+    assert compare_heads.classical_scaling(torch.zeros(3, 3))[1] == 1.0
 
 
 def test_tokens_are_aligned_and_nothing_is_guessed() -> None:

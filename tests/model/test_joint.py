@@ -11,7 +11,7 @@ from model.attention import joint_matrix
 from model.trace.site import Site
 from tests import bounds
 from tests.model import tiny
-from tests.model.test_pooled import pool
+from tests.model.test_downsample import pool
 
 pytestmark = pytest.mark.float32
 

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors  
 from model.checkpoints.disk.families import FAMILIES, small_model  # noqa: E402
 from model.checkpoints.disk.processor_config import processor_config  # noqa: E402
 from model.checkpoints.library.library_model import HuggingFaceModel  # noqa: E402
-from model.checkpoints.media.pictures import Picture, pixels, sample_picture, seen, trace_picture  # noqa: E402
+from model.checkpoints.media.pictures import Picture, cropped_input, pixels, sample_picture, trace_picture  # noqa: E402
 from model.checkpoints.record.forward import prepare  # noqa: E402
 from model.errors import (  # noqa: E402
     BadFile,
@@ -89,7 +89,7 @@ def test_preparation_by_hand():
     """Resized by Pillow, then (x / 255 − mean) / std, without the library."""
     picture = random_picture(50, 70)
     resized = np.asarray(Image.fromarray(picture.rgb).resize((16, 16), Image.Resampling.BILINEAR))
-    np.testing.assert_array_equal(seen(vit().module, picture, VIT_SETTINGS).numpy(), resized)
+    np.testing.assert_array_equal(cropped_input(vit().module, picture, VIT_SETTINGS).numpy(), resized)
     expected = (resized / 255 - np.array([0.5, 0.4, 0.3])) / np.array([0.2, 0.3, 0.4])
     found = pixels(vit().module, picture, VIT_SETTINGS)[0].permute(1, 2, 0).numpy()
     bounds.close(found, expected, 64)

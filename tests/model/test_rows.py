@@ -9,7 +9,7 @@ import torch
 from model.attention.rows import _sums, blocks, column, combined, row, strongest, whole_rows
 from model.errors import OutOfRange, UnknownOption
 from tests import bounds
-from tests.model.test_pooled import MORE, SITE, record, weights
+from tests.model.test_downsample import MORE, SITE, record, weights
 
 pytestmark = pytest.mark.float32
 

@@ -10,9 +10,9 @@ from model import Trace
 from model.trace.site import Site
 from model.transformer.masks import RuleMask
 from tests import bounds
-from tests.model.test_pooled import record as make
-from tests.model.test_pooled import weights as exact
-from tests.model.test_strong_lines import by_hand
+from tests.model.test_downsample import record as make
+from tests.model.test_downsample import weights as exact
+from tests.model.test_top_weights import by_hand
 from viz.base import axes
 from viz.base.cell_states import MASKED
 from viz.base.payload import unpack

@@ -88,7 +88,7 @@ def test_bucket_steps_and_turned_frames(words):
     rows = data(positions.bucket_steps(np.arange(-2, 3), np.array([2, 1, 0, 5, 6]), words))
     assert [row["bucket"] for row in rows] == [2, 1, 0, 5, 6]
     header, arrays = unpack(
-        positions.turned_frame("q", np.ones((2, 4)), np.zeros((2, 4)), positions.numbered(2), words)
+        positions.rotation_frame("q", np.ones((2, 4)), np.zeros((2, 4)), positions.numbered(2), words)
     )
     assert arrays["q'"].sum() == 8 and arrays["q"].sum() == 0
     assert header["link"]["result"] == "q"

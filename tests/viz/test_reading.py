@@ -11,8 +11,8 @@ from model.trace.site import Site
 from model.trace.trace import Side
 from model.transformer.masks import RuleMask
 from tests import bounds
-from tests.model.test_pooled import record as make
-from tests.model.test_pooled import weights as exact
+from tests.model.test_downsample import record as make
+from tests.model.test_downsample import weights as exact
 from tests.viz.test_lines import Stub
 from viz.base.payload import unpack
 from viz.text import static as static_text

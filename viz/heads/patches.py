@@ -42,7 +42,7 @@ def patches_frame(trace: Trace, site: Site, head: int, selection: tuple[int, int
     return pack(header, image=trace.store["image"].numpy(), weights=trace.weights(site, head).numpy())
 
 
-def listening(trace: Trace, site: Site, head: int, row: int, words: dict[str, str]) -> alt.VConcatChart:
+def attention_over_sound(trace: Trace, site: Site, head: int, row: int, words: dict[str, str]) -> alt.VConcatChart:
     """Above the sound's wave, below the weight of each frame for one query; time in seconds, silence at the end cut."""
     weights = trace.row(site, head, row).numpy()
     step = float(trace.facts["frame_seconds"])
@@ -66,7 +66,7 @@ def listening(trace: Trace, site: Site, head: int, row: int, words: dict[str, st
     return alt.vconcat(above, below, spacing=4)
 
 
-def unheard(trace: Trace, site: Site, head: int, row: int) -> float:
+def share_on_padding(trace: Trace, site: Site, head: int, row: int) -> float:
     """The share of a query's attention that goes to frames after the sound's end: padding that the model adds."""
     end = int(trace.facts["sound_end"]) + 1
     return float(trace.row(site, head, row)[end:].sum())

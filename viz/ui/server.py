@@ -28,14 +28,14 @@ def _import_ahead() -> None:
 
     for name in list(shipped())[:1]:
         model_cache.open_ahead(name)
-    settle()
+    freeze_modules()
 
 
 _MANY = 50  # modules more than at the last time, and it is worth doing again
 _settled = 0
 
 
-def settle() -> None:
+def freeze_modules() -> None:
     """Take what imported modules hold out of the garbage collector's sight, where many have come since the last time.
 
     Streamlit collects garbage after every run of a page and of a fragment, and nothing else runs meanwhile: 0.2 s with torch,

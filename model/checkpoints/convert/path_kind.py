@@ -10,7 +10,7 @@ from model.checkpoints.disk.headers import safetensors_header
 _TRACE = "headlight-trace"
 
 
-def what(path: Path) -> str:
+def kind_at(path: Path) -> str:
     """ "model" for what `open_model` may open, "trace" for a saved trace, "" for anything else, a picture say."""
     from model.checkpoints.convert.convert import kind_of
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from model.checkpoints.disk.generation_config import end_tokens
 from model.checkpoints.tokens.encode import tokenized
-from model.checkpoints.tokens.languages import spoken
+from model.checkpoints.tokens.languages import reading_as
 from model.errors import NotInThisModel
 
 
@@ -75,7 +75,7 @@ def decoder_input(
         return DecoderInput(written[:, :-1] if ended else written, last if ended else None, "written")
     if model.task == "classification":  # the library looks for the input's end token among the decoder's rows
         raise NotInThisModel(what="An output of its own", does="reads its input once more in its decoder")
-    with spoken(model.tokenizer, target=language):
+    with reading_as(model.tokenizer, target=language):
         labels = tokenized(model.tokenizer, text_target=forced).input_ids
     model.check_length(labels.shape[1])
     if hasattr(module, "prepare_decoder_input_ids_from_labels"):

@@ -165,7 +165,7 @@ class HuggingFaceModel:
         self, text: str, pair: str | None = None, chat: bool = False, source_language: str | None = None
     ) -> Encoded:
         """What the model reads of an input. Raises EmptyText, or NoChatTemplate where there is none for a chat."""
-        with languages.spoken(self.tokenizer, source=source_language):
+        with languages.reading_as(self.tokenizer, source=source_language):
             return encode(self.tokenizer, text, pair, chat)
 
     def _check_language(self, code: str | None) -> None:

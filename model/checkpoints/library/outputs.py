@@ -14,7 +14,7 @@ from torch.nn import functional
 from model.checkpoints.disk.generation_config import end_tokens
 from model.checkpoints.library.sentence_pooling import pooled, pooling
 from model.checkpoints.tokens.encode import check_ids, tokenized
-from model.checkpoints.tokens.languages import opening, spoken
+from model.checkpoints.tokens.languages import opening, reading_as
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, TooLargeToTrain
 from model.jobs.progress import tick
 
@@ -124,7 +124,7 @@ def training_step(
     size = sum(p.numel() for p in model.module.parameters())
     if size > LARGEST_TRAINED:
         raise TooLargeToTrain(got=f"{size:,}", allowed=f"{LARGEST_TRAINED:,}")
-    with spoken(model.tokenizer, source_language, language):
+    with reading_as(model.tokenizer, source_language, language):
         given, labels = _pair(model, text, target, chat)
     check_ids(model.tokenizer, labels, model.module.get_input_embeddings().weight.shape[0])
     _check(max(given["input_ids"].shape[1], labels.shape[1]), model.max_length)

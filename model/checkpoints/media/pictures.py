@@ -31,7 +31,7 @@ from model.trace.trace import Side, Trace, TraceKey
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
 
-__all__ = ["Picture", "pixels", "read_picture", "sample_picture", "seen", "trace_picture"]
+__all__ = ["Picture", "cropped_input", "pixels", "read_picture", "sample_picture", "trace_picture"]
 _TOP = 5
 
 
@@ -60,7 +60,7 @@ def pixels(module: nn.Module, picture: Picture, processor_config: Mapping[str, o
         raise refused_settings(module, error) from error
 
 
-def seen(module: nn.Module, picture: Picture, processor_config: Mapping[str, object] | None) -> Tensor:
+def cropped_input(module: nn.Module, picture: Picture, processor_config: Mapping[str, object] | None) -> Tensor:
     """The part of the picture that the model reads, at its size and in its own colours: uint8 [H, W, 3]."""
     prepare = image_processor(module, processor_config)
     found = prepare(_image(picture), do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
@@ -106,7 +106,7 @@ def trace_picture(
             facts["selected"] = selected
     if getattr(output, "logits", None) is not None:
         facts["classes"] = _classes(model.module, output.logits[0])
-    recorded.store.add("image", seen(model.module, picture, settings))
+    recorded.store.add("image", cropped_input(model.module, picture, settings))
     options = (("captions", "\n".join(captions)), ("selected", selected)) if len(captions) > 1 else ()
     key = TraceKey(
         model.name, model.weights_hash, f"picture {picture.digest}", captions[selected] if captions else None, options

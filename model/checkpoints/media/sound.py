@@ -30,7 +30,7 @@ from model.trace.trace import Side, Trace, TraceKey
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
 
-__all__ = ["extractor", "features", "read_wav", "sample_sound", "spoken_sample", "trace_sound", "wav_bytes"]
+__all__ = ["extractor", "features", "read_wav", "sample_sound", "speech_sample", "trace_sound", "wav_bytes"]
 
 _STRIDE = 2  # mel frames to one encoder position: the second convolution's step
 _PROMPT = 4  # start, language, task and "no timestamps" are what Whisper is given at most
@@ -40,7 +40,7 @@ _PROMPT = 4  # start, language, task and "no timestamps" are what Whisper is giv
 SPOKEN = Path("/usr/share/sounds/alsa/Front_Center.wav")
 
 
-def spoken_sample() -> tuple[np.ndarray, int] | None:
+def speech_sample() -> tuple[np.ndarray, int] | None:
     """(samples, rate) of speech that this computer happens to have, or None."""
     return read_wav(SPOKEN) if SPOKEN.is_file() else None
 

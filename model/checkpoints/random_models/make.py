@@ -29,7 +29,7 @@ _MORE = (
     "Мне нравятся кошки. Столица Франции Париж.",
 )
 _WORD_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-# Of ours, with its positions inside the scores (Shaw et al. 2018); see small_own.py.
+# Of ours, with its positions inside the scores (Shaw et al. 2018); see relative_positions.py.
 OWN = ("shaw",)
 _MADE = made_at_random()
 NAMES = (*_MADE, *OWN)

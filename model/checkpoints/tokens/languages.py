@@ -28,7 +28,7 @@ def languages(tokenizer: Any) -> tuple[str, ...]:
 
 
 @contextmanager
-def spoken(tokenizer: Any, source: str | None = None, target: str | None = None) -> Iterator[None]:
+def reading_as(tokenizer: Any, source: str | None = None, target: str | None = None) -> Iterator[None]:
     """The tokenizer set to read `source` and write `target`, alone with it, and set back afterwards.
 
     Raises UnknownOption for a language that it has not, NotInThisModel where it has none.
@@ -71,7 +71,7 @@ def opening(tokenizer: Any, target: str | None) -> dict[str, int]:
     """
     if target is None:
         return {}
-    with spoken(tokenizer, target=target):
+    with reading_as(tokenizer, target=target):
         ids = tokenizer(text_target="a").input_ids
     number = code_id(tokenizer, target)
     return {"forced_bos_token_id" if ids[0] == number else "decoder_start_token_id": number}

@@ -7,14 +7,14 @@ Every attention is one of two shapes there:
 
 The recorder keeps no tensor itself. It hands each operator and its result on, and knows which modules are running.
 
-Foreign modules (`instrumentation.module_reader`) and the library's models outside its attention registry
-(`checkpoints.record.score_trace`) share recorder, tracker, views and kernels. Three things stay apart, on purpose:
+Foreign modules (`model.instrumentation.module_reader`) and the library's models outside its attention registry
+(`model.checkpoints.record.score_trace`) share recorder, tracker, views and kernels. Three things stay apart, on purpose:
 
     a row masked at every key   foreign: the weights that the module really used, even ones where its softmax gave them,
                                 since its output is made of them. Library: such a row is padding and attends nothing.
     scores that cannot be read  foreign: the rest of each score is kept as its bias, as nobody else can say what they are.
                                 Library: refused, as a position term taken for a bias would be a wrong record.
-    names of cross-attention    foreign: the wider list of `instrumentation.name_sites`, held against q's and k's sources.
+    names of cross-attention    foreign: the wider list of `name_sites`, held against q's and k's sources.
                                 Library: `Family.cross_attention`, since within a family the names are known.
 """
 

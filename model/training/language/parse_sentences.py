@@ -1,4 +1,4 @@
-"""A sentence of our grammar -> its plan, or None: clauses and the other kinds of sentence, on top of `reading`."""
+"""A sentence of our grammar -> its plan, or None: clauses and the other kinds of sentence, on top of `parse_phrases`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random noun phrases and clauses: the part of `sampling` that knows what goes with which verb."""
+"""Random noun phrases and clauses: the part of `random_plans` that knows what goes with which verb."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def _group(trace: Trace, group: PairwiseSimilarity, place: int, by: str) -> None
     site, head, *_ = view.selected()
     selected = (site, head)
     order = numbers.clustered(distance)[0] if by == "clusters" else pictures.by_layer(group)
-    places, share = numbers.laid_out(distance)
+    places, share = numbers.classical_scaling(distance)
     kinds = dict.fromkeys(
         say("comparing.kind", stack=say(f"site.{s.stack}"), kind=say(f"site.{s.kind}")) for s, _ in group.heads
     )
@@ -102,7 +102,7 @@ def _group(trace: Trace, group: PairwiseSimilarity, place: int, by: str) -> None
     figure_footer.draw(f"comparing-pairs-{place}", say(f"comparing.pairs_sentence_{group.how}"), "",
               lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz},
               lambda: plane.plane(group, places.numpy(), picked_heads.picked(trace), said, "light", selected),
-              (numbers.all_pairs, numbers.clustered, numbers.laid_out))  # fmt: skip
+              (numbers.all_pairs, numbers.clustered, numbers.classical_scaling))  # fmt: skip
     if picked_heads.picked(trace) and place == 0:
         navigation.link("measures", say("comparing.door_measures"))
 

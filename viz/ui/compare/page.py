@@ -1,4 +1,4 @@
-"""The page Comparing: heads side by side, all pairs of heads, one head on two inputs, one input on two checkpoints."""
+"""The page Compare: heads side by side, all pairs of heads, one head on two inputs, one input on two checkpoints."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The page Contributions."""
+"""The page Heads together."""

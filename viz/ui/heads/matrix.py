@@ -157,8 +157,8 @@ def beside(trace: Trace) -> None:
         st.caption(say("patches.sentence"))
     elif patches.has_sound(trace, site):
         words = language.group("sound")
-        st.altair_chart(patches.listening(trace, site, head, row, words))
-        share = numbers.short(patches.unheard(trace, site, head, row))
+        st.altair_chart(patches.attention_over_sound(trace, site, head, row, words))
+        share = numbers.short(patches.share_on_padding(trace, site, head, row))
         st.caption(say("sound.sentence", share=share))
 
 

@@ -135,7 +135,7 @@ def _rule(chosen: MaskSelection) -> str:
     """When a cell is −∞, as a formula."""
     from model.attention import mask_effects
 
-    back = chosen.kind == "window" and mask_effects.looks_back(chosen.record)
+    back = chosen.kind == "window" and mask_effects.is_causal(chosen.record)
     rules = {
         "none": r"0", "padding": r"-\infty\ (j \ge n),\ 0\ (j < n)", "causal": r"-\infty\ (j > i),\ 0\ (j \le i)",
         "both": r"-\infty\ (j > i \lor j \ge n),\ 0\ \text{else}", "window": r"-\infty\ (|i-j| \ge w),\ 0\ (|i-j| < w)",

@@ -93,7 +93,7 @@ def _own_path() -> None:
     path = path.strip().strip('"')
     place = model_list.place(path) if path else None
     exists = place is not None and place.exists()
-    kind = path_kind.what(place) if exists else ""
+    kind = path_kind.kind_at(place) if exists else ""
     button.button(
         say("models.open"), key="open-path", on_click=_choose_path, args=(path, exists), type="primary" if kind else "secondary",
         disabled=not path or (exists and not kind),

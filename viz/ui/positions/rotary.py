@@ -113,7 +113,7 @@ def _both(rotated: Rotated, labels: list) -> None:
     for letter in "qk":
         before, after = (arrays[name][shown].numpy() for name in (f"{letter}_before", letter))
         words = language.group("equation") | {"alt": say("positions.both_what"), "help": say("equation.help_cell")}
-        frame = pictures.turned_frame(letter, before, after, labels[shown], words)
+        frame = pictures.rotation_frame(letter, before, after, labels[shown], words)
         components.equation(key=f"positions-turned-{letter}", data=frame)
     names = [label["text"] for label in labels]
     columns = [str(i) for i in range(rotated.q.shape[1])]

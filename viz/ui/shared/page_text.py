@@ -88,7 +88,7 @@ def notices(trace: Trace, look: bool = False) -> None:
         st.error(complaint, icon=":material/error:")
     if note := st.session_state.pop("notice", None):
         st.warning(note)
-    truncation_offer.told()
+    truncation_offer.show_notice()
     if texts := address_bar.left_out():
         st.caption(say("note.long", texts=say("error.comma").join(texts), most=f"{long_texts.LONGEST:,}"))
     if folded := trace.facts.get("folded"):

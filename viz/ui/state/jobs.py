@@ -86,7 +86,7 @@ def cached(
 
 
 def has_result(page: str, kind: str, key: tuple[Any, ...]) -> bool:
-    """Whether `kept` has this result already."""
+    """Whether `cached` has this result already."""
     return st.session_state.get(f"{page}-kept-{kind}", (None,))[0] == key
 
 

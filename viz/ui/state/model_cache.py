@@ -61,7 +61,7 @@ def run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trace
 def record(name: str, how: tuple[tuple[str, Any], ...], checked: bool = True) -> Trace:
     """One run, with its small pictures and how well it checks; without them where it is not `checked`.
 
-    how: the fields of `session.RUN` and their values. Raises a HeadlightError for what the model refuses.
+    how: the fields of `view.RUN` and their values. Raises a HeadlightError for what the model refuses.
     """
     model, given = opened(name), dict(how)
     _set_threads(shared=model_list.is_ours(name))

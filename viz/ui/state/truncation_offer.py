@@ -38,7 +38,7 @@ def _use(found: Start, got: int) -> None:
     st.session_state.whole_text = (now.model, now.text, found, got)
 
 
-def told() -> None:
+def show_notice() -> None:
     """That only the start of a text was read, as long as it is, and the way back to the whole text."""
     name, whole, found, got = st.session_state.get("whole_text", ("", "", None, 0))
     if found is None or (view.current().model, view.current().text) != (name, found.text):

@@ -48,7 +48,7 @@ def trace(model: Any, name: str, text: str, target: str | None) -> Trace:
     if model.reads == "sound":
         from model.checkpoints.media import sound
 
-        sample = sound.spoken_sample() or sound.sample_sound()
+        sample = sound.speech_sample() or sound.sample_sound()
         samples, rate = sample if name == SAMPLE else sound.read_wav(*data(name))
         return sound.trace_sound(model, samples, target, rate=rate, name=name)
     from model.checkpoints.media import pictures

@@ -1,1 +1,1 @@
-"""The page Steps."""
+"""The page Step by step."""

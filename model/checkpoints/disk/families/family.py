@@ -11,7 +11,7 @@ VOCABULARY = 97  # rows of the token table of the smallest models, those that te
 
 @dataclass(frozen=True)
 class RandomModel:
-    """A model with random weights and a tokenizer, which a person can have made and opened (`random_models.make`).
+    """A model with random weights and a tokenizer, which a person can have made (`model.checkpoints.random_models.make`).
 
     special: the tokenizer's special tokens in the order of their ids; template: what stands around a text ($A). name: what
     it is asked by, "" for the family's model_type. config: changes to `Family.small`. sharpen: as `Family.sharpen`. seed:

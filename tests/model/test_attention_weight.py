@@ -11,7 +11,7 @@ import torch
 from model import open_model
 from model.errors import OutOfRange
 from model.steps.weight import attention_weight
-from tests.model.test_pooled import MORE, weights
+from tests.model.test_downsample import MORE, weights
 
 pytestmark = pytest.mark.float32
 

@@ -47,7 +47,7 @@ KINDS = {
 @pytest.mark.parametrize("name", KINDS)
 def test_what_lies_there(places: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "PACKAGES", ())
-    assert path_kind.what(places / name) == KINDS[name]
+    assert path_kind.kind_at(places / name) == KINDS[name]
 
 
 def test_what_is_converted_is_measured_by_its_file(places: Path) -> None:
@@ -59,7 +59,7 @@ def test_what_is_converted_is_measured_by_its_file(places: Path) -> None:
 def test_telling_needs_no_torch(places: Path) -> None:
     code = (
         "import sys, pathlib; from model.checkpoints.convert import path_kind; "
-        "print(path_kind.what(pathlib.Path(sys.argv[1]))); print('torch' in sys.modules)"
+        "print(path_kind.kind_at(pathlib.Path(sys.argv[1]))); print('torch' in sys.modules)"
     )
     told = [sys.executable, "-c", code, str(places / "cat.png")]
     found = subprocess.run(told, capture_output=True, text=True, check=False)

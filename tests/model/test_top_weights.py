@@ -10,7 +10,7 @@ from model.attention.top_weights import Rule, lines_of_rule, strong_lines
 from model.errors import Stopped, UnknownOption
 from model.jobs.progress import ProgressListener, report_to
 from model.transformer.masks import RuleMask
-from tests.model.test_pooled import MORE, record, weights
+from tests.model.test_downsample import MORE, record, weights
 
 pytestmark = pytest.mark.float32
 
