@@ -17,7 +17,7 @@ from model.instrumentation.operators.notes import Scores
 from model.instrumentation.operators.terms import ScoreTerms, gives, log_sum_exp, split_terms, terms_of, weighted
 from model.instrumentation.operators.tracker import ScoreReader
 from model.instrumentation.qk_sources import ProjectionSources
-from model.trace.mask_and_bias import simplest_mask
+from model.trace.mask_and_bias import is_masked, simplest_mask
 
 
 class BatchSeen(Exception):
@@ -44,7 +44,7 @@ class ModuleReader(ScoreReader):
         terms = terms_of(scores, even_rows=True)
         sums = lse
         if tensor is not None:
-            known = terms is not None and not bool(_even_rows(terms.masked, weights).any())
+            known = terms is not None and not bool(_even_rows(tensor, weights).any())
             if not known or not gives(scores, terms, weights):
                 scores, terms, sums = _rest_as_bias(scores, tensor, weights)
         sums = log_sum_exp(scores, terms, tensor, weights, sums)
@@ -71,15 +71,19 @@ class ModuleReader(ScoreReader):
         return tensor.clone()
 
 
-def _even_rows(masked: Tensor, weights: Tensor) -> Tensor:
-    """bool [h, q, 1]: rows that are masked at every key by one number; the softmax does not see what all of them share."""
-    return masked.all(-1, keepdim=True) & (weights.sum(-1, keepdim=True) > 0.5)
+def _masked(scores: Scores) -> Tensor:
+    """bool [h or 1, q or 1, k or 1]: what the terms and dropped cells of followed scores mask, rows with no key left too."""
+    return split_terms(scores.shape, weighted(scores), list(scores.dropped)).masked
+
+
+def _even_rows(scores: Tensor, weights: Tensor) -> Tensor:
+    """bool [h, q, 1]: rows that are low at every key; the softmax does not see what all of them share, and gives weights."""
+    return is_masked(scores).all(-1, keepdim=True) & (weights.sum(-1, keepdim=True) > 0.5)
 
 
 def _rest_as_bias(scores: Scores, tensor: Tensor, weights: Tensor) -> tuple[Scores, ScoreTerms, Tensor]:
     """(scores, terms, log-sum-exp [h, q]) with what each score is beyond scale · q · kᵀ as its bias."""
-    masked = split_terms(scores.shape, weighted(scores), list(scores.dropped), True).masked
-    even = _even_rows(masked, weights)
+    masked, even = _masked(scores), _even_rows(tensor, weights)
     shown = torch.where(even, tensor - tensor.amax(-1, keepdim=True), tensor)
     rest = shown - scores.scale * (scores.q @ scores.k.mT)
     scores = replace(scores, softcap=None)

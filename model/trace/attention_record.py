@@ -87,6 +87,10 @@ class AttentionRecord:
         return self.store.shape(self._name("q"))[2]
 
     @property
+    def d_v(self) -> int:
+        return self.store.shape(self._name("v"))[2]
+
+    @property
     def groups(self) -> int:
         """Query heads to one key/value head: head h reads key/value head h // groups."""
         return self.heads // self.store.shape(self._name("k"))[0]

@@ -66,8 +66,11 @@ def limit(store: Store, records: Iterable[AttentionRecord]) -> float | None:
     Most runs agree bit for bit; modules that take other kernels, or another length, when they run again do not.
     """
     name = next((name for name in ("logits", "likeliest.logits", *_NAMING) if name in store), None)
-    parts = [(record.d_k + record.keys + record.output.shape[1], fidelity.dtype_of(record)) for record in records]
-    if name is None or not parts:
+    if name is None:
+        return None
+    # The output is a sum over h · d_v numbers; a record without W_O has no output.
+    parts = [(record.d_k + record.keys + record.heads * record.d_v, fidelity.dtype_of(record)) for record in records]
+    if not parts:
         return None
     dtype = max((dtype for _, dtype in parts), key=fidelity.unit_roundoff)
     return fidelity.allowed(store[name], sum(terms for terms, _ in parts), dtype)

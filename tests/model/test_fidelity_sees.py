@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 
@@ -62,7 +63,7 @@ def test_a_small_fault_is_seen_where_it_is(trained: Trace, part: str, by: float)
 def test_every_precision_has_the_same_rule(make_model, part: str, dtype: torch.dtype) -> None:
     """200 units in the last place are seen in either; in float64 that is 4·10⁻¹⁴."""
     model = make_model()
-    model = dataclasses.replace(model, module=model.module.to(dtype))
+    model = dataclasses.replace(model, module=copy.deepcopy(model.module).to(dtype))
     trace = model.trace(tiny.TEXT, tiny.WRITTEN, pad_to=8)
     site = Site.parse("decoder.1.cross")
     assert trace.record(site).q.dtype == dtype and shaken(trace, site, part, 0.0).relative < 0.7

@@ -139,7 +139,9 @@ def gives(scores: Scores, terms: ScoreTerms, weights: Tensor) -> bool:
     # A score is a sum of d_k products, rounded in the module's own precision: large ones leave the weights fewer digits.
     size = q.norm(dim=-1).amax() * k.norm(dim=-1).amax() * abs(scores.scale)
     half = scores.rounded or weights.dtype in HALF
-    bound = 0.1 if half else 16 * torch.finfo(weights.dtype).eps * (10 + size)
+    # Scores made in float32 stay so when a float64 mask is added to them.
+    eps = max(torch.finfo(part.dtype).eps for part in (scores.q, scores.k, weights))
+    bound = 0.1 if half else 16 * max(eps, torch.finfo(torch.float32).eps) * (10 + size)
     return not error.numel() or bool((error <= bound).all())
 
 
