@@ -294,3 +294,16 @@ def test_copied_key_value_heads_are_kept_once():
     assert torch.equal(short_k, k) and torch.equal(short_v, v)
     same, other = compact(k.repeat_interleave(3, 0), torch.randn(6, 5, 3))
     assert same.shape[0] == other.shape[0] == 6
+
+
+@pytest.mark.parametrize("name", ["gpt_neo", "gptj"])
+def test_a_float64_model_whose_scores_are_made_in_float32_is_recorded(name: str):
+    """The mask that is added is float64, the scores are not: they are held to what float32 leaves."""
+    entry = next(known for known in FAMILIES if known.model_type == name)
+    module = recording.prepare(small_model(entry).double())
+    run = recording.record(module, small_inputs(entry, False, 12, 8))
+    for record in run.attention.values():
+        for head in range(record.heads):
+            weights = record.weights(head, dtype=torch.float64)
+            want = record.context[head].double()
+            bounds.close(weights @ record.head("v", head, torch.float64), want, 1024)
