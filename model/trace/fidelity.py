@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
+from model.transformer.attention import softmax
 
 # In units of √n · u · size. Over 40 families in four precisions and the trained models at hand the worst is 2.6, and 2.5
 # in float32.
@@ -186,8 +187,9 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     """One head's A · v as the record implies it and the variance of its error: float64 [rows, d_v] each."""
     u = unit_roundoff(dtype_of(record))
     q, k, v = (record.head(name, head, torch.float64) for name in "qkv")
-    weights, value = record.weights(head, rows, dtype=torch.float64), record.head_output(head, rows, torch.float64)
     scores = record.scores(head, rows, dtype=torch.float64)
+    weights = softmax(scores, record.sink(head, torch.float64))[0]  # as `record.weights`, whose scores are needed too
+    value = weights @ v if record.distance is None else record.head_output(head, rows, torch.float64)
     terms = record.scale**2 * (q[rows].square() @ k.square().T)
     size = torch.maximum(scores.masked_fill(~scores.isfinite(), 0).square(), terms)
     moved = weights.square() * (record.d_k * u**2 * size)  # the variance of A_j ds_j
