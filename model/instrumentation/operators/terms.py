@@ -141,7 +141,7 @@ def gives(scores: Scores, terms: ScoreTerms, weights: Tensor) -> bool:
     half = scores.rounded or weights.dtype in HALF
     # Scores made in float32 stay so when a float64 mask is added to them.
     eps = max(torch.finfo(part.dtype).eps for part in (scores.q, scores.k, weights))
-    bound = 0.1 if half else 16 * max(eps, torch.finfo(torch.float32).eps) * (10 + size)
+    bound = 0.1 if half else 16 * eps * (10 + size)
     return not error.numel() or bool((error <= bound).all())
 
 
