@@ -136,7 +136,16 @@ def test_marked_tests_run_again_as_other_processors_compute(monkeypatch: pytest.
     assert runner.main(["-x"]) == 0
     assert [environment.get(runner.CAPABILITY) for _, environment in calls[3:]] == ["default", "avx2"]
     for module, environment in calls[3:]:
-        assert module == ("pytest", *runner.PARALLEL, "-x", "-m", "float32", "tests/model", "tests/viz")
+        assert module == (
+            "pytest",
+            *runner.UNTYPED,
+            *runner.PARALLEL,
+            "-x",
+            "-m",
+            "float32",
+            "tests/model",
+            "tests/viz",
+        )
         assert environment[chromium.VARIABLE] == "/bin/chromium" and environment["OMP_NUM_THREADS"] == "1"
     assert not any(
         runner.CAPABILITY in environment and runner.CAPABILITY not in os.environ for _, environment in calls[:3]

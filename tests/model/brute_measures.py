@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -29,12 +30,12 @@ class Seen:
     punctuation: Sequence[bool]
     context: np.ndarray | None
 
-    @property
+    @cached_property
     def some(self) -> np.ndarray:
         """Which queries may attend anything: [q]."""
         return self.allowed.any(1)
 
-    @property
+    @cached_property
     def back(self) -> np.ndarray:
         """i − j: [q, k]."""
         return np.arange(len(self.A))[:, None] - np.arange(self.A.shape[1])[None]
@@ -95,12 +96,12 @@ def positional_share(one: Seen) -> float | None:
     """The variance of the weights that their diagonals' means hold."""
     if not one.one_sequence:
         return None
-    A, told, guess = one.A, one.A[one.allowed], np.zeros_like(one.A)
-    for offset in np.unique(one.back):
-        here = one.allowed & (one.back == offset)
-        guess[here] = A[here].mean() if here.any() else 0
-    spread = ((told - told.mean()) ** 2).sum() if told.size else 0
-    return ((guess[one.allowed] - told.mean()) ** 2).sum() / spread if spread > 1e-6 * (told**2).sum() else NAN
+    told, diagonals = one.A[one.allowed], (one.back - one.back.min())[one.allowed]
+    if not told.size:
+        return NAN
+    means = np.bincount(diagonals, told) / np.maximum(np.bincount(diagonals), 1)
+    spread = ((told - told.mean()) ** 2).sum()
+    return ((means[diagonals] - told.mean()) ** 2).sum() / spread if spread > 1e-6 * (told**2).sum() else NAN
 
 
 def effective_rank(one: Seen) -> float | None:
