@@ -109,13 +109,13 @@ def _pool(record: AttentionRecord, size: int, how: str, on_progress: Callable[[f
     for rows in row_blocks.spans(0, record.queries, record.keys, high):
         on_progress(rows.start / record.queries)
         columns = row_blocks.columns_of(record, rows, wide)
-        closed = row_blocks.closed(record, rows, columns)
+        masked = row_blocks.masked_cells(record, rows, columns)
         together = max(1, row_blocks.CELLS // ((rows.stop - rows.start) * (columns.stop - columns.start)))
         at = (slice(rows.start // high, -(-rows.stop // high)), slice(columns.start // wide, -(-columns.stop // wide)))
         for first in range(0, record.heads, together):
             heads = slice(first, min(first + together, record.heads))
             block = row_blocks.bins(
-                row_blocks.block_weights(record, heads, rows, columns, closed), rows, high, wide, how
+                row_blocks.block_weights(record, heads, rows, columns, masked), rows, high, wide, how
             )
             here = found[heads, at[0], at[1]]
             found[heads, at[0], at[1]] = torch.maximum(here, block) if how == "max" else here + block

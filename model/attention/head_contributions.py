@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed_product, difference, dtype_of
+from model.trace.fidelity import allowed_product, dtype_of, max_difference
 from model.trace.site import Site
 from model.trace.trace import Trace
 
@@ -89,7 +89,7 @@ def contributions(trace: Trace, site: Site, row: int) -> HeadContributions:
     bias, output = None if b_O is None else b_O.double(), record.output[row].double()
     total = heads.sum(0) if bias is None else heads.sum(0) + bias
     limits = allowed_product(z.reshape(1, -1), W_O, b_O, dtype_of(record))[0]
-    return HeadContributions(heads, bias, output, difference(total, output), limits)
+    return HeadContributions(heads, bias, output, max_difference(total, output), limits)
 
 
 def lengths(trace: Trace, site: Site, rows: slice = slice(None)) -> Tensor:

@@ -124,11 +124,11 @@ def counted_from_zero(tokens: Sequence[str]) -> list[int]:
     return [seen.setdefault(token, len(seen)) for token in tokens]
 
 
-def without_keys(single: AttentionRecord, gone: Bool[Tensor, " k"], rows: slice = slice(None)) -> Masked:
-    """What these rows lose where the keys `gone` are masked beside the record's own mask; `open` is under that alone."""
-    scores, allowed = single.scores(0, rows, dtype=torch.float64), single.allowed(rows) & ~gone
+def with_keys_masked(single: AttentionRecord, masked_keys: Bool[Tensor, " k"], rows: slice = slice(None)) -> Masked:
+    """What these rows lose where the keys `masked_keys` are masked beside the record's own mask; `open` is under that alone."""
+    scores, allowed = single.scores(0, rows, dtype=torch.float64), single.allowed(rows) & ~masked_keys
     sink = single.sink(0, torch.float64)
-    open_, under = (softmax(part, sink)[0] for part in (scores, scores.masked_fill(gone, -torch.inf)))
+    open_, under = (softmax(part, sink)[0] for part in (scores, scores.masked_fill(masked_keys, -torch.inf)))
     return Masked(scores, allowed, open_, under)
 
 

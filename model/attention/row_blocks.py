@@ -49,8 +49,8 @@ def columns_of(record: AttentionRecord, rows: slice, step: int) -> slice:
     return slice(found.start // step * step, found.stop)
 
 
-def closed(record: AttentionRecord, rows: slice, columns: slice) -> tuple[slice, Tensor] | None:
-    """(columns within the block, bool [rows, those]): the cells that the mask closes; None where there are none."""
+def masked_cells(record: AttentionRecord, rows: slice, columns: slice) -> tuple[slice, Tensor] | None:
+    """(columns within the block, bool [rows, those]): the cells that the mask forbids; None where there are none."""
     if isinstance(record.mask, RuleMask) and record.mask.keys is None:
         first = max(columns.start, rows.start) if record.mask.causal else columns.stop
         if first >= columns.stop:
@@ -61,7 +61,7 @@ def closed(record: AttentionRecord, rows: slice, columns: slice) -> tuple[slice,
 
 
 def block_weights(
-    record: AttentionRecord, heads: slice, rows: slice, columns: slice, shut: tuple[slice, Tensor] | None
+    record: AttentionRecord, heads: slice, rows: slice, columns: slice, masked: tuple[slice, Tensor] | None
 ) -> Tensor:
     """The weights of a block, all keys that its rows may attend: [g, rows, columns], 0 where masked."""
     if not record.plain:
@@ -70,9 +70,9 @@ def block_weights(
         return torch.stack([softmax(s, record.sink(h, s.dtype))[0] for h, s in zip(each, scores, strict=True)])
     keys = record.k[heads] if record.groups == 1 else record.k[torch.arange(record.heads)[heads] // record.groups]
     scores = torch.bmm(record.q[heads, rows] * record.scale, keys[:, columns].transpose(1, 2))
-    if shut is None:
+    if masked is None:
         return torch.softmax(scores, -1, out=scores)
-    part, cells = shut
+    part, cells = masked
     scores[..., part].masked_fill_(cells, -torch.inf)
     weights = torch.softmax(scores, -1, out=scores)
     if cells.shape[1] == scores.shape[2]:  # a row may have no key at all

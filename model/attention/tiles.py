@@ -62,8 +62,8 @@ def strip(record: AttentionRecord, head: int, level: int, row: int, how: str = "
     found, open_ = torch.zeros(shape, dtype=single.q.dtype), torch.zeros(shape, dtype=torch.bool)
     for part in row_blocks.spans(first, stop, record.keys, step):
         columns = row_blocks.columns_of(single, part, step)
-        closed = row_blocks.closed(single, part, columns)
-        weights = row_blocks.block_weights(single, slice(0, 1), part, columns, closed)
+        masked = row_blocks.masked_cells(single, part, columns)
+        weights = row_blocks.block_weights(single, slice(0, 1), part, columns, masked)
         free = single.allowed(part, columns)[None].to(weights.dtype)
         at = (slice((part.start - first) // step, -(-(part.stop - first) // step)),
               slice(columns.start // step, -(-columns.stop // step)))  # fmt: skip

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed_weights, difference
+from model.trace.fidelity import allowed_weights, max_difference
 from model.trace.tensors import MemoryStore
 from model.transformer.attention import entropy, softmax
 from model.transformer.masks import compress
@@ -169,7 +169,7 @@ def compare(before: AttentionRecord, after: AttentionRecord | Tensor, rows: slic
 
 def unchanged(record: AttentionRecord, head: int, rows: slice = slice(None)) -> float:
     """max |weights without any change − recorded weights|, for these rows: how well `select` says what was recorded."""
-    return difference(
+    return max_difference(
         record.select([head], torch.float64).weights(0, rows, dtype=torch.float64), record.weights(head, rows)
     )
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model.compare.heads import Aligned, Sums, aligned, jensen_shannon
+from model.compare.heads import Aligned, PearsonSums, aligned, jensen_shannon
 from model.errors import HeadlightError
 from model.jobs.progress import tick
 from model.trace.attention_record import AttentionRecord
@@ -75,7 +75,7 @@ def pair(
     if not queries or not keys:
         raise HeadlightError(reason=f"{one.site} and {other.site} have no token in common.")
     (rows, other_rows), (columns, other_columns) = split(queries), split(keys)
-    apart, likeness, changed, outside = [], Sums(2), [], 0.0
+    apart, likeness, changed, outside = [], PearsonSums(2), [], 0.0
     step = max(1, _CELLS // max(one.keys, other.keys))
     for start in range(0, len(rows), step):
         tick(progress[0], progress[1] + progress[2] * start / len(rows))

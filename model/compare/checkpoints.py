@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model.compare.aligned_runs import Places, aligned_sides, pair, split
-from model.compare.heads import Aligned, Sums
+from model.compare.heads import Aligned, PearsonSums
 from model.jobs.progress import tick
 from model.trace.site import Site
 from model.trace.trace import Trace
@@ -127,7 +127,7 @@ def _correlations(
     """Pearson's r over the cells that any of these heads may attend; NaN where one of the two is the same in all."""
     n, m = len(mine), len(theirs)
     (rows, other_rows), (columns, other_columns) = split(queries), split(keys)
-    total = Sums(n + m)
+    total = PearsonSums(n + m)
     step = max(1, _CELLS // ((n + m) * max(first.record(mine[0][0]).keys, second.record(theirs[0][0]).keys)))
     for start in range(0, len(rows), step):
         tick("pairs", part[0] + part[1] * start / len(rows))

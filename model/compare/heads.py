@@ -53,7 +53,7 @@ def same_tokens(one: AttentionRecord, other: AttentionRecord) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Difference:
+class HeadDifference:
     """Of two heads: JS of each query in nats [q], its mean, and Pearson's r over the cells either may attend.
 
     r is NaN where one of the two is the same in all those cells. largest: the largest |b − a| and its (query, key).
@@ -66,13 +66,13 @@ class Difference:
 
 
 @torch.no_grad()
-def difference(one: AttentionRecord, head: int, other: AttentionRecord, other_head: int) -> Difference:
+def compared(one: AttentionRecord, head: int, other: AttentionRecord, other_head: int) -> HeadDifference:
     """The second head against the first, over all queries. Raises HeadlightError where they are about other tokens."""
     if not same_tokens(one, other):
         raise HeadlightError(
             reason=f"{one.site} and {other.site} are about other tokens: choose heads of the same sides."
         )
-    rows, likeness, largest = [], Sums(2), (0.0, 0, 0)
+    rows, likeness, largest = [], PearsonSums(2), (0.0, 0, 0)
     pairs = zip(whole_rows(one, head), whole_rows(other, other_head), strict=True)
     for (span, a), (_, b) in pairs:
         tick("rows", span.start / one.queries)
@@ -83,7 +83,7 @@ def difference(one: AttentionRecord, head: int, other: AttentionRecord, other_he
         if float(apart.flatten()[place]) > largest[0]:
             largest = (float(apart.flatten()[place]), span.start + place // one.keys, place % one.keys)
     every = torch.cat(rows)
-    return Difference(every, float(every.mean()), float(likeness.values(one.queries)[0, 1]), largest)
+    return HeadDifference(every, float(every.mean()), float(likeness.values(one.queries)[0, 1]), largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def all_pairs(trace: Trace, how: str = "correlation") -> list[PairwiseSimilarity
     whole = sum(len(sites) for sites in groups.values())
     for (_, _, queries, keys), sites in groups.items():
         heads = [(site, head) for site in sites for head in range(trace.record(site).heads)]
-        total = Sums(len(heads)) if how == "correlation" else _Divergences(len(heads))
+        total = PearsonSums(len(heads)) if how == "correlation" else _Divergences(len(heads))
         step = max(1, _CELLS // (keys * len(heads)))
         for start in range(0, queries, step):
             tick("pairs", (done + len(sites) * start / queries) / whole)
@@ -134,7 +134,7 @@ def all_pairs(trace: Trace, how: str = "correlation") -> list[PairwiseSimilarity
     return found
 
 
-class Sums:
+class PearsonSums:
     """What Pearson's r of every pair is made of."""
 
     def __init__(self, n: int) -> None:

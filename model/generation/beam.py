@@ -20,7 +20,6 @@ from torch import Tensor
 from model.generation.decoder import Decoder
 from model.jobs.progress import tick
 
-MOST_BEAMS = 5
 # The library's stand-in for "no such beam": before the first step all beams are the same text and one alone counts.
 _NONE = -1.0e9
 
@@ -48,14 +47,14 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class FinishedHypothesis:
-    """One finished hypothesis: where it ended (step, index), its tokens and its score; `kept` is False for one that k better
+    """One finished hypothesis: where it ended (step, index), its tokens and its score; `in_best` is False for one that k better
     ones pushed out of the list."""
 
     step: int
     index: int
     tokens: tuple[int, ...]
     score: float
-    kept: bool = True
+    in_best: bool = True
 
 
 @dataclass
@@ -115,7 +114,7 @@ class Beams:
         stops = [last or token in self.ends for token in tokens]
         order = torch.topk(best.values + torch.tensor(stops) * _NONE, min(self.k, looked_at))
         runs = {i for i in order.indices.tolist() if not stops[i]}
-        found, places = self._look(t, best.values, beams, tokens, stops, runs, log_p)
+        found, places = self._candidates(t, best.values, beams, tokens, stops, runs, log_p)
         self.steps.append(found)
         for i, one in enumerate(found):
             if one.score is not None:
@@ -128,7 +127,7 @@ class Beams:
         self._alive, self._totals = [places.get(i, -1) for i in chosen], order.values
         self._stop(last, all(stops))
 
-    def _look(
+    def _candidates(
         self,
         t: int,
         totals: Tensor,
@@ -141,7 +140,7 @@ class Beams:
         """The step's hypotheses, without those of beams that do not exist, and where each candidate went."""
         found: list[Hypothesis] = []
         places: dict[int, int] = {}
-        scores = totals / ((t + 1) ** self.alpha)
+        scores = length_normalised(totals, t + 1, self.alpha)
         for rank, (beam, token) in enumerate(zip(beams, tokens, strict=True)):
             total = float(totals[rank])
             if total < _NONE / 2:
@@ -164,14 +163,19 @@ class Beams:
         if last or all_stopped:
             self.done = "limit"
         elif len(self.finished) == self.k:
-            best, worst = float(self._totals[0] / (length**self.alpha)), self.finished[-1].score
+            best, worst = float(length_normalised(self._totals[0], length, self.alpha)), self.finished[-1].score
             self.bound = (best, worst)
             self.done = "bound" if best <= worst else ""
 
 
+def length_normalised(total: Tensor, length: int, alpha: float) -> Tensor:
+    """A text's score: Σ log p / length^α, in nats; 0-d or one a text. α 0 leaves the sum, 1 makes it the mean."""
+    return total / length**alpha
+
+
 def search(decoder: Decoder, k: int, alpha: float = 1.0, new_tokens: int = 40) -> Beams:
     """Beam search with a model, every step a forward of all beams. new_tokens: at most so many, where there is room."""
-    beams = Beams(k, alpha, decoder.room(new_tokens), decoder.ends)
+    beams = Beams(k, alpha, decoder.tokens_left(new_tokens), decoder.ends)
     while not beams.done:
         tick("writing", len(beams.steps) / beams.limit)
         ids = torch.tensor([[*decoder.start, *tokens] for tokens in beams.running])

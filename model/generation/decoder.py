@@ -20,7 +20,7 @@ from model.trace.tensors import Store
 from model.trace.trace import Trace
 
 
-def room(longest: int, standing: int, new_tokens: int) -> int:
+def tokens_left(longest: int, standing: int, new_tokens: int) -> int:
     """How many of `new_tokens` may be written after `standing` ones where `longest` are allowed; one always."""
     return max(1, min(new_tokens, longest - standing))
 
@@ -43,9 +43,9 @@ class Decoder:
     stepwise: Callable[[Sequence[int], int], Iterable[Tensor]]
     never: tuple[int, ...] = ()
 
-    def room(self, new_tokens: int) -> int:
+    def tokens_left(self, new_tokens: int) -> int:
         """How many of `new_tokens` may still be written; one always."""
-        return room(self.longest, len(self.start), new_tokens)
+        return tokens_left(self.longest, len(self.start), new_tokens)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def choice(trace: Trace, row: int) -> Choice:
 
 
 @dataclass(frozen=True)
-class Difference:
+class StepwiseDifference:
     """Recorded forward against step-by-step decoding: largest |Δ logit|, how large logits are, largest |Δ p|, steps whose
     likeliest token differs."""
 
@@ -96,7 +96,7 @@ class Difference:
     steps: int
 
 
-def difference(trace: Trace, decoder: Decoder) -> Difference:
+def stepwise_difference(trace: Trace, decoder: Decoder) -> StepwiseDifference:
     """Decode the text of `trace` again step by step and compare every step with its recorded row."""
     ids, shown = trace.token_ids("decoder"), rows(trace)
     largest, size, probability, other = 0.0, 1.0, 0.0, 0
@@ -107,7 +107,7 @@ def difference(trace: Trace, decoder: Decoder) -> Difference:
         size = max(size, float(mine.abs().max()))
         probability = max(probability, float((_p(trace, row, mine) - _p(trace, row, theirs, again)).abs().max()))
         other += int(mine.argmax()) != int(theirs.argmax())
-    return Difference(largest, size, probability, other, len(shown))
+    return StepwiseDifference(largest, size, probability, other, len(shown))
 
 
 def _kept(trace: Trace, row: int, again: Tensor) -> tuple[Tensor, Tensor]:

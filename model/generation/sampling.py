@@ -36,12 +36,12 @@ class SamplingOptions:
 
 @dataclass(frozen=True)
 class SamplingStage:
-    """The distribution after one step: probabilities float64 [V] (0 where cut), options many tokens are left, the mass they
+    """The distribution after one step: probabilities float64 [V] (0 where cut), `remaining` many tokens are left, the mass they
     hold in the distribution that the step was given, and the entropy in nats."""
 
     name: str
     probabilities: Tensor
-    kept: int
+    remaining: int
     mass: float
     entropy: float
 
@@ -105,7 +105,7 @@ def draw(decoder: Decoder, count: int, new_tokens: int, options: SamplingOptions
     ids = torch.tensor([list(decoder.start)] * count)
     ended = torch.zeros(count, dtype=torch.bool)
     plain, cut = [], []
-    for step in range(decoder.room(new_tokens)):
+    for step in range(decoder.tokens_left(new_tokens)):
         tick("writing", step / new_tokens)
         logits = decoder.logits(ids).float()
         allowed = logits.clone()

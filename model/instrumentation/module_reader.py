@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.notes import Scores
-from model.instrumentation.operators.terms import ScoreTerms, gives, log_sum_exp, split_terms, terms_of, weighted
+from model.instrumentation.operators.terms import ScoreTerms, log_sum_exp, reproduces, split_terms, terms_of, weighted
 from model.instrumentation.operators.tracker import ScoreReader
 from model.instrumentation.qk_sources import ProjectionSources
 from model.trace.mask_and_bias import is_masked, simplest_mask
@@ -45,7 +45,7 @@ class ModuleReader(ScoreReader):
         sums = lse
         if tensor is not None:
             known = terms is not None and not bool(_even_rows(tensor, weights).any())
-            if not known or not gives(scores, terms, weights):
+            if not known or not reproduces(scores, terms, weights):
                 scores, terms, sums = _rest_as_bias(scores, tensor, weights)
         sums = log_sum_exp(scores, terms, tensor, weights, sums)
         parts = {} if sums is None else {"lse": sums}

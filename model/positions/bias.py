@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from model.positions.tables import position_tables, table_weight
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed, difference
+from model.trace.fidelity import allowed, max_difference
 from model.trace.mask_and_bias import per_offset
 from model.trace.trace import Trace
 
@@ -64,7 +64,7 @@ def slopes_of(curves: Curves) -> Tensor | None:
     if len(offsets) < 3:
         return None
     slopes = (values[:, -1] - values[:, 0]) / (offsets[-1] - offsets[0])
-    straight = difference(slopes[:, None] * offsets, values) <= allowed(values, 2, curves.values.dtype)
+    straight = max_difference(slopes[:, None] * offsets, values) <= allowed(values, 2, curves.values.dtype)
     return slopes if straight and bool((slopes > 0).all()) else None
 
 
@@ -92,7 +92,7 @@ def bucket_table(module: nn.Module, curves: Curves, stack: str) -> Buckets | Non
             rows = weights[bucket(curves.offsets, weights.shape[0], furthest, both_ways)]
             if rows.T.shape != curves.values.shape:
                 continue
-            error, limit = difference(rows.T, curves.values), allowed(curves.values, dtype=curves.values.dtype)
+            error, limit = max_difference(rows.T, curves.values), allowed(curves.values, dtype=curves.values.dtype)
             if error <= limit:
                 return Buckets(f"{path}.relative_attention_bias", weights, furthest, both_ways, error, limit)
     return None

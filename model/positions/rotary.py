@@ -10,7 +10,7 @@ from torch import Tensor
 from model.steps.head import head_steps
 from model.steps.projections import from_input
 from model.steps.step import Matrix, Step
-from model.trace.fidelity import allowed, difference
+from model.trace.fidelity import allowed, max_difference
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.positions import Rotary
@@ -68,7 +68,9 @@ def rotate(trace: Trace, site: Site, head: int) -> Rotated:
     error, limit = None, 0.0
     if own:
         limit = max(steps[name].limit for name in "qk")
-        error = max(difference(q_rotated, record.head("q", head)), difference(k_rotated, record.head("k", head)))
+        error = max(
+            max_difference(q_rotated, record.head("q", head)), max_difference(k_rotated, record.head("k", head))
+        )
     angle = rotary.angles(PLACES).repeat_interleave(2, dim=1)
     pairs = tuple((i, i + 1) for i in range(0, q.shape[1], 2))
     return Rotated(q, q_rotated, k, k_rotated, angle.cos(), angle.sin(), pairs, own, error, limit)

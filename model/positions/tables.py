@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoints.disk.families import rules_of
-from model.trace.fidelity import allowed, allowed_norm, allowed_weights, difference
+from model.trace.fidelity import allowed, allowed_norm, allowed_weights, max_difference
 from model.trace.record_own import record_run
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
+from model.transformer.layer_norm import layer_norm
 from model.transformer.positions import SINUSOID_BASE, Learned, sinusoidal
 
 
@@ -48,7 +49,7 @@ class PairRotation:
 
     @property
     def error(self) -> float:
-        return difference(self.rotated, self.looked_up)
+        return max_difference(self.rotated, self.looked_up)
 
 
 def rotated(d: int, position: int, shift: int, pair: int, n: float = SINUSOID_BASE) -> PairRotation:
@@ -62,7 +63,7 @@ def rotation_error(length: int, d: int, shift: int, n: float = SINUSOID_BASE) ->
     """max |R · PE(k) − PE(k + shift)| over every pair and every k for which both are in the table of `length` rows."""
     table = sinusoidal(length + shift, d, n, torch.float64).unflatten(1, (d // 2, 2))
     rotations = torch.stack([rotation(pair, shift, d, n) for pair in range(d // 2)])
-    return difference(torch.einsum("pab,kpb->kpa", rotations, table[:length]), table[shift:])
+    return max_difference(torch.einsum("pab,kpb->kpa", rotations, table[:length]), table[shift:])
 
 
 def rotation_limit(length: int, shift: int) -> float:
@@ -140,9 +141,11 @@ def recorded_sum(trace: Trace, stack: str, module: nn.Module | None = None) -> S
     if isinstance(module, Transformer):
         part = module.source if stack == "encoder" else module.target
         rows = part.tokens.weight.detach()[torch.tensor(trace.token_ids(stack))]
-        factor, error = float(part.factor), difference(rows * part.factor, embedding)
+        factor, error = float(part.factor), max_difference(rows * part.factor, embedding)
     limit = allowed(total, dtype=total.dtype)
-    return Sum(embedding, positions, total, difference(embedding + positions, total), None, False, factor, error, limit)
+    return Sum(
+        embedding, positions, total, max_difference(embedding + positions, total), None, False, factor, error, limit
+    )
 
 
 def _word_table(module: nn.Module) -> nn.Embedding | None:
@@ -171,9 +174,9 @@ def library_sum(trace: Trace, table: PositionTable, module: nn.Module) -> Sum | 
         if (types := getattr(parent, "token_type_embeddings", None)) is not None:
             segments = types(torch.tensor(trace.side(stack).segments or (0,) * len(ids)))
         total = embedding + rows + (0 if segments is None else segments)
-        ways = [(difference(total, recorded), False, allowed(total, 2, recorded.dtype))]
+        ways = [(max_difference(total, recorded), False, allowed(total, 2, recorded.dtype))]
         norms = [norm for norm in parent.children() if isinstance(norm, nn.LayerNorm)]
-        ways += [(difference(norm(total), recorded), True, _norm_limit(norm, total)) for norm in norms]
+        ways += [(max_difference(norm(total), recorded), True, _norm_limit(norm, total)) for norm in norms]
     error, normed, limit = min(ways)
     return Sum(embedding, rows, total, error, segments, normed, limit=limit) if error <= limit else None
 
@@ -181,10 +184,10 @@ def library_sum(trace: Trace, table: PositionTable, module: nn.Module) -> Sum | 
 def _norm_limit(norm: nn.LayerNorm, x: Tensor) -> float:
     """How far two LayerNorms of a sum x, added up in another order, may lie apart."""
     wide = x.double()
-    mean, sigma = wide.mean(-1, keepdim=True), (wide.var(-1, unbiased=False, keepdim=True) + norm.eps).sqrt()
+    found = layer_norm(wide, epsilon=norm.eps)
     gain = torch.ones(x.shape[-1]) if norm.weight is None else norm.weight.detach().double()
     shift = 0.0 if norm.bias is None else allowed(norm.bias.detach(), dtype=x.dtype)
-    return allowed_norm(wide, mean, sigma, gain, x.dtype, allowed(x, 2, x.dtype)) + shift
+    return allowed_norm(wide, found.mean, found.sigma, gain, x.dtype, allowed(x, 2, x.dtype)) + shift
 
 
 def without_positions(module: Transformer) -> Transformer:
@@ -226,9 +229,9 @@ def shuffle(
         for h in range(record.heads if str(site).startswith("encoder") else 0):
             plain, moved = record.weights(h), second[site].weights(h)
             back = moved[home][:, home]
-            largest = max(largest, difference(back, plain))
+            largest = max(largest, max_difference(back, plain))
             # The stream has been summed over d numbers in each layer below.
             limit = max(limit, allowed_weights(record.scores(h), (site.layer + 1) * module.config.d_model))
             if (site, h) == (Site("encoder", layer, "self"), head):
-                chosen = Shuffled(tuple(order), plain, moved, back, difference(back, plain), 0.0, 0.0)
+                chosen = Shuffled(tuple(order), plain, moved, back, max_difference(back, plain), 0.0, 0.0)
     return replace(chosen, largest=largest, limit=limit)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from model.trace.fidelity import allowed, difference, unit_roundoff
+from model.trace.fidelity import allowed, max_difference, unit_roundoff
 from model.trace.site import Site
 from model.trace.trace import Trace
 
@@ -50,16 +50,18 @@ class Addition:
 
 
 def by_layer(
-    trace: Trace, stack: str, names: Sequence[str], rows: slice, fed: Mapping[int, Tensor] | None = None
+    trace: Trace, stack: str, names: Sequence[str], rows: slice, ffn_outputs: Mapping[int, Tensor] | None = None
 ) -> list[Addition]:
-    """A library model's additions; `names` are its streams, bottom up, `fed` what each layer's feed-forward put out [n, d].
+    """A library model's additions; `names` are its streams, bottom up, `ffn_outputs` [n, d] of each layer's feed-forward part.
 
     Where in + attention + feed-forward is the next stream in every layer but the last, whose stream many models keep after
     their final norm, the layers are told apart; else each layer is one change, its norms included.
     """
     pairs = list(itertools.pairwise(names))
-    checked = [_checked(trace, stack, layer, pair, fed) for layer, pair in enumerate(pairs)]
-    apart = len(pairs) > 1 and all(found is not None for found in checked[:-1]) and (len(pairs) - 1 in (fed or {}))
+    checked = [_checked(trace, stack, layer, pair, ffn_outputs) for layer, pair in enumerate(pairs)]
+    apart = (
+        len(pairs) > 1 and all(found is not None for found in checked[:-1]) and (len(pairs) - 1 in (ffn_outputs or {}))
+    )
     found: list[Addition] = []
     for layer, (below, above) in enumerate(pairs):
         now = trace.activation(below)[rows].float()
@@ -68,9 +70,9 @@ def by_layer(
             added = trace.record(site).output[rows].float()
             found.append(Addition(str(site), total if apart else now, added))
             total = total + added
-        if apart and fed is not None:
+        if apart and ffn_outputs is not None:
             error, limit = checked[layer] or (None, 0.0)
-            found.append(Addition(f"{stack}.{layer}.ffn", total, fed[layer][rows].float(), error, limit))
+            found.append(Addition(f"{stack}.{layer}.ffn", total, ffn_outputs[layer][rows].float(), error, limit))
         elif trace.store.shape(above) == trace.store.shape(below):
             found.append(Addition(f"{stack}.{layer}.layer", now, trace.activation(above)[rows].float() - now))
     return found
@@ -87,17 +89,17 @@ def _sites(trace: Trace, stack: str, layer: int, shape: tuple[int, ...]) -> list
 
 
 def _checked(
-    trace: Trace, stack: str, layer: int, pair: tuple[str, str], fed: Mapping[int, Tensor] | None
+    trace: Trace, stack: str, layer: int, pair: tuple[str, str], ffn_outputs: Mapping[int, Tensor] | None
 ) -> tuple[float, float] | None:
     """max |in + attention + feed-forward − the next stream| over all tokens and its limit, None where that is no rounding."""
-    if fed is None or layer not in fed:
+    if ffn_outputs is None or layer not in ffn_outputs:
         return None
     before, after = (trace.activation(name) for name in pair)
     sites = _sites(trace, stack, layer, tuple(before.shape))
-    if not sites or fed[layer].shape != before.shape or after.shape != before.shape:
+    if not sites or ffn_outputs[layer].shape != before.shape or after.shape != before.shape:
         return None
-    parts = [before, fed[layer], *(trace.record(site).output for site in sites)]
-    error, limit = difference(sum(part.double() for part in parts), after), limit_of(*parts, after)
+    parts = [before, ffn_outputs[layer], *(trace.record(site).output for site in sites)]
+    error, limit = max_difference(sum(part.double() for part in parts), after), limit_of(*parts, after)
     return (error, limit) if error <= limit else None
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from model.trace.fidelity import allowed, allowed_product, difference
+from model.trace.fidelity import allowed, allowed_product, max_difference
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
 
@@ -45,7 +45,7 @@ class Hidden:
     def function_error(self) -> float | None:
         if self.pre is None or self.function is None:
             return None
-        return difference(passed(self, self.function, slice(None)), self.post)
+        return max_difference(post_activation(self, self.function, slice(None)), self.post)
 
     @cached_property
     def function_limit(self) -> float:
@@ -72,7 +72,7 @@ def projected(post: Tensor, W: Tensor, b: Tensor | None, output: Tensor) -> tupl
     """(max |post · W + b − output|, how large that may be), the product in float64."""
     made = post.double() @ W.double()
     made = made if b is None else made + b.double()
-    return difference(made, output), allowed_product(post, W, b, output.dtype).max().item()
+    return max_difference(made, output), allowed_product(post, W, b, output.dtype).max().item()
 
 
 def ordered(hidden: Hidden, row: int) -> list[int]:
@@ -108,7 +108,7 @@ def activate(name: str, x: Tensor) -> Tensor:
     return x * torch.sigmoid(x if name == "silu" else 1.702 * x)
 
 
-def passed(hidden: Hidden, name: str, row: int | slice) -> Tensor:
+def post_activation(hidden: Hidden, name: str, row: int | slice) -> Tensor:
     """What the function `name` would have passed on of the recorded pre-activations, gate included: float64."""
     found = activate(name, hidden.pre[row])
     return found if hidden.gate is None else found * hidden.gate[row].double()
@@ -141,4 +141,4 @@ def _function_limit(post: Tensor, pre: Tensor, gate: Tensor | None) -> float:
 
 def _off(post: Tensor, name: str, pre: Tensor, gate: Tensor | None, rows: slice) -> float:
     made = activate(name, pre[rows])
-    return difference(made if gate is None else made * gate[rows].double(), post[rows])
+    return max_difference(made if gate is None else made * gate[rows].double(), post[rows])

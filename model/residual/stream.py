@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from model.errors import UnknownOption
 from model.residual.additions import Addition, by_layer, limit_of
-from model.trace.fidelity import allowed, allowed_norm, difference
+from model.trace.fidelity import allowed, allowed_norm, max_difference
 from model.trace.record_own import entering, leaving, record_run
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
@@ -65,7 +65,7 @@ def _norm(trace: Trace) -> str:
 
 
 def additions(
-    trace: Trace, stack: str, row: int | None = None, fed: Mapping[int, Tensor] | None = None
+    trace: Trace, stack: str, row: int | None = None, ffn_outputs: Mapping[int, Tensor] | None = None
 ) -> list[Addition]:
     """What every sub-layer of `stack` adds, bottom up: to every token, or to token `row` alone (n is 1 then).
 
@@ -73,12 +73,12 @@ def additions(
     """
     rows = slice(None) if row is None else slice(row, row + 1)
     if not own(trace):
-        return by_layer(trace, stack, streams(trace, stack), rows, fed)
+        return by_layer(trace, stack, streams(trace, stack), rows, ffn_outputs)
     found = []
     for name in sublayers(trace, stack):
         before, added = trace.activation(stream_into(trace, name)), trace.activation(f"{name}.output")
         after = trace.activation(f"{name}.residual")
-        error, limit = difference(before.double() + added.double(), after), limit_of(before, added, after)
+        error, limit = max_difference(before.double() + added.double(), after), limit_of(before, added, after)
         found.append(Addition(name, before[rows], added[rows], error, limit))
     return found
 
@@ -127,7 +127,7 @@ def normalised(trace: Trace, name: str, parameters: tuple[Tensor, Tensor]) -> Re
     found, recorded = layer_norm(x, gamma, beta), trace.activation(f"{name}.norm")
     limit = allowed_norm(x, found.mean, found.sigma, gamma, recorded.dtype) + allowed(beta, dtype=recorded.dtype)
     parts = (part[:, 0] for part in (found.mean, found.variance, found.sigma))
-    return RecordedNorm(x, *parts, gamma, beta, found.y, difference(found.y, recorded), limit)
+    return RecordedNorm(x, *parts, gamma, beta, found.y, max_difference(found.y, recorded), limit)
 
 
 def by_token(x: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ def batch_norm(x: Tensor) -> Tensor:
     return by_token(x.T).T
 
 
-def depends(x: Tensor, row: int) -> tuple[float, float]:
+def change_without_a_token(x: Tensor, row: int) -> tuple[float, float]:
     """How much LayerNorm's and BatchNorm's row `row` change at most when another token, the last (or else the first), is
     left out: (layer, batch). NaN for one token."""
     if len(x) < 2:
@@ -200,4 +200,4 @@ def both_orders(module: Transformer, trace: Trace, stack: str) -> Orders:
         lengths[model.config.norm] = torch.stack([store[name].double().norm(dim=-1) for name in names])
     recorded = torch.stack([trace.activation(name).double().norm(dim=-1) for name in streams(trace, stack)])
     limit = allowed(recorded, len(recorded) * module.config.d_model, trace.activation(f"{stack}.input").dtype)
-    return Orders(lengths, module.config.norm, difference(lengths[module.config.norm], recorded), limit)
+    return Orders(lengths, module.config.norm, max_difference(lengths[module.config.norm], recorded), limit)

@@ -7,7 +7,6 @@ al. 2017, section 3.2): X holds the queries' stream, Y the keys' (Y = X in self-
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -15,15 +14,14 @@ from torch import Tensor
 
 from model.steps.projections import BETWEEN, from_input
 from model.steps.scores import score_steps
-from model.steps.step import WHOLE, Matrix, Step, WeightDerivation, window
+from model.steps.step import WHOLE, Matrix, Step, window
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed, allowed_context, allowed_norm, allowed_output, allowed_product, difference
+from model.trace.fidelity import allowed, allowed_context, allowed_norm, allowed_output, allowed_product, max_difference
 from model.trace.record_own import entering
 from model.trace.site import Site
 from model.trace.trace import Trace
-from model.transformer.attention import softmax
 from model.transformer.layer_norm import layer_norm
-from model.transformer.positions import Rotary, offsets
+from model.transformer.positions import Rotary
 
 STEPS = (
     "input", "q", "k", "v", "products", "scaled", "mask", "softmax", "weighted", "sum", "concat", "project",
@@ -122,7 +120,7 @@ def _input(trace: Trace, site: Site, X: Matrix, name: str) -> Step:
     total = Matrix("X", E.values + PE.values, "query", "dim")
     latex = r"X = \sqrt{d_{model}}\,E[\mathrm{id}] + PE"
     limit = allowed(total.values, dtype=trace.activation(name).dtype)
-    return Step("input", latex, (E, "+", PE), total, difference(total.values, X.values), limit=limit)
+    return Step("input", latex, (E, "+", PE), total, max_difference(total.values, X.values), limit=limit)
 
 
 def _named(queries: str, keys: str | None) -> str:
@@ -143,7 +141,7 @@ def _projection(letter: str, stream: Matrix, record: AttentionRecord, parameters
         latex = rf"{small} = R_{{\Theta}}({stream.symbol}\,W_{letter} + b_{letter})"
     result = Matrix(small, values, axis, "dim")
     operands = (stream, "×", Matrix(f"W_{letter}", W), "+", Matrix(f"b_{letter}", b[None]))
-    error = difference(values, record.head(small, head))
+    error = max_difference(values, record.head(small, head))
     return Step(small, latex, operands, result, error, (stream.symbol, f"W_{letter}"), limit=limit)
 
 
@@ -165,7 +163,7 @@ def _mixing(
     steps = [
         Step("weighted", r"A_{ij}\,v_j", (a_row, "⊙", v), shares),
         Step("sum", r"o_i = \sum_j A_{ij}\,v_j" if not relative else r"o_i = \sum_j A_{ij}\,(v_j + a^V_{j-i})",
-             (A, "×", v), o, difference(o.values, record.head("context", head)[rows]), None if relative else ("A", "v"),
+             (A, "×", v), o, max_difference(o.values, record.head("context", head)[rows]), None if relative else ("A", "v"),
              limit=allowed_context(record, head, rows).max().item()),
         Step("concat", r"C = [\,o^{(0)};\ldots;o^{(h-1)}\,]", _side_by_side(each, head), concat),
     ]  # fmt: skip
@@ -185,13 +183,14 @@ def _block(
         values, operands = values + b_O.double(), (*operands, "+", Matrix("b_O", b_O.double()[None]))
     output = Matrix("O", values, "query", "dim")
     latex = r"O = C\,W_O + b_O" if b_O is not None else r"O = C\,W_O"
-    error, limit = difference(values, record.output[rows]), allowed_output(record, W_O.values, b_O, rows).max().item()
+    limit = allowed_output(record, W_O.values, b_O, rows).max().item()
+    error = max_difference(values, record.output[rows])
     project = Step("project", latex, operands, output, error, ("C", "W_O"), limit=limit)
     if not parameters.complete:
         return [project]
     x = Matrix("x", trace.activation(stream_before(trace, site))[rows].double(), "query", "dim")
     total = Matrix("r", x.values + output.values, "query", "dim")
-    error = difference(total.values, trace.activation(f"{site}.residual")[rows])
+    error = max_difference(total.values, trace.activation(f"{site}.residual")[rows])
     limit += allowed(total.values, dtype=record.q.dtype)
     residual = Step("residual", r"r = x + O", (x, "+", output), total, error, limit=limit)
     return [project, residual, _norm(trace, site, parameters, residual, rows)]
@@ -220,41 +219,4 @@ def _norm(trace: Trace, site: Site, parameters: _Parameters, residual: Step, row
     result, recorded = Matrix(symbol, found.y, "query", "dim"), trace.activation(f"{site}.norm")[rows]
     limit = allowed_norm(r.values, found.mean, found.sigma, gamma, recorded.dtype, off)
     limit += allowed(beta, dtype=recorded.dtype)
-    return Step("norm", latex, (r, "LayerNorm"), result, difference(found.y, recorded), limit=limit)
-
-
-def weight_derivation(trace: Trace, site: Site | str, head: int, row: int, column: int) -> WeightDerivation:
-    """The weight of (row, column), written out from the recorded q and k in float64."""
-    record = trace.record(site)
-    head, row, column = record.check_head(head), record.check_query(row), record.check_key(column)
-    rows, columns = slice(row, row + 1), slice(column, column + 1)
-    q, k = record.head("q", head, torch.float64)[row], record.head("k", head, torch.float64)[column]
-    if record.distance is not None:  # Shaw's key is k + a^K, and the terms must sum to the product
-        at = offsets(record.queries, record.keys, record.distance, rows)[0, column]
-        k = k + record.store[f"{record.site}.relative_keys"][at].double()
-    product = record.products(head, rows, dtype=torch.float64)[0, column].item()
-    scores = record.scores(head, rows, dtype=torch.float64)[0]
-    sink = record.sink(head, torch.float64)
-    reached = [s for s in (*scores.tolist(), *([sink.item()] if sink is not None else [])) if s != -math.inf]
-    top = max(reached, default=0.0)
-    slope = 0.0 if record.slopes is None else -float(record.slopes[head]) * abs(row - column)
-    scaled = product * record.scale + slope
-    capped = None if record.softcap is None else record.softcap * math.tanh(scaled / record.softcap)
-    bias = record.bias(head, rows, columns)
-    added = 0.0 if bias is None else float(bias[0, 0])
-    return WeightDerivation(
-        terms=tuple(zip(q.tolist(), k.tolist(), strict=True)),
-        product=product,
-        scale=record.scale,
-        bias=slope,
-        score=(scaled if capped is None else capped) + added,
-        allowed=bool(record.allowed(rows)[0, column]),
-        row_scores=tuple(scores.tolist()),
-        row_sum=math.fsum(math.exp(s - top) for s in reached),
-        row_max=top,
-        weight=softmax(scores[None], sink)[0][0, column].item(),
-        scaled=scaled,
-        capped=capped,
-        added=added,
-        sink=None if sink is None else sink.item(),
-    )
+    return Step("norm", latex, (r, "LayerNorm"), result, max_difference(found.y, recorded), limit=limit)

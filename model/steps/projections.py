@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model.steps.step import Matrix, Step
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed, allowed_norm, allowed_product, difference, dtype_of
+from model.trace.fidelity import allowed, allowed_norm, allowed_product, dtype_of, max_difference
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.layer_norm import layer_norm, rms_norm
@@ -84,7 +84,7 @@ class _Head:
         """The matrix, under its own name at the end of the chain; only there is something recorded to compare with."""
         result = Matrix(self.name if last else symbol, values, self.axis, "dim")
         fits = values.shape == self.recorded.shape
-        return result, (difference(values, self.recorded) if fits else float("inf")) if last else None
+        return result, (max_difference(values, self.recorded) if fits else float("inf")) if last else None
 
     def _projection(self, stream: Matrix, scaled: bool, last: bool) -> Step:
         letter = self.name.upper()

@@ -9,7 +9,7 @@ import torch
 
 from model.steps.step import Matrix, Step
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed, allowed_weights, difference, dtype_of
+from model.trace.fidelity import allowed, allowed_weights, dtype_of, max_difference
 from model.transformer.attention import softmax
 from model.transformer.positions import alibi_bias
 
@@ -38,7 +38,7 @@ def _products(record: AttentionRecord, head: int, q: Matrix, k: Matrix, rows: sl
     k_t = Matrix("kT", k.values.T, "dim", "key")
     if record.distance is not None:
         return Step("products", r"S = q\,(k + a^K)^{\top}", (q, "×", k_t), s)
-    error, limit = difference(q.values @ k.values.T, products), _limit(record, q.values, k.values)
+    error, limit = max_difference(q.values @ k.values.T, products), _limit(record, q.values, k.values)
     return Step("products", r"S = q\,k^{\top}", (q, "×", k_t), s, error, ("q", "kT"), limit=limit)
 
 
@@ -82,5 +82,5 @@ def _softmaxed(record: AttentionRecord, head: int, masked: Matrix, dead: torch.T
     A = Matrix("A", softmax(masked.values, sink)[0], "query", "key", dead)
     extra = "" if sink is None else rf" + e^{{{sink.item():.3g}}}"
     latex = rf"A_{{ij}} = \frac{{e^{{S''_{{ij}}}}}}{{\sum_{{j'}} e^{{S''_{{ij'}}}}{extra}}}"
-    error, limit = difference(A.values, record.weights(head, rows)), allowed_weights(masked.values, record.d_k)
+    error, limit = max_difference(A.values, record.weights(head, rows)), allowed_weights(masked.values, record.d_k)
     return Step("softmax", latex, (masked, "softmax"), A, error, limit=limit)

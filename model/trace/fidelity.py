@@ -158,12 +158,7 @@ def check(record: AttentionRecord, W_O: Tensor, b_O: Tensor | None) -> Checked:
     return Checked(apart.max().item(), limits.max().item(), relative.max().item())
 
 
-def site_error(record: AttentionRecord, W_O: Tensor, b_O: Tensor | None) -> float:
-    """max |implied − real| over the rows checked; NaN where any row of the real output is."""
-    return check(record, W_O, b_O).error
-
-
-def difference(got: Tensor, recorded: Tensor) -> float:
+def max_difference(got: Tensor, recorded: Tensor) -> float:
     """max |got − recorded|."""
     return (got - recorded.double()).abs().max().item()
 

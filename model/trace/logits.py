@@ -76,7 +76,7 @@ def limit(store: Store, records: Iterable[AttentionRecord]) -> float | None:
     return fidelity.allowed(store[name], sum(terms for terms, _ in parts), dtype)
 
 
-def difference(plain: Tensor, store: Store) -> float | None:
+def max_difference(plain: Tensor, store: Store) -> float | None:
     """max |plain − recorded| over what is kept of the recorded logits; None where nothing is."""
     if not comparable(store):
         return None

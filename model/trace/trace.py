@@ -157,7 +157,7 @@ class Trace:
             }
             logits_error = self.measured.logits_error if self.measured else None
             if plain and self.plain_logits is not None:
-                logits_error = logits.difference(self.plain_logits(), self.store)
+                logits_error = logits.max_difference(self.plain_logits(), self.store)
             partly = any(record.queries > ALL_ROWS for record in self.attention.values())
             # The measurement belongs to the frozen facts; it is kept so that every figure quotes the same one.
             sites, limits, relative = (

@@ -7,7 +7,7 @@ from viz.ui.heads import joint_matrix, lines
 from viz.ui.heads import matrix as head_matrix
 from viz.ui.shared import page, page_text, side_bar
 
-trace = page.open("heads", look=True)
+trace = page.open("heads", card_hint=True)
 side_bar.head_picker(trace)
 page_text.selection_line(trace)
 with st.container(key="figures"):

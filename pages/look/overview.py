@@ -4,7 +4,7 @@ from viz.ui.overview import page as overview
 from viz.ui.shared import page, page_text, side_bar
 
 page_text.headline()
-trace = page.shown(look=True)
+trace = page.shown(card_hint=True)
 side_bar.overview_switch(trace)
 overview.model_picture(trace)
 page_text.notes(overview.notes_key(trace))

@@ -64,7 +64,7 @@ def test_the_difference_is_b_less_a(visit, trace) -> None:
         == -header["scale"]["high"]
         == pytest.approx(-float(apart.abs().max()), abs=bounds.WEIGHT)
     )
-    found = compare_heads.difference(trace.record("encoder.1.self"), 2, trace.record("encoder.0.self"), 1)
+    found = compare_heads.compared(trace.record("encoder.1.self"), 2, trace.record("encoder.0.self"), 1)
     told = seen.say("comparing.numbers", mean=f"{found.mean:.3f}", r=f"{found.correlation:.3f}")
     assert told in [text.value for text in seen.at.markdown]
     choice = next(box for box in seen.at.selectbox if box.label == seen.say("comparing.b"))
@@ -246,9 +246,9 @@ def test_a_second_text_that_was_stopped_is_not_begun_again_by_itself(visit, mode
 
 def test_files_of_two_heads_are_written_part_by_part(trace, opened, monkeypatch) -> None:
     other = opened.trace(OTHER, language="zh")
-    ends = tuple(comparing_pair.End(run, Site.parse("encoder.1.self"), 2, "") for run in (trace, other))
+    ends = tuple(comparing_pair.HeadOfRun(run, Site.parse("encoder.1.self"), 2, "") for run in (trace, other))
     places = tuple((i, i) for i in range(11))
-    two = comparing_pair.Two("input", ends, places, places, "")
+    two = comparing_pair.HeadPair("input", ends, places, places, "")
     A, B = (run.weights("encoder.1.self", 2).numpy() for run in (trace, other))
     monkeypatch.setattr(export, "_CELLS", 40)
     parts = list(two.rows(1, less=0))

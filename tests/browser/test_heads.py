@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from model.steps import head as head_steps
 from model.steps.weight import attention_weight as arithmetic_of
+from model.steps.weight import weight_derivation
 from viz.heads import color_scale
 
 TEXT, SITE, HEAD = "the cat sat on the mat", "encoder.1.self", 2
@@ -37,7 +37,7 @@ def test_a_clicked_cell_is_written_out_on_the_step_by_step_page(heads, translato
     caption = heads.find("[data-testid=stCaptionContainer]").filter(has_text=start).first
     expect(caption).to_be_visible()
     found = re.search(pattern, caption.inner_text()).groupdict()
-    cell = head_steps.weight_derivation(translator.trace(TEXT, language="zh"), SITE, HEAD, 4, 1)
+    cell = weight_derivation(translator.trace(TEXT, language="zh"), SITE, HEAD, 4, 1)
     for name, expected in {"E": cell.product, "S": cell.score, "W": cell.weight}.items():
         assert abs(number(found[name]) - expected) < 2e-6, name
     assert abs(number(found["P"]) - cell.product) < 0.01

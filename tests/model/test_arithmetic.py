@@ -11,7 +11,8 @@ import torch
 from model import Trace
 from model.checkpoints.own import OwnModel
 from model.errors import OutOfRange, UnknownSite
-from model.steps.head import STEPS, Step, head_steps, weight_derivation
+from model.steps.head import STEPS, Step, head_steps
+from model.steps.weight import weight_derivation
 from model.transformer.config import NORMS, POSITIONS
 from tests import bounds
 from tests.model import naive, tiny

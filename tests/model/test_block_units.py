@@ -89,7 +89,7 @@ def test_what_another_function_would_have_passed() -> None:
     hidden = Hidden(pre.sigmoid() * pre * gate, pre, gate, "silu")
     assert hidden.function_error < 1e-12
     expected = numpy_function("gelu", pre[2].numpy()) * gate[2].numpy()
-    np.testing.assert_allclose(neurons.passed(hidden, "gelu", 2), expected, atol=1e-12, rtol=0)
+    np.testing.assert_allclose(neurons.post_activation(hidden, "gelu", 2), expected, atol=1e-12, rtol=0)
 
 
 def test_a_function_is_recognised_by_its_numbers() -> None:

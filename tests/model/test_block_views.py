@@ -122,9 +122,9 @@ def test_layer_norm_needs_no_other_token_and_batch_norm_does() -> None:
         kept = np.delete(x, gone, 0)
         at = row - (gone < row)
         apart = np.abs(norm(x.T).T[row] - norm(kept.T).T[at]).max()
-        layer, batch = residual_stream.depends(torch.tensor(x), row)
+        layer, batch = residual_stream.change_without_a_token(torch.tensor(x), row)
         assert layer == 0 and batch == pytest.approx(apart, abs=1e-12)
-    assert all(np.isnan(residual_stream.depends(torch.ones(1, 3), 0)))
+    assert all(np.isnan(residual_stream.change_without_a_token(torch.ones(1, 3), 0)))
 
 
 @pytest.mark.parametrize("stack", ["encoder", "decoder"])

@@ -27,7 +27,7 @@ def test_two_heads(kind: str, monkeypatch) -> None:
     monkeypatch.setattr("model.attention.rows._CELLS", 100)  # several blocks
     record = KINDS[kind](23)
     A, B = weights(record, 0), weights(record, 2)
-    found = compare_heads.difference(record, 0, record, 2)
+    found = compare_heads.compared(record, 0, record, 2)
     rows = [js(a, b) for a, b in zip(A, B, strict=True)]
     np.testing.assert_allclose(found.rows, rows, atol=1e-12)
     assert found.mean == pytest.approx(np.mean(rows), abs=1e-12)
@@ -47,7 +47,7 @@ def test_a_head_is_like_itself_and_unlike_one_that_shares_no_key() -> None:
 def test_heads_of_other_tokens_are_not_compared(translator) -> None:
     trace = translator.trace("I like cats", language="zh")
     with pytest.raises(HeadlightError, match="other tokens"):
-        compare_heads.difference(trace.record("encoder.0.self"), 0, trace.record("decoder.0.cross"), 0)
+        compare_heads.compared(trace.record("encoder.0.self"), 0, trace.record("decoder.0.cross"), 0)
 
 
 def test_all_pairs_are_every_pair(translator, monkeypatch) -> None:

@@ -44,7 +44,7 @@ def test_the_recorded_rows_are_the_steps(make_model, positions: str, norm: str):
     model = make_model(positions=positions, norm=norm)
     trace = model.trace(tiny.TEXT, tiny.WRITTEN)
     decoder = own_decoder(model, trace)
-    found = decoding.difference(trace, decoder)
+    found = decoding.stepwise_difference(trace, decoder)
     assert found.steps == len(trace.tokens("decoder")) and found.other == 0
     assert found.logits <= bounds.off(found.size, 1024) and found.probability <= 2 * bounds.WEIGHT
     for n in range(1, found.steps + 1):  # the weights of each step's last row, from a run of that prefix alone
@@ -58,7 +58,7 @@ def test_the_recorded_rows_are_the_steps(make_model, positions: str, norm: str):
 def test_another_text_is_a_difference(make_model):
     model = make_model()
     trace, other = model.trace(tiny.TEXT, tiny.WRITTEN), model.trace("I like dogs", tiny.WRITTEN)
-    assert decoding.difference(trace, own_decoder(model, other)).logits > 1e-3
+    assert decoding.stepwise_difference(trace, own_decoder(model, other)).logits > 1e-3
 
 
 @pytest.mark.parametrize("positions", POSITIONS[:-1])
@@ -102,7 +102,7 @@ def test_library_models_step_by_step(opened, name: str):
     model = opened(name)
     trace = model.trace(FOX, new_tokens=7)
     decoder = generate.decoder(model, trace)
-    found = decoding.difference(trace, decoder)
+    found = decoding.stepwise_difference(trace, decoder)
     assert found.other == 0 and found.steps >= 1
     assert found.logits <= bounds.off(found.size, 1024) and found.probability <= 2 * bounds.WEIGHT
     picks = [decoding.choice(trace, row) for row in decoding.rows(trace)]
@@ -168,7 +168,7 @@ def test_a_thinned_record_has_its_likeliest(opened, monkeypatch: pytest.MonkeyPa
     thin = model.trace(FOX, new_tokens=4)
     assert thin.logits is None
     decoder = generate.decoder(model, thin)
-    found = decoding.difference(thin, decoder)
+    found = decoding.stepwise_difference(thin, decoder)
     assert found.other == 0 and found.logits <= bounds.off(found.size, 1024) and found.probability <= 2 * bounds.WEIGHT
     for row in decoding.rows(thin):
         one, other = decoding.choice(thin, row), decoding.choice(whole, row)

@@ -15,7 +15,8 @@ from model import Trace  # noqa: E402
 from model.checkpoints.disk.families import FAMILIES, Family, entry, small_inputs, small_model  # noqa: E402
 from model.checkpoints.record import forward  # noqa: E402
 from model.errors import OutOfRange  # noqa: E402
-from model.steps.head import STEPS, Step, head_steps, weight_derivation  # noqa: E402
+from model.steps.head import STEPS, Step, head_steps  # noqa: E402
+from model.steps.weight import weight_derivation  # noqa: E402
 from model.trace.trace import Side, TraceKey  # noqa: E402
 from tests import bounds  # noqa: E402
 from tests.model.test_families import NoCast, eager_experts  # noqa: E402

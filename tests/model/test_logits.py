@@ -53,15 +53,15 @@ def test_the_difference_is_of_what_is_kept(monkeypatch: pytest.MonkeyPatch):
     rows = torch.randn(70, 90, generator=torch.Generator().manual_seed(2))
     whole, _ = stores(rows, monkeypatch)
     monkeypatch.setattr(logits, "WHOLE", 2**24)
-    assert logits.difference(rows, whole) == 0.0
-    assert logits.difference(rows + 0.25, whole) == bounds.near(0.25, size=rows)
+    assert logits.max_difference(rows, whole) == 0.0
+    assert logits.max_difference(rows + 0.25, whole) == bounds.near(0.25, size=rows)
     monkeypatch.setattr(logits, "WHOLE", 10)
     thinned = MemoryStore(logits.parts(rows))
-    assert logits.difference(rows, thinned) == 0.0
+    assert logits.max_difference(rows, thinned) == 0.0
     raised = rows.clone()
     raised[66, 5] += 50  # from here on the likeliest of its row
-    assert logits.difference(raised, thinned) > 10
-    assert logits.difference(rows, MemoryStore({})) is None and not logits.has_logits(MemoryStore({}))
+    assert logits.max_difference(raised, thinned) > 10
+    assert logits.max_difference(rows, MemoryStore({})) is None and not logits.has_logits(MemoryStore({}))
     assert logits.most_probable(MemoryStore({}), 0, 5) == []
 
 
@@ -70,12 +70,12 @@ def test_a_nan_is_never_a_small_difference(monkeypatch: pytest.MonkeyPatch):
     broken = rows.clone()
     broken[3, 4] = math.nan
     whole, thinned = stores(rows, monkeypatch)
-    assert not logits.difference(broken, thinned) <= 1e9
+    assert not logits.max_difference(broken, thinned) <= 1e9
     monkeypatch.setattr(logits, "WHOLE", 2**24)
-    assert math.isnan(logits.difference(broken, whole))
+    assert math.isnan(logits.max_difference(broken, whole))
 
 
 def test_runs_of_another_shape_do_not_compare(monkeypatch: pytest.MonkeyPatch):
     whole, thinned = stores(torch.randn(4, 90), monkeypatch)
     for store in (whole, thinned):
-        assert math.isnan(logits.difference(torch.randn(3, 90), store))
+        assert math.isnan(logits.max_difference(torch.randn(3, 90), store))

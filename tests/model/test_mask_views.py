@@ -117,7 +117,7 @@ def test_the_mistakes_come_beside_the_models_own_mask() -> None:
     scores = np.where(np.tri(6, dtype=bool), q @ k.T * record.scale, -np.inf)
     weights, _ = mask_effects.on_queries(single, 4)
     np.testing.assert_allclose(weights[:4], [softmax(row) for row in scores[:4]], **EXACT)
-    found = mask_effects.without_keys(single, gone, slice(0, 5))
+    found = mask_effects.with_keys_masked(single, gone, slice(0, 5))
     cells = np.tri(6, dtype=bool)[:5] & ~gone.numpy()
     np.testing.assert_array_equal(found.allowed, cells)
     np.testing.assert_allclose(found.open, [softmax(row) for row in scores[:5]], **EXACT)

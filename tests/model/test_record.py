@@ -11,7 +11,7 @@ import torch
 
 from model import Trace
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import Fidelity, site_error
+from model.trace.fidelity import Fidelity, check
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer.masks import RuleMask, padding
@@ -83,11 +83,11 @@ def test_a_nan_in_the_first_block_of_rows_is_not_forgotten():
     output = torch.cat([record.head_output(h, dtype=torch.float64) for h in range(4)], dim=-1)
     output[5] = math.nan
     record.store.add(f"{SITE}.output", output)
-    assert math.isnan(site_error(record, torch.eye(16), None))
+    assert math.isnan(check(record, torch.eye(16), None).error)
     wrong = output.nan_to_num(record.head_output(0, slice(5, 6)).mean().item())
     wrong[-1] += 1e-2  # the last row is among those that are checked of a long input
     record.store.add(f"{SITE}.output", wrong)
-    assert site_error(record, torch.eye(16), None) > 1e-3
+    assert check(record, torch.eye(16), None).error > 1e-3
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])

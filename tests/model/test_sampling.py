@@ -53,7 +53,7 @@ def test_the_cuts_are_the_librarys(t: float, k: int, p: float):
     for row, cut in zip(scores, found, strict=True):
         last = stages(row, SamplingOptions(t, k, p))[-1]
         np.testing.assert_allclose(last.probabilities, naive(row.double().numpy(), t, k, p), atol=bounds.WEIGHT)
-        assert last.kept == int(torch.isfinite(cut).sum())
+        assert last.remaining == int(torch.isfinite(cut).sum())
 
 
 def test_ties_with_the_kth_stay():
@@ -72,9 +72,12 @@ def test_each_stage_says_what_is_left():
     np.testing.assert_allclose(found[0].entropy, -(p * np.log(p)).sum(), atol=1e-12)
     bounds.close(found[1].entropy, -(warm * np.log(warm)).sum(), 1024)
     ten = np.sort(warm)[::-1][:10]
-    assert (found[2].kept, found[2].mass) == (10, pytest.approx(ten.sum(), abs=bounds.WEIGHT))
+    assert (found[2].remaining, found[2].mass) == (10, pytest.approx(ten.sum(), abs=bounds.WEIGHT))
     kept = int((np.cumsum(ten / ten.sum()) < 0.8).sum()) + 1
-    assert (found[3].kept, found[3].mass) == (kept, pytest.approx((ten / ten.sum())[:kept].sum(), abs=bounds.WEIGHT))
+    assert (found[3].remaining, found[3].mass) == (
+        kept,
+        pytest.approx((ten / ten.sum())[:kept].sum(), abs=bounds.WEIGHT),
+    )
 
 
 def test_entropy_of_what_is_known():

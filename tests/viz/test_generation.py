@@ -44,10 +44,10 @@ def test_the_tree_has_every_hypothesis_and_its_parent(beams):
 
 
 def test_the_formula_is_the_sum_and_the_quotient():
-    formula = generation_charts.score_formula([-0.5, -0.25, -1.25], 1.0, True)
+    formula = generation_charts.score_formula([-0.5, -0.25, -1.25], -2.0, 1.0, -2 / 3)
     assert r"-0.500 - 0.250 - 1.25 = -2" in formula and r"\frac{-2}{3} = -0.6667" in formula
-    assert "score" not in generation_charts.score_formula([-0.5], 1.0, False)
-    assert r"\cdots" in generation_charts.score_formula([-1.0] * 12, 0.5, True)
+    assert "score" not in generation_charts.score_formula([-0.5], -0.5, 1.0, None)
+    assert r"\cdots" in generation_charts.score_formula([-1.0] * 12, -12.0, 0.5, -12 / 12**0.5)
 
 
 def test_many_keys_leave_no_weight_out():

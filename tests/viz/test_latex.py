@@ -10,7 +10,8 @@ import re
 import pytest
 
 from model import Trace
-from model.steps.head import STEPS, head_steps, weight_derivation
+from model.steps.head import STEPS, head_steps
+from model.steps.weight import weight_derivation
 from viz.steps import latex
 
 pytestmark = pytest.mark.float32

@@ -176,18 +176,18 @@ def _drawn(rows: pd.DataFrame, lines: pd.DataFrame, beams: Beams, words: Words, 
     )
 
 
-def score_formula(log_p: Sequence[float], alpha: float, finished: bool) -> str:
-    """Σ log p of a text with its numbers and, where it finished, divided by length^α; the middle of a long sum as dots."""
+def score_formula(log_p: Sequence[float], total: float, alpha: float, score: float | None) -> str:
+    """Σ log p of a text with its numbers and, where it finished, its score: the sum divided by length^α, as the search found
+    both. The middle of a long sum stands as dots."""
     n, terms = len(log_p), [numbers.tex(value) for value in log_p]
     shown = terms if n <= 8 else [*terms[:4], r"\cdots", *terms[-3:]]
-    total = sum(log_p)
     joined = shown[0] + "".join(f" - {term[1:]}" if term.startswith("-") else f" + {term}" for term in shown[1:])
     line = rf"\textstyle\sum_{{t=1}}^{{{n}}} \log p_t &= {joined} = {numbers.tex(total, 4)}"
-    if not finished:
+    if score is None:
         return rf"\begin{{aligned}}{line}\end{{aligned}}"
-    score = rf"\text{{score}} &= \frac{{\sum \log p}}{{n^{{\alpha}}}} = \frac{{{numbers.tex(total, 4)}}}{{{n}^{{{alpha:g}}}}}"
-    score += rf" = \frac{{{numbers.tex(total, 4)}}}{{{numbers.tex(n**alpha, 4)}}} = {numbers.tex(total / n**alpha, 4)}"
-    return rf"\begin{{aligned}}{line} \\[4pt] {score}\end{{aligned}}"
+    line_2 = rf"\text{{score}} &= \frac{{\sum \log p}}{{n^{{\alpha}}}} = \frac{{{numbers.tex(total, 4)}}}{{{n}^{{{alpha:g}}}}}"
+    line_2 += rf" = \frac{{{numbers.tex(total, 4)}}}{{{numbers.tex(n**alpha, 4)}}} = {numbers.tex(score, 4)}"
+    return rf"\begin{{aligned}}{line} \\[4pt] {line_2}\end{{aligned}}"
 
 
 def stack(charts: Sequence[alt.Chart | alt.LayerChart]) -> alt.VConcatChart:

@@ -14,7 +14,7 @@ from model.checkpoints.library_logging import quiet
 from model.checkpoints.record import forward
 from model.checkpoints.tokens import languages
 from model.generation.beam import Beams
-from model.generation.decoder import Decoder, room
+from model.generation.decoder import Decoder, tokens_left
 from model.generation.sampling import Drawn, SamplingOptions, drawn, until_end
 from model.jobs.progress import tick
 from model.trace.attention_record import AttentionRecord
@@ -113,7 +113,7 @@ def beam_search(
     repeat, or must begin with): −∞ is what these forbid. With one beam the library decodes greedily on logits.
     """
     prompt = _prompt(model, trace)
-    limit, ends = room(model.max_length, len(prompt), new_tokens), end_tokens(model.module)
+    limit, ends = tokens_left(model.max_length, len(prompt), new_tokens), end_tokens(model.module)
     beams = Beams(k, alpha, limit, ends)
     parted: list[int] = []
 
@@ -148,7 +148,7 @@ def sample(
 ) -> list[Drawn]:
     """`count` texts drawn by the library's `generate` with `seed`, and the log-probabilities of their tokens."""
     prompt = _prompt(model, trace)
-    limit = room(model.max_length, len(prompt), new_tokens)
+    limit = tokens_left(model.max_length, len(prompt), new_tokens)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         found = _generate(

@@ -21,7 +21,7 @@ from model.checkpoints.record.packed_inputs import Packing, unpack
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.notes import Scores
 from model.instrumentation.operators.recorder import Frame, OperatorRecorder, active, record_operators
-from model.instrumentation.operators.terms import ScoreTerms, gives, log_sum_exp, terms_of
+from model.instrumentation.operators.terms import ScoreTerms, log_sum_exp, reproduces, terms_of
 from model.instrumentation.operators.tracker import ScoreReader, ScoreTracker
 from model.jobs.progress import tick
 from model.trace.mask_and_bias import simplest_mask
@@ -59,7 +59,7 @@ class ScoreTracer(ScoreReader):
         if self.stop_at is not None and not stop:
             return None
         terms = terms_of(scores) if scores.softcap is None else None
-        read = terms is not None and (tensor is None or gives(scores, terms, weights))
+        read = terms is not None and (tensor is None or reproduces(scores, terms, weights))
         if not read or (terms.dense and frame is None and not stop):
             self.unread.append(frame.name if frame is not None else "")
             return None

@@ -119,7 +119,7 @@ def _line(keys: Tensor, seen: Tensor) -> tuple[Tensor, Tensor] | None:
     return (slope, start) if error <= torch.finfo(keys.dtype).eps * values.abs().max() else None
 
 
-def gives(scores: Scores, terms: ScoreTerms, weights: Tensor) -> bool:
+def reproduces(scores: Scores, terms: ScoreTerms, weights: Tensor) -> bool:
     """Whether what was followed gives the weights [h, q, k] that the model really had: checked on four rows of every head."""
     rows = torch.linspace(0, weights.shape[1] - 1, 4).long().unique().to(weights.device)
     wide = torch.promote_types(scores.q.dtype, torch.float32)

@@ -16,7 +16,6 @@ from model.training.language.plans import Piece, Plan, asks
 from model.training.language.random_plans import Sampler
 
 LANGUAGES = ("zh", "fr")
-SPLITS = ("train", "validation", "test")
 _REALISERS = {"zh": chinese.say, "fr": french.say}
 _STOPS = {"en": (".", "?"), "zh": ("。", "？"), "fr": (".", "?")}
 

@@ -37,7 +37,7 @@ def show(trace: Trace) -> None:
     asked = controls.shown(trace, values)
     controls.row(trace, view.exact, asked, values)
     _shown(view, job, asked, values)
-    _doors(trace)
+    _links(trace)
 
 
 def _shown(view: View, job: jobs.Job | None, layout: atlas.Shown, values: dict[atlas.Head, float]) -> None:
@@ -85,7 +85,7 @@ def _ended(job: jobs.Job) -> None:
         st.button(say("atlas.go_on"), on_click=compute.again, key="atlas-again")
 
 
-def _doors(trace: Trace) -> None:
+def _links(trace: Trace) -> None:
     """What is selected and picked, and where to look at it closely."""
     picked = picked_heads.picked(trace)
     page_text.selection_line(trace)

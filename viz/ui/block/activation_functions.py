@@ -70,7 +70,7 @@ def show(chosen: BlockSelection, hidden: Hidden) -> None:
         return pictures.curves(points, lines, texts)
 
     st.altair_chart(draw(), width="stretch")
-    every = {name: units.passed(hidden, name, chosen.row) for name in shown}
+    every = {name: units.post_activation(hidden, name, chosen.row) for name in shown}
     head = [f"| | {say('block.silent')} | ‖h‖ | {say('block.differs')} |", "|:--|--:|--:|--:|"]
     for name, values in every.items():
         apart = "—" if name == own else short(float((values - every[own]).norm()), 3)
@@ -80,4 +80,4 @@ def show(chosen: BlockSelection, hidden: Hidden) -> None:
     said = say("block.functions_gated" if hidden.gate is not None else "block.functions_sentence")
     table = pd.DataFrame({"pre": pre.numpy()} | {name: values.numpy() for name, values in every.items()})
     figure_footer.draw("block-functions", said, figure_footer.fidelity_badge(hidden.function_error, hidden.function_limit),
-              common.table_files(f"{chosen.slug}-functions", table), draw, (units.activate, units.passed))  # fmt: skip
+              common.table_files(f"{chosen.slug}-functions", table), draw, (units.activate, units.post_activation))  # fmt: skip

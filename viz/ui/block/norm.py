@@ -133,13 +133,13 @@ def _against_batch(chosen: BlockSelection) -> None:
         told = [part for own in (values[row], values[:, feature]) for part in (own.mean(), own.var())]
         lines.append(f"| {symbol} | " + " | ".join(_rounded(value) for value in told) + " |")
     st.markdown("\n".join(head + lines))
-    layer, batch = residual_stream.depends(x, row)
+    layer, batch = residual_stream.change_without_a_token(x, row)
     said = (
         say("block.batch_sentence", layer=_rounded(layer), batch=short(batch, 3)) if len(x) > 1 else say("block.alone")
     )
     figure_footer.draw("block-batch", said, "", common.matrix_files(f"{chosen.slug}-{name}-batchnorm", parts[2][1], chosen.texts),
               lambda: pictures.static_maps(parts, chosen.texts),
-              (layer_norm, residual_stream.batch_norm, residual_stream.depends))  # fmt: skip
+              (layer_norm, residual_stream.batch_norm, residual_stream.change_without_a_token))  # fmt: skip
 
 
 def _rounded(value: float) -> str:

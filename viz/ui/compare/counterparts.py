@@ -10,7 +10,7 @@ import streamlit as st
 from viz.base import export, numbers
 from viz.ui import language
 from viz.ui.compare import two_heads
-from viz.ui.compare.pair import End, Two
+from viz.ui.compare.pair import HeadOfRun, HeadPair
 from viz.ui.compare.two_heads import head_name
 from viz.ui.language import say
 from viz.ui.measures import page as measures
@@ -158,8 +158,11 @@ def _pair(
     if not queries or not keys:
         st.info(say("comparing.no_common_token"))
         return
-    ends = (End(trace, site, head, f"A · {head_name(site, head)}"), End(other, *partner, f"B · {head_name(*partner)}"))
-    two = Two("checkpoints", ends, queries, keys, say("comparing.difference"))
+    ends = (
+        HeadOfRun(trace, site, head, f"A · {head_name(site, head)}"),
+        HeadOfRun(other, *partner, f"B · {head_name(*partner)}"),
+    )
+    two = HeadPair("checkpoints", ends, queries, keys, say("comparing.difference"))
     two_heads.matrices(two)
     found = two_heads.compared(two)
     names = two.names(0)

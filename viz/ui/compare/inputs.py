@@ -11,7 +11,7 @@ from model.errors import HeadlightError
 from viz.base import numbers
 from viz.ui import language
 from viz.ui.compare import second_run, two_heads, window
-from viz.ui.compare.pair import End, Two
+from viz.ui.compare.pair import HeadOfRun, HeadPair
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text, side_bar
 from viz.ui.shared.widgets import mirror
@@ -99,8 +99,10 @@ def _figures(trace: Trace, other: Trace, aligned: dict[str, Aligned]) -> None:
     if not rows or not columns:
         st.info(say("comparing.nothing_aligned"))
         return
-    ends = [End(run, site, head, say(f"comparing.{name}_text")) for run, name in ((trace, "first"), (other, "second"))]
-    two = Two("input", (ends[0], ends[1]), rows, columns, say("comparing.second_less"))
+    ends = [
+        HeadOfRun(run, site, head, say(f"comparing.{name}_text")) for run, name in ((trace, "first"), (other, "second"))
+    ]
+    two = HeadPair("input", (ends[0], ends[1]), rows, columns, say("comparing.second_less"))
     two_heads.matrices(two)
     numbers_of = two_heads.compared(two)
     said = say(

@@ -117,7 +117,7 @@ def _difference(trace: Trace, heads: list[picked_heads.Pick], at: tuple[int, int
         "comparing",
         "difference",
         (trace.key, a_site, a, b_site, b),
-        lambda: compare_heads.difference(one, a, other, b),
+        lambda: compare_heads.compared(one, a, other, b),
         say("comparing.wait_difference"),
     )
     site = one.site
@@ -159,5 +159,5 @@ def _difference(trace: Trace, heads: list[picked_heads.Pick], at: tuple[int, int
         figure_footer.site_badge(trace, site),
         lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz},
         lambda: two_heads.divergence(queries, found.rows.numpy(), here[0], "light"),
-        (compare_heads.difference, compare_heads.jensen_shannon),
+        (compare_heads.compared, compare_heads.jensen_shannon),
     )

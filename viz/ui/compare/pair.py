@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class End:
+class HeadOfRun:
     """One of the two: a head of a run, and what it is called above its matrix."""
 
     trace: Trace
@@ -29,11 +29,11 @@ class End:
 
 
 @dataclass(frozen=True)
-class Two:
+class HeadPair:
     """Both ends and the places of aligned (queries, keys). name: of the figure. less: the difference's title."""
 
     name: str
-    ends: tuple[End, End]
+    ends: tuple[HeadOfRun, HeadOfRun]
     queries: Places
     keys: Places
     less: str

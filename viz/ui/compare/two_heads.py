@@ -10,7 +10,7 @@ import streamlit as st
 from viz.base import export, numbers
 from viz.ui import components, language
 from viz.ui.compare import window
-from viz.ui.compare.pair import Two
+from viz.ui.compare.pair import HeadPair
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.side_bar import site_name
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 
-def compared(two: Two) -> Pair:
+def compared(two: HeadPair) -> Pair:
     """Difference, JS divergence and correlation of the two heads' weights, over every aligned token."""
     from model.compare import aligned_runs
 
@@ -55,7 +55,7 @@ def tokens_line(trace: Trace, other: Trace, aligned: dict[str, Aligned], left: s
         st.caption(" ".join(said))
 
 
-def matrices(two: Two) -> None:
+def matrices(two: HeadPair) -> None:
     """A, B and B − A, side by side where there is room; of a long text the window that is asked for."""
     from viz.compare import heads as pictures
 
@@ -83,7 +83,7 @@ def matrices(two: Two) -> None:
 
 
 def draw_footer(
-    two: Two, pair: Pair, sentence: str, slug: str, code: Sequence[object] = (), figure: object = None
+    two: HeadPair, pair: Pair, sentence: str, slug: str, code: Sequence[object] = (), figure: object = None
 ) -> None:
     """The figure's footer: files of both heads, the code behind the numbers, the worse fidelity badge of both runs."""
     from model.compare import aligned_runs

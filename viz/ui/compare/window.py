@@ -14,18 +14,18 @@ from viz.ui.theme import theme
 
 if TYPE_CHECKING:
     from model.compare.aligned_runs import Pair, Places
-    from viz.ui.compare.pair import Two
+    from viz.ui.compare.pair import HeadPair
 
 MOST = 48  # tokens of which a matrix is drawn; the numbers are over all
 PARTS = ("queries", "keys")
 
 
-def long(two: Two) -> bool:
+def long(two: HeadPair) -> bool:
     """Whether the matrices show a part."""
     return max(len(two.queries), len(two.keys)) > MOST
 
 
-def window(two: Two, pair: Pair) -> tuple[slice, slice]:
+def window(two: HeadPair, pair: Pair) -> tuple[slice, slice]:
     """(aligned queries, aligned keys) that are drawn. Where that is a part: the strip, the sliders, and the part in words."""
     if not long(two):
         return slice(0, len(two.queries)), slice(0, len(two.keys))
@@ -45,7 +45,7 @@ def window(two: Two, pair: Pair) -> tuple[slice, slice]:
     return both[0], both[1]
 
 
-def places(two: Two, name: str) -> Places:
+def places(two: HeadPair, name: str) -> Places:
     return two.queries if name == "queries" else two.keys
 
 
@@ -54,12 +54,12 @@ def _around(at: int, count: int) -> int:
     return min(max(0, at - MOST // 2), max(0, count - MOST))
 
 
-def _key(two: Two, name: str) -> str:
+def _key(two: HeadPair, name: str) -> str:
     # Of another text the same place is another one.
     return f"comparing-{two.name}-{name}@{len(two.queries)}x{len(two.keys)}"
 
 
-def _part(two: Two, name: str, at: int) -> slice:
+def _part(two: HeadPair, name: str, at: int) -> slice:
     """A slider that counts as the first run's tokens do; which of the aligned ones it means is looked up."""
     pairs = places(two, name)
     count = len(pairs)
@@ -75,12 +75,12 @@ def _part(two: Two, name: str, at: int) -> slice:
     return slice(start, start + MOST)
 
 
-def _span(two: Two, name: str, part: slice, which: int) -> str:
+def _span(two: HeadPair, name: str, part: slice, which: int) -> str:
     pairs = places(two, name)[part]
     return f"{pairs[0][which]:,}–{pairs[-1][which]:,}"
 
 
-def _strip(two: Two, found: Pair, part: slice) -> None:
+def _strip(two: HeadPair, found: Pair, part: slice) -> None:
     """How far apart every query's two rows are; a click moves the window to it, and to the key that changed most in it."""
     from viz.compare import heads as pictures
 
@@ -96,7 +96,7 @@ def _strip(two: Two, found: Pair, part: slice) -> None:
     st.caption(say("comparing.strip"))
 
 
-def _clicked(two: Two, key: str) -> None:
+def _clicked(two: HeadPair, key: str) -> None:
     points = st.session_state[key].selection.get("row", [])
     if not points or points[-1].get("at") is None:
         return

@@ -121,7 +121,7 @@ def _footer(trace: Trace, beams: Beams, texts: list[list[str]], chart: Any, comp
         columns = ["step", "index", "parent", "log_p", "total", "score"]
         return export.matrix_csv(values, rows, columns)
 
-    code: list[Callable[..., object]] = [beam.Beams.advance, beam.Beams._look, beam.Beams._stop]
+    code: list[Callable[..., object]] = [beam.Beams.advance, beam.Beams._candidates, beam.Beams._stop]
     code.append(beam.search if compared is None else generate.beam_search)
     figure_footer.draw("generation-beams", sentence, badge, lambda: {f"{figure_footer.safe(trace.key.model)}-beams.csv": csv},
               lambda: chart, code)  # fmt: skip
@@ -136,12 +136,12 @@ def _ranking(trace: Trace, beams: Beams, read: Callable[[int], str]) -> None:
             for each in every]  # fmt: skip
     texts = [joined(trace, [read(number) for number in each]) for each in said]
     st.dataframe({
-        say("generation.place"): [str(i + 1) if each.kept else "–" for i, each in enumerate(every)],
+        say("generation.place"): [str(i + 1) if each.in_best else "–" for i, each in enumerate(every)],
         say("generation.text"): texts,
         "Σ log p": [numbers.short(total, 4) for total in totals],
         say("generation.length"): [len(each.tokens) for each in every],
         say("generation.score"): [numbers.short(each.score, 4) for each in every],
-        say("generation.status"): [say(f"generation.status_{beams.steps[each.step][each.index].status}") if each.kept
+        say("generation.status"): [say(f"generation.status_{beams.steps[each.step][each.index].status}") if each.in_best
                                  else say("generation.pushed_out") for each in every],
     }, hide_index=True, width="stretch")  # fmt: skip
 

@@ -127,7 +127,7 @@ def _footer(
     arrays = {"tokens": table[0], "probabilities": table[1], **rows}
     figure_footer.draw("generation-greedy", sentence, badge, lambda: {
         f"{slug}.csv": steps_csv, f"{slug}.npz": lambda: export.npz(**arrays)}, lambda: generation_charts.stack(drawn),
-        [decoding.choice, decoding.difference, type(trace).weights])  # fmt: skip
+        [decoding.choice, decoding.stepwise_difference, type(trace).weights])  # fmt: skip
     with st.expander(say("generation.every_step"), expanded=False):
         st.dataframe({
             say("generation.step"): list(range(1, len(picks) + 1)),
@@ -148,4 +148,4 @@ def _again(trace: Trace, decoder: Decoder | None) -> Difference | None:
         say("generation.again"), key="generation-again", help=say("generation.again_help")
     ):  # fmt: skip
         return None
-    return job("again", (trace.key,), lambda: decoding.difference(trace, decoder))
+    return job("again", (trace.key,), lambda: decoding.stepwise_difference(trace, decoder))

@@ -61,7 +61,7 @@ def show(
     read = reads(trace)
     chips([read(number) for number in decoder.start] + [read(one.token) for one in path[:-1]], read(path[-1].token))
     st.markdown(_became(beams, path[-1], node))
-    st.latex(score_formula([one.log_p for one in path], beams.alpha, path[-1].score is not None))
+    st.latex(score_formula([one.log_p for one in path], path[-1].total, beams.alpha, path[-1].score))
     ids = (*decoder.start, *(one.token for one in path[:-1]))
     records: Mapping[Site, AttentionRecord] = job("forced", (trace.key, ids), lambda: decoder.record(ids))
     sides = {"decoder": [read(number) for number in ids]}

@@ -88,7 +88,7 @@ def _distribution(trace: Trace, stages: list[SamplingStage], how: SamplingOption
         st.latex(r"p_i = \frac{e^{z_i/T}}{\sum_j e^{z_j/T}},\qquad H = -\sum_i p_i \log p_i")
         _table(stages)
         last = stages[-1]
-        st.caption(say("generation.cut_said", kept=f"{last.kept:,}", all=f"{len(first):,}", mass=numbers.short(
+        st.caption(say("generation.cut_said", kept=f"{last.remaining:,}", all=f"{len(first):,}", mass=numbers.short(
             float(stages[0].probabilities[last.probabilities > 0].sum()), 4)))  # fmt: skip
 
     def arrays() -> bytes:
@@ -112,7 +112,7 @@ def _table(stages: list[SamplingStage]) -> None:
     """Tokens, mass and entropy after each step."""
     st.dataframe({
         say("generation.after_stage"): [say(f"generation.stage_{stage.name}") for stage in stages],
-        say("generation.kept"): [f"{stage.kept:,}" for stage in stages],
+        say("generation.kept"): [f"{stage.remaining:,}" for stage in stages],
         say("generation.mass"): [numbers.short(stage.mass, 4) for stage in stages],
         say("generation.nats"): [numbers.short(stage.entropy, 4) for stage in stages],
         say("generation.bits"): [numbers.short(stage.entropy / math.log(2), 4) for stage in stages],

@@ -96,7 +96,7 @@ def _zero(chosen: MaskSelection) -> None:
     side = chosen.trace.side(chosen.site.key_side)
     ids = mask_effects.counted_from_zero(side.tokens)
     gone = mask_effects.hidden(ids)
-    found = mask_effects.without_keys(chosen.single, gone, chosen.cuts[0])
+    found = mask_effects.with_keys_masked(chosen.single, gone, chosen.cuts[0])
     own_dead = ~chosen.single.allowed(*chosen.cuts).numpy()
     own = [i for i, hidden in enumerate(mask_effects.hidden(side.ids).tolist()) if hidden]
     frame = pictures.wrong_frame(
@@ -123,7 +123,7 @@ def _zero(chosen: MaskSelection) -> None:
         chosen, ("A", found.open[:, chosen.cuts[1]].numpy()), ("A′", found.weights[:, chosen.cuts[1]].numpy())
     )
     figure_footer.draw("masks-zero", f"{said} {reserved}", "", _files(chosen, "id-0", found.weights.numpy()), figure,
-              (mask_effects.counted_from_zero, mask_effects.hidden, mask_effects.without_keys))  # fmt: skip
+              (mask_effects.counted_from_zero, mask_effects.hidden, mask_effects.with_keys_masked))  # fmt: skip
 
 
 def _finite(chosen: MaskSelection) -> None:

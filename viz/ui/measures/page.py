@@ -27,7 +27,7 @@ def show(trace: Trace) -> None:
     """The maps, the table, what each column means, and the induction panel."""
     table = measured(trace)
     _maps(trace, table)
-    _doors(trace)
+    _links(trace)
     _table(trace, table)
     _meanings()
     _induction(trace)
@@ -110,7 +110,7 @@ def _clicked(trace: Trace, key: str) -> None:
         picked_heads.toggle(trace, site, int(head))
 
 
-def _doors(trace: Trace) -> None:
+def _links(trace: Trace) -> None:
     """What is picked, and where to look at it."""
     picked = picked_heads.picked(trace)
     names = " · ".join(

@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 
-def open(key: str, look: bool = False) -> Trace:
+def open(key: str, card_hint: bool = False) -> Trace:
     """Begin the page whose words are `key`: its title, the run that it shows, and remarks on how the input was read.
 
-    look: also what the model's card tells to look for, where the page shows its heads.
+    card_hint: also what the model's card tells to look for, where the page shows its heads.
     """
     page_text.title(key)
-    return shown(look)
+    return shown(card_hint)
 
 
-def shown(look: bool = False) -> Trace:
+def shown(card_hint: bool = False) -> Trace:
     """The run that this session looks at, under a title that a page wrote itself, with the remarks of `open`."""
     trace = current_trace()
-    page_text.notices(trace, look)
+    page_text.notices(trace, card_hint)
     return trace
 
 

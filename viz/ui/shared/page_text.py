@@ -79,10 +79,10 @@ def notes(key: str, part: str = "") -> None:
     right.markdown(f"**{say('page.limits')}** {say(f'{key}.limits')}")
 
 
-def notices(trace: Trace, look: bool = False) -> None:
+def notices(trace: Trace, card_hint: bool = False) -> None:
     """Quiet remarks about how the text was read: folded case, a target that was forced or did not end.
 
-    look: also what the model's card tells to look for, where the page shows its heads.
+    card_hint: also what the model's card tells to look for, where the page shows its heads.
     """
     if complaint := st.session_state.pop("complaint", None):
         st.error(complaint, icon=":material/error:")
@@ -96,7 +96,7 @@ def notices(trace: Trace, look: bool = False) -> None:
         st.caption(say("note.folded", pairs=pairs))
     if model_list.is_ours(trace.key.model) and _outside(trace):
         st.caption(say("note.outside"))
-    if look and (notice := _look(trace)):
+    if card_hint and (notice := _card_hint(trace)):
         st.caption(f"{say('note.look')} {notice}")
     _warnings(trace)
     if not trace.facts.get("finished", True):
@@ -105,7 +105,7 @@ def notices(trace: Trace, look: bool = False) -> None:
         st.caption(say("note.forced"))
 
 
-def _look(trace: Trace) -> str:
+def _card_hint(trace: Trace) -> str:
     """What a card tells to look for, "" where it speaks of another input than the one that was read."""
     card = model_list.card(view.current().model)
     notice = language.in_card(card.get("notice") or "")

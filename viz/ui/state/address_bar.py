@@ -43,7 +43,7 @@ def start() -> None:
         _mention_lost(lost)
         _take(link)
         page_controls.take(st.query_params.get(page_controls.LINK, ""))
-        view.settle(new=True)
+        view.fill_defaults(new=True)
 
 
 def _mention_lost(lost: list[tuple[str, int, str]]) -> None:

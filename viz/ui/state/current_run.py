@@ -193,5 +193,5 @@ def _back(error: HeadlightError) -> None:
     good = good if usable else view.View()
     st.session_state.complaint = None if isinstance(error, Stopped) else language.explain(error)
     st.session_state.view, st.session_state.acted = good, True
-    view.settle(new=True)
+    view.fill_defaults(new=True)
     st.rerun()

@@ -66,7 +66,7 @@ def change(**values: object) -> None:
             values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": "", "tab": ""} | values
             values |= {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
     st.session_state.view = replace(before, **values)
-    settle(new=other_model)
+    fill_defaults(new=other_model)
 
 
 def _is_ribbon_head(now: View) -> bool:
@@ -94,7 +94,7 @@ def remember(**values: object) -> None:
     st.session_state.view = replace(current(), **values)
 
 
-def settle(new: bool = False) -> None:
+def fill_defaults(new: bool = False) -> None:
     """Give empty fields their defaults from the model's card; a text that a person emptied stays so, and is answered."""
     now = current()
     card = model_list.card(now.model)

@@ -30,9 +30,10 @@ def steps(trace: Trace) -> None:
     """The cell in one line, then the strip; steps unfold one at a time or all at once."""
     from model.steps import head as head_steps
     from model.steps import step as parts
+    from model.steps.weight import weight_derivation
 
     site, head, row, column = view.selected()
-    cell = head_steps.weight_derivation(trace, site, head, row, column)
+    cell = weight_derivation(trace, site, head, row, column)
     _cell(cell, trace.record(site).d_k)  # before the steps, which take longer
     found = head_steps.head_steps(trace, site, head, row)
     if found[0].key != "input":
