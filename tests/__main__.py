@@ -17,7 +17,7 @@ from tests.browser import chromium
 
 ROOT = Path(__file__).parents[1]
 # A file's tests share what they opened, so that a file goes to one process.
-PARALLEL = ("-n", "2", "--dist", "loadfile")
+PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 SLOWEST = "--durations=10"
 # What torch's own kernels may be held to (ATen/native/DispatchStub.cpp); MKL's and oneDNN's follow a switch of their own.
 CAPABILITY = "ATEN_CPU_CAPABILITY"

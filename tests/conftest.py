@@ -12,6 +12,13 @@ ROOT = Path(__file__).parents[1]
 # Two contending threads are slower than one for models of this size.
 torch.set_num_threads(1)
 
+# A file goes to one process: these take longest and begin first, so that none is left for one process at the end.
+LONGEST = ("test_walk.py", "test_profile.py", "test_checkpoints.py", "test_pages.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "shipped: holds for the weights that ship, not for any trained ones")
