@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from streamlit import config
+from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tests.app import checkpoints
@@ -19,6 +21,14 @@ from viz.ui.state.model_list import found
 def told_in_full() -> None:
     """A failing test names the exception that a visitor is not shown."""
     config.set_option("client.showErrorDetails", "full")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_scanned_once() -> Iterator[None]:
+    """AppTest reads the metadata of every installed package in each run, half of what a run takes; a server does it once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ class Screen:
 
     def settle(self) -> Screen:
         """Connected, not running, no place holder, every figure painted."""
-        self.page.wait_for_function(SETTLED, timeout=PATIENCE)
+        self.page.wait_for_function(SETTLED, timeout=PATIENCE, polling=40)
         return self
 
     @property

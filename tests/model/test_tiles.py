@@ -19,15 +19,13 @@ pytestmark = pytest.mark.float32
 def brute(A: np.ndarray, allowed: np.ndarray, level: int, how: str) -> tuple[np.ndarray, np.ndarray]:
     """(values, masked) of the whole head at a level."""
     step = 2**level
-    q, k = A.shape
-    shape = (math.ceil(q / step), math.ceil(k / step))
-    values, masked = np.zeros(shape), np.zeros(shape, bool)
-    for r in range(shape[0]):
-        for c in range(shape[1]):
-            part = (slice(r * step, min(q, (r + 1) * step)), slice(c * step, min(k, (c + 1) * step)))
-            values[r, c] = A[part].max() if how == "max" else A[part].mean()
-            masked[r, c] = not allowed[part].any()
-    return values, masked
+    rows, columns = (np.arange(0, n, step) for n in A.shape)
+
+    def binned(operation: np.ufunc, cells: np.ndarray) -> np.ndarray:
+        return operation.reduceat(operation.reduceat(cells, rows, 0), columns, 1)
+
+    values = binned(np.maximum, A) if how == "max" else binned(np.add, A) / binned(np.add, np.ones_like(A))
+    return values, ~binned(np.logical_or, allowed)
 
 
 def whole(record, head: int, level: int, how: str) -> tuple[np.ndarray, np.ndarray]:
