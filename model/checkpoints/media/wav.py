@@ -1,4 +1,4 @@
-"""WAV files read, written and brought to another rate, with numpy and torch alone."""
+"""WAV files read, written and brought to another rate, by numpy and scipy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import struct
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from model.errors import SoundTooLong, UnreadableSound
 
@@ -15,8 +14,9 @@ RATE = 16_000  # samples a second that Whisper reads
 LONGEST = 30  # seconds: Whisper's window
 _MOST_BYTES = 200 * 2**20  # 30 s of 8 channels of 32 bits at 192 kHz
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+# Of the filter that brings a sound to another rate: half its length in periods of the lower rate, how steep its window is,
+# and where it begins to cut, as a part of the lower band limit.
 _ZERO_CROSSINGS, _BETA, _ROLLOFF = 48, 12.0, 0.95
-_BLOCK = 1024
 
 
 def read_wav(data: bytes | Path, name: str = "sound") -> tuple[np.ndarray, int]:
@@ -93,31 +93,13 @@ def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
 
 
 def resample(samples: np.ndarray, rate: int, to: int = RATE) -> np.ndarray:
-    """float [n] at `rate` -> float32 [⌈n · to / rate⌉] at `to`, band-limited by a windowed sinc.
-
-    y(t) = Σ_i x_i · c · sinc(c (t − i)) · kaiser((t − i) / w), with c the lower of the two rates over `rate`, a little
-    below; t runs through to / gcd phases only, each of which has its weights once (Smith 1984; Kaiser, β = 12).
-    """
+    """float [n] at `rate` -> float32 [⌈n · to / rate⌉] at `to`, band-limited: a polyphase filter, a sinc under a Kaiser window."""
     if rate == to or not len(samples):
         return np.ascontiguousarray(samples, dtype=np.float32)
+    from scipy import signal
+
     common = math.gcd(rate, to)
-    step, phases = rate // common, to // common
-    cutoff = min(1.0, to / rate) * _ROLLOFF
-    half = math.ceil(_ZERO_CROSSINGS / cutoff)
-    offsets = torch.arange(-half + 1, half + 1, dtype=torch.float64)
-    between = torch.arange(phases, dtype=torch.float64)[:, None] * step % phases / phases
-    away = offsets - between  # [phases, taps]: how far each sample lies from the moment asked for
-    inside = (1 - (away / half).square()).clamp(min=0)
-    window = torch.special.i0(_BETA * inside.sqrt()) / torch.special.i0(torch.tensor(_BETA, dtype=torch.float64))
-    weights = (cutoff * torch.sinc(cutoff * away) * window).float()
-    padded = torch.nn.functional.pad(torch.as_tensor(samples, dtype=torch.float32), (half - 1, half + 1))
-    found = torch.empty(-(-len(samples) * to // rate))
-    for phase in range(min(phases, len(found))):
-        mine = found[phase::phases]
-        windows = padded[phase * step // phases :].unfold(0, 2 * half, step)[: len(mine)]
-        for start in range(
-            0, len(mine), _BLOCK
-        ):  # the windows overlap in memory; their product needs them side by side
-            rows = slice(start, start + _BLOCK)
-            mine[rows] = windows[rows] @ weights[phase]
-    return found.numpy()
+    up, down = to // common, rate // common
+    widest = max(up, down)
+    filter_ = signal.firwin(2 * _ZERO_CROSSINGS * widest + 1, _ROLLOFF / widest, window=("kaiser", _BETA))
+    return signal.resample_poly(samples, up, down, window=filter_).astype(np.float32)
