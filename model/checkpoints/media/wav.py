@@ -93,7 +93,7 @@ def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
 
 
 def resample(samples: np.ndarray, rate: int, to: int = RATE) -> np.ndarray:
-    """float [n] at `rate` -> float32 [⌈n · to / rate⌉] at `to`, band-limited: a polyphase filter, a sinc under a Kaiser window."""
+    """float [n] at `rate` -> float32 [⌈n · to / rate⌉] at `to`, band-limited by a sinc under a Kaiser window, phase by phase."""
     if rate == to or not len(samples):
         return np.ascontiguousarray(samples, dtype=np.float32)
     from scipy import signal
