@@ -138,6 +138,13 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     return parser
 
 
+def escape_unprintable() -> None:
+    """Let characters that the terminal's encoding lacks be written as \\u escapes instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+
+
 def main(argv: list[str] | None = None, prog: str = "python -m model") -> int:
     """Run one command; a refused input is one sentence on stderr and exit status 2, a run that was stopped 130.
 
@@ -145,6 +152,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m model") -> int:
     """
     # Two contending threads are slower than one for models of this size.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    escape_unprintable()
     arguments = _parser(prog).parse_args(argv)
     try:
         sys.stdout.write(arguments.run(arguments) + "\n")

@@ -18,7 +18,8 @@ def test_the_recording_benchmark_prints_a_row_a_method(tmp_path: Path):
     file = tmp_path / "rows.json"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.recording", "--quick", "--json", str(file)],
-        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}, capture_output=True,
+        encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     seconds, memory = done.stdout.split("Peak MiB")

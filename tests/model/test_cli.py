@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,13 @@ ROOT = Path(__file__).parents[2]
 
 def command(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "model", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "model", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
     )
 
 
@@ -32,6 +39,7 @@ def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
     return said.err
 
 
+@pytest.mark.skipif(sys.getfilesystemencoding() == "ascii", reason="no command of this locale can be given Chinese")
 def test_record_writes_a_trace_that_opens(checkpoint: Path, tmp_path: Path):
     out = tmp_path / "new" / "run.safetensors"
     done = command(
@@ -44,6 +52,15 @@ def test_record_writes_a_trace_that_opens(checkpoint: Path, tmp_path: Path):
     assert trace.key.source == tiny.TEXT
     assert trace.tokens("decoder") == ["<zh>", *tiny.WRITTEN.split()]
     assert trace.fidelity().holds
+
+
+def test_a_terminal_of_few_characters_ends_no_command(tmp_path: Path):
+    """As in a pipe on Windows, or under LC_ALL=C: what cannot be written is escaped."""
+    done = subprocess.run(
+        [sys.executable, "-m", "model", "record", "--text", "I like cats", "--out", str(tmp_path / "run.safetensors")],
+        cwd=ROOT, capture_output=True, encoding="ascii", env=os.environ | {"PYTHONIOENCODING": "ascii"}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "") and "\\u" in done.stdout
 
 
 def test_a_bad_checkpoint_is_one_line(checkpoint: Path, tmp_path: Path):

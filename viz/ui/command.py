@@ -35,7 +35,9 @@ def _run(words: list[str]) -> int:
 
 def _open(words: list[str]) -> int:
     from model import __version__
+    from model.__main__ import escape_unprintable
 
+    escape_unprintable()
     parser = argparse.ArgumentParser(
         prog="headlight", usage=_USAGE, description="See what every attention head really does.", allow_abbrev=False
     )
