@@ -107,7 +107,7 @@ def test_each_step_calls_the_next(walk: list[tuple[str, str]]):
 
 
 def test_a_wrong_walk_would_be_found():
-    (cell, weight, *_), (_, *fidelity) = WALKS["The weight of a clicked cell"], WALKS["The error under a figure"]
+    (cell, weight, *_), (_, *fidelity) = WALKS["The weight of a clicked cell"], WALKS["A sub-layer's error"]
     assert leads(cell, weight) and not leads(cell, fidelity[-1]) and not leads(weight, cell)
 
 

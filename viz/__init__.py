@@ -1,1 +1,1 @@
-"""A trace or an array becomes a figure, a table or a file: everything that draws and knows no Streamlit."""
+"""Figures, tables and files of a trace or an array, without Streamlit; the app is `viz/ui/`."""

@@ -1,4 +1,4 @@
-"""Small summary charts in Altair; dense views are the canvas components'."""
+"""The training curve: training and validation loss over the steps, as an Altair chart."""
 
 from __future__ import annotations
 

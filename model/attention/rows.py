@@ -17,12 +17,11 @@ from torch import Tensor
 from model.attention.row_blocks import span
 from model.errors import UnknownOption
 from model.jobs.progress import tick
-from model.trace.attention_record import AttentionRecord
+from model.trace.attention_record import CELLS, AttentionRecord
 from model.trace.per_trace import PerTrace
 from model.transformer.attention import softmax
 
 HOW = ("mean", "max")
-_CELLS = 2**20  # float64 scores that are held at once: 8 MiB
 _SMALL = 0.01  # a weight below this is within 2·10⁻⁷ with the recorded log-sum-exp
 
 # The log-sum-exp in float64 of a head's rows, NaN where it was not needed yet.
@@ -60,7 +59,7 @@ def _recorded(record: AttentionRecord, head: int) -> Float[Tensor, " q"]:
 def _log_sums(record: AttentionRecord, rows: Tensor) -> Tensor:
     """log Σ_j exp(score) of these rows, rising, of a record of one head, in blocks: float64 [rows]."""
     found = []
-    step = max(1, _CELLS // record.keys)
+    step = max(1, CELLS // record.keys)
     for start in range(0, len(rows), step):
         tick("rows", start / len(rows))
         part = rows[start : start + step]
@@ -90,7 +89,7 @@ def blocks(record: AttentionRecord, head: int, rows: slice = slice(None)) -> Ite
     first, last, _ = rows.indices(record.queries)
     start = first
     while start < last:
-        stop = min(last, start + max(1, _CELLS // record.keys))
+        stop = min(last, start + max(1, CELLS // record.keys))
         here = slice(start, stop)
         columns = span(record, here)
         yield here, columns.start, softmax(single.scores(0, here, columns, torch.float64), sink)[0]

@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed_weights, max_difference
 from model.trace.tensors import MemoryStore
 from model.transformer.attention import entropy, softmax
 from model.transformer.masks import compress
@@ -165,18 +164,6 @@ def compare(before: AttentionRecord, after: AttentionRecord | Tensor, rows: slic
     if isinstance(after, Tensor):
         return Comparison(weights, after, dead, dead)
     return Comparison(weights, after.weights(0, rows, dtype=torch.float64), dead, ~after.allowed(rows))
-
-
-def unchanged(record: AttentionRecord, head: int, rows: slice = slice(None)) -> float:
-    """max |weights without any change − recorded weights|, for these rows: how well `select` says what was recorded."""
-    return max_difference(
-        record.select([head], torch.float64).weights(0, rows, dtype=torch.float64), record.weights(head, rows)
-    )
-
-
-def unchanged_limit(record: AttentionRecord, head: int, rows: slice = slice(None)) -> float:
-    """How large `unchanged` may be: the recorded weights are looked up in float32."""
-    return allowed_weights(record.scores(head, rows), record.d_k)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,10 +16,9 @@ from torch import Tensor
 from model.compare.heads import Aligned, PearsonSums, aligned, jensen_shannon
 from model.errors import HeadlightError
 from model.jobs.progress import tick
-from model.trace.attention_record import AttentionRecord
+from model.trace.attention_record import CELLS, AttentionRecord
 from model.trace.trace import Trace
 
-_CELLS = 2**20  # weights that are held at once
 MOST = 12  # cells that changed most
 
 Places = Sequence[tuple[int, int]]
@@ -76,7 +75,7 @@ def pair(
         raise HeadlightError(reason=f"{one.site} and {other.site} have no token in common.")
     (rows, other_rows), (columns, other_columns) = split(queries), split(keys)
     apart, likeness, changed, outside = [], PearsonSums(2), [], 0.0
-    step = max(1, _CELLS // max(one.keys, other.keys))
+    step = max(1, CELLS // max(one.keys, other.keys))
     for start in range(0, len(rows), step):
         tick(progress[0], progress[1] + progress[2] * start / len(rows))
         here, there = rows[start : start + step], other_rows[start : start + step]

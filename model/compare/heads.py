@@ -22,13 +22,12 @@ from torch import Tensor
 from model.attention.rows import whole_rows
 from model.errors import HeadlightError, UnknownOption
 from model.jobs.progress import tick
-from model.trace.attention_record import AttentionRecord
+from model.trace.attention_record import CELLS, AttentionRecord
 from model.trace.site import Site
 from model.trace.trace import Trace
 
 LN2 = math.log(2)
 HOW = ("correlation", "divergence")
-_CELLS = 2**20  # weights that are held at once
 
 
 def jensen_shannon(a: Float[Tensor, "*#r k"], b: Float[Tensor, "*#r k"]) -> Float[Tensor, ...]:
@@ -122,7 +121,7 @@ def all_pairs(trace: Trace, how: str = "correlation") -> list[PairwiseSimilarity
     for (_, _, queries, keys), sites in groups.items():
         heads = [(site, head) for site in sites for head in range(trace.record(site).heads)]
         total = PearsonSums(len(heads)) if how == "correlation" else _Divergences(len(heads))
-        step = max(1, _CELLS // (keys * len(heads)))
+        step = max(1, CELLS // (keys * len(heads)))
         for start in range(0, queries, step):
             tick("pairs", (done + len(sites) * start / queries) / whole)
             rows = slice(start, min(start + step, queries))

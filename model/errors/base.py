@@ -1,4 +1,4 @@
-"""The base class of all errors; `model.errors` says the rule."""
+"""`HeadlightError`, the base of every error that a person reads: what was got, what is allowed, what to do."""
 
 from __future__ import annotations
 

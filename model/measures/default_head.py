@@ -1,4 +1,4 @@
-"""Which head a first look shows: a card's best aligned one, else the one that points most; and uniform heads."""
+"""The head that is shown first: a card's best aligned one, else that of the largest mean maximum; and uniform heads."""
 
 from __future__ import annotations
 

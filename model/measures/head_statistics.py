@@ -1,4 +1,4 @@
-"""Measures of every head of a record: entropy, distance, attention by kind of key."""
+"""Every registered measure of every head, for one sub-layer or a whole trace, in one pass over the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same map on a Ray cluster, through Ray Data alone: from_items → map_batches → iter_batches, and parts written here.
+"""Profiling a corpus on a Ray cluster, through Ray Data alone: from_items → map_batches → iter_batches, and parts written here.
 
 Ray says which machine does what, when, and once more where one is lost. The machines need Headlight and the model at the
 same paths; the texts travel to them and the rows back, so that only this process writes.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from model.errors import UnknownOption
 from model.residual.additions import Addition, by_layer, limit_of
-from model.trace.fidelity import allowed, allowed_norm, max_difference
+from model.trace.fidelity import allowed, check_norm, max_difference
 from model.trace.record_own import entering, leaving, record_run
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
@@ -124,10 +124,9 @@ def normalised(trace: Trace, name: str, parameters: tuple[Tensor, Tensor]) -> Re
     """
     x = trace.activation(f"{name}.residual" if _norm(trace) == "post" else stream_into(trace, name)).double()
     gamma, beta = (p.double() for p in parameters)
-    found, recorded = layer_norm(x, gamma, beta), trace.activation(f"{name}.norm")
-    limit = allowed_norm(x, found.mean, found.sigma, gamma, recorded.dtype) + allowed(beta, dtype=recorded.dtype)
+    found, error, limit = check_norm(x, gamma, beta, trace.activation(f"{name}.norm"))
     parts = (part[:, 0] for part in (found.mean, found.variance, found.sigma))
-    return RecordedNorm(x, *parts, gamma, beta, found.y, max_difference(found.y, recorded), limit)
+    return RecordedNorm(x, *parts, gamma, beta, found.y, error, limit)
 
 
 def by_token(x: Tensor) -> Tensor:

@@ -16,11 +16,10 @@ from model.steps.projections import BETWEEN, from_input
 from model.steps.scores import score_steps
 from model.steps.step import WHOLE, Matrix, Step, window
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed, allowed_context, allowed_norm, allowed_output, allowed_product, max_difference
+from model.trace.fidelity import allowed, allowed_context, allowed_output, allowed_product, check_norm, max_difference
 from model.trace.record_own import entering
 from model.trace.site import Site
 from model.trace.trace import Trace
-from model.transformer.layer_norm import layer_norm
 from model.transformer.positions import Rotary
 
 STEPS = (
@@ -213,10 +212,7 @@ def _norm(trace: Trace, site: Site, parameters: _Parameters, residual: Step, row
     stream = trace.activation(stream_before(trace, site))[rows].double()
     r, off = (residual.result, residual.limit) if not before else (Matrix("x", stream, "query", "dim"), 0.0)
     gamma, beta = parameters.whole("gamma"), parameters.whole("beta")
-    found = layer_norm(r.values, gamma, beta)
+    found, error, limit = check_norm(r.values, gamma, beta, trace.activation(f"{site}.norm")[rows], off)
     symbol = "X" if before else "y"
     latex = rf"{symbol} = \gamma\,\frac{{{r.symbol} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + \beta"
-    result, recorded = Matrix(symbol, found.y, "query", "dim"), trace.activation(f"{site}.norm")[rows]
-    limit = allowed_norm(r.values, found.mean, found.sigma, gamma, recorded.dtype, off)
-    limit += allowed(beta, dtype=recorded.dtype)
-    return Step("norm", latex, (r, "LayerNorm"), result, max_difference(found.y, recorded), limit=limit)
+    return Step("norm", latex, (r, "LayerNorm"), Matrix(symbol, found.y, "query", "dim"), error, limit=limit)

@@ -1,4 +1,4 @@
-"""A number of bytes for reading."""
+"""Byte counts as text, in KiB, MiB and GiB."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from model.transformer.positions import alibi_bias, offsets
 # What a store may hold of a record that scores, and that values, are made of.
 _SCORES = ("q", "k", "bias", "bias_offsets", "sinks", "relative_keys")
 _VALUES = ("v", "relative_values")
-_CELLS = 2**20  # float64 scores that are held at once where some columns are asked for: 8 MiB
+CELLS = 2**20  # scores or weights in float64 that are held at once: 8 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +208,7 @@ class AttentionRecord:
         if columns == slice(None):
             return softmax(self.scores(head, rows, dtype=dtype), self.sink(head, dtype))[0]
         sink = self.sink(self.check_head(head), torch.float64)
-        blocks = torch.arange(self.queries)[rows].split(max(1, _CELLS // self.keys))
+        blocks = torch.arange(self.queries)[rows].split(max(1, CELLS // self.keys))
         parts = (softmax(self.scores(head, block, dtype=torch.float64), sink)[0][:, columns] for block in blocks)
         return torch.cat([part.to(dtype) for part in parts])
 

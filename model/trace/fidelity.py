@@ -23,6 +23,7 @@ from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
 from model.transformer.attention import softmax
+from model.transformer.layer_norm import Normalised, layer_norm
 
 # In units of √n · u · size. Over 40 families in four precisions and the trained models at hand the worst is 2.6, and 2.5
 # in float32.
@@ -137,6 +138,15 @@ def allowed_norm(x: Tensor, mean: Tensor, sigma: Tensor, gain: Tensor, dtype: to
     grown = gain.abs() / sigma
     size = (x.abs() + math.sqrt(x.shape[-1]) * mean.abs()) * grown
     return off * grown.max().item() + allowed(size, _ROUNDINGS, dtype)
+
+
+def check_norm(
+    x: Tensor, gamma: Tensor, beta: Tensor, recorded: Tensor, off: float = 0.0
+) -> tuple[Normalised, float, float]:
+    """LayerNorm of x [n, d], which itself is off by `off`, in float64: what it gives, max |it − recorded|, what is allowed."""
+    found = layer_norm(x, gamma, beta)
+    limit = allowed_norm(x, found.mean, found.sigma, gamma, recorded.dtype, off) + allowed(beta, dtype=recorded.dtype)
+    return found, max_difference(found.y, recorded), limit
 
 
 def rows_checked(queries: int) -> slice | Tensor:

@@ -1,4 +1,4 @@
-"""Pictures of writing: candidates as bars, a row of attention as bars, the tree of a beam search and its arithmetic."""
+"""Charts of decoding: candidates for the next token, a row of attention, the tree of a beam search and its scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of numbers around writing: a distribution before and after a cut, and what a cache of keys and values saves."""
+"""Charts of the next token under temperature, top-k and top-p, and of what a cache of keys and values saves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the colours of a head's matrix end: at 1 for every picture alike, or at this picture's largest weight."""
+"""The upper end of a head's colour scale: 1, alike for every picture, or the largest weight of this one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan said in 中文, cut into words."""
+"""Surface realisation of a sentence plan in Chinese, segmented into words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan said in English. Lower case but for "I"; contractions are one word."""
+"""Surface realisation of a sentence plan in English. Lower case but for "I"; contractions are one word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan said in français. Elided forms (j', l', n', qu') are words of their own."""
+"""Surface realisation of a sentence plan in French. Elided forms (j', l', n', qu') are words of their own."""
 
 from __future__ import annotations
 

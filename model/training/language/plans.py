@@ -1,4 +1,4 @@
-"""What a sentence says, before any language says it: the plans that the three realisers turn into words.
+"""Sentence plans: meaning without words, from which the English, Chinese and French surface realisation starts.
 
 Every plan is frozen plain data, so its `repr` is a stable content key. Each word that a realiser writes is a `Piece`:
 the word and the nodes of the plan that it stands for. Two words in two languages are aligned where they share a node.

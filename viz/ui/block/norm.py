@@ -1,4 +1,4 @@
-"""LayerNorm before and after, beside BatchNorm on the same numbers, and in the other place."""
+"""A recorded LayerNorm, LayerNorm beside BatchNorm on the same numbers, and post-LN against pre-LN."""
 
 from __future__ import annotations
 

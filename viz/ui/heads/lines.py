@@ -1,4 +1,4 @@
-"""All heads of a site as lines between its tokens: the few that a rule asks for, at any length, and what is left out."""
+"""All heads of a sub-layer as lines between its tokens: those a rule asks for at any length, and what they leave out."""
 
 from __future__ import annotations
 

@@ -124,11 +124,8 @@ def _masked(chosen: MaskSelection) -> None:
 
 
 def _badge(chosen: MaskSelection) -> str:
-    """With the mask as recorded these weights are the recorded ones."""
-    from model.attention import variants
-
-    which = chosen.record, view.current().head, chosen.cuts[0]
-    return figure_footer.fidelity_badge(variants.unchanged(*which), variants.unchanged_limit(*which))
+    """The scores are the record's: they are as good as what the sub-layer put out says of it."""
+    return figure_footer.site_badge(chosen.trace, chosen.record.site)
 
 
 def _rule(chosen: MaskSelection) -> str:

@@ -129,7 +129,6 @@ def _footer(
     trace: Trace, site: Site, head: int, comparison: Comparison, cuts: tuple[slice, slice], change: Change, name: str
 ) -> None:
 
-    from model.attention import variants
     from model.trace.attention_record import AttentionRecord
     from viz.heads.variants import picture
 
@@ -152,8 +151,7 @@ def _footer(
         parts = {f: getattr(comparison, f)[:, cuts[1]] for f in ("before", "after", "dead_before", "dead_after")}
         return picture(replace(comparison, **parts), rows, columns[cuts[1]], (say("matrix.query"), say("matrix.key")))
 
-    which = trace.record(site), head, cuts[0]
-    badge = figure_footer.fidelity_badge(variants.unchanged(*which), variants.unchanged_limit(*which))
+    badge = figure_footer.site_badge(trace, site)  # of the unchanged head
     code = (*change.code, AttentionRecord.scores, AttentionRecord.weights)
     figure_footer.draw("variants", say("variants.off"), badge, files, figure=figure, code=code)
 
