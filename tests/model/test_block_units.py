@@ -10,6 +10,7 @@ import torch
 
 from model.checkpoints.disk.families import FAMILIES, Family, small_inputs, small_model
 from model.checkpoints.record import forward, mlp_hooks
+from model.checkpoints.record.site_names import stack_of
 from model.residual import neurons
 from model.residual.neurons import Hidden
 from tests import bounds
@@ -154,7 +155,7 @@ def test_another_thread_is_not_heard() -> None:
 
 
 def test_stacks_by_path() -> None:
-    assert mlp_hooks.stack_of("model.decoder.layers.0.fc2", ("encoder", "decoder")) == "decoder"
-    assert mlp_hooks.stack_of("text_model.encoder.layers.0.mlp.fc2", ("encoder", "decoder")) == "decoder"
-    assert mlp_hooks.stack_of("bert.encoder.layer.0.output.dense", ("encoder",)) == "encoder"
-    assert mlp_hooks.stack_of("model.decoder.layers.0.fc2", ("encoder",)) == "encoder"
+    assert stack_of("model.decoder.layers.0.fc2", ("encoder", "decoder")) == "decoder"
+    assert stack_of("text_model.encoder.layers.0.mlp.fc2", ("encoder", "decoder")) == "decoder"
+    assert stack_of("bert.encoder.layer.0.output.dense", ("encoder",)) == "encoder"
+    assert stack_of("model.decoder.layers.0.fc2", ("encoder",)) == "encoder"

@@ -1,4 +1,4 @@
-"""Which checkpoints there are, read from their cards alone: importing this does not import torch."""
+"""The checkpoints that ship with Headlight, by their cards alone: importing this does not import torch."""
 
 from __future__ import annotations
 

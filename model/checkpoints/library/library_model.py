@@ -224,7 +224,7 @@ class HuggingFaceModel:
     ) -> Trace:
         store = recorded.store
         sides = self._sides(encoded, inputs, recorded)
-        facts = run_facts(self, key, sides, store, facts)
+        facts = run_facts(self, key, sides, store, facts) | {"modules": recorded.modules}
 
         def plain_logits() -> Tensor:
             with self.lock, torch.no_grad():

@@ -100,7 +100,7 @@ def trace_picture(
         module = getattr(module, TOWERS["encoder"])
     with model.lock, torch.no_grad(), within_memory():
         recorded, output = _recorded(module, inputs)
-        facts = _facts(model, picture, settings)
+        facts = _facts(model, picture, settings) | {"modules": recorded.modules}
         if captions:
             facts["captions"] = _similarities(model.module, output, ids, captions, selected)
             facts["selected"] = selected

@@ -124,6 +124,7 @@ def trace_sound(
         "family": model.family, "norm": "unknown", "reads": "sound", "sound": name, "generated": target is None,
         "prompt": len(prompt), "written": [*decoder.texts[1:], *side(model.tokenizer, [last]).texts],
         "seconds": len(samples) / RATE, "frame_seconds": step / RATE, "sound_end": end, "padding": positions - 1 - end,
+        "modules": recorded.modules,
     }  # fmt: skip
     source = f"sound {hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
     options = (("max_new_tokens", max_new_tokens),) if target is None else ()

@@ -8,23 +8,23 @@ attention sinks) attention is computed here in blocks of rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
 
 from model.checkpoints.disk.config_sizes import Sizes
 from model.checkpoints.disk.families import rules_of
 from model.checkpoints.record import qkv_projections
-from model.instrumentation.operators.recorder import Operation, OperatorRecorder
+from model.checkpoints.record.attention_functions import AttentionInput, blocked, eager, fused
 from model.jobs.progress import tick
 
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
 NAME = "headlight"
-_BLOCK = 256
+# For classes without the scaled-dot-product path: masks and attention as the class makes them itself.
+OWN = "headlight_own"
 _recording: ContextVar[RegistryRecorder | None] = ContextVar("registry recorder", default=None)
 
 
@@ -54,16 +54,23 @@ class RegistryCall:
 class RegistryRecorder:
     """The attention calls of one forward, as they went through the library's registry.
 
-    names: module -> dotted path. crosses: finds the paths of cross-attention. expected: how many calls, 0 if not known.
+    names: module -> dotted paths, several where layers share it. running: those of the numbered modules that run, the
+    innermost last. crosses: finds the paths of cross-attention. expected: how many calls, 0 if not known.
     reads: the projections that ran since the last attention call. rotary: the (cos, sin) of the module that is running.
     """
 
-    names: dict[nn.Module, str]
+    names: dict[nn.Module, list[str]]
     crosses: re.Pattern[str]
     expected: int = 0
     calls: list[RegistryCall] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
     reads: list[qkv_projections.LinearCall] = field(default_factory=list)
     rotary: tuple[Tensor, Tensor] | None = None
+
+    def path(self, module: nn.Module) -> str:
+        """The dotted path of `module` in the layer that runs; layers may share one (Zamba)."""
+        names, layer = self.names.get(module, [""]), self.running[-1] if self.running else ""
+        return next((name for name in names if name.startswith(f"{layer}.")), names[0])
 
     def source(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> qkv_projections.QKVSource | None:
         """The projections that made the q, k and v of the attention call that `module` is about to make."""
@@ -72,96 +79,56 @@ class RegistryRecorder:
         return found
 
 
-def _keep_log_sum_exp(operation: Operation, sums: list[Tensor]) -> None:
-    if operation.is_kernel:
-        sums.append(operation.result[1])
-
-
 def attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, scaling=None,
               dropout: float = 0.0, **options):  # fmt: skip
-    """The function that the registry calls for every attention sub-layer -> (context [b, q, h, d_v], None)."""
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
-    recorder = _recording.get()
-    source = None
-    if recorder is not None:
-        source = recorder.source(module, query, key, value)
-        tick("layers", min(1.0, len(recorder.calls) / recorder.expected) if recorder.expected else None)
-    softcap = options.get("softcap")
-    sinks = options.get("s_aux", options.get("sinks"))
-    special = softcap is not None or sinks is not None
-    if recorder is None and not special:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
-        )
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    """The function that the registry calls for every sub-layer of a class with sdpa -> (context [b, q, h, d_v], None)."""
+    given = AttentionInput(query, key, value, attention_mask, scaling, dropout, options)
     is_causal = options.get("is_causal")
     is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     causal = bool(query.shape[2] > 1 and attention_mask is None and is_causal)  # the library's own rule
-    lse = None
-    if special:
-        context, lse = blocked(
-            query, key, value, attention_mask, scale, softcap, sinks, options.get("position_bias"), causal
-        )
-    else:
-        # The fused kernel inside the library's call returns the log-sum-exp anyway.
-        sums: list[Tensor] = []
-        operators = OperatorRecorder()
-        operators.followers.append(lambda operation: _keep_log_sum_exp(operation, sums))
-        with operators:
-            context, _ = sdpa_attention_forward(
-                module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
-            )
-        lse = sums[-1] if sums else None
+    return _recorded(module, given, causal, fused)
+
+
+def own_attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, scaling=None,
+                  dropout: float = 0.0, **options):  # fmt: skip
+    """The same of a class without: its own eager function, which looks at the mask alone -> (context, None)."""
+    given = AttentionInput(query, key, value, attention_mask, scaling, dropout, options)
+    return _recorded(module, given, False, eager)
+
+
+def _recorded(
+    module: nn.Module,
+    given: AttentionInput,
+    causal: bool,
+    compute: Callable[[nn.Module, AttentionInput, bool], tuple[Tensor, Tensor | None]],
+) -> tuple[Tensor, None]:
+    recorder = _recording.get()
+    source = None
     if recorder is not None:
-        name = recorder.names.get(module, "")
+        source = recorder.source(module, given.query, given.key, given.value)
+        tick("layers", min(1.0, len(recorder.calls) / recorder.expected) if recorder.expected else None)
+    if given.softcap is not None or given.sinks is not None:
+        context, lse = blocked(given, causal)
+    else:
+        context, lse = compute(module, given, recorder is not None)
+    if recorder is not None:
+        name = recorder.path(module)
         cross = bool(recorder.crosses.search(name)) or bool(getattr(module, "is_cross_attention", False))
         recorder.calls.append(
-            RegistryCall(name, cross, causal, query, key, value, attention_mask, float(scale), softcap, sinks,
-                 options.get("position_bias"), context, lse, source=source)
+            RegistryCall(name, cross, causal, given.query, given.key, given.value, given.mask, given.scale, given.softcap,
+                         given.sinks, given.bias, context, lse, source=source)
         )  # fmt: skip
     return context, None
-
-
-def blocked(q, k, v, mask, scale, softcap, sinks, bias, causal) -> tuple[Tensor, Tensor]:
-    """Attention in blocks of rows for what the fused kernel lacks -> (context [b, q, h, d_v], lse [b, h, q])."""
-    groups = q.shape[1] // k.shape[1]
-    k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-    contexts, sums = [], []
-    for start in range(0, q.shape[2], _BLOCK):
-        rows = slice(start, min(start + _BLOCK, q.shape[2]))
-        scores = (q[:, :, rows] @ k.transpose(-1, -2)) * scale
-        if softcap is not None:
-            scores = softcap * torch.tanh(scores / softcap)
-        if bias is not None:
-            scores = scores + bias[:, :, rows]
-        if mask is not None:
-            tile = mask[:, :, rows, : k.shape[2]]
-            scores = scores.masked_fill(~tile, -torch.inf) if tile.dtype == torch.bool else scores + tile
-        elif causal:
-            i = torch.arange(rows.start, rows.stop, device=q.device)[:, None]
-            scores = scores.masked_fill(torch.arange(k.shape[2], device=q.device)[None] > i, -torch.inf)
-        # Half-precision scores are summed in float32, as the fused kernels do; wider ones keep their width.
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        wide = scores
-        if sinks is not None:
-            sink = sinks.to(scores.dtype).reshape(1, -1, 1, 1).expand(*wide.shape[:3], 1)
-            wide = torch.cat([wide, sink], dim=-1)
-        lse = torch.logsumexp(wide, dim=-1)
-        lse = torch.where(torch.isneginf(lse), torch.zeros_like(lse), lse)
-        weights = (scores - lse[..., None]).exp().to(q.dtype)
-        contexts.append(weights @ v)
-        sums.append(lse)
-    return torch.cat(contexts, 2).transpose(1, 2).contiguous(), torch.cat(sums, 2)
 
 
 def register() -> None:
     """Put our names into the library's two registries; without the mask function it silently drops every mask."""
     from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
+    from transformers.masking_utils import eager_mask, sdpa_mask
 
-    AttentionInterface.register(NAME, attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    for name, function, mask in ((NAME, attention, sdpa_mask), (OWN, own_attention, eager_mask)):
+        AttentionInterface.register(name, function)
+        AttentionMaskInterface.register(name, mask)
 
 
 def cross_attention(model_type: str) -> re.Pattern[str]:
@@ -177,7 +144,9 @@ def expected(module: nn.Module) -> int:
 @contextmanager
 def record_calls(model: nn.Module) -> Iterator[list[RegistryCall]]:
     """Record every attention call of the forwards inside the block, and find each one's W_O by data flow."""
-    names = {module: name for name, module in model.named_modules()}
+    names: dict[nn.Module, list[str]] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        names.setdefault(module, []).append(name)
     recorder = RegistryRecorder(names, cross_attention(model.config.model_type), expected(model))
     modules = list(recorder.names)  # walked once: in a deep model every walk is a good part of what recording costs
     inside = qkv_projections.readers(modules)
@@ -198,9 +167,19 @@ def record_calls(model: nn.Module) -> Iterator[list[RegistryCall]]:
         if _recording.get() is recorder:
             recorder.rotary = qkv_projections.rotary(module, inputs, options)
 
+    def entered(module: nn.Module, _inputs: tuple) -> None:
+        if _recording.get() is recorder:
+            recorder.running.append(recorder.path(module))
+
+    def left(_module: nn.Module, _inputs: tuple, _output: object) -> None:
+        if _recording.get() is recorder:
+            recorder.running.pop()
+
     linear = [module for module in modules if qkv_projections.linear(module)]
     handles = [module.register_forward_hook(projected) for module in linear]
     handles += [m.register_forward_pre_hook(rotates, with_kwargs=True) for m in qkv_projections.rotary_modules(modules)]
+    for layer in (module for module, known in names.items() if known[0].rpartition(".")[2].isdigit()):
+        handles += [layer.register_forward_pre_hook(entered), layer.register_forward_hook(left)]
     token = _recording.set(recorder)
     try:
         yield recorder.calls

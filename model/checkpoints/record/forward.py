@@ -15,7 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoints.disk.families import TOWERS, entry
-from model.checkpoints.record import attention_registry, malloc, offload, qkv_projections, score_trace, task_outputs
+from model.checkpoints.record import (
+    attention_registry,
+    malloc,
+    offload,
+    qkv_projections,
+    score_trace,
+    site_names,
+    task_outputs,
+)
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.trace.attention_record import AttentionRecord
 from model.trace.logits import parts as logit_parts
@@ -27,10 +35,11 @@ from model.transformer.masks import DenseMask, IntervalMask, RuleMask, compress
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """One recorded forward of a library model, batch axis gone."""
+    """One recorded forward of a library model, batch axis gone. modules: site -> the dotted path of its attention module."""
 
     store: MemoryStore
     attention: dict[Site, AttentionRecord]
+    modules: dict[str, str] = field(default_factory=dict)
 
     @property
     def stacks(self) -> set[str]:
@@ -44,6 +53,7 @@ class CapturedAttention:
     `bias` makes the dense bias [h, q, k] of the call when it is asked for; `source` says how q, k and v came to be.
     """
 
+    path: str
     cross: bool
     mask: RuleMask | IntervalMask | DenseMask
     scale: float
@@ -62,7 +72,9 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     calls, output = _captured_calls(module, inputs)
     tensors: dict[str, Tensor] = {}
     store = MemoryStore({})
-    attention = attention_records(calls, tensors, store)
+    paths = [site_names.CallPath(call.path, call.cross, call.mask.causal) for call in calls]
+    sites = site_names.sites(paths, bool(getattr(module.config, "is_encoder_decoder", False)))
+    attention = attention_records(sites, calls, tensors, store)
     for stack in {site.stack for site in attention}:
         for i, state in enumerate(_states(output, stack)):
             tensors[f"{stack}.{i}.stream"] = state[0]
@@ -74,7 +86,9 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     for name, tensor in tensors.items():
         store.add(name, tensor)
     return Recorded(
-        store, {site: AttentionRecord(site=site, store=store, **facts) for site, facts in attention.items()}
+        store,
+        {site: AttentionRecord(site=site, store=store, **facts) for site, facts in attention.items()},
+        {str(site): call.path for site, call in zip(sites, calls, strict=True)},
     )
 
 
@@ -113,23 +127,15 @@ def _caches(module: nn.Module) -> bool:
 
 def registered(module: nn.Module) -> bool:
     """Whether the model calls our function of the library's attention registry."""
-    return getattr(module.config, "_attn_implementation", None) == attention_registry.NAME
+    return getattr(module.config, "_attn_implementation", None) in (attention_registry.NAME, attention_registry.OWN)
 
 
 def attention_records(
-    calls: list[CapturedAttention], tensors: dict[str, Tensor], store: MemoryStore
+    sites: list[Site], calls: list[CapturedAttention], tensors: dict[str, Tensor], store: MemoryStore
 ) -> dict[Site, dict[str, Any]]:
-    """Name each call by its site, put its tensors under that name, and keep its scale, mask and soft cap.
-
-    Layers are counted in the order of the calls, because one module may serve every layer (ALBERT).
-    """
-    counts: dict[tuple[str, str], int] = {}
+    """Put the tensors of each call under the name of its site, and keep its scale, mask and soft cap."""
     found: dict[Site, dict[str, Any]] = {}
-    for call in calls:
-        kind = "cross" if call.cross else "self"
-        stack = "decoder" if call.cross or call.mask.causal else "encoder"
-        site = Site(stack, counts.get((stack, kind), 0), kind)
-        counts[stack, kind] = site.layer + 1
+    for site, call in zip(sites, calls, strict=True):
         tensors |= {f"{site}.{name}": part.detach() for name, part in call.parts.items()}
         tensors |= {f"parameters/{site}.{name}": part.detach() for name, part in call.parameters.items()}
         if call.source is not None:
@@ -161,7 +167,14 @@ def _from_hook(
         if bias is not None:
             parameters["b_O"] = bias
     return CapturedAttention(
-        call.cross, _mask(call, masks, single), call.scale, parts, parameters, call.softcap, source=call.source
+        call.name,
+        call.cross,
+        _mask(call, masks, single),
+        call.scale,
+        parts,
+        parameters,
+        call.softcap,
+        source=call.source,
     )
 
 
@@ -169,8 +182,8 @@ def _from_operators(call: AttentionCall, single: bool, crosses: re.Pattern[str])
     parts = {"q": call.q, "k": call.k, "v": call.v, "context": call.context, "output": call.output} | call.parts
     parameters = {"W_O": call.projection} | ({} if call.projection_bias is None else {"b_O": call.projection_bias})
     mask = RuleMask(single) if call.q.shape[1] == call.k.shape[1] == 1 else call.mask
-    cross = bool(crosses.search(call.path[-1][0]))
-    return CapturedAttention(cross, mask, call.scale, parts, parameters, bias=call.make_bias)
+    path = call.path[-1][0]
+    return CapturedAttention(path, bool(crosses.search(path)), mask, call.scale, parts, parameters, bias=call.make_bias)
 
 
 def _one_token_is_causal(module: nn.Module) -> bool:
@@ -207,5 +220,6 @@ def prepare(module: nn.Module) -> nn.Module:
     malloc.keep_freed()
     if getattr(module, "_can_set_attn_implementation", lambda: True)():
         attention_registry.register()
-        module.set_attn_implementation(attention_registry.NAME)
+        fused = getattr(type(module), "_supports_sdpa", False)
+        module.set_attn_implementation(attention_registry.NAME if fused else attention_registry.OWN)
     return module.eval()

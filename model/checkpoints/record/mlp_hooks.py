@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from model.checkpoints.disk.families import TOWERS, rules_of
+from model.checkpoints.disk.families import rules_of
 from model.checkpoints.record import offload
+from model.checkpoints.record.site_names import stack_of
 from model.residual.neurons import Hidden, projected, recognised
 
 _ATTENTION = re.compile(r"att", re.IGNORECASE)
@@ -87,17 +88,6 @@ def first_projections(module: nn.Module, name: str) -> dict[str, nn.Module]:
         if found:
             return found
     return {}
-
-
-def stack_of(name: str, stacks: tuple[str, ...]) -> str:
-    """Which of the run's stacks a module's path belongs to; a dual encoder's towers are called by what they read."""
-    if len(stacks) == 1:
-        return stacks[0]
-    parts = name.split(".")
-    for stack, tower in TOWERS.items():
-        if tower in parts:
-            return stack
-    return next((part for part in parts if part in ("encoder", "decoder")), stacks[0])
 
 
 @contextmanager

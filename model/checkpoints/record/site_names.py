@@ -1,0 +1,72 @@
+"""Names of a library model's attention calls: stack and layer number by the dotted path of the module that ran.
+
+The model's own numbers are kept: in a hybrid of attention and state-space layers (Jamba) the first attention may be of
+layer 1. Calls are counted only where paths say nothing, as where one module serves every layer (ALBERT).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from model.checkpoints.disk.families import TOWERS
+from model.trace.site import Site
+
+
+@dataclass(frozen=True)
+class CallPath:
+    """What names an attention call: its module's dotted path, whether it is cross-attention, and whether its mask is causal."""
+
+    path: str
+    cross: bool
+    causal: bool
+
+    @property
+    def kind(self) -> str:
+        return "cross" if self.cross else "self"
+
+
+def sites(calls: Sequence[CallPath], both: bool) -> list[Site]:
+    """The site of each call, in their order. both: whether the model has an encoder and a decoder."""
+    one = "decoder" if any(call.cross or call.causal for call in calls) else "encoder"
+    stacks = [_stack(call, both, one) for call in calls]
+    numbers: dict[tuple[str, str], list[int]] = {}
+    for group in set(zip(stacks, (call.kind for call in calls), strict=True)):
+        of_group = zip(stacks, calls, strict=True)
+        numbers[group] = layer_numbers([call.path for stack, call in of_group if (stack, call.kind) == group])
+    each = {group: iter(found) for group, found in numbers.items()}
+    return [Site(stack, next(each[stack, call.kind]), call.kind) for stack, call in zip(stacks, calls, strict=True)]
+
+
+def layer_numbers(paths: Sequence[str]) -> list[int]:
+    """The number in each path that tells the layers apart; 0, 1, … where no single one does."""
+    digits = [[int(part) for part in path.split(".") if part.isdigit()] for path in paths]
+    places = range(min(map(len, digits), default=0))
+    telling = [at for at in places if len({numbers[at] for numbers in digits}) > 1]
+    at = telling[0] if telling else 0
+    if places:
+        found = [numbers[at] for numbers in digits]
+        if len(set(found)) == len(found):
+            return found
+    return list(range(len(paths)))
+
+
+def stack_of(path: str, stacks: Sequence[str]) -> str:
+    """Which of a run's stacks a module's path belongs to; a dual encoder's towers are called by what they read."""
+    return stacks[0] if len(stacks) == 1 else _told(path) or stacks[0]
+
+
+def _stack(call: CallPath, both: bool, one: str) -> str:
+    """A path tells the stack only where there are two: a decoder's layers may lie in a module called encoder (BERT)."""
+    told = _told(call.path) if both else _tower(call.path)
+    return "decoder" if call.cross else told or one
+
+
+def _told(path: str) -> str | None:
+    words = ((word, part) for part in path.split(".") for word in ("encoder", "decoder"))
+    return _tower(path) or next((word for word, part in words if part == word), None)
+
+
+def _tower(path: str) -> str | None:
+    parts = path.split(".")
+    return next((stack for stack, tower in TOWERS.items() if tower in parts), None)
