@@ -56,12 +56,32 @@ def _progress(fraction: float | None, what: str) -> None:
         sys.stderr.write(f"\r{what} {'' if fraction is None else f'{fraction:4.0%}'}   ")
 
 
-def _families(_arguments: argparse.Namespace) -> str:
+def _families(arguments: argparse.Namespace) -> str:
     from model.checkpoints.disk.families import FAMILIES
 
+    if arguments.check:
+        return _checked_families(arguments.out)
     rows = [("model_type", "family", "recorded by", "notes")]
     rows += [(f.model_type, f.title, f.route, f.notes) for f in FAMILIES]
     return _table(rows)
+
+
+def _checked_families(out: Path | None) -> str:
+    """A line for each family as it is tried; raises SystemExit(1) where one neither opens as the library's nor is refused."""
+    from model.checkpoints.library.family_check import check_families, table
+
+    found = []
+    for one in check_families():
+        found.append(one)
+        sys.stdout.write(f"{one.model_type:32} {one.told}\n")
+        sys.stdout.flush()
+    if out is not None:
+        out.write_text(table(found), encoding="utf-8")
+    failed = [one.model_type for one in found if one.result == "failed"]
+    if failed:
+        sys.stderr.write(f"neither exact nor refused: {', '.join(failed)}\n")
+        raise SystemExit(1)
+    return f"{sum(one.result == 'exact' for one in found)} of {len(found)} families exact, none wrong"
 
 
 def _heads(arguments: argparse.Namespace) -> str:
@@ -128,6 +148,10 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     heads.set_defaults(run=_heads)
     profile.add(commands)
     families = commands.add_parser("families", help="which families of the transformers library open, and how")
+    families.add_argument(
+        "--check", action="store_true", help="try a small one of every family of texts that the library has"
+    )
+    families.add_argument("--out", type=Path, help="with --check: the Markdown file to write the list to")
     families.set_defaults(run=_families)
     train = commands.add_parser("train", help="train a shipped model again from its seed")
     train.add_argument("name", help="translate or dates")

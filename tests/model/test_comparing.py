@@ -24,7 +24,7 @@ def js(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_heads(kind: str, monkeypatch) -> None:
-    monkeypatch.setattr("model.attention.rows._CELLS", 100)  # several blocks
+    monkeypatch.setattr("model.attention.rows.CELLS", 100)  # several blocks
     record = KINDS[kind](23)
     A, B = weights(record, 0), weights(record, 2)
     found = compare_heads.compared(record, 0, record, 2)
@@ -51,7 +51,7 @@ def test_heads_of_other_tokens_are_not_compared(translator) -> None:
 
 
 def test_all_pairs_are_every_pair(translator, monkeypatch) -> None:
-    monkeypatch.setattr(compare_heads, "_CELLS", 60)
+    monkeypatch.setattr(compare_heads, "CELLS", 60)
     trace = translator.trace("she gave him a red apple", language="fr")
     for how in compare_heads.HOW:
         groups = compare_heads.all_pairs(trace, how)

@@ -77,7 +77,7 @@ def test_turned_heads_are_found(base: Path, first) -> None:
 
 def test_every_number_is_the_weights_own(first, another, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare_checkpoints, "_CELLS", 60)  # several blocks
-    monkeypatch.setattr(aligned_runs, "_CELLS", 20)
+    monkeypatch.setattr(aligned_runs, "CELLS", 20)
     found = compare_checkpoints.counterparts(first, another)
     for mine, theirs, r in found.r.values():
         A, B = (
@@ -114,7 +114,7 @@ def test_fewer_heads_and_layers_leave_some_without(base: Path, first) -> None:
 
 
 def test_only_tokens_of_both_are_compared(base: Path, first, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aligned_runs, "_CELLS", 20)
+    monkeypatch.setattr(aligned_runs, "CELLS", 20)
     other = trace_of(base, "the black cat sat on a mat")
     sides = aligned_runs.aligned_sides(first, other)
     queries = keys = sides["encoder"].pairs

@@ -131,14 +131,18 @@ def test_families_that_do_not_open_are_named(folder: Path):
     refused(folder, errors.RemoteCode, "no_such_family", "never run")
 
 
-def test_a_family_outside_the_registry_is_named(folder: Path):
+def test_a_family_outside_the_registry_opens_where_it_checks_and_is_named_where_not(folder: Path):
     import transformers
 
     config = transformers.CodeGenConfig(
         vocab_size=97, n_positions=64, n_embd=32, n_layer=1, n_head=4, rotary_dim=4, bos_token_id=1, eos_token_id=2
     )
     transformers.CodeGenForCausalLM(config).save_pretrained(folder)
-    refused(folder, errors.UnsupportedFamily, "codegen", "registry", "gpt2")
+    model = open_model(folder)
+    assert model.opening.holds and not model.opening.missing and model.trace("the cat").fidelity().holds
+    config = transformers.FNetConfig(vocab_size=97, hidden_size=32, num_hidden_layers=1, intermediate_size=64)
+    transformers.FNetModel(config).save_pretrained(folder)
+    refused(folder, errors.UnsupportedFamily, "fnet", "no attention was met", "gpt2")
 
 
 def test_a_picture_model_opens_without_a_tokenizer(tmp_path: Path):

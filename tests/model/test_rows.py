@@ -49,7 +49,7 @@ def test_rows_and_columns_are_those_of_the_softmax(kind: str, n: int, known: boo
 
 
 def test_blocks_of_a_few_rows_are_the_same(monkeypatch):
-    monkeypatch.setattr("model.attention.rows._CELLS", 150)
+    monkeypatch.setattr("model.attention.rows.CELLS", 150)
     for kind in ("causal", "sliding", "explicit", "sinks"):
         found = MORE[kind](31, 31)
         exact = weights(found, 1)
@@ -115,7 +115,7 @@ def test_a_part_of_the_weights_is_that_part_of_the_softmax(kind: str, monkeypatc
     for rows in (slice(0, 29), slice(7, 8), slice(20, 29), torch.tensor([3, 17, 4])):
         for columns in (slice(0, 1), slice(5, 19), slice(30, 37)):
             for cells in (2**20, 40, 200):
-                monkeypatch.setattr("model.trace.attention_record._CELLS", cells)
+                monkeypatch.setattr("model.trace.attention_record.CELLS", cells)
                 part = found.weights(2, rows, columns, torch.float64).numpy()
                 np.testing.assert_allclose(part, exact[rows][:, columns], atol=BOUND, rtol=0)
                 near = found.weights(2, rows, columns).numpy()
@@ -133,7 +133,7 @@ def test_a_part_of_rows_and_columns_is_the_softmax_of_whole_rows(kind: str, monk
         (slice(q - 1, None), slice(k - 1, None)), (slice(4, 4), slice(1, 4)), (slice(0, q, 3), slice(0, k, 2)),
     )  # fmt: skip
     for cells in (2**20, 150):
-        monkeypatch.setattr("model.trace.attention_record._CELLS", cells)
+        monkeypatch.setattr("model.trace.attention_record.CELLS", cells)
         for head in (0, 3):
             exact = weights(found, head)
             for rows, columns in parts:

@@ -18,6 +18,7 @@ from model.checkpoints.library.library_model import HuggingFaceModel  # noqa: E4
 from model.checkpoints.media.sound import extractor, features, sample_sound, trace_sound  # noqa: E402
 from model.checkpoints.media.wav import RATE, resample  # noqa: E402
 from model.checkpoints.record.forward import prepare  # noqa: E402
+from model.checkpoints.record.untouched import untouched  # noqa: E402
 from model.errors import SoundTooLong, TextTooLong, UnreadableSound  # noqa: E402
 from model.trace.trace import Trace  # noqa: E402
 from tests import bounds  # noqa: E402
@@ -35,7 +36,7 @@ def whisper(sharpen: float = 3.0, **changes: object) -> HuggingFaceModel:
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens(SPECIAL)
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>")
-    return HuggingFaceModel("tiny whisper", prepare(module), fast, "whisper", "2" * 16)
+    return HuggingFaceModel("tiny whisper", prepare(untouched(module)), fast, "whisper", "2" * 16, untouched=module)
 
 
 def short(seconds: float = 0.25) -> np.ndarray:

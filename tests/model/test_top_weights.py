@@ -34,7 +34,7 @@ def by_hand(whole: np.ndarray, rule: Rule) -> set[tuple[int, int]]:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind} {rule.value}")
 @pytest.mark.parametrize("kind", MORE)
 def test_lines_are_what_the_rule_asks_for(kind: str, rule: Rule, monkeypatch):
-    monkeypatch.setattr("model.attention.rows._CELLS", 400)
+    monkeypatch.setattr("model.attention.rows.CELLS", 400)
     torch.manual_seed(3)
     found = MORE[kind](37, 45)
     whole = weights(found, 2)
@@ -58,7 +58,7 @@ def test_a_share_of_each_row_is_held():
 
 
 def test_only_the_strongest_are_listed_and_the_rest_is_counted(monkeypatch):
-    monkeypatch.setattr("model.attention.rows._CELLS", 1000)
+    monkeypatch.setattr("model.attention.rows.CELLS", 1000)
     found = record(120, 90)
     whole, rule = weights(found, 1), Rule("share", 0.95)
     everything, some = (strong_lines(found, 1, rule, most=most) for most in (10**9, 150))

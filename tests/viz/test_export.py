@@ -92,11 +92,11 @@ def test_a_long_head_is_written_block_by_block(trace: Trace, cells: int, monkeyp
     for name in ("decoder.0.self", "encoder.1.self", "decoder.1.cross"):
         site = Site.parse(name)
         record, rows, columns = trace.record(site), trace.tokens(site.query_side), trace.tokens(site.key_side)
-        monkeypatch.setattr("model.attention.rows._CELLS", 2**20)
+        monkeypatch.setattr("model.attention.rows.CELLS", 2**20)
         want = np.concatenate([block for _, block in in_blocks(record, 2)])
         np.testing.assert_allclose(want, record.weights(2), atol=bounds.WEIGHT)
         whole = export.matrix_csv(want, rows, columns)
-        monkeypatch.setattr("model.attention.rows._CELLS", cells)
+        monkeypatch.setattr("model.attention.rows.CELLS", cells)
         monkeypatch.setattr(export, "_CELLS", cells)
         head, *lines = read(export.head_csv(record, 2, rows, columns))
         head_whole, *lines_whole = read(whole)

@@ -37,7 +37,7 @@ def test_blocks_of_rows_say_what_the_whole_says(trace, monkeypatch, cells: int) 
                 float(A[allowed].max()),
                 first_cell(trace, name, head),
             )
-    monkeypatch.setattr("model.attention.rows._CELLS", cells)
+    monkeypatch.setattr("model.attention.rows.CELLS", cells)
     matrix._blocks.clear()
     color_scale._largest.clear()
     for (name, head), ((values, open_), most, cell) in whole.items():
@@ -52,7 +52,7 @@ def test_blocks_of_rows_say_what_the_whole_says(trace, monkeypatch, cells: int) 
 
 
 def test_no_more_cells_are_asked_for_than_may_be_held(trace, monkeypatch) -> None:
-    monkeypatch.setattr("model.attention.rows._CELLS", 500)
+    monkeypatch.setattr("model.attention.rows.CELLS", 500)
     asked = []
     real = AttentionRecord.scores
 

@@ -21,6 +21,7 @@ from model.checkpoints.disk.families import FAMILIES, rules_of
 from model.checkpoints.disk.max_length import longest
 from model.checkpoints.disk.tasks import task_of
 from model.checkpoints.library import decoder_input
+from model.checkpoints.library.opening_check import OpeningCheck
 from model.checkpoints.library.run_facts import run_facts
 from model.checkpoints.library.sentence_pooling import pooling
 from model.checkpoints.library_logging import quiet
@@ -35,7 +36,11 @@ from model.trace.trace import Side, Trace, TraceKey
 
 @dataclass(frozen=True, eq=False)
 class HuggingFaceModel:
-    """A library model with its tokenizer. `family` is the configuration's model_type."""
+    """A library model with its tokenizer. `family` is the configuration's model_type.
+
+    untouched: the same tensors as the library runs them, with the attention that it chose; None where they are not all in
+    memory. opening: how a short input checked when the model was opened.
+    """
 
     name: str
     module: nn.Module
@@ -44,6 +49,8 @@ class HuggingFaceModel:
     weights_hash: str
     card: Mapping[str, object] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    untouched: nn.Module | None = field(default=None, repr=False)
+    opening: OpeningCheck | None = None
 
     @property
     def task(self) -> str:
@@ -179,6 +186,13 @@ class HuggingFaceModel:
         self.check_length(given.length)
         return self._cost(given.length + new_tokens, 40 if self.decodes else 0)
 
+    def plain(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
+        """Logits [n, V] of the library's own run (a classifier's: [V], one a token: [n]); None where there is none to make."""
+        if self.untouched is None:
+            return None
+        with self.lock, torch.no_grad():
+            return plain(self.untouched, inputs)
+
     def _cost(self, n: int, m: int) -> Running:
         facts = self.module.config.to_dict() | {"architectures": [type(self.module).__name__]}
         return cost.before_run(facts, n, m)
@@ -225,11 +239,6 @@ class HuggingFaceModel:
         store = recorded.store
         sides = self._sides(encoded, inputs, recorded)
         facts = run_facts(self, key, sides, store, facts) | {"modules": recorded.modules}
-
-        def plain_logits() -> Tensor:
-            with self.lock, torch.no_grad():
-                return plain(self.module, inputs)
-
         return Trace(
             key=key,
             sides=sides,
@@ -237,11 +246,12 @@ class HuggingFaceModel:
             store=store,
             vocabulary=self.vocabulary,
             facts=facts,
-            plain_logits=plain_logits if logits.comparable(store) else None,
+            plain_logits=(lambda: self.plain(inputs)) if self.untouched and logits.comparable(store) else None,
         )
 
     def _sides(self, encoded: Encoded, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[str, Side]:
-        own = "decoder" if recorded.stacks == {"decoder"} else "encoder"
+        alone = "decoder_input_ids" not in inputs
+        own = "decoder" if alone and recorded.stacks == {"decoder"} else "encoder"
         sides = {own: side(self.tokenizer, ids_of(inputs, "input_ids"), encoded.text, encoded.segments)}
         if "decoder_input_ids" in inputs:
             sides["decoder"] = side(self.tokenizer, ids_of(inputs, "decoder_input_ids"))

@@ -19,8 +19,9 @@ from model.checkpoints.disk.families import FAMILIES, entry, family_of
 from model.checkpoints.disk.processor_config import processor_config
 from model.checkpoints.library import load_errors
 from model.checkpoints.library.library_model import HuggingFaceModel
+from model.checkpoints.library.route import NoRoute, route, short_input
 from model.checkpoints.library_logging import quiet
-from model.checkpoints.record.forward import prepare, registered
+from model.checkpoints.record.forward import prepare
 from model.checkpoints.tokens.encode import guard
 from model.errors import (
     DamagedCheckpoint,
@@ -76,14 +77,20 @@ def load(folder: Path, name: str | None = None, card: Mapping[str, object] | Non
     tokenizer = None if wordless else _tokenizer(folder)
     told = generation_config.settings(folder)
     loaded = read(folder)
-    if not registered(prepare(loaded.module)) and (known is None or known.route == "hook"):
-        _refuse(folder, loaded.family, "whose attention does not go through the library's registry")
     generation_config.check(folder, told, loaded.module)
     guard(loaded.module, tokenizer)
+    card = loaded.card | {"processor": processor_config(folder)} | dict(card or {})
+    opened = (tokenizer, family, loaded.weights_hash, card)
+    if getattr(loaded.module, "hf_device_map", None):  # a part of the weights lies on disk: no copy could share it
+        return HuggingFaceModel(name or folder.name, prepare(loaded.module), *opened)
+    tick("checking", None)
+    try:
+        found = route(loaded.module, short_input(loaded.module), known)
+    except NoRoute as error:
+        _refuse(folder, loaded.family, str(error))
     return HuggingFaceModel(
-        name or folder.name, loaded.module, tokenizer, family, loaded.weights_hash,
-        loaded.card | {"processor": processor_config(folder)} | dict(card or {}),
-    )  # fmt: skip
+        name or folder.name, found.module, *opened, untouched=found.untouched, opening=found.opening
+    )
 
 
 def read(folder: Path) -> Loaded:

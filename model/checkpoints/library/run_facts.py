@@ -20,6 +20,8 @@ def run_facts(
 ) -> dict[str, object]:
     """`Trace.facts` of a run of `model`, those that are known of how it was run (`facts`) among them."""
     facts = {"family": model.family, "task": model.task, "norm": "unknown", **facts}
+    if model.opening is not None:
+        facts["opening"] = model.opening.facts()
     if model.card.get("fresh"):
         facts["fresh"] = list(model.card["fresh"])
     if (gap := model.tokenizer.mask_token_id) is not None and "encoder" in sides:

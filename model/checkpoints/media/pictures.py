@@ -101,6 +101,7 @@ def trace_picture(
     with model.lock, torch.no_grad(), within_memory():
         recorded, output = _recorded(module, inputs)
         facts = _facts(model, picture, settings) | {"modules": recorded.modules}
+        facts |= {"opening": model.opening.facts()} if model.opening else {}
         if captions:
             facts["captions"] = _similarities(model.module, output, ids, captions, selected)
             facts["selected"] = selected

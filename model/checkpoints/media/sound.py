@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from model.checkpoints.disk.families import rules_of
 from model.checkpoints.library_logging import quiet
 from model.checkpoints.media.wav import LONGEST, RATE, read_wav, resample, wav_bytes
-from model.checkpoints.record.forward import plain, record
+from model.checkpoints.record.forward import record
 from model.checkpoints.tokens.encode import side, tokenized
 from model.checkpoints.tokens.token_texts import special_ids
 from model.errors import SoundTooLong, TextTooLong, UnreadableSound
@@ -109,10 +109,6 @@ def trace_sound(
         tick("layers", 0.0)
         recorded = record(model.module, inputs)
 
-    def plain_logits() -> Tensor:
-        with model.lock, torch.no_grad():
-            return plain(model.module, inputs)
-
     end = -(-len(samples) // step) - 1
     store = recorded.store
     store.add("features", given[0])
@@ -125,6 +121,7 @@ def trace_sound(
         "prompt": len(prompt), "written": [*decoder.texts[1:], *side(model.tokenizer, [last]).texts],
         "seconds": len(samples) / RATE, "frame_seconds": step / RATE, "sound_end": end, "padding": positions - 1 - end,
         "modules": recorded.modules,
+        **({"opening": model.opening.facts()} if model.opening else {}),
     }  # fmt: skip
     source = f"sound {hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
     options = (("max_new_tokens", max_new_tokens),) if target is None else ()
@@ -135,7 +132,7 @@ def trace_sound(
         store=store,
         vocabulary=tuple(model.vocabulary),
         facts=facts,
-        plain_logits=plain_logits,
+        plain_logits=(lambda: model.plain(inputs)) if model.untouched else None,
     )
 
 

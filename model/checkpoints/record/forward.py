@@ -40,6 +40,11 @@ class Recorded:
     store: MemoryStore
     attention: dict[Site, AttentionRecord]
     modules: dict[str, str] = field(default_factory=dict)
+    class_name: str = ""
+
+    def named(self, output: Any) -> dict[str, Tensor]:
+        """Hidden states and logits of a library output by their names in the record, batch axis gone."""
+        return _outputs(output, self.stacks, self.class_name)
 
     @property
     def stacks(self) -> set[str]:
@@ -75,35 +80,41 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     paths = [site_names.CallPath(call.path, call.cross, call.mask.causal) for call in calls]
     sites = site_names.sites(paths, bool(getattr(module.config, "is_encoder_decoder", False)))
     attention = attention_records(sites, calls, tensors, store)
-    for stack in {site.stack for site in attention}:
-        for i, state in enumerate(_states(output, stack)):
-            tensors[f"{stack}.{i}.stream"] = state[0]
-    logits = getattr(output, "logits", None)
-    if logits is not None:
-        tensors |= task_outputs.named(type(module).__name__, logits) or (
-            logit_parts(logits[0]) if logits.dim() == 3 else {}
-        )
+    tensors |= _outputs(output, {site.stack for site in attention}, type(module).__name__)
     for name, tensor in tensors.items():
         store.add(name, tensor)
     return Recorded(
         store,
         {site: AttentionRecord(site=site, store=store, **facts) for site, facts in attention.items()},
         {str(site): call.path for site, call in zip(sites, calls, strict=True)},
+        type(module).__name__,
     )
 
 
+def _outputs(output: Any, stacks: set[str], class_name: str) -> dict[str, Tensor]:
+    found = {f"{stack}.{i}.stream": state[0] for stack in stacks for i, state in enumerate(_states(output, stack))}
+    logits = getattr(output, "logits", None)
+    if logits is None:
+        return found
+    return found | (task_outputs.named(class_name, logits) or (logit_parts(logits[0]) if logits.dim() == 3 else {}))
+
+
+def run(module: nn.Module, inputs: Mapping[str, Tensor], **options: object) -> Any:
+    """What the library gives of a plain forward, its hidden states too."""
+    return module(**inputs, output_hidden_states=True, **({"use_cache": False} if _caches(module) else {}), **options)
+
+
 def _captured_calls(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[CapturedAttention], Any]:
-    options = {"output_hidden_states": True} | ({"use_cache": False} if _caches(module) else {})
     if registered(module):
         with attention_registry.record_calls(module) as calls:
-            output = module(**inputs, **options)
+            output = run(module, inputs)
         masks: dict[int, Any] = {}
         biases: dict[int, tuple[str, Tensor]] = {}
         if calls:
             single = _one_token_is_causal(module)
             return [_from_hook(call, masks, biases, single) for call in calls], output
     with score_trace.traced(module, attention_registry.expected(module)) as traced:
-        output = module(**inputs, **options)
+        output = run(module, inputs)
     single, crosses = _one_token_is_causal(module), attention_registry.cross_attention(module.config.model_type)
     return [_from_operators(call, single, crosses) for call in traced], output
 

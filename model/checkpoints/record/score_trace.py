@@ -8,7 +8,7 @@ again up to its softmax.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -99,6 +99,17 @@ def replay(module: nn.Module, args: tuple, kwargs: dict, index: int, lse: Tensor
     raise ValueError("the model has changed since this run was recorded: its position terms cannot be made again")
 
 
+@torch.no_grad()
+def attention_paths(module: nn.Module, inputs: Mapping[str, Tensor]) -> list[str]:
+    """The dotted path of the module of every softmax that weights values in one forward, whether it can be read or not."""
+    recorder = OperatorRecorder(module.parameters())
+    tracer = ScoreTracer(recorder)
+    tracker = ScoreTracker(tracer, recorder)
+    with record_operators(module, recorder):
+        module(**inputs)
+    return [*(call.path[-1][0] for call in tracker.calls), *tracer.unread, *tracker.lost]
+
+
 @contextmanager
 def traced(model: nn.Module, expected: int) -> Iterator[list[AttentionCall]]:
     """Follow every attention call of the forward inside the block; raises ValueError at its end where one was lost."""
@@ -112,7 +123,7 @@ def traced(model: nn.Module, expected: int) -> Iterator[list[AttentionCall]]:
     why = ""
     if lost or not found:
         where = f" of {tracer.unread[0]}" if tracer.unread else ""
-        why = f"its scores{where} cannot be told apart" if lost else "none was heard"
+        why = f"its scores{where} cannot be told apart" if lost else "no attention was met"
     elif any(call.projection is None for call in found):
         # Not every softmax between two products is an attention sub-layer (Nyströmformer has three in one).
         why = "what it mixes goes through no W_O"

@@ -50,13 +50,13 @@ class ScoreReader:
 class ScoreTracker:
     """`see` every operator; `calls` are the attentions found, in the order in which their values were weighted.
 
-    lost: softmaxes that weighted something, but whose scores or weights could not be followed.
+    lost: paths of the modules of softmaxes that weighted something, but whose scores or weights could not be followed.
     """
 
     def __init__(self, reader: ScoreReader, recorder: OperatorRecorder):
         self.reader, self.recorder = reader, recorder
         self.calls: list[AttentionCall] = []
-        self.lost = 0
+        self.lost: list[str] = []
         self._notes = WeakTensorKeyDictionary()
         recorder.followers.append(self.see)
 
@@ -156,7 +156,7 @@ class ScoreTracker:
             in_order = [axis for axis in ((h, q * k), (q, k), (k, 1)) if axis[0] > 1]
             if layout.axes(weights, note.strides) == in_order:
                 return self._attended(call, _cube(v), _cube(result))
-        self.lost += 1
+        self.lost.append(self.recorder.path[-1][0] if self.recorder.frames else "")
         return None
 
     def _attended(self, call: AttentionCall, v: Tensor, context: Tensor) -> Context:

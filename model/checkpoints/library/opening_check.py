@@ -1,0 +1,148 @@
+"""The check of a library model when it is opened: a short input, recorded, against what the library itself computes of it.
+
+Three runs of the same tensors are held against each other: the one that Headlight records; the untouched model with the
+attention that the library chose, whose logits and hidden states are the right ones; and the library's eager attention,
+which gives its weights (`output_attentions`), where those of a model are believed only if its own logits are right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model.checkpoints.disk.families import TOWERS
+from model.checkpoints.record.forward import Recorded, record, run
+from model.checkpoints.record.score_trace import attention_paths
+from model.checkpoints.record.untouched import eager
+from model.trace.fidelity import allowed, allowed_weights
+from model.trace.site import Site
+
+
+@dataclass(frozen=True)
+class OpeningCheck:
+    """What a short input showed. Each pair is (largest difference, how large it may be), None where there is no reference.
+
+    weights: of the sub-layers' weights from the library's eager ones, `compared` sub-layers of them. output: of logits and
+    hidden states from the untouched model's. missing: dotted paths of the attention that is not in the record.
+    """
+
+    weights: tuple[float, float] | None = None
+    output: tuple[float, float] | None = None
+    compared: int = 0
+    missing: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing that was compared is further off than rounding; and something was."""
+        pairs = [pair for pair in (self.weights, self.output) if pair is not None]
+        return bool(pairs) and all(error <= limit for error, limit in pairs)
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, as the end of a sentence; "" where nothing is."""
+        for pair, what in ((self.output, "output"), (self.weights, "attention weights")):
+            if pair is not None and not pair[0] <= pair[1]:
+                return f"the recorded {what} would be off by {pair[0]:.1g} from the library's own"
+        return "" if self.holds else "nothing of its record could be held against the library's own run"
+
+    def facts(self) -> dict[str, object]:
+        """As a trace keeps it: plain numbers."""
+        errors = {"weights": self.weights, "output": self.output}
+        found: dict[str, object] = {name: pair[0] for name, pair in errors.items() if pair is not None}
+        return found | ({"missing": list(self.missing)} if self.missing else {})
+
+
+@torch.no_grad()
+def check(module: nn.Module, untouched: nn.Module, inputs: Mapping[str, Tensor], count: bool = False) -> OpeningCheck:
+    """Record `module` on `inputs` (batch of 1) and compare. Raises what recording and the library raise.
+
+    count: look also for attention that is not in the record, by following the operators of the untouched model.
+    """
+    recorded, own = record(module, inputs), run(untouched, inputs)
+    weights, compared = _weights(recorded, own, untouched, inputs)
+    missing: tuple[str, ...] = ()
+    if count:
+        left = attention_paths(untouched, inputs)
+        for path in recorded.modules.values():
+            if path in left:
+                left.remove(path)
+        missing = tuple(left)
+    return OpeningCheck(weights, _output(recorded, own), compared, missing)
+
+
+def _output(recorded: Recorded, own: Any) -> tuple[float, float] | None:
+    """Of the logits and of every hidden state [n, d] that both have."""
+    terms, worst = _terms(recorded), (0.0, 0.0)
+    pairs = [(recorded.store[name], tensor) for name, tensor in recorded.named(own).items() if name in recorded.store]
+    for mine, theirs in pairs:
+        limit = allowed(theirs.float(), sum(terms.values()), mine.dtype)
+        error = (mine.double() - theirs.double()).abs().max().item() if mine.shape == theirs.shape else math.inf
+        if not error <= worst[0] or worst[1] == 0:
+            worst = (error, limit)
+    return worst if pairs else None
+
+
+def _weights(
+    recorded: Recorded, own: Any, untouched: nn.Module, inputs: Mapping[str, Tensor]
+) -> tuple[tuple[float, float] | None, int]:
+    """Of every head that the library gives the weights of, and of how many sub-layers."""
+    twin = eager(untouched)
+    theirs = {} if twin is None else _eager_weights(twin, own, inputs, recorded)
+    terms, total = _terms(recorded), 0
+    worst: tuple[float, float] | None = None
+    for site, record_ in recorded.attention.items():
+        total += terms[site]
+        if site not in theirs:
+            continue
+        scores = torch.stack([record_.scores(head) for head in range(record_.heads)])
+        mine = torch.stack([record_.weights(head) for head in range(record_.heads)])
+        limit = allowed_weights(scores, total)
+        error = (mine - theirs[site]).abs().max().item() if mine.shape == theirs[site].shape else math.inf
+        if worst is None or not error / limit <= worst[0] / worst[1]:
+            worst = (error, limit)
+    return worst, len(theirs)
+
+
+def _eager_weights(twin: nn.Module, own: Any, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[Site, Tensor]:
+    """site -> weights [h, q, k] as the library's eager run returns them; {} where its logits are not the model's own."""
+    try:
+        output = run(twin, inputs, output_attentions=True)
+    except (TypeError, ValueError, AttributeError, RuntimeError, NotImplementedError):
+        return {}  # it has no attentions to give
+    wanted, got = (getattr(each, "logits", None) for each in (own, output))
+    limit = 0.0 if wanted is None else allowed(wanted.float(), sum(_terms(recorded).values()), wanted.dtype)
+    if wanted is not None and not (wanted - got).abs().max().item() <= limit:
+        return {}
+    found: dict[Site, Tensor] = {}
+    for stack, kind, layers in _attentions(output, recorded):
+        sites = sorted(site for site in recorded.attention if (site.stack, site.kind) == (stack, kind))
+        given = [layer for layer in layers if isinstance(layer, Tensor)]
+        for site in sites:
+            at = sites.index(site) if len(given) == len(sites) else site.layer
+            weights = given[at] if at < len(given) else None
+            if weights is not None and weights.dim() == 4:
+                found[site] = weights[0].float()
+    return found
+
+
+def _attentions(output: Any, recorded: Recorded) -> list[tuple[str, str, Any]]:
+    """(stack, kind, one tensor a layer) of everything that an output has."""
+    towers = [(stack, "self", getattr(output, f"{tower}_output", None)) for stack, tower in TOWERS.items()]
+    found = [(stack, kind, getattr(tower, "attentions", None)) for stack, kind, tower in towers if tower is not None]
+    found += [(stack, "self", getattr(output, f"{stack}_attentions", None)) for stack in ("encoder", "decoder")]
+    found += [("decoder", "cross", getattr(output, "cross_attentions", None))]
+    if len(recorded.stacks) == 1:
+        found += [(*recorded.stacks, "self", getattr(output, "attentions", None))]
+    return [(stack, kind, layers) for stack, kind, layers in found if layers]
+
+
+def _terms(recorded: Recorded) -> dict[Site, int]:
+    """How many numbers each sub-layer adds up on the way from its input to its output."""
+    return {
+        site: record_.d_k + record_.keys + record_.heads * record_.d_v for site, record_ in recorded.attention.items()
+    }
