@@ -109,6 +109,10 @@ class AttentionRecord:
         index = head // self.groups if part in "kv" else head
         return self.store.first(self._name(part), index).to(dtype)
 
+    def has(self, part: str) -> bool:
+        """Whether the record holds this part of the sub-layer."""
+        return self._name(part) in self.store
+
     @property
     def plain(self) -> bool:
         """Whether a score is scale · q · k and nothing else, the mask aside."""

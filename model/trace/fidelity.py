@@ -57,7 +57,9 @@ class Fidelity:
     """Largest absolute differences, in the unit of the activations, and what the numbers allow.
 
     sites: per sub-layer, softmax(q kᵀ · scale + mask) · v · W_O, computed in float64 from the record, against the
-    module's own output. logits_error: the recorded run against a plain run of the same model (None without logits).
+    module's own output; where W_O is not one matrix that is known, without it, against the module's own context: `compared`
+    says which, "output" or "context". logits_error: the recorded run against the model as its own library or author runs it,
+    untouched (None without logits).
     rows: how many query rows of each long sub-layer were checked, None where all were. limits: how large the difference
     may be where the numbers of a sub-layer allow most. relative: the largest difference as a part of what its own number
     allows, so that a model of large numbers and one of small ones are judged alike; above 1 the record does not hold.
@@ -69,6 +71,7 @@ class Fidelity:
     limits: dict[str, float] = field(default_factory=dict)
     relative: dict[str, float] = field(default_factory=dict)
     logits_limit: float | None = None
+    compared: dict[str, str] = field(default_factory=dict)
 
     @property
     def max_error(self) -> float:
@@ -99,11 +102,15 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Checked:
-    """One sub-layer: max |implied − real|, the most that any of its numbers is allowed, and the largest share of that."""
+    """One sub-layer: max |implied − real|, the most that any of its numbers is allowed, and the largest share of that.
+
+    compared: "output" or "context".
+    """
 
     error: float
     limit: float
     relative: float
+    compared: str = "output"
 
 
 def allowed_product(
@@ -156,16 +163,30 @@ def rows_checked(queries: int) -> slice | Tensor:
     return torch.linspace(0, queries - 1, SOME_ROWS).round().long()
 
 
-def check(record: AttentionRecord, W_O: Tensor, b_O: Tensor | None) -> Checked:
-    """What the record implies against what the sub-layer put out, over the rows checked; NaN where any real row is."""
-    if bool(record.output.isnan().any()):
-        return Checked(math.nan, math.nan, math.nan)
+def check(record: AttentionRecord, W_O: Tensor | None, b_O: Tensor | None) -> Checked | None:
+    """What the record implies against what the sub-layer computed, over the rows checked; NaN where any real row is.
+
+    None where the record has neither an output with its W_O nor a context: nothing can be checked.
+    """
     rows = rows_checked(record.queries)
-    implied, variance = _output(record, W_O, b_O, rows)
-    apart = (implied - record.output[rows].double()).abs()
-    limits = FEW * variance.sqrt()
+    if W_O is not None and record.has("output"):
+        if bool(record.output.isnan().any()):
+            return Checked(math.nan, math.nan, math.nan)
+        return _compared(*_output(record, W_O, b_O, rows), record.output[rows], "output")
+    if not record.has("context"):
+        return None
+    if bool(record.context.isnan().any()):
+        return Checked(math.nan, math.nan, math.nan, "context")
+    heads = [
+        _compared(*_context(record, h, rows), record.head("context", h)[rows], "context") for h in range(record.heads)
+    ]
+    return max(heads, key=lambda each: each.relative)
+
+
+def _compared(implied: Tensor, variance: Tensor, real: Tensor, what: str) -> Checked:
+    apart, limits = (implied - real.double()).abs(), FEW * variance.sqrt()
     relative = torch.where(apart == 0, apart, apart / limits)
-    return Checked(apart.max().item(), limits.max().item(), relative.max().item())
+    return Checked(apart.max().item(), limits.max().item(), relative.max().item(), what)
 
 
 def max_difference(got: Tensor, recorded: Tensor) -> float:

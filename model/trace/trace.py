@@ -147,25 +147,25 @@ class Trace:
     def fidelity(self, plain: bool = True) -> Fidelity:
         """Measure (once) what the record implies against what the model put out, sub-layer by sub-layer.
 
-        plain: run the model once more without listening, and compare the logits.
+        plain: run the untouched model once more, and compare the logits.
         """
         if self.measured is None or not self.measured.sites:
-            checked = {
-                str(site): check(record, W_O, self.parameter(site, "b_O"))
+            each = {
+                str(site): check(record, self.parameter(site, "W_O"), self.parameter(site, "b_O"))
                 for site, record in self.attention.items()
-                if (W_O := self.parameter(site, "W_O")) is not None
             }
+            checked = {site: found for site, found in each.items() if found is not None}
             logits_error = self.measured.logits_error if self.measured else None
             if plain and self.plain_logits is not None:
                 logits_error = logits.max_difference(self.plain_logits(), self.store)
             partly = any(record.queries > ALL_ROWS for record in self.attention.values())
             # The measurement belongs to the frozen facts; it is kept so that every figure quotes the same one.
-            sites, limits, relative = (
+            sites, limits, relative, compared = (
                 {site: getattr(found, part) for site, found in checked.items()}
-                for part in ("error", "limit", "relative")
+                for part in ("error", "limit", "relative", "compared")
             )
             rows, logits_limit = SOME_ROWS if partly else None, logits.limit(self.store, self.attention.values())
-            found = Fidelity(sites, logits_error, rows, limits, relative, logits_limit)
+            found = Fidelity(sites, logits_error, rows, limits, relative, logits_limit, compared)
             object.__setattr__(self, "measured", found)
             if plain:
                 object.__setattr__(self, "plain_logits", None)  # the model need not live as long as the run

@@ -19,6 +19,7 @@ from model.checkpoints.disk.families import TOWERS
 from model.checkpoints.record.forward import Recorded, record, run
 from model.checkpoints.record.score_trace import attention_paths
 from model.checkpoints.record.untouched import eager
+from model.trace import logits as logit_parts
 from model.trace.fidelity import allowed, allowed_weights
 from model.trace.site import Site
 
@@ -77,14 +78,22 @@ def check(module: nn.Module, untouched: nn.Module, inputs: Mapping[str, Tensor],
 
 def _output(recorded: Recorded, own: Any) -> tuple[float, float] | None:
     """Of the logits and of every hidden state [n, d] that both have."""
-    terms, worst = _terms(recorded), (0.0, 0.0)
-    pairs = [(recorded.store[name], tensor) for name, tensor in recorded.named(own).items() if name in recorded.store]
-    for mine, theirs in pairs:
-        limit = allowed(theirs.float(), sum(terms.values()), mine.dtype)
-        error = (mine.double() - theirs.double()).abs().max().item() if mine.shape == theirs.shape else math.inf
+    terms, worst = sum(_terms(recorded).values()), (0.0, 0.0)
+    states = {name: state for name, state in recorded.named(own).items() if name.endswith(".stream")}
+    pairs = [(recorded.store[name], state) for name, state in states.items() if name in recorded.store]
+    found = [_apart(mine, theirs, terms) for mine, theirs in pairs]
+    logits = getattr(own, "logits", None)
+    if logits is not None and (error := logit_parts.max_difference(logits[0], recorded.store)) is not None:
+        found.append((error, allowed(logits.float(), terms, logits.dtype)))
+    for error, limit in found:
         if not error <= worst[0] or worst[1] == 0:
             worst = (error, limit)
-    return worst if pairs else None
+    return worst if found else None
+
+
+def _apart(mine: Tensor, theirs: Tensor, terms: int) -> tuple[float, float]:
+    error = (mine.double() - theirs.double()).abs().max().item() if mine.shape == theirs.shape else math.inf
+    return error, allowed(theirs.float(), terms, mine.dtype)
 
 
 def _weights(

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import altair as alt
     from torch import Tensor
 
-    from model.trace.fidelity import Fidelity
     from model.trace.trace import Trace
 
 _DOORS = ("heads", "atlas", "steps", "by_hand")
@@ -149,11 +148,10 @@ def model_picture(trace: Trace) -> None:
             f"{name}-trace.safetensors": lambda: export.trace_file(trace),
         }  # fmt: skip
 
-    fidelity = trace.fidelity()
     figure_footer.draw(
         "overview",
         " ".join(_picture_remarks(trace, ribbon_head, how)),
-        _badges(fidelity),
+        _badges(trace),
         files,
         _ribbons(trace, ribbon_head, merge),
     )
@@ -200,10 +198,15 @@ def _weights(trace: Trace) -> int:
     return sum(record.heads * record.queries * record.keys for record in trace.attention.values())
 
 
-def _badges(fidelity: Fidelity) -> str:
-    badge = figure_footer.verdict(fidelity.max_error, fidelity.holds)
+def _badges(trace: Trace) -> str:
+    fidelity = trace.fidelity()
+    badge = figure_footer.worst_badge(trace, trace.sites)
     if fidelity.rows is not None:
         badge += " " + say("foot.rows", rows=fidelity.rows)
     if fidelity.logits_error is not None:
-        badge += " " + say("foot.logits", error=numbers.short(fidelity.logits_error))
+        said = say("foot.logits", error=numbers.short(fidelity.logits_error))
+        badge += f" {said}" if fidelity.logits_hold else f" :red[{said}]"
+    opening = trace.facts.get("opening", {})
+    if "weights" in opening:
+        badge += " " + say("foot.opening", error=numbers.short(opening["weights"]))
     return badge

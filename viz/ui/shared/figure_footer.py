@@ -28,9 +28,9 @@ def fidelity_badge(error: float | None, limit: float | None) -> str:
 
 
 def verdict(error: float | None, holds: bool) -> str:
-    """The same of a figure that was judged already; nothing of one that was not measured."""
+    """The same of a figure that was judged already; one that was not measured says so."""
     if error is None:
-        return ""
+        return say("foot.unchecked")
     said = say(f"foot.{'checks' if holds else 'fails'}", error=numbers.short(error))
     return said if holds else f":red[{said}]"
 
@@ -93,14 +93,19 @@ def _download(name: str, file: str, make: Callable[[], bytes]) -> None:
 
 def site_badge(trace: Trace, site: Site) -> str:
     """How well one sub-layer checks."""
-    fidelity = trace.fidelity()
-    return verdict(fidelity.sites.get(str(site)), fidelity.holds_at(str(site)))
+    fidelity, name = trace.fidelity(), str(site)
+    if not fidelity.logits_hold:  # then no sub-layer can be believed
+        return f":red[{say('foot.logits_fail', error=numbers.short(fidelity.logits_error))}]"
+    error = fidelity.sites.get(name)
+    if error is None or not fidelity.holds_at(name):
+        return verdict(error, False)
+    return say(f"foot.{fidelity.compared.get(name, 'output')}", error=numbers.short(error))
 
 
 def worst_badge(trace: Trace, sites: Sequence[Site]) -> str:
     """How well a figure of all these checks: the one that is worst by what its numbers allow."""
     known = [site for site in sites if str(site) in trace.fidelity().sites]
-    return site_badge(trace, loosest(trace, known)) if known else ""
+    return site_badge(trace, loosest(trace, known or sites))
 
 
 def loosest(trace: Trace, sites: Sequence[Site]) -> Site:

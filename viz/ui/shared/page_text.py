@@ -119,6 +119,9 @@ def _warnings(trace: Trace) -> None:
     if fresh := trace.facts.get("fresh"):
         names = ", ".join(code(name) for name in fresh[:3]) + (" …" if len(fresh) > 3 else "")
         st.warning(say("note.fresh", n=len(fresh), names=names))
+    if missing := trace.facts.get("opening", {}).get("missing"):
+        names = ", ".join(code(name) for name in missing[:3]) + (" …" if len(missing) > 3 else "")
+        st.warning(say("note.missing", n=len(missing), names=names))
     if uniform := default_head.uniform_heads(trace):
         names = ", ".join(f"{site_name(site)} · {head}" for site, head in uniform[:4]) + (
             " …" if len(uniform) > 4 else ""
