@@ -28,7 +28,8 @@ from model.instrumentation.layer_streams import LayerStreams
 from model.instrumentation.module_reader import BatchSeen, ModuleReader
 from model.instrumentation.name_sites import sites
 from model.instrumentation.operators.attention_call import AttentionCall
-from model.instrumentation.operators.recorder import OperatorRecorder, record_operators, slow_path
+from model.instrumentation.operators.output_projection import settle
+from model.instrumentation.operators.recorder import Frame, OperatorRecorder, record_operators, slow_path
 from model.instrumentation.operators.tracker import ScoreTracker
 from model.instrumentation.qk_sources import ProjectionSources
 from model.instrumentation.token_texts import TokenTexts
@@ -89,13 +90,20 @@ class Instrumented:
         recorder = OperatorRecorder(self.module.parameters())
         reader = ModuleReader(ProjectionSources(recorder))
         tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found)
+
+        def left(frame: Frame, out: object) -> None:
+            layers.left(frame, out)
+            tracker.left(frame, out)
+
         try:
-            with self.lock, slow_path(), record_operators(self.module, recorder, layers.entered, layers.left):
+            with self.lock, slow_path(), record_operators(self.module, recorder, layers.entered, left):
                 output = self.forward(*args, **kwargs)
         except BatchSeen as seen:
             raise OneExample(got=seen.args[0]) from seen
         if not tracker.calls:
             raise NoAttention(module=self.name)
+        for call in tracker.calls:
+            settle(call)
         if reader.ambiguous and (examples := _examples(args, kwargs)) > 1:
             raise OneExample(got=examples)
         return self._trace(tracker.calls, layers, output, args, kwargs, tokens or {})

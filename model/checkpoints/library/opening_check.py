@@ -78,17 +78,19 @@ def check(module: nn.Module, untouched: nn.Module, inputs: Mapping[str, Tensor],
 
 def _output(recorded: Recorded, own: Any) -> tuple[float, float] | None:
     """Of the logits and of every hidden state [n, d] that both have."""
-    terms, worst = sum(_terms(recorded).values()), (0.0, 0.0)
+    terms = sum(_terms(recorded).values())
     states = {name: state for name, state in recorded.named(own).items() if name.endswith(".stream")}
     pairs = [(recorded.store[name], state) for name, state in states.items() if name in recorded.store]
     found = [_apart(mine, theirs, terms) for mine, theirs in pairs]
     logits = getattr(own, "logits", None)
     if logits is not None and (error := logit_parts.max_difference(logits[0], recorded.store)) is not None:
         found.append((error, allowed(logits.float(), terms, logits.dtype)))
-    for error, limit in found:
-        if not error <= worst[0] or worst[1] == 0:
-            worst = (error, limit)
-    return worst if found else None
+    return max(found, key=_share) if found else None
+
+
+def _share(pair: tuple[float, float]) -> float:
+    """A difference as a part of what it may be."""
+    return math.inf if math.isnan(pair[0]) else pair[0] / pair[1]
 
 
 def _apart(mine: Tensor, theirs: Tensor, terms: int) -> tuple[float, float]:
@@ -103,7 +105,7 @@ def _weights(
     twin = eager(untouched)
     theirs = {} if twin is None else _eager_weights(twin, own, inputs, recorded)
     terms, total = _terms(recorded), 0
-    worst: tuple[float, float] | None = None
+    found: list[tuple[float, float]] = []
     for site, record_ in recorded.attention.items():
         total += terms[site]
         if site not in theirs:
@@ -112,9 +114,8 @@ def _weights(
         mine = torch.stack([record_.weights(head) for head in range(record_.heads)])
         limit = allowed_weights(scores, total)
         error = (mine - theirs[site]).abs().max().item() if mine.shape == theirs[site].shape else math.inf
-        if worst is None or not error / limit <= worst[0] / worst[1]:
-            worst = (error, limit)
-    return worst, len(theirs)
+        found.append((error, limit))
+    return max(found, key=_share) if found else None, len(theirs)
 
 
 def _eager_weights(twin: nn.Module, own: Any, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[Site, Tensor]:

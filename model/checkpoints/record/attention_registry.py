@@ -14,11 +14,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from model.checkpoints.disk.config_sizes import Sizes
 from model.checkpoints.disk.families import rules_of
 from model.checkpoints.record import qkv_projections
 from model.checkpoints.record.attention_functions import AttentionInput, blocked, eager, fused
+from model.instrumentation.operators.output_projection import differs
 from model.jobs.progress import tick
 
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
@@ -45,8 +47,10 @@ class RegistryCall:
     bias: Tensor | None = None
     context: Tensor | None = None  # [b, q, h, d_v], as handed on to W_O
     lse: Tensor | None = None  # [b, h, q]
+    module: nn.Module | None = None
     projection: nn.Module | None = None
     output: Tensor | None = None
+    returned: Tensor | None = None  # by `module`, the attention module, where that is no projection (and no residual)
     source: qkv_projections.QKVSource | None = None
 
 
@@ -55,12 +59,14 @@ class RegistryRecorder:
     """The attention calls of one forward, as they went through the library's registry.
 
     names: module -> dotted paths, several where layers share it. running: those of the numbered modules that run, the
-    innermost last. crosses: finds the paths of cross-attention. expected: how many calls, 0 if not known.
-    reads: the projections that ran since the last attention call. rotary: the (cos, sin) of the module that is running.
+    innermost last. crosses: finds the paths of cross-attention. readers: what may make q, k and v. expected: how many calls,
+    0 if not known. reads: the projections that ran since the last attention call. rotary: the (cos, sin) of the module that
+    is running.
     """
 
     names: dict[nn.Module, list[str]]
     crosses: re.Pattern[str]
+    readers: set[nn.Module] = field(default_factory=set)
     expected: int = 0
     calls: list[RegistryCall] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
@@ -71,6 +77,37 @@ class RegistryRecorder:
         """The dotted path of `module` in the layer that runs; layers may share one (Zamba)."""
         names, layer = self.names.get(module, [""]), self.running[-1] if self.running else ""
         return next((name for name in names if name.startswith(f"{layer}.")), names[0])
+
+    def entered(self, module: nn.Module, _inputs: tuple) -> None:
+        self.running.append(self.path(module))
+
+    def left(self, _module: nn.Module, _inputs: tuple, _output: object) -> None:
+        self.running.pop()
+
+    def rotates(self, module: nn.Module, inputs: tuple, options: dict) -> None:
+        self.rotary = qkv_projections.rotary(module, inputs, options)
+
+    def projected(self, module: nn.Module, inputs: tuple, output: object) -> None:
+        """W_O is the first linear module that reads the very memory an attention call has just written."""
+        if not inputs or not all(isinstance(part, Tensor) for part in (inputs[0], output)):
+            return
+        call = self.calls[-1] if self.calls else None
+        reads = call is not None and inputs[0].numel() == call.context.numel() and len(inputs) == 1
+        reads = reads and inputs[0].data_ptr() == call.context.data_ptr()
+        # A module around the first may add matrices of its own to it (LoRA).
+        if reads and (call.projection is None or call.projection in set(module.modules())):
+            call.projection, call.output = module, output
+        elif module in self.readers:
+            self.reads.append(qkv_projections.LinearCall(module, inputs[0], output))
+
+    def returned(self, module: nn.Module, inputs: tuple, options: dict, output: object) -> None:
+        """What an attention module gave, where that is not what its projection made."""
+        call = self.calls[-1] if self.calls else None
+        first = output[0] if isinstance(output, tuple | list) and output else output
+        if call is None or call.module is not module or call.returned is not None or call.output is None:
+            return
+        if isinstance(first, Tensor) and differs(module, (*inputs, *options.values()), call.output, first):
+            call.returned = first
 
     def source(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> qkv_projections.QKVSource | None:
         """The projections that made the q, k and v of the attention call that `module` is about to make."""
@@ -116,7 +153,7 @@ def _recorded(
         cross = bool(recorder.crosses.search(name)) or bool(getattr(module, "is_cross_attention", False))
         recorder.calls.append(
             RegistryCall(name, cross, causal, given.query, given.key, given.value, given.mask, given.scale, given.softcap,
-                         given.sinks, given.bias, context, lse, source=source)
+                         given.sinks, given.bias, context, lse, module, source=source)
         )  # fmt: skip
     return context, None
 
@@ -144,42 +181,15 @@ def expected(module: nn.Module) -> int:
 @contextmanager
 def record_calls(model: nn.Module) -> Iterator[list[RegistryCall]]:
     """Record every attention call of the forwards inside the block, and find each one's W_O by data flow."""
-    names: dict[nn.Module, list[str]] = {}
+    names: dict[
+        nn.Module, list[str]
+    ] = {}  # walked once: in a deep model every walk is a good part of what recording costs
     for name, module in model.named_modules(remove_duplicate=False):
         names.setdefault(module, []).append(name)
-    recorder = RegistryRecorder(names, cross_attention(model.config.model_type), expected(model))
-    modules = list(recorder.names)  # walked once: in a deep model every walk is a good part of what recording costs
-    inside = qkv_projections.readers(modules)
-
-    def projected(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-        # W_O is the first linear module that reads the very memory an attention call has just written.
-        # The hooks hang on the model, which another thread may be running for a recorder of its own.
-        if _recording.get() is not recorder or not inputs or not isinstance(inputs[0], Tensor):
-            return
-        call = recorder.calls[-1] if recorder.calls else None
-        waits = call is not None and call.projection is None and inputs[0].numel() == call.context.numel()
-        if waits and inputs[0].data_ptr() == call.context.data_ptr():
-            call.projection, call.output = module, output
-        elif module in inside:
-            recorder.reads.append(qkv_projections.LinearCall(module, inputs[0], output))
-
-    def rotates(module: nn.Module, inputs: tuple, options: dict) -> None:
-        if _recording.get() is recorder:
-            recorder.rotary = qkv_projections.rotary(module, inputs, options)
-
-    def entered(module: nn.Module, _inputs: tuple) -> None:
-        if _recording.get() is recorder:
-            recorder.running.append(recorder.path(module))
-
-    def left(_module: nn.Module, _inputs: tuple, _output: object) -> None:
-        if _recording.get() is recorder:
-            recorder.running.pop()
-
-    linear = [module for module in modules if qkv_projections.linear(module)]
-    handles = [module.register_forward_hook(projected) for module in linear]
-    handles += [m.register_forward_pre_hook(rotates, with_kwargs=True) for m in qkv_projections.rotary_modules(modules)]
-    for layer in (module for module, known in names.items() if known[0].rpartition(".")[2].isdigit()):
-        handles += [layer.register_forward_pre_hook(entered), layer.register_forward_hook(left)]
+    recorder = RegistryRecorder(
+        names, cross_attention(model.config.model_type), qkv_projections.readers(names), expected(model)
+    )
+    handles = _hooks(recorder)
     token = _recording.set(recorder)
     try:
         yield recorder.calls
@@ -187,3 +197,29 @@ def record_calls(model: nn.Module) -> Iterator[list[RegistryCall]]:
         _recording.reset(token)
         for handle in handles:
             handle.remove()
+
+
+def _hooks(recorder: RegistryRecorder) -> list[RemovableHandle]:
+    """What the recorder hears of a model's modules, which another thread may be running for a recorder of its own."""
+
+    def heard(method: Callable[..., None]) -> Callable[..., None]:
+        def hook(*given: object) -> None:
+            if _recording.get() is recorder:
+                method(*given)
+
+        return hook
+
+    modules = list(recorder.names)
+    linear = [module for module in modules if qkv_projections.linear(module)]
+    lines = set(linear)
+    around = [module for module in modules if module not in lines and not lines.isdisjoint(module.children())]
+    handles = [module.register_forward_hook(heard(recorder.projected)) for module in (*linear, *around)]
+    for module in qkv_projections.rotary_modules(modules):
+        handles.append(module.register_forward_pre_hook(heard(recorder.rotates), with_kwargs=True))
+    for module in modules:
+        if "Att" in type(module).__name__:
+            handles.append(module.register_forward_hook(heard(recorder.returned), with_kwargs=True))
+        if recorder.names[module][0].rpartition(".")[2].isdigit():
+            handles.append(module.register_forward_pre_hook(heard(recorder.entered)))
+            handles.append(module.register_forward_hook(heard(recorder.left)))
+    return handles

@@ -25,6 +25,7 @@ from model.checkpoints.record import (
     task_outputs,
 )
 from model.instrumentation.operators.attention_call import AttentionCall
+from model.instrumentation.operators.output_projection import effective_matrix
 from model.trace.attention_record import AttentionRecord
 from model.trace.logits import parts as logit_parts
 from model.trace.mask_and_bias import is_masked, position_bias
@@ -164,19 +165,17 @@ def _from_hook(
     parts = {"q": call.q[0], "k": call.k[0], "v": call.v[0], "context": call.context[0].transpose(0, 1)}
     if call.lse is not None:
         parts["lse"] = call.lse[0, : call.q.shape[1], : call.q.shape[2]]
+    parameters = {}
     if call.output is not None:
         parts["output"] = call.output.reshape(-1, call.output.shape[-1])
+        parameters = _projection(call, parts["output"])
+        if _returned_otherwise(call):
+            parts["output"], parameters = call.returned.reshape(-1, call.returned.shape[-1]), {}
     if call.sinks is not None:
         parts["sinks"] = call.sinks.reshape(-1)
     if call.bias is not None:
         name, bias = biases.setdefault(id(call.bias), position_bias(call.bias[0]))
         parts[name] = bias
-    parameters = {}
-    if call.projection is not None:
-        weight, bias = (offload.parameter(call.projection, name) for name in ("weight", "bias"))
-        parameters["W_O"] = weight.T if isinstance(call.projection, nn.Linear) else weight
-        if bias is not None:
-            parameters["b_O"] = bias
     return CapturedAttention(
         call.name,
         call.cross,
@@ -189,9 +188,25 @@ def _from_hook(
     )
 
 
+def _projection(call: attention_registry.RegistryCall, output: Tensor) -> dict[str, Tensor]:
+    """W_O and b_O of the module that read the context; {} where it is not one matrix, whatever it is made of."""
+    if not qkv_projections.linear(call.projection):
+        found = effective_matrix(call.projection, call.context.reshape(len(output), -1), output)
+        return {} if found is None else dict(zip(("W_O", "b_O"), found, strict=True))
+    weight, bias = (offload.parameter(call.projection, name) for name in ("weight", "bias"))
+    W_O = {"W_O": weight.T if isinstance(call.projection, nn.Linear) else weight}
+    return W_O if bias is None else W_O | {"b_O": bias}
+
+
+def _returned_otherwise(call: attention_registry.RegistryCall) -> bool:
+    """Whether the attention module, with its projection inside, gave something else than the projection."""
+    return call.returned is not None and any(part is call.projection for part in call.module.modules())
+
+
 def _from_operators(call: AttentionCall, single: bool, crosses: re.Pattern[str]) -> CapturedAttention:
     parts = {"q": call.q, "k": call.k, "v": call.v, "context": call.context, "output": call.output} | call.parts
-    parameters = {"W_O": call.projection} | ({} if call.projection_bias is None else {"b_O": call.projection_bias})
+    known = {"W_O": call.projection, "b_O": call.projection_bias}
+    parameters = {name: part for name, part in known.items() if part is not None}
     mask = RuleMask(single) if call.q.shape[1] == call.k.shape[1] == 1 else call.mask
     path = call.path[-1][0]
     return CapturedAttention(path, bool(crosses.search(path)), mask, call.scale, parts, parameters, bias=call.make_bias)

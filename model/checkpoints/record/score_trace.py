@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_map
 from model.checkpoints.record.packed_inputs import Packing, unpack
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.notes import Scores
+from model.instrumentation.operators.output_projection import settle
 from model.instrumentation.operators.recorder import Frame, OperatorRecorder, active, record_operators
 from model.instrumentation.operators.terms import ScoreTerms, log_sum_exp, reproduces, terms_of
 from model.instrumentation.operators.tracker import ScoreReader, ScoreTracker
@@ -117,8 +118,10 @@ def traced(model: nn.Module, expected: int) -> Iterator[list[AttentionCall]]:
     tracer = ScoreTracer(recorder, expected)
     tracker = ScoreTracker(tracer, recorder)
     found = tracker.calls
-    with record_operators(model, recorder):
+    with record_operators(model, recorder, left=tracker.left):
         yield found
+    for call in found:
+        settle(call)
     lost = tracer.unread or tracker.lost or tracer.softmaxes != len(found)
     why = ""
     if lost or not found:

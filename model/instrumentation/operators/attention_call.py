@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 
@@ -17,8 +17,9 @@ class AttentionCall:
 
     parts: "lse" [h, q], and "bias" [h, q, k] or "bias_offsets" [h, q + k − 1]; `make_bias` makes a dense bias when it is
     asked for. shape: that of the weights in the model, batch and all. projection W_O [h · d_v, d], projection_bias b_O [d]
-    and output [q, d] where they were found. path: names and classes of the modules it ran in. from_elsewhere: whether
-    keys come from another tensor than queries, None where it cannot be told. heads: the calls it was put together of.
+    and output [q, d] where they were found; projector: of several matrices that made the output, until W_O is known. path:
+    names and classes of the modules it ran in. from_elsewhere: whether keys come from another tensor than queries, None
+    where it cannot be told. heads: the calls it was put together of.
     """
 
     q: Tensor
@@ -36,6 +37,7 @@ class AttentionCall:
     projection: Tensor | None = None
     projection_bias: Tensor | None = None
     output: Tensor | None = None
+    projector: nn.Module | None = None
     heads: list[AttentionCall] = field(default_factory=list)
 
 

@@ -55,3 +55,13 @@ def cells(term: Tensor, shape: torch.Size, strides: tuple[int, ...], scores: tup
     sizes = [size if of[axis] in full else 1 for axis, size in enumerate(shape)]
     found = tuple(size if kind in full else 1 for kind, size in enumerate(scores))
     return term.expand(sizes).permute(order).reshape(found)
+
+
+def cube(tensor: Tensor) -> Tensor:
+    """[n, m] -> [1, n, m]; three axes stay."""
+    return tensor[None] if tensor.dim() == 2 else tensor
+
+
+def matrix(tensor: Tensor) -> Tensor:
+    """[1, n, m] -> [n, m]; two axes stay."""
+    return tensor[0] if tensor.dim() == 3 else tensor

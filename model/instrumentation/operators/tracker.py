@@ -18,8 +18,16 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from model.instrumentation.operators import layout
 from model.instrumentation.operators.attention_call import AttentionCall, compact, join_heads
 from model.instrumentation.operators.notes import HALF, Context, Output, Scaled, Scores, Weights, number
-from model.instrumentation.operators.output_projection import add_bias, project
-from model.instrumentation.operators.recorder import KERNELS, PRODUCTS, SOFTMAX, VIEWS, Operation, OperatorRecorder
+from model.instrumentation.operators.output_projection import add_bias, given, project
+from model.instrumentation.operators.recorder import (
+    KERNELS,
+    PRODUCTS,
+    SOFTMAX,
+    VIEWS,
+    Frame,
+    Operation,
+    OperatorRecorder,
+)
 from model.instrumentation.operators.score_operators import OPERATORS, unknown
 
 
@@ -70,6 +78,11 @@ class ScoreTracker:
             self._notes[result[0] if isinstance(result, tuple) else result] = found
         elif operation.in_place and self.note(operation.args[0]) is not None:
             del self._notes[operation.args[0]]  # changed in place in a way that is not followed
+
+    def left(self, frame: Frame, out: object) -> None:
+        """A module that ran has given `out`: it may have been a projection of several matrices, or the whole sub-layer."""
+        read = self.note(frame.args[0]) if len(frame.args) == 1 else None
+        given(self.calls, read, frame, out, self.reader.keep)
 
     def _on_scores(self, operation: Operation) -> Any:
         """An operator that may read scores: of two, those that passed nothing unknown (products of positions are no q · kᵀ)."""
@@ -122,12 +135,12 @@ class ScoreTracker:
             swapped = (*right.strides[:-2], *right.strides[:-3:-1])
             return self._weighted_values(replace(right, strides=swapped), b.mT, a.mT, result.mT)
         if isinstance(left, Context) and (a.dim() == 2 or a.shape[0] == b.shape[0] == 1):
-            return self._projected(left.call, _matrix(a), _matrix(b), added, _matrix(result))
+            return self._projected(left.call, layout.matrix(a), layout.matrix(b), added, layout.matrix(result))
         # A product with a parameter is a layer: a router or a gate, whose softmax is over its own outputs.
         if self.recorder.is_parameter(a) or self.recorder.is_parameter(b):
             return None
         (q, by_q), (k, by_k) = _unscaled(a, left), _unscaled(b, right)
-        q, k = _cube(q), _cube(k).mT
+        q, k = layout.cube(q), layout.cube(k).mT
         owner = self.recorder.frames[-1] if self.recorder.frames else None
         scale = by_q * by_k * float(operation.kwargs.get("alpha", 1))
         strides = (q.shape[1] * k.shape[1], k.shape[1], 1)[-result.dim() :]
@@ -155,7 +168,7 @@ class ScoreTracker:
             h, q, k = call.q.shape[0], call.q.shape[1], call.k.shape[1]
             in_order = [axis for axis in ((h, q * k), (q, k), (k, 1)) if axis[0] > 1]
             if layout.axes(weights, note.strides) == in_order:
-                return self._attended(call, _cube(v), _cube(result))
+                return self._attended(call, layout.cube(v), layout.cube(result))
         self.lost.append(self.recorder.path[-1][0] if self.recorder.frames else "")
         return None
 
@@ -219,14 +232,6 @@ class ScoreTracker:
         self.calls[:] = [call for call in self.calls if call not in calls]
         self.calls.insert(at, joined)
         return Context(joined)
-
-
-def _cube(tensor: Tensor) -> Tensor:
-    return tensor[None] if tensor.dim() == 2 else tensor
-
-
-def _matrix(tensor: Tensor) -> Tensor:
-    return tensor[0] if tensor.dim() == 3 else tensor
 
 
 def _unscaled(tensor: Tensor, note: Any) -> tuple[Tensor, float]:
