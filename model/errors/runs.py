@@ -66,6 +66,62 @@ class NoAttention(HeadlightError):
     )
 
 
+class WeightsChanged(HeadlightError):
+    code = "weights_changed"
+    sentence = (
+        "In {module} the weights are changed between the softmax and the values (by {operator}), so that no weight is what "
+        "the values were mixed with: such attention is not recorded."
+    )
+
+
+class DropoutOn(HeadlightError):
+    code = "dropout_on"
+    sentence = (
+        "In {module} dropout changes the weights although it is in evaluation mode: give dropout_p=0.0, or "
+        "training=self.training, where it is called."
+    )
+
+
+class HiddenOperator(HeadlightError):
+    code = "hidden_operator"
+    sentence = (
+        "{module} calls {operator}, whose inside is not shown to a recorder: call scaled_dot_product_attention there, or "
+        "write the softmax out."
+    )
+
+
+class AttentionLost(HeadlightError):
+    code = "attention_lost"
+    sentence = (
+        "The attention of {module} cannot be followed: its scores or weights take axes apart or together that are neither "
+        "heads, queries nor keys."
+    )
+
+
+class SeveralLengths(HeadlightError):
+    code = "several_lengths"
+    sentence = (
+        "{module} attends over {got} positions, and {other} over {allowed}, in what would be one stack: record a part of "
+        "the model that reads one sequence (forward=…)."
+    )
+
+
+class DecodingLoop(HeadlightError):
+    code = "decoding_loop"
+    sentence = (
+        "{module} ran {got} times on texts of different lengths: that is a loop that writes. Record one forward over the "
+        "finished text."
+    )
+
+
+class ExtraKeys(HeadlightError):
+    code = "extra_keys"
+    sentence = (
+        "In {module} {got} queries meet {allowed} keys of the same sequence (a bias key, memory, a prefix or a cache): "
+        "keys without a token are not recorded."
+    )
+
+
 class CompiledModule(HeadlightError):
     code = "compiled_module"
     sentence = "{module} is compiled or scripted, which hides its operators: give the module as it was before that."

@@ -8,6 +8,7 @@ by hand.
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from model.errors import (
     CompiledModule,
-    NoAttention,
+    HiddenOperator,
     OneExample,
     TokensDoNotFit,
     TrainingMode,
@@ -32,6 +33,7 @@ from model.instrumentation.operators.output_projection import settle
 from model.instrumentation.operators.recorder import Frame, OperatorRecorder, record_operators, slow_path
 from model.instrumentation.operators.tracker import ScoreTracker
 from model.instrumentation.qk_sources import ProjectionSources
+from model.instrumentation.refusals import check_followed, check_lengths
 from model.instrumentation.token_texts import TokenTexts
 from model.trace import logits as logit_parts
 from model.trace.attention_record import AttentionRecord
@@ -100,8 +102,11 @@ class Instrumented:
                 output = self.forward(*args, **kwargs)
         except BatchSeen as seen:
             raise OneExample(got=seen.args[0]) from seen
-        if not tracker.calls:
-            raise NoAttention(module=self.name)
+        except NotImplementedError as error:
+            if hidden := re.search(r"HigherOrderOperator (\w+)", str(error)):
+                raise HiddenOperator(module=self.name, operator=hidden[1]) from error
+            raise
+        check_followed(tracker, self.name)
         for call in tracker.calls:
             settle(call)
         if reader.ambiguous and (examples := _examples(args, kwargs)) > 1:
@@ -124,6 +129,7 @@ class Instrumented:
         tensors: dict[str, Tensor] = {}
         facts = {site: _keep(site, call, tensors) for site, call in found.items()}
         tensors |= layers.streams({str(site): call for site, call in found.items()})
+        check_lengths(found)
         lengths = _lengths(found)
         sides = self._sides(lengths, args, kwargs, tokens)
         last = "decoder" if "decoder" in lengths else "encoder"

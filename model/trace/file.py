@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from model.errors import NewerTraceFile, TraceFileError, TraceNotSaved
 from model.trace.attention_record import AttentionRecord
@@ -65,13 +66,24 @@ def save(run: Saved, path: Path) -> Path:
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, str(partial), metadata=metadata)
+        save_file(_apart(tensors), str(partial), metadata=metadata)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         if partial.is_file():
             partial.unlink()
         raise TraceNotSaved(path=path, reason=getattr(error, "strerror", None) or error) from error
     return path
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each tensor in memory of its own, as the format wants it: one mask may serve many layers."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return found
 
 
 def load(path: Path) -> Saved:

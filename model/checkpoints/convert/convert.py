@@ -14,12 +14,12 @@ from pathlib import Path
 
 from model.checkpoints.disk import cost
 from model.checkpoints.disk.files import digest
-from model.checkpoints.library_logging import quiet
+from model.checkpoints.library_logging import loading
 from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NoCache, OutOfMemory
 from model.jobs.progress import tick
 
 VARIABLE = "HEADLIGHT_CACHE"
-_VERSION = 1  # part of the key: a changed conversion is done again
+_VERSION = 2  # part of the key: a changed conversion is done again
 
 
 def cache_folder() -> Path:
@@ -43,7 +43,7 @@ def convert(source: Path) -> Path | None:
         return target
     partial = scratch(source, target.parent, target.name)
     try:
-        with quiet():
+        with loading():
             write(weights, partial)
         tick("converting", 1.0)
         _put(partial, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 
 from model.checkpoints.convert import gguf_module
 from model.checkpoints.disk import cost
+from model.checkpoints.disk.files import CONVERSION
 from model.checkpoints.disk.headers import Gguf, gguf_header
 from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NeedsPackage, OutOfMemory
 from model.jobs.progress import tick
@@ -34,20 +36,27 @@ def write(path: Path, folder: Path) -> None:
     if needed > cost.memory_limit():
         cost.refuse_weights(needed)
     tick("converting", 0.02)
-    module, tokenizer = _opened(path, header, folder)
+    module, tokenizer, lacking = _opened(path, header, folder)
     tick("converting", 0.9)
     module.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    told = {"fresh": lacking, "unused": gguf_module.unknown(module, header)}
+    (folder / CONVERSION).write_text(json.dumps(told), encoding="utf-8")
 
 
-def _opened(path: Path, header: Gguf, folder: Path) -> tuple[nn.Module, Any]:
-    """The module and the tokenizer; `folder`: for what is needed meanwhile. Raises DamagedCheckpoint, OutOfMemory."""
+def _opened(path: Path, header: Gguf, folder: Path) -> tuple[nn.Module, Any, list[str]]:
+    """The module, the tokenizer, and the parameters that the file lacks, which are drawn at random, always the same ones.
+
+    folder: for what is needed meanwhile. Raises DamagedCheckpoint, OutOfMemory.
+    """
     from transformers.integrations.gguf import is_gguf_arch_supported
 
     quick = is_gguf_arch_supported(header.architecture)
     copy = None if quick else gguf_module.without_vocabulary(path, header, folder / "tensors.gguf")
     try:
-        module = gguf_module.read(copy, header) if copy else _quick(path)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module, lacking = gguf_module.read(copy, header) if copy else _quick(path)
         if copy:
             copy.unlink()
         tick("converting", 0.7)
@@ -59,20 +68,21 @@ def _opened(path: Path, header: Gguf, folder: Path) -> tuple[nn.Module, Any]:
             raise OutOfMemory() from error
         said = str(error).strip().splitlines()
         raise DamagedCheckpoint(path=path, reason=said[0].rstrip(".") if said else type(error).__name__) from error
-    return module, tokenizer
+    return module, tokenizer, lacking
 
 
-def _quick(path: Path) -> nn.Module:
-    """The module, of the few architectures for which the library has a reader that skips the vocabulary."""
+def _quick(path: Path) -> tuple[nn.Module, list[str]]:
+    """The module and what the file lacks, of the few architectures whose reader in the library skips the vocabulary."""
     from transformers import AutoConfig, AutoModelForCausalLM, GgufConfig
 
     config = AutoConfig.from_pretrained(**_where(path), trust_remote_code=False)
     tick("converting", 0.2)
     # Told outright: left alone the library may keep the weights packed and put kernels of its own in attention's place.
-    return AutoModelForCausalLM.from_pretrained(
-        **_where(path), config=config, dtype=torch.float32, attn_implementation="sdpa", trust_remote_code=False,
-        quantization_config=GgufConfig(dequantize=True),
+    module, info = AutoModelForCausalLM.from_pretrained(
+        **_where(path), config=config, dtype=torch.float32, attn_implementation="eager", trust_remote_code=False,
+        quantization_config=GgufConfig(dequantize=True), output_loading_info=True,
     )  # fmt: skip
+    return module, sorted(info["missing_keys"])
 
 
 def _tokenizer(path: Path, config: Any) -> Any:

@@ -24,9 +24,11 @@ _COUNTS = 8  # bytes before the two numbers that say how many tensors and how ma
 _BLOCK = 2**24
 
 
-def read(copy: Path, header: Gguf) -> nn.Module:
-    """The library's module with the values of a file in float32; `copy`: the file without its vocabulary, `header`: that
-    of the file itself. Raises what the library raises."""
+def read(copy: Path, header: Gguf) -> tuple[nn.Module, list[str]]:
+    """The library's module with the values of a file in float32, and the parameters that the file lacks.
+
+    copy: the file without its vocabulary; header: that of the file itself. Raises what the library raises.
+    """
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
@@ -41,7 +43,26 @@ def read(copy: Path, header: Gguf) -> nn.Module:
     tick("converting", 0.2)
     found = load_gguf_checkpoint(copy, return_tensors=True, model_to_load=_Names.of(empty), torch_dtype=torch.float32)
     tick("converting", 0.6)
-    return type(empty).from_pretrained(None, config=config, state_dict=found["tensors"], dtype=torch.float32)
+    module, info = type(empty).from_pretrained(
+        None, config=config, state_dict=found["tensors"], dtype=torch.float32, output_loading_info=True
+    )
+    return module, sorted(info["missing_keys"])
+
+
+def unknown(module: nn.Module, header: Gguf) -> list[str]:
+    """The tensors of a file that the module has no place for, by their names there."""
+    from transformers.modeling_gguf_pytorch_utils import TensorProcessor, get_gguf_hf_weights_map
+
+    named = get_gguf_hf_weights_map(_Names.of(module), TensorProcessor({}))
+    known = {name.removesuffix(".weight").removesuffix(".bias") for name in named}
+    aside = (
+        "rope_freqs",
+        "rope_factors_long",
+        "rope_factors_short",
+        "output",
+    )  # computed anew, or tied to the tokens' table
+    names = (name.removesuffix(".weight").removesuffix(".bias") for name in header.shapes)
+    return sorted({name for name in names if name not in known and name not in aside})
 
 
 def without_vocabulary(path: Path, header: Gguf, copy: Path) -> Path:

@@ -17,6 +17,8 @@ _SINGLE = ("model.safetensors", "pytorch_model.bin")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
                "source.spm", "bpe.codes", "tokenizer_config.json")  # fmt: skip
 _BLOCK = 2**24
+# Beside a converted model: the parameters that its source lacked, and the tensors of it that had no place.
+CONVERSION = "conversion.json"
 _POINTER = b"version https://git-lfs"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from model.checkpoints.disk.processor_config import processor_config
 from model.checkpoints.library import load_errors
 from model.checkpoints.library.library_model import HuggingFaceModel
 from model.checkpoints.library.route import NoRoute, route, short_input
-from model.checkpoints.library_logging import quiet
+from model.checkpoints.library_logging import loading
 from model.checkpoints.record.forward import prepare
 from model.checkpoints.tokens.encode import guard
 from model.errors import (
@@ -33,6 +34,8 @@ from model.errors import (
     UnsupportedFamily,
 )  # fmt: skip
 from model.jobs.progress import tick
+
+_WRAPPERS = {r"(^|\.)_orig_mod\.": r"\1", r"^module\.": ""}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,20 +106,32 @@ def read(folder: Path) -> Loaded:
     safe = weights[0].suffix == ".safetensors"
     try:
         # Parameters that the files lack are drawn at random: always the same ones, and not from the caller's numbers.
-        with quiet(), torch.random.fork_rng(devices=[]):
+        with loading(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             module, info = _class(config).from_pretrained(
                 folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=safe,
-                weights_only=True, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **options,
+                weights_only=True, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True,
+                key_mapping=_without_wrappers(weights), **options,
             )  # fmt: skip
     except HeadlightError:
         raise
     except Exception as error:
         raise load_errors.said(folder, weights, config, _class(config), error) from error
     load_errors.check(weights, module, info)
-    fresh, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
+    converted = checkpoint_files.settings(
+        folder / checkpoint_files.CONVERSION
+    )  # what the file before the folder had told
+    fresh = sorted({*info["missing_keys"], *converted.get("fresh", ())})
+    unused = sorted({*info["unexpected_keys"], *converted.get("unused", ())})
     left = checkpoint_files.numbers(weights, set(unused)) if safe else 0
     return Loaded(module.eval(), config.model_type, digest, fresh, unused, left)
+
+
+def _without_wrappers(weights: list[Path]) -> dict[str, str] | None:
+    """Pattern -> replacement for names that a wrapper made longer (torch.compile, DataParallel); None where there are none."""
+    names = [name for path in weights if path.suffix == ".safetensors" for name in checkpoint_files.tensors(path)]
+    found = {pattern: kept for pattern, kept in _WRAPPERS.items() if any(re.search(pattern, name) for name in names)}
+    return found or None
 
 
 def _config(folder: Path) -> Any:
@@ -131,7 +146,7 @@ def _config(folder: Path) -> Any:
             raise RemoteCode(path=folder, family=family, allowed=_families("text"))
         _refuse(folder, family, "which the installed transformers library does not know")
     try:
-        with quiet():
+        with loading():
             found = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             # What computed attention where the folder was made need not be installed here: the library's own choice
             # for the model gives the same numbers on any computer.
@@ -185,7 +200,7 @@ def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        with quiet():
+        with loading():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         for package, file in (("sentencepiece", ""), ("tiktoken", "tokenizer.model")):

@@ -11,7 +11,7 @@ from typing import Any
 
 from model.checkpoints.convert.convert import cache_folder, scratch
 from model.checkpoints.disk.families import Family, RandomModel, made_at_random, small_model
-from model.checkpoints.library_logging import quiet
+from model.checkpoints.library_logging import loading
 from model.checkpoints.random_models import relative_positions
 from model.errors import HeadlightError, NoCache
 from model.jobs.progress import tick
@@ -57,7 +57,7 @@ def write(name: str) -> Path:
     tick("", 0.05)
     partial = scratch(Path(name), target.parent, target.name)
     try:
-        with quiet():
+        with loading():
             _save(name, partial)
         tick("", 0.95)
         if not (target / "config.json").is_file():

@@ -122,3 +122,8 @@ def number(value: object) -> float | None:
     if isinstance(value, int | float):
         return float(value)
     return float(value.item()) if isinstance(value, Tensor) and value.numel() == 1 else None
+
+
+def unscaled(tensor: Tensor, note: object) -> tuple[Tensor, float]:
+    """A factor before it was multiplied by a number, and the number."""
+    return (tensor / note.factor, note.factor) if isinstance(note, Scaled) else (tensor, 1.0)

@@ -40,6 +40,7 @@ VIEWS = COPIES | RESHAPES | {
     "unbind", "narrow", "movedim", "unflatten", "chunk",
 }  # fmt: skip
 PRODUCTS = {"bmm": 0, "mm": 0, "baddbmm": 1, "addmm": 1}  # name -> where its two factors begin
+RANDOM = {"bernoulli", "native_dropout"}
 SOFTMAX = {"_softmax", "_safe_softmax"}
 KERNELS = (
     "_scaled_dot_product_flash_attention", "_scaled_dot_product_efficient_attention",
@@ -121,6 +122,11 @@ class OperatorRecorder(TorchDispatchMode):
 
     def is_parameter(self, tensor: Tensor) -> bool:
         return _memory(tensor) in self._parameters
+
+    @property
+    def innermost(self) -> str:
+        """The dotted name of the module that runs, "" where none is known."""
+        return self.frames[-1].name if self.frames else ""
 
     @property
     def path(self) -> list[tuple[str, str]]:

@@ -16,18 +16,11 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from model.instrumentation.operators import layout
+from model.instrumentation.operators import recorder as operators
 from model.instrumentation.operators.attention_call import AttentionCall, compact, join_heads
-from model.instrumentation.operators.notes import HALF, Context, Output, Scaled, Scores, Weights, number
+from model.instrumentation.operators.notes import HALF, Context, Output, Scaled, Scores, Weights, number, unscaled
 from model.instrumentation.operators.output_projection import add_bias, given, project
-from model.instrumentation.operators.recorder import (
-    KERNELS,
-    PRODUCTS,
-    SOFTMAX,
-    VIEWS,
-    Frame,
-    Operation,
-    OperatorRecorder,
-)
+from model.instrumentation.operators.recorder import Frame, Operation, OperatorRecorder
 from model.instrumentation.operators.score_operators import OPERATORS, unknown
 
 
@@ -59,12 +52,16 @@ class ScoreTracker:
     """`see` every operator; `calls` are the attentions found, in the order in which their values were weighted.
 
     lost: paths of the modules of softmaxes that weighted something, but whose scores or weights could not be followed.
+    changed: (call, path, operator) of what read the weights of a call and was not followed, "" for a
+    view that mixes axes; random: paths that drew numbers.
     """
 
     def __init__(self, reader: ScoreReader, recorder: OperatorRecorder):
         self.reader, self.recorder = reader, recorder
         self.calls: list[AttentionCall] = []
         self.lost: list[str] = []
+        self.random: set[str] = set()
+        self.changed: list[tuple[AttentionCall, str, str]] = []
         self._notes = WeakTensorKeyDictionary()
         recorder.followers.append(self.see)
 
@@ -73,11 +70,21 @@ class ScoreTracker:
 
     def see(self, operation: Operation) -> None:
         found = _handler(operation.name)(self, operation)
+        if found is None:
+            self._changes_weights(operation)
         if found is not None:
             result = operation.result
             self._notes[result[0] if isinstance(result, tuple) else result] = found
         elif operation.in_place and self.note(operation.args[0]) is not None:
             del self._notes[operation.args[0]]  # changed in place in a way that is not followed
+
+    def _changes_weights(self, operation: Operation) -> None:
+        if operation.name in operators.RANDOM:
+            self.random.add(self.recorder.innermost)
+        for note in map(self.note, operation.args):
+            numbers = operation.name not in operators.VIEWS and not operation.name.endswith("_like")
+            if numbers and isinstance(note, Weights) and note.call is not None:
+                self.changed.append((note.call, self.recorder.innermost, operation.name))
 
     def left(self, frame: Frame, out: object) -> None:
         """A module that ran has given `out`: it may have been a projection of several matrices, or the whole sub-layer."""
@@ -102,6 +109,7 @@ class ScoreTracker:
         if isinstance(note, Scores) or (isinstance(note, Weights) and note.call is not None):
             strides = layout.strides_after(operation, note.strides)
             if strides is None:
+                self.changed += [(note.call, self.recorder.innermost, "")] if isinstance(note, Weights) else []
                 return None
             rounded = {"rounded": note.rounded or result.dtype in HALF} if isinstance(note, Scores) else {}
             return replace(note, strides=strides, **rounded)
@@ -128,7 +136,7 @@ class ScoreTracker:
     def _product(self, operation: Operation) -> Any:
         a, b = operation.factors
         left, right = self.note(a), self.note(b)
-        result, added = operation.result, operation.args[0] if PRODUCTS[operation.name] else None
+        result, added = operation.result, operation.args[0] if operators.PRODUCTS[operation.name] else None
         if isinstance(left, Weights):
             return self._weighted_values(left, a, b, result)
         if isinstance(right, Weights):
@@ -139,7 +147,7 @@ class ScoreTracker:
         # A product with a parameter is a layer: a router or a gate, whose softmax is over its own outputs.
         if self.recorder.is_parameter(a) or self.recorder.is_parameter(b):
             return None
-        (q, by_q), (k, by_k) = _unscaled(a, left), _unscaled(b, right)
+        (q, by_q), (k, by_k) = unscaled(a, left), unscaled(b, right)
         q, k = layout.cube(q), layout.cube(k).mT
         owner = self.recorder.frames[-1] if self.recorder.frames else None
         scale = by_q * by_k * float(operation.kwargs.get("alpha", 1))
@@ -169,7 +177,7 @@ class ScoreTracker:
             in_order = [axis for axis in ((h, q * k), (q, k), (k, 1)) if axis[0] > 1]
             if layout.axes(weights, note.strides) == in_order:
                 return self._attended(call, layout.cube(v), layout.cube(result))
-        self.lost.append(self.recorder.path[-1][0] if self.recorder.frames else "")
+        self.lost.append(self.recorder.innermost)
         return None
 
     def _attended(self, call: AttentionCall, v: Tensor, context: Tensor) -> Context:
@@ -234,19 +242,14 @@ class ScoreTracker:
         return Context(joined)
 
 
-def _unscaled(tensor: Tensor, note: Any) -> tuple[Tensor, float]:
-    """A factor before it was multiplied by a number, and the number."""
-    return (tensor / note.factor, note.factor) if isinstance(note, Scaled) else (tensor, 1.0)
-
-
 def _nothing(tracker: ScoreTracker, operation: Operation) -> None:
     """An operator that makes nothing of what is followed."""
 
 
 _HANDLERS = {
     "cat": ScoreTracker._joined, "stack": ScoreTracker._joined,
-    **dict.fromkeys(PRODUCTS, ScoreTracker._product), **dict.fromkeys(SOFTMAX, ScoreTracker._softmax),
-    **dict.fromkeys(VIEWS, ScoreTracker._view),
+    **dict.fromkeys(operators.PRODUCTS, ScoreTracker._product), **dict.fromkeys(operators.SOFTMAX, ScoreTracker._softmax),
+    **dict.fromkeys(operators.VIEWS, ScoreTracker._view),
 }  # fmt: skip
 # The same operators where none of their arguments is scores.
 _BESIDE = {"mul": ScoreTracker._multiplied, "div": ScoreTracker._multiplied, "add": ScoreTracker._biased}
@@ -254,4 +257,4 @@ _BESIDE = {"mul": ScoreTracker._multiplied, "div": ScoreTracker._multiplied, "ad
 
 @cache
 def _handler(name: str) -> Callable[[ScoreTracker, Operation], Any]:
-    return ScoreTracker._fused if name.startswith(KERNELS) else _HANDLERS.get(name, ScoreTracker._on_scores)
+    return ScoreTracker._fused if name.startswith(operators.KERNELS) else _HANDLERS.get(name, ScoreTracker._on_scores)

@@ -1,0 +1,89 @@
+"""Checkpoints as they come: wrapped names, one mask for many layers, several opened at once, a GGUF file that lacks a tensor."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+transformers = pytest.importorskip("transformers")
+
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+from model import Trace, open_model  # noqa: E402
+from tests.model.test_gguf import llama  # noqa: E402
+from tests.model.test_hugging_face import write  # noqa: E402
+
+TEXT = "the cat sat on the mat and the dog ran to a house"
+
+
+def renamed(folder: Path, change) -> None:
+    file = folder / "model.safetensors"
+    tensors = {change(name): tensor.clone() for name, tensor in load_file(file).items()}
+    save_file(tensors, file, {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda name: f"_orig_mod.{name}",
+        lambda name: f"module.{name}",
+        lambda name: f"module._orig_mod.{name}",
+        lambda name: name.replace("layers.1.", "layers.1._orig_mod."),
+    ],
+    ids=["compiled", "parallel", "both", "one layer"],
+)
+def test_names_that_a_wrapper_made_longer(change, tmp_path: Path):
+    folder = write(tmp_path / "llama", "llama")
+    before = open_model(folder).trace(TEXT)
+    renamed(folder, change)
+    model = open_model(folder)
+    assert (model.card["fresh"], model.card["unused"]) == ([], [])
+    assert torch.equal(model.trace(TEXT).logits, before.logits)
+
+
+@pytest.mark.parametrize("model_type", ["mistral", "gemma3_text", "gpt_oss", "modernbert"])
+def test_a_record_whose_layers_share_a_mask_is_saved_and_opens_equal(model_type: str, tmp_path: Path):
+    trace = open_model(write(tmp_path / model_type, model_type)).trace(TEXT)
+    opened = Trace.open(trace.save(tmp_path / "run.safetensors"))
+    for site in trace.sites:
+        assert torch.equal(opened.record(site).allowed(), trace.record(site).allowed())
+        assert torch.equal(opened.weights(site, 1), trace.weights(site, 1))
+
+
+def test_several_are_opened_at_the_same_moment(tmp_path: Path):
+    folders = [write(tmp_path / name, name) for name in ("bert", "bart", "gpt2")]
+    start, errors = threading.Barrier(len(folders)), []
+
+    def go(folder: Path) -> None:
+        start.wait()
+        try:
+            for _ in range(4):
+                assert open_model(folder).card["fresh"] == []
+        except BaseException as error:  # it is the thread's: the test has to hear of it
+            errors.append(error)
+
+    threads = [threading.Thread(target=go, args=(folder,)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors and transformers.PreTrainedModel.tie_weights.__name__ == "tie_weights"
+
+
+def test_what_a_gguf_file_lacks_or_has_too_much_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("gguf")
+    weights = []
+    for number in range(2):
+        file = tmp_path / f"{number}.gguf"
+        monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path / f"cache{number}"))
+        llama(file)
+        file.write_bytes(file.read_bytes().replace(b"blk.1.attn_q.weight", b"blk.9.attn_q.weight"))
+        model = open_model(file)
+        assert model.card["fresh"] == ["model.layers.1.self_attn.q_proj.weight"]
+        assert model.card["unused"] == ["blk.9.attn_q"]
+        assert model.trace("abcd").facts["fresh"] == model.card["fresh"]
+        weights.append(model.module.state_dict()["model.layers.1.self_attn.q_proj.weight"])
+    assert torch.equal(*weights)
