@@ -14,7 +14,15 @@ from torch import Tensor
 
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.notes import Scores
-from model.instrumentation.operators.terms import ScoreTerms, log_sum_exp, reproduces, split_terms, terms_of, weighted
+from model.instrumentation.operators.terms import (
+    ScoreTerms,
+    log_sum_exp,
+    reproduces,
+    split_terms,
+    terms_of,
+    weighted,
+    with_nan_rows,
+)
 from model.instrumentation.operators.tracker import ScoreReader
 from model.instrumentation.qk_sources import ProjectionSources
 from model.trace.mask_and_bias import is_masked, simplest_mask
@@ -48,6 +56,8 @@ class ModuleReader(ScoreReader):
             if not known or not reproduces(scores, terms, weights):
                 scores, terms, sums = _rest_as_bias(scores, tensor, weights)
         sums = log_sum_exp(scores, terms, tensor, weights, sums)
+        if weights is not None and bool((lost := weights.isnan().any(-1, keepdim=True)).any()):
+            terms = with_nan_rows(terms, scores.shape, lost)
         parts = {} if sums is None else {"lse": sums}
         if terms.kind:
             parts[terms.kind] = terms.bias.clone(memory_format=torch.contiguous_format)

@@ -80,3 +80,31 @@ def test_attention_without_an_output_projection_is_recorded_and_saved(tmp_path):
         set(trace.fidelity().compared.values()) == {"context"} and trace.fidelity().holds
     )  # without W_O, what it would read
     assert trace.save(tmp_path / "run.safetensors").is_file()
+
+
+@pytest.mark.parametrize("hidden", ["every key", "one head", "one row"])
+def test_weights_that_are_nan_in_the_module_are_nan_in_the_record(hidden: str):
+    """PyTorch's own attention gives NaN for rows without a key where it is asked for its weights."""
+
+    class One(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(16, 4, batch_first=True)
+
+        def forward(self, x, **options):
+            self.given = self.attention(x, x, x, average_attn_weights=False, need_weights=True, **options)
+            return self.given[0]
+
+    masks = {
+        "every key": {"key_padding_mask": torch.ones(1, 6, dtype=torch.bool)},
+        "one head": {"attn_mask": torch.stack([torch.full((6, 6), h == 2) for h in range(4)])},
+        "one row": {"attn_mask": (torch.arange(6) == 2)[:, None].expand(6, 6).clone()},
+    }
+    torch.manual_seed(0)
+    module = One().eval()
+    trace = instrument(module).trace(torch.randn(1, 6, 16), **masks[hidden])
+    wanted = module.given[1][0]
+    mine = torch.stack([trace.weights("encoder.0.self", head) for head in range(4)])
+    assert bool(wanted.isnan().any()) and torch.equal(mine.isnan(), wanted.isnan())
+    torch.testing.assert_close(mine, wanted, atol=bounds.WEIGHT, rtol=0, equal_nan=True)
+    assert not trace.fidelity().holds

@@ -95,6 +95,22 @@ def _bias(shape: tuple[int, int, int], total: Tensor, allowed: Tensor, masked: T
     return ScoreTerms(allowed, masked, "bias_offsets", offsets.to(keys.dtype), shift.to(keys.dtype))
 
 
+def with_nan_rows(terms: ScoreTerms, shape: tuple[int, int, int], lost: Tensor) -> ScoreTerms:
+    """The terms where the softmax of some rows, `lost` bool [h, q, 1], gave NaN (all of −∞, say): a bias of NaN there.
+
+    The record has one mask for all heads, so what it masked of these rows in the other heads is a bias of −∞.
+    """
+    h, q, k = shape
+    if terms.kind == "bias_offsets":
+        i, j = (torch.arange(n, device=lost.device) for n in (q, k))
+        bias = terms.bias[:, j[None] - i[:, None] + q - 1]
+    else:
+        bias = torch.zeros(h, q, k, device=lost.device) if terms.bias is None else terms.bias.expand(h, q, k).clone()
+    rows = lost.any(0)  # [q, 1]
+    bias = bias.masked_fill(rows & ~terms.allowed, -torch.inf).masked_fill(lost, torch.nan)
+    return ScoreTerms(terms.allowed | rows, terms.masked, "bias", bias, terms.shift, dense=True)
+
+
 def _per_key(bias: Tensor, allowed: Tensor) -> Tensor | None:
     """[h, q or 1, k] -> [h, k] where the allowed cells depend on the key alone; keys never allowed are 0."""
     if bias.shape[1] == 1:
