@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.checkpoints.disk import discovery, packages
+from model.checkpoints.disk.other_folders import model_in
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.checkpoints.own import OwnModel, load
 from model.errors import NotAllowed, NotFetched, NotHere, NotPublic, UnknownModel
@@ -70,8 +71,12 @@ def _open_path(path: Path, name: str | None = None, card: dict | None = None) ->
     """A folder of ours, one of the library, or what is converted to one."""
     from model.checkpoints.convert.convert import convert
 
-    folder = convert(path) or path
-    if folder != path:
+    folder = convert(path) or model_in(path)
+    if folder.parent == path:  # the transformer of a sentence encoder, whose pooling lies beside it
+        from model.checkpoints.library.sentence_pooling import pooling
+
+        name, card = name or path.name, (card or {}) | {"pooling": pooling(path)}
+    elif folder != path:
         name, card = name or path.stem, (card or {}) | {"converted_from": path.name}
     if not folder.is_dir():
         raise UnknownModel(name=path, allowed=_here())

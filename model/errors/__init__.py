@@ -12,6 +12,7 @@ from model.errors.base import (
     Unexpected,
 )
 from model.errors.checkpoints import (
+    AdapterAlone,
     BadFile,
     DamagedCheckpoint,
     ForeignTokenizer,
@@ -29,9 +30,11 @@ from model.errors.checkpoints import (
     NoWeights,
     PointerFile,
     RemoteCode,
+    SeveralCheckpoints,
     UnknownModel,
     UnsafeWeights,
     UnsupportedFamily,
+    WeightsAlone,
     WrongShape,
 )
 from model.errors.given import (
@@ -90,6 +93,7 @@ from model.errors.runs import (
 )
 
 __all__ = [
+    "AdapterAlone",
     "AttentionLost",
     "BadFile",
     "ChatTemplateFailed",
@@ -139,6 +143,7 @@ __all__ = [
     "ProfileTooLarge",
     "RayFailed",
     "RemoteCode",
+    "SeveralCheckpoints",
     "SeveralLengths",
     "SoundTooLong",
     "Stopped",
@@ -159,6 +164,7 @@ __all__ = [
     "UnreadableSound",
     "UnsafeWeights",
     "UnsupportedFamily",
+    "WeightsAlone",
     "WeightsChanged",
     "WeightsTooLarge",
     "WrongShape",

@@ -27,6 +27,27 @@ class MissingShard(DamagedCheckpoint):
     sentence = "The checkpoint in {path} lacks {files}, which its index names: copy every file of the model."
 
 
+class WeightsAlone(HeadlightError):
+    code = "weights_alone"
+    sentence = (
+        "{path} is a {kind}, which holds tensors and not how a model is made of them: give a folder with its config.json and "
+        "the weights as model.safetensors."
+    )
+
+
+class AdapterAlone(HeadlightError):
+    code = "adapter_alone"
+    sentence = (
+        "{path} holds an adapter ({kind}) of {base} and no model: give the folder of that model with the adapter merged "
+        "into it."
+    )
+
+
+class SeveralCheckpoints(HeadlightError):
+    code = "several_checkpoints"
+    sentence = "{path} holds no checkpoint itself, but {allowed}: give one of these folders."
+
+
 class NoWeights(DamagedCheckpoint):
     code = "no_weights"
     sentence = "The folder {path} has a config.json but no weights: put {allowed} beside it."

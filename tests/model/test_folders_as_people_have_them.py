@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -12,7 +14,7 @@ transformers = pytest.importorskip("transformers")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from model import Trace, open_model  # noqa: E402
+from model import Trace, errors, open_model  # noqa: E402
 from tests.model.test_gguf import llama  # noqa: E402
 from tests.model.test_hugging_face import write  # noqa: E402
 
@@ -87,3 +89,51 @@ def test_what_a_gguf_file_lacks_or_has_too_much_is_named(tmp_path: Path, monkeyp
         assert model.trace("abcd").facts["fresh"] == model.card["fresh"]
         weights.append(model.module.state_dict()["model.layers.1.self_attn.q_proj.weight"])
     assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize(("name", "says"), [("last.ckpt", "training checkpoint"), ("model.pt", "PyTorch tensors"),
+                                            ("model.safetensors", "file of tensors")])  # fmt: skip
+def test_a_file_of_weights_is_called_what_it_is(name: str, says: str, tmp_path: Path):
+    file = tmp_path / name
+    file.write_bytes(b"PK")
+    with pytest.raises(errors.WeightsAlone, match=says):
+        open_model(file)
+
+
+def test_a_sentence_encoder_opens_with_its_pooling(tmp_path: Path):
+    write(tmp_path / "0_Transformer", "bert")
+    parts = [{"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"},
+             {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]  # fmt: skip
+    (tmp_path / "modules.json").write_text(json.dumps(parts))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    model = open_model(tmp_path)
+    assert (model.name, model.pooling) == (tmp_path.name, "cls") and model.trace(TEXT).fidelity().holds
+
+
+def test_a_folder_of_a_trainer_names_its_checkpoints(tmp_path: Path):
+    for step in (1000, 500):
+        write(tmp_path / f"checkpoint-{step}", "bert")
+    with pytest.raises(errors.SeveralCheckpoints, match="checkpoint-500, checkpoint-1000"):
+        open_model(tmp_path)
+
+
+def test_an_adapter_is_named_and_beside_its_base_said(tmp_path: Path):
+    told = {"peft_type": "LORA", "base_model_name_or_path": "some/base", "r": 2, "target_modules": ["q_proj"]}
+    alone, base = tmp_path / "alone", write(tmp_path / "base", "llama")
+    alone.mkdir()
+    (alone / "adapter_config.json").write_text(json.dumps(told))
+    with pytest.raises(errors.AdapterAlone, match=r"LORA.* of some/base"):
+        open_model(alone)
+    shutil.copy(alone / "adapter_config.json", base)
+    trace = open_model(base).trace(TEXT)
+    assert trace.facts["adapter"] == {"kind": "LORA", "base": "some/base", "applied": False}
+
+
+def test_a_task_head_is_not_dropped_in_silence(tmp_path: Path):
+    folder = write(tmp_path / "bert", "bert")
+    config = transformers.BertConfig(
+        vocab_size=97, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64
+    )
+    transformers.BertForQuestionAnswering(config).save_pretrained(folder)
+    assert open_model(folder).trace(TEXT).facts["head"] == "BertForQuestionAnswering"

@@ -17,6 +17,7 @@ from model.checkpoints.convert.convert import cache_folder
 from model.checkpoints.disk import cost, generation_config
 from model.checkpoints.disk import files as checkpoint_files
 from model.checkpoints.disk.families import FAMILIES, entry, family_of
+from model.checkpoints.disk.other_folders import adapter
 from model.checkpoints.disk.processor_config import processor_config
 from model.checkpoints.library import load_errors
 from model.checkpoints.library.library_model import HuggingFaceModel
@@ -83,6 +84,8 @@ def load(folder: Path, name: str | None = None, card: Mapping[str, object] | Non
     generation_config.check(folder, told, loaded.module)
     guard(loaded.module, tokenizer)
     card = loaded.card | {"processor": processor_config(folder)} | dict(card or {})
+    if (beside := adapter(folder)) is not None:  # the library applies it where peft is installed
+        card["adapter"] = beside | {"applied": bool(getattr(loaded.module, "_hf_peft_config_loaded", False))}
     opened = (tokenizer, family, loaded.weights_hash, card)
     if getattr(loaded.module, "hf_device_map", None):  # a part of the weights lies on disk: no copy could share it
         return HuggingFaceModel(name or folder.name, prepare(loaded.module), *opened)

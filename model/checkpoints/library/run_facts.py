@@ -22,6 +22,8 @@ def run_facts(
     facts = {"family": model.family, "task": model.task, "norm": "unknown", **facts}
     if model.opening is not None:
         facts["opening"] = model.opening.facts()
+    if model.card.get("adapter"):
+        facts["adapter"] = dict(model.card["adapter"])
     if model.card.get("fresh"):
         facts["fresh"] = list(model.card["fresh"])
     if (gap := model.tokenizer.mask_token_id) is not None and "encoder" in sides:
@@ -38,6 +40,9 @@ def run_facts(
     facts |= task_outputs.facts(model.task, model.module.config, model.labels, store)
     if model.task == "embedding":
         facts["pooling"] = model.pooling
+        named = next(iter(getattr(model.module.config, "architectures", None) or ()), "")
+        if "For" in named or named.endswith("Head"):
+            facts["head"] = named
     return facts
 
 

@@ -119,6 +119,11 @@ def _warnings(trace: Trace) -> None:
     if fresh := trace.facts.get("fresh"):
         names = ", ".join(code(name) for name in fresh[:3]) + (" …" if len(fresh) > 3 else "")
         st.warning(say("note.fresh", n=len(fresh), names=names))
+    if head := trace.facts.get("head"):
+        st.caption(say("note.head", name=code(head)))
+    if adapter := trace.facts.get("adapter"):
+        kind = code(adapter["kind"])
+        st.warning(say("note.adapter_applied" if adapter["applied"] else "note.adapter", kind=kind))
     if missing := trace.facts.get("opening", {}).get("missing"):
         names = ", ".join(code(name) for name in missing[:3]) + (" …" if len(missing) > 3 else "")
         st.warning(say("note.missing", n=len(missing), names=names))

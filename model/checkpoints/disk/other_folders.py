@@ -1,0 +1,62 @@
+"""What people point at that is no checkpoint itself: where the model lies in it, or what it is and where to point."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from model.checkpoints.disk.files import settings
+from model.errors import AdapterAlone, SeveralCheckpoints, WeightsAlone
+
+ADAPTER = "adapter_config.json"
+_FILES = {
+    ".ckpt": "training checkpoint", ".pt": "file of PyTorch tensors", ".pth": "file of PyTorch tensors",
+    ".bin": "file of PyTorch tensors", ".safetensors": "file of tensors",
+}  # fmt: skip
+
+
+def model_in(path: Path) -> Path:
+    """The checkpoint folder that is meant by `path`: its own, or that inside a sentence-transformers folder.
+
+    Raises WeightsAlone, AdapterAlone or SeveralCheckpoints for what is there and is no model; anything else stays as it is.
+    """
+    if path.is_file() and path.suffix in _FILES:
+        raise WeightsAlone(path=path, kind=_FILES[path.suffix])
+    if not path.is_dir() or (path / "config.json").is_file():
+        return path
+    if (inner := _first_module(path)) is not None:
+        return inner
+    if (path / ADAPTER).is_file():
+        told = adapter(path)
+        raise AdapterAlone(path=path, kind=told["kind"], base=told["base"])
+    inside = sorted(
+        (child.parent for child in path.glob("*/config.json")),
+        key=lambda folder: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", folder.name)],
+    )
+    if inside and not (path / "card.json").is_file():
+        raise SeveralCheckpoints(path=path, allowed=", ".join(folder.name for folder in inside[:5]))
+    return path
+
+
+def adapter(folder: Path) -> dict[str, Any] | None:
+    """The kind of an adapter beside a model and the model that it was made for; None where there is none."""
+    if not (folder / ADAPTER).is_file():
+        return None
+    told = settings(folder / ADAPTER)
+    return {"kind": str(told.get("peft_type", "?")), "base": str(told.get("base_model_name_or_path", "?"))}
+
+
+def _first_module(folder: Path) -> Path | None:
+    """The transformer of a sentence-transformers folder, which lists its parts in modules.json."""
+    if not (folder / "modules.json").is_file():
+        return None
+    import json
+
+    try:
+        listed = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        paths = [folder / str(part["path"]) for part in listed if str(part["type"]).endswith("Transformer")]
+    except (ValueError, OSError, KeyError, TypeError):
+        return None
+    inside = [path for path in paths if path.resolve().is_relative_to(folder.resolve())]
+    return next((path for path in inside if (path / "config.json").is_file()), None)
