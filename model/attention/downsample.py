@@ -40,8 +40,7 @@ def block_shares(record: AttentionRecord, blocks: int = BLOCKS) -> Tensor:
 
 def bin_lengths(total: int, size: int) -> Float[Tensor, " bins"]:
     """How many positions each bin has."""
-    starts = torch.arange(0, total, block_size(total, size))
-    return (total - starts).clamp(max=block_size(total, size)).float()
+    return row_blocks.lengths(total, block_size(total, size))
 
 
 def pooled(record: AttentionRecord, head: int, size: int = 256, how: str = "max") -> Float[Tensor, "r c"]:
@@ -104,22 +103,4 @@ def _check(size: int, how: str) -> None:
 def _pool(record: AttentionRecord, size: int, how: str, on_progress: Callable[[float], None]) -> Tensor:
     """[h, R, C] of a record in memory."""
     high, wide = block_size(record.queries, size), block_size(record.keys, size)
-    shape = (record.heads, -(-record.queries // high), -(-record.keys // wide))
-    found = torch.zeros(shape, dtype=record.q.dtype)
-    for rows in row_blocks.spans(0, record.queries, record.keys, high):
-        on_progress(rows.start / record.queries)
-        columns = row_blocks.columns_of(record, rows, wide)
-        masked = row_blocks.masked_cells(record, rows, columns)
-        together = max(1, row_blocks.CELLS // ((rows.stop - rows.start) * (columns.stop - columns.start)))
-        at = (slice(rows.start // high, -(-rows.stop // high)), slice(columns.start // wide, -(-columns.stop // wide)))
-        for first in range(0, record.heads, together):
-            heads = slice(first, min(first + together, record.heads))
-            block = row_blocks.bins(
-                row_blocks.block_weights(record, heads, rows, columns, masked), rows, high, wide, how
-            )
-            here = found[heads, at[0], at[1]]
-            found[heads, at[0], at[1]] = torch.maximum(here, block) if how == "max" else here + block
-    if how == "max":
-        return found.float()
-    cells = bin_lengths(record.queries, size)[:, None] * bin_lengths(record.keys, size)
-    return (found / cells).float()
+    return row_blocks.pool(record, slice(0, record.queries), high, wide, how, on_progress)

@@ -5,7 +5,7 @@ A block is some rows against the run of keys that any of them may attend; nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -60,24 +60,70 @@ def masked_cells(record: AttentionRecord, rows: slice, columns: slice) -> tuple[
     return slice(0, columns.stop - columns.start), ~record.allowed(rows, columns)
 
 
+def block_scores(
+    record: AttentionRecord, heads: slice, rows: slice, columns: slice, masked: tuple[slice, Tensor] | None
+) -> Tensor:
+    """The scores of a block: [g, rows, columns], −∞ where masked; masked: of `masked_cells`.
+
+    `record.scores` says everything, one head at a time; those of a plain record are one product.
+    """
+    if not record.plain:
+        return torch.stack([record.scores(h, rows, columns, record.q.dtype) for h in range(heads.start, heads.stop)])
+    keys = record.k[heads] if record.groups == 1 else record.k[torch.arange(record.heads)[heads] // record.groups]
+    scores = torch.bmm(record.q[heads, rows] * record.scale, keys[:, columns].transpose(1, 2))
+    if masked is not None:
+        scores[..., masked[0]].masked_fill_(masked[1], -torch.inf)
+    return scores
+
+
 def block_weights(
     record: AttentionRecord, heads: slice, rows: slice, columns: slice, masked: tuple[slice, Tensor] | None
 ) -> Tensor:
     """The weights of a block, all keys that its rows may attend: [g, rows, columns], 0 where masked."""
+    scores = block_scores(record, heads, rows, columns, masked)
     if not record.plain:
-        each = range(heads.start, heads.stop)
-        scores = [record.scores(h, rows, columns, record.q.dtype) for h in each]
-        return torch.stack([softmax(s, record.sink(h, s.dtype))[0] for h, s in zip(each, scores, strict=True)])
-    keys = record.k[heads] if record.groups == 1 else record.k[torch.arange(record.heads)[heads] // record.groups]
-    scores = torch.bmm(record.q[heads, rows] * record.scale, keys[:, columns].transpose(1, 2))
-    if masked is None:
-        return torch.softmax(scores, -1, out=scores)
-    part, cells = masked
-    scores[..., part].masked_fill_(cells, -torch.inf)
+        each = zip(range(heads.start, heads.stop), scores, strict=True)
+        return torch.stack([softmax(s, record.sink(h, s.dtype))[0] for h, s in each])
     weights = torch.softmax(scores, -1, out=scores)
-    if cells.shape[1] == scores.shape[2]:  # a row may have no key at all
-        weights.masked_fill_(cells.all(-1)[:, None], 0)
+    if masked is not None and masked[1].shape[1] == scores.shape[2]:  # a row may have no key at all
+        weights.masked_fill_(masked[1].all(-1)[:, None], 0)
     return weights
+
+
+def places(
+    record: AttentionRecord, queries: slice, high: int, wide: int
+) -> Iterator[tuple[slice, slice, tuple[slice, slice]]]:
+    """(rows, columns, their bins) of each block of these queries; bins of `high` of them, from the first on, × `wide` keys."""
+    start = queries.start
+    for rows in spans(start, queries.stop, record.keys, high):
+        columns = columns_of(record, rows, wide)
+        tall = slice((rows.start - start) // high, -(-(rows.stop - start) // high))
+        yield rows, columns, (tall, slice(columns.start // wide, -(-columns.stop // wide)))
+
+
+def pool(
+    record: AttentionRecord, queries: slice, high: int, wide: int, how: str, on_progress: Callable[[float], None]
+) -> Tensor:
+    """[h, R, C]: the largest weight of each bin, or their mean over its cells, masked ones counting 0; a record in memory."""
+    total = queries.stop - queries.start
+    found = torch.zeros(record.heads, -(-total // high), -(-record.keys // wide), dtype=record.q.dtype)
+    for rows, columns, (tall, across) in places(record, queries, high, wide):
+        on_progress((rows.start - queries.start) / total)
+        masked = masked_cells(record, rows, columns)
+        together = max(1, CELLS // ((rows.stop - rows.start) * (columns.stop - columns.start)))
+        for first in range(0, record.heads, together):
+            heads = slice(first, min(first + together, record.heads))
+            block = bins(block_weights(record, heads, rows, columns, masked), rows, high, wide, how)
+            here = found[heads, tall, across]
+            found[heads, tall, across] = torch.maximum(here, block) if how == "max" else here + block
+    if how == "max":
+        return found.float()
+    return (found / (lengths(total, high)[:, None] * lengths(record.keys, wide))).float()
+
+
+def lengths(total: int, step: int) -> Tensor:
+    """How many positions each bin of `step` has: float32 [bins]; the last may have fewer."""
+    return (total - torch.arange(0, total, step)).clamp(max=step).float()
 
 
 def bins(weights: Tensor, rows: slice, high: int, wide: int, how: str) -> Tensor:

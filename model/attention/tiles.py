@@ -57,26 +57,10 @@ def strip(record: AttentionRecord, head: int, level: int, row: int, how: str = "
     first, rows = row * SIDE * step, -(-record.queries // (SIDE * step))
     OutOfRange.check("Row of tiles", row, rows - 1)
     stop = min(record.queries, first + SIDE * step)
-    single = record.select([head])
-    shape = (-(-(stop - first) // step), -(-record.keys // step))
-    found, open_ = torch.zeros(shape, dtype=single.q.dtype), torch.zeros(shape, dtype=torch.bool)
-    for part in row_blocks.spans(first, stop, record.keys, step):
-        columns = row_blocks.columns_of(single, part, step)
-        masked = row_blocks.masked_cells(single, part, columns)
-        weights = row_blocks.block_weights(single, slice(0, 1), part, columns, masked)
-        free = single.allowed(part, columns)[None].to(weights.dtype)
-        at = (slice((part.start - first) // step, -(-(part.stop - first) // step)),
-              slice(columns.start // step, -(-columns.stop // step)))  # fmt: skip
-        block, some = (
-            row_blocks.bins(*given) for given in ((weights, part, step, step, how), (free, part, step, step, "max"))
-        )
-        found[at] = torch.maximum(found[at], block[0]) if how == "max" else found[at] + block[0]
-        open_[at] |= some[0] > 0
-    if how == "mean":
-        found = found / (_lengths(stop - first, step)[:, None] * _lengths(record.keys, step))
-    return Strip(found.float(), ~open_)
-
-
-def _lengths(total: int, step: int) -> Float[Tensor, " cells"]:
-    """How many positions each cell has; the last may have fewer."""
-    return (total - torch.arange(0, total, step)).clamp(max=step).float()
+    single, queries = record.select([head]), slice(first, stop)
+    values = row_blocks.pool(single, queries, step, step, how, lambda done: None)[0]
+    free = torch.zeros(values.shape, dtype=torch.bool)
+    for part, columns, at in row_blocks.places(single, queries, step, step):
+        cells = single.allowed(part, columns)[None].to(values.dtype)
+        free[at] |= row_blocks.bins(cells, part, step, step, "max")[0] > 0
+    return Strip(values, ~free)

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from model.attention.row_blocks import CELLS, ROWS
+from model.attention.row_blocks import CELLS, ROWS, block_scores, masked_cells
 from model.measures.measure import BlockSum, BlockSums, CellMass, CellMean, KeyMass, Measure, QueryMean
 from model.measures.weight_block import CellBlock, SubLayer, WeightBlock
 from model.trace.attention_record import AttentionRecord
@@ -72,24 +72,12 @@ def _weights(record: AttentionRecord, cells: CellBlock, keys: Sequence[Bool[Tens
     """The weights of a block, as many heads at once as fit the cache."""
     name = f"{record.site}.sinks"
     sinks = record.store[name] if name in record.store else None
-    together = max(1, CELLS // cells.allowed.numel())
+    masked, together = masked_cells(record, cells.rows, cells.columns), max(1, CELLS // cells.allowed.numel())
     for first in range(0, record.heads, together):
         heads = range(first, min(first + together, record.heads))
         taken = None if sinks is None else sinks[heads.start : heads.stop, None, None]
-        yield WeightBlock.of(cells, heads, _scores(record, heads, cells), taken, keys)
-
-
-def _scores(record: AttentionRecord, heads: range, cells: CellBlock) -> Float[Tensor, "h r c"]:
-    """−∞ where masked; `record.scores` says everything, and a plain record is told in one product."""
-    if not record.plain:
-        return torch.stack([record.scores(h, cells.rows, cells.columns, record.q.dtype) for h in heads])
-    g = slice(heads.start, heads.stop)
-    scores = (record.q[g, cells.rows] * record.scale) @ record.k[g, cells.columns].transpose(1, 2)
-    partly = torch.where(~cells.allowed.all(0))[0]
-    if len(partly):  # of a causal block, only the corner on the diagonal
-        corner = slice(int(partly[0]), int(partly[-1]) + 1)
-        scores[..., corner].masked_fill_(~cells.allowed[:, corner], -torch.inf)
-    return scores
+        scores = block_scores(record, slice(heads.start, heads.stop), cells.rows, cells.columns, masked)
+        yield WeightBlock.of(cells, heads, scores, taken, keys)
 
 
 def _rows_of(

@@ -1,7 +1,7 @@
 // All heads of a run in one canvas: hover enlarges, a click selects, with Ctrl or Shift it picks; arrows, Enter and space do too.
 
 import { fitCanvas, hatch } from "../shared/canvas.js";
-import { el, mount } from "../shared/dom.js";
+import { el, focusable, mount, spokenLine, watchWidth } from "../shared/dom.js";
 import { clamp } from "../shared/numbers.js";
 import { unpack } from "../shared/payload.js";
 import { listenFonts, shared } from "../shared/sync.js";
@@ -18,14 +18,11 @@ class Atlas {
   constructor(shadow) {
     this.shadow = shadow;
     this.root = el("div", "headlight atlas", shadow);
-    this.canvas = el("canvas", "", this.root);
+    this.canvas = focusable(el("canvas", "", this.root));
     this.foot = el("div", "foot", this.root);
     this.card = el("div", "card", this.root);
-    this.live = el("div", "spoken", this.root);
-    this.live.setAttribute("aria-live", "polite");
+    this.live = spokenLine(this.root);
     this.card.hidden = true;
-    this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "application");
     this.screen = this.canvas.getContext("2d");
     this.base = document.createElement("canvas");
     this.selection = shared((value) => this.send("select", value));
@@ -36,13 +33,10 @@ class Atlas {
     this.cursor = this.width = this.frame = this.drawn = 0;
     this.picking = this.fresh = false;
     this.listen();
-    const observer = new ResizeObserver(() => {
-      const now = Math.floor(this.root.clientWidth);
-      if (!this.header || !now || now === this.width) return;
-      this.arrange();
-    });
-    observer.observe(this.root);
-    this.stops = [() => observer.disconnect(), listenFonts(() => this.header && this.width && this.arrange())];
+    this.stops = [
+      watchWidth(this.root, (width) => this.header && width !== this.width && this.arrange()),
+      listenFonts(() => this.header && this.width && this.arrange()),
+    ];
     this.root.__head = (site, head) => {
       const box = this.canvas.getBoundingClientRect(), place = this.plan.places[this.indexOf({ site, head })];
       return place && { x: box.left + place.x + this.plan.edge / 2, y: box.top + place.y + this.plan.edge / 2 };

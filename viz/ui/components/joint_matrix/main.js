@@ -2,7 +2,7 @@
 // attended. This part holds the state; the others draw and listen.
 
 import { paintPixels } from "../shared/canvas.js";
-import { el, mount } from "../shared/dom.js";
+import { el, focusable, mount, spokenLine, watchWidth } from "../shared/dom.js";
 import { clamp } from "../shared/numbers.js";
 import { unpack } from "../shared/payload.js";
 import { announceHover, listenFonts, listenHover, shared } from "../shared/sync.js";
@@ -17,24 +17,16 @@ class Joint {
     this.shadow = shadow;
     this.root = el("div", "headlight joint", shadow);
     this.readout = el("div", "readout", this.root);
-    this.canvas = el("canvas", "", this.root);
+    this.canvas = focusable(el("canvas", "", this.root));
     this.foot = el("div", "foot", this.root);
-    this.live = el("div", "spoken", this.root);
-    this.live.setAttribute("aria-live", "polite");
-    this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "application");
+    this.live = spokenLine(this.root);
     this.hover = null; // {block, row, column}
     this.selection = shared((value) => this.send("select", value));
     this.foreign = { query: {}, key: {} };
     this.width = this.frame = this.drawn = 0;
     listenJoint(this);
-    const observer = new ResizeObserver(() => {
-      const width = Math.floor(this.root.clientWidth);
-      if (this.header && width && width !== this.width) this.arrange();
-    });
-    observer.observe(this.root);
     this.stops = [
-      () => observer.disconnect(),
+      watchWidth(this.root, (width) => this.header && width !== this.width && this.arrange()),
       listenHover((detail) => this.hear(detail)),
       listenFonts(() => this.header && this.arrange()),
       () => this.selection.stop(),

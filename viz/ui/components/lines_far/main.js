@@ -1,7 +1,7 @@
 // The lines of a long input over its whole length: both sides are scaled, and only the lines that the rule asks for are here.
 // A token is named where there is room: the chosen pair, what is under the pointer, then the ends of the strongest lines.
 
-import { el, mount } from "../shared/dom.js";
+import { el, focusable, mount, watchWidth } from "../shared/dom.js";
 import { DASHES, fillPills } from "../shared/lines_heads.js";
 import { clamp } from "../shared/numbers.js";
 import { unpack } from "../shared/payload.js";
@@ -20,9 +20,7 @@ class FarLines {
     this.readout = el("div", "readout", this.root);
     const titles = el("div", "titles", this.root);
     this.titles = { left: el("span", "left", titles), right: el("span", "right", titles) };
-    this.canvas = el("canvas", "whole", this.root);
-    this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "application");
+    this.canvas = focusable(el("canvas", "whole", this.root));
     const foot = el("div", "foot", this.root);
     this.notes = { told: el("span", "told", foot), legend: el("span", "", foot), hint: el("span", "hint", foot) };
     this.sheet = document.createElement("canvas");
@@ -32,13 +30,8 @@ class FarLines {
     this.shown = shared((value) => this.send("heads", value));
     this.width = this.frame = this.drawn = 0;
     listenFar(this);
-    const observer = new ResizeObserver(() => {
-      const width = Math.min(WIDE, this.root.clientWidth);
-      if (this.header && width && width !== this.width) this.arrange();
-    });
-    observer.observe(this.root);
     this.stops = [
-      () => observer.disconnect(),
+      watchWidth(this.root, (width) => this.header && Math.min(WIDE, width) !== this.width && this.arrange()),
       listenHover((detail) => this.hear(detail)),
       () => this.selection.stop(),
       () => this.shown.stop(),

@@ -1,7 +1,7 @@
 // A head as a map: the whole, and down to single cells; tiles are fetched as they come into view. This part holds the state.
 
 import { fitCanvas } from "../shared/canvas.js";
-import { el, mount } from "../shared/dom.js";
+import { el, focusable, mount, spokenLine, watchWidth } from "../shared/dom.js";
 import { clamp } from "../shared/numbers.js";
 import { unpack } from "../shared/payload.js";
 import { AFTER_SUMS, SETTLED, Sums } from "../shared/sums.js";
@@ -32,14 +32,11 @@ class HeadMap {
     this.shadow = shadow;
     this.root = el("div", "headlight map", shadow);
     this.bar = el("div", "bar", this.root);
-    this.canvas = el("canvas", "", this.root);
+    this.canvas = focusable(el("canvas", "", this.root));
     this.readout = el("div", "readout", this.root);
     this.sums = new Sums(this.root, () => this.selection.flush());
     this.foot = el("div", "foot faint", this.root);
-    this.live = el("div", "spoken", this.root);
-    this.live.setAttribute("aria-live", "polite");
-    this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "application");
+    this.live = spokenLine(this.root);
     this.screen = this.canvas.getContext("2d");
     this.view = { x: 0, y: 0, scale: 1 };
     this.at = null; // the cell under the cross hair
@@ -48,12 +45,7 @@ class HeadMap {
     this.tiles = new Tiles(() => this.schedule());
     this.frame = this.width = 0;
     listenMap(this);
-    const observer = new ResizeObserver(() => {
-      const now = Math.floor(this.root.clientWidth);
-      if (this.header && now && now !== this.width) this.arrange();
-    });
-    observer.observe(this.root);
-    this.stops = [() => observer.disconnect()];
+    this.stops = [watchWidth(this.root, (width) => this.header && width !== this.width && this.arrange())];
     this.root.__map = this; // for tests
   }
 

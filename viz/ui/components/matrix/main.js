@@ -2,7 +2,7 @@
 // This part holds the state; the grid says where cells are, the others draw, write and listen.
 
 import { fitCanvas } from "../shared/canvas.js";
-import { el, mount } from "../shared/dom.js";
+import { el, focusable, mount, spokenLine, watchWidth } from "../shared/dom.js";
 import { reducedMotion } from "../shared/numbers.js";
 import { STATE, unpack } from "../shared/payload.js";
 import { AFTER_SUMS, Sums } from "../shared/sums.js";
@@ -21,13 +21,10 @@ class Matrix {
     this.shadow = shadow;
     this.root = el("div", "headlight matrix", shadow);
     this.readout = el("div", "readout", this.root);
-    this.canvas = el("canvas", "", this.root);
+    this.canvas = focusable(el("canvas", "", this.root));
     this.sums = new Sums(this.root, () => this.chosen && this.selection.flush());
     this.foot = el("div", "foot", this.root);
-    this.live = el("div", "spoken", this.root);
-    this.live.setAttribute("aria-live", "polite");
-    this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "application"); // a grid role promises row elements that a canvas lacks
+    this.live = spokenLine(this.root);
     this.screen = this.canvas.getContext("2d");
     this.base = document.createElement("canvas");
     this.stencil = document.createElement("canvas");
@@ -40,15 +37,13 @@ class Matrix {
     this.fresh = false; // new data has not been shown yet
     this.picture = this.morph = null;
     listenInput(this);
-    const observer = new ResizeObserver(() => {
-      const now = Math.floor(this.root.clientWidth);
-      if (!this.header || !now || now === this.width) return;
-      this.width = now;
+    const resized = (width) => {
+      if (!this.header || width === this.width) return;
+      this.width = width;
       this.arrange();
-    });
-    observer.observe(this.root);
+    };
     this.stops = [
-      () => observer.disconnect(),
+      watchWidth(this.root, resized),
       listenHover((detail) => this.hear(detail)),
       listenFonts(() => this.header && this.width && this.arrange()),
     ];

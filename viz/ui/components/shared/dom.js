@@ -31,6 +31,30 @@ export function chip(token, title) {
   return element;
 }
 
+/** What a canvas needs to be reached and worked with by keys; a grid role promises row elements that a canvas lacks. */
+export function focusable(canvas) {
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application");
+  return canvas;
+}
+
+/** A line for screen readers: what is written into it is spoken. */
+export function spokenLine(root) {
+  const line = el("div", "spoken", root);
+  line.setAttribute("aria-live", "polite");
+  return line;
+}
+
+/** Call `changed(width)` whenever a figure has a width, also its first; the result ends that. */
+export function watchWidth(root, changed) {
+  const observer = new ResizeObserver(() => {
+    const width = Math.floor(root.clientWidth);
+    if (width) changed(width);
+  });
+  observer.observe(root);
+  return () => observer.disconnect();
+}
+
 /** A component's default export: Streamlit calls it on every run of the page; the view outlives the calls, so that hover,
  *  zoom and focus do too. A view has update(bytes) and destroy(), and sends by `send(name, value)`. */
 export function mount({ data, parentElement, setTriggerValue }, View) {

@@ -1,7 +1,7 @@
 // The text itself: click a token, and the text is coloured by what a head attends to from there, or by who attends to it.
 // The text comes once; the row comes from the list beside it (text_row/main.js), so that a click moves one row of numbers.
 
-import { chip, el, mount } from "../shared/dom.js";
+import { chip, el, mount, spokenLine } from "../shared/dom.js";
 import { exact, fill, SMALL } from "../shared/numbers.js";
 import { unpack } from "../shared/payload.js";
 import { announce, announceHover, GOTO, listen, listenFonts, listenHover, ROW, shared, WANTED } from "../shared/sync.js";
@@ -19,8 +19,7 @@ class Reading {
     this.find = new Find(this, bar);
     this.texts = el("div", "texts", this.root);
     this.foot = el("div", "foot", this.root);
-    this.live = el("div", "spoken", this.root);
-    this.live.setAttribute("aria-live", "polite");
+    this.live = spokenLine(this.root);
     this.flows = [];
     this.row = null; // the last row that is about this text
     this.over = null; // {flow, index} under the pointer
