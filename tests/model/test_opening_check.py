@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 transformers = pytest.importorskip("transformers")
 
+from model import open_model  # noqa: E402
 from model.checkpoints.disk.families import FAMILIES, Family, entry, small_inputs, small_model  # noqa: E402
-from model.checkpoints.library import opening_check, route  # noqa: E402
+from model.checkpoints.library import library_model, opening_check, route  # noqa: E402
 from model.checkpoints.library.opening_check import check  # noqa: E402
 from model.checkpoints.record import attention_functions, attention_registry, forward, site_names  # noqa: E402
 from model.checkpoints.record.untouched import untouched  # noqa: E402
+from tests.model.test_hugging_face import write  # noqa: E402
 
 pytestmark = pytest.mark.float32
 
@@ -219,3 +222,20 @@ def test_the_check_notices(model_type: str, fault, monkeypatch: pytest.MonkeyPat
         pytest.skip("it has no mask to lose")
     found = check(model, own, inputs)
     assert not found.holds and "off by" in found.reason
+
+
+@pytest.mark.parametrize("model_type", ["bert", "llama", "bart"])
+def test_a_run_labelled_by_other_tokens_does_not_check(
+    model_type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    model = open_model(write(tmp_path / model_type, model_type))
+    assert model.trace("the cat sat on the mat").fidelity().logits_error == 0.0
+    real = library_model.side
+
+    def shifted(tokenizer, ids, *rest):
+        found = real(tokenizer, ids, *rest)
+        return dataclasses.replace(found, ids=(*found.ids[1:], found.ids[0]))
+
+    monkeypatch.setattr(library_model, "side", shifted)
+    found = model.trace("the cat sat on the mat").fidelity()
+    assert found.logits_error > 1e-3 and not found.holds and not found.logits_hold

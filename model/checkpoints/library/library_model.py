@@ -22,7 +22,7 @@ from model.checkpoints.disk.max_length import longest
 from model.checkpoints.disk.tasks import task_of
 from model.checkpoints.library import decoder_input
 from model.checkpoints.library.opening_check import OpeningCheck
-from model.checkpoints.library.run_facts import run_facts
+from model.checkpoints.library.run_facts import as_labelled, run_facts
 from model.checkpoints.library.sentence_pooling import pooling
 from model.checkpoints.library_logging import quiet
 from model.checkpoints.record.forward import Recorded, plain, record
@@ -239,6 +239,7 @@ class HuggingFaceModel:
         store = recorded.store
         sides = self._sides(encoded, inputs, recorded)
         facts = run_facts(self, key, sides, store, facts) | {"modules": recorded.modules}
+        named = as_labelled(inputs, sides)
         return Trace(
             key=key,
             sides=sides,
@@ -246,7 +247,7 @@ class HuggingFaceModel:
             store=store,
             vocabulary=self.vocabulary,
             facts=facts,
-            plain_logits=(lambda: self.plain(inputs)) if self.untouched and logits.comparable(store) else None,
+            plain_logits=(lambda: self.plain(named)) if self.untouched and logits.comparable(store) else None,
         )
 
     def _sides(self, encoded: Encoded, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[str, Side]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
 from model.checkpoints.record import task_outputs
 from model.checkpoints.tokens.token_texts import unknown
 from model.trace import logits
@@ -44,6 +47,12 @@ def run_facts(
         if "For" in named or named.endswith("Head"):
             facts["head"] = named
     return facts
+
+
+def as_labelled(inputs: Mapping[str, Tensor], sides: Mapping[str, Side]) -> dict[str, Tensor]:
+    """The inputs with the ids that the pictures are labelled by: were they not those that ran, the logits would differ."""
+    ids = (torch.tensor([list(side.ids)]) for side in sides.values())
+    return dict(inputs) | dict(zip(("input_ids", "decoder_input_ids"), ids, strict=False))
 
 
 def _text(vocabulary: Sequence[str], number: int) -> str:

@@ -125,7 +125,9 @@ def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
     tower = getattr(output, f"{TOWERS[stack]}_output", None)
     output = output if tower is None else tower
     name = "hidden_states" if getattr(output, "hidden_states", None) is not None else f"{stack}_hidden_states"
-    return getattr(output, name, None) or ()
+    # Where a layer hands on two streams (PEGASUS-X: tokens and globals) the first is the tokens'.
+    states = getattr(output, name, None) or ()
+    return tuple(state[0] if isinstance(state, tuple) else state for state in states)
 
 
 def plain(module: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
