@@ -71,13 +71,14 @@ def _open_path(path: Path, name: str | None = None, card: dict | None = None) ->
     """A folder of ours, one of the library, or what is converted to one."""
     from model.checkpoints.convert.convert import convert
 
-    folder = convert(path) or model_in(path)
-    if folder.parent == path:  # the transformer of a sentence encoder, whose pooling lies beside it
+    converted = convert(path)
+    folder = converted or model_in(path)
+    if converted is not None:
+        name, card = name or path.stem, (card or {}) | {"converted_from": path.name}
+    elif folder != path:  # the transformer of a sentence encoder, whose pooling lies beside it
         from model.checkpoints.library.sentence_pooling import pooling
 
         name, card = name or path.name, (card or {}) | {"pooling": pooling(path)}
-    elif folder != path:
-        name, card = name or path.stem, (card or {}) | {"converted_from": path.name}
     if not folder.is_dir():
         raise UnknownModel(name=path, allowed=_here())
     if not _is_library_checkpoint(folder):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from model.instrumentation.operators.attention_call import AttentionCall
-from model.instrumentation.operators.recorder import Frame
+from model.instrumentation.operators.recorder import Frame, first_output
 
 
 @dataclass(eq=False)
@@ -36,9 +36,8 @@ class LayerStreams:
         start, read = self._open.pop()
         inside = self.calls[start:]
         if inside and frame.name.rpartition(".")[2].isdigit():
-            out = out[0] if isinstance(out, tuple | list) and out else out
-            out = out.detach().clone() if isinstance(out, Tensor) else None
-            self.layers.append(Layer(frame.name, inside, read, out))
+            first = first_output(out)
+            self.layers.append(Layer(frame.name, inside, read, None if first is None else first.detach().clone()))
 
     def streams(self, sites: dict[str, AttentionCall]) -> dict[str, Tensor]:
         """`{stack}.0.stream`, what the first layer read, and `{stack}.{i + 1}.stream`, what layer i handed on: [n, d]."""

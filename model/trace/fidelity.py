@@ -156,6 +156,11 @@ def check_norm(
     return found, max_difference(found.y, recorded), limit
 
 
+def share_or_worst(share: float) -> float:
+    """An error as a part of what is allowed, to find the worst by: NaN is worse than any number."""
+    return math.inf if math.isnan(share) else share
+
+
 def rows_checked(queries: int) -> slice | Tensor:
     """Every row of a short input; of a long one `SOME_ROWS`, evenly spaced, the first and the last among them."""
     if queries <= ALL_ROWS:
@@ -180,7 +185,7 @@ def check(record: AttentionRecord, W_O: Tensor | None, b_O: Tensor | None) -> Ch
     heads = [
         _compared(*_context(record, h, rows), record.head("context", h)[rows], "context") for h in range(record.heads)
     ]
-    return max(heads, key=lambda each: each.relative)
+    return max(heads, key=lambda each: share_or_worst(each.relative))
 
 
 def _compared(implied: Tensor, variance: Tensor, real: Tensor, what: str) -> Checked:

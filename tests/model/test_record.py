@@ -149,3 +149,12 @@ def test_sites_are_written_one_way():
     for wrong in ("", "decoder.self", "encoder.-1.self", "encoder.0.other", "encoder.0.self\n", "Encoder.0.self"):
         with pytest.raises(ValueError, match="is not a site: write it as"):
             Site.parse(wrong)
+
+
+def test_a_head_that_is_nan_is_not_hidden_by_the_others(translator):
+    """Where W_O is not known every head's context is checked, and the worst one counts."""
+    found = translator.trace("I like cats", language="zh").record("encoder.1.self")
+    parts = {name: found.store[name].clone() for name in found.store.names() if name.startswith("encoder.1.self.")}
+    parts["encoder.1.self.q"][2] = torch.nan
+    broken = check(dataclasses.replace(found, store=MemoryStore(parts)), None, None)
+    assert broken.compared == "context" and math.isnan(broken.relative) and check(found, None, None).relative <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,6 @@ def _first_module(folder: Path) -> Path | None:
     """The transformer of a sentence-transformers folder, which lists its parts in modules.json."""
     if not (folder / "modules.json").is_file():
         return None
-    import json
-
     try:
         listed = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
         paths = [folder / str(part["path"]) for part in listed if str(part["type"]).endswith("Transformer")]

@@ -121,9 +121,8 @@ def read(folder: Path) -> Loaded:
     except Exception as error:
         raise load_errors.said(folder, weights, config, _class(config), error) from error
     load_errors.check(weights, module, info)
-    converted = checkpoint_files.settings(
-        folder / checkpoint_files.CONVERSION
-    )  # what the file before the folder had told
+    # What the file said that this folder was converted from.
+    converted = checkpoint_files.settings(folder / checkpoint_files.CONVERSION)
     fresh = sorted({*info["missing_keys"], *converted.get("fresh", ())})
     unused = sorted({*info["unexpected_keys"], *converted.get("unused", ())})
     left = checkpoint_files.numbers(weights, set(unused)) if safe else 0

@@ -16,12 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoints.disk.families import TOWERS
-from model.checkpoints.record.forward import Recorded, record, run
+from model.checkpoints.record.forward import Recorded, record, run, streams
 from model.checkpoints.record.score_trace import attention_paths
 from model.checkpoints.record.untouched import eager
 from model.trace import logits as logit_parts
-from model.trace.fidelity import allowed, allowed_weights
+from model.trace.fidelity import allowed, allowed_weights, share_or_worst
 from model.trace.site import Site
+
+# Eager attention holds all of them at once, 256 MiB: Whisper's window of 1,500 frames is long where the model has many heads.
+_MOST_WEIGHTS = 2**26
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,15 @@ class OpeningCheck:
 
 
 @torch.no_grad()
-def check(module: nn.Module, untouched: nn.Module, inputs: Mapping[str, Tensor], count: bool = False) -> OpeningCheck:
+def check(
+    module: nn.Module, untouched: nn.Module, inputs: Mapping[str, Tensor], count: bool = False, own: Any = None
+) -> OpeningCheck:
     """Record `module` on `inputs` (batch of 1) and compare. Raises what recording and the library raise.
 
-    count: look also for attention that is not in the record, by following the operators of the untouched model.
+    count: look also for attention that is not in the record, by following the operators of the untouched model. own: what
+    that model gives of these inputs, where it has run already.
     """
-    recorded, own = record(module, inputs), run(untouched, inputs)
+    recorded, own = record(module, inputs), run(untouched, inputs) if own is None else own
     weights, compared = _weights(recorded, own, untouched, inputs)
     missing: tuple[str, ...] = ()
     if count:
@@ -79,8 +85,8 @@ def check(module: nn.Module, untouched: nn.Module, inputs: Mapping[str, Tensor],
 def _output(recorded: Recorded, own: Any) -> tuple[float, float] | None:
     """Of the logits and of every hidden state [n, d] that both have."""
     terms = sum(_terms(recorded).values())
-    states = {name: state for name, state in recorded.named(own).items() if name.endswith(".stream")}
-    pairs = [(recorded.store[name], state) for name, state in states.items() if name in recorded.store]
+    states = streams(own, recorded.stacks).items()
+    pairs = [(recorded.store[name], state) for name, state in states if name in recorded.store]
     found = [_apart(mine, theirs, terms) for mine, theirs in pairs]
     logits = getattr(own, "logits", None)
     if logits is not None and (error := logit_parts.max_difference(logits[0], recorded.store)) is not None:
@@ -89,8 +95,7 @@ def _output(recorded: Recorded, own: Any) -> tuple[float, float] | None:
 
 
 def _share(pair: tuple[float, float]) -> float:
-    """A difference as a part of what it may be."""
-    return math.inf if math.isnan(pair[0]) else pair[0] / pair[1]
+    return share_or_worst(pair[0] / pair[1])
 
 
 def _apart(mine: Tensor, theirs: Tensor, terms: int) -> tuple[float, float]:
@@ -102,7 +107,8 @@ def _weights(
     recorded: Recorded, own: Any, untouched: nn.Module, inputs: Mapping[str, Tensor]
 ) -> tuple[tuple[float, float] | None, int]:
     """Of every head that the library gives the weights of, and of how many sub-layers."""
-    twin = eager(untouched)
+    cells = sum(record_.heads * record_.queries * record_.keys for record_ in recorded.attention.values())
+    twin = eager(untouched) if cells <= _MOST_WEIGHTS else None
     theirs = {} if twin is None else _eager_weights(twin, own, inputs, recorded)
     terms, total = _terms(recorded), 0
     found: list[tuple[float, float]] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,17 +54,17 @@ def route(module: nn.Module, inputs: Mapping[str, Tensor], known: Family | None)
     """Raises NoRoute. inputs: a short input, batch of 1. known: the entry of the family, where there is one."""
     try:
         with torch.no_grad(), quiet():
-            run(module, inputs)
+            own = run(module, inputs)
     except HeadlightError:
         raise
     except Exception as error:  # what a class needs besides a text it says in any way it likes
         raise NoRoute(_needs(module, inputs) or f"{NOT_RUN} ({first_line(error)})") from error
     if known is not None:
-        return _known(module, inputs, known)
+        return _known(module, inputs, own, known)
     reasons, partly = [], None
     for ready in _ways(module):
         try:
-            found = Route(ready, module, check(ready, module, inputs, count=True))
+            found = Route(ready, module, check(ready, module, inputs, count=True, own=own))
         except HeadlightError:
             raise
         except Exception as error:  # a class that nobody has seen: what recording makes of it is its refusal
@@ -79,12 +80,12 @@ def route(module: nn.Module, inputs: Mapping[str, Tensor], known: Family | None)
     return partly
 
 
-def _known(module: nn.Module, inputs: Mapping[str, Tensor], known: Family) -> Route:
+def _known(module: nn.Module, inputs: Mapping[str, Tensor], own: Any, known: Family) -> Route:
     ready = prepare(untouched(module))
     if not registered(ready) and known.route == "hook":
         raise NoRoute("whose attention does not go through the library's registry")
     try:
-        found = Route(ready, module, check(ready, module, inputs))
+        found = Route(ready, module, check(ready, module, inputs, own=own))
     except ValueError as error:
         raise NoRoute(f"and {error}") from error
     if not found.opening.holds:
@@ -132,14 +133,7 @@ def short_input(module: nn.Module) -> dict[str, Tensor]:
 def _ids(module: nn.Module, length: int, ends: bool = True) -> Tensor:
     """Ids [1, length] that stand for nothing special, the end token last where there is one."""
     config = getattr(module.config, "text_config", module.config)
-    names = (
-        "pad_token_id",
-        "bos_token_id",
-        "eos_token_id",
-        "decoder_start_token_id",
-        "mask_token_id",
-        "image_token_id",
-    )
+    names = [f"{name}_token_id" for name in ("pad", "bos", "eos", "decoder_start", "mask", "image")]
     special = {number for name in names if isinstance(number := getattr(config, name, None), int)}
     try:
         rows = module.get_input_embeddings().weight.shape[0]

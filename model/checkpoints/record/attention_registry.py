@@ -2,7 +2,7 @@
 
 The forward runs the library's own scaled-dot-product path; this module only records what goes in and comes out, so
 the logits of a recorded run are those of a plain one, bit for bit. Where that path cannot be used (soft-capped scores,
-attention sinks) attention is computed here in blocks of rows.
+attention sinks) attention is computed in blocks of rows (`attention_functions`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from model.checkpoints.disk.families import rules_of
 from model.checkpoints.record import qkv_projections
 from model.checkpoints.record.attention_functions import AttentionInput, blocked, eager, fused
 from model.instrumentation.operators.output_projection import differs
+from model.instrumentation.operators.recorder import first_output
 from model.jobs.progress import tick
 
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
@@ -103,10 +104,10 @@ class RegistryRecorder:
     def returned(self, module: nn.Module, inputs: tuple, options: dict, output: object) -> None:
         """What an attention module gave, where that is not what its projection made."""
         call = self.calls[-1] if self.calls else None
-        first = output[0] if isinstance(output, tuple | list) and output else output
+        first = first_output(output)
         if call is None or call.module is not module or call.returned is not None or call.output is None:
             return
-        if isinstance(first, Tensor) and differs(module, (*inputs, *options.values()), call.output, first):
+        if first is not None and differs(module, (*inputs, *options.values()), call.output, first):
             call.returned = first
 
     def source(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> qkv_projections.QKVSource | None:
@@ -181,9 +182,8 @@ def expected(module: nn.Module) -> int:
 @contextmanager
 def record_calls(model: nn.Module) -> Iterator[list[RegistryCall]]:
     """Record every attention call of the forwards inside the block, and find each one's W_O by data flow."""
-    names: dict[
-        nn.Module, list[str]
-    ] = {}  # walked once: in a deep model every walk is a good part of what recording costs
+    # Walked once: in a deep model every walk is a good part of what recording costs.
+    names: dict[nn.Module, list[str]] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         names.setdefault(module, []).append(name)
     recorder = RegistryRecorder(

@@ -41,11 +41,6 @@ class Recorded:
     store: MemoryStore
     attention: dict[Site, AttentionRecord]
     modules: dict[str, str] = field(default_factory=dict)
-    class_name: str = ""
-
-    def named(self, output: Any) -> dict[str, Tensor]:
-        """Hidden states and logits of a library output by their names in the record, batch axis gone."""
-        return _outputs(output, self.stacks, self.class_name)
 
     @property
     def stacks(self) -> set[str]:
@@ -81,23 +76,24 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     paths = [site_names.CallPath(call.path, call.cross, call.mask.causal) for call in calls]
     sites = site_names.sites(paths, bool(getattr(module.config, "is_encoder_decoder", False)))
     attention = attention_records(sites, calls, tensors, store)
-    tensors |= _outputs(output, {site.stack for site in attention}, type(module).__name__)
+    tensors |= streams(output, {site.stack for site in attention})
+    logits = getattr(output, "logits", None)
+    if logits is not None:
+        tensors |= task_outputs.named(type(module).__name__, logits) or (
+            logit_parts(logits[0]) if logits.dim() == 3 else {}
+        )
     for name, tensor in tensors.items():
         store.add(name, tensor)
     return Recorded(
         store,
         {site: AttentionRecord(site=site, store=store, **facts) for site, facts in attention.items()},
         {str(site): call.path for site, call in zip(sites, calls, strict=True)},
-        type(module).__name__,
     )
 
 
-def _outputs(output: Any, stacks: set[str], class_name: str) -> dict[str, Tensor]:
-    found = {f"{stack}.{i}.stream": state[0] for stack in stacks for i, state in enumerate(_states(output, stack))}
-    logits = getattr(output, "logits", None)
-    if logits is None:
-        return found
-    return found | (task_outputs.named(class_name, logits) or (logit_parts(logits[0]) if logits.dim() == 3 else {}))
+def streams(output: Any, stacks: set[str]) -> dict[str, Tensor]:
+    """The hidden states of a library output by their names in the record, batch axis gone."""
+    return {f"{stack}.{i}.stream": state[0] for stack in stacks for i, state in enumerate(_states(output, stack))}
 
 
 def run(module: nn.Module, inputs: Mapping[str, Tensor], **options: object) -> Any:

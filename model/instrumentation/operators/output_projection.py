@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.notes import Context, Output
-from model.instrumentation.operators.recorder import Frame
+from model.instrumentation.operators.recorder import Frame, first_output
 from model.trace.fidelity import allowed_product
 
 _ATTENTION = re.compile("att|mha", re.IGNORECASE)
@@ -77,8 +77,8 @@ def given(
     it held all of the last attention its output is that of the sub-layer, whatever one matrix in it made, unless it is a
     whole block or model by its name.
     """
-    first = out[0] if isinstance(out, tuple | list) and out else out
-    if not isinstance(first, Tensor) or not calls:
+    first = first_output(out)
+    if first is None or not calls:
         return
     if isinstance(read, Context) and read.call.output is not None and first.numel() % read.call.q.shape[1] == 0:
         call, made = read.call, first.detach().reshape(read.call.q.shape[1], -1)

@@ -89,6 +89,12 @@ class Frame:
     softmaxes: int = 0
 
 
+def first_output(out: object) -> Tensor | None:
+    """The tensor that a module gave, or the first of several; None where that is none."""
+    first = out[0] if isinstance(out, tuple | list) and out else out
+    return first if isinstance(first, Tensor) else None
+
+
 @cache
 def _name(func: Any) -> str:
     name = func._schema.name.removeprefix("aten::")

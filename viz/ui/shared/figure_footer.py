@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from model.trace.fidelity import share_or_worst
 from model.trace.site import Site
 from viz.base import export, numbers
 from viz.ui.language import say
@@ -113,8 +113,7 @@ def loosest(trace: Trace, sites: Sequence[Site]) -> Site:
     fidelity = trace.fidelity()
 
     def share(site: Site) -> float:
-        found = fidelity.relative_at(str(site)) if str(site) in fidelity.sites else 0.0
-        return math.inf if math.isnan(found) else found
+        return share_or_worst(fidelity.relative_at(str(site))) if str(site) in fidelity.sites else 0.0
 
     return max(dict.fromkeys(sites), key=share)
 
