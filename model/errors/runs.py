@@ -98,27 +98,11 @@ class AttentionLost(HeadlightError):
     )
 
 
-class SeveralLengths(HeadlightError):
-    code = "several_lengths"
+class GroupsOnBatch(HeadlightError):
+    code = "groups_on_batch"
     sentence = (
-        "{module} attends over {got} positions, and {other} over {allowed}, in what would be one stack: record a part of "
-        "the model that reads one sequence (forward=…)."
-    )
-
-
-class DecodingLoop(HeadlightError):
-    code = "decoding_loop"
-    sentence = (
-        "{module} ran {got} times on texts of different lengths: that is a loop that writes. Record one forward over the "
-        "finished text."
-    )
-
-
-class ExtraKeys(HeadlightError):
-    code = "extra_keys"
-    sentence = (
-        "In {module} {got} queries meet {allowed} keys of the same sequence (a bias key, memory, a prefix or a cache): "
-        "keys without a token are not recorded."
+        "In {module} attention runs over {got} groups of positions apart (windows, or an axis of the input that lies on the "
+        "batch axis), which no one list of tokens names: record one group alone (forward=…)."
     )
 
 

@@ -16,15 +16,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from model.errors import (
     CompiledModule,
+    GroupsOnBatch,
     HiddenOperator,
     OneExample,
-    TokensDoNotFit,
     TrainingMode,
-    UnknownOption,
 )
+from model.instrumentation.descent import Descent
+from model.instrumentation.key_columns import KeyColumns
 from model.instrumentation.layer_streams import LayerStreams
 from model.instrumentation.module_reader import BatchSeen, ModuleReader
 from model.instrumentation.name_sites import sites
@@ -33,7 +35,8 @@ from model.instrumentation.operators.output_projection import settle
 from model.instrumentation.operators.recorder import Frame, OperatorRecorder, record_operators, slow_path
 from model.instrumentation.operators.tracker import ScoreTracker
 from model.instrumentation.qk_sources import ProjectionSources
-from model.instrumentation.refusals import check_followed, check_lengths
+from model.instrumentation.refusals import check_followed
+from model.instrumentation.sides import SideMaker
 from model.instrumentation.token_texts import TokenTexts
 from model.trace import logits as logit_parts
 from model.trace.attention_record import AttentionRecord
@@ -89,9 +92,13 @@ class Instrumented:
         self._check_mode()
         args = tuple(self.texts.ids(a) if isinstance(a, str) else a for a in args)
         kwargs = {key: self.texts.ids(a) if isinstance(a, str) else a for key, a in kwargs.items()}
+        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         recorder = OperatorRecorder(self.module.parameters())
-        reader = ModuleReader(ProjectionSources(recorder))
+        sources, descent = ProjectionSources(recorder), Descent(inputs)
+        columns = KeyColumns(sources, self.module.named_parameters())
+        reader = ModuleReader(recorder, sources, columns, descent)
         tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found)
+        recorder.followers += [columns.see, descent.see]
 
         def left(frame: Frame, out: object) -> None:
             layers.left(frame, out)
@@ -101,7 +108,9 @@ class Instrumented:
             with self.lock, slow_path(), record_operators(self.module, recorder, layers.entered, left):
                 output = self.forward(*args, **kwargs)
         except BatchSeen as seen:
-            raise OneExample(got=seen.args[0]) from seen
+            if (examples := _examples(args, kwargs)) > 1:
+                raise OneExample(got=examples) from seen
+            raise GroupsOnBatch(module=seen.path or self.name, got=seen.got) from seen
         except NotImplementedError as error:
             if hidden := re.search(r"HigherOrderOperator (\w+)", str(error)):
                 raise HiddenOperator(module=self.name, operator=hidden[1]) from error
@@ -111,7 +120,8 @@ class Instrumented:
             settle(call)
         if reader.ambiguous and (examples := _examples(args, kwargs)) > 1:
             raise OneExample(got=examples)
-        return self._trace(tracker.calls, layers, output, args, kwargs, tokens or {})
+        sides = SideMaker(self.texts, inputs, descent, tokens or {})
+        return self._trace(tracker, layers, sides, output, args, kwargs)
 
     def _check_mode(self) -> None:
         for part in self.module.modules():
@@ -122,25 +132,23 @@ class Instrumented:
                 raise TrainingMode(module=self.name)
 
     def _trace(
-        self, calls: list[AttentionCall], layers: LayerStreams, output: Any, args: tuple, kwargs: Mapping[str, Any],
-        tokens: Mapping[str, Sequence[str]],
+        self, tracker: ScoreTracker, layers: LayerStreams, maker: SideMaker, output: Any, args: tuple,
+        kwargs: Mapping[str, Any],
     ) -> Trace:  # fmt: skip
-        found = sites(calls)
+        found = sites(tracker.calls)
         tensors: dict[str, Tensor] = {}
         facts = {site: _keep(site, call, tensors) for site, call in found.items()}
         tensors |= layers.streams({str(site): call for site, call in found.items()})
-        check_lengths(found)
-        lengths = _lengths(found)
-        sides = self._sides(lengths, args, kwargs, tokens)
-        last = "decoder" if "decoder" in lengths else "encoder"
-        scores = self._logits(output, lengths[last])
+        sides = maker.sides(found)
+        last = len(_last(sides, list(found)).tokens)
+        scores = self._logits(output, last)
         tensors |= {} if scores is None else logit_parts.parts(scores)
         # Records are read where they are shown: on the CPU, whatever the module ran on.
         store = MemoryStore({name: tensor.detach().cpu() for name, tensor in tensors.items()})
 
         def plain_logits() -> Tensor:
             with self.lock, slow_path(), torch.no_grad():
-                return self._logits(self.forward(*args, **kwargs), lengths[last]).detach().cpu()
+                return self._logits(self.forward(*args, **kwargs), last).detach().cpu()
 
         return Trace(
             key=TraceKey(
@@ -151,14 +159,14 @@ class Instrumented:
             attention={site: AttentionRecord(site=site, store=store, **fact) for site, fact in facts.items()},
             store=store,
             vocabulary=self.texts.vocabulary if scores is not None else (),
-            facts=self._facts(found, sides, store),
+            facts=self._facts(found, sides, store) | ({"missing": sorted(set(tracker.lost_scores))} if tracker.lost_scores else {}),
             plain_logits=plain_logits if scores is not None else None,
         )  # fmt: skip
 
     def _facts(
         self, found: dict[Site, AttentionCall], sides: Mapping[str, Side], store: MemoryStore
     ) -> dict[str, object]:
-        task = "seq2seq" if len(sides) == 2 else "causal" if "decoder" in sides else "encoder"
+        task = "seq2seq" if {"encoder", "decoder"} <= sides.keys() else "causal" if "decoder" in sides else "encoder"
         facts: dict[str, object] = {
             "family": type(self.module).__name__, "task": task, "norm": "unknown", "generated": False,
             "modules": {str(site): call.path[-1][0] if call.path else "" for site, call in found.items()},
@@ -167,27 +175,6 @@ class Instrumented:
             ((best, _),) = logit_parts.most_probable(store, -1, 1)
             facts["written"] = [*sides["decoder"].texts[1:], self.texts.tokens([best])[0]]
         return facts
-
-    def _sides(
-        self, lengths: dict[str, int], args: tuple, kwargs: Mapping[str, Any], tokens: Mapping[str, Sequence[str]]
-    ) -> dict[str, Side]:
-        for side in tokens:
-            if side not in lengths:
-                raise UnknownOption(what="Side", got=side, allowed=", ".join(lengths))
-        ids = [a.reshape(-1).tolist() for a in [*args, *kwargs.values()] if _is_ids(a)]
-        sides = {}
-        for side, length in lengths.items():
-            own = next((numbers for numbers in ids if len(numbers) == length), None)
-            if own is not None:
-                ids.remove(own)
-            words = tokens.get(side)
-            if words is None:
-                words = self.texts.tokens(own) if own is not None else [str(i) for i in range(length)]
-            if len(words) != length:
-                raise TokensDoNotFit(got=len(words), side=side, allowed=length)
-            special = tuple(self.texts.is_special(word) for word in words)
-            sides[side] = Side(tuple(words), tuple(own if own is not None else range(length)), special)
-        return sides
 
     def _logits(self, output: Any, length: int) -> Tensor | None:
         """The logits [n, V] among what the forward returned, or None."""
@@ -213,18 +200,9 @@ def _keep(site: Site, call: AttentionCall, tensors: dict[str, Tensor]) -> dict[s
     return {"scale": call.scale, "mask": call.mask, "softcap": call.softcap}
 
 
-def _lengths(found: Mapping[Site, AttentionCall]) -> dict[str, int]:
-    """Positions of each stack, the encoder first."""
-    lengths = {}
-    for site, call in found.items():
-        lengths.setdefault(site.query_side, call.q.shape[1])
-        lengths.setdefault(site.key_side, call.k.shape[1])
-    return {side: lengths[side] for side in ("encoder", "decoder") if side in lengths}
-
-
-def _is_ids(value: object) -> bool:
-    whole = isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool
-    return whole and value.numel() == max(value.shape, default=0)
+def _last(sides: Mapping[str, Side], found: Sequence[Site]) -> Side:
+    """The tokens of the stack whose output is the model's: the decoder's, else those of its last attention."""
+    return sides.get("decoder") or sides[found[-1].query_side]
 
 
 def _tensors(output: Any) -> list[Tensor]:

@@ -49,11 +49,10 @@ class LayerStreams:
             if not frames or (kind == "cross" and f"{stack}.{layer}.self" in sites):
                 continue
             frame, n = frames[-1], call.q.shape[1]  # the outermost one ends last
-            places = [(f"{stack}.{int(layer) + 1}.stream", frame.out)]
-            places += [(f"{stack}.0.stream", frame.read)] if layer == "0" else []
-            for place, tensor in places:
+            # The layer before may hold no attention (a hybrid's): what this one read is what that one handed on.
+            for at, tensor in ((int(layer), frame.read), (int(layer) + 1, frame.out)):
                 if tensor is not None and tensor.dim() >= 2 and tensor.numel() == n * tensor.shape[-1]:
-                    tensors[place] = tensor.reshape(n, -1)
+                    tensors.setdefault(f"{stack}.{at}.stream", tensor.reshape(n, -1))
         return tensors
 
     def _one_of_a_kind(self, frame: Layer, sites: dict[str, AttentionCall]) -> bool:

@@ -12,8 +12,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from model.instrumentation.descent import Descent
+from model.instrumentation.key_columns import KeyColumns
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.notes import Scores
+from model.instrumentation.operators.recorder import OperatorRecorder
+from model.instrumentation.operators.score_reader import ScoreReader
 from model.instrumentation.operators.terms import (
     ScoreTerms,
     log_sum_exp,
@@ -23,13 +27,15 @@ from model.instrumentation.operators.terms import (
     weighted,
     with_nan_rows,
 )
-from model.instrumentation.operators.tracker import ScoreReader
 from model.instrumentation.qk_sources import ProjectionSources
 from model.trace.mask_and_bias import is_masked, simplest_mask
 
 
 class BatchSeen(Exception):
-    """The attention ran over this many examples at once."""
+    """The attention ran over `got` examples, or groups of positions, at once, in the module at `path`."""
+
+    def __init__(self, got: int, path: str):
+        self.got, self.path = got, path
 
 
 class ModuleReader(ScoreReader):
@@ -39,16 +45,17 @@ class ModuleReader(ScoreReader):
     heads that were computed one by one are put together.
     """
 
-    def __init__(self, sources: ProjectionSources):
+    def __init__(self, recorder: OperatorRecorder, sources: ProjectionSources, columns: KeyColumns, descent: Descent):
         self.ambiguous = False
         self.found: list[AttentionCall] = []
-        self._sources = sources
+        self._recorder, self._sources, self._columns, self._descent = recorder, sources, columns, descent
 
     def softmax(
         self, scores: Scores, tensor: Tensor | None, weights: Tensor | None, lse: Tensor | None, shape: torch.Size
     ) -> AttentionCall:
         if weights is None and shape[0] != 1:
-            raise BatchSeen(shape[0])
+            raise BatchSeen(shape[0], self._recorder.innermost)
+        self._check_groups(scores)
         terms = terms_of(scores, even_rows=True)
         sums = lse
         if tensor is not None:
@@ -61,21 +68,34 @@ class ModuleReader(ScoreReader):
         parts = {} if sums is None else {"lse": sums}
         if terms.kind:
             parts[terms.kind] = terms.bias.clone(memory_format=torch.contiguous_format)
+        columns = self._columns.of(*scores.factors, scores.k.shape[1])
         return AttentionCall(
             scores.q.clone(), scores.k.clone(), scores.scale, simplest_mask(terms.allowed), parts, tuple(shape),
-            scores.softcap, from_elsewhere=self._sources.differ(*scores.factors),
+            scores.softcap, from_elsewhere=False if columns else self._sources.differ(*scores.factors), columns=columns,
+            descent=tuple(map(self._descent.of, scores.factors)),
         )  # fmt: skip
 
     def weighted_values(self, call: AttentionCall) -> None:
         self.found.append(call)
+        self._descent.attended(call)
         shape = call.shape
         lead = [size for size in shape[:-2] if size != 1]
         if len(shape) >= 4 and len(lead) > 1 and shape[0] != 1:
-            raise BatchSeen(shape[0])
+            raise BatchSeen(shape[0], self._recorder.innermost)
         self.ambiguous |= len(shape) == 3 or (len(shape) > 3 and shape[0] != 1)
+
+    def _check_groups(self, scores: Scores) -> None:
+        """Raises BatchSeen where what looks like heads holds positions: the queries were made of more than a head has."""
+        (heads, n, k), positions = scores.shape, self.positions(scores.factors[0])
+        if positions is not None and n == k and positions > n and positions % n == 0 and heads % (positions // n) == 0:
+            raise BatchSeen(positions // n, self._recorder.innermost)
 
     def projected(self, call: AttentionCall) -> None:
         self._sources.forget()
+        self._columns.forget()
+
+    def positions(self, queries: Tensor) -> int | None:
+        return self._sources.positions(queries)
 
     def keep(self, tensor: Tensor) -> Tensor:
         return tensor.clone()

@@ -1,11 +1,18 @@
-"""Sites of a foreign module's attention calls: stack, layer and kind, from its path, its data and its mask."""
+"""Sites of a foreign module's attention calls: stack, layer and kind, from their paths, their data and their masks."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
 
 from model.instrumentation.operators.attention_call import AttentionCall
-from model.trace.site import Site
+from model.instrumentation.sides import TokenLists
+from model.instrumentation.stacks import layer_of, path_of, read_by, stacks_of
+from model.trace.mask_and_bias import simplest_mask
+from model.trace.site import Site, layer_numbers
 
 _CROSS = re.compile(
     r"enc(oder)?_?att|enc_?dec|dec_?enc|cross|src_?att|source_?att|mem(ory)?_?att|inter_?att|context_?att|ctx_?att",
@@ -19,20 +26,8 @@ _ENCODER = re.compile(r"(^|_)(enc|encs|src|source)(_|$)|encod", re.IGNORECASE)
 _CLASS_DECODER, _CLASS_ENCODER = re.compile(r"Decod"), re.compile(r"Encod")
 
 
-def layer_of(call: AttentionCall) -> str:
-    """The dotted path up to the last number in it ("decoder.layers.0"), "" where it has none."""
-    return _halves(call)[0]
-
-
-def _halves(call: AttentionCall) -> tuple[str, str]:
-    """The path of the innermost module as (up to its last number, the rest)."""
-    segments = call.path[-1][0].split(".") if call.path else [""]
-    last = max((i for i, segment in enumerate(segments) if segment.isdigit()), default=-1)
-    return ".".join(segments[: last + 1]), ".".join(segments[last + 1 :])
-
-
 def _kind(call: AttentionCall) -> str:
-    own = _halves(call)[1]
+    own = path_of(call)[len(layer_of(call)) :].removeprefix(".")
     parent = call.path[-2][1] if len(call.path) > 1 else ""
     if own == "multihead_attn" and "DecoderLayer" in parent:
         return "cross"
@@ -40,14 +35,18 @@ def _kind(call: AttentionCall) -> str:
         return "self"
     if _CROSS.search(own) and not (call.from_elsewhere is False and _stack_by_name(call) == "encoder"):
         return "cross"
-    if call.q.shape[1] != call.k.shape[1]:
-        return "cross"
-    return "cross" if call.from_elsewhere else "self"
+    if call.columns or call.from_elsewhere is False:
+        return "self"
+    queries, keys = call.descent
+    # Keys that were shortened or normed by themselves are of another tensor than queries, which yet comes from the same.
+    if queries and queries == keys:
+        return "self"
+    return "cross" if call.from_elsewhere or call.q.shape[1] != call.k.shape[1] else "self"
 
 
 def _stack_by_name(call: AttentionCall) -> str | None:
     """What the names of the modules around the attention say, else what their classes do."""
-    outer = _halves(call)[0] or (call.path[-2][0] if len(call.path) > 1 else "")
+    outer = layer_of(call) or (call.path[-2][0] if len(call.path) > 1 else "")
     names = [(segment, _DECODER, _ENCODER) for segment in outer.split(".")]
     classes = [(kind, _CLASS_DECODER, _CLASS_ENCODER) for _, kind in reversed(call.path)]
     for text, decoder, encoder in [*names, *classes]:
@@ -58,27 +57,54 @@ def _stack_by_name(call: AttentionCall) -> str | None:
 
 
 def _causal(call: AttentionCall) -> bool:
-    return bool(call.mask.causal) and call.q.shape[1] > 1
+    """Whether each position reads itself and those before it; keys that are no positions are read by all."""
+    n, m = call.q.shape[1], call.k.shape[1]
+    if not call.columns or n < 2:
+        return bool(call.mask.causal) and n > 1
+    own = torch.cat([torch.full((size,), label is None) for label, size in call.columns])
+    allowed = call.mask.allowed(n, m)[:, own]
+    return allowed.shape[1] == n and bool(simplest_mask(allowed).causal)
 
 
-def sites(calls: list[AttentionCall]) -> dict[Site, AttentionCall]:
-    """A site for each call, layers counted in the order of the calls.
-
-    Cross-attention is the decoder's. Self-attention belongs where the names say, else to the decoder where it is causal
-    or shares its layer with a cross-attention, else to the encoder. Where nothing is a decoder by name or by
-    cross-attention, causal layers are one whatever they are called: many language models are an nn.TransformerEncoder.
+def _bases(calls: Sequence[AttentionCall], kinds: Sequence[str]) -> list[str]:
+    """Encoder or decoder. Cross-attention is the decoder's. Self-attention belongs where the names say, else to the decoder
+    where it is causal or shares its layer with a cross-attention, else to the encoder. Where nothing is a decoder by name or
+    by cross-attention, causal layers are one whatever they are called: many language models are an nn.TransformerEncoder.
     """
-    kinds = [_kind(call) for call in calls]
     named = [_stack_by_name(call) for call in calls]
     with_cross = {layer_of(call) for call, kind in zip(calls, kinds, strict=True) if kind == "cross"} - {""}
     has_decoder = "cross" in kinds or "decoder" in named
-    counts: dict[tuple[str, str], int] = {}
-    found: dict[Site, AttentionCall] = {}
+    # One query alone (a step of a loop with a cache) has no mask: its module has one where it reads several.
+    causal_paths = {path_of(call) for call in calls if _causal(call)}
+    found = []
     for call, kind, name in zip(calls, kinds, named, strict=True):
-        causal = _causal(call)
+        causal = path_of(call) in causal_paths
         by_data = "decoder" if causal or layer_of(call) in with_cross else "encoder"
-        stack = "decoder" if kind == "cross" or (causal and not has_decoder) else name or by_data
-        layer = counts.get((stack, kind), 0)
-        counts[stack, kind] = layer + 1
-        found[Site(stack, layer, kind)] = call
+        found.append("decoder" if kind == "cross" or (causal and not has_decoder) else name or by_data)
     return found
+
+
+def sites(calls: Sequence[AttentionCall]) -> dict[Site, AttentionCall]:
+    """A site for each call, with its stack, the model's own number of its layer, and the sides that name its rows and columns."""
+    kinds = [_kind(call) for call in calls]
+    stacks = stacks_of(calls, kinds, _bases(calls, kinds))
+    layers = _layers(calls, [(stack.name, kind) for stack, kind in zip(stacks, kinds, strict=True)])
+    lists = TokenLists()
+    found = {}
+    for call, kind, stack, layer in zip(calls, kinds, stacks, layers, strict=True):
+        site = Site(stack.name, layer, kind)
+        keys = None
+        if kind == "cross":
+            read = read_by(call, stack, stacks)
+            keys = "encoder" if read is None else read.name
+        found[replace(site, sides=lists.sides(site, call, keys))] = call
+    return found
+
+
+def _layers(calls: Sequence[AttentionCall], groups: Sequence[tuple[str, str]]) -> list[int]:
+    """The number in its path that tells each layer of a group from the others; 0, 1, … where no single one does."""
+    numbers = {}
+    for group in set(groups):
+        paths = [path_of(call) for call, own in zip(calls, groups, strict=True) if own == group]
+        numbers[group] = iter(layer_numbers(paths))
+    return [next(numbers[group]) for group in groups]

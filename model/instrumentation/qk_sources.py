@@ -24,14 +24,14 @@ class ProjectionSources:
             return
         if name in VIEWS or name == "native_layer_norm":
             for result in results[: 1 if name == "native_layer_norm" else None]:
-                self._origins[result] = self._origin(args[0])
+                self._origins[result] = self.origin(args[0])
         data = (
             [factor for factor in operation.factors if not self._recorder.is_parameter(factor)]
             if name in PRODUCTS
             else []
         )
         if name in PRODUCTS and len(data) < 2:
-            found = [self._origin((data or operation.factors)[0])]
+            found = [self.origin((data or operation.factors)[0])]
         else:
             parts = [a for argument in args for a in (argument if isinstance(argument, tuple | list) else [argument])]
             found = [source for part in parts if isinstance(part, Tensor) for source in self._sources.get(part, ())]
@@ -46,8 +46,26 @@ class ProjectionSources:
 
     def differ(self, queries: Tensor, keys: Tensor) -> bool | None:
         """Whether queries and keys share no source; None where either has none."""
-        read, given = ({(t.data_ptr(), t.numel()) for t in self._sources.get(part, ())} for part in (queries, keys))
+        read, given = self.of(queries), self.of(keys)
         return not (read & given) if read and given else None
 
-    def _origin(self, tensor: Tensor) -> Tensor:
+    def positions(self, tensor: Tensor) -> int | None:
+        """How many vectors [·, d] the one tensor had that this was projected from; None where none or several are known."""
+        sizes = {source.numel() // source.shape[-1] for source in self._sources.get(tensor, ()) if source.dim() >= 2}
+        return sizes.pop() if len(sizes) == 1 else None
+
+    def projected(self, tensor: Tensor) -> bool:
+        """Whether a product with a parameter is among what the tensor was made of."""
+        return bool(self._sources.get(tensor, ()))
+
+    def tensors(self, tensor: Tensor) -> list[Tensor]:
+        """What the projections read that the tensor was made of."""
+        return list(self._sources.get(tensor, ()))
+
+    def of(self, tensor: Tensor) -> set[tuple[int, int]]:
+        """The same as places in memory (address, numbers)."""
+        return {(source.data_ptr(), source.numel()) for source in self.tensors(tensor)}
+
+    def origin(self, tensor: Tensor) -> Tensor:
+        """What the tensor is a view, a copy or a layer norm of, else itself."""
         return self._origins.get(tensor, tensor)

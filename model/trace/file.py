@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from model.trace.trace_key import Side, TraceKey
 from model.transformer.masks import from_parts
 
 FORMAT = "headlight-trace"
-VERSION = 1
+VERSION = 2
 _NEEDED = ("q", "k", "v", "context", "output")
 
 
@@ -48,6 +48,8 @@ def save(run: Saved, path: Path) -> Path:
         entry = {"site": str(site), "scale": record.scale, "distance": record.distance, "softcap": record.softcap}
         kind, parts = record.mask.parts()
         entry["mask"] = kind
+        if site.sides is not None:
+            entry["sides"] = list(site.sides)
         tensors |= {f"{site}.mask_{name}": part for name, part in parts.items()}
         if record.slopes is not None:
             tensors[f"{site}.slopes"] = record.slopes.contiguous()
@@ -62,7 +64,9 @@ def save(run: Saved, path: Path) -> Path:
         "logits_error": run.logits_error,
         "torch": torch.__version__,
     }
-    metadata = {"format": FORMAT, "version": str(VERSION), "trace": json.dumps(document, ensure_ascii=False)}
+    # An older version would put the stack's tokens beside rows and columns that have a list of their own.
+    version = VERSION if any("sides" in entry for entry in attention) else 1
+    metadata = {"format": FORMAT, "version": str(version), "trace": json.dumps(document, ensure_ascii=False)}
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +136,7 @@ def _build(document: dict, store: FileStore) -> Saved:
     sides = {name: _side(name, side) for name, side in document["sides"].items()}
     attention = {}
     for entry in document["attention"]:
-        site = Site.parse(entry["site"])
+        site = replace(Site.parse(entry["site"]), sides=tuple(entry["sides"]) if "sides" in entry else None)
         missing = [part for part in _NEEDED if f"{site}.{part}" not in store]
         if missing:
             raise ValueError(f"{site} lacks {', '.join(missing)}")

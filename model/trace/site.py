@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-_FORM = re.compile(r"(encoder|decoder)\.([0-9]+)\.(self|cross)")
+_FORM = re.compile(r"([a-z][a-z0-9_]*)\.([0-9]+)\.(self|cross)")
 
 
 @dataclass(frozen=True, order=True)
 class Site:
-    """One attention sub-layer. Queries come from `stack`; keys and values too, except where `kind` is "cross"."""
+    """One attention sub-layer. Queries come from `stack`; keys and values too, except where `kind` is "cross".
+
+    stack: "encoder" or "decoder"; in a foreign module with more of them, the name of its part ("image_encoder"), and of its
+    step in a loop ("decoder_step_2"). sides: which lists of tokens name rows and columns, where those are not the stack's
+    and, in cross-attention, the encoder's: layers of other lengths, keys beside the sequence.
+    """
 
     stack: str
     layer: int
     kind: str
+    sides: tuple[str, str] | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self):
+        if self.sides == (self.stack, "encoder" if self.kind == "cross" else self.stack):
+            object.__setattr__(self, "sides", None)
 
     @classmethod
     def parse(cls, text: str | Site) -> Site:
@@ -31,8 +42,23 @@ class Site:
 
     @property
     def query_side(self) -> str:
-        return self.stack
+        return self.stack if self.sides is None else self.sides[0]
 
     @property
     def key_side(self) -> str:
+        if self.sides is not None:
+            return self.sides[1]
         return "encoder" if self.kind == "cross" else self.stack
+
+
+def layer_numbers(paths: Sequence[str]) -> list[int]:
+    """The number in each module path that tells the layers apart; 0, 1, … where no single one does."""
+    digits = [[int(part) for part in path.split(".") if part.isdigit()] for path in paths]
+    places = range(min(map(len, digits), default=0))
+    telling = [at for at in places if len({numbers[at] for numbers in digits}) > 1]
+    at = telling[0] if telling else 0
+    if places:
+        found = [numbers[at] for numbers in digits]
+        if len(set(found)) == len(found):
+            return found
+    return list(range(len(paths)))

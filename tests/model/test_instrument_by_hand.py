@@ -31,14 +31,14 @@ def test_a_hand_written_encoder_decoder_with_layers_taken_out(dtype: torch.dtype
     faithful(trace, dtype)
     assert [record.heads for record in trace.attention.values()] == [2, 4, 4, 4, 1, 1, 8, 8]
     assert trace.tokens("encoder") == ["w3", "w4", "w5", "w6", "w0"] and trace.token_ids("decoder") == [1, 2, 3, 4]
-    assert trace.record("encoder.1.self").mask.keys.tolist() == [True] * 4 + [False]
+    assert trace.record("encoder.2.self").mask.keys.tolist() == [True] * 4 + [False]
     assert torch.equal(trace.logits, module(source, target)[0].detach())
     assert trace.fidelity().logits_error == 0.0
     best = int(trace.logits[-1].argmax())
     assert trace.written() == ["w2", "w3", "w4", f"w{best}"] and trace.next_tokens()[0][1] == best
     linear = module.decoder.layers[3].src_attn.linears[-1]
-    assert torch.equal(trace.parameter("decoder.2.cross", "W_O"), linear.weight.T)
-    assert torch.equal(trace.parameter("decoder.2.cross", "b_O"), linear.bias)
+    assert torch.equal(trace.parameter("decoder.3.cross", "W_O"), linear.weight.T)
+    assert torch.equal(trace.parameter("decoder.3.cross", "b_O"), linear.bias)
 
 
 @DTYPES

@@ -67,62 +67,42 @@ class Flex(Attention):
         return self.out(flex_attention(*self.parts(x)).transpose(1, 2).reshape(x.shape))
 
 
-class Grouped(nn.Module):
-    """An axis for the groups, merged into the rows by einsum."""
-
-    def __init__(self):
-        super().__init__()
-        self.q, self.k, self.v, self.out = (nn.Linear(D, width) for width in (D, D // 2, D // 2, D))
+class Windows(Attention):
+    """Windows of three positions on the batch axis, as Swin has them."""
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.q(x).view(1, N, 2, 2, 4), self.k(x).view(1, N, 2, 4), self.v(x).view(1, N, 2, 4)
-        weights = torch.einsum("bqgrd,bkgd->bgrqk", q, k).div(2.0).softmax(-1)
-        return self.out(torch.einsum("bgrqk,bkgd->bqgrd", weights, v).reshape(x.shape))
+        return super().forward(x.reshape(-1, 3, D)).reshape(x.shape)
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return tuple(self.qkv(x).view(x.shape[0], 3, 3, H, D // H).permute(2, 0, 3, 1, 4))
 
 
-class TwoEncoders(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.text, self.image = (nn.MultiheadAttention(D, H, batch_first=True) for _ in range(2))
-
-    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        return self.text(a, a, a, need_weights=False)[0], self.image(b, b, b, need_weights=False)[0]
-
-
-class Shrinking(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.ModuleList(nn.MultiheadAttention(D, H, batch_first=True) for _ in range(3))
+class OneHeadedWindows(Windows):
+    """The windows lie where heads would."""
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers:
-            x = x + layer(x, x, x, need_weights=False)[0]
-            x = F.avg_pool1d(x.transpose(1, 2), 2, ceil_mode=True).transpose(1, 2)
-        return x
+        q, k, v = self.qkv(x.reshape(-1, 3, D)).chunk(3, -1)
+        return self.out(((q @ k.transpose(1, 2) / 4).softmax(-1) @ v).reshape(x.shape))
 
 
-class Writer(nn.Module):
+class WrongAxis(nn.Module):
+    """The batch and the sequence taken for each other."""
+
     def __init__(self):
         super().__init__()
-        self.table, self.head = nn.Embedding(20, D), nn.Linear(D, 20)
-        self.layers = nn.ModuleList(nn.MultiheadAttention(D, H, batch_first=True) for _ in range(2))
-
-    def forward(self, ids: Tensor) -> Tensor:
-        for _ in range(3):
-            x, later = self.table(ids), torch.ones(ids.shape[1], ids.shape[1]).triu(1).bool()
-            for layer in self.layers:
-                x = x + layer(x, x, x, attn_mask=later, need_weights=False)[0]
-            ids = torch.cat([ids, self.head(x)[:, -1:].argmax(-1)], 1)
-        return ids
-
-
-class BiasKey(nn.Module):
-    def __init__(self, **options: bool):
-        super().__init__()
-        self.attention = nn.MultiheadAttention(D, H, batch_first=True, **options)
+        self.attention = nn.MultiheadAttention(D, H)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.attention(x, x, x, need_weights=False)[0]
+
+
+class KeysInBlocks(Attention):
+    """Each block of keys has a softmax of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.parts(x)
+        scores = (q @ k.transpose(-1, -2)).unflatten(-1, (2, 3))
+        return self.out((scores.softmax(-1).flatten(-2) @ v).transpose(1, 2).reshape(x.shape))
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without:UserWarning")
@@ -135,17 +115,11 @@ class BiasKey(nn.Module):
         (Dropped, (X,), errors.DropoutOn, "training=self.training"),
         (FusedDropped, (X,), errors.DropoutOn, "dropout_p=0.0"),
         (Flex, (X,), errors.HiddenOperator, "flex_attention"),
-        (Grouped, (X,), errors.AttentionLost, "Grouped cannot be followed"),
-        (
-            TwoEncoders,
-            (X, torch.randn(1, 9, D)),
-            errors.SeveralLengths,
-            "image attends over 9 positions, and text over 6",
-        ),
-        (Shrinking, (X,), errors.SeveralLengths, "layers.1 attends over 3 positions, and layers.0 over 6"),
-        (Writer, (torch.tensor([[1, 2, 3, 4]]),), errors.DecodingLoop, "layers.0 ran 3 times"),
-        (lambda: BiasKey(add_bias_kv=True), (X,), errors.ExtraKeys, "6 queries meet 7 keys"),
-        (lambda: BiasKey(add_zero_attn=True), (X,), errors.ExtraKeys, "6 queries meet 7 keys"),
+        (KeysInBlocks, (X,), errors.AttentionLost, "KeysInBlocks cannot be followed"),
+        (Windows, (X,), errors.GroupsOnBatch, "Windows attention runs over 2 groups"),
+        (OneHeadedWindows, (X,), errors.GroupsOnBatch, "OneHeadedWindows attention runs over 2 groups"),
+        (WrongAxis, (X,), errors.GroupsOnBatch, "attention attention runs over 6 groups"),
+        (Windows, (X.repeat(2, 1, 1),), errors.OneExample, "2 examples"),
     ],
 )
 def test_the_very_thing_is_named(module, inputs: tuple[Tensor, ...], kind: type[errors.HeadlightError], says: str):

@@ -129,8 +129,8 @@ def refusal(path: Path) -> str:
 
 
 def test_a_newer_version_is_refused(saved: Path):
-    sentence = refusal(rewritten(saved, version="2"))
-    assert "format 2" in sentence
+    sentence = refusal(rewritten(saved, version="3"))
+    assert "format 3" in sentence
     assert "update Headlight" in sentence
     with pytest.raises(NewerTraceFile):
         Trace.open(saved)

@@ -22,8 +22,9 @@ from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.notes import Scores
 from model.instrumentation.operators.output_projection import settle
 from model.instrumentation.operators.recorder import Frame, OperatorRecorder, active, record_operators
+from model.instrumentation.operators.score_reader import ScoreReader
 from model.instrumentation.operators.terms import ScoreTerms, log_sum_exp, reproduces, terms_of
-from model.instrumentation.operators.tracker import ScoreReader, ScoreTracker
+from model.instrumentation.operators.tracker import ScoreTracker
 from model.jobs.progress import tick
 from model.trace.mask_and_bias import simplest_mask
 

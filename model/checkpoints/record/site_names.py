@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.checkpoints.disk.families import TOWERS
-from model.trace.site import Site
+from model.trace.site import Site, layer_numbers
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,6 @@ def sites(calls: Sequence[CallPath], both: bool) -> list[Site]:
         numbers[group] = layer_numbers([call.path for stack, call in of_group if (stack, call.kind) == group])
     each = {group: iter(found) for group, found in numbers.items()}
     return [Site(stack, next(each[stack, call.kind]), call.kind) for stack, call in zip(stacks, calls, strict=True)]
-
-
-def layer_numbers(paths: Sequence[str]) -> list[int]:
-    """The number in each path that tells the layers apart; 0, 1, … where no single one does."""
-    digits = [[int(part) for part in path.split(".") if part.isdigit()] for path in paths]
-    places = range(min(map(len, digits), default=0))
-    telling = [at for at in places if len({numbers[at] for numbers in digits}) > 1]
-    at = telling[0] if telling else 0
-    if places:
-        found = [numbers[at] for numbers in digits]
-        if len(set(found)) == len(found):
-            return found
-    return list(range(len(paths)))
 
 
 def stack_of(path: str, stacks: Sequence[str]) -> str:

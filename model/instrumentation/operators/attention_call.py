@@ -10,6 +10,11 @@ from torch import Tensor, nn
 
 from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 
+Columns = tuple[tuple[str | None, int], ...]  # runs of keys: None for positions of the sequence, else what they are
+Origin = tuple[
+    str, str | int
+]  # ("call", path), ("input", number) or ("ids", number): see `model.instrumentation.descent`
+
 
 @dataclass(eq=False)
 class AttentionCall:
@@ -18,8 +23,9 @@ class AttentionCall:
     parts: "lse" [h, q], and "bias" [h, q, k] or "bias_offsets" [h, q + k − 1]; `make_bias` makes a dense bias when it is
     asked for. shape: that of the weights in the model, batch and all. projection W_O [h · d_v, d], projection_bias b_O [d]
     and output [q, d] where they were found; projector: of several matrices that made the output, until W_O is known. path:
-    names and classes of the modules it ran in. from_elsewhere: whether keys come from another tensor than queries, None
-    where it cannot be told. heads: the calls it was put together of.
+    names and classes of the modules it ran in; entries: which call of each that was. from_elsewhere: whether keys come from
+    another tensor than queries, None where it cannot be told. columns: what its keys are, where some are no positions of
+    its own sequence. descent: what its queries, and its keys, descend from. heads: the calls it was put together of.
     """
 
     q: Tensor
@@ -31,7 +37,10 @@ class AttentionCall:
     softcap: float | None = None
     make_bias: Callable[[], Tensor] | None = None
     path: list[tuple[str, str]] = field(default_factory=list)
+    entries: dict[str, int] = field(default_factory=dict)
     from_elsewhere: bool | None = None
+    columns: Columns = ()
+    descent: tuple[frozenset[Origin], frozenset[Origin]] = (frozenset(), frozenset())
     v: Tensor | None = None
     context: Tensor | None = None
     projection: Tensor | None = None
@@ -39,6 +48,11 @@ class AttentionCall:
     output: Tensor | None = None
     projector: nn.Module | None = None
     heads: list[AttentionCall] = field(default_factory=list)
+
+    @property
+    def weights_shape(self) -> tuple[int, int, int]:
+        """(h, q, k)"""
+        return self.q.shape[0], self.q.shape[1], self.k.shape[1]
 
 
 def compact(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,10 +79,11 @@ def join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
             return None
         if not torch.equal(call.mask.allowed(n, m), allowed) or call.parts.keys() != first.parts.keys():
             return None
-        if call.k.shape[0] != call.q.shape[0] or call.make_bias is not None:
+        if call.k.shape[0] != call.q.shape[0] or call.make_bias is not None or call.columns != first.columns:
             return None
     q, k, v, context = (torch.cat([getattr(call, name) for call in calls]) for name in ("q", "k", "v", "context"))
     parts = {name: torch.cat([call.parts[name] for call in calls]) for name in first.parts}
     shared = [pair for pair in first.path if all(pair in call.path for call in calls)]
     return AttentionCall(q, k, first.scale, first.mask, parts, first.shape, first.softcap, path=shared, v=v, context=context,
-                         from_elsewhere=first.from_elsewhere, heads=calls)  # fmt: skip
+                         entries=first.entries, from_elsewhere=first.from_elsewhere, columns=first.columns, descent=first.descent,
+                         heads=calls)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,7 +26,7 @@ class Scaled:
 class Scores:
     """scale · q · kᵀ + terms: q [h, q, d_k], k [h, k, d_k]; terms and masks [h or 1, q or 1, k or 1]; True is dropped.
 
-    strides: how the tensor lies over [h, q, k] (`layout`); until the softmax says which axis the keys are on, q and k are
+    layout: how the tensor lies over [h, q, k] (`layout`); until the softmax says which axis the keys are on, q and k are
     the left and the right factor. factors: the tensors that were multiplied. softcap c makes c · tanh(scale · q · kᵀ / c).
     `erased` cells were multiplied by 0 and must end up masked. `rounded`: they were in half precision on their way.
     `opaque`: they passed an operator that is none of these; terms and masks are those after it.
@@ -34,7 +35,7 @@ class Scores:
     q: Tensor
     k: Tensor
     factors: tuple[Tensor, Tensor]
-    strides: tuple[int, ...]
+    layout: layout.Layout
     scale: float = 1.0
     softcap: float | None = None
     terms: tuple[tuple[Tensor, float | Tensor], ...] = ()
@@ -50,7 +51,7 @@ class Scores:
 
     def cells(self, tensor: Tensor, shape: torch.Size) -> Tensor | None:
         """A tensor that meets these scores, which have `shape`, as [h or 1, q or 1, k or 1]."""
-        return layout.cells(tensor, shape, self.strides, self.shape)
+        return layout.cells(tensor, shape, self.layout, self.shape)
 
     def times(self, factor: float | Tensor) -> Scores:
         """The scores times a number, or times a number a head [h, 1, 1]."""
@@ -77,12 +78,13 @@ class Scores:
         """The scores after an operator that is not read; what was added before it is in there somewhere."""
         return replace(self, terms=(), dropped=(), erased=(), softcap=None, opaque=True)
 
-    def with_keys_on(self, size: int, stride: int) -> Scores | None:
-        """With q and k told apart by the axis of the softmax: the keys are on it."""
+    def with_keys_on(self, axis: int) -> Scores | None:
+        """With q and k told apart by the axis of the softmax: the keys are on it, whole."""
         _, rows, columns = self.shape
-        if size == columns and (size == 1 or stride == 1):
+        along = self.layout[axis]
+        if along == layout.contiguous((columns,))[0]:
             return self
-        if size != rows or (size > 1 and stride != columns):
+        if along != (((rows, columns),) if rows > 1 else ()):
             return None
 
         def swapped(cells: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -90,17 +92,121 @@ class Scores:
 
         return replace(
             self, q=self.k, k=self.q, factors=self.factors[::-1],
-            strides=layout.transposed(self.strides, rows, columns), dropped=swapped(self.dropped),
+            layout=layout.transposed(self.layout, rows, columns), dropped=swapped(self.dropped),
             terms=tuple((term.transpose(1, 2), weight) for term, weight in self.terms), erased=swapped(self.erased),
         )  # fmt: skip
+
+    def with_heads_apart(self, positions: int | None) -> Scores | None:
+        """With heads that were merged into the rows of the product (one einsum over groups, keys that all heads share)
+        told from the queries; q and k are told apart already. None where it cannot be told.
+
+        positions: of the tensor that the queries were projected from, None where it is not known.
+        """
+        _, rows, k = self.shape
+        split = [layout.pieces(axis, self.shape) for axis in self.layout]
+        if any(axis is None for axis in split):
+            return None
+        of_rows = [
+            (at, piece) for at, axis in enumerate(split) for piece in axis if layout.kind(piece[1], self.shape) == 1
+        ]
+        if not of_rows or rows == positions:
+            return self
+        axes = {at for at, _ in of_rows}
+        if positions == 1 or (positions is None and self._one_query(axes, split)):
+            queries = [(1, k)]
+        else:
+            at = self._axis_of_queries(axes, split, positions)
+            queries = [piece for axis, piece in of_rows if axis == at]
+        others = [piece for _, piece in of_rows if piece not in queries]
+        if len(queries) != 1 or not others:
+            return self if rows == k or not others else None
+        of_heads = [piece for axis in split for piece in axis if layout.kind(piece[1], self.shape) == 0]
+        return self._regrouped(of_heads, sorted(others, key=_by_stride), queries[0])
+
+    def _one_query(self, axes: set[int], split: list[layout.Factors]) -> bool:
+        """Whether the axis before the keys has one query, and the rows are heads that share their keys."""
+        _, rows, k = self.shape
+        keys = next((at for at, axis in enumerate(split) if axis and axis[-1][1] == 1 and k > 1), len(split) - 1)
+        return rows != k and keys > 0 and not split[keys - 1] and len(split) > 2
+
+    def _axis_of_queries(self, axes: set[int], split: list[layout.Factors], positions: int | None) -> int | None:
+        """Of the axes that the rows are on, the one of the queries; None where the rows are queries throughout.
+
+        It has as many rows as there are positions, or keys; else the mask varies along it; else it is the last one.
+        """
+        _, rows, k = self.shape
+        sizes = {
+            at: math.prod(size for size, stride in split[at] if layout.kind(stride, self.shape) == 1) for at in axes
+        }
+        fits = [at for at in axes if sizes[at] == (k if positions is None else positions)]
+        if positions is None and rows == k and not fits:
+            return None
+        if len(fits) == 1:
+            return fits[0]
+        cells = [*(term for term, _ in self.terms), *self.dropped]
+        masked = [at for at in fits or axes if any(self._varies(each, split[at]) for each in cells)]
+        return masked[0] if len(masked) == 1 else max(fits or axes)
+
+    def _varies(self, cells: Tensor, along: layout.Factors) -> bool:
+        """Whether cells [h or 1, q or 1, k or 1] differ along one factor of the rows."""
+        if cells.shape[1] == 1 or len(along) != 1:
+            return False
+        size, stride = along[0]
+        inner = stride // self.shape[2]
+        parts = cells.reshape(cells.shape[0], -1, size, inner, cells.shape[2])
+        return not torch.equal(parts, parts[:, :, :1].expand_as(parts))
+
+    def _regrouped(
+        self, heads: list[tuple[int, int]], others: list[tuple[int, int]], queries: tuple[int, int]
+    ) -> Scores:
+        """Heads [h], then those among the rows, then the queries: q, k, terms, masks and the layout brought to that order."""
+        h, rows, k = self.shape
+        of_rows = sorted([*others, queries], key=_by_stride)  # one query alone comes last, as stable sorting leaves it
+        order = [*(of_rows.index(piece) for piece in others), of_rows.index(queries)]
+        sizes, n = [size for size, _ in of_rows], queries[0]
+
+        def turned(part: Tensor) -> Tensor:
+            """[h or 1, rows, ·] -> [heads or 1, n, ·]; what is alike for all rows stays so."""
+            if part.shape[1] == 1:
+                return part if part.shape[0] == 1 else part.repeat_interleave(rows // n, 0)
+            parts = part.reshape(part.shape[0], *sizes, part.shape[2])
+            return parts.permute(0, *(1 + at for at in order), len(sizes) + 1).reshape(-1, n, part.shape[2])
+
+        def all_heads(part: Tensor) -> Tensor:
+            """A term that was alike for all heads of the product may not be so for those among its rows."""
+            found = turned(part)
+            return found.repeat(h, 1, 1) if part.shape[0] == 1 and found.shape[0] > 1 else found
+
+        strides, stride = {1: 1}, k
+        for size, old in (queries, *others[::-1]):
+            strides[old] = stride  # one query and the innermost of the others have the same
+            stride *= size
+        # The heads of the product keep their strides: h · rows · k cells are as many as before.
+        strides |= {old: old for _, old in heads} | {old: old for axis in self.layout for _, old in axis if old < k}
+        return replace(
+            self, q=turned(self.q), k=self.k.repeat_interleave(rows // n, 0),
+            layout=layout.renamed(self.layout, self.shape, strides),
+            terms=tuple((all_heads(term), self._weight_of_heads(weight, rows // n)) for term, weight in self.terms),
+            dropped=tuple(map(all_heads, self.dropped)), erased=tuple(map(all_heads, self.erased)),
+        )  # fmt: skip
+
+    @staticmethod
+    def _weight_of_heads(weight: float | Tensor, times: int) -> float | Tensor:
+        many = isinstance(weight, Tensor) and weight.shape[0] > 1
+        return weight.repeat_interleave(times, 0) if many else weight
+
+
+def _by_stride(piece: tuple[int, int]) -> int:
+    return -piece[1]
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """The result of a softmax; `call` is None where its scores could not be followed."""
+    """The result of a softmax; `call` is None where its scores could not be followed, or where it read none (`of_scores`)."""
 
     call: AttentionCall | None
-    strides: tuple[int, ...] = ()
+    layout: layout.Layout = ()
+    of_scores: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ Foreign modules (`model.instrumentation.module_reader`) and the library's models
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -80,13 +81,17 @@ class Operation:
 
 @dataclass(eq=False)
 class Frame:
-    """One running call of a module, by its dotted path: its inputs as they came; `softmaxes` is for who counts them."""
+    """One running call of a module, by its dotted path: its inputs as they came; `softmaxes` is for who counts them.
+
+    number: which call of a module this is in the forward, so that two of one module are told apart.
+    """
 
     name: str
     module: nn.Module
     args: tuple
     kwargs: dict[str, Any]
     softmaxes: int = 0
+    number: int = 0
 
 
 def first_output(out: object) -> Tensor | None:
@@ -194,11 +199,12 @@ def record_operators(
     entered(frame) and left(frame, result) are called around every call of a part of the module.
     """
     names = {part: name for name, part in module.named_modules()}
+    numbers = itertools.count(1)
 
     # The hooks hang on the module, which another thread may be running for a recorder of its own.
     def enter(part: nn.Module, args: tuple, kwargs: dict) -> None:
         if _recording.get() is recorder:
-            recorder.frames.append(Frame(names[part], part, args, kwargs))
+            recorder.frames.append(Frame(names[part], part, args, kwargs, number=next(numbers)))
             entered(recorder.frames[-1])
 
     def leave(part: nn.Module, _args: tuple, out: object) -> None:

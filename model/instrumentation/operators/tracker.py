@@ -22,36 +22,14 @@ from model.instrumentation.operators.notes import HALF, Context, Output, Scaled,
 from model.instrumentation.operators.output_projection import add_bias, given, project
 from model.instrumentation.operators.recorder import Frame, Operation, OperatorRecorder
 from model.instrumentation.operators.score_operators import OPERATORS, unknown
-
-
-class ScoreReader:
-    """Callbacks of a `ScoreTracker`: the facts of an attention that a record keeps; foreign and library models need others."""
-
-    def softmax(
-        self, scores: Scores, tensor: Tensor | None, weights: Tensor | None, lse: Tensor | None, shape: torch.Size
-    ) -> AttentionCall | None:
-        """The call, so far, of one softmax over scores; None where the scores are not what they seem.
-
-        tensor and weights [h, q, k] are what the softmax reads and gives, None in a fused kernel, which gives its `lse`
-        instead. shape: that of the weights in the model, batch and all.
-        """
-        raise NotImplementedError
-
-    def weighted_values(self, call: AttentionCall) -> None:
-        """The weights of `call` were multiplied by values."""
-
-    def projected(self, call: AttentionCall) -> None:
-        """W_O was found."""
-
-    def keep(self, tensor: Tensor) -> Tensor:
-        """A tensor of the record, where the model may go on to change it in place."""
-        return tensor
+from model.instrumentation.operators.score_reader import ScoreReader
 
 
 class ScoreTracker:
     """`see` every operator; `calls` are the attentions found, in the order in which their values were weighted.
 
-    lost: paths of the modules of softmaxes that weighted something, but whose scores or weights could not be followed.
+    lost: paths of the modules of softmaxes that weighted something, but whose scores or weights could not be followed;
+    lost_scores: those of them that did read scores, and are no router's.
     changed: (call, path, operator) of what read the weights of a call and was not followed, "" for a
     view that mixes axes; random: paths that drew numbers.
     """
@@ -60,6 +38,7 @@ class ScoreTracker:
         self.reader, self.recorder = reader, recorder
         self.calls: list[AttentionCall] = []
         self.lost: list[str] = []
+        self.lost_scores: list[str] = []
         self.random: set[str] = set()
         self.changed: list[tuple[AttentionCall, str, str]] = []
         self._notes = WeakTensorKeyDictionary()
@@ -107,12 +86,12 @@ class ScoreTracker:
         if isinstance(note, Scaled) or note is None or not isinstance(result, Tensor):
             return note if isinstance(result, Tensor) else None
         if isinstance(note, Scores) or (isinstance(note, Weights) and note.call is not None):
-            strides = layout.strides_after(operation, note.strides)
-            if strides is None:
+            found = layout.after(operation, note.layout)
+            if found is None:
                 self.changed += [(note.call, self.recorder.innermost, "")] if isinstance(note, Weights) else []
                 return None
             rounded = {"rounded": note.rounded or result.dtype in HALF} if isinstance(note, Scores) else {}
-            return replace(note, strides=strides, **rounded)
+            return replace(note, layout=found, **rounded)
         return note if result.numel() == operation.args[0].numel() else None
 
     def _multiplied(self, operation: Operation) -> Any:
@@ -120,7 +99,7 @@ class ScoreTracker:
         tensor, factor = operation.args[0], number(operation.args[1])
         note = self.note(tensor)
         if isinstance(note, Weights):
-            return self._single(operation, note.call)
+            return self._single(operation, note)
         if not factor or not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             return None
         factor = 1 / factor if operation.name == "div" else factor
@@ -140,8 +119,8 @@ class ScoreTracker:
         if isinstance(left, Weights):
             return self._weighted_values(left, a, b, result)
         if isinstance(right, Weights):
-            swapped = (*right.strides[:-2], *right.strides[:-3:-1])
-            return self._weighted_values(replace(right, strides=swapped), b.mT, a.mT, result.mT)
+            swapped = (*right.layout[:-2], *right.layout[:-3:-1])
+            return self._weighted_values(replace(right, layout=swapped), b.mT, a.mT, result.mT)
         if isinstance(left, Context) and (a.dim() == 2 or a.shape[0] == b.shape[0] == 1):
             return self._projected(left.call, layout.matrix(a), layout.matrix(b), added, layout.matrix(result))
         # A product with a parameter is a layer: a router or a gate, whose softmax is over its own outputs.
@@ -151,8 +130,8 @@ class ScoreTracker:
         q, k = layout.cube(q), layout.cube(k).mT
         owner = self.recorder.frames[-1] if self.recorder.frames else None
         scale = by_q * by_k * float(operation.kwargs.get("alpha", 1))
-        strides = (q.shape[1] * k.shape[1], k.shape[1], 1)[-result.dim() :]
-        scores = Scores(q, k, (a, b), strides, scale, rounded=result.dtype in HALF, owner=owner)
+        lies = layout.contiguous((*q.shape[:2], k.shape[1]))[-result.dim() :]
+        scores = Scores(q, k, (a, b), lies, scale, rounded=result.dtype in HALF, owner=owner)
         beta = float(operation.kwargs.get("beta", 1))
         return scores if added is None or beta == 0 else scores.plus(scores.cells(added, result.shape), beta)
 
@@ -162,42 +141,43 @@ class ScoreTracker:
         note = self.note(given)
         scores = None
         if isinstance(note, Scores):
-            scores = note.with_keys_on(given.shape[axis], note.strides[axis])
+            scores = note.with_keys_on(axis)
+            scores = None if scores is None else scores.with_heads_apart(self.reader.positions(scores.factors[0]))
         if scores is None:
-            return Weights(None) if result.dim() >= 3 and axis == result.dim() - 1 else None
+            found = Weights(None, of_scores=isinstance(note, Scores))
+            return found if result.dim() >= 3 and axis == result.dim() - 1 else None
         tensor, weights = (scores.cells(t, given.shape) for t in (given, result))
         call = self.reader.softmax(scores, tensor, weights, None, result.shape)
-        return None if call is None else Weights(call, scores.strides)
+        return None if call is None else Weights(call, scores.layout)
 
     def _weighted_values(self, note: Weights, weights: Tensor, v: Tensor, result: Tensor) -> Context | None:
-        """weights · v, where the weights are as the softmax made them, heads first and keys last."""
+        """weights · v, where the weights are as the softmax made them, with the keys last."""
         call = note.call
         if call is not None and call.context is None:
-            h, q, k = call.q.shape[0], call.q.shape[1], call.k.shape[1]
-            in_order = [axis for axis in ((h, q * k), (q, k), (k, 1)) if axis[0] > 1]
-            if layout.axes(weights, note.strides) == in_order:
-                return self._attended(call, layout.cube(v), layout.cube(result))
+            heads_first = layout.values_and_context(
+                note.layout, call.weights_shape, layout.cube(v), layout.cube(result)
+            )
+            if heads_first is not None:
+                return self._attended(call, *heads_first)
         self.lost.append(self.recorder.innermost)
+        self.lost_scores += [self.recorder.innermost] if note.of_scores else []
         return None
 
     def _attended(self, call: AttentionCall, v: Tensor, context: Tensor) -> Context:
         call.v, call.context, call.path = self.reader.keep(v), self.reader.keep(context), self.recorder.path
+        call.entries = {frame.name: frame.number for frame in self.recorder.frames}
         call.k, call.v = compact(call.k, call.v)
         self.reader.weighted_values(call)
         self.calls.append(call)
         return Context(call)
 
-    def _single(self, operation: Operation, call: AttentionCall | None) -> Context | None:
+    def _single(self, operation: Operation, note: Weights) -> Context | None:
         """One token alone: some models multiply its one weight a head where more tokens make it a matrix product."""
-        weights, v = operation.args[:2]
-        heads = 0 if call is None or weights.numel() != call.q.shape[0] else call.q.shape[0]
-        if operation.name != "mul" or not heads or not isinstance(v, Tensor) or v.dim() != weights.dim():
+        call, v = note.call, operation.args[1]
+        if call is None or call.context is not None or operation.name != "mul" or call.weights_shape[1:] != (1, 1):
             return None
-        axis = next((at for at, size in enumerate(weights.shape) if size > 1), 0)
-        if v.shape[axis] != heads or v.numel() != operation.result.numel():
-            return None
-        weights, v, context = (t.movedim(axis, 0).reshape(heads, 1, -1) for t in (weights, v, operation.result))
-        return self._weighted_values(Weights(call, (1, 1, 1)), weights, v, context)
+        found = layout.single(note.layout, call.weights_shape[0], operation.args[0], v, operation.result)
+        return None if found is None else self._attended(call, *found)
 
     def _fused(self, operation: Operation) -> Context | None:
         given, (context, lse) = operation.named(), operation.result[:2]
@@ -205,10 +185,14 @@ class ScoreTracker:
         q, k = query[0], key[0]
         scale, mask = given.get("scale"), given.get("attn_mask", given.get("attn_bias"))
         shape = torch.Size((*query.shape[:3], key.shape[2]))
-        strides = (shape[1:].numel(), shape[2:].numel(), shape[3], 1)
         owner = self.recorder.frames[-1] if self.recorder.frames else None
         scores = Scores(
-            q, k, (query, key), strides, q.shape[-1] ** -0.5 if scale is None else float(scale), owner=owner
+            q,
+            k,
+            (query, key),
+            layout.contiguous(shape),
+            q.shape[-1] ** -0.5 if scale is None else float(scale),
+            owner=owner,
         )
         if given.get("is_causal"):
             i, j = (torch.arange(size, device=q.device) for size in shape[2:])

@@ -1,0 +1,63 @@
+"""What a tensor descends from: the attentions, inputs and token ids that flowed into it, whatever happened in between.
+
+It tells two encoders, which read inputs of their own, from two parts of one; and a module that runs again over a longer
+text (a loop that writes) from one whose weights serve several layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from model.instrumentation.operators.attention_call import AttentionCall, Origin
+from model.instrumentation.operators.recorder import Operation
+
+_NOTHING: frozenset[Origin] = frozenset()
+
+
+class Descent:
+    """Follows every operator. ids: the ids that embeddings read, by their number; input ids are among `inputs`.
+
+    What a model decides on (an argmax, a sample) is a number of its own: whatever is computed of it descends from inputs,
+    and from the attentions before it no more.
+    """
+
+    def __init__(self, inputs: Iterable[Tensor]):
+        self.ids: list[tuple[Tensor, int]] = []  # (ids [n], rows of the table that they were looked up in)
+        self._from = WeakTensorKeyDictionary()
+        self._attended: AttentionCall | None = None
+        for number, tensor in enumerate(inputs):
+            if tensor not in self._from:
+                self._from[tensor] = frozenset({("input", number)})
+
+    def attended(self, call: AttentionCall) -> None:
+        """The operator that is seen next made the context of `call`."""
+        self._attended = call
+
+    def of(self, tensor: Tensor) -> frozenset[Origin]:
+        return self._from.get(tensor, _NOTHING)
+
+    def see(self, operation: Operation) -> None:
+        found = _NOTHING.union(*map(self.of, _tensors((*operation.args, *operation.kwargs.values()))))
+        if self._attended is not None:
+            path = self._attended.path
+            found |= {("call", path[-1][0] if path else "")}
+            self._attended = None
+        if operation.name == "embedding" and not operation.args[1].is_floating_point():
+            found |= {("ids", len(self.ids))}
+            self.ids.append((operation.args[1].detach().reshape(-1).clone(), operation.args[0].shape[0]))
+        if not found:
+            return
+        for result in _tensors((operation.result,)):
+            kept = found if result.is_floating_point() else frozenset(each for each in found if each[0] == "input")
+            self._from[result] = kept
+
+
+def _tensors(values: Iterable[object]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _tensors(value)

@@ -1,0 +1,92 @@
+"""Keys that are no positions of the sequence: a learned bias key, a zero key, memory or prefix keys, a cache.
+
+They are met where keys are concatenated with something else, before or after their projection. The parts of a
+concatenation are remembered in their order, and followed to the product with the queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from model.instrumentation.operators.attention_call import Columns
+from model.instrumentation.operators.recorder import PRODUCTS, VIEWS, Operation
+from model.instrumentation.qk_sources import ProjectionSources
+
+_REPEATS = {"expand", "repeat", "index_select"}
+ZERO, CACHE, MEMORY = "zero", "cache", "memory"
+
+
+class KeyColumns:
+    """Follows concatenations along positions. parameters: (name, parameter) of the module, by which what is learned is named."""
+
+    def __init__(self, sources: ProjectionSources, parameters: Iterable[tuple[str, Tensor]]):
+        self._sources = sources
+        self._parameters = {_memory(tensor): name.rpartition(".")[2] for name, tensor in parameters}
+        self._names = WeakTensorKeyDictionary()  # a view or copy of a parameter -> its name
+        self._columns = WeakTensorKeyDictionary()  # projected keys -> what their positions are
+        self._parts = WeakTensorKeyDictionary()  # what is to be projected -> its parts (tensor, name, size)
+
+    def see(self, operation: Operation) -> None:
+        name, args, result = operation.name, operation.args, operation.result
+        if not isinstance(result, Tensor) or name in PRODUCTS:
+            return
+        if name == "cat":
+            self._concatenated(operation)
+            return
+        moves = name in VIEWS or name in _REPEATS
+        if moves and (label := self._name(args[0])) is not None:
+            self._names[result] = label
+        for argument in args:
+            known = self._columns.get(argument) if isinstance(argument, Tensor) else None
+            if known is not None and (name in _REPEATS or result.numel() == argument.numel()):
+                self._columns[result] = known
+
+    def _concatenated(self, operation: Operation) -> None:
+        parts, result = operation.args[0], operation.result
+        axis = operation.named().get("dim", 0) % max(1, result.dim())
+        if axis == result.dim() - 1 or len(parts) < 2:
+            return
+        sizes = [part.shape[axis] if part.dim() == result.dim() else 0 for part in parts]
+        self._parts[result] = [
+            (self._sources.origin(part), self._name(part), size) for part, size in zip(parts, sizes, strict=True)
+        ]
+        columns: list[tuple[str | None, int]] = []
+        for part, size in zip(parts, sizes, strict=True):
+            columns += self._columns.get(part) or [(None if self._sources.projected(part) else self._label(part), size)]
+        if len({label is None for label, _ in columns}) == 2:
+            self._columns[result] = tuple(columns)
+
+    def of(self, queries: Tensor, keys: Tensor, count: int) -> Columns:
+        """What each run of these `count` keys is; () where all are positions, or nothing can be told."""
+        found = self._columns.get(keys)
+        if found is not None:
+            return found if sum(size for _, size in found) == count else ()
+        read = self._sources.of(queries)
+        for source in self._sources.tensors(keys):
+            parts = self._parts.get(source, ())
+            own = [(origin.data_ptr(), origin.numel()) in read for origin, _, _ in parts]
+            if sum(size for _, _, size in parts) == count and any(own) and not all(own):
+                return tuple(
+                    (None if mine else label or MEMORY, size) for mine, (_, label, size) in zip(own, parts, strict=True)
+                )
+        return ()
+
+    def forget(self) -> None:
+        """Begin anew after an attention: what was a position of its sequence is a cached key to a later one."""
+        self._columns.clear()
+        self._parts.clear()
+
+    def _label(self, part: Tensor) -> str:
+        return self._name(part) or (CACHE if bool(part.any()) else ZERO)
+
+    def _name(self, tensor: object) -> str | None:
+        if not isinstance(tensor, Tensor):
+            return None
+        return self._names.get(tensor) or self._parameters.get(_memory(tensor))
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
