@@ -13,6 +13,7 @@ from viz.base import palette
 
 if TYPE_CHECKING:
     from model.measures.measure import Measure
+    from model.trace.site import Site
     from model.trace.trace import Trace
 
 Words = dict[str, str]
@@ -26,8 +27,12 @@ _EDGE = "#88888855"  # a cell of 0 has the page's colour: its edge tells it from
 def rows(trace: Trace, short: Words) -> dict[str, str]:
     """site -> how its row is called: its layer's number, with a letter in front where there is more than one kind."""
     kinds = {(site.stack, site.kind) for site in trace.sites}
+
+    def of_kind(site: Site) -> str:
+        return short.get(f"{site.stack}_{site.kind}", f"{site.stack} {site.kind} ") if len(kinds) > 1 else ""
+
     return {
-        str(site): (short[f"{site.stack}_{site.kind}"] if len(kinds) > 1 else "") + str(site.layer)
+        str(site): of_kind(site) + str(site.layer)
         for site in sorted(trace.sites, key=lambda site: (site.stack != "encoder", site.kind != "self", site.layer))
     }
 

@@ -27,8 +27,8 @@ def kind_of(site: Site) -> str:
 
 
 def drawable(trace: Trace) -> bool:
-    """Whether the trace has all three attentions."""
-    return {kind_of(site) for site in trace.sites} == set(KINDS)
+    """Whether the trace has all three attentions, over one list of tokens each side."""
+    return {kind_of(site) for site in trace.sites} == set(KINDS) and all(site.sides is None for site in trace.sites)
 
 
 def heads_of_blocks(

@@ -159,18 +159,20 @@ class Instrumented:
             attention={site: AttentionRecord(site=site, store=store, **fact) for site, fact in facts.items()},
             store=store,
             vocabulary=self.texts.vocabulary if scores is not None else (),
-            facts=self._facts(found, sides, store) | ({"missing": sorted(set(tracker.lost_scores))} if tracker.lost_scores else {}),
+            facts=self._facts(found, sides, store, tracker.lost_scores),
             plain_logits=plain_logits if scores is not None else None,
         )  # fmt: skip
 
     def _facts(
-        self, found: dict[Site, AttentionCall], sides: Mapping[str, Side], store: MemoryStore
+        self, found: dict[Site, AttentionCall], sides: Mapping[str, Side], store: MemoryStore, lost: Sequence[str]
     ) -> dict[str, object]:
         task = "seq2seq" if {"encoder", "decoder"} <= sides.keys() else "causal" if "decoder" in sides else "encoder"
         facts: dict[str, object] = {
             "family": type(self.module).__name__, "task": task, "norm": "unknown", "generated": False,
             "modules": {str(site): call.path[-1][0] if call.path else "" for site, call in found.items()},
         }  # fmt: skip
+        if lost:
+            facts["missing"] = sorted(set(lost))
         if "decoder" in sides and self.texts.vocabulary and logit_parts.has_logits(store):
             ((best, _),) = logit_parts.most_probable(store, -1, 1)
             facts["written"] = [*sides["decoder"].texts[1:], self.texts.tokens([best])[0]]

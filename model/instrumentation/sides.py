@@ -109,7 +109,7 @@ def _with_keys(rows: Side, columns: Columns) -> Side:
     tokens, ids, special, at = [], [], [], 0
     for label, size in columns:
         for number in range(size):
-            tokens.append(rows.tokens[at] if label is None else f"{label} {number}" if size > 1 else label)
+            tokens.append(rows.tokens[at] if label is None else f"{label}[{number}]" if size > 1 else label)
             ids.append(rows.ids[at] if label is None else -1)
             special.append(rows.special[at] if label is None else True)
             at += label is None

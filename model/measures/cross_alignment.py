@@ -61,7 +61,8 @@ class Gold:
 
 def crosses(trace: Trace) -> tuple[Site, ...]:
     """The cross-attention sub-layers of a run; () where the model is no encoder–decoder."""
-    return tuple(site for site in trace.sites if site.kind == "cross")
+    both = {"encoder", "decoder"} <= trace.sides.keys()
+    return tuple(site for site in trace.sites if site.kind == "cross" and site.stack == "decoder" and both)
 
 
 def shifted(trace: Trace) -> list[Shifted]:
@@ -79,14 +80,21 @@ def three_rows(trace: Trace, layer: int, head: int, row: int) -> list[AttentionR
     """Decoder self, cross-attention and encoder self, one row of each: [k] weights.
 
     The cross and the decoder's row are those of query `row`; the encoder's row is that of the source token which the
-    cross row gives most weight. Where a stack has fewer layers or heads, its last one stands in.
+    cross row gives most weight. Where a stack lacks this layer or head, the nearest one stands in.
     """
     cross = _attention_row(trace, Site("decoder", layer, "cross"), head, row)
-    own = _attention_row(trace, Site("decoder", layer, "self"), head, row)
-    layers = [site.layer for site in trace.sites if site.stack == "encoder"]
+    own, read = (_self_attention(trace, stack, layer) for stack in ("decoder", "encoder"))
     source = int(cross.weights.argmax())
-    read = [_attention_row(trace, Site("encoder", min(layer, max(layers)), "self"), head, source)] if layers else []
-    return [own, cross, *read]
+    return [
+        *([_attention_row(trace, own, head, row)] if own else []), cross,
+        *([_attention_row(trace, read, head, source)] if read else []),
+    ]  # fmt: skip
+
+
+def _self_attention(trace: Trace, stack: str, layer: int) -> Site | None:
+    """The self-attention of a stack in this layer, or in the nearest one that has any."""
+    sites = [site for site in trace.sites if site.stack == stack and site.kind == "self" and site.sides is None]
+    return min(sites, key=lambda site: abs(site.layer - layer), default=None)
 
 
 def _attention_row(trace: Trace, site: Site, head: int, row: int) -> AttentionRow:

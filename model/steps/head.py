@@ -74,8 +74,8 @@ def head_steps(trace: Trace, site: Site | str, head: int, row: int) -> list[Step
     missing, and q, k and v are as they were recorded, where how they were made is not known or gives other numbers.
     Of more than `WHOLE` queries the steps after q, k and v hold a window around `row`; `Step.start` says where it begins.
     """
-    site = Site.parse(site)
     record = trace.record(site)
+    site = record.site
     record.check_head(head)
     record.check_query(row)
     parameters = _Parameters(trace, site, record, head)

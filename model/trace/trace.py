@@ -133,6 +133,11 @@ class Trace:
         return self.store["logits"] if "logits" in self.store else None
 
     @property
+    def predicting_side(self) -> str:
+        """The side whose positions the logits belong to: the decoder's, else that of the last attention."""
+        return "decoder" if "decoder" in self.sides else self.sites[-1].query_side
+
+    @property
     def predicts(self) -> bool:
         """Whether there is a probability for a token at every position."""
         return logits.has_logits(self.store)

@@ -123,8 +123,8 @@ def opened(trace: Trace, tmp_path: Path) -> Trace:
 
 @pytest.mark.parametrize(
     ("attention", "extra", "before"),
-    [(Memory, ["mem 0", "mem 1"], True), (Prefix, ["prompt 0", "prompt 1", "prompt 2"], True),
-     (After, ["sink", "zero 0", "zero 1"], False)],
+    [(Memory, ["mem[0]", "mem[1]"], True), (Prefix, ["prompt[0]", "prompt[1]", "prompt[2]"], True),
+     (After, ["sink", "zero[0]", "zero[1]"], False)],
 )  # fmt: skip
 def test_keys_beside_the_sequence_are_named(attention: type[Attention], extra: list[str], before: bool, tmp_path: Path):
     module = Transformer(attention).eval()
@@ -297,7 +297,7 @@ def test_the_steps_of_a_loop_with_a_cache_name_what_is_cached():
     assert sorted(map(str, trace.sites)) == steps
     last = trace.record("decoder_step_3.1.self").site
     assert len(trace.tokens(last.query_side)) == 1
-    assert trace.tokens(last.key_side) == [*(f"cache {i}" for i in range(5)), *trace.tokens(last.query_side)]
+    assert trace.tokens(last.key_side) == [*(f"cache[{i}]" for i in range(5)), *trace.tokens(last.query_side)]
     held(trace, module, {site: at // 2 for at, site in enumerate(steps)})
 
 

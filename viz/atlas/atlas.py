@@ -43,7 +43,8 @@ def group(site: Site) -> str:
 def groups(sites: Sequence[Site]) -> list[str]:
     """The kinds of sub-layers of a run, in reading order."""
     known = ("encoder_self", "encoder_cross", "decoder_self", "decoder_cross")
-    return [name for name in known if name in {group(site) for site in sites}]
+    there = dict.fromkeys(map(group, sites))
+    return [*(name for name in known if name in there), *(name for name in there if name not in known)]
 
 
 def in_order(sites: Sequence[Site]) -> list[Site]:

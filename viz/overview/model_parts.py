@@ -76,5 +76,5 @@ def stacks(trace: Trace, words: dict[str, str], arrays: Arrays, how: str) -> lis
         for layer, parts in layers.items():
             parts.extend(_after_attention(trace, stack, layer, words, arrays))
         titled = [{"title": words["layer"].format(layer=i), "parts": parts} for i, parts in sorted(layers.items())]
-        found.append({"name": stack, "title": words[stack], "layers": titled})
+        found.append({"name": stack, "title": words.get(stack, stack.replace("_", " ")), "layers": titled})
     return found

@@ -42,7 +42,7 @@ def _marked(trace: Trace, selection: dict[str, Any] | None) -> dict[str, list[in
     """The selected tokens of each side, the query before the key."""
     found: dict[str, list[int]] = {side: [] for side in trace.sides}
     if selection is not None and "row" in selection:
-        site = Site.parse(selection["site"])
+        site = trace.record(selection["site"]).site
         found[site.query_side].append(int(selection["row"]))
         found[site.key_side].append(int(selection["column"]))
     return found
@@ -71,7 +71,7 @@ def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str])
         return {"title": words["classes"], "bars": bars, "encoder": "decoder" not in trace.sides}
     if not trace.predicts:
         return None
-    side = "decoder" if "decoder" in trace.sides else "encoder"
+    side = trace.predicting_side
     step = _step_shown(trace, side, selection)
     bars = [
         tokens.label(token, tokens.looks_special(token)) | {"probability": p} for token, _, p in trace.next_tokens(step)
@@ -85,7 +85,7 @@ def ribbon_axes(trace: Trace, site: Site, merge: bool) -> axes.Axes:
     """(rows, columns) of the ribbons: below what was written, or in self-attention the sentence itself; above the keys."""
     keys = tokens.key_labels(trace, site)
     key_words = trace.side(site.key_side).words
-    if site.kind == "cross":
+    if site.kind == "cross" and trace.written():
         rows = tokens.written_labels(trace)[: written_rows(trace)]
         # Row t writes what row t + 1 reads; the word of the last one's token is not known.
         words = (*trace.side("decoder").words[1:], -1)[: len(rows)]
@@ -114,7 +114,7 @@ def _ribbons(
     return {
         "target": list(shown[0].labels),
         "hero": {"site": str(site), "head": head, "title": title, "source": list(shown[1].labels), "merged": merged},
-        "hero_at": _ribbon_cell(site, shown, selection),
+        "hero_at": _ribbon_cell(trace, site, shown, selection),
     }
 
 
@@ -123,10 +123,10 @@ def same_words(one: Site, two: Site) -> bool:
     return (one.query_side, one.key_side) == (two.query_side, two.key_side)
 
 
-def _ribbon_cell(site: Site, shown: axes.Axes, selection: dict[str, Any] | None) -> list[int | None]:
+def _ribbon_cell(trace: Trace, site: Site, shown: axes.Axes, selection: dict[str, Any] | None) -> list[int | None]:
     if selection is None or "row" not in selection:
         return [None, None]
-    chosen = Site.parse(selection["site"])
+    chosen = trace.record(selection["site"]).site
     if not same_words(chosen, site):
         return [None, None]
     return [axis.item(int(selection[name])) for axis, name in zip(shown, ("row", "column"), strict=True)]
@@ -151,7 +151,7 @@ def overview_frame(
     marked = _marked(trace, selection)
     sides = {side: _chips(tokens.labels(trace, side), _around(marked[side])) for side in trace.sides}
     header: dict[str, Any] = {
-        "source": sides.get("encoder", []),
+        "source": sides.get("encoder", []) if {"encoder", "decoder"} & sides.keys() else next(iter(sides.values())),
         "target": [],
         "shifted": sides.get("decoder", []),
         "source_text": trace.key.source,

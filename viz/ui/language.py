@@ -46,6 +46,14 @@ def name(code: str) -> str:
     return say(f"language.{code}") if known(f"language.{code}") else plain(code)
 
 
+def stack(name: str) -> str:
+    """A stack of layers by its name: encoder, decoder, a part of somebody's model under its own name, or its step in a loop."""
+    whole, _, step = name.partition("_step_")
+    if step:
+        return say("site.step", stack=stack(whole), n=step)
+    return say(f"site.{name}") if known(f"site.{name}") else plain(name.replace("_", " "))
+
+
 def group(prefix: str) -> dict[str, str]:
     """All texts under `prefix.`, keyed by the rest: what a component takes as its `words`."""
     return {k.removeprefix(f"{prefix}."): v for k, v in catalogue(current()).items() if k.startswith(f"{prefix}.")}

@@ -11,12 +11,14 @@ import streamlit as st
 from model.measures.registry import ORDERABLE
 from viz.atlas import atlas
 from viz.base import numbers
+from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import measure_words
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import view
 
 if TYPE_CHECKING:
+    from model.trace.site import Site
     from model.trace.trace import Trace
 
 _STEP = 5  # per cent of a measure's range, from one minimum to the next
@@ -114,5 +116,11 @@ def _filters(kinds: list[str], layout: atlas.Shown, values: Mapping[atlas.Head, 
 
 def group_name(kind: str) -> str:
     """ "encoder_self" -> "encoder · self-attention"."""
-    stack, _, way = kind.partition("_")
-    return say("atlas.group", stack=say(f"site.{stack}"), kind=say(f"site.{way}"))
+    stack, _, way = kind.rpartition("_")
+    return say("atlas.group", stack=language.stack(stack), kind=say(f"site.{way}"))
+
+
+def short_group(site: Site) -> str:
+    """What stands before a layer's number: a letter, or the name of a stack that is neither encoder nor decoder."""
+    group = atlas.group(site)
+    return say(f"atlas.short_{group}") if language.known(f"atlas.short_{group}") else f"{language.stack(site.stack)} "

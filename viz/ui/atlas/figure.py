@@ -172,7 +172,7 @@ def _names(sites: list[Site]) -> dict[Site, tuple[str, str, str, str]]:
         site: (
             controls.group_name(atlas.group(site)),
             say("atlas.layer", layer=site.layer),
-            (say(f"atlas.short_{atlas.group(site)}") if several else "") + str(site.layer),
+            (controls.short_group(site) if several else "") + str(site.layer),
             site_name(site),
         )
         for site in sites

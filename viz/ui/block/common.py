@@ -97,7 +97,7 @@ def layer_name(name: str) -> str:
     """`encoder.0.ffn` in words."""
     stack, layer, kind = name.split(".")
     if kind in ("ffn", "layer"):
-        return say("block.part", stack=say(f"site.{stack}"), layer=layer, part=say(f"block.part_{kind}"))
+        return say("block.part", stack=language.stack(stack), layer=layer, part=say(f"block.part_{kind}"))
     return site_name(name)
 
 

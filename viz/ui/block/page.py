@@ -58,7 +58,7 @@ def _pickers(trace: Trace, stacks: tuple[str, ...]) -> BlockSelection:
         if len(stacks) > 1:
             key = mirror("block-stack", stack)
             st.segmented_control(
-                say("block.stack"), stacks, format_func=lambda s: say(f"site.{s}"), key=key, required=True,
+                say("block.stack"), stacks, format_func=language.stack, key=key, required=True,
                 on_change=lambda: go(trace, st.session_state[key], site.layer),
             )  # fmt: skip
         place = listed("block-token", row, labels)

@@ -57,7 +57,7 @@ def _group(trace: Trace, group: PairwiseSimilarity, place: int, by: str) -> None
     order = numbers.clustered(distance)[0] if by == "clusters" else pictures.by_layer(group)
     places, share = numbers.classical_scaling(distance)
     kinds = dict.fromkeys(
-        say("comparing.kind", stack=say(f"site.{s.stack}"), kind=say(f"site.{s.kind}")) for s, _ in group.heads
+        say("comparing.kind", stack=language.stack(s.stack), kind=say(f"site.{s.kind}")) for s, _ in group.heads
     )
     thinned = f"  \n{say(f'comparing.labelled_{by}')}" if len(group.heads) > _NAMED else ""
     st.markdown(f"#### {' + '.join(kinds)}  \n{say(f'comparing.group_{by}', n=len(group.heads))}{thinned}")

@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 
 from model.attention import rows
-from model.trace.site import Site
 from viz.base import axes, export, tokens
 from viz.heads import matrix
 from viz.ui import components, language
@@ -74,8 +73,8 @@ def _side_by_side(trace: Trace, heads: list[picked_heads.Pick], at: tuple[int, i
             # A last row of fewer keeps the width of the ones above it.
             columns = st.columns(min(_ACROSS, len(heads)))
             for area, (name, head) in zip(columns, heads[first : first + _ACROSS], strict=False):
-                site = Site.parse(name)
-                record = trace.record(site)
+                record = trace.record(name)
+                site = record.site
                 if not trace.fidelity().holds_at(name):
                     continue
                 here = at if at[0] < record.queries and at[1] < record.keys else (0, 0)

@@ -49,7 +49,7 @@ def tokens_line(trace: Trace, other: Trace, aligned: dict[str, Aligned], left: s
         ]
         more = max(0, len(each.only_first) - 8) + max(0, len(each.only_second) - 8)
         alone += [f"+ {more:,}"] if more else []
-        said = [say("comparing.same", side=say(f"site.{side}"), n=len(each.pairs))]
+        said = [say("comparing.same", side=language.stack(side), n=len(each.pairs))]
         said += [say(left, pairs=changed)] if changed else []
         said += [say("comparing.alone", tokens=" ".join(alone))] if alone else []
         st.caption(" ".join(said))

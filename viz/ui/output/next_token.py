@@ -41,7 +41,7 @@ def show(trace: Trace, gap: bool) -> None:
 
 def _position(trace: Trace, gap: bool) -> int:
     """Where it is asked: the selected row, the gap, or the end."""
-    side = "decoder" if "decoder" in trace.sides else "encoder"
+    side = trace.predicting_side
     labels = [f"{i}: {item['text']}" for i, item in enumerate(tokens.labels(trace, side))]
     gaps = trace.facts.get("gaps") or ()
     selected = view.current().row if view.current().site.startswith(side) else len(labels) - 1

@@ -100,7 +100,7 @@ def _picture_words(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dic
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
-    if ribbon_head[0].kind == "self":
+    if ribbon_head[0].kind == "self" or not trace.written():
         words["target"] = say("overview.asking")
     elif not trace.facts.get("generated", True):
         words["target"] = say("overview.forced")

@@ -57,6 +57,7 @@ def _select(trace: Trace) -> None:
     if not (0 <= row < record.queries and 0 <= column < record.keys):
         row, column = first_cell(trace, site, head, _rows_after(site, head))
     st.session_state.view = replace(now, site=site, head=head, row=row, column=column)
+    st.session_state.sites = {str(known): known for known in trace.sites}
     _mention_absent()
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.trace.site import Site
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import more_inputs
@@ -97,7 +96,7 @@ def _languages(card: dict) -> None:
 def site_name(site: object) -> str:
     """`decoder.1.cross` -> "decoder 1 · cross-attention"."""
     stack, layer, kind = str(site).split(".")
-    return say("site.name", stack=say(f"site.{stack}"), layer=layer, kind=say(f"site.{kind}"))
+    return say("site.name", stack=language.stack(stack), layer=layer, kind=say(f"site.{kind}"))
 
 
 def head_picker(trace: Trace, words: bool = True) -> None:
@@ -125,7 +124,7 @@ def head_picker(trace: Trace, words: bool = True) -> None:
             st.selectbox(say("pick.head"), heads, key=key, on_change=_keep_head, args=(key,), width=160)
         if words:
             scale_switch(trace)
-        if words and axes.mergeable(trace, Site.parse(now.site)):
+        if words and axes.mergeable(trace, trace.record(now.site).site):
             word_switch()
 
 
@@ -167,7 +166,7 @@ def cell_picker(trace: Trace) -> None:
     """Query and key by name, for whoever prefers a list to a click."""
     from viz.base import tokens
 
-    site = Site.parse(view.current().site)
+    site = trace.record(view.current().site).site
     now = view.current()
     rows = [f"{i}: {item['text']}" for i, item in enumerate(tokens.query_labels(trace, site))]
     columns = [f"{j}: {item['text']}" for j, item in enumerate(tokens.key_labels(trace, site))]

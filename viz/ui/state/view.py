@@ -117,7 +117,9 @@ def fill_defaults(new: bool = False) -> None:
 def selected() -> tuple[Site, int, int, int]:
     """(site, head, row, column) of the selection."""
     now = current()
-    return Site.parse(now.site), now.head, now.row, now.column
+    # A name does not say which lists of tokens a site's rows and columns have; the run that is shown does.
+    site = st.session_state.get("sites", {}).get(now.site) or Site.parse(now.site)
+    return site, now.head, now.row, now.column
 
 
 def heads_shown(count: int) -> list[int]:

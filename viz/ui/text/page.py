@@ -86,7 +86,7 @@ def _controls(trace: Trace, site: Site, head: int) -> tuple[str, list[tuple[Site
     """(mode, heads, how, scale) from one row of buttons; the link carries them."""
     record = trace.record(site)
     together = [
-        (other, number) for other, number in ((Site.parse(name), number) for name, number in picked_heads.picked(trace))
+        (other, number) for other, number in ((trace.record(name).site, number) for name, number in picked_heads.picked(trace))
         if (other.query_side, other.key_side) == (site.query_side, site.key_side)
     ]  # fmt: skip
     sets = {"one": [(site, head)], "picks": together, "layer": [(site, number) for number in range(record.heads)]}
