@@ -168,9 +168,11 @@ class Instrumented:
     ) -> dict[str, object]:
         task = "seq2seq" if {"encoder", "decoder"} <= sides.keys() else "causal" if "decoder" in sides else "encoder"
         facts: dict[str, object] = {
-            "family": type(self.module).__name__, "task": task, "norm": "unknown", "generated": False,
+            "family": type(self.module).__name__, "task": task, "norm": "unknown",
             "modules": {str(site): call.path[-1][0] if call.path else "" for site, call in found.items()},
         }  # fmt: skip
+        if task == "seq2seq":
+            facts["generated"] = False  # the decoder's text was given
         if lost:
             facts["missing"] = sorted(set(lost))
         if "decoder" in sides and self.texts.vocabulary and logit_parts.has_logits(store):

@@ -86,6 +86,7 @@ def test_the_answer_leaves_the_end_token_out(trace: Trace, words: dict):
     np.testing.assert_array_equal(arrays["hero"], trace.weights(CROSS, 3).numpy()[:4])
     assert header["hero"] == {
         "site": "decoder.1.cross", "head": 3, "title": "title", "source": header["source"], "merged": False,
+        "keys": "encoder",
     }  # fmt: skip
     assert header["selection"] == {"site": "encoder.0.self", "head": 1}
 

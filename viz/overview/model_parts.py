@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from viz.base import tokens
 from viz.heads import thumbnails
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _UNITS = 96
+_NAMED = 64  # keys of a magnified thumbnail that have room for a name
 Arrays = dict[str, np.ndarray]
 
 
@@ -25,7 +28,14 @@ def _attention_part(trace: Trace, site: Site, words: dict[str, str], arrays: Arr
         title = words["head"].format(head=head)
         heads.append({"array": name, "state": f"{name}.state", "head": head, "title": title})
     causal = record.mask.causal and site.kind == "self"
-    return {
+    own: dict[str, Any] = {}
+    if site.sides is not None or site.stack not in ("encoder", "decoder"):
+        sides = (site.query_side, site.key_side)
+        own = {
+            "sides": sides,
+            "tokens": [tokens.labels(trace, side) if record.keys <= _NAMED else [] for side in sides],
+        }
+    return own | {
         "kind": "attention",
         "site": str(site),
         "title": words["masked_self" if causal else site.kind],
@@ -63,8 +73,13 @@ def _after_attention(
     return found
 
 
-def stacks(trace: Trace, words: dict[str, str], arrays: Arrays, how: str) -> list[dict[str, Any]]:
-    """Encoder and decoder, layer by layer, with the names of the arrays that hold each thumbnail."""
+def stacks(
+    trace: Trace, words: dict[str, str], arrays: Arrays, how: str, chips: Mapping[str, list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Encoder and decoder, layer by layer, with the names of the arrays that hold each thumbnail.
+
+    chips: those of each list of tokens; a stack beside encoder and decoder comes with its own.
+    """
     found = []
     for stack in dict.fromkeys(site.stack for site in trace.sites):
         layers: dict[int, list[dict[str, Any]]] = {}
@@ -77,4 +92,6 @@ def stacks(trace: Trace, words: dict[str, str], arrays: Arrays, how: str) -> lis
             parts.extend(_after_attention(trace, stack, layer, words, arrays))
         titled = [{"title": words["layer"].format(layer=i), "parts": parts} for i, parts in sorted(layers.items())]
         found.append({"name": stack, "title": words.get(stack, stack.replace("_", " ")), "layers": titled})
+        if stack not in ("encoder", "decoder"):
+            found[-1]["tokens"] = chips[stack]
     return found

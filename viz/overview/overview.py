@@ -113,7 +113,14 @@ def _ribbons(
     arrays["hero"] = axes.by_word(weights, np.ones(weights.shape, bool), shown)[0] if merged else weights
     return {
         "target": list(shown[0].labels),
-        "hero": {"site": str(site), "head": head, "title": title, "source": list(shown[1].labels), "merged": merged},
+        "hero": {
+            "site": str(site),
+            "head": head,
+            "title": title,
+            "source": list(shown[1].labels),
+            "merged": merged,
+            "keys": site.key_side,
+        },
         "hero_at": _ribbon_cell(trace, site, shown, selection),
     }
 
@@ -156,7 +163,7 @@ def overview_frame(
         "shifted": sides.get("decoder", []),
         "source_text": trace.key.source,
         "editable": editable,
-        "stacks": stacks(trace, words, arrays, how),
+        "stacks": stacks(trace, words, arrays, how, sides),
         "selection": selection,
         "marked": marked,
         "words": words,

@@ -100,7 +100,13 @@ def _picture_words(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dic
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
-    if ribbon_head[0].kind == "self" or not trace.written():
+    stack = ribbon_head[0].key_side.partition(".")[0]
+    if stack not in ("encoder", "decoder"):
+        words["source"] = language.stack(stack)
+    words |= {name: language.stack(name) for name in {site.stack for site in trace.sites} - {"encoder", "decoder"}}
+    if ribbon_head[0].kind == "cross" and not trace.written():
+        words["target"] = language.stack(ribbon_head[0].query_side)
+    elif ribbon_head[0].kind == "self":
         words["target"] = say("overview.asking")
     elif not trace.facts.get("generated", True):
         words["target"] = say("overview.forced")

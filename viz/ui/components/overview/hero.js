@@ -26,7 +26,7 @@ export class Hero {
 
   buildSource(typed) {
     const { overview, stage, source } = this, { header } = overview;
-    const keys = header.stacks.some((stack) => stack.name === "encoder") ? "encoder" : "decoder";
+    const keys = header.hero?.keys ?? header.stacks[0].name;
     this.keys = keys;
     const side = header.hero?.merged ? "words" : keys; // a word is no token of the other pictures
     const row = el("div", "words source", stage);

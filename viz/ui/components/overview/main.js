@@ -35,7 +35,7 @@ class Overview {
     this.header = unpack(bytes);
     this.arrays = this.header.arrays;
     this.theme = readTheme(this.shadow);
-    this.tokens = { encoder: [], decoder: [], "decoder-output": [], words: [], "written-words": [] };
+    this.tokens = {}; // side -> its chips
     this.root.replaceChildren();
     this.root.style.setProperty("--ink", `rgb(${[...this.theme.sequential.slice(-3)]})`);
     this.hero = this.header.hero || this.header.editable ? new Hero(this) : null;
@@ -65,7 +65,7 @@ class Overview {
     const tell = (at) => announceHover(side, at, this.root);
     for (const name of ["pointerenter", "focus"]) node.addEventListener(name, () => tell(index));
     for (const name of ["pointerleave", "blur"]) node.addEventListener(name, () => tell(null));
-    this.tokens[side].push({ node, index });
+    (this.tokens[side] ??= []).push({ node, index });
     return node;
   }
 
@@ -111,7 +111,7 @@ class Overview {
   arrange() {
     const width = (this.width = this.root.clientWidth);
     if (!width || !this.header) return;
-    const single = this.model.stacks.length === 1;
+    const single = this.model.stacks.length === 1 || this.model.apart;
     this.root.dataset.layout = width >= (single ? SIDE_BY_SIDE : ROOMY) ? "roomy" : width >= SIDE_BY_SIDE || single ? "close" : "stacked";
     const beside = this.root.querySelector(".stack.encoder");
     const above = beside && !single && this.root.dataset.layout !== "stacked";

@@ -33,16 +33,18 @@ export class Model {
     this.peaks = { ffn: peak("ffn"), norm: peak("norm") }; // one scale for all layers: they compare
     this.stacks = header.stacks.map((stack) => this.buildStack(stack));
     this.deep = Math.max(...this.stacks.map((entry) => entry.cards.length)) > 4;
-    this.box.classList.toggle("single", this.stacks.length === 1);
+    this.apart = header.stacks.some((stack) => stack.tokens); // neither encoder nor decoder: one below the other
+    this.box.classList.toggle("single", this.stacks.length === 1 && !this.apart);
+    this.box.classList.toggle("apart", this.apart);
     this.box.classList.toggle("deep", this.deep);
     this.tall = this.stacks.length === 1 && this.stacks[0].cards.length > 8; // one line a layer, or it would not end
     this.box.classList.toggle("tall", this.tall);
     this.box.style.setProperty("--heads", Math.max(1, ...parts.map((part) => part.heads?.length ?? 0)));
-    if (this.stacks.length > 1 && header.words.memory) this.memory = el("div", "memory faint", this.box, header.words.memory);
+    if (this.stacks.length > 1 && !this.apart && header.words.memory) this.memory = el("div", "memory faint", this.box, header.words.memory);
   }
 
   buildStack(stack) {
-    const { overview } = this, { header } = overview, encoder = stack.name === "encoder";
+    const { overview } = this, { header } = overview, encoder = stack.name === "encoder", side = stack.tokens || encoder ? stack.name : "decoder";
     const box = el("div", `stack ${stack.name}`, this.box);
     const entry = { stack, cards: [] };
     for (const layer of stack.layers) {
@@ -57,12 +59,12 @@ export class Model {
     const row = el("div", "chips", entry.inputs);
     row.dir = "auto";
     entry.tokens = stack.tokens || (!encoder && header.shifted?.length ? header.shifted : header.source);
-    const chips = entry.tokens.map((token, i) => overview.token(token, encoder ? "encoder" : "decoder", placeOf(token, i), row));
+    const chips = entry.tokens.map((token, i) => overview.token(token, side, placeOf(token, i), row));
     entry.marked = chipsAt(header.marked?.[stack.name], entry.tokens, chips);
     for (const chip of entry.marked) chip.classList.add("selected");
     const typed = encoder || header.stacks.length === 1;
-    el("div", "faint", entry.inputs, typed ? header.words.source : header.words.shifted);
-    el("div", "added faint", entry.inputs, header.words.inputs);
+    el("div", "faint", entry.inputs, stack.tokens ? stack.title : typed ? header.words.source : header.words.shifted);
+    if (!stack.tokens) el("div", "added faint", entry.inputs, header.words.inputs);
     return entry;
   }
 
@@ -132,8 +134,10 @@ export class Model {
   mark(side, index) {
     for (const { node, part, stack } of this.parts) {
       const encoder = stack.name === "encoder", attention = part.kind === "attention";
-      const mine = index !== null && (encoder ? side === "encoder" : side !== "encoder");
-      const keys = attention && isCross(part) ? side === "encoder" : mine && side !== "decoder-output";
+      const crosses = attention && isCross(part), [queries, columns] = part.sides ?? [stack.name, crosses ? "encoder" : stack.name];
+      const own = part.sides || stack.tokens; // lists of their own: "decoder" is no other name for them
+      const mine = index !== null && (own ? side === queries : encoder ? side === "encoder" : side !== "encoder");
+      const keys = own || crosses ? side === columns : mine && side !== "decoder-output";
       node.classList.toggle("mark-row", mine && part.kind !== "norm");
       node.classList.toggle("mark-column", index !== null && (attention ? keys : part.kind === "norm" && mine));
       node.style.setProperty("--at", index ?? 0);

@@ -11,9 +11,10 @@ export function magnify(overview, thumb, { part, stack, where }, head, name) {
   const { popover, header, arrays, model } = overview;
   const array = arrays[head.array], [rows, columns] = array.shape;
   if (!rows || !columns) return;
+  const [rowTokens, columnTokens] = part.tokens ?? [];
   const own = model.stacks.find((entry) => entry.stack === stack).tokens;
-  const queries = isCross(part) ? header.target || own : own;
-  const keys = isCross(part) ? header.source : own;
+  const queries = rowTokens ?? (isCross(part) ? header.target || own : own);
+  const keys = columnTokens ?? (isCross(part) ? header.source : own);
   popover.replaceChildren();
   el("div", "title", popover, name);
   el("div", "faint", popover, where.join(" · "));

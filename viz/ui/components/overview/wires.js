@@ -27,7 +27,7 @@ export function drawWires(model) {
   wires.setAttribute("width", frame.width);
   wires.setAttribute("height", frame.height);
   for (const stack of stacks) wireStack(wires, pen, stack, model.tall);
-  if (stacks.length > 1) wireMemory(model, pen, frame);
+  if (stacks.length > 1 && !model.apart) wireMemory(model, pen, frame);
 }
 
 function wireStack(wires, { line, up, rect }, { cards, inputs, next }, tall) {
