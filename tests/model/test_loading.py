@@ -142,7 +142,7 @@ def test_a_family_outside_the_registry_opens_where_it_checks_and_is_named_where_
     assert model.opening.holds and not model.opening.missing and model.trace("the cat").fidelity().holds
     config = transformers.FNetConfig(vocab_size=97, hidden_size=32, num_hidden_layers=1, intermediate_size=64)
     transformers.FNetModel(config).save_pretrained(folder)
-    refused(folder, errors.UnsupportedFamily, "fnet", "no attention was met", "gpt2")
+    refused(folder, errors.UnsupportedFamily, "fnet", "no attention over whole rows of keys was met", "gpt2")
 
 
 def test_a_picture_model_opens_without_a_tokenizer(tmp_path: Path):

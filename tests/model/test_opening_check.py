@@ -130,7 +130,7 @@ def test_part_of_the_attention_is_named_where_it_is_missing():
     ("model_type", "says"),
     [("siglip", "reads pictures"), ("moonshine", "reads sound"), ("lxmert", "features of pictures"),
      ("lilt", "weights would be off by"),
-     ("fnet", "no attention was met"), ("mamba", "no attention was met")],
+     ("fnet", "no attention over whole rows"), ("mamba", "no attention over whole rows")],
 )  # fmt: skip
 def test_what_cannot_be_recorded_is_refused_in_words(model_type: str, says: str):
     torch.manual_seed(0)

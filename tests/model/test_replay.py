@@ -239,7 +239,7 @@ def test_what_cannot_be_followed_is_refused(squashed: bool, reason: str):
 
 def test_a_model_without_attention_is_refused():
     config = transformers.FNetConfig(vocab_size=97, hidden_size=32, num_hidden_layers=1, intermediate_size=64)
-    with pytest.raises(ValueError, match="no attention was met"):
+    with pytest.raises(ValueError, match="no attention over whole rows of keys was met"):
         recording.record(recording.prepare(transformers.FNetModel(config)), {"input_ids": torch.ones(1, 5).long()})
 
 

@@ -28,7 +28,7 @@ from model.errors import HeadlightError
 _MOST = 16  # tokens
 _TARGET = 5
 NOT_RUN = "which the library itself does not run on a text"
-NONE_HEARD = "no attention was met"
+NONE_HEARD = "no attention over whole rows of keys was met"
 # Arguments of a library forward -> what a person would have to bring.
 _BESIDE = {
     "pixel_values": "pictures", "input_features": "sound", "input_values": "sound", "pixel_values_videos": "videos",

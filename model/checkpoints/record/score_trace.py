@@ -127,7 +127,7 @@ def traced(model: nn.Module, expected: int) -> Iterator[list[AttentionCall]]:
     why = ""
     if lost or not found:
         where = f" of {tracer.unread[0]}" if tracer.unread else ""
-        why = f"its scores{where} cannot be told apart" if lost else "no attention was met"
+        why = f"its scores{where} cannot be told apart" if lost else "no attention over whole rows of keys was met"
     elif any(call.projection is None for call in found):
         # Not every softmax between two products is an attention sub-layer (Nyströmformer has three in one).
         why = "what it mixes goes through no W_O"
