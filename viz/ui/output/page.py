@@ -45,6 +45,14 @@ def show(trace: Trace) -> None:
             _training(model, trace)
 
 
+def notes(trace: Trace) -> None:
+    """The remarks that belong under what this run shows."""
+    alone, answers = task_outputs.independent_outputs(trace), bool(trace.facts.get("answers"))
+    page_text.notes(
+        "output.vectors" if is_vector(trace) else "output.answers" if answers else "output.alone" if alone else "output"
+    )
+
+
 def is_vector(trace: Trace) -> bool:
     """Whether what comes out is a vector of the text."""
     return trace.facts.get("task") == "embedding" and not trace.predicts and not trace.facts.get("reads")
@@ -66,6 +74,8 @@ def _vector(trace: Trace) -> None:
     from model.trace.fidelity import allowed
 
     page_text.heading("output.vector")
+    if not trace.facts.get("head"):  # else its name is said above
+        st.caption(say("output.no_head"))
     if view.current().pair:
         st.caption(say("output.first_alone"))
     key = mirror("other", view.current().other or _other_example(), view.current().model)
