@@ -22,7 +22,8 @@ _SHADE = 170  # of 255: deep enough to be seen at once
 def marked_text(flow: Flow, marked: range, faint: range, theme: str) -> str:
     """The tokens of `flow` one after the other; those of `marked` on a coloured ground, those of `faint` (a question) grey."""
     colour = palette.sequential(theme)[_SHADE]
-    mark = f"background:{colour};color:{palette.ink(colour)};border-radius:3px;padding:3px 2px"
+    clone = "box-decoration-break:clone;-webkit-box-decoration-break:clone"  # rounded at every line's ends
+    mark = f"background:{colour};color:{palette.ink(colour)};border-radius:3px;padding:3px 2px;{clone}"
     pieces: list[str] = []
     for i, text in enumerate(flow.texts):
         if i and flow.follows[i] in (GAP, SPACE):

@@ -55,11 +55,11 @@ def run_facts(
     facts |= head_outputs.facts(model.task, model.module.config, model.labels, store)
     if (answers := answer_facts(model.tokenizer, encoded, next(iter(sides.values())), store)) is not None:
         facts["answers"] = answers
-    if model.task == "embedding":
-        facts["pooling"] = model.pooling
     named = next(iter(getattr(model.module.config, "architectures", None) or ()), "")
     if named and has_head(named) and not (_SHOWN & facts.keys() or logits.has_logits(store)):
         facts["head"] = named
+    if model.task == "embedding" or "head" in facts:
+        facts["pooling"] = model.pooling
     return facts
 
 

@@ -77,7 +77,7 @@ def _ends(trace: Trace, badge: str) -> None:
         say("output.start"): first.tolist(), say("output.end"): last.tolist(),
     }  # fmt: skip
     height = _HEIGHT if len(texts) > 11 else "content"
-    config = {say("output.start"): bar, say("output.end"): bar}
+    config = {say("output.start"): bar, say("output.end"): bar, say("output.at"): st.column_config.Column(width=70)}
     st.dataframe(columns, column_config=config, hide_index=True, width=760, height=height)
     saved = pd.DataFrame({"position": range(len(texts)), "token": list(trace.side(name).texts),
                           "start": first.numpy(), "end": last.numpy()})  # fmt: skip

@@ -36,6 +36,7 @@ def show(trace: Trace) -> None:
         _written(trace)
     if trace.predicts:
         next_token.show(trace, gap=task == "masked")
+        task_outputs.of_texts(trace)
     elif is_vector(trace):
         _vector(trace)
     if task in ("causal", "seq2seq") and current_run.is_library(trace) and not trace.facts.get("reads"):
@@ -47,15 +48,18 @@ def show(trace: Trace) -> None:
 
 def notes(trace: Trace) -> None:
     """The remarks that belong under what this run shows."""
-    alone, answers = task_outputs.independent_outputs(trace), bool(trace.facts.get("answers"))
-    page_text.notes(
-        "output.vectors" if is_vector(trace) else "output.answers" if answers else "output.alone" if alone else "output"
-    )
+    if is_vector(trace) or trace.facts.get("answers"):
+        page_text.notes("output.vectors" if is_vector(trace) else "output.answers")
+    elif task_outputs.one_score(trace) or task_outputs.independent_outputs(trace):
+        page_text.notes("output.one" if task_outputs.one_score(trace) else "output.alone")
+    else:
+        page_text.notes("output.pairs" if task_outputs.of_two_texts(trace) else "output")
 
 
 def is_vector(trace: Trace) -> bool:
     """Whether what comes out is a vector of the text."""
-    return trace.facts.get("task") == "embedding" and not trace.predicts and not trace.facts.get("reads")
+    bare = trace.facts.get("task") == "embedding" or "head" in trace.facts
+    return bare and not trace.predicts and not trace.facts.get("reads")
 
 
 def _written(trace: Trace) -> None:

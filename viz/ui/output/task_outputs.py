@@ -22,10 +22,6 @@ def show(trace: Trace) -> None:
     """The panels of whatever this run names."""
     if trace.facts.get("answers"):
         answers.show(trace)
-    if trace.facts.get("sentence_pairs"):
-        two_texts.sentence_pairs(trace)
-    if trace.facts.get("choices"):
-        two_texts.choices(trace)
     if trace.facts.get("classes"):
         _classes(trace)
     if trace.facts.get("labels"):
@@ -34,6 +30,16 @@ def show(trace: Trace) -> None:
         _replaced(trace)
     if trace.facts.get("captions"):
         _captions(trace)
+    if not trace.predicts:
+        of_texts(trace)
+
+
+def of_texts(trace: Trace) -> None:
+    """What a head says of the whole of one text or two, which may stand beside the probabilities of tokens."""
+    if trace.facts.get("sentence_pairs"):
+        two_texts.sentence_pairs(trace)
+    if trace.facts.get("choices"):
+        two_texts.choices(trace)
     if trace.facts.get("read_at"):
         _read_at(trace)
 
@@ -49,6 +55,16 @@ def _read_at(trace: Trace) -> None:
         st.caption(say("output.read_all", n=len(texts)))
 
 
+def one_score(trace: Trace) -> bool:
+    """Whether all that it gives is one number for the whole input."""
+    return len(trace.facts.get("classes", ())) == 1 and trace.facts.get("classes_how") != "softmax"
+
+
+def of_two_texts(trace: Trace) -> bool:
+    """Whether it chooses among the choices given, or tells whether two texts belong together, and does nothing else."""
+    return not trace.predicts and bool(trace.facts.get("choices") or trace.facts.get("sentence_pairs"))
+
+
 def independent_outputs(trace: Trace) -> bool:
     """Whether its numbers stand each by itself, and do not sum to 1."""
     return trace.facts.get("classes_how") in ("sigmoid", "scores") or bool(trace.facts.get("replaced"))
@@ -57,9 +73,9 @@ def independent_outputs(trace: Trace) -> bool:
 def _classes(trace: Trace) -> None:
     """Probabilities of one class among others, of each label by itself, or the scores of a regression."""
     found, how = trace.facts["classes"], trace.facts.get("classes_how", "softmax")
-    page_text.heading("output.one_score" if len(found) == 1 and how != "softmax" else "output.classes")
+    page_text.heading("output.one_score" if one_score(trace) else "output.classes")
     columns = {say("output.class"): [name for name, _ in found]}
-    if len(found) == 1 and how == "sigmoid":  # of a pair, a cross-encoder's
+    if one_score(trace) and how == "sigmoid":  # of a pair, a cross-encoder's
         columns[say("output.score")] = [numbers.short(score, 4) for score in trace.facts["scores"]]
         table(columns, [p for _, p in found])
         st.caption(say("output.score_sigmoid"))

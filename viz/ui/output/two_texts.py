@@ -32,11 +32,13 @@ def choices(trace: Trace) -> None:
     found = trace.facts["choices"]
     page_text.heading("output.choices")
     texts = [text or "∅" for text, *_ in found]
-    columns = {say("output.choice"): texts, say("output.score"): [numbers.short(score, 4) for _, score, _ in found]}
+    scores = [score for _, score, _ in found]
+    columns = {say("output.choice"): texts, say("output.score"): [numbers.short(score, 4) for score in scores]}
     if len(found) == 1:
         st.dataframe(columns, hide_index=True, width=640)
         st.caption(say("output.choice_alone"))
         return
+    st.markdown(say("output.choice_best", choice=page_text.code(texts[scores.index(max(scores))])))
     table(columns, [p for *_, p in found], width=760)
     st.caption(say("output.choices_how"))
     if not model_list.is_trace(view.current().model):
