@@ -87,7 +87,8 @@ READING = [
     ("bert", "Bert", "encoder", 0), ("roberta", "Roberta", "encoder", 0), ("distilbert", "DistilBert", "encoder", 0),
     ("electra", "Electra", "encoder", 0), ("deberta-v2", "DebertaV2", "encoder", 0), ("xlnet", "XLNet", "encoder", -1),
     ("xlm", "XLM", "encoder", 0), ("gpt2", "GPT2", "decoder", -1), ("llama", "Llama", "decoder", -1),
-    ("qwen2", "Qwen2", "decoder", -1), ("bart", "Bart", "decoder", -1), ("t5", "T5", "decoder", -1),
+    ("qwen2", "Qwen2", "decoder", -1), ("openai-gpt", "OpenAIGPT", "decoder", -1),
+    ("bart", "Bart", "decoder", -1), ("t5", "T5", "decoder", -1),
 ]  # fmt: skip
 
 

@@ -23,10 +23,11 @@ def rows_read(module: nn.Module, inputs: Mapping[str, Tensor], attention: str, l
         return ()
 
     def begin(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        first, *others = output if isinstance(output, tuple) else (output,)
+        first, *others = output if isinstance(output, tuple | list) else (output,)
         kept[:] = [first.detach().requires_grad_()]
         torch.set_grad_enabled(True)  # what comes before the last layer's output needs no graph
-        return (kept[0], *others) if isinstance(output, tuple) else kept[0]
+        copied = kept[0].clone()  # which may be written to in place
+        return type(output)((copied, *others)) if isinstance(output, tuple | list) else copied
 
     handle = layer.register_forward_hook(begin)
     try:
