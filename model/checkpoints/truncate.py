@@ -32,7 +32,7 @@ def shortened(model: Any, text: str, pair: str | None = None, chat: bool = False
         ends, whole = _tokens(model.tokenizer, text)
 
         def count(part: str) -> int:
-            return model.encode(part, pair, chat).length
+            return max(reading.length for reading in model.readings(part, pair, chat))
 
         def same(part: str) -> bool:
             ids = _tokens(model.tokenizer, part)[1]

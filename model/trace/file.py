@@ -25,7 +25,8 @@ _NEEDED = ("q", "k", "v", "context", "output")
 
 @dataclass(frozen=True, eq=False)
 class Saved:
-    """What a file holds of a run, as in the fields of `model.Trace`; logits_error: as its fidelity was measured, or None."""
+    """What a file holds of a run, as in the fields of `model.Trace`; logits_error, logits_limit: as its fidelity
+    was measured, or None."""
 
     key: TraceKey
     sides: Mapping[str, Side]
@@ -34,6 +35,7 @@ class Saved:
     vocabulary: tuple[str, ...]
     facts: Mapping[str, object]
     logits_error: float | None
+    logits_limit: float | None = None
 
 
 def save(run: Saved, path: Path) -> Path:
@@ -62,6 +64,7 @@ def save(run: Saved, path: Path) -> Path:
         "vocabulary": list(run.vocabulary),
         "facts": dict(run.facts),
         "logits_error": run.logits_error,
+        "logits_limit": run.logits_limit,
         "torch": torch.__version__,
     }
     # An older version would put the stack's tokens beside rows and columns that have a list of their own.
@@ -164,4 +167,5 @@ def _build(document: dict, store: FileStore) -> Saved:
         vocabulary=tuple(document["vocabulary"]),
         facts=facts,
         logits_error=document["logits_error"],
+        logits_limit=document.get("logits_limit"),  # older files have none
     )

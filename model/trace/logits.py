@@ -6,6 +6,7 @@ probabilities, p_i = exp(logit_i − lse), and those are exact from the few numb
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -17,8 +18,12 @@ from model.trace.tensors import Store
 
 WHOLE = 2**24  # logits (64 MiB in float32) that are kept as they are
 LIKELIEST = 64
-# Heads that name something: a class, a label or a "replaced?" a token. Kept whole, and no probabilities of tokens.
-_NAMING = ("class_logits", "label_logits", "replaced_logits")
+# Heads that name something: a class, a label or a "replaced?" a token, where an answer starts and ends, whether a sentence
+# follows, how well a choice fits. Kept whole, and no probabilities of tokens. "head_logits": of a head that is not read.
+NAMED = (
+    "class_logits", "label_logits", "replaced_logits", "start_logits", "end_logits", "next_sentence_logits",
+    "sentence_order_logits", "choice_logits", "head_logits", "start_top_log_probs", "end_top_log_probs", "cls_logits",
+)  # fmt: skip
 
 
 def parts(logits: Tensor) -> dict[str, Tensor]:
@@ -43,8 +48,8 @@ def has_logits(store: Store) -> bool:
 
 
 def comparable(store: Store) -> bool:
-    """Whether the run has anything that `difference` compares."""
-    return has_logits(store) or any(name in store for name in _NAMING)
+    """Whether the run has anything that `differences` compares."""
+    return has_logits(store) or any(name in store for name in NAMED)
 
 
 def most_probable(store: Store, position: int, top: int) -> list[tuple[int, float]]:
@@ -60,13 +65,14 @@ def most_probable(store: Store, position: int, top: int) -> list[tuple[int, floa
     return list(zip(ids[:top], (row - lse).exp().tolist()[:top], strict=True))
 
 
-def limit(store: Store, records: Iterable[AttentionRecord]) -> float | None:
+def limit(store: Store, records: Iterable[AttentionRecord], name: str = "") -> float | None:
     """How far two runs' logits may lie apart: sums over d_k, keys and h · d_v numbers in every layer; None without logits.
 
-    Most runs agree bit for bit; modules that take other kernels, or another length, when they run again do not.
+    Most runs agree bit for bit; modules that take other kernels, or another length, when they run again do not. name: of
+    one output of several.
     """
-    name = next((name for name in ("logits", "likeliest.logits", *_NAMING) if name in store), None)
-    if name is None:
+    name = name or next((name for name in ("logits", "likeliest.logits", *NAMED) if name in store), "")
+    if not name:
         return None
     # The output is a sum over h · d_v numbers; a record without W_O has no output.
     parts = [(record.d_k + record.keys + record.heads * record.d_v, fidelity.dtype_of(record)) for record in records]
@@ -76,14 +82,42 @@ def limit(store: Store, records: Iterable[AttentionRecord]) -> float | None:
     return fidelity.allowed(store[name], sum(terms for terms, _ in parts), dtype)
 
 
-def max_difference(plain: Tensor, store: Store) -> float | None:
-    """max |plain − recorded| over what is kept of the recorded logits; None where nothing is."""
-    if not comparable(store):
-        return None
-    naming = {name: plain for name in _NAMING if name in store}
-    own: Mapping[str, Tensor] = naming or parts(plain)
-    names = [name for name in own if name in store and not name.endswith(("ids", "size"))]
-    names = [name for name in names if tuple(own[name].shape) == store.shape(name)]
-    if not names:  # the plain run has another shape than the recorded one
+def differences(plain: Tensor | Mapping[str, Tensor], store: Store) -> dict[str, float]:
+    """Name in the record -> max |plain − recorded| of each output that is kept, NaN where the plain run has none like it.
+
+    plain: outputs by their names in the record, or logits [n, V] of tokens.
+    """
+    own = {"logits": plain} if isinstance(plain, Tensor) else dict(plain)
+    if "likeliest.logits" in store and "logits" in own:
+        own["likeliest.logits"] = own.pop("logits")
+    kept = [name for name in ("logits", "likeliest.logits", *NAMED) if name in store]
+    return {name: _apart(name, own[name], store) if name in own else float("nan") for name in kept}
+
+
+def _apart(name: str, plain: Tensor, store: Store) -> float:
+    own = parts(plain) if name in ("logits", "likeliest.logits") else {name: plain}
+    names = [part for part in own if part in store and not part.endswith(("ids", "size"))]
+    if not names or any(tuple(own[part].shape) != store.shape(part) for part in names):
         return float("nan")
-    return max((own[name].double() - store[name].double()).abs().max().item() for name in names)
+    return _largest((own[part].double() - store[part].double()).abs().max().item() for part in names)
+
+
+def max_difference(plain: Tensor | Mapping[str, Tensor], store: Store) -> float | None:
+    """The largest of `differences`; None where nothing is compared."""
+    found = differences(plain, store)
+    return _largest(found.values()) if found else None
+
+
+def furthest(
+    plain: Tensor | Mapping[str, Tensor], store: Store, records: Iterable[AttentionRecord]
+) -> tuple[float, float | None] | None:
+    """(difference, `limit`) of the output that is furthest off by what its numbers allow; None where nothing is compared."""
+    records = list(records)
+    found = [(error, limit(store, records, name)) for name, error in differences(plain, store).items()]
+    return max(found, key=lambda pair: fidelity.share_or_worst(pair[0] / (pair[1] or 1.0))) if found else None
+
+
+def _largest(errors: Iterable[float]) -> float:
+    """NaN where any is."""
+    found = list(errors)
+    return float("nan") if any(map(math.isnan, found)) else max(found)

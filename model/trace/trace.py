@@ -49,7 +49,7 @@ class Trace:
     vocabulary: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     measured: Fidelity | None = None
-    plain_logits: Callable[[], Tensor] | None = field(default=None, repr=False)
+    plain_logits: Callable[[], Tensor | Mapping[str, Tensor]] | None = field(default=None, repr=False)
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -160,16 +160,19 @@ class Trace:
                 for site, record in self.attention.items()
             }
             checked = {site: found for site, found in each.items() if found is not None}
-            logits_error = self.measured.logits_error if self.measured else None
+            known = (self.measured.logits_error, self.measured.logits_limit) if self.measured else (None, None)
             if plain and self.plain_logits is not None:
-                logits_error = logits.max_difference(self.plain_logits(), self.store)
+                known = logits.furthest(self.plain_logits(), self.store, self.attention.values()) or (None, None)
+            logits_error, logits_limit = known
+            if logits_limit is None:
+                logits_limit = logits.limit(self.store, self.attention.values())
             partly = any(record.queries > ALL_ROWS for record in self.attention.values())
             # The measurement belongs to the frozen facts; it is kept so that every figure quotes the same one.
             sites, limits, relative, compared = (
                 {site: getattr(found, part) for site, found in checked.items()}
                 for part in ("error", "limit", "relative", "compared")
             )
-            rows, logits_limit = SOME_ROWS if partly else None, logits.limit(self.store, self.attention.values())
+            rows = SOME_ROWS if partly else None
             found = Fidelity(sites, logits_error, rows, limits, relative, logits_limit, compared)
             object.__setattr__(self, "measured", found)
             if plain:
@@ -179,14 +182,15 @@ class Trace:
     def save(self, path: str | Path) -> Path:
         """Write the trace as one safetensors file with JSON metadata."""
         recorded = (self.key, self.sides, self.attention, self.store, self.vocabulary, self.facts)
-        return trace_file.save(trace_file.Saved(*recorded, self.fidelity().logits_error), Path(path))
+        fidelity = self.fidelity()
+        return trace_file.save(trace_file.Saved(*recorded, fidelity.logits_error, fidelity.logits_limit), Path(path))
 
     @staticmethod
     def open(path: str | Path) -> Trace:
         """Open a saved trace; tensors are read when looked at. Raises TraceFileError in one sentence."""
         saved = trace_file.load(Path(path))
         recorded = (saved.key, saved.sides, saved.attention, saved.store, saved.vocabulary, saved.facts)
-        return Trace(*recorded, measured=Fidelity({}, saved.logits_error))
+        return Trace(*recorded, measured=Fidelity({}, saved.logits_error, logits_limit=saved.logits_limit))
 
     def nbytes(self) -> int:
         """Bytes of the recorded activations (parameters are the model's own and not counted)."""

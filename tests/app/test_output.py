@@ -63,7 +63,7 @@ def test_classes_are_read_as_they_were_trained(visit, folder: Path, name: str, c
     assert list(shown.iloc[:, 0]) == [label for label, _ in expected]
     assert [float(value) for value in shown.iloc[:, 1]] == pytest.approx([n for _, n in expected], rel=2e-3, abs=2e-3)
     assert [key for key in ("output.singly", "output.scores") if seen.say(key) in captions(seen)] == [said] * bool(said)
-    notice = seen.say("output.alone.notice" if said else "output.notice")
+    notice = seen.say("output.one.notice" if name == "score" else "output.alone.notice" if said else "output.notice")
     assert any(notice in markdown.value for markdown in seen.at.markdown)
 
 

@@ -95,7 +95,7 @@ def test_weights_equal_eager(family: Family, dtype: torch.dtype):
     model = small(family, dtype)
     given = inputs(model)
     with torch.no_grad(), NoCast():
-        plain = None if family.architecture == "dual encoder" else forward.plain(model, given)
+        plain = None if family.architecture == "dual encoder" else forward.plain(model, given).get("logits")
         recorded = forward.record(forward.prepare(model), given)
     expected = eager(model, given, next(iter(recorded.stacks)))
     assert {str(site) for site in recorded.attention} == expected.keys()
@@ -157,8 +157,8 @@ def test_nobody_listening_leaves_the_plain_path():
     family = entry("gpt2")
     model = small(family, torch.float32)
     given = inputs(model)
-    before = forward.plain(model, given)
-    assert torch.equal(forward.plain(forward.prepare(model), given), before)
+    before = forward.plain(model, given)["logits"]
+    assert torch.equal(forward.plain(forward.prepare(model), given)["logits"], before)
     forward.record(model, given)  # the library itself leaves hooks of its own at the first request for hidden states
     hooks = sum(len(module._forward_hooks) for module in model.modules())
     forward.record(model, given)

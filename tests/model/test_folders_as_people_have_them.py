@@ -136,4 +136,9 @@ def test_a_task_head_is_not_dropped_in_silence(tmp_path: Path):
         vocab_size=97, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64
     )
     transformers.BertForQuestionAnswering(config).save_pretrained(folder)
-    assert open_model(folder).trace(TEXT).facts["head"] == "BertForQuestionAnswering"
+    assert "head" not in (facts := open_model(folder).trace(TEXT).facts) and facts["answers"]["spans"]
+    told = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(told | {"architectures": ["BertForSomethingElse"]}))
+    assert open_model(folder).trace(TEXT).facts["head"] == "BertForSomethingElse"
+    (folder / "config.json").write_text(json.dumps(told | {"architectures": ["BertModel"]}))
+    assert "head" not in open_model(folder).trace(TEXT).facts

@@ -188,7 +188,7 @@ def test_listening_changes_nothing(name: str):
     model = small(known(name))
     inputs = given(model)
     with torch.no_grad():
-        before = forward.plain(model, inputs)
+        before = forward.plain(model, inputs)["logits"]
         recorded = forward.record(model, inputs)
         assert torch.equal(recorded.store["logits"], before)
         hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())

@@ -51,6 +51,9 @@ def test_every_class_has_a_task():
         "BertForTokenClassification": "tagging", "ElectraForPreTraining": "replaced", "ElectraForMaskedLM": "masked",
         "BertForPreTraining": "masked", "BertForSequenceClassification": "classification", "BartModel": "embedding",
         "XLNetLMHeadModel": "masked", "GPT2LMHeadModel": "causal", "T5ForConditionalGeneration": "seq2seq",
+        "RobertaForQuestionAnswering": "question_answering", "XLNetForQuestionAnsweringSimple": "question_answering",
+        "BertForNextSentencePrediction": "next_sentence", "DebertaV2ForMultipleChoice": "multiple_choice",
+        "FunnelForPreTraining": "replaced", "GPT2DoubleHeadsModel": "causal",
     }  # fmt: skip
     assert {name: task_of(name) for name in known} == known and set(known.values()) == set(TASKS)
 

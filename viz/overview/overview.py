@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.trace.site import Site
-from viz.base import axes, tokens
+from viz.base import axes, numbers, tokens
 from viz.base.payload import pack
 from viz.overview.model_parts import Arrays, stacks
 
@@ -65,10 +65,13 @@ def _step_shown(trace: Trace, side: str, selection: dict[str, Any] | None) -> in
 
 
 def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str]) -> dict[str, Any] | None:
-    """The likeliest tokens after (or at) the position shown, or the likeliest classes."""
-    if classes := trace.facts.get("classes"):
-        bars = [{"text": name, "kind": "word", "probability": p} for name, p in classes]
-        return {"title": words["classes"], "bars": bars, "encoder": "decoder" not in trace.sides}
+    """The likeliest tokens after (or at) the position shown, or what a head says of the whole text."""
+    if (found := _of_the_whole(trace, words)) is not None:
+        title, rows = found
+        bars = [{"text": name, "kind": "word", "probability": p} for name, p in rows]
+        if trace.facts.get("classes_how") == "scores":  # no probabilities: the numbers stand alone
+            bars = [bar | {"probability": 0.0, "score": numbers.short(bar["probability"])} for bar in bars]
+        return {"title": title, "bars": bars, "encoder": "decoder" not in trace.sides}
     if not trace.predicts:
         return None
     side = trace.predicting_side
@@ -79,6 +82,28 @@ def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str])
     after = tokens.readable(trace.side(side).texts[step])
     title = words["next" if side == "decoder" else "gap"]
     return {"title": title, "after": after, "bars": bars, "encoder": side == "encoder"}
+
+
+def _of_the_whole(trace: Trace, words: dict[str, str]) -> tuple[str, list[tuple[str, float]]] | None:
+    """(title, [name, probability or score]) of classes, answers, choices or a sentence pair; None where there are none."""
+    facts = trace.facts
+    if classes := facts.get("classes"):
+        scores = facts.get("classes_how") == "scores"
+        return words["scores" if scores else "classes"], [(name, p) for name, p in classes]
+    if spans := facts.get("answers", {}).get("spans"):
+        return words["answer"], [(span["text"] or "∅", span["probability"]) for span in spans]
+    if trace.predicts:  # its other head stands on the page Output
+        return None
+    if len(choices := facts.get("choices", ())) > 1:
+        return words["choices"], [(text, p) for text, _, p in choices]
+    named = {
+        "next": (words["pair_next"], words["next_0"], words["next_1"]),
+        "order": (words["pair_order"], words["order_0"], words["order_1"]),
+    }
+    for how, probabilities in facts.get("sentence_pairs", {}).items():
+        title, *names = named[how]
+        return title, list(zip(names, probabilities, strict=True))
+    return None
 
 
 def ribbon_axes(trace: Trace, site: Site, merge: bool) -> axes.Axes:

@@ -73,7 +73,7 @@ def decoder_input(
         last = int(written[0, -1])
         ended = written.shape[1] > 1 and last in end_tokens(module)
         return DecoderInput(written[:, :-1] if ended else written, last if ended else None, "written")
-    if model.task == "classification":  # the library looks for the input's end token among the decoder's rows
+    if model.task in ("classification", "question_answering"):  # their rows, or their end token, are looked for there
         raise NotInThisModel(what="An output of its own", does="reads its input once more in its decoder")
     with reading_as(model.tokenizer, target=language):
         labels = tokenized(model.tokenizer, text_target=forced).input_ids

@@ -21,17 +21,18 @@ from model.checkpoints.disk.families import FAMILIES, rules_of
 from model.checkpoints.disk.max_length import longest
 from model.checkpoints.disk.tasks import task_of
 from model.checkpoints.library import decoder_input
+from model.checkpoints.library.head_runs import choices, head_facts
 from model.checkpoints.library.opening_check import OpeningCheck
-from model.checkpoints.library.run_facts import as_labelled, run_facts
+from model.checkpoints.library.run_facts import as_labelled, run_facts, sides_of
 from model.checkpoints.library.sentence_pooling import pooling
 from model.checkpoints.library_logging import quiet
 from model.checkpoints.record.forward import Recorded, plain, record
 from model.checkpoints.tokens import languages
-from model.checkpoints.tokens.encode import Encoded, encode, ids_of, side, vocabulary
+from model.checkpoints.tokens.encode import Encoded, encode, vocabulary
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnsupportedFamily
 from model.jobs.progress import tick
 from model.trace import logits
-from model.trace.trace import Side, Trace, TraceKey
+from model.trace.trace import Trace, TraceKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,21 +113,23 @@ class HuggingFaceModel:
         """Run `text` and record it in one forward.
 
         target: forces the output of an encoder–decoder, which else writes its own (greedy); one that cannot write reads
-        what the library feeds it, `facts["decoder_reads"]`. pair: a second text, for models that read two. chat: each
-        line of `text` is a turn, the user's first, through the tokenizer's template. new_tokens: how many tokens to write
-        at most (default: 40 for an encoder–decoder, none for a decoder, whose continuation is then recorded with the
-        text). language, source_language: which of `languages` to write and which the text is in (default: the
-        tokenizer's own); NotInThisModel where there are none, UnknownOption for one that is not among them.
+        what the library feeds it, `facts["decoder_reads"]`. pair: a second text, for models that read two: a question's
+        context, the sentence that may follow, the choices of a multiple-choice model, one a line. chat: each line of `text`
+        is a turn, the user's first, through the tokenizer's template. new_tokens: how many tokens to write at most (default:
+        40 for an encoder–decoder, none for a decoder, whose continuation is then recorded with the text). language,
+        source_language: which of `languages` to write and which the text is in (default: the tokenizer's own);
+        NotInThisModel where there are none, UnknownOption for one that is not among them.
         """
         if self.tokenizer is None or self.reads == "sound":
             raise NotInThisModel(what="Reading a text", does=f"reads {self.reads}")
         target = target if target is not None and target.strip() else None
         for code in (language, source_language):
             self._check_language(code)
-        given = self.encode(text, pair, chat, source_language)
-        self.check_length(given.length)
+        given, *others = self.readings(text, pair, chat, source_language)
+        length = max(reading.length for reading in (given, *others))
+        self.check_length(length)
         # Said before the forward: a machine that runs out of memory says nothing.
-        cost.check_record(self._cost(given.length + (new_tokens or 0), 1).peak_bytes)
+        cost.check_record(self._cost(length + (new_tokens or 0), 1).peak_bytes)
         inputs = dict(given.inputs)
         said: dict[str, object] = {"generated": target is None, "prompt": given.length} if new_tokens else {}
         with self.lock, torch.no_grad(), cost.within_memory():
@@ -142,14 +145,13 @@ class HuggingFaceModel:
                 inputs = {"input_ids": self.generate(inputs["input_ids"], new_tokens)}
             tick("layers", 0.0)
             recorded = self._record(inputs)
+            said |= head_facts(self, recorded, inputs, others, pair)
         options: dict[str, object] = {
             "pair": pair, "chat": chat or None, "new_tokens": new_tokens or None, "language": language,
             "source_language": source_language,
         }  # fmt: skip
-        key = TraceKey(
-            self.name, self.weights_hash, text, target,
-            tuple(sorted((name, value) for name, value in options.items() if value is not None)),
-        )  # fmt: skip
+        told = tuple(sorted((name, value) for name, value in options.items() if value is not None))
+        key = TraceKey(self.name, self.weights_hash, text, target, told)
         return self._trace(key, given, inputs, recorded, said)
 
     def _record(self, inputs: Mapping[str, Tensor]) -> Recorded:
@@ -168,6 +170,14 @@ class HuggingFaceModel:
         with self.lock, torch.no_grad(), cost.within_memory():
             return record(self.module, {"input_ids": torch.tensor([list(ids)])})
 
+    def readings(
+        self, text: str, pair: str | None = None, chat: bool = False, source_language: str | None = None
+    ) -> list[Encoded]:
+        """What is read of an input, the reading that is recorded first: of a multiple-choice model one a choice, a line of
+        `pair` each; of any other one. Raises as `encode` does."""
+        seconds = (choices(pair) or [None]) if self.task == "multiple_choice" else [pair]
+        return [self.encode(text, second, chat, source_language) for second in seconds]
+
     def encode(
         self, text: str, pair: str | None = None, chat: bool = False, source_language: str | None = None
     ) -> Encoded:
@@ -182,12 +192,12 @@ class HuggingFaceModel:
 
     def expects(self, text: str, pair: str | None = None, chat: bool = False, new_tokens: int = 0) -> Running:
         """What recording this input will take, before it is begun. Raises as `trace` does for input it refuses."""
-        given = self.encode(text, pair, chat)
-        self.check_length(given.length)
-        return self._cost(given.length + new_tokens, 40 if self.decodes else 0)
+        length = max(reading.length for reading in self.readings(text, pair, chat))
+        self.check_length(length)
+        return self._cost(length + new_tokens, 40 if self.decodes else 0)
 
-    def plain(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
-        """Logits [n, V] of the library's own run (a classifier's: [V], one a token: [n]); None where there is none to make."""
+    def plain(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """What the head gives in the library's own run, by its names in the record; None where there is none to make."""
         if self.untouched is None:
             return None
         with self.lock, torch.no_grad():
@@ -237,23 +247,8 @@ class HuggingFaceModel:
         self, key: TraceKey, encoded: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
     ) -> Trace:
         store = recorded.store
-        sides = self._sides(encoded, inputs, recorded)
-        facts = run_facts(self, key, sides, store, facts) | {"modules": recorded.modules}
+        sides = sides_of(self.tokenizer, encoded, inputs, recorded)
+        facts = run_facts(self, key, sides, store, facts, encoded) | {"modules": recorded.modules}
         named = as_labelled(inputs, sides)
-        return Trace(
-            key=key,
-            sides=sides,
-            attention=recorded.attention,
-            store=store,
-            vocabulary=self.vocabulary,
-            facts=facts,
-            plain_logits=(lambda: self.plain(named)) if self.untouched and logits.comparable(store) else None,
-        )
-
-    def _sides(self, encoded: Encoded, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[str, Side]:
-        alone = "decoder_input_ids" not in inputs
-        own = "decoder" if alone and recorded.stacks == {"decoder"} else "encoder"
-        sides = {own: side(self.tokenizer, ids_of(inputs, "input_ids"), encoded.text, encoded.segments)}
-        if "decoder_input_ids" in inputs:
-            sides["decoder"] = side(self.tokenizer, ids_of(inputs, "decoder_input_ids"))
-        return sides
+        plain = (lambda: self.plain(named)) if self.untouched and logits.comparable(store) else None
+        return Trace(key, sides, recorded.attention, store, self.vocabulary, facts, plain_logits=plain)

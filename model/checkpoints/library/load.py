@@ -166,8 +166,7 @@ def _class(config: Any) -> Any:
 
     for name in getattr(config, "architectures", None) or []:
         found = getattr(transformers, str(name), None)
-        # Multiple choice takes several texts at once: the backbone reads one.
-        whole = not str(name).endswith(("PreTrainedModel", "ForMultipleChoice"))
+        whole = not str(name).endswith("PreTrainedModel")
         if whole and isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
             return found
     return transformers.AutoModel

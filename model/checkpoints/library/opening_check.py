@@ -19,6 +19,7 @@ from model.checkpoints.disk.families import TOWERS
 from model.checkpoints.record.forward import Recorded, record, run, streams
 from model.checkpoints.record.score_trace import attention_paths
 from model.checkpoints.record.untouched import eager
+from model.checkpoints.task_heads import outputs as head_outputs
 from model.trace import logits as logit_parts
 from model.trace.fidelity import allowed, allowed_weights, share_or_worst
 from model.trace.site import Site
@@ -79,18 +80,20 @@ def check(
             if path in left:
                 left.remove(path)
         missing = tuple(left)
-    return OpeningCheck(weights, _output(recorded, own), compared, missing)
+    return OpeningCheck(weights, _output(recorded, own, type(module).__name__), compared, missing)
 
 
-def _output(recorded: Recorded, own: Any) -> tuple[float, float] | None:
-    """Of the logits and of every hidden state [n, d] that both have."""
+def _output(recorded: Recorded, own: Any, name: str) -> tuple[float, float] | None:
+    """Of everything that the head gives and of every hidden state [n, d] that both have."""
     terms = sum(_terms(recorded).values())
     states = streams(own, recorded.stacks).items()
     pairs = [(recorded.store[name], state) for name, state in states if name in recorded.store]
     found = [_apart(mine, theirs, terms) for mine, theirs in pairs]
-    logits = getattr(own, "logits", None)
-    if logits is not None and (error := logit_parts.max_difference(logits[0], recorded.store)) is not None:
-        found.append((error, allowed(logits.float(), terms, logits.dtype)))
+    outputs = head_outputs.named(name, own)
+    apart = logit_parts.differences(outputs, recorded.store)
+    for output, error in apart.items():
+        logits = outputs.get(output, outputs.get("logits"))
+        found.append((error, 0.0 if logits is None else allowed(logits.float(), terms, logits.dtype)))
     return max(found, key=_share) if found else None
 
 
@@ -130,10 +133,12 @@ def _eager_weights(twin: nn.Module, own: Any, inputs: Mapping[str, Tensor], reco
         output = run(twin, inputs, output_attentions=True)
     except (TypeError, ValueError, AttributeError, RuntimeError, NotImplementedError):
         return {}  # it has no attentions to give
-    wanted, got = (getattr(each, "logits", None) for each in (own, output))
-    limit = 0.0 if wanted is None else allowed(wanted.float(), sum(_terms(recorded).values()), wanted.dtype)
-    if wanted is not None and not (wanted - got).abs().max().item() <= limit:
-        return {}
+    terms = sum(_terms(recorded).values())
+    wanted, got = (head_outputs.named(type(twin).__name__, each) for each in (own, output))
+    for name, logits in wanted.items():
+        apart = (logits - got[name]).abs().max().item()
+        if logits.is_floating_point() and not apart <= allowed(logits.float(), terms, logits.dtype):
+            return {}
     found: dict[Site, Tensor] = {}
     for stack, kind, layers in _attentions(output, recorded):
         sites = sorted(site for site in recorded.attention if (site.stack, site.kind) == (stack, kind))

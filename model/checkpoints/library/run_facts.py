@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from model.checkpoints.record import task_outputs
+from model.checkpoints.disk.tasks import has_head
+from model.checkpoints.library.answers import answer_facts
+from model.checkpoints.record.forward import Recorded
+from model.checkpoints.task_heads import outputs as head_outputs
+from model.checkpoints.tokens.encode import Encoded, ids_of, side
 from model.checkpoints.tokens.token_texts import unknown
 from model.trace import logits
 from model.trace.tensors import Store
@@ -17,11 +21,19 @@ from model.trace.trace_key import Side, TraceKey
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
 
+# Facts of a head that the page Output shows; the logits of tokens are shown too.
+_SHOWN = {"classes", "labels", "replaced", "answers", "sentence_pairs", "choices"}
+
 
 def run_facts(
-    model: HuggingFaceModel, key: TraceKey, sides: Mapping[str, Side], store: Store, facts: Mapping[str, object]
+    model: HuggingFaceModel,
+    key: TraceKey,
+    sides: Mapping[str, Side],
+    store: Store,
+    facts: Mapping[str, object],
+    encoded: Encoded,
 ) -> dict[str, object]:
-    """`Trace.facts` of a run of `model`, those that are known of how it was run (`facts`) among them."""
+    """`Trace.facts` of a run of `model` on what it read, those that are known of how it was run (`facts`) among them."""
     facts = {"family": model.family, "task": model.task, "norm": "unknown", **facts}
     if model.opening is not None:
         facts["opening"] = model.opening.facts()
@@ -40,13 +52,25 @@ def run_facts(
             ((after, _),) = logits.most_probable(store, -1, 1)
         facts["written"] = [*sides["decoder"].texts[1:], _text(model.vocabulary, after)]
 
-    facts |= task_outputs.facts(model.task, model.module.config, model.labels, store)
-    if model.task == "embedding":
+    facts |= head_outputs.facts(model.task, model.module.config, model.labels, store)
+    if (answers := answer_facts(model.tokenizer, encoded, next(iter(sides.values())), store)) is not None:
+        facts["answers"] = answers
+    named = next(iter(getattr(model.module.config, "architectures", None) or ()), "")
+    if named and has_head(named) and not (_SHOWN & facts.keys() or logits.has_logits(store)):
+        facts["head"] = named
+    if model.task == "embedding" or "head" in facts:
         facts["pooling"] = model.pooling
-        named = next(iter(getattr(model.module.config, "architectures", None) or ()), "")
-        if "For" in named or named.endswith("Head"):
-            facts["head"] = named
     return facts
+
+
+def sides_of(tokenizer: Any, encoded: Encoded, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[str, Side]:
+    """The tokens of each stack of a recorded run."""
+    alone = "decoder_input_ids" not in inputs
+    own = "decoder" if alone and recorded.stacks == {"decoder"} else "encoder"
+    sides = {own: side(tokenizer, ids_of(inputs, "input_ids"), encoded.text, encoded.segments)}
+    if "decoder_input_ids" in inputs:
+        sides["decoder"] = side(tokenizer, ids_of(inputs, "decoder_input_ids"))
+    return sides
 
 
 def as_labelled(inputs: Mapping[str, Tensor], sides: Mapping[str, Side]) -> dict[str, Tensor]:

@@ -22,8 +22,9 @@ from model.checkpoints.record import (
     qkv_projections,
     score_trace,
     site_names,
-    task_outputs,
 )
+from model.checkpoints.task_heads import outputs as head_outputs
+from model.checkpoints.task_heads.inputs import as_taken
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.output_projection import effective_matrix
 from model.trace.attention_record import AttentionRecord
@@ -77,11 +78,10 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     sites = site_names.sites(paths, bool(getattr(module.config, "is_encoder_decoder", False)))
     attention = attention_records(sites, calls, tensors, store)
     tensors |= streams(output, {site.stack for site in attention})
-    logits = getattr(output, "logits", None)
-    if logits is not None:
-        tensors |= task_outputs.named(type(module).__name__, logits) or (
-            logit_parts(logits[0]) if logits.dim() == 3 else {}
-        )
+    outputs = head_outputs.named(type(module).__name__, output)
+    if "logits" in outputs:
+        tensors |= logit_parts(outputs.pop("logits"))
+    tensors |= outputs
     for name, tensor in tensors.items():
         store.add(name, tensor)
     return Recorded(
@@ -98,7 +98,7 @@ def streams(output: Any, stacks: set[str]) -> dict[str, Tensor]:
 
 def run(module: nn.Module, inputs: Mapping[str, Tensor], **options: object) -> Any:
     """What the library gives of a plain forward, its hidden states too."""
-    return module(**inputs, output_hidden_states=True, **({"use_cache": False} if _caches(module) else {}), **options)
+    return _call(module, inputs, output_hidden_states=True, **options)
 
 
 def _captured_calls(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[CapturedAttention], Any]:
@@ -126,9 +126,13 @@ def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
     return tuple(state[0] if isinstance(state, tuple) else state for state in states)
 
 
-def plain(module: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Logits [n, V] (a classifier's: [V], one a token: [n]) of a plain run, with nothing recorded."""
-    return (module(**inputs, use_cache=False) if _caches(module) else module(**inputs)).logits[0]
+def plain(module: nn.Module, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the head gives in a plain run, with nothing recorded, by the names of `task_heads.outputs.named`."""
+    return head_outputs.named(type(module).__name__, _call(module, inputs))
+
+
+def _call(module: nn.Module, inputs: Mapping[str, Tensor], **options: object) -> Any:
+    return module(**as_taken(module, inputs), **({"use_cache": False} if _caches(module) else {}), **options)
 
 
 def _caches(module: nn.Module) -> bool:

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_map
 
 from model.checkpoints.record.packed_inputs import Packing, unpack
+from model.checkpoints.task_heads.inputs import as_taken
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.notes import Scores
 from model.instrumentation.operators.output_projection import settle
@@ -108,7 +109,7 @@ def attention_paths(module: nn.Module, inputs: Mapping[str, Tensor]) -> list[str
     tracer = ScoreTracer(recorder)
     tracker = ScoreTracker(tracer, recorder)
     with record_operators(module, recorder):
-        module(**inputs)
+        module(**as_taken(module, inputs))
     return [*(call.path[-1][0] for call in tracker.calls), *tracer.unread, *tracker.lost]
 
 

@@ -31,11 +31,16 @@ _NAMED = 8  # unknown words that a sentence names
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """`inputs` as the model takes them, batch of 1; `segments` 0 or 1 a token where there are two texts, else ()."""
+    """`inputs` as the model takes them, batch of 1; `segments` 0 or 1 a token where there are two texts, else ().
+
+    places: where in its text each token stands, first character and one past the last; () of a tokenizer that does not tell.
+    """
 
     inputs: Mapping[str, Tensor]
     text: str
     segments: tuple[int, ...] = ()
+    pair: str = ""
+    places: tuple[tuple[int, int], ...] = ()
 
     @property
     def length(self) -> int:
@@ -51,11 +56,12 @@ def encode(tokenizer: Any, text: str, pair: str | None = None, chat: bool = Fals
     text = _with_gap(tokenizer, text)
     if not (pair or "").strip():
         # Token types are all 0 for one text, which is what every model assumes without them.
-        return Encoded({"input_ids": tokenized(tokenizer, text).input_ids}, text)
+        found = tokenized(tokenizer, text)
+        return Encoded({"input_ids": found.input_ids}, text, places=_places(found))
     pair = _with_gap(tokenizer, pair)
     found = tokenized(tokenizer, text, pair)
     names = {"input_ids", "token_type_ids"} & set(tokenizer.model_input_names) & set(found.keys())
-    return Encoded({name: found[name] for name in sorted(names)}, text, _segments(found))
+    return Encoded({name: found[name] for name in sorted(names)}, text, _segments(found), pair, _places(found))
 
 
 def _with_gap(tokenizer: Any, text: str) -> str:
@@ -75,6 +81,10 @@ def _segments(found: Any) -> tuple[int, ...]:
         now = now if which is None else which
         segments.append(now)
     return tuple(segments)
+
+
+def _places(found: Any) -> tuple[tuple[int, int], ...]:
+    return tuple(map(tuple, found.encodings[0].offsets)) if getattr(found, "is_fast", False) else ()
 
 
 def _chat(tokenizer: Any, text: str) -> Encoded:

@@ -36,6 +36,7 @@ def show(trace: Trace) -> None:
         _written(trace)
     if trace.predicts:
         next_token.show(trace, gap=task == "masked")
+        task_outputs.of_texts(trace)
     elif is_vector(trace):
         _vector(trace)
     if task in ("causal", "seq2seq") and current_run.is_library(trace) and not trace.facts.get("reads"):
@@ -45,9 +46,20 @@ def show(trace: Trace) -> None:
             _training(model, trace)
 
 
+def notes(trace: Trace) -> None:
+    """The remarks that belong under what this run shows."""
+    if is_vector(trace) or trace.facts.get("answers"):
+        page_text.notes("output.vectors" if is_vector(trace) else "output.answers")
+    elif task_outputs.one_score(trace) or task_outputs.independent_outputs(trace):
+        page_text.notes("output.one" if task_outputs.one_score(trace) else "output.alone")
+    else:
+        page_text.notes("output.pairs" if task_outputs.of_two_texts(trace) else "output")
+
+
 def is_vector(trace: Trace) -> bool:
     """Whether what comes out is a vector of the text."""
-    return trace.facts.get("task") == "embedding" and not trace.predicts and not trace.facts.get("reads")
+    bare = trace.facts.get("task") == "embedding" or "head" in trace.facts
+    return bare and not trace.predicts and not trace.facts.get("reads")
 
 
 def _written(trace: Trace) -> None:
@@ -66,6 +78,8 @@ def _vector(trace: Trace) -> None:
     from model.trace.fidelity import allowed
 
     page_text.heading("output.vector")
+    if not trace.facts.get("head"):  # else its name is said above
+        st.caption(say("output.no_head"))
     if view.current().pair:
         st.caption(say("output.first_alone"))
     key = mirror("other", view.current().other or _other_example(), view.current().model)

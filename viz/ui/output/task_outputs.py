@@ -8,14 +8,20 @@ import streamlit as st
 
 from viz.base import numbers, tokens
 from viz.ui.language import say
+from viz.ui.output import answers, two_texts
+from viz.ui.output.tables import table
 from viz.ui.shared import page_text
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
 
+_MOST = 4  # tokens that a sentence names
+
 
 def show(trace: Trace) -> None:
     """The panels of whatever this run names."""
+    if trace.facts.get("answers"):
+        answers.show(trace)
     if trace.facts.get("classes"):
         _classes(trace)
     if trace.facts.get("labels"):
@@ -24,6 +30,39 @@ def show(trace: Trace) -> None:
         _replaced(trace)
     if trace.facts.get("captions"):
         _captions(trace)
+    if not trace.predicts:
+        of_texts(trace)
+
+
+def of_texts(trace: Trace) -> None:
+    """What a head says of the whole of one text or two, which may stand beside the probabilities of tokens."""
+    if trace.facts.get("sentence_pairs"):
+        two_texts.sentence_pairs(trace)
+    if trace.facts.get("choices"):
+        two_texts.choices(trace)
+    if trace.facts.get("read_at"):
+        _read_at(trace)
+
+
+def _read_at(trace: Trace) -> None:
+    """Which token's row of the last layer the head read, as its gradient tells."""
+    stack, rows = trace.facts["read_at"]
+    texts = [item["text"] for item in tokens.labels(trace, stack)]
+    if rows:
+        named = [f"{page_text.code(texts[i])} ({i})" for i in rows[:_MOST]] + ["…"] * (len(rows) > _MOST)
+        st.caption(say("output.read_at", tokens=" ".join(named)))
+    else:
+        st.caption(say("output.read_all", n=len(texts)))
+
+
+def one_score(trace: Trace) -> bool:
+    """Whether all that it gives is one number for the whole input."""
+    return len(trace.facts.get("classes", ())) == 1 and trace.facts.get("classes_how") != "softmax"
+
+
+def of_two_texts(trace: Trace) -> bool:
+    """Whether it chooses among the choices given, or tells whether two texts belong together, and does nothing else."""
+    return not trace.predicts and bool(trace.facts.get("choices") or trace.facts.get("sentence_pairs"))
 
 
 def independent_outputs(trace: Trace) -> bool:
@@ -31,18 +70,16 @@ def independent_outputs(trace: Trace) -> bool:
     return trace.facts.get("classes_how") in ("sigmoid", "scores") or bool(trace.facts.get("replaced"))
 
 
-def table(columns: dict[str, Any], probabilities: list[float]) -> None:
-    """Columns, and beside them probabilities as bars and as numbers."""
-    bar = st.column_config.ProgressColumn(format=" ", min_value=0.0, max_value=1.0)
-    shown = {say("steps.probability"): probabilities, say("steps.exact"): [numbers.short(p, 4) for p in probabilities]}
-    st.dataframe(columns | shown, column_config={say("steps.probability"): bar}, hide_index=True, width=640)
-
-
 def _classes(trace: Trace) -> None:
     """Probabilities of one class among others, of each label by itself, or the scores of a regression."""
-    page_text.heading("output.classes")
     found, how = trace.facts["classes"], trace.facts.get("classes_how", "softmax")
+    page_text.heading("output.one_score" if one_score(trace) else "output.classes")
     columns = {say("output.class"): [name for name, _ in found]}
+    if one_score(trace) and how == "sigmoid":  # of a pair, a cross-encoder's
+        columns[say("output.score")] = [numbers.short(score, 4) for score in trace.facts["scores"]]
+        table(columns, [p for _, p in found])
+        st.caption(say("output.score_sigmoid"))
+        return
     if how == "scores":
         columns[say("output.score")] = [numbers.short(score, 4) for _, score in found]
         st.dataframe(columns, hide_index=True, width=640)

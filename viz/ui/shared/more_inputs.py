@@ -20,9 +20,11 @@ def more(card: dict) -> None:
         _media(reads)
         return
     now = view.current()
-    used = sum(map(bool, (now.pair, now.chat, now.new)))
+    two = model_list.reads_two(now.model)
+    used = sum(map(bool, (now.pair and not two, now.chat, now.new)))
     with st.popover(say("bar.more") + (f" · {used}" if used else ""), width="stretch"):
-        _pair(now)
+        if not two:
+            _pair(now)
         if model_list.continues(now.model):
             switch("chat", say("bar.as_chat"), say("bar.as_chat_help"), now.model)
             _number(now)
@@ -32,6 +34,20 @@ def more(card: dict) -> None:
 def _pair(now: view.View) -> None:
     key = mirror("pair", now.pair, now.model)
     st.text_input(say("bar.pair"), key=key, help=say("bar.pair_help"), on_change=keep, args=("pair", key))
+
+
+def second_text(now: view.View) -> None:
+    """The second text of a task that is about two, in sight: a question's context, its choices, the sentence that may follow."""
+    task = model_list.task(now.model)
+    key = mirror("pair", now.pair, now.model)
+    st.text_area(
+        say(f"bar.pair_{task}"),
+        key=key,
+        on_change=keep,
+        args=("pair", key),
+        height=120,
+        help=say(f"bar.pair_{task}_help"),
+    )
 
 
 def _number(now: view.View) -> None:

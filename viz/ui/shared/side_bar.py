@@ -49,10 +49,13 @@ def _texts(card: dict) -> None:
     if ours:
         st.text_input(say("bar.text"), key=key, on_change=keep, args=("text", key), help=say("bar.text_help"))
     elif card.get("reads", "text") == "text" or model_list.reads_captions(now.model):
+        label = say(f"bar.text_{model_list.task(now.model)}") if model_list.reads_two(now.model) else say("bar.text")
         st.text_area(
-            say("bar.chat" if now.chat else "bar.text"), key=key, on_change=keep, args=("text", key), height=96,
+            say("bar.chat") if now.chat else label, key=key, on_change=keep, args=("text", key), height=96,
             help=say("bar.chat_help" if now.chat else "bar.area_help"),
         )  # fmt: skip
+        if model_list.reads_two(now.model):
+            more_inputs.second_text(now)
     _examples(card)
     _languages(card)
     more_inputs.place_for_languages()
@@ -74,12 +77,13 @@ def _switch_language() -> None:
 def _examples(card: dict) -> None:
     if not card["examples"]:
         return
+    second = card.get("second", {})
     with st.popover(say("bar.examples"), width="stretch"):
         for i, example in enumerate(card["examples"]):
             shown = example if len(example) <= 80 else f"{example[:79]}…"
             st.button(
                 shown, key=f"example-{i}", type="tertiary", on_click=view.change,
-                kwargs={"text": example, "target": ""},
+                kwargs={"text": example, "target": ""} | ({"pair": second[example]} if example in second else {}),
             )  # fmt: skip
 
 

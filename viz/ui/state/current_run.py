@@ -166,7 +166,9 @@ def _last_good(now: view.View, error: HeadlightError) -> Trace:
     if not _has_good(now):
         examples = model_list.card(now.model)["examples"]
         to = now.to if model_list.is_ours(now.model) else ""  # of a checkpoint the language may be what was wrong
-        good = replace(view.View(model=now.model, to=to), text=examples[0] if examples else "")
+        text = examples[0] if examples else ""
+        second = model_list.card(now.model).get("second", {}).get(text, "")
+        good = replace(view.View(model=now.model, to=to), text=text, pair=second)
     try:
         trace = trace_of(good)
     except HeadlightError as again:

@@ -12,6 +12,7 @@ from model.checkpoints.disk import cost, discovery, families, packages
 from model.checkpoints.disk.discovery import Entry
 from model.checkpoints.disk.headers import config_of
 from model.checkpoints.disk.shipped import shipped
+from model.checkpoints.disk.tasks import PAIRS, task_of
 from model.errors import HeadlightError, NotAllowed
 from viz.base.numbers import size
 from viz.ui.language import in_card, say
@@ -29,6 +30,21 @@ _EXAMPLES = {
     "encoder": ("The capital of France is [MASK].", "The animal didn't cross the street because it was too tired."),
     "decoder": ("Once upon a time", "The cat sat on the mat. The cat sat on the"),
     "encoder-decoder": ("The quick brown fox jumps over the lazy dog.", "I like cats."),
+}
+# (text, second text) by a task that is about two texts.
+_TWO_TEXTS = {
+    "question_answering": (
+        ("What did the cat sit on?", "The cat sat on the mat. The dog slept on the sofa."),
+        ("Why didn't the animal cross the street?", "The animal didn't cross the street because it was too tired."),
+    ),
+    "next_sentence": (
+        ("The man went to the store.", "He bought a gallon of milk."),
+        ("She opened the window.", "Penguins are birds that cannot fly."),
+    ),
+    "multiple_choice": (
+        ("Marie dropped the glass on the floor.", "It broke.\nIt sang.\nIt was delicious."),
+        ("The sun has set.", "It is getting dark.\nIt is getting light."),
+    ),
 }
 
 
@@ -115,6 +131,24 @@ def _architecture(known: Entry) -> str:
     return family.architecture if family is not None else "decoder"
 
 
+@st.cache_resource(ttl=20, max_entries=64, show_spinner=False)
+def task(name: str) -> str:
+    """What a folder's configuration says that its head does (`disk.tasks.TASKS`), before it is opened; "" where it doesn't."""
+    known = entry(name)
+    if known is None or not known.path.is_dir() or known.family in (_FOREIGN, _OURS):
+        return ""
+    try:
+        named = config_of(known.path).get("architectures")
+    except (OSError, ValueError):
+        return ""
+    return task_of(str(named[0])) if isinstance(named, list) and named else ""
+
+
+def reads_two(name: str) -> bool:
+    """Whether the model's task is about two texts."""
+    return task(name) in PAIRS
+
+
 def takes_more(name: str) -> bool:
     """Whether the model may take more than a text and a target."""
     known = entry(name)
@@ -178,8 +212,9 @@ def card(name: str) -> dict[str, Any]:
     reads = known.reads if known else "text"
     own = getattr(families.entry(family), "examples", ())
     usual = _EXAMPLES.get(_architecture(known) if known else "decoder", ())
-    examples = list(own or usual) if reads == "text" else []
-    return {"title": title(name), "examples": examples, "test": {}, "reads": reads}
+    second = dict(_TWO_TEXTS.get(task(name), ()))
+    examples = list(second or own or usual) if reads == "text" else []
+    return {"title": title(name), "examples": examples, "test": {}, "reads": reads, "second": second}
 
 
 def _own_card(known: Entry) -> dict[str, Any]:

@@ -104,6 +104,7 @@ def fill_defaults(new: bool = False) -> None:
         changes = {name: getattr(View, name) for name in RUN if name != "model"}
     if new and not now.text and card["examples"]:
         changes["text"] = card["examples"][0]
+        changes["pair"] = now.pair or card.get("second", {}).get(changes["text"], "")
     if card.get("reads", "text") != "text" and not now.media:
         changes["media"] = "sample"
     if languages and now.to not in languages:

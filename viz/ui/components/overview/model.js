@@ -107,7 +107,7 @@ export class Model {
   /** The likeliest next words, on top of the decoder. */
   buildNext(box) {
     const { next } = this.overview.header;
-    const summary = [next.title, ...next.bars.map((bar) => `${bar.text} ${percent(bar.probability)}`)].join(", ");
+    const summary = [next.title, ...next.bars.map((bar) => `${bar.text} ${bar.score ?? percent(bar.probability)}`)].join(", ");
     const bars = button("bars", box, summary, () => this.overview.go({ page: "steps", part: "output" }));
     bars.dataset.key = "output";
     const title = el("span", "title", bars);
@@ -117,7 +117,7 @@ export class Model {
       const line = el("span", "bar", bars);
       line.append(chip(bar));
       el("i", "", el("span", "track", line)).style.width = `${100 * bar.probability}%`;
-      el("span", "value", line, bar.probability < 0.001 ? "<0.1%" : `${(100 * bar.probability).toFixed(1)}%`);
+      el("span", "value", line, bar.score ?? (bar.probability < 0.001 ? "<0.1%" : `${(100 * bar.probability).toFixed(1)}%`));
     }
   }
 
