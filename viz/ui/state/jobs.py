@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.exceptions import ScriptControlException
 
 from model.errors import HeadlightError, Stopped, Unexpected
 from viz.ui.language import say
@@ -19,10 +21,14 @@ _QUIET = 0.1
 _EVERY = 0.15
 
 
+_numbers = itertools.count(1)
+
+
 class Job:
-    """One piece of work of this session, with how far it is."""
+    """One piece of work of this session, with how far it is. name: tells it from others of its kind on the same page."""
 
     def __init__(self, key: tuple[Any, ...], work: Callable[[], Any]):
+        self.name = f"{key[0]}-{next(_numbers)}"
         self.key, self.what, self.fraction = key, "", None
         self.result: Any = None
         self.error: HeadlightError | None = None
@@ -38,7 +44,13 @@ class Job:
                 self.result = work()
         except HeadlightError as error:
             self.error = error
-        except Exception as error:  # a sentence for the visitor, the rest for whoever runs the server
+        except (
+            BaseException
+        ) as error:  # a panic of a library in Rust is no Exception: whatever it is ends in a sentence
+            if isinstance(error, ScriptControlException):  # the page that asked has ended
+                self.error = Stopped()
+                return
+            # A sentence for the visitor, the rest for whoever runs the server.
             logging.getLogger(__name__).exception("%s failed", self.key[0])
             first = next(iter(str(error).strip().splitlines()), "")
             self.error = Unexpected(reason=f"{type(error).__name__}: {first[:200]}")
@@ -92,9 +104,9 @@ def has_result(page: str, kind: str, key: tuple[Any, ...]) -> bool:
 
 def _wait(job: Job, title: str, about: Callable[[], str]) -> None:
     place, cost = st.empty(), about()
-    with place.container(key=f"work-{job.key[0]}"), st.container(horizontal=True, vertical_alignment="center"):
+    with place.container(key=f"work-{job.name}"), st.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0, text=title, width="stretch")
-        st.button(say("work.stop"), on_click=job.stopping.set, key=f"stop-{job.key[0]}", type="tertiary")
+        st.button(say("work.stop"), on_click=job.stopping.set, key=f"stop-{job.name}", type="tertiary")
         started = time.monotonic()
         while job.thread.is_alive():
             job.thread.join(_EVERY)
