@@ -5,9 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 Found = TypeVar("Found")
+
+
+_all: WeakSet[PerTrace] = WeakSet()
+
+
+def derived_bytes(*owners: object) -> int:
+    """Bytes of everything that is kept of these traces or records."""
+    return sum(cache.bytes_of(owner) for cache in tuple(_all) for owner in owners)
 
 
 class PerTrace(Generic[Found]):
@@ -19,6 +27,7 @@ class PerTrace(Generic[Found]):
     def __init__(self) -> None:
         self._found: WeakKeyDictionary[object, dict[Hashable, Found]] = WeakKeyDictionary()
         self._lock = threading.Lock()
+        _all.add(self)
 
     def get(self, owner: object, key: Hashable, compute: Callable[[], Found]) -> Found:
         """What `compute` gave for this trace or record and this key the first time. What it raises is raised, not kept."""
@@ -34,6 +43,14 @@ class PerTrace(Generic[Found]):
         """Whether `get` would answer at once."""
         with self._lock:
             return key in self._found.get(owner, {})
+
+    def bytes_of(self, owner: object) -> int:
+        """Bytes of what is kept of one trace or record."""
+        from model.trace.held_bytes import held_bytes  # torch, which the first page waits for long enough
+
+        with self._lock:
+            kept = dict(self._found.get(owner, {}))
+        return held_bytes(kept)
 
     def clear(self) -> None:
         """Forget everything."""

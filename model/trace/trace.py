@@ -18,6 +18,7 @@ from model.trace import file as trace_file
 from model.trace import logits
 from model.trace.attention_record import AttentionRecord
 from model.trace.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, check
+from model.trace.per_trace import derived_bytes
 from model.trace.site import Site
 from model.trace.tensors import Store
 from model.trace.trace_key import Side, TraceKey
@@ -191,6 +192,10 @@ class Trace:
         saved = trace_file.load(Path(path))
         recorded = (saved.key, saved.sides, saved.attention, saved.store, saved.vocabulary, saved.facts)
         return Trace(*recorded, measured=Fidelity({}, saved.logits_error, logits_limit=saved.logits_limit))
+
+    def held_bytes(self) -> int:
+        """Bytes of the record and of what was derived of it and is kept with it."""
+        return self.nbytes() + derived_bytes(self, *self.attention.values())
 
     def nbytes(self) -> int:
         """Bytes of the recorded activations (parameters are the model's own and not counted)."""

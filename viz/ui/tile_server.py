@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import streamlit as st
-from cachetools import LRUCache
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from model.errors import HeadlightError
+from viz.ui.state import memory_budget
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 PATH = "/headlight/map"
-_MOST_BYTES = 96 * 2**20  # of strips that are kept, over all sessions
 # Streamlit's sockets hold back a second small packet until the first is acknowledged, 40 ms later; closing sends it now.
 _HEADERS = {
     "Cache-Control": "private, max-age=3600, immutable", "X-Content-Type-Options": "nosniff", "Connection": "close",
@@ -41,7 +40,6 @@ class Ticket:
 
 
 _tickets: WeakValueDictionary[str, Ticket] = WeakValueDictionary()
-_strips: LRUCache = LRUCache(_MOST_BYTES, lambda packed: min(len(packed), _MOST_BYTES))
 # One piece of work of a kind at a time: more would only share the cores.
 _lock, _profile_lock = threading.Lock(), threading.Lock()
 
@@ -65,9 +63,10 @@ def _strip(ticket: Ticket, site: str, head: int, how: str, level: int, row: int)
 
     key = (ticket.token, site, head, how if level else "", level, row)
     with _lock:
-        if key not in _strips:
-            _strips[key] = tiles.strip(ticket.trace.record(site), head, level, row, how).packed().numpy().tobytes()
-        return _strips[key]
+        return memory_budget.shared().get(
+            "pictures", ("tiles", *key),
+            lambda: tiles.strip(ticket.trace.record(site), head, level, row, how).packed().numpy().tobytes(), len,
+        )  # fmt: skip
 
 
 def tile(ticket: Ticket, site: str, head: int, how: str, level: int, row: int, column: int) -> bytes:

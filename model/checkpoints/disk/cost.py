@@ -122,11 +122,28 @@ def _square(config: Mapping[str, Any], heads: int, n: int) -> int:
 
 def memory_limit() -> int:
     """Bytes that may be used: HEADLIGHT_MEMORY_LIMIT ("6GB", "500MiB", "1000000"), else 80 % of what is free now."""
-    told = os.environ.get(LIMIT, "").strip().upper().replace(" ", "")
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+)([KMGT]?I?B?)", told)
-    if match and match[2] in _UNITS:
-        return int(float(match[1]) * _UNITS[match[2]])
-    return int(0.8 * _available())
+    told = bytes_told(os.environ.get(LIMIT, ""))
+    return int(0.8 * _available()) if told is None else told
+
+
+def bytes_told(text: str) -> int | None:
+    """ "6GB", "500MiB" or "1000000" as a number of bytes; None for anything else."""
+    match = re.fullmatch(r"([0-9]{0,15}\.?[0-9]{1,15})([KMGT]?I?B?)", text.strip().upper().replace(" ", ""))
+    return int(float(match[1]) * _UNITS[match[2]]) if match and match[2] in _UNITS else None
+
+
+def total_memory() -> int:
+    """Bytes of memory that this process may have: the computer's, or those of its control group where these are fewer."""
+    try:
+        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return 2**33  # where nothing tells
+    for place in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            return min(whole, int(Path(place).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return whole
 
 
 def _available() -> int:

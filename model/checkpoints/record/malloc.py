@@ -17,6 +17,12 @@ _KEPT = 2**31 - 1  # bytes, the largest that mallopt takes, and about what the a
 _MMAPPED = 32 * 2**20  # bytes, the largest that glibc takes, and where it ends up by itself
 
 
+def give_back() -> None:
+    """Return what was freed to the system, after much of it has gone; nothing where the C library is not glibc."""
+    if keep_freed():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @cache
 def keep_freed() -> bool:
     """Let the process keep up to 2 GiB of freed memory; whether it could (only where the C library is glibc)."""

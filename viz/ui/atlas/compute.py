@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from model.trace.held_bytes import held_bytes
 from viz.ui.state import jobs as work
+from viz.ui.state import memory_budget
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from model.trace.site import Site
     from model.trace.trace import Trace, TraceKey
 
-_KEPT = 8
 # Most runs are done within this time and are drawn once, whole.
 PATIENCE = 1.5
 
@@ -39,10 +40,9 @@ class Gathered:
         return not self.measures or any(site not in self.pooled[how] for how in hows for site in sites)
 
 
-@st.cache_resource(max_entries=_KEPT, show_spinner=False)
 def gathered(key: TraceKey, size: int) -> Gathered:
     """The one of this run, for every session that looks at it."""
-    return Gathered()
+    return memory_budget.shared().get("pictures", ("atlas", key, size), Gathered, held_bytes)
 
 
 def _fill(trace: Trace, gathered: Gathered, sites: list[Site], size: int, hows: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror
-from viz.ui.state import current_run, jobs, model_list, view
+from viz.ui.state import current_run, jobs, memory_budget, model_list, view
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
@@ -126,12 +126,15 @@ def _measure(profile: Profile, place: DeltaGenerator) -> str:
     return measure
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
-def _counted(_profile: Profile, identity: tuple[str, str, int], measure: str) -> tuple[np.ndarray, np.ndarray]:
+def _counted(profile: Profile, identity: tuple[str, str, int], measure: str) -> tuple[np.ndarray, np.ndarray]:
     from model.profile.read import quantiles
+    from model.trace.held_bytes import held_bytes
 
-    values = _profile.values(measure)
-    return values, quantiles(values)
+    def count() -> tuple[np.ndarray, np.ndarray]:
+        values = profile.values(measure)
+        return values, quantiles(values)
+
+    return memory_budget.shared().get("profiles", (identity, measure), count, held_bytes)
 
 
 def _numbers(profile: Profile, measure: str) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from model.errors import HeadlightError, NoProfile, NotAllowed
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared.widgets import keep, mirror
-from viz.ui.state import jobs, model_list, view
+from viz.ui.state import jobs, memory_budget, model_list, view
 
 if TYPE_CHECKING:
     from model.profile.read import Profile
@@ -145,8 +145,10 @@ def _open(name: str) -> Profile:
     )  # fmt: skip
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _kept(path: str, name: str, _changed: int, _size: int) -> Profile:
+def _kept(path: str, name: str, changed: int, size: int) -> Profile:
     from model.profile.read import Profile
+    from model.trace.held_bytes import held_bytes
 
-    return Profile.open(Path(path), name)
+    return memory_budget.shared().get(
+        "profiles", (path, name, changed, size), lambda: Profile.open(Path(path), name), held_bytes
+    )

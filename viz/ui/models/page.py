@@ -14,7 +14,7 @@ from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import page_text
-from viz.ui.state import model_list, view
+from viz.ui.state import memory_budget, model_list, view
 from viz.ui.state.model_list import about
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def show() -> None:
     _found()
     _own_path()
     _offered()
+    _memory()
 
 
 def _found() -> None:
@@ -126,3 +127,15 @@ def _package(package: Package) -> None:
     title = say(f"package.{package.name}")
     words.markdown(f"**{title}**  \n{facts}")
     command.code(package.command, language="bash", wrap_lines=True)
+
+
+def _memory() -> None:
+    """What the server keeps for everybody who looks, and a button that lets go of it."""
+    kept = memory_budget.shared()
+    page_text.heading("models.memory", what="")
+    parts = [say(f"models.kept_{kind}", n=count, size=size(held)) for kind, (count, held) in kept.used().items()]
+    most = say("models.memory_most", size=size(kept.most_bytes), name=memory_budget.BUDGET)
+    words, button = st.columns([8, 2], vertical_alignment="center")
+    words.markdown(" · ".join(parts) if parts else say("models.kept_nothing"))
+    button.button(say("models.empty"), key="memory-empty", on_click=kept.empty, disabled=not parts)
+    st.caption(most)

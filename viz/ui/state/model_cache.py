@@ -6,13 +6,10 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
-import streamlit as st
-
 from model.errors import HeadlightError
 from model.jobs.progress import tick
 from viz.heads import thumbnails
-from viz.ui.state import model_list, uploads
-from viz.ui.state.trace_cache import TraceCache
+from viz.ui.state import memory_budget, model_list, uploads
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
 _THREADS = "HEADLIGHT_THREADS"
 # Up to here the logits are compared with a plain run's at once; that run costs as much as the recorded one.
 _COMPARED = 512
-_MODELS = 3
 
 
 def is_library_model(model: Any) -> bool:
@@ -28,34 +24,31 @@ def is_library_model(model: Any) -> bool:
     return hasattr(model, "expects")
 
 
-@st.cache_resource(max_entries=_MODELS, show_spinner=False)
-def _opened(name: str, changed: tuple[tuple[str, int, int], ...]) -> Any:
-    from model import open_model
-
-    return open_model(name, confined=model_list.confined())
-
-
 def opened(name: str) -> Any:
     """The model as it lies on disk now: a checkpoint that was written again is opened again."""
-    return _opened(name, model_list.changed(name))
+    from model import open_model
+    from model.trace.held_bytes import held_bytes
+
+    key = (name, model_list.changed(name))
+    return memory_budget.shared().get(
+        "models", key, lambda: open_model(name, confined=model_list.confined()),
+        lambda model: held_bytes(getattr(model, "module", None)),
+    )  # fmt: skip
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
 def saved(path: str, changed: float) -> Trace:
     """The trace of a file as it lay on disk at a time."""
     from model import Trace
 
-    return Trace.open(path)
-
-
-@st.cache_resource(show_spinner=False)
-def _kept() -> TraceCache:
-    return TraceCache()
+    return memory_budget.shared().get("runs", (path, changed), lambda: Trace.open(path), Trace.held_bytes)
 
 
 def run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trace:
     """`record`, once for what is asked of a model as it is now."""
-    return _kept().get((name, model_list.changed(name), weights_hash, how), lambda: record(name, how))
+    from model import Trace
+
+    key = (name, model_list.changed(name), weights_hash, how)
+    return memory_budget.shared().get("runs", key, lambda: record(name, how), Trace.held_bytes)
 
 
 def record(name: str, how: tuple[tuple[str, Any], ...], checked: bool = True) -> Trace:

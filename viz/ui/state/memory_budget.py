@@ -1,0 +1,103 @@
+"""What the server keeps for all its sessions, models, runs and what was drawn of them, within one budget of bytes.
+
+What was used least recently goes first. A session that still looks at something holds it itself; what has gone is made
+again when it is asked for.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from model.checkpoints.disk import cost
+from model.checkpoints.record import malloc
+
+BUDGET = "HEADLIGHT_MEMORY_BUDGET"
+KINDS = ("models", "runs", "profiles", "pictures")
+_SHARE = 0.25  # of the computer's memory
+_MUCH = 2**26  # bytes that are worth a word to the system
+
+Kept = TypeVar("Kept")
+
+
+@dataclass(eq=False)
+class _Entry:
+    kind: str
+    value: Any
+    measure: Callable[[Any], int]
+    size: int = 0
+
+
+class MemoryBudget:
+    """Values by kind and key, at most `most_bytes` of them together; the newest always stays, however large it is.
+
+    It may be asked by several threads. `measure` is asked again whenever a value is used, as some grow (what a page
+    derives of a run is kept with it).
+    """
+
+    def __init__(self, most_bytes: int):
+        self.most_bytes = most_bytes
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()  # the one used last at the end
+        self._making: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, kind: str, key: Hashable, make: Callable[[], Kept], measure: Callable[[Kept], int]) -> Kept:
+        """The value of `key`, made once even where several ask for it at the same time; what `make` raises is raised."""
+        whole = (kind, key)
+        with self._lock:
+            making = self._making.setdefault(whole, threading.Lock())
+        with making:
+            try:
+                with self._lock:
+                    known = self._entries.get(whole)
+                entry = known or _Entry(kind, make(), measure)
+                entry.size = entry.measure(entry.value)
+                with self._lock:
+                    self._entries[whole] = entry
+                    self._entries.move_to_end(whole)
+                    freed = self._shrink()
+                if freed > _MUCH:
+                    malloc.give_back()
+                return entry.value
+            finally:
+                with self._lock:
+                    self._making.pop(whole, None)
+
+    def _shrink(self) -> int:
+        """Let the oldest go until the rest fits; how many bytes that were."""
+        before = total = sum(entry.size for entry in self._entries.values())
+        while total > self.most_bytes and len(self._entries) > 1:
+            total -= self._entries.popitem(last=False)[1].size
+        return before - total
+
+    def used(self) -> dict[str, tuple[int, int]]:
+        """kind -> (how many values, their bytes), of the kinds of which there are any."""
+        with self._lock:
+            found: dict[str, tuple[int, int]] = {}
+            for entry in self._entries.values():
+                count, size = found.get(entry.kind, (0, 0))
+                found[entry.kind] = count + 1, size + entry.size
+        return {kind: found[kind] for kind in KINDS if kind in found}
+
+    def empty(self) -> None:
+        """Let go of everything."""
+        with self._lock:
+            self._entries.clear()
+        gc.collect()
+        malloc.give_back()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+@cache
+def shared() -> MemoryBudget:
+    """The budget of this server: HEADLIGHT_MEMORY_BUDGET ("2GB", "500MiB", "1000000"), else a quarter of its memory."""
+    told = cost.bytes_told(os.environ.get(BUDGET, ""))
+    return MemoryBudget(int(_SHARE * cost.total_memory()) if told is None else told)
