@@ -83,9 +83,11 @@ def _open_path(path: Path, name: str | None = None, card: dict | None = None) ->
         raise UnknownModel(name=path, allowed=_here())
     if not _is_library_checkpoint(folder):
         return load(folder, name)
-    from model.checkpoints.library import load as loading
+    from model.checkpoints.library import load as library
+    from model.checkpoints.library_logging import loading
 
-    return loading.load(folder, name, card)
+    with loading():  # the whole of it: the first to come imports the library, which nobody else may see half done
+        return library.load(folder, name, card)
 
 
 def _is_library_checkpoint(folder: Path) -> bool:

@@ -110,7 +110,8 @@ def _wait(job: Job, title: str, about: Callable[[], str]) -> None:
         started = time.monotonic()
         while job.thread.is_alive():
             job.thread.join(_EVERY)
-            what = say(f"progress.{job.what}") if job.what else ""
+            name, _, place = job.what.partition(":")
+            what = say(f"progress.{name}", n=place) if name else ""
             spent = say("work.seconds", seconds=f"{time.monotonic() - started:.0f}")
             bar.progress(job.fraction or 0.0, text=" · ".join(part for part in (title, what, spent, cost) if part))
     place.empty()
