@@ -43,9 +43,25 @@ class AdapterAlone(HeadlightError):
     )
 
 
+class Quantised(HeadlightError):
+    code = "quantised"
+    sentence = (
+        "The weights in {path} are quantised ({kind}), which is not unpacked here: open the model that they were made "
+        "from."
+    )
+
+
+class QuantisedFrom(Quantised):
+    code = "quantised_from"
+    sentence = (
+        "The weights in {path} are quantised ({kind}), which is not unpacked here: open the model that they were made from, "
+        "{base}."
+    )
+
+
 class SeveralCheckpoints(HeadlightError):
     code = "several_checkpoints"
-    sentence = "{path} holds no checkpoint itself, but {allowed}: give one of these folders."
+    sentence = "{path} holds no checkpoint itself, but {allowed}: give one of these."
 
 
 class NoWeights(DamagedCheckpoint):

@@ -102,6 +102,15 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
+def card_head(folder: Path) -> list[str]:
+    """The lines of the YAML at the head of a model card, [] where there is none."""
+    try:
+        lines = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:4000].splitlines()
+    except OSError:
+        return []
+    return lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
+
+
 def has_tokenizer(folder: Path) -> bool:
     return any((folder / name).is_file() for name in _TOKENIZERS)
 

@@ -55,9 +55,14 @@ def safetensors_header(path: Path) -> dict[str, Any]:
 
 
 def parameters(path: Path) -> int:
-    """Weights in a safetensors file. Places and masks (I64, BOOL), which some keep beside them, are none."""
-    tensors = [entry for name, entry in safetensors_header(path).items() if name != "__metadata__"]
-    return sum(prod(entry["shape"]) for entry in tensors if entry["dtype"] not in ("I64", "BOOL"))
+    """Weights in a safetensors file. Places and masks (I64, BOOL), which some keep beside them, are none; a byte of MXFP4's
+    blocks holds two."""
+    tensors = [(name, entry) for name, entry in safetensors_header(path).items() if name != "__metadata__"]
+    return sum(
+        prod(entry["shape"]) * (2 if entry["dtype"] == "U8" and name.endswith("_blocks") else 1)
+        for name, entry in tensors
+        if entry["dtype"] not in ("I64", "BOOL")
+    )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from model.checkpoints.convert.convert import cache_folder
-from model.checkpoints.disk import cost, generation_config
+from model.checkpoints.disk import cost, generation_config, quantised
 from model.checkpoints.disk import files as checkpoint_files
 from model.checkpoints.disk.families import FAMILIES, entry, family_of
 from model.checkpoints.disk.other_folders import adapter
@@ -84,6 +84,8 @@ def load(folder: Path, name: str | None = None, card: Mapping[str, object] | Non
     generation_config.check(folder, told, loaded.module)
     guard(loaded.module, tokenizer)
     card = loaded.card | {"processor": processor_config(folder)} | dict(card or {})
+    if kind := quantised.unpacked(checkpoint_files.config(folder)):
+        card["unpacked"] = kind
     if (beside := adapter(folder)) is not None:  # the library applies it where peft is installed
         card["adapter"] = beside | {"applied": bool(getattr(loaded.module, "_hf_peft_config_loaded", False))}
     opened = (tokenizer, family, loaded.weights_hash, card)
@@ -147,12 +149,19 @@ def _config(folder: Path) -> Any:
         if told.get("auto_map"):
             raise RemoteCode(path=folder, family=family, allowed=_families("text"))
         _refuse(folder, family, "which the installed transformers library does not know")
+    quantised.check(folder, told)
+    if (kind := quantised.unpacked(told)) and importlib.util.find_spec("accelerate") is None:
+        raise NeedsPackage(path=folder, package="accelerate", command="pip install accelerate")
     try:
         with loading():
             found = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             # What computed attention where the folder was made need not be installed here: the library's own choice
             # for the model gives the same numbers on any computer.
             found._attn_implementation = None
+            for part in (found, found.get_text_config()) if kind else ():
+                if packed := getattr(part, "quantization_config", None):
+                    # Told outright: where kernels for packed weights are installed the library would keep them so.
+                    part.quantization_config = dict(packed) | {"dequantize": True}
             return found
     except Exception as error:  # the library checks values with several validators, each with errors of its own
         raise DamagedCheckpoint(

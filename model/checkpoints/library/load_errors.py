@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from model.checkpoints.convert.raw_tensors import asked_for
-from model.checkpoints.disk import cost
+from model.checkpoints.disk import cost, quantised
 from model.checkpoints.disk import files as checkpoint_files
 from model.errors import (
     BadFile,
@@ -27,6 +27,8 @@ def check(weights: list[Path], module: nn.Module, info: Mapping[str, Any]) -> No
     """Raises DamagedCheckpoint or one of its kinds where what from_pretrained tells, `info`, makes no model to look at."""
     fresh, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     folder, there = weights[0].parent, unused or _names(weights)
+    if unused and (kind := quantised.by_names(unused)):  # of a .bin, whose names nothing tells before
+        quantised.refuse(folder, checkpoint_files.config(folder), kind)
     # The matrices first: "64×32 for 65×32" says more than the length of a bias.
     for name, got, expected in sorted(info["mismatched_keys"], key=lambda found: (-len(found[1]), found[0])):
         got, expected = ("×".join(map(str, shape)) for shape in (got, expected))

@@ -27,6 +27,8 @@ def run_facts(
         facts["opening"] = model.opening.facts()
     if model.card.get("adapter"):
         facts["adapter"] = dict(model.card["adapter"])
+    if model.card.get("unpacked"):
+        facts["unpacked"] = model.card["unpacked"]
     if model.card.get("fresh"):
         facts["fresh"] = list(model.card["fresh"])
     if (gap := model.tokenizer.mask_token_id) is not None and "encoder" in sides:
