@@ -14,7 +14,7 @@ from model.checkpoints.convert import gguf_module
 from model.checkpoints.disk import cost
 from model.checkpoints.disk.files import CONVERSION
 from model.checkpoints.disk.headers import Gguf, gguf_header
-from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NeedsPackage, OutOfMemory
+from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NeedsPackage, NoMatchingWeights, OutOfMemory
 from model.jobs.progress import tick
 
 
@@ -37,6 +37,8 @@ def write(path: Path, folder: Path) -> None:
         cost.refuse_weights(needed)
     tick("converting", 0.02)
     module, tokenizer, lacking = _opened(path, header, folder)
+    if not {name for name, _ in module.named_parameters()} - set(lacking):
+        raise NoMatchingWeights(path=path, model=type(module).__name__, got=next(iter(header.shapes), "none"))
     tick("converting", 0.9)
     module.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
