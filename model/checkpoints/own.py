@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -132,7 +132,10 @@ def load(folder: Path, name: str | None = None) -> OwnModel:
         raise DamagedCheckpoint(path=folder, reason=f"{', '.join(missing)} is missing")
     try:
         weights = folder / "weights.safetensors"
-        config = TransformerConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if unknown := sorted(told.keys() - {field.name for field in fields(TransformerConfig)}):
+            raise ValueError(f"its config.json has {', '.join(unknown)}, which this version does not know")
+        config = TransformerConfig(**told)
         words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         if not isinstance(card, dict):
@@ -154,7 +157,7 @@ def load(folder: Path, name: str | None = None) -> OwnModel:
         raise DamagedCheckpoint(path=folder, reason="a file is truncated or not what its name says") from error
     except RuntimeError as error:
         raise DamagedCheckpoint(path=folder, reason="its weights do not fit its config.json") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DamagedCheckpoint(path=folder, reason=str(error).rstrip(".")) from error
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
     return OwnModel(name or folder.name, module.eval(), source, target, starts, card, digest)

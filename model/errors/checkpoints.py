@@ -7,14 +7,43 @@ from model.errors.base import HeadlightError
 
 class UnknownModel(HeadlightError):
     code = "unknown_model"
-    sentence = (
-        "There is no model called “{name}”: choose one of {allowed}, or give the folder of a Headlight checkpoint."
-    )
+    sentence = "There is no model called “{name}”: choose one of {allowed}, or give a folder, or a .gguf file."
 
 
 class DamagedCheckpoint(HeadlightError):
     code = "damaged_checkpoint"
     sentence = "The checkpoint in {path} cannot be used: {reason}. Train it again or restore the folder."
+
+
+class BadConfig(DamagedCheckpoint):
+    code = "bad_config"
+    sentence = "The {file} in {path} cannot be used: {reason}. Put the one there that came with these weights."
+
+
+class NotOpened(DamagedCheckpoint):
+    code = "not_opened"
+    sentence = (
+        "The installed transformers {version} does not open the checkpoint in {path}: {reason}. Copy the folder again; if it "
+        "stays so, it is of another version of that library."
+    )
+
+
+class NotConverted(DamagedCheckpoint):
+    code = "not_converted"
+    sentence = (
+        "The file {path} cannot be converted: {reason}. Give the same model as a folder with its config.json and "
+        "safetensors."
+    )
+
+
+class MissingFile(DamagedCheckpoint):
+    code = "missing_file"
+    sentence = "The checkpoint in {path} lacks {files}: copy every file of the model."
+
+
+class DamagedPackage(DamagedCheckpoint):
+    code = "damaged_package"
+    sentence = "The package in {path} cannot be used: {reason}. Install it again."
 
 
 class UnsupportedFamily(HeadlightError):
@@ -67,6 +96,11 @@ class SeveralCheckpoints(HeadlightError):
 class NoWeights(DamagedCheckpoint):
     code = "no_weights"
     sentence = "The folder {path} has a config.json but no weights: put {allowed} beside it."
+
+
+class OtherWeights(NoWeights):
+    code = "other_weights"
+    sentence = "In {path} lies {file}, {kind}, and nothing that is read: put the same model's {allowed} there."
 
 
 class BadFile(DamagedCheckpoint):

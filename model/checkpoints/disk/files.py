@@ -9,13 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoints.disk.headers import config_of, safetensors_header
-from model.errors import BadFile, HeadlightError, MissingShard, NoTensors, NoWeights, PointerFile
+from model.errors import (
+    BadFile,
+    HeadlightError,
+    MissingShard,
+    NoTensors,
+    NoWeights,
+    OtherWeights,
+    PointerFile,
+    SeveralCheckpoints,
+)
 from model.jobs.progress import tick
 
 # In the library's own order of preference.
 _SINGLE = ("model.safetensors", "pytorch_model.bin")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
                "source.spm", "bpe.codes", "tokenizer_config.json")  # fmt: skip
+# Weights that are none of the library's for PyTorch, by their files.
+_OTHERS = {
+    "tf_model.h5": "weights for TensorFlow", "flax_model.msgpack": "weights for Flax", "*.onnx": "a graph for ONNX",
+    "openvino_model.*": "a graph for OpenVINO", "consolidated*": "weights under their maker's own names",
+    "rust_model.ot": "weights for Rust", "*.ckpt.index": "weights for TensorFlow",
+    "*.safetensors": "tensors under a name that is not the library's", "*.bin": "tensors under a name that is not the library's",
+}  # fmt: skip
 _BLOCK = 2**24
 # Beside a converted model: the parameters that its source lacked, and the tensors of it that had no place.
 CONVERSION = "conversion.json"
@@ -33,7 +49,8 @@ def config(folder: Path) -> dict[str, Any]:
 def weights(folder: Path, whole: bool = True) -> list[Path]:
     """The weights files: one, or the shards that an index names; `whole` reads the header of each.
 
-    Raises NoWeights, MissingShard (naming them), BadFile, or its like PointerFile and NoTensors.
+    Raises NoWeights or OtherWeights, SeveralCheckpoints (GGUF files), MissingShard (naming them), BadFile, or its like
+    PointerFile and NoTensors.
     """
     for name in _SINGLE:
         index = folder / f"{name}.index.json"
@@ -42,7 +59,17 @@ def weights(folder: Path, whole: bool = True) -> list[Path]:
             _check(found)
         if found:
             return found
+    if files := gguf_files(folder):
+        raise SeveralCheckpoints(path=folder, allowed=", ".join(files))
+    for pattern, kind in _OTHERS.items():
+        if other := next(folder.glob(pattern), None):
+            raise OtherWeights(path=folder, file=other.name, kind=kind, allowed=_SINGLE[0])
     raise NoWeights(path=folder, allowed=" or ".join(_SINGLE))
+
+
+def gguf_files(folder: Path) -> list[str]:
+    """The names of the first GGUF files in a folder, each of which is a model by itself."""
+    return sorted(path.name for path in folder.glob("*.gguf"))[:5]
 
 
 def _check(paths: list[Path]) -> None:

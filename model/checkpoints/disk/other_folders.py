@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from model.checkpoints.disk.files import settings
-from model.errors import AdapterAlone, SeveralCheckpoints, WeightsAlone
+from model.checkpoints.disk.files import gguf_files, settings
+from model.errors import AdapterAlone, NoCheckpoint, SeveralCheckpoints, WeightsAlone
 
 ADAPTER = "adapter_config.json"
 _FILES = {
@@ -20,10 +20,13 @@ _FILES = {
 def model_in(path: Path) -> Path:
     """The checkpoint folder that is meant by `path`: its own, or that inside a sentence-transformers folder.
 
-    Raises WeightsAlone, AdapterAlone or SeveralCheckpoints for what is there and is no model; anything else stays as it is.
+    Raises WeightsAlone, AdapterAlone, SeveralCheckpoints or NoCheckpoint for what is there and is no model; any other folder
+    stays as it is.
     """
     if path.is_file() and path.suffix in _FILES:
         raise WeightsAlone(path=path, kind=_FILES[path.suffix])
+    if path.is_file():
+        raise NoCheckpoint(path=path)
     if not path.is_dir() or (path / "config.json").is_file():
         return path
     if (inner := _first_module(path)) is not None:
@@ -35,8 +38,9 @@ def model_in(path: Path) -> Path:
         (child.parent for child in path.glob("*/config.json")),
         key=lambda folder: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", folder.name)],
     )
-    if inside and not (path / "card.json").is_file():
-        raise SeveralCheckpoints(path=path, allowed=", ".join(folder.name for folder in inside[:5]))
+    there = [folder.name for folder in inside[:5]] or gguf_files(path)
+    if there and not (path / "card.json").is_file():
+        raise SeveralCheckpoints(path=path, allowed=", ".join(there))
     return path
 
 

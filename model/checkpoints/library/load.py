@@ -26,7 +26,7 @@ from model.checkpoints.library_logging import loading
 from model.checkpoints.record.forward import prepare
 from model.checkpoints.tokens.encode import guard
 from model.errors import (
-    DamagedCheckpoint,
+    BadConfig,
     HeadlightError,
     NeedsPackage,
     NoCache,
@@ -68,7 +68,7 @@ def load(folder: Path, name: str | None = None, card: Mapping[str, object] | Non
     """Open a checkpoint folder of the library; `card` is added to the model's own. A model that reads pictures alone
     has no tokenizer (None); how its folder wants pictures or sound prepared is `card["processor"]`.
 
-    Raises DamagedCheckpoint (or one of its kinds), UnsupportedFamily, RemoteCode, NeedsPackage or WeightsTooLarge, each one
+    Raises a kind of DamagedCheckpoint, Quantised, UnsupportedFamily, RemoteCode, NeedsPackage or WeightsTooLarge, each one
     sentence.
     """
     config = _config(folder)
@@ -164,9 +164,7 @@ def _config(folder: Path) -> Any:
                     part.quantization_config = dict(packed) | {"dequantize": True}
             return found
     except Exception as error:  # the library checks values with several validators, each with errors of its own
-        raise DamagedCheckpoint(
-            path=folder, reason=f"its config.json is refused ({load_errors.first_line(error, 2)})"
-        ) from error
+        raise BadConfig(path=folder, file="config.json", reason=load_errors.first_line(error, 2)) from error
 
 
 def _class(config: Any) -> Any:
@@ -219,6 +217,8 @@ def _tokenizer(folder: Path) -> Any:
             there = (folder / file).is_file() if file else checkpoint_files.has_tokenizer(folder)
             if package in str(error).lower() and there and importlib.util.find_spec(package) is None:
                 raise NeedsPackage(path=folder, package=package, command=f"pip install {package}") from error
+        if package := load_errors.needed_package(error):
+            raise NeedsPackage(path=folder, package=package, command=f"pip install {package}") from error
         raise NoTokenizer(path=folder) from error
     # Where the files are missing the library may still hand out a tokenizer, one that knows its special tokens alone.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
