@@ -12,9 +12,12 @@ from model.checkpoints.disk.other_folders import model_in
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.checkpoints.own import OwnModel, load
 from model.errors import NotAllowed, NotFetched, NotHere, NotPublic, UnknownModel
+from model.jobs.device import choose
 from model.jobs.progress import ProgressListener, report_to
 
 if TYPE_CHECKING:
+    import torch
+
     from model.checkpoints.annalog import Annalog
     from model.checkpoints.library.library_model import HuggingFaceModel
 
@@ -25,30 +28,34 @@ def open_model(
     progress: Callable[[float | None, str], None] | None = None,
     stop: Callable[[], bool] | None = None,
     confined: bool = False,
+    device: str | None = None,
 ) -> OwnModel | HuggingFaceModel | Annalog:
     """Open "translate", a name of `discovery.discover()`, a folder, a .gguf file, or the `org/name` of a model hub.
 
     A hub's model is taken from the local cache; else, with an internet connection, its safetensors are fetched.
     progress(fraction, what): fraction 0–1, or None where the end is not known. stop(): True gives up (Stopped).
-    confined: open nothing outside the configured folders, and fetch nothing (NotAllowed). Raises a HeadlightError of one
-    sentence: UnknownModel, NotHere, DamagedCheckpoint and its kinds, UnsupportedFamily, NeedsPackage, WeightsTooLarge.
+    confined: open nothing outside the configured folders, and fetch nothing (NotAllowed). device: where it runs, "cuda" for a
+    graphics card; else what HEADLIGHT_DEVICE says, else the processor. What is recorded lies in the processor's memory either
+    way. Raises a HeadlightError of one sentence: UnknownDevice, UnknownModel, NotHere, DamagedCheckpoint and its kinds,
+    Quantised, UnsupportedFamily, NeedsPackage, WeightsTooLarge.
     """
+    chosen = choose(device)
     if progress is None and stop is None:
-        return _open(name, confined)
+        return _open(name, confined, chosen)
     with report_to(ProgressListener(lambda what, done: progress and progress(done, what), stop or (lambda: False))):
-        return _open(name, confined)
+        return _open(name, confined, chosen)
 
 
-def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel | Annalog:
+def _open(name: str | Path, confined: bool, device: torch.device) -> OwnModel | HuggingFaceModel | Annalog:
     if str(name) in shipped():
-        return load(SHIPPED / str(name), str(name))
+        return load(SHIPPED / str(name), str(name), device)
     for package, place in packages.installed().values():
         if name in (package.name, str(place), place):
             if package.name == "annalog":
                 from model.checkpoints import annalog
 
                 return annalog.load(place.parents[1], package.name)
-            return _open_path(place, package.name, package.card)
+            return _open_path(place, device, package.name, package.card)
     try:
         path = Path(name).expanduser()
         there = path.exists()
@@ -63,11 +70,13 @@ def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel | Ann
         # A listed folder may hold links to what is not listed.
         if confined and not discovery.allowed(path):
             raise NotAllowed(path=path)
-        return _open_path(path, entry.name if listed else str(name))
-    return _open_path(path)
+        return _open_path(path, device, entry.name if listed else str(name))
+    return _open_path(path, device)
 
 
-def _open_path(path: Path, name: str | None = None, card: dict | None = None) -> OwnModel | HuggingFaceModel | Annalog:
+def _open_path(
+    path: Path, device: torch.device, name: str | None = None, card: dict | None = None
+) -> OwnModel | HuggingFaceModel | Annalog:
     """A folder of ours, one of the library, or what is converted to one."""
     from model.checkpoints.convert.convert import convert
 
@@ -82,10 +91,10 @@ def _open_path(path: Path, name: str | None = None, card: dict | None = None) ->
     if not folder.is_dir():
         raise UnknownModel(name=path, allowed=_here())
     if not _is_library_checkpoint(folder):
-        return load(folder, name)
+        return load(folder, name, device)
     from model.checkpoints.library import load as loading
 
-    return loading.load(folder, name, card)
+    return loading.load(folder, name, card, device)
 
 
 def _is_library_checkpoint(folder: Path) -> bool:

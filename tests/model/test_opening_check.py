@@ -13,7 +13,7 @@ transformers = pytest.importorskip("transformers")
 
 from model import open_model  # noqa: E402
 from model.checkpoints.disk.families import FAMILIES, Family, entry, small_inputs, small_model  # noqa: E402
-from model.checkpoints.library import library_model, opening_check, route  # noqa: E402
+from model.checkpoints.library import opening_check, route, run_facts  # noqa: E402
 from model.checkpoints.library.opening_check import check  # noqa: E402
 from model.checkpoints.record import attention_functions, attention_registry, forward, site_names  # noqa: E402
 from model.checkpoints.record.untouched import untouched  # noqa: E402
@@ -230,12 +230,12 @@ def test_a_run_labelled_by_other_tokens_does_not_check(
 ):
     model = open_model(write(tmp_path / model_type, model_type))
     assert model.trace("the cat sat on the mat").fidelity().logits_error == 0.0
-    real = library_model.side
+    real = run_facts.side
 
     def shifted(tokenizer, ids, *rest):
         found = real(tokenizer, ids, *rest)
         return dataclasses.replace(found, ids=(*found.ids[1:], found.ids[0]))
 
-    monkeypatch.setattr(library_model, "side", shifted)
+    monkeypatch.setattr(run_facts, "side", shifted)
     found = model.trace("the cat sat on the mat").fidelity()
     assert found.logits_error > 1e-3 and not found.holds and not found.logits_hold

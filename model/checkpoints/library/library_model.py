@@ -22,16 +22,17 @@ from model.checkpoints.disk.max_length import longest
 from model.checkpoints.disk.tasks import task_of
 from model.checkpoints.library import decoder_input
 from model.checkpoints.library.opening_check import OpeningCheck
-from model.checkpoints.library.run_facts import as_labelled, run_facts
+from model.checkpoints.library.run_facts import as_labelled, run_facts, sides_of
 from model.checkpoints.library.sentence_pooling import pooling
 from model.checkpoints.library_logging import quiet
 from model.checkpoints.record.forward import Recorded, plain, record
 from model.checkpoints.tokens import languages
-from model.checkpoints.tokens.encode import Encoded, encode, ids_of, side, vocabulary
+from model.checkpoints.tokens.encode import Encoded, encode, vocabulary
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnsupportedFamily
+from model.jobs.device import device_of
 from model.jobs.progress import tick
 from model.trace import logits
-from model.trace.trace import Side, Trace, TraceKey
+from model.trace.trace import Trace, TraceKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,11 @@ class HuggingFaceModel:
     def task(self) -> str:
         """One of `model.checkpoints.disk.tasks.TASKS`."""
         return task_of(type(self.module).__name__)
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", or a graphics card, "cuda:0"."""
+        return str(device_of(self.module))
 
     @property
     def reads(self) -> str:
@@ -221,6 +227,7 @@ class HuggingFaceModel:
         if not hasattr(self.module, "generate"):
             raise NotInThisModel(what="Writing", does="has no head that writes")
         with quiet():
+            # The ids stay with the processor, and so does what is drawn: the library moves what each step reads.
             return self.module.generate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
                 stopping_criteria=StoppingCriteriaList([progress]), pad_token_id=self._pad(),
@@ -237,7 +244,7 @@ class HuggingFaceModel:
         self, key: TraceKey, encoded: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
     ) -> Trace:
         store = recorded.store
-        sides = self._sides(encoded, inputs, recorded)
+        sides = sides_of(self.tokenizer, encoded, inputs, recorded.stacks)
         facts = run_facts(self, key, sides, store, facts) | {"modules": recorded.modules}
         named = as_labelled(inputs, sides)
         return Trace(
@@ -249,11 +256,3 @@ class HuggingFaceModel:
             facts=facts,
             plain_logits=(lambda: self.plain(named)) if self.untouched and logits.comparable(store) else None,
         )
-
-    def _sides(self, encoded: Encoded, inputs: Mapping[str, Tensor], recorded: Recorded) -> dict[str, Side]:
-        alone = "decoder_input_ids" not in inputs
-        own = "decoder" if alone and recorded.stacks == {"decoder"} else "encoder"
-        sides = {own: side(self.tokenizer, ids_of(inputs, "input_ids"), encoded.text, encoded.segments)}
-        if "decoder_input_ids" in inputs:
-            sides["decoder"] = side(self.tokenizer, ids_of(inputs, "decoder_input_ids"))
-        return sides

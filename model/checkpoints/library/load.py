@@ -16,10 +16,11 @@ from torch import nn
 from model.checkpoints.convert.convert import cache_folder
 from model.checkpoints.disk import cost, generation_config, quantised
 from model.checkpoints.disk import files as checkpoint_files
-from model.checkpoints.disk.families import FAMILIES, entry, family_of
+from model.checkpoints.disk.families import FAMILIES, TOWERS, entry, family_of
 from model.checkpoints.disk.other_folders import adapter
 from model.checkpoints.disk.processor_config import processor_config
 from model.checkpoints.library import load_errors
+from model.checkpoints.library.decoder_input import decodes
 from model.checkpoints.library.library_model import HuggingFaceModel
 from model.checkpoints.library.route import NoRoute, route, short_input
 from model.checkpoints.library_logging import loading
@@ -34,6 +35,7 @@ from model.errors import (
     RemoteCode,
     UnsupportedFamily,
 )  # fmt: skip
+from model.jobs.device import CPU, move
 from model.jobs.progress import tick
 
 _WRAPPERS = {r"(^|\.)_orig_mod\.": r"\1", r"^module\.": ""}
@@ -64,7 +66,9 @@ class Loaded:
         }
 
 
-def load(folder: Path, name: str | None = None, card: Mapping[str, object] | None = None) -> HuggingFaceModel:
+def load(
+    folder: Path, name: str | None = None, card: Mapping[str, object] | None = None, device: torch.device = CPU
+) -> HuggingFaceModel:
     """Open a checkpoint folder of the library; `card` is added to the model's own. A model that reads pictures alone
     has no tokenizer (None); how its folder wants pictures or sound prepared is `card["processor"]`.
 
@@ -91,6 +95,8 @@ def load(folder: Path, name: str | None = None, card: Mapping[str, object] | Non
     opened = (tokenizer, family, loaded.weights_hash, card)
     if getattr(loaded.module, "hf_device_map", None):  # a part of the weights lies on disk: no copy could share it
         return HuggingFaceModel(name or folder.name, prepare(loaded.module), *opened)
+    with cost.within_memory():
+        move(loaded.module, device, _entrances(loaded.module))
     tick("checking", None)
     try:
         found = route(loaded.module, short_input(loaded.module), known)
@@ -99,6 +105,14 @@ def load(folder: Path, name: str | None = None, card: Mapping[str, object] | Non
     return HuggingFaceModel(
         name or folder.name, found.module, *opened, untouched=found.untouched, opening=found.opening
     )
+
+
+def _entrances(module: nn.Module) -> list[nn.Module]:
+    """The parts of a model that are run by themselves as well: its stacks, and the towers of a dual encoder."""
+    found = [getattr(module, tower) for tower in TOWERS.values() if hasattr(module, tower)]
+    if decodes(module):
+        found += [module.get_encoder(), module.get_decoder()]
+    return found
 
 
 def read(folder: Path) -> Loaded:

@@ -19,6 +19,7 @@ from model.checkpoints.disk.families import TOWERS
 from model.checkpoints.record.forward import Recorded, record, run, streams
 from model.checkpoints.record.score_trace import attention_paths
 from model.checkpoints.record.untouched import eager
+from model.jobs.device import host
 from model.trace import logits as logit_parts
 from model.trace.fidelity import allowed, allowed_weights, share_or_worst
 from model.trace.site import Site
@@ -89,7 +90,7 @@ def _output(recorded: Recorded, own: Any) -> tuple[float, float] | None:
     pairs = [(recorded.store[name], state) for name, state in states if name in recorded.store]
     found = [_apart(mine, theirs, terms) for mine, theirs in pairs]
     logits = getattr(own, "logits", None)
-    if logits is not None and (error := logit_parts.max_difference(logits[0], recorded.store)) is not None:
+    if logits is not None and (error := logit_parts.max_difference(host(logits[0]), recorded.store)) is not None:
         found.append((error, allowed(logits.float(), terms, logits.dtype)))
     return max(found, key=_share) if found else None
 
@@ -142,7 +143,7 @@ def _eager_weights(twin: nn.Module, own: Any, inputs: Mapping[str, Tensor], reco
             at = sites.index(site) if len(given) == len(sites) else site.layer
             weights = given[at] if at < len(given) else None
             if weights is not None and weights.dim() == 4:
-                found[site] = weights[0].float()
+                found[site] = host(weights[0]).float()
     return found
 
 

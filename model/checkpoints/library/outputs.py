@@ -16,6 +16,7 @@ from model.checkpoints.library.sentence_pooling import pooled, pooling
 from model.checkpoints.tokens.encode import check_ids, tokenized
 from model.checkpoints.tokens.languages import opening, reading_as
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, TooLargeToTrain
+from model.jobs.device import host
 from model.jobs.progress import tick
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _continuation(model: HuggingFaceModel, ids: Tensor, row: Tensor, forced: int
     stop = next((i + 1 for i in range(start, len(row)) if int(row[i]) in ends), len(row))
     row = row[:stop]
     given = {"input_ids": ids, "decoder_input_ids": row[None]} if both else {"input_ids": row[None]}
-    logits = model.module(**given, use_cache=False).logits[0].float()
+    logits = host(model.module(**given, use_cache=False).logits[0]).float()
     steps = logits[start - 1 : -1].log_softmax(-1).gather(1, row[start:, None])
     added = model.tokenizer.decode(row[start:], skip_special_tokens=True)
     whole = added if both else model.tokenizer.decode(row, skip_special_tokens=True)

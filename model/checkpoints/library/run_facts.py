@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from model.checkpoints.record import task_outputs
+from model.checkpoints.tokens.encode import Encoded, ids_of, side
 from model.checkpoints.tokens.token_texts import unknown
+from model.jobs.device import facts_of
 from model.trace import logits
 from model.trace.tensors import Store
 from model.trace.trace_key import Side, TraceKey
@@ -18,11 +20,24 @@ if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
 
 
+def sides_of(
+    tokenizer: Any, encoded: Encoded, inputs: Mapping[str, Tensor], stacks: Collection[str]
+) -> dict[str, Side]:
+    """The tokens of each stack, as they ran."""
+    alone = "decoder_input_ids" not in inputs
+    own = "decoder" if alone and stacks == {"decoder"} else "encoder"
+    sides = {own: side(tokenizer, ids_of(inputs, "input_ids"), encoded.text, encoded.segments)}
+    if "decoder_input_ids" in inputs:
+        sides["decoder"] = side(tokenizer, ids_of(inputs, "decoder_input_ids"))
+    return sides
+
+
 def run_facts(
     model: HuggingFaceModel, key: TraceKey, sides: Mapping[str, Side], store: Store, facts: Mapping[str, object]
 ) -> dict[str, object]:
     """`Trace.facts` of a run of `model`, those that are known of how it was run (`facts`) among them."""
     facts = {"family": model.family, "task": model.task, "norm": "unknown", **facts}
+    facts |= facts_of(model.module)
     if model.opening is not None:
         facts["opening"] = model.opening.facts()
     if model.card.get("adapter"):
@@ -34,7 +49,7 @@ def run_facts(
     if (gap := model.tokenizer.mask_token_id) is not None and "encoder" in sides:
         facts["gaps"] = [i for i, number in enumerate(sides["encoder"].ids) if number == gap]
     typed = list(sides.values())[: 2 if key.target else 1]
-    if lacking := sum(unknown(model.tokenizer, side.ids) for side in typed):
+    if lacking := sum(unknown(model.tokenizer, each.ids) for each in typed):
         facts["unknown"] = {"token": str(model.tokenizer.unk_token), "count": lacking}
     after = facts.pop("after", None)
     if "decoder" in sides and model.task in ("causal", "seq2seq") and logits.has_logits(store):
@@ -53,7 +68,7 @@ def run_facts(
 
 def as_labelled(inputs: Mapping[str, Tensor], sides: Mapping[str, Side]) -> dict[str, Tensor]:
     """The inputs with the ids that the pictures are labelled by: were they not those that ran, the logits would differ."""
-    ids = (torch.tensor([list(side.ids)]) for side in sides.values())
+    ids = (torch.tensor([list(each.ids)]) for each in sides.values())
     return dict(inputs) | dict(zip(("input_ids", "decoder_input_ids"), ids, strict=False))
 
 

@@ -26,6 +26,7 @@ from model.errors import (
     OutOfRange,
     TextTooLong,
 )
+from model.jobs.device import facts_of, host
 from model.trace.trace import Side, Trace, TraceKey
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _recorded(module: nn.Module, inputs: dict[str, Tensor]) -> tuple[Recorded, A
     for stack, name in TOWERS.items():
         tower = getattr(outputs[0], f"{name}_output", None)
         for i, state in enumerate(getattr(tower, "hidden_states", None) or ()):
-            recorded.store.add(f"{stack}.{i}.stream", state[0])
+            recorded.store.add(f"{stack}.{i}.stream", host(state[0]))
     return recorded, outputs[0]
 
 
@@ -168,6 +169,7 @@ def _facts(model: HuggingFaceModel, picture: Picture, settings: Mapping[str, obj
     prepare = image_processor(model.module, settings)
     normalised = prepare.do_normalize
     return {
+        **facts_of(model.module),
         "family": model.family,
         "norm": "unknown",
         "reads": "picture",

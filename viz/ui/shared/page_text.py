@@ -124,6 +124,8 @@ def _warnings(trace: Trace) -> None:
     if adapter := trace.facts.get("adapter"):
         kind = code(adapter["kind"])
         st.warning(say("note.adapter_applied" if adapter["applied"] else "note.adapter", kind=kind))
+    if device := trace.facts.get("device"):
+        st.caption(say("note.device", device=code(device)))
     if unpacked := trace.facts.get("unpacked"):
         st.caption(say("note.unpacked", kind=unpacked))
     if missing := trace.facts.get("opening", {}).get("missing"):
