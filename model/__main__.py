@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from model.checkpoints.remarks import say_remarks
 from model.errors import HeadlightError, ProfileStopped, UnknownOption
 from model.profile import command as profile
 from model.text.byte_count import size
 
 
 def _record(arguments: argparse.Namespace) -> str:
-    from model import open_model
-
-    trace = _trace(open_model(arguments.model, progress=_progress), arguments)
+    trace = _trace(_opened(arguments.model), arguments)
     path = trace.save(arguments.out)
     fidelity = trace.fidelity()
     wrote = f"wrote “{' '.join(trace.written())}”; " if trace.written() else ""
@@ -27,6 +26,15 @@ def _record(arguments: argparse.Namespace) -> str:
         f"{path}: {len(trace.sites)} attention sub-layers, {size(trace.nbytes(), binary=True)} recorded; "
         f"{wrote}checks to {fidelity.max_error:.1e}{logits}"
     )
+
+
+def _opened(name: str) -> Any:
+    """The model, and on stderr what has to be said of it (parameters that its files lack)."""
+    from model import open_model
+
+    model = open_model(name, progress=_progress)
+    say_remarks(model)
+    return model
 
 
 def _trace(model: Any, arguments: argparse.Namespace) -> Any:
@@ -85,14 +93,14 @@ def _checked_families(out: Path | None) -> str:
 
 
 def _heads(arguments: argparse.Namespace) -> str:
-    from model import Trace, open_model
+    from model import Trace
     from model.measures.head_statistics import ranked, trace_statistics
     from model.measures.registry import CHEAP
 
     names = [measure.name for measure in CHEAP]
     if arguments.by not in names:
         raise UnknownOption(what="Measure", got=arguments.by, allowed=", ".join(names))
-    trace = Trace.open(arguments.trace) if arguments.trace else _trace(open_model(arguments.model), arguments)
+    trace = Trace.open(arguments.trace) if arguments.trace else _trace(_opened(arguments.model), arguments)
     measured = trace_statistics(trace)
     best = ranked(measured, arguments.by)[: max(1, arguments.top)]
     if not best:

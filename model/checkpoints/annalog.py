@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from model.checkpoints.convert.raw_tensors import torch_weights
 from model.checkpoints.disk.packages import PACKAGES
-from model.errors import DamagedCheckpoint, EmptyText, TextTooLong, UnknownWords
+from model.errors import DamagedPackage, EmptyText, TextTooLong, UnknownWords
 from model.instrumentation.instrument import Instrumented, instrument
 from model.text.truncation import Start, longest_start
 from model.trace.trace import Trace, TraceKey
@@ -129,15 +129,15 @@ def installed() -> Path | None:
 
 
 def load(folder: Path, name: str = "annalog") -> Annalog:
-    """Open the package's folder (the one with `model_files`). Raises DamagedCheckpoint, BadFile or UnsafeWeights."""
+    """Open the package's folder (the one with `model_files`). Raises DamagedPackage, BadFile or UnsafeWeights."""
     folder = Path(folder)
     for file in (PACKAGE.inside, _WEIGHTS, _VOCABULARY):
         if not (folder / file).is_file():
-            raise DamagedCheckpoint(path=folder, reason=f"{file} is missing")
+            raise DamagedPackage(path=folder, reason=f"{file} is missing")
     state = torch_weights(folder / _WEIGHTS)
     words = vocabulary(folder / _VOCABULARY)
     if len(words) != state["encoder.tok_embedding.weight"].shape[0]:
-        raise DamagedCheckpoint(path=folder, reason="its vocabulary is not the one of its weights")
+        raise DamagedPackage(path=folder, reason="its vocabulary is not the one of its weights")
     module = _module(folder, state, words.index(_PAD))
     tokenizer = Smiles(words)
     digest = hashlib.sha256((folder / _WEIGHTS).read_bytes()).hexdigest()[:16]
@@ -159,7 +159,7 @@ def vocabulary(path: Path) -> list[str]:
     except ValueError:  # no opcodes at all
         words = None
     if not words or any(special not in words for special in Smiles.all_special_tokens):
-        raise DamagedCheckpoint(path=path, reason="it is not a list of tokens with <unk>, <pad>, <sos> and <eos>")
+        raise DamagedPackage(path=path, reason="it is not a list of tokens with <unk>, <pad>, <sos> and <eos>")
     return words
 
 
@@ -179,7 +179,7 @@ def _module(folder: Path, state: dict[str, Tensor], pad: int) -> nn.Module:
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        raise DamagedCheckpoint(path=folder, reason="its weights do not fit its module") from error
+        raise DamagedPackage(path=folder, reason="its weights do not fit its module") from error
     return module.eval()
 
 
@@ -195,7 +195,7 @@ def _definition(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except ImportError as error:
-        raise DamagedCheckpoint(path=path, reason=f"its definition cannot be imported ({error})") from error
+        raise DamagedPackage(path=path, reason=f"its definition cannot be imported ({error})") from error
     finally:
         for key in [key for key in sys.modules if key.startswith(package.__name__) and key not in before]:
             del sys.modules[key]

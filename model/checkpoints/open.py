@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.checkpoints.disk import discovery, packages
-from model.checkpoints.disk.other_folders import model_in
+from model.checkpoints.disk.other_folders import adapter, model_in
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.checkpoints.own import OwnModel, load
-from model.errors import NotAllowed, NotFetched, NotHere, NotPublic, UnknownModel
+from model.errors import AdapterAlone, NotAllowed, NotFetched, NotHere, NotPublic, UnknownModel
+from model.jobs.device import choose
 from model.jobs.progress import ProgressListener, report_to
 
 if TYPE_CHECKING:
+    import torch
+
     from model.checkpoints.annalog import Annalog
     from model.checkpoints.library.library_model import HuggingFaceModel
 
@@ -25,30 +28,34 @@ def open_model(
     progress: Callable[[float | None, str], None] | None = None,
     stop: Callable[[], bool] | None = None,
     confined: bool = False,
+    device: str | None = None,
 ) -> OwnModel | HuggingFaceModel | Annalog:
     """Open "translate", a name of `discovery.discover()`, a folder, a .gguf file, or the `org/name` of a model hub.
 
     A hub's model is taken from the local cache; else, with an internet connection, its safetensors are fetched.
     progress(fraction, what): fraction 0–1, or None where the end is not known. stop(): True gives up (Stopped).
-    confined: open nothing outside the configured folders, and fetch nothing (NotAllowed). Raises a HeadlightError of one
-    sentence: UnknownModel, NotHere, DamagedCheckpoint and its kinds, UnsupportedFamily, NeedsPackage, WeightsTooLarge.
+    confined: open nothing outside the configured folders, and fetch nothing (NotAllowed). device: where it runs, "cuda" for a
+    graphics card; else what HEADLIGHT_DEVICE says, else the processor. What is recorded lies in the processor's memory either
+    way. Raises a HeadlightError of one sentence: UnknownDevice, UnknownModel, NotHere, DamagedCheckpoint and its kinds,
+    Quantised, UnsupportedFamily, NeedsPackage, WeightsTooLarge.
     """
+    chosen = choose(device)
     if progress is None and stop is None:
-        return _open(name, confined)
+        return _open(name, confined, chosen)
     with report_to(ProgressListener(lambda what, done: progress and progress(done, what), stop or (lambda: False))):
-        return _open(name, confined)
+        return _open(name, confined, chosen)
 
 
-def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel | Annalog:
+def _open(name: str | Path, confined: bool, device: torch.device) -> OwnModel | HuggingFaceModel | Annalog:
     if str(name) in shipped():
-        return load(SHIPPED / str(name), str(name))
+        return load(SHIPPED / str(name), str(name), device)
     for package, place in packages.installed().values():
         if name in (package.name, str(place), place):
             if package.name == "annalog":
                 from model.checkpoints import annalog
 
                 return annalog.load(place.parents[1], package.name)
-            return _open_path(place, package.name, package.card)
+            return _open_path(place, device, confined, package.name, package.card)
     try:
         path = Path(name).expanduser()
         there = path.exists()
@@ -63,31 +70,37 @@ def _open(name: str | Path, confined: bool) -> OwnModel | HuggingFaceModel | Ann
         # A listed folder may hold links to what is not listed.
         if confined and not discovery.allowed(path):
             raise NotAllowed(path=path)
-        return _open_path(path, entry.name if listed else str(name))
-    return _open_path(path)
+        return _open_path(path, device, confined, entry.name if listed else str(name))
+    return _open_path(path, device, confined)
 
 
-def _open_path(path: Path, name: str | None = None, card: dict | None = None) -> OwnModel | HuggingFaceModel | Annalog:
+def _open_path(
+    path: Path, device: torch.device, confined: bool, name: str | None = None, card: dict | None = None
+) -> OwnModel | HuggingFaceModel | Annalog:
     """A folder of ours, one of the library, or what is converted to one."""
     from model.checkpoints.convert.convert import convert
 
-    converted = convert(path)
+    converted, adapter_in = convert(path), None
     folder = converted or model_in(path)
     if converted is not None:
         name, card = name or path.stem, (card or {}) | {"converted_from": path.name}
+    elif folder != path and adapter(path) is not None:
+        if confined and not discovery.allowed(folder):
+            raise AdapterAlone(path=path, **{name: adapter(path)[name] for name in ("kind", "base")})
+        name, adapter_in = name or path.name, path
     elif folder != path:  # the transformer of a sentence encoder, whose pooling lies beside it
-        from model.checkpoints.library.sentence_pooling import pooling
+        from model.checkpoints.task_heads.sentence_pooling import pooling
 
         name, card = name or path.name, (card or {}) | {"pooling": pooling(path)}
     if not folder.is_dir():
         raise UnknownModel(name=path, allowed=_here())
     if not _is_library_checkpoint(folder):
-        return load(folder, name)
+        return load(folder, name, device)
     from model.checkpoints.library import load as library
     from model.checkpoints.library_logging import loading
 
     with loading():  # the whole of it: the first to come imports the library, which nobody else may see half done
-        return library.load(folder, name, card)
+        return library.load(folder, name, card, device, adapter_in)
 
 
 def _is_library_checkpoint(folder: Path) -> bool:

@@ -6,12 +6,13 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
 
 from model.errors import DamagedCheckpoint, HeadlightError, NoCheckpoint, TextTooLong, UnknownOption
+from model.jobs.device import CPU, device_of, facts_of, host
 from model.text.tokenizer import END, Reading, Tokenizer
 from model.trace.record_own import record_run
 from model.trace.trace import Side, Trace, TraceKey
@@ -39,6 +40,11 @@ class OwnModel:
     @property
     def config(self) -> TransformerConfig:
         return self.module.config
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", or a graphics card, "cuda:0"."""
+        return str(device_of(self.module))
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -78,7 +84,7 @@ class OwnModel:
 
         def plain_logits() -> torch.Tensor:
             with self.lock, torch.no_grad():
-                return self.module(source[None], target_tensor[None])[0]
+                return host(self.module(source[None], target_tensor[None])[0])
 
         source_tokens = (*reading.tokens, *[self.source.vocabulary[0]] * padding)
         target_tokens = tuple(self.target.vocabulary[i] for i in target_ids)
@@ -100,6 +106,7 @@ class OwnModel:
                 "norm": self.config.norm,
                 "positions": self.config.positions,
                 "folded": [list(pair) for pair in reading.folded],
+                **facts_of(self.module),
             },
             plain_logits=plain_logits,
         )
@@ -120,8 +127,8 @@ def _side(tokenizer: Tokenizer, tokens: tuple[str, ...]) -> Side:
     return Side(tokens, tuple(tokenizer.ids[t] for t in tokens), tuple(tokenizer.is_special(t) for t in tokens))
 
 
-def load(folder: Path, name: str | None = None) -> OwnModel:
-    """Open the checkpoint in `folder`. Raises DamagedCheckpoint in one sentence."""
+def load(folder: Path, name: str | None = None, device: torch.device = CPU) -> OwnModel:
+    """Open the checkpoint in `folder`, to run on `device`. Raises DamagedCheckpoint in one sentence."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -132,7 +139,10 @@ def load(folder: Path, name: str | None = None) -> OwnModel:
         raise DamagedCheckpoint(path=folder, reason=f"{', '.join(missing)} is missing")
     try:
         weights = folder / "weights.safetensors"
-        config = TransformerConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if unknown := sorted(told.keys() - {field.name for field in fields(TransformerConfig)}):
+            raise ValueError(f"its config.json has {', '.join(unknown)}, which this version does not know")
+        config = TransformerConfig(**told)
         words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         if not isinstance(card, dict):
@@ -154,7 +164,7 @@ def load(folder: Path, name: str | None = None) -> OwnModel:
         raise DamagedCheckpoint(path=folder, reason="a file is truncated or not what its name says") from error
     except RuntimeError as error:
         raise DamagedCheckpoint(path=folder, reason="its weights do not fit its config.json") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DamagedCheckpoint(path=folder, reason=str(error).rstrip(".")) from error
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
-    return OwnModel(name or folder.name, module.eval(), source, target, starts, card, digest)
+    return OwnModel(name or folder.name, module.to(device).eval(), source, target, starts, card, digest)

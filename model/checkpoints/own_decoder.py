@@ -10,6 +10,7 @@ from torch import Tensor
 
 from model.checkpoints.own import OwnModel
 from model.generation.decoder import Decoder
+from model.jobs.device import host
 from model.jobs.progress import tick
 from model.text.tokenizer import END
 from model.trace.attention_record import AttentionRecord
@@ -27,7 +28,7 @@ def own_decoder(model: OwnModel, trace: Trace) -> Decoder:
 
     def logits(ids: Int[Tensor, "s n"]) -> Float[Tensor, "s V"]:
         with model.lock, torch.no_grad():
-            return module.decode(ids, memory.expand(len(ids), -1, -1), source.expand(len(ids), -1))[:, -1]
+            return host(module.decode(ids, memory.expand(len(ids), -1, -1), source.expand(len(ids), -1))[:, -1])
 
     def record(ids: Sequence[int]) -> Mapping[Site, AttentionRecord]:
         with model.lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from model.errors.library_text import library_text
+
 
 class HeadlightError(ValueError):
     """Base of every error that a page shows as one sentence."""
@@ -22,3 +24,9 @@ class Stopped(HeadlightError):
 class Unexpected(HeadlightError):
     code = "unexpected"
     sentence = "The model gave up on this input ({reason}): nothing was changed. Try another input; the server's log says more."
+
+    @classmethod
+    def of(cls, error: Exception) -> Unexpected:
+        """The sentence for what nobody foresaw."""
+        kind, told = type(error).__name__, library_text(error)
+        return cls(reason=kind if told == kind else f"{kind}: {told}")

@@ -7,14 +7,43 @@ from model.errors.base import HeadlightError
 
 class UnknownModel(HeadlightError):
     code = "unknown_model"
-    sentence = (
-        "There is no model called “{name}”: choose one of {allowed}, or give the folder of a Headlight checkpoint."
-    )
+    sentence = "There is no model called “{name}”: choose one of {allowed}, or give a folder, or a .gguf file."
 
 
 class DamagedCheckpoint(HeadlightError):
     code = "damaged_checkpoint"
     sentence = "The checkpoint in {path} cannot be used: {reason}. Train it again or restore the folder."
+
+
+class BadConfig(DamagedCheckpoint):
+    code = "bad_config"
+    sentence = "The {file} in {path} cannot be used: {reason}. Put the one there that came with these weights."
+
+
+class NotOpened(DamagedCheckpoint):
+    code = "not_opened"
+    sentence = (
+        "The installed transformers {version} does not open the checkpoint in {path}: {reason}. Copy the folder again; if it "
+        "stays so, it is of another version of that library."
+    )
+
+
+class NotConverted(DamagedCheckpoint):
+    code = "not_converted"
+    sentence = (
+        "The file {path} cannot be converted: {reason}. Give the same model as a folder with its config.json and "
+        "safetensors."
+    )
+
+
+class MissingFile(DamagedCheckpoint):
+    code = "missing_file"
+    sentence = "The checkpoint in {path} lacks {files}: copy every file of the model."
+
+
+class DamagedPackage(DamagedCheckpoint):
+    code = "damaged_package"
+    sentence = "The package in {path} cannot be used: {reason}. Install it again."
 
 
 class UnsupportedFamily(HeadlightError):
@@ -38,19 +67,48 @@ class WeightsAlone(HeadlightError):
 class AdapterAlone(HeadlightError):
     code = "adapter_alone"
     sentence = (
-        "{path} holds an adapter ({kind}) of {base} and no model: give the folder of that model with the adapter merged "
-        "into it."
+        "{path} holds an adapter ({kind}) of {base}, which is not on this computer: put that model's folder beside it, or give "
+        "the model with the adapter merged into it."
+    )
+
+
+class AdapterRefused(HeadlightError):
+    code = "adapter_refused"
+    sentence = (
+        "The adapter in {path} ({kind} of {base}) cannot be put into its model: {reason}. Take both from where they were "
+        "trained, or give the model with the adapter merged into it."
+    )
+
+
+class Quantised(HeadlightError):
+    code = "quantised"
+    sentence = (
+        "The weights in {path} are quantised ({kind}), which is not unpacked here: open the model that they were made "
+        "from."
+    )
+
+
+class QuantisedFrom(Quantised):
+    code = "quantised_from"
+    sentence = (
+        "The weights in {path} are quantised ({kind}), which is not unpacked here: open the model that they were made from, "
+        "{base}."
     )
 
 
 class SeveralCheckpoints(HeadlightError):
     code = "several_checkpoints"
-    sentence = "{path} holds no checkpoint itself, but {allowed}: give one of these folders."
+    sentence = "{path} holds no checkpoint itself, but {allowed}: give one of these."
 
 
 class NoWeights(DamagedCheckpoint):
     code = "no_weights"
     sentence = "The folder {path} has a config.json but no weights: put {allowed} beside it."
+
+
+class OtherWeights(NoWeights):
+    code = "other_weights"
+    sentence = "In {path} lies {file}, {kind}, and nothing that is read: put the same model's {allowed} there."
 
 
 class BadFile(DamagedCheckpoint):

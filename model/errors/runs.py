@@ -116,6 +116,11 @@ class TokensDoNotFit(HeadlightError):
     sentence = "{got} tokens were given for the {side}, which has {allowed} positions: give one token a position."
 
 
+class UnknownDevice(HeadlightError):
+    code = "unknown_device"
+    sentence = "There is no device “{got}” on this computer: choose one of {allowed} (device=…, or HEADLIGHT_DEVICE)."
+
+
 class OutOfMemory(TooLarge):
     code = "out_of_memory"
     sentence = "The memory of this computer ran out: take a shorter text, a smaller picture or a smaller model."

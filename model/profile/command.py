@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model.checkpoints.remarks import say_remarks
+
 if TYPE_CHECKING:
     from model.profile.progress import Progress
 
@@ -44,7 +46,8 @@ def _run(arguments: argparse.Namespace) -> str:
     try:
         done = profile(
             arguments.model, arguments.texts, arguments.out, language=arguments.language or "", limit=arguments.limit,
-            ray=arguments.ray or "", on_progress=line, command=shlex.join(["python", "-m", "model", "profile", *given]),
+            ray=arguments.ray or "", on_progress=line, on_opened=say_remarks,
+            command=shlex.join(["python", "-m", "model", "profile", *given]),
         )  # fmt: skip
     finally:
         line.end()

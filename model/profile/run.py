@@ -35,13 +35,15 @@ from model.profile.texts import Texts, scan
 
 def profile(
     model_name: str, texts: Path, out: Path, *, language: str = "", limit: int | None = None, ray: str = "",
-    on_progress: Callable[[Progress], None] = lambda progress: None, command: str = "",
+    on_progress: Callable[[Progress], None] = lambda progress: None, on_opened: Callable[[Any], None] = lambda model: None,
+    command: str = "",
 ) -> Progress:  # fmt: skip
     """Measure every head of the model `model_name` on every text of a file, and write the profile `out` (Parquet).
 
     Finished work lies beside `out` while it lasts; the same call goes on with it. limit: the first so many texts. ray: the
-    address of a Ray cluster ("local" starts one here). Raises TextsFile, ProfileElsewhere (work of another model, file or
-    version is there), ProfileStopped (a signal), NothingMeasured, ProfileNotWritten, and what `open_model` raises.
+    address of a Ray cluster ("local" starts one here). on_opened: is handed the model once it is open. Raises TextsFile,
+    ProfileElsewhere (work of another model, file or version is there), ProfileStopped (a signal),
+    NothingMeasured, ProfileNotWritten, and what `open_model` raises.
     """
     from model import open_model
 
@@ -49,6 +51,7 @@ def profile(
         raise HeadlightError(reason=f"--limit is {limit}: give 1 or more.")
     read = scan(texts, limit)
     model = open_model(model_name)
+    on_opened(model)
     options = _options(model, language)
     progress = Progress(read.count, on_progress)
     made_of = _made_of(model, read, options)

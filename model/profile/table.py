@@ -50,7 +50,7 @@ def _rows(model: Any, index: int, text: str, options: Mapping[str, str]) -> pa.T
         return _refusal(index, text, error)
     except Exception as error:  # one text of thousands that breaks a library is told, and does not end the run
         logging.getLogger(__name__).exception("text %d failed", index)
-        return _refusal(index, text, Unexpected(reason=f"{type(error).__name__}: {str(error)[:200]}"))
+        return _refusal(index, text, Unexpected.of(error))
     columns: dict[str, list] = {name: [] for name in PART.names}
     for site, statistics in found.items():
         record = trace.attention[site]

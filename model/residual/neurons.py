@@ -14,6 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from model.jobs.device import host
 from model.trace.fidelity import allowed, allowed_product, max_difference
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
@@ -64,7 +65,7 @@ def own_hidden(trace: Trace, module: object, stack: str, layer: int) -> Hidden:
     if not isinstance(module, Transformer):
         return Hidden(post, pre, None, "relu")
     W_2 = getattr(module, stack)[layer].ffn.W_2
-    W, b = W_2.weight.detach().T, W_2.bias.detach()
+    W, b = host(W_2.weight.detach().T), host(W_2.bias.detach())
     return Hidden(post, pre, None, "relu", *projected(post, W, b, output))
 
 

@@ -162,7 +162,7 @@ def other_order(module: Transformer) -> Transformer:
     What pre-LN has in addition, a norm at the end of each stack, gets γ = 1 and β = 0. It is not trained again.
     """
     before = module.config.norm == "post"
-    twin = Transformer(replace(module.config, norm="pre" if before else "post")).to(next(module.parameters()).dtype)
+    twin = Transformer(replace(module.config, norm="pre" if before else "post")).to(next(module.parameters()))
     known = {name: value for name, value in module.state_dict().items() if not name.startswith(_ENDS)}
     missing = twin.load_state_dict(known, strict=False).missing_keys
     if any(not name.startswith(_ENDS) for name in missing):

@@ -7,6 +7,7 @@ import re
 import torch
 from torch import Tensor
 
+from model.jobs.device import host
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore, Store
@@ -55,15 +56,15 @@ def _attention(module: Transformer, site: Site, masks: dict[str, RuleMask], stor
         scale=attention.scale,
         mask=masks[f"{site.stack}.{site.kind}"].example(0),
         store=_with_relative(store, site, attention),
-        slopes=attention.slopes,
+        slopes=None if attention.slopes is None else host(attention.slopes),
         distance=attention.relative.distance if attention.relative is not None else None,
     )
 
 
 def _with_relative(store: MemoryStore, site: Site, attention: torch.nn.Module) -> MemoryStore:
     if attention.relative is not None:
-        store.add(f"{site}.relative_keys", attention.relative.keys.detach())
-        store.add(f"{site}.relative_values", attention.relative.values.detach())
+        store.add(f"{site}.relative_keys", host(attention.relative.keys.detach()))
+        store.add(f"{site}.relative_values", host(attention.relative.values.detach()))
     return store
 
 
@@ -83,7 +84,7 @@ def attention_parameters(module: Transformer) -> dict[str, Tensor]:
                     parameters[f"{site}.b_{letter}"] = linear.bias.detach()
                 norm = getattr(layer, f"{kind}_add").layer_norm
                 parameters[f"{site}.gamma"], parameters[f"{site}.beta"] = norm.gamma.detach(), norm.beta.detach()
-    return parameters
+    return {name: host(parameter) for name, parameter in parameters.items()}
 
 
 def leaving(norm: str) -> str:

@@ -20,6 +20,7 @@ from model.transformer.hook_points import HookPoint
 from model.transformer.masks import RuleMask
 from model.transformer.positions import Relative, Rotary, alibi_bias, alibi_slopes, offsets
 
+_ROWS = 256  # of scores that are held at once where no kernel does it
 _FUSED = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 
 
@@ -35,8 +36,9 @@ def attend(
     """Fused attention -> (heads, log-sum-exp of each row of scores).
 
     On the CPU and without gradients this is the very kernel that scaled_dot_product_attention runs, called by name
-    because it also hands out the log-sum-exp, which makes any later cell exact without its row. Elsewhere the second
-    value is None and a reader derives it. A row with no allowed key gives heads 0.
+    because it also hands out the log-sum-exp, which makes any later cell exact without its row. On another device it is
+    made beside the kernel, in blocks of rows; while training the second value is None. A row with no allowed key gives
+    heads 0.
     """
     allowed, causal = mask.kernel(q.shape[2], k.shape[2], q.device)
     added = bias
@@ -46,11 +48,11 @@ def attend(
         added = (q.new_zeros(()) if bias is None else bias).masked_fill(~allowed, -torch.inf)
     if added is not None and added.dim() == 3:
         added = added[None]
-    plain = dropout == 0 and q.device.type == "cpu" and not (torch.is_grad_enabled() and q.requires_grad)
-    if _FUSED is not None and plain and q.shape[-1] == v.shape[-1]:
+    plain = dropout == 0 and not (torch.is_grad_enabled() and q.requires_grad)
+    if _FUSED is not None and plain and q.device.type == "cpu" and q.shape[-1] == v.shape[-1]:
         return _FUSED(q, k, v, 0.0, causal, attn_mask=added, scale=scale)
     heads = F.scaled_dot_product_attention(q, k, v, attn_mask=added, dropout_p=dropout, is_causal=causal, scale=scale)
-    return heads, None
+    return heads, log_sum_exp_in_blocks(q, k, scale, added, causal) if plain else None
 
 
 def attend_relative(
@@ -74,6 +76,24 @@ def softmax(scores: Tensor, sink: Tensor | None = None) -> tuple[Tensor, Tensor]
     lse = torch.logsumexp(wide, dim=-1)
     lse = torch.where(torch.isneginf(lse), torch.zeros_like(lse), lse)
     return (scores - lse[..., None]).exp(), lse
+
+
+def log_sum_exp_in_blocks(q: Tensor, k: Tensor, scale: float, mask: Tensor | None, causal: bool) -> Tensor:
+    """ln Σ_j exp(scale · q_i · k_j + mask_ij) [b, h, q] of q [b, h, q, d_k] and k [b, h or h_kv, k, d_k], never n × n at once."""
+    wide = torch.promote_types(q.dtype, torch.float32)
+    q, k = q.to(wide), k.repeat_interleave(q.shape[1] // k.shape[1], 1).to(wide)
+    j, found = torch.arange(k.shape[2], device=q.device), []
+    for start in range(0, q.shape[2], _ROWS):
+        rows = slice(start, min(start + _ROWS, q.shape[2]))
+        scores = (q[:, :, rows] @ k.mT) * scale
+        if causal:
+            scores = scores.masked_fill(j > torch.arange(rows.start, rows.stop, device=q.device)[:, None], -torch.inf)
+        if mask is not None:
+            tile = mask[..., rows, :] if mask.shape[-2] > 1 else mask
+            tile = tile[..., : k.shape[2]]
+            scores = scores.masked_fill(~tile, -torch.inf) if tile.dtype == torch.bool else scores + tile
+        found.append(softmax(scores)[1])
+    return torch.cat(found, 2)
 
 
 class MultiHeadAttention(nn.Module):

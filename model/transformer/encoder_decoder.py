@@ -69,6 +69,11 @@ class Transformer(nn.Module):
             with torch.no_grad():
                 embedding.tokens.weight[self.config.pad_id].zero_()
 
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters lie, and where inputs are moved before they are read."""
+        return self.project.weight.device
+
     def masks(self, source: Tensor, target: Tensor) -> dict[str, RuleMask]:
         """The three rules: encoder self (padding), decoder self (causal and padding), cross (the source's padding)."""
         pad = self.config.pad_id
@@ -79,6 +84,7 @@ class Transformer(nn.Module):
         }
 
     def encode(self, source: Int[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
+        source = source.to(self.device)
         mask = padding(source, self.config.pad_id)
         x = self.source(source)
         for layer in self.encoder:
@@ -88,6 +94,7 @@ class Transformer(nn.Module):
     def decode(
         self, target: Int[Tensor, "b m"], memory: Float[Tensor, "b n d"], source: Int[Tensor, "b n"]
     ) -> Float[Tensor, "b m V"]:
+        source, target, memory = (given.to(self.device) for given in (source, target, memory))
         masks = self.masks(source, target)
         x = self.target(target)
         for layer in self.decoder:

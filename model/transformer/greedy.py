@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from model.jobs.device import host
 from model.transformer.encoder_decoder import Transformer
 
 
@@ -24,7 +25,7 @@ def greedy_batch(
         target = torch.tensor(starts)[:, None]
         done = torch.zeros(len(starts), dtype=torch.bool)
         while target.shape[1] < limit and not bool(done.all()):
-            logits = module.decode(target, memory, source)[:, -1]
+            logits = host(module.decode(target, memory, source)[:, -1])
             # Padding is no word: a model must not be able to end a sentence by writing it.
             logits[:, module.config.pad_id] = -torch.inf
             step = torch.where(done, torch.full_like(done, end, dtype=torch.long), logits.argmax(-1))

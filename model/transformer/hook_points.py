@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from model.jobs.device import host
+
 
 class HookPoint(nn.Module):
     """x -> x."""
@@ -26,7 +28,7 @@ def run_with_hooks(module: nn.Module) -> Iterator[dict[str, Tensor]]:
 
     def hook(name: str):
         def keep(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
-            activations[name] = output.detach()
+            activations[name] = host(output.detach())
 
         return keep
 

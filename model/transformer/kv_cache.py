@@ -22,7 +22,7 @@ class CachedDecoder:
 
     def __init__(self, module: Transformer, source: Int[Tensor, n]):  # noqa: F821
         self.module, self.cache = module, [(None, None)] * len(module.decoder)
-        self.mask, self.position = padding(source[None], module.config.pad_id), 0
+        self.mask, self.position = padding(source[None].to(module.device), module.config.pad_id), 0
         with torch.no_grad():
             memory = module.encode(source[None])
             crosses = [layer.cross_attention for layer in module.decoder]
@@ -44,7 +44,7 @@ class CachedDecoder:
 
     def _embed(self, token: int) -> Tensor:
         target = self.module.target
-        x = target.tokens(torch.tensor([[token]])) * target.factor
+        x = target.tokens(torch.tensor([[token]], device=self.module.device)) * target.factor
         if target.positions is not None:
             x = x + target.positions.encoding(self.position + 1)[None, -1:]
         return x

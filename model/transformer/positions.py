@@ -44,7 +44,11 @@ class Sinusoidal(nn.Module):
         """What is added at the first `length` positions: [k, d]."""
         # float64 models get the table computed in float64, not a widened float32 one.
         exact = self.table.dtype == torch.float64
-        return sinusoidal(length, self.table.shape[1], dtype=torch.float64) if exact else self.table[:length]
+        return (
+            sinusoidal(length, self.table.shape[1], dtype=torch.float64).to(self.table)
+            if exact
+            else self.table[:length]
+        )
 
 
 class Learned(nn.Module):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,31 @@ def test_a_path_that_does_not_exist_is_said(visit, models: Path) -> None:
     seen.sound().click("open-path")
     assert start_of(seen, "error.unknown_model") in seen.complaint()
     assert seen.view.model == "gpt2" and not seen.figures()  # the page with the path stays
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_what_a_refused_folder_is_told_fits_its_cause(visit, models: Path, tmp_path: Path, lang: str) -> None:
+    def refused(name: str, key: str, **values: object) -> None:
+        seen = visit("models", model="gpt2", lang=lang)
+        field = next(field for field in seen.at.text_input if field.key == "models-path")
+        field.set_value(str(tmp_path / name))
+        seen.at.run()
+        seen.click("open-path")
+        assert seen.say(key, path=tmp_path / name, **values) in seen.complaint()
+        assert seen.view.model == "gpt2"
+
+    for name, told in (
+        ("gptq", {"quantization_config": {"quant_method": "gptq", "bits": 4}, "_name_or_path": "some/base"}),
+        ("mlx", {"quantization": {"group_size": 64, "bits": 4}}), ("act", {"activation_function": "wiggle"}), ("onnx", {}),
+    ):  # fmt: skip
+        folder = Path(shutil.copytree(models / "gpt2", tmp_path / name))
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | told))
+    (folder / "model.safetensors").rename(folder / "model.onnx")
+    refused("gptq", "error.quantised_from", kind="GPTQ, 4 bits", base="some/base")
+    refused("mlx", "error.quantised", kind="MLX, 4 bits")
+    refused("act", "error.bad_config", file="config.json", reason="the library does not know 'wiggle', which it names")
+    refused("onnx", "error.other_weights", file="model.onnx", kind="a graph for ONNX", allowed="model.safetensors")
 
 
 def test_a_second_text_stays_with_its_model(visit, models: Path) -> None:

@@ -7,15 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("transformers")
 
 from model import open_model
-from model.checkpoints.disk import packages
+from model.checkpoints import own
+from model.checkpoints.disk import other_folders, packages
 from model.checkpoints.disk.packages import Package
+from model.checkpoints.library import adapter, library_model
+from model.jobs import device
 from tests import bounds
 from tests.app.acting import put
 from tests.app.visit import Visit
+from tests.model.test_quantised_folders import fp8, repacked, settings
 from viz.ui.state.model_list import found
 
 
@@ -47,6 +52,52 @@ def test_random_weights_are_said_on_every_page(visit, models: Path, tmp_path: Pa
         assert seen.say("note.random") in captions(seen.go(page).sound())
     for name in ("gpt2", tmp_path / "random-walks"):
         assert seen.say("note.random") not in captions(visit("heads", model=name).sound())
+
+
+def test_packed_weights_are_said(visit, models: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(models / "llama", tmp_path / "packed"))
+    repacked(folder, fp8)
+    settings(folder, quantization_config={"quant_method": "fp8", "weight_block_size": [128, 128]})
+    seen = visit("heads", model=folder).sound()
+    told = seen.say("note.unpacked", kind="FP8")
+    assert told in captions(seen) and told not in captions(visit("heads", model="llama").sound())
+
+
+def test_an_adapter_that_is_not_applied_is_said(visit, models: Path, tmp_path: Path, monkeypatch) -> None:
+    for module in (adapter, other_folders):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)  # of a computer without peft
+    settings(Path(shutil.copytree(models / "llama", tmp_path / "beside")), "adapter_config.json", peft_type="LORA")
+    seen = visit("heads", model=tmp_path / "beside")
+    assert seen.say("note.adapter", kind="`LORA`") in [warning.value for warning in seen.at.warning]
+    (tmp_path / "alone").mkdir()
+    settings(tmp_path / "alone", "adapter_config.json", peft_type="LORA", base_model_name_or_path=str(models / "llama"))
+    told = {"path": tmp_path / "alone", "package": "peft", "command": "pip install peft"}
+    assert seen.say("error.needs_package", **told) in visit("heads", model=tmp_path / "alone").complaint()
+    settings(tmp_path / "alone", "adapter_config.json", base_model_name_or_path="some/other")
+    told = {"path": tmp_path / "alone", "kind": "LORA", "base": "some/other"}
+    assert seen.say("error.adapter_alone", **told) in visit("heads", model=tmp_path / "alone").complaint()
+
+
+@pytest.mark.parametrize("name", ["gpt2", "translate"])
+def test_another_device_than_the_processor_is_said(visit, models: Path, monkeypatch, name: str) -> None:
+    def card(seen: Visit) -> dict[str, str]:
+        (table,) = [
+            f.value
+            for f in seen.go("model_card").sound().at.dataframe
+            if seen.say("card.hash") in f.value.iloc[:, 0].values
+        ]
+        return dict(zip(table.iloc[:, 0], table.iloc[:, 1], strict=True))
+
+    seen = visit("heads", model=name, text="I like cats").sound()
+    told = seen.say("note.device", device="`cuda:0`")
+    assert told not in captions(seen) and seen.say("card.device") not in card(seen)
+    # The tensors stay where they are: only what is asked for them says otherwise.
+    monkeypatch.setattr(device, "device_of", lambda module: torch.device("cuda", 0))
+    monkeypatch.setattr(library_model, "device_of", device.device_of)
+    monkeypatch.setattr(own, "device_of", device.device_of)
+    seen = visit("heads", model=name, text="I like dogs").sound()
+    assert told in captions(seen)
+    assert card(seen)[seen.say("card.device")] == "cuda:0"
 
 
 @pytest.fixture

@@ -122,3 +122,58 @@ def test_damaged_checkpoints_are_one_line(checkpoint: Path, tmp_path: Path, caps
             said = refused(capsys, "record", "--model", str(checkpoint), "--text", "cat", "--out", str(tmp_path / "x"))
             assert str(checkpoint) in said, (path.name, damaged)
             path.write_bytes(content)
+
+
+def test_what_a_checkpoint_lacks_or_has_too_much_is_told(tmp_path: Path, capsys: pytest.CaptureFixture):
+    pytest.importorskip("transformers")
+    from safetensors.torch import load_file, save_file
+
+    from tests.model.test_hugging_face import write
+
+    folder = write(tmp_path / "llama", "llama")
+    capsys.readouterr()
+    out, texts = str(tmp_path / "run.safetensors"), tmp_path / "texts.txt"
+    texts.write_text("the cat sat\n")
+    commands = [
+        ["record", "--model", str(folder), "--text", "the cat sat", "--out", out],
+        ["heads", "--model", str(folder), "--text", "the cat sat"],
+        ["profile", "--model", str(folder), "--texts", str(texts), "--out", str(tmp_path / "a.parquet")],
+    ]
+    for command in commands:
+        assert main(command) == 0 and capsys.readouterr().err == ""
+    file = folder / "model.safetensors"
+    tensors = {name.replace("1.mlp.", "1.nlp."): tensor for name, tensor in load_file(file).items()}
+    tensors["too.much"] = tensors["lm_head.weight"].clone()
+    save_file(tensors, file, {"format": "pt"})
+    commands[-1][-1] = str(tmp_path / "b.parquet")
+    for command in commands:
+        assert main(command) == 0
+        told = capsys.readouterr().err.splitlines()
+        assert [line.split(":")[0] for line in told] == [
+            "3 of the model's parameters are not in its files, and random",
+            "4 of the files' tensors are left out, with no place in the model",
+        ]
+        assert "model.layers.1.mlp.down_proj.weight" in told[0] and "model.layers.1.nlp.down_proj.weight" in told[1]
+        assert "…" in told[1] and "…" not in told[0]
+
+
+def test_what_a_gguf_file_lacks_is_told(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("gguf")
+    pytest.importorskip("accelerate")
+    from tests.model.test_gguf import llama
+
+    monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path / "cache"))
+    llama(tmp_path / "a.gguf")
+    data = (tmp_path / "a.gguf").read_bytes()
+    (tmp_path / "a.gguf").write_bytes(data.replace(b"blk.1.attn_q.weight", b"blk.9.attn_q.weight"))
+    assert main(["heads", "--model", str(tmp_path / "a.gguf"), "--text", "abcd"]) == 0
+    first, second = capsys.readouterr().err.splitlines()[-2:]  # before them the library draws a bar
+    assert (
+        first == "1 of the model's parameters is not in its files, and random: model.layers.1.self_attn.q_proj.weight."
+    )
+    assert second == "1 of the files' tensors is left out, with no place in the model: blk.9.attn_q."
+    for old, new in ((b"blk.", b"zlk."), (b"token_embd.weight", b"token_zmbd.weight"), (b"output", b"outzut")):
+        data = data.replace(old, new)
+    (tmp_path / "a.gguf").write_bytes(data)  # nothing of it is the model's
+    assert main(["heads", "--model", str(tmp_path / "a.gguf"), "--text", "abcd"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("None of the weights in")

@@ -155,16 +155,16 @@ def test_what_cannot_be_converted_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     saved(model=state | {name: torch.zeros(15, 8)})
     refused(errors.WrongShape, "roberta.encoder.layer.1.intermediate.dense.weight")
     saved(model={key: value for key, value in state.items() if key != name})
-    refused(errors.DamagedCheckpoint, "is missing")
+    refused(errors.NotConverted, "is missing")
     saved(model=state | {"decoder.other": torch.zeros(1)})
-    refused(errors.DamagedCheckpoint, "left over")
+    refused(errors.NotConverted, "left over")
     saved(args=argparse.Namespace())
-    refused(errors.DamagedCheckpoint, "single characters")
+    refused(errors.NotConverted, "single characters")
     saved(args=argparse.Namespace(encoder_layers="two"))
     refused(errors.BadFile, "checkpoint.pt")
     saved()
     (path.parent / "dict.txt").write_text("word 1\n")
-    refused(errors.DamagedCheckpoint, "single characters")
+    refused(errors.NotConverted, "single characters")
     assert left(tmp_path) == []
 
 
@@ -261,6 +261,6 @@ def test_a_damaged_file_of_ctranslate2(tmp_path: Path):
         convert.convert(path)
     path.write_bytes(whole)
     (path.parent / "config.json").unlink()
-    with pytest.raises(errors.DamagedCheckpoint, match="is missing"):
+    with pytest.raises(errors.MissingFile, match=r"lacks config\.json"):
         convert.convert(path)
     assert left(tmp_path) == []

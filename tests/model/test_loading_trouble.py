@@ -96,7 +96,7 @@ def test_packed_weights_without_their_packing_are_refused(copy):
     folder = copy("gpt2")
     tensors = load_file(folder / "model.safetensors")
     put(folder, {name: (t * 20).to(torch.int8) for name, t in tensors.items()})
-    refused(folder, errors.DamagedCheckpoint, "I8 codes", "quantization_config")
+    refused(folder, errors.Quantised, "I8 codes", "config.json says nothing")
     put(
         folder,
         {name: t.half() for name, t in tensors.items()} | {"transformer.h.0.attn.bias": torch.ones(1, 1, 4, 4).byte()},
@@ -158,7 +158,7 @@ def test_a_broken_generation_config_is_named(copy, text: str):
 def test_tokens_of_writing_that_the_model_lacks_are_named(copy, told: dict, part: str):
     folder = copy("bart")
     edit(folder / "generation_config.json", **told)
-    refused(folder, errors.DamagedCheckpoint, "generation_config.json", part)
+    refused(folder, errors.BadConfig, "generation_config.json", part)
 
 
 def test_an_end_that_never_comes_is_no_fault(copy):
@@ -177,7 +177,7 @@ def test_an_end_that_never_comes_is_no_fault(copy):
     ids=str,
 )  # fmt: skip
 def test_a_config_that_builds_nothing_says_why(copy, told: dict, part: str):
-    refused(copy("bert", **told), errors.DamagedCheckpoint, part)
+    refused(copy("bert", **told), errors.BadConfig, part)
 
 
 @pytest.mark.parametrize("name", ["BertPreTrainedModel", "PreTrainedModel"])

@@ -121,7 +121,7 @@ def test_settings_that_prepare_no_picture(tmp_path: Path, settings: dict, part: 
 
 
 def test_pictures_of_one_channel_are_said(tmp_path: Path):
-    with pytest.raises(errors.DamagedCheckpoint, match="1 channel"):
+    with pytest.raises(errors.NotInThisModel, match="1 channel"):
         trace_picture(open_model(vit(tmp_path / "grey", num_channels=1)), sample_picture())
 
 

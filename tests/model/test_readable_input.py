@@ -11,7 +11,7 @@ import torch
 
 pytest.importorskip("transformers")
 
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from model import errors, open_model
 from model.checkpoints.tokens.encode import encode, tokenized
@@ -139,3 +139,26 @@ def test_what_people_really_paste(sound: dict[str, Path], name: str):
         assert trace.fidelity().holds and all(side.texts for side in trace.sides.values()), ascii(text)[:40]
     with pytest.raises(errors.TextTooLong):
         model.trace("the cat " * 50_000)
+
+
+def without_unknown(known: str, split: str):
+    """A tokenizer of single characters that has no token for what it does not know."""
+    from transformers import PreTrainedTokenizerFast
+
+    core = Tokenizer(models.WordLevel({char: i for i, char in enumerate(known)}, unk_token="?"))
+    core.pre_tokenizer = pre_tokenizers.Split(Regex(split), behavior="isolated")
+    return PreTrainedTokenizerFast(tokenizer_object=core)
+
+
+@pytest.mark.parametrize(
+    ("text", "split", "named"),
+    [
+        ("ab c", ".", ["“U+0020”"]), ("ab\tc", ".", ["“U+0009”"]),  # between words that are all known
+        ("ab xyz yz", ".", ["“xyz”", "“yz”"]), ("c a b", "a b|.", ["“a b”"]),  # known alone, and not in company
+    ],
+)  # fmt: skip
+def test_what_is_unknown_is_never_an_empty_word(text: str, split: str, named: list[str]):
+    tokenizer = without_unknown("abc" + (" " if named == ["“a b”"] else ""), split)
+    with pytest.raises(errors.UnknownWords) as caught:
+        tokenized(tokenizer, text)
+    assert str(caught.value).startswith(f"This model does not know {', '.join(named)}. ")

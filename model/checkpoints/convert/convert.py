@@ -15,7 +15,7 @@ from pathlib import Path
 from model.checkpoints.disk import cost
 from model.checkpoints.disk.files import digest
 from model.checkpoints.library_logging import loading
-from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NoCache, OutOfMemory
+from model.errors import BadFile, HeadlightError, MissingFile, NoCache, OutOfMemory
 from model.jobs.progress import tick
 
 VARIABLE = "HEADLIGHT_CACHE"
@@ -50,7 +50,7 @@ def convert(source: Path) -> Path | None:
     except HeadlightError:
         raise
     except FileNotFoundError as error:
-        raise DamagedCheckpoint(path=source, reason=f"{Path(error.filename or '?').name} is missing") from error
+        raise MissingFile(path=source, files=Path(error.filename or "?").name) from error
     except Exception as error:
         if cost.ran_out(error):
             raise OutOfMemory() from error

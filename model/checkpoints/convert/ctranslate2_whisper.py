@@ -9,19 +9,19 @@ from typing import Any
 from torch import Tensor
 
 from model.checkpoints.convert.raw_tensors import ctranslate2_weights, save_model
-from model.errors import DamagedCheckpoint
+from model.errors import NotConverted
 from model.jobs.progress import tick
 
 _SPEC = "WhisperSpec"
 
 
 def write(weights: Path, folder: Path) -> None:
-    """Convert `weights`, whose config.json and tokenizer.json lie beside it. Raises DamagedCheckpoint for others."""
+    """Convert `weights`, whose config.json and tokenizer.json lie beside it. Raises NotConverted for others."""
     from transformers import WhisperForConditionalGeneration
 
     name, given = ctranslate2_weights(weights)
     if name != _SPEC or any(key.endswith("_scale") for key in given):
-        raise DamagedCheckpoint(
+        raise NotConverted(
             path=weights, reason=f"of CTranslate2 only {_SPEC} in floating point is converted, and this is {name}"
         )
     told = json.loads((weights.parent / "config.json").read_text(encoding="utf-8"))

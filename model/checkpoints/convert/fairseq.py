@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoints.convert.raw_tensors import save_model, torch_weights
-from model.errors import DamagedCheckpoint
+from model.errors import NotConverted
 from model.jobs.progress import tick
 
 _START, _PAD, _END, _UNKNOWN, _MASK = "<s>", "<pad>", "</s>", "<unk>", "<mask>"
@@ -29,7 +29,7 @@ _WHOLE = {
 
 
 def write(weights: Path, folder: Path) -> None:
-    """Convert `weights`, whose dictionary is the dict.txt beside it. Raises DamagedCheckpoint for another design."""
+    """Convert `weights`, whose dictionary is the dict.txt beside it. Raises NotConverted for another design."""
     from transformers import RobertaConfig, RobertaForMaskedLM
 
     tick("converting", 0.1)
@@ -39,7 +39,7 @@ def write(weights: Path, folder: Path) -> None:
     # fairseq puts its own four in front of the dictionary, and the mask behind it.
     words = [_START, _PAD, _END, _UNKNOWN, *(line.rpartition(" ")[0] for line in lines), _MASK]
     if any(len(word) != 1 for word in words[4:-1]) or "decoder.lm_head.weight" not in given or not settings:
-        raise DamagedCheckpoint(path=weights, reason="of fairseq only RoBERTa over single characters is converted")
+        raise NotConverted(path=weights, reason="of fairseq only RoBERTa over single characters is converted")
     tied = torch.equal(given["decoder.lm_head.weight"], given["decoder.sentence_encoder.embed_tokens.weight"])
     config = RobertaConfig(
         vocab_size=len(words), hidden_size=settings["encoder_embed_dim"], num_hidden_layers=settings["encoder_layers"],

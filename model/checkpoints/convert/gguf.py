@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.util import find_spec
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from model.checkpoints.convert import gguf_module
 from model.checkpoints.disk import cost
 from model.checkpoints.disk.files import CONVERSION
 from model.checkpoints.disk.headers import Gguf, gguf_header
-from model.errors import BadFile, DamagedCheckpoint, HeadlightError, NeedsPackage, OutOfMemory
+from model.errors import BadFile, HeadlightError, NeedsPackage, NoMatchingWeights, NotConverted, OutOfMemory
+from model.errors.library_text import library_text
 from model.jobs.progress import tick
 
 
@@ -30,6 +32,7 @@ def write(path: Path, folder: Path) -> None:
     try:
         # A tenth of a second, and a torn file is told from one the library cannot read.
         header = gguf_header(path, tensors=True)
+        _check_whole(path, header)
     except (ValueError, OSError) as error:
         raise BadFile(path=path) from error
     needed = 4 * header.parameters
@@ -37,6 +40,8 @@ def write(path: Path, folder: Path) -> None:
         cost.refuse_weights(needed)
     tick("converting", 0.02)
     module, tokenizer, lacking = _opened(path, header, folder)
+    if not {name for name, _ in module.named_parameters()} - set(lacking):
+        raise NoMatchingWeights(path=path, model=type(module).__name__, got=next(iter(header.shapes), "none"))
     tick("converting", 0.9)
     module.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -44,10 +49,21 @@ def write(path: Path, folder: Path) -> None:
     (folder / CONVERSION).write_text(json.dumps(told), encoding="utf-8")
 
 
+def _check_whole(path: Path, header: Gguf) -> None:
+    """Raises ValueError where the data of a tensor would lie beyond the end of the file."""
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    start, size = header.end + -header.end % header.alignment, path.stat().st_size
+    for name, (kind, offset) in header.places.items():
+        numbers, length = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
+        if start + offset + prod(header.shapes[name]) // numbers * length > size:
+            raise ValueError(f"{name} is truncated")
+
+
 def _opened(path: Path, header: Gguf, folder: Path) -> tuple[nn.Module, Any, list[str]]:
     """The module, the tokenizer, and the parameters that the file lacks, which are drawn at random, always the same ones.
 
-    folder: for what is needed meanwhile. Raises DamagedCheckpoint, OutOfMemory.
+    folder: for what is needed meanwhile. Raises NotConverted, OutOfMemory.
     """
     from transformers.integrations.gguf import is_gguf_arch_supported
 
@@ -66,8 +82,7 @@ def _opened(path: Path, header: Gguf, folder: Path) -> tuple[nn.Module, Any, lis
     except Exception as error:  # the library reads the file with half a dozen kinds of error
         if cost.ran_out(error):
             raise OutOfMemory() from error
-        said = str(error).strip().splitlines()
-        raise DamagedCheckpoint(path=path, reason=said[0].rstrip(".") if said else type(error).__name__) from error
+        raise NotConverted(path=path, reason=library_text(error)) from error
     return module, tokenizer, lacking
 
 
@@ -80,8 +95,9 @@ def _quick(path: Path) -> tuple[nn.Module, list[str]]:
     # Told outright: left alone the library may keep the weights packed and put kernels of its own in attention's place.
     module, info = AutoModelForCausalLM.from_pretrained(
         **_where(path), config=config, dtype=torch.float32, attn_implementation="eager", trust_remote_code=False,
-        quantization_config=GgufConfig(dequantize=True), output_loading_info=True,
+        quantization_config=GgufConfig(dequantize=True), output_loading_info=True, ignore_mismatched_sizes=True,
     )  # fmt: skip
+    gguf_module.check_shapes(info)
     return module, sorted(info["missing_keys"])
 
 

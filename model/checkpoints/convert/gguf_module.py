@@ -8,7 +8,7 @@ given a copy of the file without the vocabulary, in which the same reading is do
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -44,9 +44,18 @@ def read(copy: Path, header: Gguf) -> tuple[nn.Module, list[str]]:
     found = load_gguf_checkpoint(copy, return_tensors=True, model_to_load=_Names.of(empty), torch_dtype=torch.float32)
     tick("converting", 0.6)
     module, info = type(empty).from_pretrained(
-        None, config=config, state_dict=found["tensors"], dtype=torch.float32, output_loading_info=True
-    )
+        None, config=config, state_dict=found["tensors"], dtype=torch.float32, output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )  # fmt: skip
+    check_shapes(info)
     return module, sorted(info["missing_keys"])
+
+
+def check_shapes(info: Mapping[str, Any]) -> None:
+    """Raises ValueError, naming the first, where tensors are not of the sizes that the file's header tells."""
+    for name, got, expected in sorted(info["mismatched_keys"]):
+        got, expected = ("×".join(map(str, shape)) for shape in (got, expected))
+        raise ValueError(f"its tensor {name} is {got}, and its header says {expected}")
 
 
 def unknown(module: nn.Module, header: Gguf) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from model.errors import BadFile, DamagedCheckpoint, UnsafeWeights, WrongShape
+from model.errors import BadFile, NotConverted, UnsafeWeights, WrongShape
 from model.jobs.progress import tick
 
 # The number of each element type in a CTranslate2 file (CTranslate2, python/ctranslate2/specs/model_spec.py).
@@ -58,9 +58,7 @@ def ctranslate2_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
     with path.open("rb") as file:
         version = _number(file, "I")
         if version != _VERSION:
-            raise DamagedCheckpoint(
-                path=path, reason=f"its format has version {version}, and version {_VERSION} is read"
-            )
+            raise NotConverted(path=path, reason=f"its format has version {version}, and version {_VERSION} is read")
         name = _text(file)
         _number(file, "I")
         found: dict[str, Tensor] = {}
@@ -101,7 +99,7 @@ def _text(file: BinaryIO) -> str:
 def save_model(config: Any, kind: type, state: dict[str, Tensor], source: Path, folder: Path) -> None:
     """Write config.json and model.safetensors after checking every name and shape against `kind(config)`.
 
-    Raises DamagedCheckpoint naming what is missing or left over, WrongShape naming the tensor.
+    Raises NotConverted naming what is missing or left over, WrongShape naming the tensor.
     """
     with torch.device("meta"):
         module = kind(config)
@@ -110,7 +108,7 @@ def save_model(config: Any, kind: type, state: dict[str, Tensor], source: Path, 
     missing, extra = sorted(expected.keys() - state.keys() - tied), sorted(state.keys() - expected.keys())
     if missing or extra:
         what = f"{missing[0]} is missing" if missing else f"{extra[0]} is left over"
-        raise DamagedCheckpoint(path=source, reason=f"it does not convert to {kind.__name__}: {what}")
+        raise NotConverted(path=source, reason=f"it is no {kind.__name__}: {what}")
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
             got, allowed = ("×".join(map(str, shape)) for shape in (tensor.shape, expected[name].shape))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoints.disk import families, packages
+from model.checkpoints.disk import files as checkpoint_files
 from model.checkpoints.disk.headers import config_of, gguf_header, safetensors_header
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 
@@ -176,11 +177,7 @@ def _facts(folder: Path, family: str) -> dict[str, Any]:
 
 def _licence(folder: Path) -> str:
     """The `license:` line of the model card's head, where there is one."""
-    try:
-        lines = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:4000].splitlines()
-    except OSError:
-        return ""
-    head = lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
+    head = checkpoint_files.card_head(folder)
     return next((line.partition(":")[2].strip() for line in head if line.startswith("license:")), "")
 
 

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from model.checkpoints.disk.headers import config_of, safetensors_header
-from model.errors import BadFile, HeadlightError, MissingShard, NoTensors, NoWeights, PointerFile
+from model.errors import (
+    BadFile,
+    HeadlightError,
+    MissingShard,
+    NoTensors,
+    NoWeights,
+    OtherWeights,
+    PointerFile,
+    SeveralCheckpoints,
+)
 from model.jobs.progress import tick
 
 # In the library's own order of preference.
 _SINGLE = ("model.safetensors", "pytorch_model.bin")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
                "source.spm", "bpe.codes", "tokenizer_config.json")  # fmt: skip
+# Weights that are none of the library's for PyTorch, by their files.
+_OTHERS = {
+    "tf_model.h5": "weights for TensorFlow", "flax_model.msgpack": "weights for Flax", "*.onnx": "a graph for ONNX",
+    "openvino_model.*": "a graph for OpenVINO", "consolidated*": "weights under their maker's own names",
+    "rust_model.ot": "weights for Rust", "*.ckpt.index": "weights for TensorFlow",
+    "*.safetensors": "tensors under a name that is not the library's", "*.bin": "tensors under a name that is not the library's",
+}  # fmt: skip
 _BLOCK = 2**24
 # Beside a converted model: the parameters that its source lacked, and the tensors of it that had no place.
 CONVERSION = "conversion.json"
+_WRAPPERS = {r"(^|\.)_orig_mod\.": r"\1", r"^module\.": ""}
 _POINTER = b"version https://git-lfs"
 
 
@@ -33,7 +51,8 @@ def config(folder: Path) -> dict[str, Any]:
 def weights(folder: Path, whole: bool = True) -> list[Path]:
     """The weights files: one, or the shards that an index names; `whole` reads the header of each.
 
-    Raises NoWeights, MissingShard (naming them), BadFile, or its like PointerFile and NoTensors.
+    Raises NoWeights or OtherWeights, SeveralCheckpoints (GGUF files), MissingShard (naming them), BadFile, or its like
+    PointerFile and NoTensors.
     """
     for name in _SINGLE:
         index = folder / f"{name}.index.json"
@@ -42,7 +61,17 @@ def weights(folder: Path, whole: bool = True) -> list[Path]:
             _check(found)
         if found:
             return found
+    if files := gguf_files(folder):
+        raise SeveralCheckpoints(path=folder, allowed=", ".join(files))
+    for pattern, kind in _OTHERS.items():
+        if other := next(folder.glob(pattern), None):
+            raise OtherWeights(path=folder, file=other.name, kind=kind, allowed=_SINGLE[0])
     raise NoWeights(path=folder, allowed=" or ".join(_SINGLE))
+
+
+def gguf_files(folder: Path) -> list[str]:
+    """The names of the first GGUF files in a folder, each of which is a model by itself."""
+    return sorted(path.name for path in folder.glob("*.gguf"))[:5]
 
 
 def _check(paths: list[Path]) -> None:
@@ -64,6 +93,14 @@ def _check(paths: list[Path]) -> None:
 def tensors(path: Path) -> dict[str, dict[str, Any]]:
     """Name -> {dtype, shape, …} of a safetensors file. Raises as `safetensors_header`."""
     return {name: entry for name, entry in safetensors_header(path).items() if name != "__metadata__"}
+
+
+def without_wrappers(paths: list[Path]) -> dict[str, str] | None:
+    """Pattern -> replacement for names that a wrapper made longer (torch.compile, DataParallel); None where there are none."""
+    names = [name for path in paths if path.suffix == ".safetensors" for name in tensors(path)]
+    return {
+        pattern: kept for pattern, kept in _WRAPPERS.items() if any(re.search(pattern, name) for name in names)
+    } or None
 
 
 def numbers(paths: list[Path], names: set[str]) -> int:
@@ -100,6 +137,15 @@ def _shards(index: Path) -> list[Path]:
     if missing:
         raise MissingShard(path=index.parent, files=", ".join(missing))
     return [index.parent / name for name in names]
+
+
+def card_head(folder: Path) -> list[str]:
+    """The lines of the YAML at the head of a model card, [] where there is none."""
+    try:
+        lines = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:4000].splitlines()
+    except OSError:
+        return []
+    return lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
 
 
 def has_tokenizer(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from model.checkpoints.disk import files as checkpoint_files
-from model.errors import DamagedCheckpoint
+from model.errors import BadConfig
 
 _FILE = "generation_config.json"
 # The library looks these ids up among the logits; an id that only ends or begins a text may be any.
@@ -31,17 +31,15 @@ def end_tokens(module: nn.Module) -> frozenset[int]:
 
 
 def check(folder: Path, generation: Mapping[str, Any], module: nn.Module) -> None:
-    """Raises DamagedCheckpoint where the settings name what cannot be an id of the model's."""
+    """Raises BadConfig where the settings name what cannot be an id of the model's."""
     rows = getattr(module.config.get_text_config(decoder=True), "vocab_size", None)
     for name in _IDS:
         for got in _flat(generation.get(name)):
             if isinstance(got, bool) or not isinstance(got, int):
-                raise DamagedCheckpoint(
-                    path=folder, reason=f"its {_FILE} has {name} {got!r}, which is no number of a token"
-                )
+                raise BadConfig(path=folder, file=_FILE, reason=f"it has {name} {got!r}, which is no number of a token")
             if name in _LOOKED_UP and isinstance(rows, int) and not -1 <= got < rows:
-                reason = f"its {_FILE} has {name} {got}, and the model has the ids 0 to {rows - 1}"
-                raise DamagedCheckpoint(path=folder, reason=reason)
+                reason = f"it has {name} {got}, and the model has the ids 0 to {rows - 1}"
+                raise BadConfig(path=folder, file=_FILE, reason=reason)
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -55,9 +55,14 @@ def safetensors_header(path: Path) -> dict[str, Any]:
 
 
 def parameters(path: Path) -> int:
-    """Weights in a safetensors file. Places and masks (I64, BOOL), which some keep beside them, are none."""
-    tensors = [entry for name, entry in safetensors_header(path).items() if name != "__metadata__"]
-    return sum(prod(entry["shape"]) for entry in tensors if entry["dtype"] not in ("I64", "BOOL"))
+    """Weights in a safetensors file. Places and masks (I64, BOOL), which some keep beside them, are none; a byte of MXFP4's
+    blocks holds two."""
+    tensors = [(name, entry) for name, entry in safetensors_header(path).items() if name != "__metadata__"]
+    return sum(
+        prod(entry["shape"]) * (2 if entry["dtype"] == "U8" and name.endswith("_blocks") else 1)
+        for name, entry in tensors
+        if entry["dtype"] not in ("I64", "BOOL")
+    )
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,15 @@ class GgufList:
 
 @dataclass(frozen=True)
 class Gguf:
-    """`values`: the single values of the metadata; `lists` (the vocabulary) are skipped. `shapes`: tensor -> shape. `end`:
-    where the tensor infos end; the tensors begin at the next multiple of `alignment`."""
+    """`values`: the single values of the metadata; `lists` (the vocabulary) are skipped. `shapes`: tensor -> shape. `places`:
+    tensor -> (number of its element type, where its data begins). `end`: where the tensor infos end; the tensors begin at
+    the next multiple of `alignment`, from which places are counted."""
 
     values: dict[str, Any]
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     lists: dict[str, GgufList] = field(default_factory=dict)
     end: int = 0
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def architecture(self) -> str:
@@ -115,15 +122,14 @@ def gguf_header(path: Path, tensors: bool = False) -> Gguf:
                 lists[name] = GgufList(reader.skip_list(), start, file.tell())
             else:
                 values[name] = reader.text() if kind == _STRING else reader.number(_SCALARS.get(kind, "?"))
-        shapes = {}
+        shapes, places = {}, {}
         for _ in range(count if tensors else 0):
             name, rank = reader.text(), reader.number("I")
             if rank > 8:
                 raise ValueError("damaged")
             shapes[name] = tuple(reader.number("Q") for _ in range(rank))
-            reader.number("I")
-            reader.number("Q")
-        return Gguf(values, shapes, lists, file.tell())
+            places[name] = reader.number("I"), reader.number("Q")
+        return Gguf(values, shapes, lists, file.tell(), places)
 
 
 class _Reader:

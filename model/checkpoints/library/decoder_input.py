@@ -13,6 +13,7 @@ from model.checkpoints.disk.generation_config import end_tokens
 from model.checkpoints.tokens.encode import tokenized
 from model.checkpoints.tokens.languages import reading_as
 from model.errors import NotInThisModel
+from model.jobs.device import host
 
 
 @runtime_checkable
@@ -99,7 +100,7 @@ def fed(module: nn.Module, ids: Tensor) -> DecoderInput:
     finally:
         handle.remove()
     if found and isinstance(found[0], Tensor):
-        return DecoderInput(found[0], None, "input")
+        return DecoderInput(host(found[0]), None, "input")
     return DecoderInput(_start(module, ids), None, "start")
 
 

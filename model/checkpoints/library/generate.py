@@ -16,6 +16,7 @@ from model.checkpoints.tokens import languages
 from model.generation.beam import Beams
 from model.generation.decoder import Decoder, tokens_left
 from model.generation.sampling import Drawn, SamplingOptions, drawn, until_end
+from model.jobs.device import host
 from model.jobs.progress import tick
 from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
@@ -61,7 +62,7 @@ def decoder(model: HuggingFaceModel, trace: Trace) -> Decoder:
 
     def logits(ids: Tensor) -> Tensor:
         with model.lock, torch.no_grad():
-            return run(ids, use_cache=False).logits[:, -1].float()
+            return host(run(ids, use_cache=False).logits[:, -1]).float()
 
     def record(ids: Sequence[int]) -> Mapping[Site, AttentionRecord]:
         text = torch.tensor([list(ids)])
@@ -91,7 +92,7 @@ def _stepwise(run: Callable[..., Any], ids: Sequence[int], first: int) -> Iterab
         output = run(torch.tensor([list(ids[seen:n])]), use_cache=True, **more)
         cache = getattr(output, "past_key_values", None)
         seen = n if cache is not None else 0
-        yield output.logits[0, -1].float()
+        yield host(output.logits[0, -1]).float()
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _generate(
 
     def ticking(written: Tensor, _scores: object) -> Tensor:
         tick("writing", min(1.0, (written.shape[1] - len(_prompt(model, trace))) / limit))
-        return torch.zeros(written.shape[0], dtype=torch.bool)
+        return torch.zeros(written.shape[0], dtype=torch.bool, device=written.device)
 
     processors = LogitsProcessorList([on_scores] if on_scores is not None else [])
     with model.lock, torch.no_grad(), quiet():

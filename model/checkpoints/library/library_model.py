@@ -24,12 +24,13 @@ from model.checkpoints.library import decoder_input
 from model.checkpoints.library.head_runs import choices, head_facts
 from model.checkpoints.library.opening_check import OpeningCheck
 from model.checkpoints.library.run_facts import as_labelled, run_facts, sides_of
-from model.checkpoints.library.sentence_pooling import pooling
 from model.checkpoints.library_logging import quiet
 from model.checkpoints.record.forward import Recorded, plain, record
+from model.checkpoints.task_heads.sentence_pooling import pooling
 from model.checkpoints.tokens import languages
 from model.checkpoints.tokens.encode import Encoded, encode, vocabulary
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnsupportedFamily
+from model.jobs.device import device_of
 from model.jobs.progress import tick
 from model.trace import logits
 from model.trace.trace import Trace, TraceKey
@@ -59,6 +60,11 @@ class HuggingFaceModel:
         return task_of(type(self.module).__name__)
 
     @property
+    def device(self) -> str:
+        """Where it runs: "cpu", or a graphics card, "cuda:0"."""
+        return str(device_of(self.module))
+
+    @property
     def reads(self) -> str:
         """ "text", "pictures" or "sound"."""
         return rules_of(self.family).reads
@@ -83,7 +89,7 @@ class HuggingFaceModel:
 
     @cached_property
     def pooling(self) -> str:
-        """How its folder makes one vector of a text's rows (`library.sentence_pooling`), where the card does not say."""
+        """How its folder makes one vector of a text's rows (`task_heads.sentence_pooling`), where the card does not say."""
         if told := self.card.get("pooling"):
             return str(told)
         folder = getattr(self.module.config, "name_or_path", "")  # where the library read the configuration
@@ -231,6 +237,7 @@ class HuggingFaceModel:
         if not hasattr(self.module, "generate"):
             raise NotInThisModel(what="Writing", does="has no head that writes")
         with quiet():
+            # The ids stay with the processor, and so does what is drawn: the library moves what each step reads.
             return self.module.generate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
                 stopping_criteria=StoppingCriteriaList([progress]), pad_token_id=self._pad(),
@@ -238,16 +245,14 @@ class HuggingFaceModel:
             )  # fmt: skip
 
     def _pad(self) -> int | None:
-        for number in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
-            if number is not None:
-                return number
-        return None
+        known = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
+        return next((number for number in known if number is not None), None)
 
     def _trace(
         self, key: TraceKey, encoded: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
     ) -> Trace:
         store = recorded.store
-        sides = sides_of(self.tokenizer, encoded, inputs, recorded)
+        sides = sides_of(self.tokenizer, encoded, inputs, recorded.stacks)
         facts = run_facts(self, key, sides, store, facts, encoded) | {"modules": recorded.modules}
         named = as_labelled(inputs, sides)
         plain = (lambda: self.plain(named)) if self.untouched and logits.comparable(store) else None

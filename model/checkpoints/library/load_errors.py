@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from model.checkpoints.convert.raw_tensors import asked_for
-from model.checkpoints.disk import cost
+from model.checkpoints.disk import cost, quantised
 from model.checkpoints.disk import files as checkpoint_files
+from model.checkpoints.library_logging import loading
 from model.errors import (
+    BadConfig,
     BadFile,
-    DamagedCheckpoint,
     HeadlightError,
+    NeedsPackage,
     NoMatchingWeights,
     NoTensors,
+    NotOpened,
     OutOfMemory,
     UnsafeWeights,
     WrongShape,
 )  # fmt: skip
+from model.errors.library_text import library_text
 
 
 def check(weights: list[Path], module: nn.Module, info: Mapping[str, Any]) -> None:
-    """Raises DamagedCheckpoint or one of its kinds where what from_pretrained tells, `info`, makes no model to look at."""
+    """Raises a kind of DamagedCheckpoint, or Quantised, where what from_pretrained tells, `info`, makes no model to look at."""
     fresh, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     folder, there = weights[0].parent, unused or _names(weights)
+    if unused and (kind := quantised.by_names(unused)):  # of a .bin, whose names nothing tells before
+        quantised.refuse(folder, checkpoint_files.config(folder), kind)
     # The matrices first: "64×32 for 65×32" says more than the length of a bias.
     for name, got, expected in sorted(info["mismatched_keys"], key=lambda found: (-len(found[1]), found[0])):
         got, expected = ("×".join(map(str, shape)) for shape in (got, expected))
         raise WrongShape(path=folder, tensor=name, got=got, allowed=expected)
     if info["error_msgs"]:
-        raise DamagedCheckpoint(path=folder, reason=first_line(info["error_msgs"][0]))
+        raise _not_opened(folder, info["error_msgs"][0])
     tied = set(getattr(module, "all_tied_weights_keys", None) or ())
     if fresh and not {name for name, _ in module.named_parameters()} - tied - set(fresh):
         if not there:
@@ -53,8 +62,8 @@ def _check_numbers(weights: list[Path], config: Any) -> None:
     for path in weights:
         for name, entry in checkpoint_files.tensors(path).items() if path.suffix == ".safetensors" else ():
             if name.endswith("weight") and len(entry["shape"]) == 2 and entry["dtype"][:1] in "IU":
-                reason = f"its tensor {name} holds {entry['dtype']} codes, and config.json has no quantization_config"
-                raise DamagedCheckpoint(path=path.parent, reason=reason)
+                kind = f"{entry['dtype']} codes in {name}, of which config.json says nothing"
+                quantised.refuse(path.parent, checkpoint_files.config(path.parent), kind)
 
 
 def said(folder: Path, weights: list[Path], config: Any, named: type, error: Exception) -> HeadlightError:
@@ -67,17 +76,46 @@ def said(folder: Path, weights: list[Path], config: Any, named: type, error: Exc
     torn = weights[0].suffix == ".bin" and isinstance(error, OSError | RuntimeError)
     if torn or kind in ("SafetensorError", "UnpicklingError", "EOFError"):
         return BadFile(path=weights[0])
-    if isinstance(error, AttributeError) and not isinstance(config, getattr(named, "config_class", None) or object):
-        reason = f"its config.json is of the family {config.model_type} and names {named.__name__}, which is of another"
-        return DamagedCheckpoint(path=folder, reason=reason)
-    return DamagedCheckpoint(path=folder, reason=first_line(error))
+    if package := needed_package(error):
+        return NeedsPackage(path=folder, package=package, command=f"pip install {package}")
+    if not isinstance(config, getattr(named, "config_class", None) or object):
+        reason = f"it is of the family {config.model_type} and names {named.__name__}, which is of another"
+        return BadConfig(path=folder, file="config.json", reason=reason)
+    if (unbuilt := _unbuilt(config, named)) is not None:
+        return BadConfig(path=folder, file="config.json", reason=first_line(unbuilt))
+    return _not_opened(folder, error)
+
+
+def _unbuilt(config: Any, named: Any) -> Exception | None:
+    """What goes wrong where the class is built of the configuration alone, without the weights; None where nothing does."""
+    make = getattr(named, "from_config", None) or getattr(named, "_from_config", None)
+    try:
+        with loading(), torch.device("meta"):
+            make(config)
+    except Exception as error:  # a class checks its sizes with errors of any kind
+        return error
+    return None
+
+
+def _not_opened(folder: Path, error: object) -> NotOpened:
+    import transformers
+
+    return NotOpened(path=folder, version=transformers.__version__, reason=first_line(error))
+
+
+def needed_package(error: Exception) -> str:
+    """The package whose absence an error of the library tells, "" where it tells of none or that one is installed."""
+    if not isinstance(error, ImportError):
+        return ""
+    named = re.search(r"(?:requires the|install) ([A-Za-z][\w-]*)", str(error))
+    package = (error.name or "").partition(".")[0] or (named[1] if named else "")
+    return package if package and find_spec(package.replace("-", "_")) is None else ""
 
 
 def first_line(error: object, lines: int = 1) -> str:
-    """What an error of the library says, at most 300 characters of its first lines."""
+    """What an error of the library says, as `errors.library_text`, and what some kinds mean that say little."""
     if isinstance(error, KeyError):  # its text is the bare name
-        return f"the library does not know {error}, which config.json names"
+        return f"the library does not know {error}, which it names"
     if isinstance(error, AttributeError | TypeError | ZeroDivisionError):  # the library reads sizes without looking
-        return f"the library cannot build the model that config.json describes: {str(error).splitlines()[0][:300]}"
-    told = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
-    return " ".join(told[:lines])[:300].rstrip(".")
+        return f"the library cannot build the model that it describes: {library_text(error)}"
+    return library_text(error, lines)

@@ -20,6 +20,7 @@ from model.checkpoints.record.forward import Recorded, record, run, streams
 from model.checkpoints.record.score_trace import attention_paths
 from model.checkpoints.record.untouched import eager
 from model.checkpoints.task_heads import outputs as head_outputs
+from model.jobs.device import host
 from model.trace import logits as logit_parts
 from model.trace.fidelity import allowed, allowed_weights, share_or_worst
 from model.trace.site import Site
@@ -89,7 +90,7 @@ def _output(recorded: Recorded, own: Any, name: str) -> tuple[float, float] | No
     states = streams(own, recorded.stacks).items()
     pairs = [(recorded.store[name], state) for name, state in states if name in recorded.store]
     found = [_apart(mine, theirs, terms) for mine, theirs in pairs]
-    outputs = head_outputs.named(name, own)
+    outputs = {output: host(tensor) for output, tensor in head_outputs.named(name, own).items()}
     apart = logit_parts.differences(outputs, recorded.store)
     for output, error in apart.items():
         logits = outputs.get(output, outputs.get("logits"))
@@ -147,7 +148,7 @@ def _eager_weights(twin: nn.Module, own: Any, inputs: Mapping[str, Tensor], reco
             at = sites.index(site) if len(given) == len(sites) else site.layer
             weights = given[at] if at < len(given) else None
             if weights is not None and weights.dim() == 4:
-                found[site] = weights[0].float()
+                found[site] = host(weights[0]).float()
     return found
 
 

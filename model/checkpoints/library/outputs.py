@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.checkpoints.disk.generation_config import end_tokens
-from model.checkpoints.library.sentence_pooling import pooled, pooling
+from model.checkpoints.task_heads.sentence_pooling import pooled, pooling
 from model.checkpoints.tokens.encode import check_ids, tokenized
 from model.checkpoints.tokens.languages import opening, reading_as
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, TooLargeToTrain
+from model.jobs.device import host
 from model.jobs.progress import tick
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _continuation(model: HuggingFaceModel, ids: Tensor, row: Tensor, forced: int
     stop = next((i + 1 for i in range(start, len(row)) if int(row[i]) in ends), len(row))
     row = row[:stop]
     given = {"input_ids": ids, "decoder_input_ids": row[None]} if both else {"input_ids": row[None]}
-    logits = model.module(**given, use_cache=False).logits[0].float()
+    logits = host(model.module(**given, use_cache=False).logits[0]).float()
     steps = logits[start - 1 : -1].log_softmax(-1).gather(1, row[start:, None])
     added = model.tokenizer.decode(row[start:], skip_special_tokens=True)
     whole = added if both else model.tokenizer.decode(row, skip_special_tokens=True)
@@ -158,7 +159,7 @@ def _pair(model: HuggingFaceModel, text: str, target: str, chat: bool) -> tuple[
 def sentence_vector(trace: Trace, how: str | None = None) -> Tensor:
     """A sentence as one vector of length 1, from the last layer's recorded stream: float64 [d].
 
-    how: "mean", "cls", "max" or "last", see `model.checkpoints.library.sentence_pooling`; else as the model's folder says.
+    how: "mean", "cls", "max" or "last", see `model.checkpoints.task_heads.sentence_pooling`; else as the model's folder says.
     """
     stack = "encoder" if "encoder" in trace.sides else "decoder"
     layers = [site.layer for site in trace.sites if site.stack == stack]

@@ -20,12 +20,13 @@ from model.checkpoints.media.processors import both_ways, image_processor, refus
 from model.checkpoints.record.forward import Recorded, record
 from model.checkpoints.tokens.encode import side, tokenized
 from model.errors import (
-    DamagedCheckpoint,
+    BadConfig,
     EmptyText,
     NotInThisModel,
     OutOfRange,
     TextTooLong,
 )
+from model.jobs.device import facts_of, host
 from model.trace.trace import Side, Trace, TraceKey
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def trace_picture(
 
     The encoder's tokens are "[CLS]" and the patches "r0c0", "r0c1", …, their ids the positions; the store has what the
     model saw as "image" [H, W, 3]. The text of CLIP is the decoder side. processor_config: else the model card's
-    "processor". Raises EmptyText, TextTooLong, OutOfRange, or DamagedCheckpoint where folder and model disagree.
+    "processor". Raises EmptyText, TextTooLong, OutOfRange, or BadConfig where folder and model disagree.
     """
     if model.reads != "pictures":
         raise NotInThisModel(what="Reading a picture", does=f"reads {model.reads}")
@@ -119,13 +120,13 @@ def trace_picture(
 def _check(model: HuggingFaceModel, given: Tensor) -> None:
     channels = getattr(_vision(model.module), "num_channels", 3)
     if channels != given.shape[1]:
-        reason = f"its model reads pictures of {channels} channel(s), and here they have the {given.shape[1]} of RGB"
-        raise DamagedCheckpoint(path=model.name, reason=reason)
+        does = f"reads pictures of {channels} channel(s)"
+        raise NotInThisModel(what=f"Reading a picture of {given.shape[1]} channels, red, green and blue,", does=does)
     wanted = both_ways(_vision(model.module).image_size)
     if tuple(given.shape[2:]) != wanted:
         got = " × ".join(map(str, given.shape[2:]))
-        reason = f"its preprocessor_config.json makes pictures of {got}, and its model reads {wanted[0]} × {wanted[1]}"
-        raise DamagedCheckpoint(path=model.name, reason=reason)
+        reason = f"it makes pictures of {got}, and its model reads {wanted[0]} × {wanted[1]}"
+        raise BadConfig(path=model.name, file="preprocessor_config.json", reason=reason)
 
 
 def _grid(module: nn.Module) -> tuple[int, int]:
@@ -160,7 +161,7 @@ def _recorded(module: nn.Module, inputs: dict[str, Tensor]) -> tuple[Recorded, A
     for stack, name in TOWERS.items():
         tower = getattr(outputs[0], f"{name}_output", None)
         for i, state in enumerate(getattr(tower, "hidden_states", None) or ()):
-            recorded.store.add(f"{stack}.{i}.stream", state[0])
+            recorded.store.add(f"{stack}.{i}.stream", host(state[0]))
     return recorded, outputs[0]
 
 
@@ -168,6 +169,7 @@ def _facts(model: HuggingFaceModel, picture: Picture, settings: Mapping[str, obj
     prepare = image_processor(model.module, settings)
     normalised = prepare.do_normalize
     return {
+        **facts_of(model.module),
         "family": model.family,
         "norm": "unknown",
         "reads": "picture",

@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 
 from model.checkpoints.disk.families import family_of, rules_of
-from model.errors import DamagedCheckpoint
+from model.errors import BadConfig
+from model.errors.library_text import library_text
 
 _LARGEST = 8192  # pixels a side; more would fill the memory before anything could be said
 
@@ -45,8 +46,7 @@ def image_processor(module: nn.Module, processor_config: Mapping[str, object] | 
     return made
 
 
-def refused_settings(module: nn.Module, error: Exception) -> DamagedCheckpoint:
+def refused_settings(module: nn.Module, error: Exception) -> BadConfig:
     """What to raise where the folder's settings are none that a picture can be prepared with."""
     path = getattr(module.config, "_name_or_path", "") or type(module).__name__
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
-    return DamagedCheckpoint(path=path, reason=f"its preprocessor_config.json is refused ({said})")
+    return BadConfig(path=path, file="preprocessor_config.json", reason=library_text(error))

@@ -23,6 +23,7 @@ from model.checkpoints.record.forward import record
 from model.checkpoints.tokens.encode import side, tokenized
 from model.checkpoints.tokens.token_texts import special_ids
 from model.errors import SoundTooLong, TextTooLong, UnreadableSound
+from model.jobs.device import facts_of
 from model.jobs.progress import tick
 from model.trace import logits
 from model.trace.trace import Side, Trace, TraceKey
@@ -121,7 +122,7 @@ def trace_sound(
         "prompt": len(prompt), "written": [*decoder.texts[1:], *side(model.tokenizer, [last]).texts],
         "seconds": len(samples) / RATE, "frame_seconds": step / RATE, "sound_end": end, "padding": positions - 1 - end,
         "modules": recorded.modules,
-        **({"opening": model.opening.facts()} if model.opening else {}),
+        **({"opening": model.opening.facts()} if model.opening else {}), **facts_of(model.module),
     }  # fmt: skip
     source = f"sound {hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
     options = (("max_new_tokens", max_new_tokens),) if target is None else ()
@@ -165,7 +166,7 @@ def _write(model: HuggingFaceModel, given: Tensor, limit: int) -> tuple[list[int
     def progress(ids: Tensor, _scores: object, **_more: object) -> Tensor:
         seen.append(ids[0].tolist())
         tick("writing", min(1.0, len(seen) / limit))
-        return torch.zeros(ids.shape[0], dtype=torch.bool)
+        return torch.zeros(ids.shape[0], dtype=torch.bool, device=ids.device)
 
     with quiet():
         model.module.generate(

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.instrumentation.operators.kernel_sums import log_sum_exp_of
 from model.instrumentation.operators.recorder import Operation, OperatorRecorder
 from model.transformer.attention import softmax
 
@@ -47,7 +48,7 @@ class AttentionInput:
 
 def _keep_log_sum_exp(operation: Operation, sums: list[Tensor]) -> None:
     if operation.is_kernel:
-        sums.append(operation.result[1])
+        sums.append(log_sum_exp_of(operation))
 
 
 def fused(module: nn.Module, given: AttentionInput, with_lse: bool) -> tuple[Tensor, Tensor | None]:

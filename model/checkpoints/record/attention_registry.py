@@ -22,6 +22,7 @@ from model.checkpoints.record import qkv_projections
 from model.checkpoints.record.attention_functions import AttentionInput, blocked, eager, fused
 from model.instrumentation.operators.output_projection import differs
 from model.instrumentation.operators.recorder import first_output
+from model.jobs.device import CPU, HostCopies, host
 from model.jobs.progress import tick
 
 # The registry treats names that contain "sdpa", "flash", "flex", "|" or "/" in its own way.
@@ -73,6 +74,21 @@ class RegistryRecorder:
     running: list[str] = field(default_factory=list)
     reads: list[qkv_projections.LinearCall] = field(default_factory=list)
     rotary: tuple[Tensor, Tensor] | None = None
+    shared: HostCopies = field(default_factory=HostCopies)
+
+    def settle(self) -> None:
+        """Bring the last call to the memory of the processor: it is over once the next begins, and its W_O is found."""
+        if not self.calls or self.calls[-1].q.device == CPU:
+            return
+        call = self.calls[-1]
+        for name in ("q", "k", "v", "context", "lse", "sinks", "output", "returned"):
+            if (tensor := getattr(call, name)) is not None:
+                setattr(call, name, host(tensor))
+        for name in ("mask", "bias"):
+            if (tensor := getattr(call, name)) is not None:
+                setattr(call, name, self.shared(tensor))
+        if call.source is not None:
+            call.source = call.source.on_host(self.shared)
 
     def path(self, module: nn.Module) -> str:
         """The dotted path of `module` in the layer that runs; layers may share one (Zamba)."""
@@ -143,6 +159,7 @@ def _recorded(
     recorder = _recording.get()
     source = None
     if recorder is not None:
+        recorder.settle()
         source = recorder.source(module, given.query, given.key, given.value)
         tick("layers", min(1.0, len(recorder.calls) / recorder.expected) if recorder.expected else None)
     if given.softcap is not None or given.sinks is not None:
@@ -193,6 +210,7 @@ def record_calls(model: nn.Module) -> Iterator[list[RegistryCall]]:
     token = _recording.set(recorder)
     try:
         yield recorder.calls
+        recorder.settle()
     finally:
         _recording.reset(token)
         for handle in handles:

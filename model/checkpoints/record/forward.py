@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from model.checkpoints.task_heads import outputs as head_outputs
 from model.checkpoints.task_heads.inputs import as_taken
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.output_projection import effective_matrix
+from model.jobs.device import CPU, host
 from model.trace.attention_record import AttentionRecord
 from model.trace.logits import parts as logit_parts
 from model.trace.mask_and_bias import is_masked, position_bias
@@ -80,20 +82,17 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     tensors |= streams(output, {site.stack for site in attention})
     outputs = head_outputs.named(type(module).__name__, output)
     if "logits" in outputs:
-        tensors |= logit_parts(outputs.pop("logits"))
-    tensors |= outputs
+        outputs |= logit_parts(outputs.pop("logits"))
+    tensors |= {name: host(tensor) for name, tensor in outputs.items()}
     for name, tensor in tensors.items():
         store.add(name, tensor)
-    return Recorded(
-        store,
-        {site: AttentionRecord(site=site, store=store, **facts) for site, facts in attention.items()},
-        {str(site): call.path for site, call in zip(sites, calls, strict=True)},
-    )
+    records = {site: AttentionRecord(site=site, store=store, **facts) for site, facts in attention.items()}
+    return Recorded(store, records, {str(site): call.path for site, call in zip(sites, calls, strict=True)})
 
 
 def streams(output: Any, stacks: set[str]) -> dict[str, Tensor]:
     """The hidden states of a library output by their names in the record, batch axis gone."""
-    return {f"{stack}.{i}.stream": state[0] for stack in stacks for i, state in enumerate(_states(output, stack))}
+    return {f"{stack}.{i}.stream": host(state[0]) for stack in stacks for i, state in enumerate(_states(output, stack))}
 
 
 def run(module: nn.Module, inputs: Mapping[str, Tensor], **options: object) -> Any:
@@ -128,7 +127,8 @@ def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
 
 def plain(module: nn.Module, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What the head gives in a plain run, with nothing recorded, by the names of `task_heads.outputs.named`."""
-    return head_outputs.named(type(module).__name__, _call(module, inputs))
+    found = head_outputs.named(type(module).__name__, _call(module, inputs))
+    return {name: host(tensor) for name, tensor in found.items()}
 
 
 def _call(module: nn.Module, inputs: Mapping[str, Tensor], **options: object) -> Any:
@@ -151,7 +151,11 @@ def attention_records(
     found: dict[Site, dict[str, Any]] = {}
     for site, call in zip(sites, calls, strict=True):
         tensors |= {f"{site}.{name}": part.detach() for name, part in call.parts.items()}
-        tensors |= {f"parameters/{site}.{name}": part.detach() for name, part in call.parameters.items()}
+        for name, part in call.parameters.items():
+            if part.device == CPU:
+                tensors[f"parameters/{site}.{name}"] = part.detach()
+            else:  # fetched when it is asked for: every run would copy the weights
+                store.add_lazy(f"parameters/{site}.{name}", part.shape, partial(host, part))
         if call.source is not None:
             qkv_projections.keep(call.source, str(site), tensors, store)
         if call.bias is not None:
@@ -206,7 +210,8 @@ def _returned_otherwise(call: attention_registry.RegistryCall) -> bool:
 
 
 def _from_operators(call: AttentionCall, single: bool, crosses: re.Pattern[str]) -> CapturedAttention:
-    parts = {"q": call.q, "k": call.k, "v": call.v, "context": call.context, "output": call.output} | call.parts
+    named = {"q": call.q, "k": call.k, "v": call.v, "context": call.context, "output": call.output} | call.parts
+    parts = {name: host(part) for name, part in named.items()}
     known = {"W_O": call.projection, "b_O": call.projection_bias}
     parameters = {name: part for name, part in known.items() if part is not None}
     mask = RuleMask(single) if call.q.shape[1] == call.k.shape[1] == 1 else call.mask

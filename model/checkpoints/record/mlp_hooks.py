@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from model.checkpoints.disk.families import rules_of
 from model.checkpoints.record import offload
 from model.checkpoints.record.site_names import stack_of
+from model.jobs.device import CPU, host
 from model.residual.neurons import Hidden, projected, recognised
 
 _ATTENTION = re.compile(r"att", re.IGNORECASE)
@@ -38,6 +39,7 @@ class CapturedProjection:
     def units(self) -> Hidden:
         """The units, held against the layer's output by the projection's own weights, in float64."""
         W, b = (offload.parameter(self.projection, name) for name in ("weight", "bias"))
+        W, b = host(W), None if b is None else host(b)
         known = recognised(self.hidden, self.firsts)
         function, pre, gate = known if known is not None else (None, None, None)
         W = (W if _conv(self.projection) else W.T).detach()
@@ -104,7 +106,7 @@ def capture_hidden(
 
     def first(part: nn.Module, _inputs: object, output: Tensor) -> None:
         if threading.get_ident() == mine and calls % layers == layer:
-            latest[part] = output.detach().clone()  # the model may go on in place
+            latest[part] = _copied(output)
 
     def last(name: str, part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal calls
@@ -113,7 +115,7 @@ def capture_hidden(
         wanted, calls = calls % layers == layer, calls + 1
         made = [latest.pop(known) for known in firsts[name].values() if known in latest]
         if wanted:
-            hidden, flat = (value.detach().reshape(-1, value.shape[-1]).clone() for value in (inputs[0], output))
+            hidden, flat = (_copied(value).reshape(-1, value.shape[-1]) for value in (inputs[0], output))
             captured[:] = [CapturedProjection(name, hidden, flat, part, _halves(made, hidden))]
 
     ends = {name: part for name, part in projections(module).items() if stack_of(name, stacks) == stack}
@@ -140,7 +142,7 @@ def capture_outputs(module: nn.Module, stacks: tuple[str, ...], stack: str, laye
     def last(_part: nn.Module, _inputs: object, output: Tensor) -> None:
         nonlocal calls
         if threading.get_ident() == mine:
-            found[calls % layers] = output.detach().reshape(-1, output.shape[-1]).clone()
+            found[calls % layers] = _copied(output).reshape(-1, output.shape[-1])
             calls += 1
 
     ends = {part for name, part in projections(module).items() if stack_of(name, stacks) == stack}
@@ -150,6 +152,11 @@ def capture_outputs(module: nn.Module, stacks: tuple[str, ...], stack: str, laye
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _copied(value: Tensor) -> Tensor:
+    """In the memory of the processor; the model may go on to change the value in place."""
+    return value.detach().clone() if value.device == CPU else host(value)
 
 
 def _halves(made: list[Tensor], hidden: Tensor) -> list[Tensor]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model.jobs.device import host
 from model.trace.mask_and_bias import position_bias
 from model.transformer.masks import compress
 
@@ -25,7 +26,7 @@ class Packing:
         if not isinstance(value, Tensor):
             return value
         if id(value) not in self.seen:
-            self.seen[id(value)] = value, _square(value)
+            self.seen[id(value)] = value, _square(host(value))
         return self.seen[id(value)][1]
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 
 from model.checkpoints.record import offload
+from model.jobs.device import HostCopies, host
 from model.trace.tensors import MemoryStore
 
 
@@ -56,10 +57,10 @@ class ColumnSlice:
     def weight(self) -> Tensor:
         """W [d, h · d_k], in the orientation x · W."""
         weight = offload.parameter(self.module, "weight")
-        return self.take(weight.T if isinstance(self.module, nn.Linear) else weight).detach()
+        return host(self.take(weight.T if isinstance(self.module, nn.Linear) else weight).detach())
 
     def bias(self) -> Tensor:
-        return self.take(offload.parameter(self.module, "bias")).detach()
+        return host(self.take(offload.parameter(self.module, "bias")).detach())
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,13 @@ class QKVSource:
     parts: dict[str, ColumnSlice]
     norms: dict[str, nn.Module] = field(default_factory=dict)
     rotary: tuple[Tensor, Tensor] | None = None
+
+    def on_host(self, shared: HostCopies) -> QKVSource:
+        """The same with its tensors in the memory of the processor; what layers share is copied once."""
+        x = host(self.x)
+        y = x if self.y is self.x else shared(self.y)
+        rotary = None if self.rotary is None else (shared(self.rotary[0]), shared(self.rotary[1]))
+        return replace(self, x=x, y=y, rotary=rotary)
 
 
 # Of q, k and v the call that made each, and the columns of its result.
@@ -203,11 +211,11 @@ def _gain(norm: nn.Module) -> Tensor:
     """γ as it multiplies: Gemma keeps γ − 1. A row of ones is told from the norm itself, not from its name."""
     weight = offload.parameter(norm, "weight").detach()
     if isinstance(norm, nn.LayerNorm):
-        return weight
+        return host(weight)
     with torch.no_grad():
         ones = norm(torch.ones(1, weight.shape[0], dtype=weight.dtype, device=weight.device))[0]
     plain, more = ((ones - gain).abs().max() for gain in (weight, 1 + weight))
-    return weight if plain <= more else 1 + weight
+    return host(weight if plain <= more else 1 + weight)
 
 
 def keep(source: QKVSource, site: str, tensors: dict[str, Tensor], store: MemoryStore) -> None:
@@ -236,7 +244,7 @@ def keep(source: QKVSource, site: str, tensors: dict[str, Tensor], store: Memory
 def _shift(norm: nn.LayerNorm) -> Tensor:
     """β; zeros where the norm has none, because β is what tells this norm from one of the root mean square."""
     beta = offload.parameter(norm, "bias")
-    return torch.zeros(norm.weight.shape) if beta is None else beta.detach()
+    return torch.zeros(norm.weight.shape) if beta is None else host(beta.detach())
 
 
 def _keep_rotary(pair: tuple[Tensor, Tensor], site: str, tensors: dict[str, Tensor]) -> None:

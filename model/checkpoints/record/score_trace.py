@@ -26,6 +26,7 @@ from model.instrumentation.operators.recorder import Frame, OperatorRecorder, ac
 from model.instrumentation.operators.score_reader import ScoreReader
 from model.instrumentation.operators.terms import ScoreTerms, log_sum_exp, reproduces, terms_of
 from model.instrumentation.operators.tracker import ScoreTracker
+from model.jobs.device import device_of, host
 from model.jobs.progress import tick
 from model.trace.mask_and_bias import simplest_mask
 
@@ -90,15 +91,17 @@ def replay(module: nn.Module, args: tuple, kwargs: dict, index: int, lse: Tensor
 
     Raises ValueError where the module no longer does what was recorded (its weights were changed).
     """
-    recorder = OperatorRecorder(module.parameters())
+    recorder, there = OperatorRecorder(module.parameters()), device_of(module)
+    args, kwargs = tree_map(lambda value: value.to(there) if isinstance(value, Tensor) else value, (args, kwargs))
     ScoreTracker(ScoreTracer(recorder, stop_at=index), recorder)
     try:
         with _disable_current_modes(), active(recorder):
             module(*args, **kwargs)
     except _Reached as reached:
-        same = lse is None or reached.lse is None or torch.allclose(lse, reached.lse, rtol=1e-4, atol=1e-4)
+        both = lse is not None and reached.lse is not None
+        same = not both or torch.allclose(host(lse), host(reached.lse), rtol=1e-4, atol=1e-4)
         if same and reached.terms.bias is not None:
-            return reached.terms.bias
+            return host(reached.terms.bias)
     raise ValueError("the model has changed since this run was recorded: its position terms cannot be made again")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -115,23 +116,37 @@ def tokenized(tokenizer: Any, *texts: str, **options: Any) -> Any:
     except Exception as error:  # the tokenizers library has one kind of error for everything
         if "unk" not in str(error).lower():
             raise
-        raise UnknownWords([(visible(word, cut=True), []) for word in _unknown(tokenizer, given)]) from error
+        raise UnknownWords([(_named(part), []) for part in _unknown(tokenizer, given)]) from error
     if not found["input_ids"].numel():
         raise NoTokens()
     return found
 
 
 def _unknown(tokenizer: Any, texts: Sequence[str]) -> list[str]:
-    """The first words that the tokenizer has nothing for, each once."""
-    found: dict[str, None] = {}
-    for word in dict.fromkeys(word for text in texts for word in text.split()):
+    """What the tokenizer has nothing for, each once: the first such words, else characters (the space between two words may
+    be one), else the shortest run of words that fails; never nothing."""
+
+    def fails(part: str) -> bool:
         try:
-            tokenizer(word)
+            tokenizer(part)
         except Exception:  # as above: that it fails is all that is asked
-            found[word] = None
-        if len(found) == _NAMED:
-            break
-    return list(found)
+            return True
+        return False
+
+    for parts in ((word for text in texts for word in text.split()), (char for text in texts for char in text)):
+        if found := list(islice(filter(fails, dict.fromkeys(parts)), _NAMED)):
+            return found
+    for text in texts:
+        words = [match.span() for match in re.finditer(r"\S+", text)]
+        if end := next((end for _, end in words if fails(text[:end])), 0):
+            tails = (text[start:end] for start, _ in reversed(words) if start < end)
+            return [next(filter(fails, tails), text[:end])]
+    return list(texts)
+
+
+def _named(part: str) -> str:
+    """As a sentence quotes it; of what shows nothing between quotation marks the code points."""
+    return " ".join(f"U+{ord(c):04X}" for c in part[:_NAMED]) if part.isspace() else visible(part, cut=True)
 
 
 def guard(module: nn.Module, tokenizer: Any) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.notes import Context, Output
 from model.instrumentation.operators.recorder import Frame, first_output
+from model.jobs.device import device_of
 from model.trace.fidelity import allowed_product
 
 _ATTENTION = re.compile("att|mha", re.IGNORECASE)
@@ -54,8 +55,10 @@ def add_bias(call: AttentionCall, bias: Tensor, result: Tensor) -> None:
 def effective_matrix(module: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | None:
     """(W [m, d], b [d]) of a module that gave y [n, d] for x [n, m]; None where no matrix and vector give that.
 
-    To be called when nothing is recorded: the module runs twice.
+    To be called when nothing is recorded: the module runs twice, where its own parameters lie.
     """
+    there, here = device_of(module), x.device
+    x, y = x.to(there), y.to(there)
     unit = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     try:
         with torch.no_grad():
@@ -67,7 +70,7 @@ def effective_matrix(module: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, T
         return None
     # Twice: W and b were computed as y was, each with roundings of its own.
     apart = (x.double() @ W.double() + b.double() - y.double()).abs()
-    return (W, b) if bool((apart <= 2 * allowed_product(x, W, b, y.dtype)).all()) else None
+    return (W.to(here), b.to(here)) if bool((apart <= 2 * allowed_product(x, W, b, y.dtype)).all()) else None
 
 
 def given(

@@ -18,6 +18,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from model.instrumentation.operators import layout
 from model.instrumentation.operators import recorder as operators
 from model.instrumentation.operators.attention_call import AttentionCall, compact, join_heads
+from model.instrumentation.operators.kernel_sums import log_sum_exp_of
 from model.instrumentation.operators.notes import HALF, Context, Output, Scaled, Scores, Weights, number, unscaled
 from model.instrumentation.operators.output_projection import add_bias, given, project
 from model.instrumentation.operators.recorder import Frame, Operation, OperatorRecorder
@@ -180,7 +181,7 @@ class ScoreTracker:
         return None if found is None else self._attended(call, *found)
 
     def _fused(self, operation: Operation) -> Context | None:
-        given, (context, lse) = operation.named(), operation.result[:2]
+        given, context = operation.named(), operation.result[0]
         query, key, v = (given[name] for name in ("query", "key", "value"))
         q, k = query[0], key[0]
         scale, mask = given.get("scale"), given.get("attn_mask", given.get("attn_bias"))
@@ -200,8 +201,7 @@ class ScoreTracker:
         if mask is not None:
             cells = scores.cells(mask, shape)
             scores = scores.without(~cells) if mask.dtype == torch.bool else scores.plus(cells)
-        sums = lse.reshape(*lse.shape[:2], -1)[0, : shape[1], : shape[2]]  # some kernels pad their rows
-        call = self.reader.softmax(scores, None, None, sums, shape)
+        call = self.reader.softmax(scores, None, None, log_sum_exp_of(operation)[0], shape)
         return None if call is None else self._attended(call, v[0], context[0])
 
     def _projected(self, call: AttentionCall, x: Tensor, weight: Tensor, bias: Tensor | None, result: Tensor) -> Any:

@@ -87,6 +87,7 @@ def _facts(model: HuggingFaceModel, facts: Description) -> dict[str, str]:
         say("card.vocabulary"): _number(facts.vocabulary),
         say("card.max_length"): _number(facts.max_length),
         say("card.dtype"): facts.dtype,
+        say("card.device"): model.device if model.device != "cpu" else "",
         say("card.licence"): known.licence if known else "",
         say("card.hash"): model.weights_hash,
     }

@@ -72,6 +72,7 @@ def _ours(model: OwnModel) -> None:
         say("card.licence"): str(card.get("licence", "–")),
         say("card.seed"): f"{card.get('seed', '–')} · {card.get('steps', '–')}",
         say("card.hash"): model.weights_hash,
+        **({say("card.device"): model.device} if model.device != "cpu" else {}),
     }
     left.dataframe(
         pd.DataFrame({say("card.fact"): facts.keys(), say("card.value"): facts.values()}), hide_index=True,

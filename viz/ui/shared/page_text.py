@@ -124,6 +124,10 @@ def _warnings(trace: Trace) -> None:
     if adapter := trace.facts.get("adapter"):
         kind = code(adapter["kind"])
         st.warning(say("note.adapter_applied" if adapter["applied"] else "note.adapter", kind=kind))
+    if device := trace.facts.get("device"):
+        st.caption(say("note.device", device=code(device)))
+    if unpacked := trace.facts.get("unpacked"):
+        st.caption(say("note.unpacked", kind=unpacked))
     if missing := trace.facts.get("missing") or trace.facts.get("opening", {}).get("missing"):
         names = ", ".join(code(name) for name in missing[:3]) + (" …" if len(missing) > 3 else "")
         st.warning(say("note.missing", n=len(missing), names=names))

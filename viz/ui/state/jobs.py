@@ -52,8 +52,7 @@ class Job:
                 return
             # A sentence for the visitor, the rest for whoever runs the server.
             logging.getLogger(__name__).exception("%s failed", self.key[0])
-            first = next(iter(str(error).strip().splitlines()), "")
-            self.error = Unexpected(reason=f"{type(error).__name__}: {first[:200]}")
+            self.error = Unexpected.of(error)
 
     def _told(self, what: str, fraction: float | None) -> None:
         self.what, self.fraction = what, fraction
