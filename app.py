@@ -6,7 +6,7 @@ from viz.ui import navigation, server
 from viz.ui.shared import side_bar
 from viz.ui.state import address_bar
 
-app = st.App(__file__, lifespan=server.lifespan, routes=server.routes())
+app = st.App(__file__, lifespan=server.lifespan, routes=server.routes(), middleware=server.middleware())
 
 if server.in_session():
     address_bar.start()

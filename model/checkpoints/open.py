@@ -11,7 +11,7 @@ from model.checkpoints.disk import discovery, packages
 from model.checkpoints.disk.other_folders import adapter, model_in
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.checkpoints.own import OwnModel, load
-from model.errors import AdapterAlone, NotAllowed, NotFetched, NotHere, NotPublic, UnknownModel
+from model.errors import AdapterAlone, NotAllowed, NotByLink, NotFetched, NotHere, NotPublic, UnknownModel
 from model.jobs.device import choose
 from model.jobs.progress import ProgressListener, report_to
 
@@ -28,11 +28,13 @@ def open_model(
     progress: Callable[[float | None, str], None] | None = None,
     stop: Callable[[], bool] | None = None,
     confined: bool = False,
+    fetch: bool = True,
     device: str | None = None,
 ) -> OwnModel | HuggingFaceModel | Annalog:
     """Open "translate", a name of `discovery.discover()`, a folder, a .gguf file, or the `org/name` of a model hub.
 
-    A hub's model is taken from the local cache; else, with an internet connection, its safetensors are fetched.
+    A hub's model is taken from the local cache; else, with an internet connection, its safetensors are fetched, unless
+    `fetch` is False (NotByLink).
     progress(fraction, what): fraction 0–1, or None where the end is not known. stop(): True gives up (Stopped).
     confined: open nothing outside the configured folders, and fetch nothing (NotAllowed). device: where it runs, "cuda" for a
     graphics card; else what HEADLIGHT_DEVICE says, else the processor. What is recorded lies in the processor's memory either
@@ -41,12 +43,12 @@ def open_model(
     """
     chosen = choose(device)
     if progress is None and stop is None:
-        return _open(name, confined, chosen)
+        return _open(name, confined, fetch, chosen)
     with report_to(ProgressListener(lambda what, done: progress and progress(done, what), stop or (lambda: False))):
-        return _open(name, confined, chosen)
+        return _open(name, confined, fetch, chosen)
 
 
-def _open(name: str | Path, confined: bool, device: torch.device) -> OwnModel | HuggingFaceModel | Annalog:
+def _open(name: str | Path, confined: bool, fetch: bool, device: torch.device) -> OwnModel | HuggingFaceModel | Annalog:
     if str(name) in shipped():
         return load(SHIPPED / str(name), str(name), device)
     for package, place in packages.installed().values():
@@ -57,19 +59,19 @@ def _open(name: str | Path, confined: bool, device: torch.device) -> OwnModel | 
                 return annalog.load(place.parents[1], package.name)
             return _open_path(place, device, confined, package.name, package.card)
     try:
-        path = Path(name).expanduser()
+        path = discovery.expanded(name)
         there = path.exists()
     except (OSError, RuntimeError, ValueError) as error:  # nobody's home, a name that no file system takes
         raise UnknownModel(name=str(name)[:200], allowed=_here()) from error
     if confined and not discovery.allowed(path) and (there or path.is_absolute() or ".." in path.parts):
-        raise NotAllowed(path=path)  # said before anything tells whether it is there
+        raise NotAllowed(path=name)  # said before anything tells whether it is there
     if not there:
         entry = discovery.discover().get(str(name))
         listed = entry is not None and entry.kind != "trace"
-        path = entry.path if listed else _from_hub(str(name), confined)
+        path = entry.path if listed else _from_hub(str(name), confined, fetch)
         # A listed folder may hold links to what is not listed.
         if confined and not discovery.allowed(path):
-            raise NotAllowed(path=path)
+            raise NotAllowed(path=name)
         return _open_path(path, device, confined, entry.name if listed else str(name))
     return _open_path(path, device, confined)
 
@@ -110,7 +112,7 @@ def _is_library_checkpoint(folder: Path) -> bool:
     return (folder / "config.json").is_file() and "model_type" in checkpoint_files.config(folder)
 
 
-def _from_hub(name: str, confined: bool) -> Path:
+def _from_hub(name: str, confined: bool, fetch: bool) -> Path:
     """The folder of `org/name`, fetched where it may be and is not here. Raises UnknownModel or a kind of NotHere."""
     parts = name.split("/")
     if len(parts) != 2 or not all(part and part not in (".", "..") for part in parts):
@@ -120,6 +122,8 @@ def _from_hub(name: str, confined: bool) -> Path:
         return here
     if confined or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise NotFetched(name=name, allowed=_here())
+    if not fetch:
+        raise NotByLink(name=name)
     return _fetch(name)
 
 

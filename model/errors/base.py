@@ -26,7 +26,7 @@ class Unexpected(HeadlightError):
     sentence = "The model gave up on this input ({reason}): nothing was changed. Try another input; the server's log says more."
 
     @classmethod
-    def of(cls, error: Exception) -> Unexpected:
+    def of(cls, error: BaseException) -> Unexpected:
         """The sentence for what nobody foresaw."""
         kind, told = type(error).__name__, library_text(error)
         return cls(reason=kind if told == kind else f"{kind}: {told}")

@@ -165,6 +165,11 @@ class NotFetched(NotHere):
     )
 
 
+class NotByLink(NotHere):
+    code = "not_by_link"
+    sentence = "The model “{name}” is not on this computer, and a link fetches none: type its name on the page Models to fetch it."
+
+
 class NotPublic(NotHere):
     code = "not_public"
     sentence = "The model hub has no public model “{name}”. On this computer are {allowed}."

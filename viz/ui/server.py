@@ -8,6 +8,9 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -52,6 +55,15 @@ def freeze_modules() -> None:
 def routes() -> list[Route]:
     """What the app's server answers besides Streamlit's own."""
     return [*tile_server.routes(), *scripts.routes()]
+
+
+def middleware() -> list[Middleware]:
+    """What every request passes first: the names that this server answers to (server.allowedHosts), as its sockets ask too.
+
+    Else a page elsewhere whose name was made to lead here could read what the routes give.
+    """
+    hosts = list(st.get_option("server.allowedHosts") or ["*"])
+    return [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)]
 
 
 @asynccontextmanager

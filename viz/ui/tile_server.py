@@ -17,6 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from streamlit.runtime import Runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model.errors import HeadlightError
 from viz.ui.state import memory_budget
@@ -32,11 +34,18 @@ _HEADERS = {
 
 
 class Ticket:
-    """One run that one session may fetch from."""
+    """One run that one session may fetch from, while a browser is connected to it."""
 
     def __init__(self, trace: Trace) -> None:
         self.trace, self.token = trace, secrets.token_urlsafe(24)
+        context = get_script_run_ctx(suppress_warning=True)
+        self._session = context.session_id if context is not None else ""
         _tickets[self.token] = self
+
+    @property
+    def is_open(self) -> bool:
+        """Streamlit keeps a session that was left for minutes, in case it comes back; its token is worth nothing meanwhile."""
+        return not Runtime.exists() or Runtime.instance().is_active_session(self._session)
 
 
 _tickets: WeakValueDictionary[str, Ticket] = WeakValueDictionary()
@@ -114,7 +123,7 @@ def _route(path: str, work: Callable[..., bytes], *names: str) -> Route:
     async def answer(request: Request) -> Response:
         given = request.path_params
         ticket = _tickets.get(given["token"])
-        if ticket is None:
+        if ticket is None or not ticket.is_open:
             return PlainTextResponse("This map is not open any more.", 404)
         try:
             found = await run_in_threadpool(work, ticket, *(given[name] for name in ("site", "head", *names)))

@@ -48,10 +48,15 @@ def discover() -> dict[str, Entry]:
     return entries
 
 
+def expanded(name: str | Path) -> Path:
+    """A path with "~" as the home of whoever runs this; another's home ("~name") is nobody's business, and stays as it is."""
+    return Path(name).expanduser() if str(name) == "~" or str(name).startswith(("~/", "~\\")) else Path(name)
+
+
 def allowed(path: str | Path) -> bool:
     """Whether `path` and what lies in it, links followed, lie in the places where models are looked for."""
     try:
-        real = Path(path).expanduser().resolve()
+        real = expanded(path).resolve()
         # The cache's snapshots are links into its blobs, so the whole cache is one place.
         places = [SHIPPED, *configured(), hub_folder(), *(place for _, place in packages.installed().values())]
         within = [place.resolve() for place in places]

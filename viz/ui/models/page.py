@@ -83,6 +83,7 @@ def _choose_path(path: str, exists: bool) -> None:
     if not exists and (path.startswith(("/", "~", ".", "\\")) or ":" in path):
         st.session_state.complaint = language.explain(UnknownModel(name=path, allowed=", ".join(model_list.found())))
     else:
+        model_list.typed(path)
         _choose(path)
 
 

@@ -44,12 +44,9 @@ class Job:
                 self.result = work()
         except HeadlightError as error:
             self.error = error
-        except (
-            BaseException
-        ) as error:  # a panic of a library in Rust is no Exception: whatever it is ends in a sentence
-            if isinstance(error, ScriptControlException):  # the page that asked has ended
-                self.error = Stopped()
-                return
+        except ScriptControlException:  # the page that asked has ended
+            self.error = Stopped()
+        except BaseException as error:  # a panic of a library in Rust is no Exception
             # A sentence for the visitor, the rest for whoever runs the server.
             logging.getLogger(__name__).exception("%s failed", self.key[0])
             self.error = Unexpected.of(error)
@@ -109,8 +106,8 @@ def _wait(job: Job, title: str, about: Callable[[], str]) -> None:
         started = time.monotonic()
         while job.thread.is_alive():
             job.thread.join(_EVERY)
-            name, _, place = job.what.partition(":")
-            what = say(f"progress.{name}", n=place) if name else ""
+            name, _, turn = job.what.partition(":")
+            what = say(f"progress.{name}", n=turn) if name else ""
             spent = say("work.seconds", seconds=f"{time.monotonic() - started:.0f}")
             bar.progress(job.fraction or 0.0, text=" · ".join(part for part in (title, what, spent, cost) if part))
     place.empty()

@@ -29,9 +29,9 @@ def opened(name: str) -> Any:
     from model import open_model
     from model.trace.held_bytes import held_bytes
 
-    key = (name, model_list.changed(name))
+    key, fetch = (name, model_list.changed(name)), model_list.may_fetch(name)
     return memory_budget.shared().get(
-        "models", key, lambda: open_model(name, confined=model_list.confined()),
+        "models", key, lambda: open_model(name, confined=model_list.confined(), fetch=fetch),
         lambda model: held_bytes(getattr(model, "module", None)),
     )  # fmt: skip
 

@@ -62,7 +62,7 @@ def entry(name: str) -> Entry | None:
 def place(name: str) -> Path | None:
     """The path that a name may mean, None where it means none or where this server may not look."""
     try:
-        path = Path(name).expanduser()
+        path = discovery.expanded(name)
         path.exists()
     except (OSError, RuntimeError, ValueError):
         return None
@@ -166,6 +166,15 @@ def openable(name: str) -> bool:
     return name in found() or _is_path(name)
 
 
+def typed(name: str) -> None:
+    """Note that the person of this session typed a name: what a link names is never fetched from anywhere."""
+    st.session_state["typed"] = {*st.session_state.get("typed", ()), name}
+
+
+def may_fetch(name: str) -> bool:
+    return name in st.session_state.get("typed", ())
+
+
 def confined() -> bool:
     """Whether others than this computer are served, who may then open nothing outside the configured folders."""
     return st.get_option("server.address") not in _LOOPBACK
@@ -176,7 +185,7 @@ def trace_path(name: str) -> Path:
     known = entry(name)
     if known is None and confined() and not discovery.allowed(name):
         raise NotAllowed(path=name)
-    return known.path if known is not None else Path(name).expanduser()
+    return known.path if known is not None else discovery.expanded(name)
 
 
 def changed(name: str) -> tuple[tuple[str, int, int], ...]:
