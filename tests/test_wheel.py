@@ -63,8 +63,11 @@ def test_the_source_archive_builds_the_same_wheel(wheel: Path, tmp_path: Path) -
 def test_version_and_requirements_stand_in_one_place(wheel: Path) -> None:
     about = metadata(wheel)
     assert about["Version"] == __version__
-    assert sorted(about.get_all("Requires-Dist")) == sorted(pins("requirements.txt"))
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = told["project"]["optional-dependencies"].items()
+    optional = [f"{package}; extra == '{name}'" for name, packages in extras for package in packages]
+    assert sorted(about.get_all("Requires-Dist")) == sorted([*pins("requirements.txt"), *optional])
+    build = told["build-system"]["requires"]
     assert set(build) <= set(pins("requirements-dev.txt"))
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.checkpoints.disk import discovery, packages
-from model.checkpoints.disk.other_folders import model_in
+from model.checkpoints.disk.other_folders import adapter, model_in
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.checkpoints.own import OwnModel, load
-from model.errors import NotAllowed, NotFetched, NotHere, NotPublic, UnknownModel
+from model.errors import AdapterAlone, NotAllowed, NotFetched, NotHere, NotPublic, UnknownModel
 from model.jobs.device import choose
 from model.jobs.progress import ProgressListener, report_to
 
@@ -55,7 +55,7 @@ def _open(name: str | Path, confined: bool, device: torch.device) -> OwnModel | 
                 from model.checkpoints import annalog
 
                 return annalog.load(place.parents[1], package.name)
-            return _open_path(place, device, package.name, package.card)
+            return _open_path(place, device, confined, package.name, package.card)
     try:
         path = Path(name).expanduser()
         there = path.exists()
@@ -70,20 +70,24 @@ def _open(name: str | Path, confined: bool, device: torch.device) -> OwnModel | 
         # A listed folder may hold links to what is not listed.
         if confined and not discovery.allowed(path):
             raise NotAllowed(path=path)
-        return _open_path(path, device, entry.name if listed else str(name))
-    return _open_path(path, device)
+        return _open_path(path, device, confined, entry.name if listed else str(name))
+    return _open_path(path, device, confined)
 
 
 def _open_path(
-    path: Path, device: torch.device, name: str | None = None, card: dict | None = None
+    path: Path, device: torch.device, confined: bool, name: str | None = None, card: dict | None = None
 ) -> OwnModel | HuggingFaceModel | Annalog:
     """A folder of ours, one of the library, or what is converted to one."""
     from model.checkpoints.convert.convert import convert
 
-    converted = convert(path)
+    converted, adapter_in = convert(path), None
     folder = converted or model_in(path)
     if converted is not None:
         name, card = name or path.stem, (card or {}) | {"converted_from": path.name}
+    elif folder != path and adapter(path) is not None:
+        if confined and not discovery.allowed(folder):
+            raise AdapterAlone(path=path, **{name: adapter(path)[name] for name in ("kind", "base")})
+        name, adapter_in = name or path.name, path
     elif folder != path:  # the transformer of a sentence encoder, whose pooling lies beside it
         from model.checkpoints.library.sentence_pooling import pooling
 
@@ -94,7 +98,7 @@ def _open_path(
         return load(folder, name, device)
     from model.checkpoints.library import load as loading
 
-    return loading.load(folder, name, card, device)
+    return loading.load(folder, name, card, device, adapter_in)
 
 
 def _is_library_checkpoint(folder: Path) -> bool:

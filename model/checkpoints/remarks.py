@@ -22,7 +22,7 @@ def remarks(card: Mapping[str, Any]) -> list[str]:
         )
     if adapter := card.get("adapter"):
         applied = "is applied" if adapter["applied"] else "is not applied: this is the base model"
-        told.append(f"The folder's adapter ({adapter['kind']}) {applied}.")
+        told.append(f"The folder's adapter ({adapter['kind']} of {adapter['base']}) {applied}.")
     if unpacked := card.get("unpacked"):
         told.append(f"The folder's weights are packed ({unpacked}), and unpacked to float32.")
     return told

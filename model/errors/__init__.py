@@ -13,6 +13,7 @@ from model.errors.base import (
 )
 from model.errors.checkpoints import (
     AdapterAlone,
+    AdapterRefused,
     BadConfig,
     BadFile,
     DamagedCheckpoint,
@@ -103,6 +104,7 @@ from model.errors.runs import (
 
 __all__ = [
     "AdapterAlone",
+    "AdapterRefused",
     "AttentionLost",
     "BadConfig",
     "BadFile",

@@ -67,8 +67,16 @@ class WeightsAlone(HeadlightError):
 class AdapterAlone(HeadlightError):
     code = "adapter_alone"
     sentence = (
-        "{path} holds an adapter ({kind}) of {base} and no model: give the folder of that model with the adapter merged "
-        "into it."
+        "{path} holds an adapter ({kind}) of {base}, which is not on this computer: put that model's folder beside it, or give "
+        "the model with the adapter merged into it."
+    )
+
+
+class AdapterRefused(HeadlightError):
+    code = "adapter_refused"
+    sentence = (
+        "The adapter in {path} ({kind} of {base}) cannot be put into its model: {reason}. Take both from where they were "
+        "trained, or give the model with the adapter merged into it."
     )
 
 

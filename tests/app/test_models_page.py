@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from model import Trace
 from model.checkpoints.disk import cost
 from tests.app.visit import Visit
 from viz.base import numbers
+from viz.ui.language import plain
 from viz.ui.state import model_list
 
 
@@ -28,13 +30,30 @@ def typed(seen: Visit, path: Path) -> tuple[list[str], bool]:
     return [caption.value for caption in seen.at.caption], not button.disabled
 
 
-@pytest.mark.parametrize("name", ["cat.png", "noise.wav", "notes.txt", "weights.pt", "."])
+@pytest.mark.parametrize("name", ["cat.png", "noise.wav", "notes.txt", "."])
 def test_what_is_no_checkpoint_is_said_and_not_opened(visit, models: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).is_dir() or (tmp_path / name).write_bytes(b"RIFF" + bytes(12_440))
     seen = visit("models")
     captions, opens = typed(seen, tmp_path / name)
     assert seen.say("models.no_checkpoint") in captions and not opens
     assert captions.count(seen.say("models.no_checkpoint")) == 1
+
+
+def test_what_people_take_for_a_model_is_told_by_its_kind(visit, models: Path, tmp_path: Path) -> None:
+    (tmp_path / "weights.pt").write_bytes(b"PK")
+    shutil.copytree(models / "gpt2", tmp_path / "trainer" / "checkpoint-5")
+    shutil.copytree(models / "encoder", tmp_path / "sentences" / "0_Transformer")
+    parts = [{"path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]
+    (tmp_path / "sentences" / "modules.json").write_text(json.dumps(parts))
+    seen = visit("models")
+    captions, opens = typed(seen, tmp_path / "weights.pt")
+    said = seen.say("error.weights_alone", path=plain(tmp_path / "weights.pt"), kind="file of PyTorch tensors")
+    assert said in captions and not opens
+    captions, opens = typed(seen, tmp_path / "trainer")
+    assert seen.say("error.several_checkpoints", path=plain(tmp_path / "trainer"), allowed="checkpoint-5") in captions
+    assert not opens
+    captions, opens = typed(seen, tmp_path / "sentences")
+    assert model_list.about(tmp_path / "sentences" / "0_Transformer") in captions and opens
 
 
 def test_a_checkpoint_and_a_saved_trace_are_told_apart(visit, models: Path) -> None:

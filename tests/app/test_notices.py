@@ -13,9 +13,9 @@ pytest.importorskip("transformers")
 
 from model import open_model
 from model.checkpoints import own
-from model.checkpoints.disk import packages
+from model.checkpoints.disk import other_folders, packages
 from model.checkpoints.disk.packages import Package
-from model.checkpoints.library import library_model
+from model.checkpoints.library import adapter, library_model
 from model.jobs import device
 from tests import bounds
 from tests.app.acting import put
@@ -61,6 +61,21 @@ def test_packed_weights_are_said(visit, models: Path, tmp_path: Path) -> None:
     seen = visit("heads", model=folder).sound()
     told = seen.say("note.unpacked", kind="FP8")
     assert told in captions(seen) and told not in captions(visit("heads", model="llama").sound())
+
+
+def test_an_adapter_that_is_not_applied_is_said(visit, models: Path, tmp_path: Path, monkeypatch) -> None:
+    for module in (adapter, other_folders):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)  # of a computer without peft
+    settings(Path(shutil.copytree(models / "llama", tmp_path / "beside")), "adapter_config.json", peft_type="LORA")
+    seen = visit("heads", model=tmp_path / "beside")
+    assert seen.say("note.adapter", kind="`LORA`") in [warning.value for warning in seen.at.warning]
+    (tmp_path / "alone").mkdir()
+    settings(tmp_path / "alone", "adapter_config.json", peft_type="LORA", base_model_name_or_path=str(models / "llama"))
+    told = {"path": tmp_path / "alone", "package": "peft", "command": "pip install peft"}
+    assert seen.say("error.needs_package", **told) in visit(model=tmp_path / "alone").complaint()
+    settings(tmp_path / "alone", "adapter_config.json", base_model_name_or_path="some/other")
+    told = {"path": tmp_path / "alone", "kind": "LORA", "base": "some/other"}
+    assert seen.say("error.adapter_alone", **told) in visit(model=tmp_path / "alone").complaint()
 
 
 @pytest.mark.parametrize("name", ["gpt2", "translate"])

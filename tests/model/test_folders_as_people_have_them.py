@@ -15,6 +15,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from model import Trace, errors, open_model  # noqa: E402
+from model.checkpoints.library import adapter  # noqa: E402
 from tests.model.test_gguf import llama  # noqa: E402
 from tests.model.test_hugging_face import write  # noqa: E402
 
@@ -118,16 +119,17 @@ def test_a_folder_of_a_trainer_names_its_checkpoints(tmp_path: Path):
         open_model(tmp_path)
 
 
-def test_an_adapter_is_named_and_beside_its_base_said(tmp_path: Path):
-    told = {"peft_type": "LORA", "base_model_name_or_path": "some/base", "r": 2, "target_modules": ["q_proj"]}
+def test_an_adapter_is_named_and_beside_its_base_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    told = {"peft_type": "LORA", "base_model_name_or_path": "some/model", "r": 2, "target_modules": ["q_proj"]}
     alone, base = tmp_path / "alone", write(tmp_path / "base", "llama")
     alone.mkdir()
     (alone / "adapter_config.json").write_text(json.dumps(told))
-    with pytest.raises(errors.AdapterAlone, match=r"LORA.* of some/base"):
+    with pytest.raises(errors.AdapterAlone, match=r"LORA.* of some/model"):
         open_model(alone)
+    monkeypatch.setattr(adapter, "find_spec", lambda name: None)  # with peft it would be applied
     shutil.copy(alone / "adapter_config.json", base)
     trace = open_model(base).trace(TEXT)
-    assert trace.facts["adapter"] == {"kind": "LORA", "base": "some/base", "applied": False}
+    assert trace.facts["adapter"] == {"kind": "LORA", "base": "some/model", "applied": False}
 
 
 def test_a_task_head_is_not_dropped_in_silence(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,20 @@ def test_telling_needs_no_torch(places: Path) -> None:
     told = [sys.executable, "-c", code, str(places / "cat.png")]
     found = subprocess.run(told, capture_output=True, text=True, check=False)
     assert found.stdout.split("\n")[:2] == ["", "False"], found.stderr
+
+
+def test_what_people_take_for_a_model_is_told_by_its_kind(places: Path) -> None:
+    from model import errors
+
+    parts = [{"path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]
+    encoder, trainer, files = (places / name for name in ("encoder", "trainer", "files"))
+    checkpoint(encoder / "0_Transformer")
+    (encoder / "modules.json").write_text(json.dumps(parts))
+    checkpoint(trainer / "checkpoint-5")
+    files.mkdir()
+    gguf(files / "a.gguf")
+    assert path_kind.kind_at(encoder) == "model" and path_kind.weights(encoder) == encoder / "0_Transformer"
+    for path, kind in ((trainer, errors.SeveralCheckpoints), (files, errors.SeveralCheckpoints),
+                       (places / "weights.pt", errors.WeightsAlone)):  # fmt: skip
+        assert path_kind.kind_at(path) == "" and type(path_kind.refusal(path)) is kind
+    assert [path_kind.refusal(places / name) for name in ("empty", "cat.png", "bert")] == [None] * 3

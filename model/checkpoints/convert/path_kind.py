@@ -6,6 +6,8 @@ from pathlib import Path
 
 from model.checkpoints.disk import packages
 from model.checkpoints.disk.headers import safetensors_header
+from model.checkpoints.disk.other_folders import model_in
+from model.errors import HeadlightError, NoCheckpoint
 
 _TRACE = "headlight-trace"
 
@@ -19,18 +21,30 @@ def kind_at(path: Path) -> str:
             return "model"
         if path.is_dir():
             ours = all((path / name).is_file() for name in ("card.json", "vocabulary.json"))
-            return "model" if ours or (path / "config.json").is_file() or kind_of(path) else ""
+            return "model" if ours or kind_of(path) or (model_in(path) / "config.json").is_file() else ""
         if path.suffix == ".safetensors":  # of a checkpoint the folder is opened, never one of its files
             told = safetensors_header(path).get("__metadata__") or {}
             return "trace" if told.get("format") == _TRACE else ""
         return "model" if kind_of(path) else ""
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError):  # a HeadlightError too: `refusal` says it
         return ""
 
 
+def refusal(path: Path) -> HeadlightError | None:
+    """What is said of a path that holds something people take for a model, and that is none; None where nothing is."""
+    try:
+        model_in(path)
+    except NoCheckpoint:
+        return None
+    except HeadlightError as error:
+        return error
+    return None
+
+
 def weights(path: Path) -> Path:
-    """The file that is converted where `path` leads to such a one, else `path` itself."""
+    """The file that is converted where `path` leads to such a one, else the checkpoint's folder or file."""
     from model.checkpoints.convert.convert import kind_of
 
     found = kind_of(path)
+    path = path if found is not None else model_in(path)
     return path if found is None or (found[1].parent == path and found[1].name == "pytorch_model.bin") else found[1]

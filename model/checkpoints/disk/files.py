@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ _OTHERS = {
 _BLOCK = 2**24
 # Beside a converted model: the parameters that its source lacked, and the tensors of it that had no place.
 CONVERSION = "conversion.json"
+_WRAPPERS = {r"(^|\.)_orig_mod\.": r"\1", r"^module\.": ""}
 _POINTER = b"version https://git-lfs"
 
 
@@ -91,6 +93,14 @@ def _check(paths: list[Path]) -> None:
 def tensors(path: Path) -> dict[str, dict[str, Any]]:
     """Name -> {dtype, shape, …} of a safetensors file. Raises as `safetensors_header`."""
     return {name: entry for name, entry in safetensors_header(path).items() if name != "__metadata__"}
+
+
+def without_wrappers(paths: list[Path]) -> dict[str, str] | None:
+    """Pattern -> replacement for names that a wrapper made longer (torch.compile, DataParallel); None where there are none."""
+    names = [name for path in paths if path.suffix == ".safetensors" for name in tensors(path)]
+    return {
+        pattern: kept for pattern, kept in _WRAPPERS.items() if any(re.search(pattern, name) for name in names)
+    } or None
 
 
 def numbers(paths: list[Path], names: set[str]) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from model.checkpoints.disk.discovery import snapshot
 from model.checkpoints.disk.files import gguf_files, settings
-from model.errors import AdapterAlone, NoCheckpoint, SeveralCheckpoints, WeightsAlone
+from model.errors import AdapterAlone, NeedsPackage, NoCheckpoint, SeveralCheckpoints, WeightsAlone
 
 ADAPTER = "adapter_config.json"
 _FILES = {
@@ -18,10 +20,11 @@ _FILES = {
 
 
 def model_in(path: Path) -> Path:
-    """The checkpoint folder that is meant by `path`: its own, or that inside a sentence-transformers folder.
+    """The checkpoint folder that is meant by `path`: its own, that inside a sentence-transformers folder, or the model of an
+    adapter.
 
-    Raises WeightsAlone, AdapterAlone, SeveralCheckpoints or NoCheckpoint for what is there and is no model; any other folder
-    stays as it is.
+    Raises WeightsAlone, AdapterAlone, NeedsPackage (peft), SeveralCheckpoints or NoCheckpoint for what is there and is no
+    model; any other folder stays as it is.
     """
     if path.is_file() and path.suffix in _FILES:
         raise WeightsAlone(path=path, kind=_FILES[path.suffix])
@@ -32,8 +35,7 @@ def model_in(path: Path) -> Path:
     if (inner := _first_module(path)) is not None:
         return inner
     if (path / ADAPTER).is_file():
-        told = adapter(path)
-        raise AdapterAlone(path=path, kind=told["kind"], base=told["base"])
+        return _base(path)
     inside = sorted(
         (child.parent for child in path.glob("*/config.json")),
         key=lambda folder: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", folder.name)],
@@ -50,6 +52,25 @@ def adapter(folder: Path) -> dict[str, Any] | None:
         return None
     told = settings(folder / ADAPTER)
     return {"kind": str(told.get("peft_type", "?")), "base": str(told.get("base_model_name_or_path", "?"))}
+
+
+def _base(folder: Path) -> Path:
+    """The model that the adapter in `folder` names: a folder, as it stands or beside the adapter, or one of the hub's cache.
+
+    Raises AdapterAlone where it is not here, NeedsPackage where it is and nothing could put the adapter into it.
+    """
+    told = adapter(folder)
+    try:
+        given = Path(told["base"]).expanduser()
+        places = [given, folder / given, folder.parent / given, folder.parent / given.name]
+        there = next((place for place in places if (place / "config.json").is_file()), None) or snapshot(told["base"])
+    except (OSError, RuntimeError, ValueError):  # a name that no file system takes
+        there = None
+    if there is None:
+        raise AdapterAlone(path=folder, kind=told["kind"], base=told["base"])
+    if find_spec("peft") is None:
+        raise NeedsPackage(path=folder, package="peft", command="pip install peft")
+    return there
 
 
 def _first_module(folder: Path) -> Path | None:

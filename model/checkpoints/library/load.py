@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from model.checkpoints.disk import files as checkpoint_files
 from model.checkpoints.disk.families import FAMILIES, TOWERS, entry, family_of
 from model.checkpoints.disk.other_folders import adapter
 from model.checkpoints.disk.processor_config import processor_config
+from model.checkpoints.library import adapter as adapters
 from model.checkpoints.library import load_errors
 from model.checkpoints.library.decoder_input import decodes
 from model.checkpoints.library.library_model import HuggingFaceModel
@@ -38,14 +38,12 @@ from model.errors import (
 from model.jobs.device import CPU, move
 from model.jobs.progress import tick
 
-_WRAPPERS = {r"(^|\.)_orig_mod\.": r"\1", r"^module\.": ""}
-
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
     """A library model without its tokenizer. `fresh`: parameters that the files lack and that are random, by name;
     `unused`: tensors of the files that the class has no place for, `unused_numbers`: how many numbers these hold, 0 where
-    the files have no header that tells."""
+    the files have no header that tells; `adapter`: what is said of one, and whether it is applied."""
 
     module: nn.Module
     family: str
@@ -53,6 +51,7 @@ class Loaded:
     fresh: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     unused_numbers: int = 0
+    adapter: dict[str, Any] | None = None
 
     @property
     def card(self) -> dict[str, object]:
@@ -67,13 +66,15 @@ class Loaded:
 
 
 def load(
-    folder: Path, name: str | None = None, card: Mapping[str, object] | None = None, device: torch.device = CPU
-) -> HuggingFaceModel:
+    folder: Path, name: str | None = None, card: Mapping[str, object] | None = None, device: torch.device = CPU,
+    adapter_in: Path | None = None,
+) -> HuggingFaceModel:  # fmt: skip
     """Open a checkpoint folder of the library; `card` is added to the model's own. A model that reads pictures alone
-    has no tokenizer (None); how its folder wants pictures or sound prepared is `card["processor"]`.
+    has no tokenizer (None); how its folder wants pictures or sound prepared is `card["processor"]`. adapter_in: the folder of
+    an adapter for it, where that is not its own.
 
-    Raises a kind of DamagedCheckpoint, Quantised, UnsupportedFamily, RemoteCode, NeedsPackage or WeightsTooLarge, each one
-    sentence.
+    Raises AdapterRefused, a kind of DamagedCheckpoint, Quantised, UnsupportedFamily, RemoteCode, NeedsPackage or
+    WeightsTooLarge, each one sentence.
     """
     config = _config(folder)
     family = family_of(config.model_type)
@@ -84,14 +85,14 @@ def load(
     wordless = sees or (known is not None and known.reads == "pictures" and not checkpoint_files.has_tokenizer(folder))
     tokenizer = None if wordless else _tokenizer(folder)
     told = generation_config.settings(folder)
-    loaded = read(folder)
+    loaded = read(folder, adapter_in or folder)
     generation_config.check(folder, told, loaded.module)
     guard(loaded.module, tokenizer)
     card = loaded.card | {"processor": processor_config(folder)} | dict(card or {})
     if kind := quantised.unpacked(checkpoint_files.config(folder)):
         card["unpacked"] = kind
-    if (beside := adapter(folder)) is not None:  # the library applies it where peft is installed
-        card["adapter"] = beside | {"applied": bool(getattr(loaded.module, "_hf_peft_config_loaded", False))}
+    if loaded.adapter is not None:
+        card["adapter"] = loaded.adapter
     opened = (tokenizer, family, loaded.weights_hash, card)
     if getattr(loaded.module, "hf_device_map", None):  # a part of the weights lies on disk: no copy could share it
         return HuggingFaceModel(name or folder.name, prepare(loaded.module), *opened)
@@ -115,7 +116,7 @@ def _entrances(module: nn.Module) -> list[nn.Module]:
     return found
 
 
-def read(folder: Path) -> Loaded:
+def read(folder: Path, adapter_in: Path | None = None) -> Loaded:
     """The module with its weights in float32, in evaluation mode and not yet recorded; raises as `load` does."""
     config = _config(folder)
     weights = checkpoint_files.weights(folder)
@@ -130,7 +131,8 @@ def read(folder: Path) -> Loaded:
             module, info = _class(config).from_pretrained(
                 folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=safe,
                 weights_only=True, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True,
-                key_mapping=_without_wrappers(weights), **options,
+                # An adapter beside the model is applied below, so that what is said of the model's own files is kept.
+                key_mapping=checkpoint_files.without_wrappers(weights), adapter_kwargs={"subfolder": "none"}, **options,
             )  # fmt: skip
     except HeadlightError:
         raise
@@ -142,14 +144,15 @@ def read(folder: Path) -> Loaded:
     fresh = sorted({*info["missing_keys"], *converted.get("fresh", ())})
     unused = sorted({*info["unexpected_keys"], *converted.get("unused", ())})
     left = checkpoint_files.numbers(weights, set(unused)) if safe else 0
-    return Loaded(module.eval(), config.model_type, digest, fresh, unused, left)
-
-
-def _without_wrappers(weights: list[Path]) -> dict[str, str] | None:
-    """Pattern -> replacement for names that a wrapper made longer (torch.compile, DataParallel); None where there are none."""
-    names = [name for path in weights if path.suffix == ".safetensors" for name in checkpoint_files.tensors(path)]
-    found = {pattern: kept for pattern, kept in _WRAPPERS.items() if any(re.search(pattern, name) for name in names)}
-    return found or None
+    told = adapter(adapter_in) if adapter_in is not None else None
+    if told is None:
+        return Loaded(module.eval(), config.model_type, digest, fresh, unused, left)
+    adapted = adapters.apply(module, adapter_in, told)
+    if adapted.applied:  # another model than without it
+        digest = checkpoint_files.digest([*weights, *adapted.weights])
+    fresh, unused = fresh + adapted.fresh, unused + adapted.unused
+    told = told | {"applied": adapted.applied} | ({} if adapter_in == folder else {"base": str(folder)})
+    return Loaded(module.eval(), config.model_type, digest, fresh, unused, left, told)
 
 
 def _config(folder: Path) -> Any:

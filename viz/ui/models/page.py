@@ -106,7 +106,10 @@ def _lying(place: Path, kind: str) -> str:
     """What lies at a path, before it is opened."""
     if kind == "trace":
         return f"{say('kind.trace')} · {size(place.stat().st_size)}"
-    return about(path_kind.weights(place)) if kind else say("models.no_checkpoint")
+    if kind:
+        return about(path_kind.weights(place))
+    refused = path_kind.refusal(place)
+    return say("models.no_checkpoint") if refused is None else language.explain(refused)
 
 
 def _offered() -> None:
