@@ -1,1 +1,1 @@
-"""Long work: progress, Stop, and sub-layers side by side on the free cores."""
+"""Long work: progress, Stop, sub-layers side by side on the free cores, and the device that a model runs on."""

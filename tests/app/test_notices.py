@@ -72,10 +72,10 @@ def test_an_adapter_that_is_not_applied_is_said(visit, models: Path, tmp_path: P
     (tmp_path / "alone").mkdir()
     settings(tmp_path / "alone", "adapter_config.json", peft_type="LORA", base_model_name_or_path=str(models / "llama"))
     told = {"path": tmp_path / "alone", "package": "peft", "command": "pip install peft"}
-    assert seen.say("error.needs_package", **told) in visit("heads", model=tmp_path / "alone").complaint()
+    assert seen.say("error.needs_package", **told) in visit(model=tmp_path / "alone").complaint()
     settings(tmp_path / "alone", "adapter_config.json", base_model_name_or_path="some/other")
     told = {"path": tmp_path / "alone", "kind": "LORA", "base": "some/other"}
-    assert seen.say("error.adapter_alone", **told) in visit("heads", model=tmp_path / "alone").complaint()
+    assert seen.say("error.adapter_alone", **told) in visit(model=tmp_path / "alone").complaint()
 
 
 @pytest.mark.parametrize("name", ["gpt2", "translate"])

@@ -47,6 +47,17 @@ def test_names_that_a_wrapper_made_longer(change, tmp_path: Path):
     assert torch.equal(model.trace(TEXT).logits, before.logits)
 
 
+@pytest.mark.parametrize("model_type", ["bert", "gpt2", "t5", "llama", "bart"])
+@pytest.mark.parametrize("before", ["model.", "module.model."])
+def test_names_of_a_model_that_a_trainers_module_held(model_type: str, before: str, tmp_path: Path):
+    folder = write(tmp_path / model_type, model_type)
+    trace = open_model(folder).trace(TEXT)
+    renamed(folder, lambda name: before + name)
+    model = open_model(folder)
+    assert (model.card["fresh"], model.card["unused"]) == ([], [])
+    assert torch.equal(model.trace(TEXT).logits, trace.logits)
+
+
 @pytest.mark.parametrize("model_type", ["mistral", "gemma3_text", "gpt_oss", "modernbert"])
 def test_a_record_whose_layers_share_a_mask_is_saved_and_opens_equal(model_type: str, tmp_path: Path):
     trace = open_model(write(tmp_path / model_type, model_type)).trace(TEXT)

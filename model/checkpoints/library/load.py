@@ -123,21 +123,11 @@ def read(folder: Path, adapter_in: Path | None = None) -> Loaded:
     digest = checkpoint_files.digest(weights)
     tick("loading", None)
     options = _room(folder, digest)
-    safe = weights[0].suffix == ".safetensors"
-    try:
-        # Parameters that the files lack are drawn at random: always the same ones, and not from the caller's numbers.
-        with loading(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            module, info = _class(config).from_pretrained(
-                folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=safe,
-                weights_only=True, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True,
-                # An adapter beside the model is applied below, so that what is said of the model's own files is kept.
-                key_mapping=checkpoint_files.without_wrappers(weights), adapter_kwargs={"subfolder": "none"}, **options,
-            )  # fmt: skip
-    except HeadlightError:
-        raise
-    except Exception as error:
-        raise load_errors.said(folder, weights, config, _class(config), error) from error
+    mapping, safe = checkpoint_files.without_wrappers(weights), weights[0].suffix == ".safetensors"
+    module, info = _from_files(folder, config, weights, mapping, options)
+    kept_whole = all(name.startswith("model.") for name in info["unexpected_keys"])
+    if load_errors.none_fits(module, info) and kept_whole:  # a trainer's module had the model under that name
+        module, info = _from_files(folder, config, weights, (mapping or {}) | {r"^model\.": ""}, options)
     load_errors.check(weights, module, info)
     # What the file said that this folder was converted from.
     converted = checkpoint_files.settings(folder / checkpoint_files.CONVERSION)
@@ -145,14 +135,33 @@ def read(folder: Path, adapter_in: Path | None = None) -> Loaded:
     unused = sorted({*info["unexpected_keys"], *converted.get("unused", ())})
     left = checkpoint_files.numbers(weights, set(unused)) if safe else 0
     told = adapter(adapter_in) if adapter_in is not None else None
-    if told is None:
-        return Loaded(module.eval(), config.model_type, digest, fresh, unused, left)
-    adapted = adapters.apply(module, adapter_in, told)
-    if adapted.applied:  # another model than without it
-        digest = checkpoint_files.digest([*weights, *adapted.weights])
-    fresh, unused = fresh + adapted.fresh, unused + adapted.unused
-    told = told | {"applied": adapted.applied} | ({} if adapter_in == folder else {"base": str(folder)})
+    if told is not None:
+        adapted = adapters.apply(module, adapter_in, told)
+        if adapted.applied:  # another model than without it
+            digest = checkpoint_files.digest([*weights, *adapted.weights])
+        fresh, unused = fresh + adapted.fresh, unused + adapted.unused
+        told = told | {"applied": adapted.applied} | ({} if adapter_in == folder else {"base": str(folder)})
     return Loaded(module.eval(), config.model_type, digest, fresh, unused, left, told)
+
+
+def _from_files(
+    folder: Path, config: Any, weights: list[Path], mapping: dict[str, str] | None, options: dict[str, Any]
+) -> tuple[nn.Module, dict[str, Any]]:
+    """What from_pretrained makes of the files, and what it tells of them."""
+    try:
+        # Parameters that the files lack are drawn at random: always the same ones, and not from the caller's numbers.
+        with loading(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return _class(config).from_pretrained(
+                folder, config=config, local_files_only=True, trust_remote_code=False, weights_only=True,
+                use_safetensors=weights[0].suffix == ".safetensors", dtype=torch.float32, output_loading_info=True,
+                # An adapter beside the model is applied later, so that what is said of the model's own files is kept.
+                ignore_mismatched_sizes=True, key_mapping=mapping, adapter_kwargs={"subfolder": "none"}, **options,
+            )  # fmt: skip
+    except HeadlightError:
+        raise
+    except Exception as error:
+        raise load_errors.said(folder, weights, config, _class(config), error) from error
 
 
 def _config(folder: Path) -> Any:

@@ -32,7 +32,7 @@ from model.errors.library_text import library_text
 
 def check(weights: list[Path], module: nn.Module, info: Mapping[str, Any]) -> None:
     """Raises a kind of DamagedCheckpoint, or Quantised, where what from_pretrained tells, `info`, makes no model to look at."""
-    fresh, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
+    unused = sorted(info["unexpected_keys"])
     folder, there = weights[0].parent, unused or _names(weights)
     if unused and (kind := quantised.by_names(unused)):  # of a .bin, whose names nothing tells before
         quantised.refuse(folder, checkpoint_files.config(folder), kind)
@@ -42,12 +42,17 @@ def check(weights: list[Path], module: nn.Module, info: Mapping[str, Any]) -> No
         raise WrongShape(path=folder, tensor=name, got=got, allowed=expected)
     if info["error_msgs"]:
         raise _not_opened(folder, info["error_msgs"][0])
-    tied = set(getattr(module, "all_tied_weights_keys", None) or ())
-    if fresh and not {name for name, _ in module.named_parameters()} - tied - set(fresh):
+    if none_fits(module, info):
         if not there:
             raise NoTensors(path=weights[0])
         raise NoMatchingWeights(path=folder, model=type(module).__name__, got=there[0])
     _check_numbers(weights, module.config)
+
+
+def none_fits(module: nn.Module, info: Mapping[str, Any]) -> bool:
+    """Whether every parameter is one that the files lack."""
+    fresh, tied = set(info["missing_keys"]), set(getattr(module, "all_tied_weights_keys", None) or ())
+    return bool(fresh) and not {name for name, _ in module.named_parameters()} - tied - fresh
 
 
 def _names(weights: list[Path]) -> list[str]:
