@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from model.checkpoints.remarks import not_finite
 from model.errors import DamagedCheckpoint, HeadlightError, NoCheckpoint, TextTooLong, UnknownOption
 from model.jobs.device import CPU, device_of, facts_of, host
 from model.text.tokenizer import END, Reading, Tokenizer
@@ -106,6 +107,7 @@ class OwnModel:
                 "norm": self.config.norm,
                 "positions": self.config.positions,
                 "folded": [list(pair) for pair in reading.folded],
+                **({"not_finite": broken} if (broken := self.card.get("not_finite")) else {}),
                 **facts_of(self.module),
             },
             plain_logits=plain_logits,
@@ -166,5 +168,6 @@ def load(folder: Path, name: str | None = None, device: torch.device = CPU) -> O
         raise DamagedCheckpoint(path=folder, reason="its weights do not fit its config.json") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DamagedCheckpoint(path=folder, reason=str(error).rstrip(".")) from error
+    card |= {"not_finite": broken} if (broken := not_finite(module)) else {}
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
     return OwnModel(name or folder.name, module.to(device).eval(), source, target, starts, card, digest)

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _NAMED = 3
+
+
+def not_finite(module: nn.Module) -> list[str]:
+    """The parameters that hold NaN or an infinity, by name: whatever they touch is NaN too."""
+    return [name for name, parameter in module.named_parameters() if not bool(parameter.isfinite().all())]
 
 
 def remarks(card: Mapping[str, Any]) -> list[str]:
@@ -20,6 +28,8 @@ def remarks(card: Mapping[str, Any]) -> list[str]:
         told.append(
             f"{len(unused):,} of the files' tensors {_are(unused)} left out, with no place in the model: {_few(unused)}."
         )
+    if broken := card.get("not_finite"):
+        told.append(f"{len(broken):,} of the model's parameters hold NaN or infinity: {_few(broken)}.")
     if adapter := card.get("adapter"):
         applied = "is applied" if adapter["applied"] else "is not applied: this is the base model"
         told.append(f"The folder's adapter ({adapter['kind']} of {adapter['base']}) {applied}.")

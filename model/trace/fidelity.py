@@ -171,32 +171,40 @@ def rows_checked(queries: int) -> slice | Tensor:
 def check(record: AttentionRecord, W_O: Tensor | None, b_O: Tensor | None) -> Checked | None:
     """What the record implies against what the sub-layer computed, over the rows checked; NaN where any real row is.
 
-    None where the record has neither an output with its W_O nor a context: nothing can be checked.
+    None where the record has neither an output with its W_O nor a context, or no number of it is finite: nothing can be
+    checked. NaN is as right as any number where the module gave it too, and wrong where it did not.
     """
     rows = rows_checked(record.queries)
     if W_O is not None and record.has("output"):
-        if bool(record.output.isnan().any()):
-            return Checked(math.nan, math.nan, math.nan)
         return _compared(*_output(record, W_O, b_O, rows), record.output[rows], "output")
     if not record.has("context"):
         return None
-    if bool(record.context.isnan().any()):
-        return Checked(math.nan, math.nan, math.nan, "context")
-    heads = [
+    heads = (
         _compared(*_context(record, h, rows), record.head("context", h)[rows], "context") for h in range(record.heads)
-    ]
-    return max(heads, key=lambda each: share_or_worst(each.relative))
+    )
+    found = [each for each in heads if each is not None]
+    return max(found, key=lambda each: share_or_worst(each.relative)) if found else None
 
 
-def _compared(implied: Tensor, variance: Tensor, real: Tensor, what: str) -> Checked:
-    apart, limits = (implied - real.double()).abs(), FEW * variance.sqrt()
+def _compared(implied: Tensor, variance: Tensor, real: Tensor, what: str) -> Checked | None:
+    apart, limits = _apart(implied, real), FEW * variance.sqrt().nan_to_num(0)
+    if not bool(apart.any() | (implied.isfinite() & real.isfinite()).any()):
+        return None
     relative = torch.where(apart == 0, apart, apart / limits)
     return Checked(apart.max().item(), limits.max().item(), relative.max().item(), what)
 
 
 def max_difference(got: Tensor, recorded: Tensor) -> float:
-    """max |got − recorded|."""
-    return (got - recorded.double()).abs().max().item()
+    """max |got − recorded|: 0 where both are NaN or the same infinity, NaN where one alone is."""
+    return _apart(got, recorded).max().item()
+
+
+def _apart(got: Tensor, recorded: Tensor) -> Tensor:
+    """|got − recorded|, number by number, as `max_difference` takes it."""
+    got, recorded = got.double(), recorded.double()
+    same = (got == recorded) | (got.isnan() & recorded.isnan())
+    apart = (got - recorded).abs().masked_fill(same, 0)
+    return apart.masked_fill(got.isfinite() != recorded.isfinite(), math.nan)
 
 
 def dtype_of(record: AttentionRecord) -> torch.dtype:

@@ -99,7 +99,7 @@ def _apart(name: str, plain: Tensor, store: Store) -> float:
     names = [part for part in own if part in store and not part.endswith(("ids", "size"))]
     if not names or any(tuple(own[part].shape) != store.shape(part) for part in names):
         return float("nan")
-    return _largest((own[part].double() - store[part].double()).abs().max().item() for part in names)
+    return _largest(fidelity.max_difference(own[part], store[part]) for part in names)
 
 
 def max_difference(plain: Tensor | Mapping[str, Tensor], store: Store) -> float | None:

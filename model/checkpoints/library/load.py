@@ -25,6 +25,7 @@ from model.checkpoints.library.library_model import HuggingFaceModel
 from model.checkpoints.library.route import NoRoute, route, short_input
 from model.checkpoints.library_logging import loading
 from model.checkpoints.record.forward import prepare
+from model.checkpoints.remarks import not_finite
 from model.checkpoints.tokens.encode import guard
 from model.errors import (
     BadConfig,
@@ -62,6 +63,7 @@ class Loaded:
             "fresh": self.fresh,
             "unused": self.unused,
             "unused_numbers": self.unused_numbers,
+            "not_finite": not_finite(self.module),
         }
 
 

@@ -22,7 +22,7 @@ from model.checkpoints.record.untouched import eager
 from model.checkpoints.task_heads import outputs as head_outputs
 from model.jobs.device import host
 from model.trace import logits as logit_parts
-from model.trace.fidelity import allowed, allowed_weights, share_or_worst
+from model.trace.fidelity import allowed, allowed_weights, max_difference, share_or_worst
 from model.trace.site import Site
 
 # Eager attention holds all of them at once, 256 MiB: Whisper's window of 1,500 frames is long where the model has many heads.
@@ -103,7 +103,7 @@ def _share(pair: tuple[float, float]) -> float:
 
 
 def _apart(mine: Tensor, theirs: Tensor, terms: int) -> tuple[float, float]:
-    error = (mine.double() - theirs.double()).abs().max().item() if mine.shape == theirs.shape else math.inf
+    error = max_difference(mine, theirs) if mine.shape == theirs.shape else math.inf
     return error, allowed(theirs.float(), terms, mine.dtype)
 
 
@@ -123,7 +123,7 @@ def _weights(
         scores = torch.stack([record_.scores(head) for head in range(record_.heads)])
         mine = torch.stack([record_.weights(head) for head in range(record_.heads)])
         limit = allowed_weights(scores, total)
-        error = (mine - theirs[site]).abs().max().item() if mine.shape == theirs[site].shape else math.inf
+        error = max_difference(mine, theirs[site]) if mine.shape == theirs[site].shape else math.inf
         found.append((error, limit))
     return max(found, key=_share) if found else None, len(theirs)
 
@@ -137,7 +137,7 @@ def _eager_weights(twin: nn.Module, own: Any, inputs: Mapping[str, Tensor], reco
     terms = sum(_terms(recorded).values())
     wanted, got = (head_outputs.named(type(twin).__name__, each) for each in (own, output))
     for name, logits in wanted.items():
-        apart = (logits - got[name]).abs().max().item()
+        apart = max_difference(logits, got[name])
         if logits.is_floating_point() and not apart <= allowed(logits.float(), terms, logits.dtype):
             return {}
     found: dict[Site, Tensor] = {}

@@ -54,6 +54,8 @@ def run_facts(
         facts["adapter"] = dict(model.card["adapter"])
     if model.card.get("unpacked"):
         facts["unpacked"] = model.card["unpacked"]
+    if model.card.get("not_finite"):
+        facts["not_finite"] = list(model.card["not_finite"])
     if model.card.get("fresh"):
         facts["fresh"] = list(model.card["fresh"])
     if (gap := model.tokenizer.mask_token_id) is not None and "encoder" in sides:

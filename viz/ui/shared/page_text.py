@@ -119,6 +119,9 @@ def _warnings(trace: Trace) -> None:
     if fresh := trace.facts.get("fresh"):
         names = ", ".join(code(name) for name in fresh[:3]) + (" …" if len(fresh) > 3 else "")
         st.warning(say("note.fresh", n=len(fresh), names=names))
+    if broken := trace.facts.get("not_finite"):
+        names = ", ".join(code(name) for name in broken[:3]) + (" …" if len(broken) > 3 else "")
+        st.warning(say("note.not_finite", n=len(broken), names=names))
     if head := trace.facts.get("head"):
         st.caption(say("note.head", name=code(head)))
     if adapter := trace.facts.get("adapter"):
