@@ -20,12 +20,10 @@ def _record(arguments: argparse.Namespace) -> str:
 
     trace = _trace(open_model(arguments.model, progress=_progress), arguments)
     path = trace.save(arguments.out)
-    fidelity = trace.fidelity()
     wrote = f"wrote “{' '.join(trace.written())}”; " if trace.written() else ""
-    logits = "" if fidelity.logits_error is None else f", logits to {fidelity.logits_error:.1e}"
     return (
         f"{path}: {len(trace.sites)} attention sub-layers, {size(trace.nbytes(), binary=True)} recorded; "
-        f"{wrote}checks to {fidelity.max_error:.1e}{logits}"
+        f"{wrote}{trace.fidelity().told}"
     )
 
 
@@ -103,7 +101,7 @@ def _heads(arguments: argparse.Namespace) -> str:
         values = [measured[site].values.get(name) for name in shown]
         told = ("–" if v is None or v[head].isnan() else f"{v[head]:.3f}" for v in values)
         rows.append([str(site), str(head), *told])
-    return _table(rows)
+    return f"# {trace.fidelity().told}\n{_table(rows)}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -12,6 +13,7 @@ from model.jobs.progress import tick
 from model.measures import default_head
 from model.trace.site import Site
 from viz.base import axes, export, numbers
+from viz.base.check_note import CheckNote, note
 from viz.heads import matrix, thumbnails
 from viz.overview import overview
 from viz.ui import components, language
@@ -198,15 +200,15 @@ def _weights(trace: Trace) -> int:
     return sum(record.heads * record.queries * record.keys for record in trace.attention.values())
 
 
-def _badges(trace: Trace) -> str:
+def _badges(trace: Trace) -> CheckNote:
     fidelity = trace.fidelity()
-    badge = figure_footer.worst_badge(trace, trace.sites)
+    check = figure_footer.worst_badge(trace, trace.sites)
     if fidelity.rows is not None:
-        badge += " " + say("foot.rows", rows=fidelity.rows)
-    if fidelity.logits_error is not None:
-        said = say("foot.logits", error=numbers.short(fidelity.logits_error))
-        badge += f" {said}" if fidelity.logits_hold else f" :red[{said}]"
+        first = replace(check.parts[0], said=f"{check.parts[0].said} {say('foot.rows', rows=fidelity.rows)}")
+        check = CheckNote((first, *check.parts[1:]))
+    if fidelity.logits_error is not None and fidelity.logits_hold:
+        check += note(say("foot.logits", error=numbers.short(fidelity.logits_error)), True)
     opening = trace.facts.get("opening", {})
     if "weights" in opening:
-        badge += " " + say("foot.opening", error=numbers.short(opening["weights"]))
-    return badge
+        check += note(say("foot.opening", error=numbers.short(opening["weights"])), True)
+    return check
