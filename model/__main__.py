@@ -32,7 +32,7 @@ def _trace(model: Any, arguments: argparse.Namespace) -> Any:
     if arguments.picture:
         from model.checkpoints.media.pictures import read_picture, trace_picture
 
-        return trace_picture(model, read_picture(arguments.picture), arguments.text)
+        return trace_picture(model, read_picture(arguments.picture), arguments.target or arguments.text)
     if arguments.sound:
         from model.checkpoints.media.sound import read_wav, trace_sound
 
@@ -125,8 +125,8 @@ def _add_input(record: argparse.ArgumentParser) -> None:
         "--chat", action="store_true", help="each line of the text is a turn, through the chat template"
     )
     record.add_argument("--new-tokens", type=int, help="how many tokens a decoder writes after the text")
-    record.add_argument("--picture", type=Path, help="a picture, for ViT and CLIP")
-    record.add_argument("--sound", type=Path, help="a WAV file, for Whisper")
+    record.add_argument("--picture", type=Path, help="a picture, for ViT, CLIP, SigLIP and TrOCR")
+    record.add_argument("--sound", type=Path, help="a WAV file, for Whisper, Moonshine and Wav2Vec2")
     record.add_argument("--target", help="force this output instead of letting the model write")
     record.add_argument("--language", help="which output language, where the model has several")
 

@@ -8,21 +8,23 @@ TASKS = ("masked", "causal", "seq2seq", "classification", "tagging", "replaced",
 _NAMED = {name: task for family in FAMILIES for name, task in family.tasks.items()}
 _ENDINGS = (
     ("masked", ("ForMaskedLM", "ForPreTraining", "WithLMHeadModel")),
-    ("seq2seq", ("ForConditionalGeneration", "MTModel")),
+    ("seq2seq", ("ForConditionalGeneration", "MTModel", "EncoderDecoderModel")),
     ("causal", ("ForCausalLM", "LMHeadModel", "DoubleHeadsModel")),
     ("classification", ("ForSequenceClassification", "ForImageClassification")),
-    ("tagging", ("ForTokenClassification",)),
+    ("tagging", ("ForTokenClassification", "ForAudioFrameClassification", "ForCTC")),
 )
 
 
-def task_of(class_name: str) -> str:
+def task_of(class_name: str, both: bool = True) -> str:
     """`BertForMaskedLM` -> "masked"; a class without a head gives vectors: "embedding".
 
-    "tagging" gives every token a label, "replaced" says of every token whether it was put in for another.
+    "tagging" gives every token a label (CTC: every frame of a sound a character), "replaced" says of every token whether it
+    was put in for another. both: whether the model has an encoder and a decoder; a decoder that is conditioned on pictures
+    (`LlavaForConditionalGeneration`) continues its text like any other.
     """
     if class_name in _NAMED:
         return _NAMED[class_name]
     for task, endings in _ENDINGS:
         if class_name.endswith(endings):
-            return task
+            return task if both or task != "seq2seq" else "causal"
     return "embedding"

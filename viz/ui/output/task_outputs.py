@@ -54,9 +54,11 @@ def _classes(trace: Trace) -> None:
 
 
 def _tags(trace: Trace) -> None:
-    """The likeliest label of each token."""
-    page_text.heading("output.tags")
-    found = trace.facts["labels"]
+    """The likeliest label of each token; of a sound the likeliest character of each frame, and what they spell."""
+    found, spelt = trace.facts["labels"], trace.facts.get("spelt")
+    page_text.heading("output.tags" if spelt is None else "output.frames")
+    if spelt:
+        st.markdown(page_text.code(spelt))
     table(_places(trace) | {say("output.tag"): [name for name, _ in found]}, [p for _, p in found])
 
 
@@ -73,6 +75,7 @@ def _places(trace: Trace) -> dict[str, Any]:
 
 
 def _captions(trace: Trace) -> None:
-    page_text.heading("output.captions")
+    singly = trace.facts.get("captions_how") == "sigmoid"
+    page_text.heading("output.captions", "output.captions_singly" if singly else None)
     found = trace.facts["captions"]
     table({say("output.caption"): [c["text"] for c in found]}, [c["probability"] for c in found])
