@@ -122,17 +122,12 @@ def trace_sound(
     facts = {
         "family": model.family, "task": model.task, "norm": "unknown", "reads": "sound", "sound": name,
         "seconds": len(samples) / RATE, "frame_seconds": step / RATE, "sound_end": end, "padding": positions - 1 - end,
-        "modules": recorded.modules,
-        **({"opening": model.opening.facts()} if model.opening else {}),
+        "modules": recorded.modules, **({"opening": model.opening.facts()} if model.opening else {}),
+        **_told(model, store, read),
     }  # fmt: skip
     if read is not None:
         special = special_ids(model.tokenizer)
         sides["decoder"] = replace(side(model.tokenizer, read.ids), special=tuple(i in special for i in read.ids))
-        facts |= read.facts(model, store)
-    elif "label_logits" in store and type(model.module).__name__.endswith("ForCTC"):
-        facts |= _characters(model, store)
-    else:
-        facts |= task_outputs.facts(model.task, model.module.config, model.labels, store)
     source = f"sound {hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
     options = (("max_new_tokens", max_new_tokens),) if read is not None and read.generated else ()
     return Trace(
@@ -204,6 +199,15 @@ def _read(model: HuggingFaceModel, given: Mapping[str, Tensor], target: str | No
     if len(ids) > writing.room(model):
         raise TextTooLong(got=len(ids), allowed=writing.room(model))
     return writing.DecoderRead(ids, len(prompt), None, False)
+
+
+def _told(model: HuggingFaceModel, store: Store, read: writing.DecoderRead | None) -> dict[str, object]:
+    """What came out, as a trace keeps it: a text, a character of each frame, or classes."""
+    if read is not None:
+        return read.facts(model, store)
+    if "label_logits" in store and type(model.module).__name__.endswith("ForCTC"):
+        return _characters(model, store)
+    return task_outputs.facts(model.task, model.module.config, model.labels, store)
 
 
 def _characters(model: HuggingFaceModel, store: Store) -> dict[str, object]:

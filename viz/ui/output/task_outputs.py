@@ -75,7 +75,9 @@ def _places(trace: Trace) -> dict[str, Any]:
 
 
 def _captions(trace: Trace) -> None:
-    singly = trace.facts.get("captions_how") == "sigmoid"
-    page_text.heading("output.captions", "output.captions_singly" if singly else None)
+    if trace.facts.get("captions_how") == "sigmoid":
+        page_text.heading("output.captions", "output.captions_singly")
+    else:
+        page_text.heading("output.captions")
     found = trace.facts["captions"]
     table({say("output.caption"): [c["text"] for c in found]}, [c["probability"] for c in found])
