@@ -391,3 +391,13 @@ def test_what_is_not_recorded_is_refused_by_its_kind(tmp_path: Path, kind: str):
         open_model(path)
     said = str(refused.value)
     assert f"“{kind.split(',')[0]}”, which reads {reads} in a way that is not recorded" in said and "\n" not in said
+
+
+def test_one_token_of_a_decoder_behind_a_picture_is_masked_as_more_of_them_are(tmp_path: Path):
+    """A mask of one cell says nothing, and TrOCR's decoder is heard by its operators."""
+    model = opened(tmp_path, "vision-encoder-decoder")
+    model.module.generation_config.begin_suppress_tokens = [number for number in range(97) if number != 2]
+    one, more = trace_picture(model, sample_picture()), trace_picture(model, sample_picture(), "the cat")
+    assert (len(one.tokens("decoder")), len(more.tokens("decoder"))) == (1, 3)
+    for trace in (one, more):
+        assert trace.record("decoder.0.self").mask.causal and not trace.record("encoder.0.self").mask.causal

@@ -205,8 +205,9 @@ def _from_operators(call: AttentionCall, single: bool, crosses: re.Pattern[str])
     parts = {"q": call.q, "k": call.k, "v": call.v, "context": call.context, "output": call.output} | call.parts
     known = {"W_O": call.projection, "b_O": call.projection_bias}
     parameters = {name: part for name, part in known.items() if part is not None}
-    mask = RuleMask(single) if call.q.shape[1] == call.k.shape[1] == 1 else call.mask
     path = call.path[-1][0]
+    alone = call.q.shape[1] == call.k.shape[1] == 1
+    mask = RuleMask(single or "decoder" in path.split(".")) if alone else call.mask
     return CapturedAttention(path, bool(crosses.search(path)), mask, call.scale, parts, parameters, bias=call.make_bias)
 
 

@@ -28,7 +28,8 @@ def show(trace: Trace) -> None:
 
 def independent_outputs(trace: Trace) -> bool:
     """Whether its numbers stand each by itself, and do not sum to 1."""
-    return trace.facts.get("classes_how") in ("sigmoid", "scores") or bool(trace.facts.get("replaced"))
+    hows = {trace.facts.get("classes_how"), trace.facts.get("captions_how")}
+    return bool(hows & {"sigmoid", "scores"}) or bool(trace.facts.get("replaced"))
 
 
 def table(columns: dict[str, Any], probabilities: list[float]) -> None:

@@ -102,8 +102,10 @@ def _picture_words(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dic
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
+    if not any(site.kind == "cross" for site in trace.sites):  # two towers side by side hand nothing over
+        words |= {"memory": "", "shifted": say("overview.compared")}
     if ribbon_head[0].kind == "self":
-        words["target"] = say("overview.asking")
+        words["target"] = say("overview.asking_parts") if reads else say("overview.asking")
     elif not trace.facts.get("generated", True):
         words["target"] = say("overview.forced")
     written = " ".join(trace.written()[:-1]) if ribbon_head[0].kind == "cross" else ""
