@@ -19,12 +19,10 @@ from model.text.byte_count import size
 def _record(arguments: argparse.Namespace) -> str:
     trace = _trace(_opened(arguments.model), arguments)
     path = trace.save(arguments.out)
-    fidelity = trace.fidelity()
     wrote = f"wrote “{' '.join(trace.written())}”; " if trace.written() else ""
-    logits = "" if fidelity.logits_error is None else f", logits to {fidelity.logits_error:.1e}"
     return (
         f"{path}: {len(trace.sites)} attention sub-layers, {size(trace.nbytes(), binary=True)} recorded; "
-        f"{wrote}checks to {fidelity.max_error:.1e}{logits}"
+        f"{wrote}{trace.fidelity().told}"
     )
 
 
@@ -42,7 +40,7 @@ def _trace(model: Any, arguments: argparse.Namespace) -> Any:
     if arguments.picture:
         from model.checkpoints.media.pictures import read_picture, trace_picture
 
-        return trace_picture(model, read_picture(arguments.picture), arguments.text)
+        return trace_picture(model, read_picture(arguments.picture), arguments.target or arguments.text)
     if arguments.sound:
         from model.checkpoints.media.sound import read_wav, trace_sound
 
@@ -111,7 +109,7 @@ def _heads(arguments: argparse.Namespace) -> str:
         values = [measured[site].values.get(name) for name in shown]
         told = ("–" if v is None or v[head].isnan() else f"{v[head]:.3f}" for v in values)
         rows.append([str(site), str(head), *told])
-    return _table(rows)
+    return f"# {trace.fidelity().told}\n{_table(rows)}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
@@ -135,8 +133,8 @@ def _add_input(record: argparse.ArgumentParser) -> None:
         "--chat", action="store_true", help="each line of the text is a turn, through the chat template"
     )
     record.add_argument("--new-tokens", type=int, help="how many tokens a decoder writes after the text")
-    record.add_argument("--picture", type=Path, help="a picture, for ViT and CLIP")
-    record.add_argument("--sound", type=Path, help="a WAV file, for Whisper")
+    record.add_argument("--picture", type=Path, help="a picture, for ViT, CLIP, SigLIP and TrOCR")
+    record.add_argument("--sound", type=Path, help="a WAV file, for Whisper, Moonshine and Wav2Vec2")
     record.add_argument("--target", help="force this output instead of letting the model write")
     record.add_argument("--language", help="which output language, where the model has several")
 

@@ -167,7 +167,10 @@ class NotFetched(NotHere):
 
 class NotByLink(NotHere):
     code = "not_by_link"
-    sentence = "The model “{name}” is not on this computer, and a link fetches none: type its name on the page Models to fetch it."
+    sentence = (
+        "The model “{name}” is not on this computer, and a link fetches none: "
+        "type its name on the page Models to fetch it."
+    )
 
 
 class NotPublic(NotHere):

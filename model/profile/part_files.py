@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from model.errors import ProfileElsewhere, ProfileNotWritten
 from model.profile import table
-from model.profile.schema import KEY, SITE, SOURCE
+from model.profile.schema import CHECK, KEY, SITE, SOURCE
 
 CHUNK = 256  # texts of one part
 _MADE_OF = "made_of.json"
@@ -53,13 +53,15 @@ class Parts:
     def merge(self, count: int, about: Mapping[str, Any]) -> None:
         """All parts of `count` texts -> the result, one row group a part; the folder is removed after it."""
         chunks = range(-(-count // CHUNK))
-        about = dict(about) | {"refused": table.refusals(map(self.read, chunks))}
+        about = dict(about) | {
+            "refused": table.refusals(map(self.read, chunks)), "check": table.checks(map(self.read, chunks)),
+        }  # fmt: skip
         schema = table.with_metadata(about)
 
         def write(path: Path) -> None:
             floats = [name for name in schema.names if pa.types.is_floating(schema.field(name).type)]
             with pq.ParquetWriter(
-                path, schema, compression="zstd", compression_level=19, use_dictionary=[SITE, SOURCE],
+                path, schema, compression="zstd", compression_level=19, use_dictionary=[SITE, CHECK, SOURCE],
                 column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
             ) as file:  # fmt: skip
                 for rows in table.merged(map(self.read, chunks), about):

@@ -28,7 +28,7 @@ from model.errors import (
     ProfileTooLarge,
     UnknownOption,
 )
-from model.profile.schema import FORMAT, HEAD, KEY, KEYS, QUERIES, SITE, SOURCE, TEXT, VERSION
+from model.profile.schema import FORMAT, HEAD, KEY, KEYS, QUERIES, SITE, SOURCE, TEXT, VERDICTS, VERSION
 
 LARGEST = 50_000_000  # rows: 200 MB a measure
 LARGEST_GIVEN, _LARGEST_BYTES = 5_000_000, 2**30  # of bytes that are handed in, by whom nobody knows
@@ -87,6 +87,18 @@ class Profile:
     def refused(self) -> tuple[Refused, ...]:
         """The refused texts, as far as they are listed; `about["refused"]["count"]` counts all."""
         return tuple(Refused(**one) for one in self.about["refused"]["listed"])
+
+    @property
+    def check(self) -> dict[str, int] | None:
+        """How many texts have a record that holds, fails or could not be checked; None where it was never looked at."""
+        told = self.about.get("check")
+        return None if told is None else {verdict: told[verdict] for verdict in VERDICTS}
+
+    @property
+    def largest_error(self) -> float | None:
+        """The furthest that any sub-layer is off its module's own output, None where none was checked."""
+        told = (self.about.get("check") or {}).get("largest")
+        return None if told is None else float(told)
 
     def values(self, measure: str) -> np.ndarray:
         """[text, head] of one measure. Raises UnknownOption or DamagedProfile."""
@@ -166,6 +178,7 @@ def _about(place: bytes | Path, name: str) -> dict[str, Any]:
             and isinstance(about["made_of"], dict)
             and isinstance(about["refused"]["count"], int)
             and all(Refused(**one) for one in about["refused"]["listed"])
+            and _checked(about.get("check"), about["measured"])
         )
     except HeadlightError:
         raise
@@ -177,6 +190,14 @@ def _about(place: bytes | Path, name: str) -> dict[str, Any]:
     if rows > most or (isinstance(place, bytes) and size > _LARGEST_BYTES):
         raise ProfileTooLarge(path=name, got=f"{rows:,}", allowed=f"{most:,}")
     return about
+
+
+def _checked(told: object, measured: int) -> bool:
+    """Whether what the footer says of the checks adds up; files of version 1 say nothing."""
+    if told is None:
+        return True
+    float(told["largest"] or 0)
+    return sum(told[verdict] for verdict in VERDICTS) == measured
 
 
 def _layout(rows: pa.Table) -> tuple[tuple[tuple[str, int], ...], np.ndarray]:

@@ -8,17 +8,33 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.errors import HeadlightError, Stopped, Unexpected
 from model.measures.head_statistics import trace_statistics
 from model.measures.registry import CHEAP
-from model.profile.schema import HEAD, KEY, KEYS, QUERIES, SITE, SOURCE, TEXT
+from model.profile.schema import (
+    CHECK,
+    ERROR,
+    FAILS,
+    HEAD,
+    HOLDS,
+    KEY,
+    KEYS,
+    QUERIES,
+    SITE,
+    SOURCE,
+    TEXT,
+    UNCHECKED,
+    VERDICTS,
+)
 
 COLUMNS = tuple(measure.column for measure in CHEAP)
 _REFUSED = "refused"
@@ -27,6 +43,7 @@ _QUOTED = 80
 _NAME = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
     [(TEXT, pa.int32()), (SITE, _NAME), (HEAD, pa.int16()), (QUERIES, pa.int32()), (KEYS, pa.int32())]
+    + [(CHECK, _NAME), (ERROR, pa.float32())]
     + [(column, pa.float32()) for column in COLUMNS]
     + [(SOURCE, _NAME)]
 )
@@ -43,7 +60,7 @@ def measured(model: Any, texts: Iterable[tuple[int, str]], options: Mapping[str,
 def _rows(model: Any, index: int, text: str, options: Mapping[str, str]) -> pa.Table:
     try:
         trace = model.trace(text, **options)
-        found = trace_statistics(trace)
+        found, fidelity = trace_statistics(trace), trace.fidelity(plain=False)
     except Stopped:
         raise
     except HeadlightError as error:
@@ -55,6 +72,9 @@ def _rows(model: Any, index: int, text: str, options: Mapping[str, str]) -> pa.T
     for site, statistics in found.items():
         record = trace.attention[site]
         same = {TEXT: index, SITE: str(site), QUERIES: record.queries, KEYS: record.keys, SOURCE: text, _REFUSED: None}
+        error = fidelity.sites.get(str(site))
+        same[CHECK] = UNCHECKED if error is None else HOLDS if fidelity.holds_at(str(site)) else FAILS
+        same[ERROR] = error
         for name, value in same.items():
             columns[name] += [value] * record.heads
         columns[HEAD] += range(record.heads)
@@ -97,6 +117,23 @@ def refusals(parts: Iterable[pa.Table]) -> dict[str, Any]:
     return {"count": reasons.total(), "reasons": dict(reasons), "listed": sorted(listed, key=lambda one: one["text"])}
 
 
+def checks(parts: Iterable[pa.Table]) -> dict[str, Any]:
+    """How many texts check, by their worst sub-layer, and the largest error of any: `{"holds": n, …, "largest": error}`."""
+    count, largest = dict.fromkeys(VERDICTS, 0), -math.inf
+    for part in parts:
+        rows = part.filter(pc.is_null(part[_REFUSED]))
+        texts: dict[int, set[str]] = {}
+        for text, verdict in zip(rows[TEXT].to_pylist(), rows[CHECK].to_pylist(), strict=True):
+            texts.setdefault(text, set()).add(verdict)
+        for found in texts.values():
+            count[next(verdict for verdict in (FAILS, HOLDS, UNCHECKED) if verdict in found)] += 1
+        if len(errors := rows[ERROR].drop_null().to_numpy()):
+            largest = float(np.maximum(largest, errors.max()))  # NaN is worse than any number
+    # JSON has no NaN and no −∞.
+    told = None if largest == -math.inf else str(largest) if not math.isfinite(largest) else largest
+    return count | {"largest": told}
+
+
 def merged(parts: Iterable[pa.Table], about: Mapping[str, Any]) -> Iterator[pa.Table]:
     """The merge: parts, each of its own run of texts and in their order -> tables of `SCHEMA`, without the refused texts.
 
@@ -112,9 +149,3 @@ def merged(parts: Iterable[pa.Table], about: Mapping[str, Any]) -> Iterator[pa.T
 
 def with_metadata(about: Mapping[str, Any]) -> pa.Schema:
     return SCHEMA.with_metadata({KEY: json.dumps(about, ensure_ascii=False).encode()})
-
-
-def columns_of(names: Sequence[str]) -> list[str]:
-    """Which of a file's columns are measures: those that stand before the text itself and after the counts."""
-    fixed = {TEXT, SITE, HEAD, QUERIES, KEYS, SOURCE}
-    return [name for name in names if name not in fixed]

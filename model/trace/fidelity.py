@@ -84,6 +84,21 @@ class Fidelity:
         """Whether every figure is as near as its arithmetic allows; NaN does not hold, nor does nothing measured."""
         return bool(self.sites) and all(map(self.holds_at, self.sites)) and self.logits_hold
 
+    @property
+    def told(self) -> str:
+        """The result in words: "checks to …", "does not check: …" with the sub-layer that is furthest off, or "not checked"."""
+        if not self.logits_hold:
+            return f"does not check: logits {self.logits_error:.1e} off the untouched model’s"
+        if not self.sites:
+            return "not checked"
+        logits = "" if self.logits_error is None else f", logits to {self.logits_error:.1e}"
+        worst = max(self.sites, key=lambda site: share_or_worst(self.relative_at(site)))
+        if not self.holds_at(worst):
+            own = f"the module’s own {self.compared.get(worst, 'output')}"
+            return f"does not check: {worst} is {self.sites[worst]:.1e} off {own}{logits}"
+        kinds = " or ".join(sorted(set(self.compared.values()), reverse=True)) or "output"
+        return f"checks to {self.max_error:.1e} of the modules’ own {kinds}{logits}"
+
     def holds_at(self, site: str) -> bool:
         """Whether one sub-layer's figure is within what is allowed; one that was not measured is not known to fail."""
         return site not in self.sites or self.relative_at(site) <= 1

@@ -116,7 +116,7 @@ def test_feed_forward_parts_are_told_apart_where_the_sums_say_so(visit, models, 
     assert drawn[shown, adds] == pytest.approx(np.linalg.norm(added[row]), rel=1e-4)
     into = before + attended if apart else before
     assert drawn[shown, comes_in] == pytest.approx(np.linalg.norm(into[row]), rel=1e-5)
-    assert ("✓" in captions(seen)) == apart
+    assert ("✓ checks to" in captions(seen)) == apart
     seen.at.toggle(key="block-fed").set_value(False).run()
     assert "block-kept-fed" not in seen.at.session_state
     assert (parts["layer"], adds) in {(r["name"], r["line"]) for r in rows(seen.sound())}

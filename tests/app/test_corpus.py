@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -247,3 +248,27 @@ def test_without_any_profile_the_command_is_shown(visit, monkeypatch, tmp_path: 
     seen = visit("corpus").sound()
     assert [info.value for info in seen.at.info] == [seen.say("corpus.none")]
     assert any("python -m model profile" in code.value for code in seen.at.code)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("of", ["checked", "failing", "partly", "old"])
+def test_a_profile_says_how_its_runs_check(visit, monkeypatch, profile: Profile, of: str, language: str) -> None:
+    about = {
+        "checked": {},
+        "failing": {"check": {"holds": 497, "fails": 3, "not checked": 0, "largest": 0.5}},
+        "partly": {"check": {"holds": 400, "fails": 0, "not checked": 100, "largest": 2e-6}},
+        "old": {"version": 1, "check": None},
+    }[of]
+    one = dataclasses.replace(profile, about=dict(profile.about) | about)
+    monkeypatch.setattr(profiles, "opened", lambda: one)
+    seen = visit("corpus", lang=language, **AT).sound()
+    said = {
+        "checked": seen.say("corpus.check_holds", n=500, error=numbers.short(profile.largest_error)),
+        "failing": f":red[{seen.say('corpus.check_fails', n=3, all=500, error=numbers.short(0.5))}]",
+        "partly": seen.say("corpus.check_holds", n=400, error=numbers.short(2e-6))
+        + " · "
+        + seen.say("corpus.check_not", n=100),
+        "old": seen.say("foot.unchecked"),
+    }[of]
+    feet = [caption.value for caption in seen.at.caption if caption.value.endswith(said)]
+    assert len(feet) == 2  # every head's, and one head's

@@ -1,15 +1,18 @@
-"""Under every figure: its data and, where there is one to save, the figure; every file is made and none is empty."""
+"""Under every figure: its data and, where there is one to save, the figure; every file is made, none is empty, each says how it
+checks."""
 
 from __future__ import annotations
 
 import csv
 import io
+from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tests.app.visit import PAGES
-from viz.base import export
+from viz.base import check_note, export
 from viz.ui.block.page import PANELS
 from viz.ui.generation.page import WAYS
 from viz.ui.masks.mistakes import MISTAKES
@@ -23,32 +26,40 @@ TABS = {
     "variants": [f"variants.{name}" for name in SWITCHES],
     "positions": [f"positions.{name}" for name in ("sinusoidal", "relative", "t5", "alibi", "rotary", "none")],
 }
-# Tables and drawings: the first have no figure, the second have theirs among their data.
-NO_CHART = ("masks-finite", "families", "encoder_decoder-architecture", "encoder_decoder-shift", "generation-ranking")
+# Tables without a figure, and drawings without a table.
+NO_CHART = ("masks-finite", "families-table", "generation-ranking", "generation-draw")
 DRAWINGS = ("families-tree", "encoder_decoder-architecture")
+# Of no run: formulas, the weights themselves, lists.
+NO_RUN = {
+    "families-tree", "families-table", "variants-random", "positions-table", "positions-products", "positions-curves",
+    "positions-learned", "positions-offsets", "positions-vectors", "positions-buckets", "positions-alibi",
+}  # fmt: skip
 PAGES_WITH_FEET = [page for page in PAGES if page not in ("models", "model_card")]
 
 
-def feet_of(visit, monkeypatch: pytest.MonkeyPatch, page: str, tab: str) -> dict[str, tuple]:
-    """The feet of a page as they were asked for: name -> (files, figure)."""
+def feet_of(
+    visit, monkeypatch: pytest.MonkeyPatch, page: str, tab: str, sound: bool = True
+) -> dict[str, tuple[check_note.CheckNote | None, dict[str, bytes]]]:
+    """The feet of a page as they were asked for: name -> (its check, its files)."""
     seen: dict[str, tuple] = {}
     real = figure_footer.draw
 
-    def draw(name, sentence, badge, files, figure=None, code=()):
-        from viz.base import static_chart
-
-        made = {file: make() for file, make in figure_footer._both(files()).items()}
-        seen[name] = (made, None if figure is None else static_chart.svg(figure()))
-        real(name, sentence, badge, files, figure, code)
+    def draw(name, sentence, check, files, figure=None, code=()):
+        data, pictures = figure_footer.made(name, check, files, figure)
+        seen[name] = check, {file: make() for file, make in (data | pictures).items()}
+        real(name, sentence, check, files, figure, code)
 
     monkeypatch.setattr(figure_footer, "draw", draw)
-    visit(page, text="the cat sat on the mat", site="encoder.1.self", head=2, q=1, k=2, tab=tab).sound()
+    seen_page = visit(page, text="the cat sat on the mat", site="encoder.1.self", head=2, q=1, k=2, tab=tab)
+    if sound:
+        seen_page.sound()
+    assert not seen_page.at.exception, seen_page.at.exception[0].value
     return seen
 
 
-def reads_back(name: str, data: bytes, written: dict[bytes, tuple[int, int]]) -> None:
+def reads_back(name: str, data: bytes, shapes: set[tuple[int, int]], checked: bool) -> None:
     """A CSV: UTF-8 that spreadsheets know as such, lines ended by a line feed alone, a header, rows as long as it, and for
-    pandas a table of the shape that was written."""
+    pandas a table of a shape that was written."""
     assert data.startswith(b"\xef\xbb\xbf") and data.count(b"\xef\xbb\xbf") == 1, name
     text = data.decode("utf-8-sig")
     assert "\r" not in text and text.endswith("\n"), name
@@ -56,30 +67,60 @@ def reads_back(name: str, data: bytes, written: dict[bytes, tuple[int, int]]) ->
     assert all(header) and rows and {len(row) for row in rows} == {len(header)}, name
     table = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", keep_default_na=False)
     assert table.shape == (len(rows), len(header)), name
-    # The weights of a whole run are the tables of its sites, one after the other.
-    parts = [data] if data in written else [piece for piece in written if piece in data]
-    assert table.shape == (sum(written[piece][0] for piece in parts), written[parts[0]][1]), name
+    assert (len(rows), len(header) - checked) in shapes, name
+
+
+def says(file: str, data: bytes) -> set[str]:
+    """What a file says of its check, read by what anyone would open it with; none where it says nothing."""
+    kind = file.rsplit(".", 1)[-1]
+    if kind == "csv":
+        table = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", keep_default_na=False)
+        return set(table["check"]) if "check" in table else set()
+    if kind == "npz":
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return {str(arrays["check"])} if "check" in arrays else set()
+    lines = [node for node in ElementTree.fromstring(data).iter() if node.get("class") == "check"]
+    return {"".join(line.itertext()) for line in lines}
+
+
+def colour_of(data: bytes) -> str:
+    (line,) = (node for node in ElementTree.fromstring(data).iter() if node.get("class") == "check")
+    return line.get("fill")
+
+
+def hold_to(check: check_note.CheckNote | None, files: dict[str, bytes]) -> None:
+    """Every file says the check in words, a picture in its colour; of every kind there is, none goes unasked."""
+    for file, data in files.items():
+        kind = file.rsplit(".", 1)[-1]
+        assert kind in {"csv", "npz", "svg", "png", "safetensors"}, f"what does a .{kind} say of its check?"
+        if kind not in ("png", "safetensors"):  # drawn from the SVG; checked anew when it is opened
+            assert {"".join(said.split()) for said in says(file, data)} == (
+                {"".join(check.text.split())} if check else set()
+            ), file
+        if kind == "svg" and check:
+            assert colour_of(data) == (check_note.palette.ERROR if check.fails else check_note.palette.QUIET), file
 
 
 @pytest.mark.parametrize(("page", "tab"), [(page, tab) for page in PAGES_WITH_FEET for tab in TABS.get(page, [""])])
 def test_every_file_under_a_figure_is_made(visit, monkeypatch, page: str, tab: str) -> None:
-    written: dict[bytes, tuple[int, int]] = {}
+    shapes: list[tuple[int, int]] = []
     write = export.table_csv
 
     def table_csv(frame: pd.DataFrame, begins: bool = True) -> bytes:
-        data = write(frame, begins)
-        written[data] = frame.shape
-        return data
+        # The weights of a whole run are the tables of its sites, one after the other.
+        shapes.append(frame.shape if begins else (shapes[-1][0] + len(frame), frame.shape[1]))
+        return write(frame, begins)
 
     monkeypatch.setattr(export, "table_csv", table_csv)
     seen = feet_of(visit, monkeypatch, page, tab)
     assert seen, f"no figure on {page}"
-    for name, (files, drawn) in seen.items():
+    for name, (check, files) in seen.items():
         assert files and all(len(data) > 20 for data in files.values()), name
-        assert drawn is not None or name.startswith(NO_CHART), f"{name} has no figure to save"
+        kinds = {file.rsplit(".", 1)[-1] for file in files}
+        assert {"svg", "png"} <= kinds or name.startswith(NO_CHART), f"{name} has no figure to save"
+        assert {"csv", "npz"} <= kinds or name in DRAWINGS, f"{name} lacks a table or arrays"
+        assert (check is None) == (name in NO_RUN), f"{name}: says nothing of how it checks"
+        hold_to(check, files)
         for file, data in files.items():
             if file.endswith(".csv"):
-                reads_back(f"{name}: {file}", data, written)
-        kinds = {file.rsplit(".", 1)[-1] for file in files}
-        assert {"csv", "npz"} <= kinds or name in DRAWINGS, f"{name} lacks a table or arrays"
-        assert drawn is None or b"<svg" in drawn[:200], name
+                reads_back(f"{name}: {file}", data, set(shapes), check is not None)

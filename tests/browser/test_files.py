@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests import bounds
+from viz.base import numbers
 
 TEXT, SITE, HEAD = "the cat sat on the mat", "decoder.1.cross", 1
 
@@ -44,9 +45,31 @@ def test_the_matrix_as_csv(heads, trace) -> None:
     path, name = download(heads, "matrix", "csv")
     rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
     assert name == f"translate-{SITE}-head{HEAD}.csv"
-    assert rows[0][2:] == [f"{j}:{token}" for j, token in enumerate(trace.tokens("encoder"))]
+    assert rows[0][2:] == [*(f"{j}:{token}" for j, token in enumerate(trace.tokens("encoder"))), "check"]
+    assert {row.pop() for row in rows[1:]} == {
+        "✓ " + numbers.short(trace.fidelity().sites[SITE]) + " off the module’s own output"
+    }
     assert [row[1] for row in rows[1:]] == trace.tokens("decoder")
     np.testing.assert_allclose(np.array([row[2:] for row in rows[1:]], np.float32), exact(trace), rtol=2e-7, atol=0)
+
+
+def test_the_figure_says_its_check_in_both_kinds_and_languages(screen, trace) -> None:
+    for language, words in (("en", "off the module’s own output"), ("zh", "与模块自身输出相差")):
+        screen.open("heads", text=TEXT, site=SITE, head=HEAD, to="zh", lang=language)
+        screen.find(".st-key-foot-matrix [data-testid=stPopover] button").nth(1).click()
+        path, name = download(screen, "matrix", "svg")
+        assert name == "headlight-matrix.svg" and words in path.read_text(encoding="utf-8")
+        path, name = download(screen, "matrix", "png")
+        assert name == "headlight-matrix.png" and path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_table_has_a_download_of_its_own_that_knows_of_no_check(screen) -> None:
+    """Streamlit puts one above each; ours stands under the figure."""
+    screen.open("measures", text=TEXT, to="zh", lang="en")
+    table = screen.find("[data-testid=stDataFrame]").first
+    table.hover()
+    assert screen.page.get_by_label("Search").first.is_visible()
+    assert not screen.page.get_by_label("Download as CSV").first.is_visible()
 
 
 def test_the_matrix_as_npz(heads, trace) -> None:

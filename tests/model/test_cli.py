@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from model import Trace
 from model.__main__ import main
+from model.checkpoints.own import OwnModel
+from model.trace.tensors import MemoryStore
 from tests.model import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -177,3 +182,32 @@ def test_what_a_gguf_file_lacks_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "a.gguf").write_bytes(data)  # nothing of it is the model's
     assert main(["heads", "--model", str(tmp_path / "a.gguf"), "--text", "abcd"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("None of the weights in")
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_what_a_command_prints_says_how_the_run_checks(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, off: bool
+):
+    """Values in another order of heads than the module's: `record` and `heads` say so, in a line that pandas skips."""
+    real = OwnModel.trace
+
+    def trace(*given, **options):
+        sound = real(*given, **options)
+        if not off:
+            return sound
+        names = {name: sound.store[name] for name in sound.store.names()}
+        store = MemoryStore(names | {"encoder.0.self.v": sound.v("encoder.0.self").flip(0)})
+        attention = {site: dataclasses.replace(record, store=store) for site, record in sound.attention.items()}
+        return dataclasses.replace(sound, store=store, attention=attention, measured=None)
+
+    monkeypatch.setattr(OwnModel, "trace", trace)
+    run = str(tmp_path / "run.safetensors")
+    given = ["--model", str(checkpoint), "--text", "the cat"]
+    assert main(["record", *given, "--out", run]) == 0 and main(["heads", *given]) == 0
+    recorded, table = capsys.readouterr().out.split("\n", 1)
+    said = "does not check: encoder.0.self is " if off else "checks to "
+    assert said in recorded and table.startswith(f"# {said}")
+    assert ("checks to" in recorded) != off
+    read = pd.read_csv(io.StringIO(table), sep=r"\s+", comment="#")
+    assert list(read.columns[:2]) == ["site", "head"] and len(read) == 10
+    assert main(["heads", "--trace", run]) == 0 and capsys.readouterr().out.startswith(f"# {said}")

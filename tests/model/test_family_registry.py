@@ -28,7 +28,7 @@ STACKS = {
 }  # fmt: skip
 # `Family.positions` -> what a record says of itself: a bias an offset, or terms of the content in the scores; M2M100
 # computes its sinusoids anew, so that there is no table to find.
-SHOWN = {"learned": {"learned"}, "sinusoidal": {"sinusoidal", ""}, "alibi": {"alibi"},
+SHOWN = {"learned": {"learned"}, "sinusoidal": {"sinusoidal", ""}, "": {""}, "alibi": {"alibi"},
          "relative": {"t5", "scores"}}  # fmt: skip
 by_name = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
 
@@ -45,10 +45,13 @@ def test_an_entry_is_a_family_of_the_library(family: Family) -> None:
     config = getattr(transformers, family.config)
     assert config.model_type == family.model_type and hasattr(transformers, family.model)
     assert config(**family.small).is_encoder_decoder == (family.architecture == "encoder-decoder")
-    assert {*family.like, *family.tower_types} <= CONFIG_MAPPING_NAMES.keys() | {"clip_vision_model"}
+    assert {*family.like, *family.tower_types} <= CONFIG_MAPPING_NAMES.keys() | {
+        "clip_vision_model",
+        "siglip_vision_model",
+    }
     assert all(hasattr(transformers, name) for name in family.tasks)
     assert (family.processor != "") == (family.reads != "text")
-    assert family.norm in ("pre", "post", "sandwich", "reordered") and family.route in ("hook", "replay")
+    assert family.norm in ("pre", "post", "sandwich", "reordered") and family.route in ("hook", "replay", "")
     for name in (family.feed_forward, family.cross_attention, family.position_table):
         re.compile(name)
 

@@ -102,6 +102,21 @@ def test_logits_are_judged_by_their_size(trained: Trace) -> None:
     assert not Fidelity({"a": 1e-7}, own * 1.01, logits_limit=own).holds
 
 
+def test_the_result_in_words() -> None:
+    """What the command line prints: never that it checks where it does not, or where nothing was held against anything."""
+    assert Fidelity({}).told == "not checked"
+    assert Fidelity({}, 0.0).told == "not checked"
+    good = {"encoder.0.self": 2e-7, "decoder.0.cross": 3e-7}
+    assert Fidelity(good, 0.0).told == "checks to 3.0e-07 of the modules’ own output, logits to 0.0e+00"
+    context = Fidelity(good, compared={"encoder.0.self": "context", "decoder.0.cross": "output"})
+    assert context.told == "checks to 3.0e-07 of the modules’ own output or context"
+    bad = Fidelity(good | {"decoder.0.self": 0.2}, 0.0, compared={"decoder.0.self": "context"})
+    assert bad.told == "does not check: decoder.0.self is 2.0e-01 off the module’s own context, logits to 0.0e+00"
+    assert Fidelity(good | {"decoder.0.self": math.nan}).told.startswith("does not check: decoder.0.self is nan")
+    assert Fidelity(good, 3.0).told == "does not check: logits 3.0e+00 off the untouched model’s"
+    assert Fidelity({}, 3.0).told == "does not check: logits 3.0e+00 off the untouched model’s"
+
+
 def test_a_share_decides_where_it_is_known() -> None:
     assert Fidelity({"a": 3e-2}, limits={"a": 1e-3}, relative={"a": 0.4}).holds
     assert not Fidelity({"a": 3e-7}, limits={"a": 1e-3}, relative={"a": 1.1}).holds

@@ -25,11 +25,11 @@ from viz.steps import equation, latex  # noqa: E402
 pytestmark = pytest.mark.float32
 
 HOOKED = [family for family in FAMILIES if family.route == "hook"]
-ROTATED = {family.model_type for family in HOOKED if family.positions == "rotary"}
+ROTATED = {family.model_type for family in HOOKED if family.positions == "rotary"} - {"moonshine"}
 NORMED = {family.model_type for family in HOOKED if family.qk_norm}
 SCALED = {"opt", "whisper"}
 # Every one of them begins at X; whoever adds a family that does not says so here.
-FROM_Q = set()
+FROM_Q = {"moonshine"}  # turns every other number of a head
 
 
 def known(name: str) -> Family:
@@ -81,7 +81,7 @@ def test_every_family_is_complete_or_says_that_it_is_not(run):
         for head in range(trace.record(site).heads):
             steps = head_steps(trace, site, head, 0)
             keys = [step.key for step in steps]
-            if name in FROM_Q:
+            if name in FROM_Q and site.kind == "self":
                 assert keys[:4] == ["q", "k", "v", "products"]
                 continue
             assert keys[: keys.index("products") + 1] == expected(name)

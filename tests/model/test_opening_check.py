@@ -58,7 +58,9 @@ def opened(family: Family) -> tuple[torch.nn.Module, torch.nn.Module, dict[str, 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
 def test_every_family_checks_against_its_own_library(family: Family):
     found = check(*opened(family), count=True)
-    assert found.holds and not found.missing and not found.reason
+    # The pooling of SigLIP's pictures is torch's own module.
+    assert found.missing == (("vision_model.head.attention",) if family.unregistered else ())
+    assert found.holds and not found.reason
     assert found.output is not None and found.output[0] <= found.output[1]
     # Falcon's eager run has other logits than its own: its weights are no reference.
     assert (found.weights is None) == (family.model_type == "falcon")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
+import math
 import os
 import signal
 import subprocess
@@ -25,6 +27,7 @@ from model.measures.registry import CHEAP
 from model.profile import part_files, table
 from model.profile.read import Profile
 from model.profile.texts import scan, stream
+from model.trace.tensors import MemoryStore
 from tests import bounds
 from tests.model import tiny
 
@@ -121,6 +124,52 @@ def test_the_columns_are_the_measures_and_agree_with_the_table_of_a_trace(tiny_m
     for name in shared:
         told = both[f"{name}_told"].astype(float)
         bounds.close(both[name].astype(float), told, 64, size=10.0, what=name)  # as many tokens away
+
+
+@pytest.mark.parametrize("fault", ["nothing", "values", "nan", "no_context"])
+def test_every_row_and_the_whole_say_how_they_check(
+    tiny_model: OwnModel, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """One text of three has one sub-layer whose values are in another order of heads, or that nothing was held against."""
+    real, site = OwnModel.trace, "decoder.1.cross"
+
+    def trace(model, text, **options):
+        sound = real(model, text, **options)
+        if text != TEXTS[0] or fault == "nothing":
+            return sound
+        tensors = {name: sound.store[name] for name in sound.store.names()}
+        if fault == "no_context":
+            tensors = {name: t for name, t in tensors.items() if not name.endswith((".context", ".W_O"))}
+        elif fault == "nan":
+            tensors[f"{site}.output"] = tensors[f"{site}.output"] * math.nan
+        else:
+            tensors[f"{site}.v"] = tensors[f"{site}.v"].flip(0)
+        store = MemoryStore(tensors)
+        attention = {s: dataclasses.replace(record, store=store) for s, record in sound.attention.items()}
+        return dataclasses.replace(sound, store=store, attention=attention, measured=None)
+
+    monkeypatch.setattr(OwnModel, "trace", trace)
+    kept = [i for i in range(len(TEXTS)) if i not in REFUSED][:3]
+    assert kept[0] == 0
+    rows = table.measured(tiny_model, [(i, TEXTS[i]) for i in kept], {})
+    told = {(row["text"], row["site"]): (row["check"], row["check_error"]) for row in rows.to_pylist()}
+    counted = table.checks([rows])
+    wrong = {"nothing": set(), "values": {(0, site)}, "nan": {(0, site)}, "no_context": {k for k in told if k[0] == 0}}[
+        fault
+    ]
+    for key, (check, error) in told.items():
+        if key not in wrong:
+            assert check == "holds" and 0 <= error < 1e-5
+    verdict = {"values": "fails", "nan": "fails", "no_context": "not checked"}.get(fault)
+    assert {told[key][0] for key in wrong} == ({verdict} if verdict else set())
+    own = {i: real(tiny_model, TEXTS[i]).fidelity().max_error for i in kept}
+    if fault == "nothing":
+        assert counted == {"holds": 3, "fails": 0, "not checked": 0, "largest": pytest.approx(max(own.values()))}
+    elif fault == "no_context":
+        assert counted["not checked"] == 1 and counted["holds"] == 2 and told[0, site][1] is None
+    else:
+        assert (counted["holds"], counted["fails"]) == (2, 1)
+        assert counted["largest"] == "nan" if fault == "nan" else counted["largest"] > 1e-2
 
 
 def test_merging_does_not_depend_on_the_order_of_the_work(tiny_model: OwnModel) -> None:

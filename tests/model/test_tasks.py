@@ -56,6 +56,9 @@ def test_every_class_has_a_task():
         "FunnelForPreTraining": "replaced", "GPT2DoubleHeadsModel": "causal",
     }  # fmt: skip
     assert {name: task_of(name) for name in known} == known and set(known.values()) == set(TASKS)
+    assert task_of("Wav2Vec2ForCTC") == "tagging" and task_of("VisionEncoderDecoderModel") == "seq2seq"
+    # A decoder that is conditioned on pictures is named like an encoder–decoder, and has no encoder.
+    assert task_of("LlavaForConditionalGeneration", both=False) == "causal"
 
 
 def test_labels_that_do_not_exclude_each_other_have_a_sigmoid_each(tmp_path: Path):

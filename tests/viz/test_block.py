@@ -9,7 +9,7 @@ import torch
 from model.residual.activations import plane
 from model.residual.additions import Addition
 from viz import block
-from viz.base import static_chart
+from viz.base import static_chart, svg
 from viz.base.payload import unpack
 
 X = np.random.default_rng(5).normal(0, 2, (4, 6))
@@ -126,4 +126,4 @@ def test_matrices_as_a_file() -> None:
     assert "y [:48, :104]" in str(chart.to_dict())
     small = next(table for table in tables if len(table) == 24)
     np.testing.assert_allclose([r["value"] for r in small], X.ravel())
-    assert static_chart.png(block.static_maps([("x", X)], TEXTS)).startswith(b"\x89PNG")
+    assert svg.png(static_chart.svg(block.static_maps([("x", X)], TEXTS)).decode()).startswith(b"\x89PNG")

@@ -9,7 +9,7 @@ import pytest
 
 from model.profile.read import quantiles
 from viz import corpus
-from viz.base import static_chart
+from viz.base import static_chart, svg
 
 HEADS = [("encoder.0.self", 0), ("encoder.0.self", 1), ("decoder.0.cross", 0), ("decoder.0.cross", 1)]
 NAMES = {"encoder.0.self": "encoder 0", "decoder.0.cross": "cross 0"}
@@ -101,4 +101,4 @@ def test_the_figures_are_files_too(values: np.ndarray, theme: str) -> None:
     strips = corpus.strips(found, HEADS, NAMES, (0.0, 2.0), HEADS[0], WORDS, theme)
     picture = static_chart.svg(static_chart.above(corpus.legend((0.0, 2.0), "nats", WORDS, theme), strips))
     assert b"2 nats" in picture and b"encoder 0" in picture
-    assert static_chart.png(corpus.histogram(values[:, 0], WORDS, theme), 1)[:4] == b"\x89PNG"
+    assert svg.png(static_chart.svg(corpus.histogram(values[:, 0], WORDS, theme)).decode(), 1)[:4] == b"\x89PNG"

@@ -8,7 +8,7 @@ import pytest
 from model.checkpoints import own_decoder
 from model.generation.beam import search
 from tests.model import tiny
-from viz.base import static_chart
+from viz.base import static_chart, svg
 from viz.generation import charts as generation_charts
 from viz.generation import cost_charts
 
@@ -75,7 +75,7 @@ def test_a_cut_marks_what_is_gone():
         assert [row["token"] for row in rows if row["kind"] == "before"] == ["1. a", "2. b", "3. c ✕", "rest"]
         drawn = [row["p"] for row in rows if row["kind"] == "after"]
         assert drawn == [0.625, 0.375] + ([] if logarithmic else [0.0, 0.0])
-        assert static_chart.png(chart).startswith(b"\x89PNG")
+        assert svg.png(static_chart.svg(chart).decode()).startswith(b"\x89PNG")
 
 
 def test_the_chosen_candidate_is_marked():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from viz.base import static_chart
+from viz.base import static_chart, svg
 from viz.heads import ribbons
 
 
@@ -38,7 +38,7 @@ def test_the_drawing_names_every_token(across: bool) -> None:
     drawn = static_chart.svg(picture).decode()
     for text in ("我", "喜欢", "it's", "like", "&lt;cats&gt;", "head 1"):
         assert text in drawn
-    assert static_chart.png(picture).startswith(b"\x89PNG")
+    assert svg.png(static_chart.svg(picture).decode()).startswith(b"\x89PNG")
 
 
 def test_keys_stand_above_and_queries_left() -> None:

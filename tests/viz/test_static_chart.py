@@ -11,7 +11,7 @@ import pytest
 
 from model import Trace
 from model.steps.head import head_steps
-from viz.base import palette, static_chart
+from viz.base import palette, static_chart, svg
 
 ROWS, COLUMNS = ["the", "cat's", "a\\b", "猫"], ["<s>", "it's", "⏎", "the", "the"]
 VALUES = np.linspace(0, 1, 20).reshape(4, 5)
@@ -76,7 +76,7 @@ def test_the_png_is_one_and_has_its_size() -> None:
     root = ElementTree.fromstring(static_chart.svg(chart))
     width, height = (float(root.get(side)) for side in ("width", "height"))
     for scale in (1.0, 2.0):
-        made = static_chart.png(chart, scale)
+        made = svg.png(static_chart.svg(chart).decode(), scale)
         assert made.startswith(b"\x89PNG\r\n\x1a\n")
         size = struct.unpack(">II", made[16:24])
         assert np.abs(np.subtract(size, (width * scale, height * scale))).max() <= 2
@@ -101,7 +101,7 @@ def test_the_largest_map_is_drawn() -> None:
     names = [str(i) for i in range(size)]
     chart = static_chart.heat_map(np.random.default_rng(0).random((size, size)), names, names)
     assert static_chart.svg(chart).count(b"<path") >= size * size
-    assert static_chart.png(chart, 0.5).startswith(b"\x89PNG")
+    assert svg.png(static_chart.svg(chart).decode(), 0.5).startswith(b"\x89PNG")
 
 
 def test_maps_in_a_row_name_what_they_cut() -> None:

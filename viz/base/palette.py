@@ -13,6 +13,8 @@ THEMES = {
     "light": {"background": "#ffffff", "text": "#1b1c26"},
     "dark": {"background": "#0f1117", "text": "#e8e6e1"},
 }
+# Of the line under a saved picture, on the light page: what fails, and what need not be read first.
+ERROR, QUIET = "#b3261e", "#6b6d7a"
 # (lightness, chroma, hue in degrees) of the far end of each scale; the near end is the background.
 _SEQUENTIAL_END = {"light": (0.27, 0.155, 281.0), "dark": (0.85, 0.145, 74.0)}
 _SEQUENTIAL_HUE = {"light": 268.0, "dark": 52.0}

@@ -140,13 +140,6 @@ def svg(chart: alt.TopLevelMixin) -> bytes:
     return vl_convert.vegalite_to_svg(_specification(chart)).encode("utf-8")
 
 
-def png(chart: alt.TopLevelMixin, scale: float = 2.0) -> bytes:
-    """The chart as a PNG file of `scale` pixels for each of its own."""
-    import vl_convert
-
-    return vl_convert.vegalite_to_png(_specification(chart), scale=scale)
-
-
 def _specification(chart: alt.TopLevelMixin) -> str:
     """The chart with its data in it; Altair's guard of 5,000 rows is for pages, and a map of 128 × 128 has more."""
     with alt.data_transformers.enable("default", max_rows=None):

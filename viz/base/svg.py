@@ -38,7 +38,7 @@ def image(picture: str, theme: str, scrolls: bool = False) -> str:
 
 
 def png(picture: str, scale: float = 2.0) -> bytes:
-    """The drawing as a PNG file, on the light page."""
+    """A picture as a PNG file of `scale` pixels for each of its own, on the light page."""
     import vl_convert
 
     return vl_convert.svg_to_png(picture, scale=scale)

@@ -14,27 +14,29 @@ _ENDINGS = (
     # Its generator's twin says of every token whether it was put in, as ELECTRA's does.
     ("replaced", ("FunnelForPreTraining",)),
     ("masked", ("ForMaskedLM", "ForPreTraining", "WithLMHeadModel")),
-    ("seq2seq", ("ForConditionalGeneration", "MTModel")),
+    ("seq2seq", ("ForConditionalGeneration", "MTModel", "EncoderDecoderModel")),
     ("causal", ("ForCausalLM", "LMHeadModel", "DoubleHeadsModel")),
     ("classification", ("ForSequenceClassification", "ForImageClassification")),
-    ("tagging", ("ForTokenClassification",)),
+    ("tagging", ("ForTokenClassification", "ForAudioFrameClassification", "ForCTC")),
     ("question_answering", ("ForQuestionAnswering", "ForQuestionAnsweringSimple")),
     ("next_sentence", ("ForNextSentencePrediction",)),
     ("multiple_choice", ("ForMultipleChoice",)),
 )
 
 
-def task_of(class_name: str) -> str:
+def task_of(class_name: str, both: bool = True) -> str:
     """`BertForMaskedLM` -> "masked"; a class without a head gives vectors: "embedding".
 
-    "tagging" gives every token a label, "replaced" says of every token whether it was put in for another,
-    "question_answering" finds the answer as a span of the text, "multiple_choice" scores one answer among several.
+    "tagging" gives every token a label (CTC: every frame of a sound a character), "replaced" says of every token whether it
+    was put in for another, "question_answering" finds the answer as a span of the text, "multiple_choice" scores one answer
+    among several. both: whether the model has an encoder and a decoder; a decoder that is conditioned on pictures
+    (`LlavaForConditionalGeneration`) continues its text like any other.
     """
     if class_name in _NAMED:
         return _NAMED[class_name]
     for task, endings in _ENDINGS:
         if class_name.endswith(endings):
-            return task
+            return task if both or task != "seq2seq" else "causal"
     return "embedding"
 
 

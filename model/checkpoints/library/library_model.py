@@ -57,7 +57,7 @@ class HuggingFaceModel:
     @property
     def task(self) -> str:
         """One of `model.checkpoints.disk.tasks.TASKS`."""
-        return task_of(type(self.module).__name__)
+        return task_of(type(self.module).__name__, bool(self.module.config.is_encoder_decoder))
 
     @property
     def device(self) -> str:
@@ -126,7 +126,7 @@ class HuggingFaceModel:
         source_language: which of `languages` to write and which the text is in (default: the tokenizer's own);
         NotInThisModel where there are none, UnknownOption for one that is not among them.
         """
-        if self.tokenizer is None or self.reads == "sound":
+        if self.tokenizer is None or self.reads == "sound" or (self.reads == "pictures" and self.decodes):
             raise NotInThisModel(what="Reading a text", does=f"reads {self.reads}")
         target = target if target is not None and target.strip() else None
         for code in (language, source_language):

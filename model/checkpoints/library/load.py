@@ -84,7 +84,9 @@ def load(
     sees = _sees(config)
     if known is None and sees:
         _refuse(folder, family, "which reads pictures in a way that is not recorded", "pictures")
-    wordless = sees or (known is not None and known.reads == "pictures" and not checkpoint_files.has_tokenizer(folder))
+    writes = known is not None and known.architecture == "encoder-decoder"
+    bare = known is not None and known.reads != "text" and not writes and not checkpoint_files.has_tokenizer(folder)
+    wordless = bare or (sees and not writes)
     tokenizer = None if wordless else _tokenizer(folder)
     told = generation_config.settings(folder)
     loaded = read(folder, adapter_in or folder)

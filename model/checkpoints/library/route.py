@@ -20,13 +20,14 @@ from model.checkpoints.library import decoder_input
 from model.checkpoints.library.load_errors import first_line
 from model.checkpoints.library.opening_check import OpeningCheck, check
 from model.checkpoints.library_logging import quiet
-from model.checkpoints.media.processors import both_ways
+from model.checkpoints.media.processors import both_ways, vision_config
 from model.checkpoints.record.forward import prepare, registered, run
 from model.checkpoints.record.untouched import untouched
 from model.errors import HeadlightError
 
 _MOST = 16  # tokens
 _TARGET = 5
+_SAMPLES = 8000  # half a second
 NOT_RUN = "which the library itself does not run on a text"
 NONE_HEARD = "no attention over whole rows of keys was met"
 # Arguments of a library forward -> what a person would have to bring.
@@ -85,7 +86,7 @@ def _known(module: nn.Module, inputs: Mapping[str, Tensor], own: Any, known: Fam
     if not registered(ready) and known.route == "hook":
         raise NoRoute("whose attention does not go through the library's registry")
     try:
-        found = Route(ready, module, check(ready, module, inputs, own=own))
+        found = Route(ready, module, check(ready, module, inputs, count=known.unregistered, own=own))
     except ValueError as error:
         raise NoRoute(f"and {error}") from error
     if not found.opening.holds:
@@ -97,7 +98,7 @@ def _needs(module: nn.Module, inputs: Mapping[str, Tensor]) -> str:
     """What its forward takes besides a text, as the end of a sentence; "" where nothing is known of it."""
     takes = inspect.signature(module.forward).parameters
     found = next((what for name, what in _BESIDE.items() if name in takes and name not in inputs), "")
-    return found and f"which reads {found}, and is recorded with texts alone"
+    return found and f"which reads {found} in a way that is not recorded"
 
 
 def _ways(module: nn.Module) -> list[nn.Module]:
@@ -114,14 +115,17 @@ def short_input(module: nn.Module) -> dict[str, Tensor]:
     rules, config = rules_of(module.config.model_type), module.config
     takes, noise = inspect.signature(module.forward).parameters, torch.Generator().manual_seed(0)
     inputs: dict[str, Tensor] = {}
-    if rules.reads == "sound":
+    if rules.reads == "sound" and module.main_input_name == "input_features":
         inputs["input_features"] = torch.randn(1, config.num_mel_bins, 2 * config.max_source_positions, generator=noise)
+    elif rules.reads == "sound":
+        inputs[module.main_input_name] = torch.randn(1, _SAMPLES, generator=noise)
     elif "pixel_values" in takes and (rules.reads == "pictures" or module.main_input_name == "pixel_values"):
-        vision = getattr(config, "vision_config", config)
+        vision = vision_config(config)
         size = both_ways(vision.image_size)
         inputs["pixel_values"] = torch.randn(1, getattr(vision, "num_channels", 3), *size, generator=noise)
     if "input_ids" in takes:
-        inputs["input_ids"] = _ids(module, min(_MOST, longest(config)))
+        most = longest(getattr(config, "text_config", config))
+        inputs["input_ids"] = _ids(module, most if rules.pads_texts else min(_MOST, most))
     if decoder_input.decodes(module):
         alike = "input_ids" in inputs and not hasattr(module, "generate")  # a classifier reads its input once more
         inputs["decoder_input_ids"] = (
@@ -132,11 +136,12 @@ def short_input(module: nn.Module) -> dict[str, Tensor]:
 
 def _ids(module: nn.Module, length: int, ends: bool = True) -> Tensor:
     """Ids [1, length] that stand for nothing special, the end token last where there is one."""
-    config = getattr(module.config, "text_config", module.config)
+    config = getattr(module.config, "text_config", None) or getattr(module.config, "decoder", None) or module.config
     names = [f"{name}_token_id" for name in ("pad", "bos", "eos", "decoder_start", "mask", "image")]
     special = {number for name in names if isinstance(number := getattr(config, name, None), int)}
     try:
-        rows = module.get_input_embeddings().weight.shape[0]
+        reader = module if getattr(module, "main_input_name", "") == "input_ids" else module.get_decoder()
+        rows = reader.get_input_embeddings().weight.shape[0]
     except (NotImplementedError, AttributeError):  # a dual encoder has several
         rows = config.vocab_size
     usual = [number for number in range(rows) if number not in special][: 4 * length] or [0]

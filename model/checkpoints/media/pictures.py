@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoints.disk.cost import within_memory
-from model.checkpoints.disk.families import TOWERS
+from model.checkpoints.disk.families import TOWERS, rules_of
+from model.checkpoints.media import writing
 from model.checkpoints.media.picture_files import Picture, read_picture, sample_picture
-from model.checkpoints.media.processors import both_ways, image_processor, refused_settings
+from model.checkpoints.media.processors import both_ways, image_processor, refused_settings, vision_config
 from model.checkpoints.record.forward import Recorded, record
 from model.checkpoints.tokens.encode import side, tokenized
 from model.errors import (
@@ -27,6 +28,7 @@ from model.errors import (
     TextTooLong,
 )
 from model.jobs.device import facts_of, host
+from model.trace import logits
 from model.trace.trace import Side, Trace, TraceKey
 
 if TYPE_CHECKING:
@@ -34,10 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Picture", "cropped_input", "pixels", "read_picture", "sample_picture", "trace_picture"]
 _TOP = 5
-
-
-def _vision(module: nn.Module) -> Any:
-    return getattr(module.config, "vision_config", module.config)
+_BEFORE = ("[CLS]", "[DIST]")  # what stands before the patches: of ViT, and of DeiT besides
 
 
 def _image(picture: Picture) -> Any:
@@ -76,53 +75,65 @@ def trace_picture(
     selected: int = 0,
     processor_config: Mapping[str, object] | None = None,
 ) -> Trace:
-    """Run a picture and record it: a ViT, or CLIP with one caption or several, of which number `selected` is recorded.
+    """Run a picture and record it: a ViT; CLIP or SigLIP with one caption or several, of which number `selected` is recorded;
+    a model that writes about its picture (TrOCR), whose text `text` forces.
 
-    The encoder's tokens are "[CLS]" and the patches "r0c0", "r0c1", …, their ids the positions; the store has what the
-    model saw as "image" [H, W, 3]. The text of CLIP is the decoder side. processor_config: else the model card's
-    "processor". Raises EmptyText, TextTooLong, OutOfRange, or BadConfig where folder and model disagree.
+    The encoder's tokens are "[CLS]", where the model has one, and the patches "r0c0", "r0c1", …, their ids the positions; the
+    store has what the model saw as "image" [H, W, 3]. The text of CLIP is the decoder side. processor_config: else the model
+    card's "processor". Raises EmptyText, TextTooLong, OutOfRange, or BadConfig where folder and model disagree.
     """
     if model.reads != "pictures":
         raise NotInThisModel(what="Reading a picture", does=f"reads {model.reads}")
-    captions = [text] if isinstance(text, str) else list(text or ())
+    texts = [text] if isinstance(text, str) else list(text or ())
+    captions = [] if model.decodes else texts
     if captions and (model.tokenizer is None or not hasattr(model.module.config, "text_config")):
         raise NotInThisModel(what="Comparing a caption", does="reads pictures alone")
     settings = processor_config if processor_config is not None else model.card.get("processor")
     given = pixels(model.module, picture, settings).to(model.module.dtype)
     _check(model, given)
-    sides = {"encoder": _patches(model.module)}
-    inputs, module = {"pixel_values": given}, model.module
+    inputs, sides, read = {"pixel_values": given}, {}, None
     if captions:
         ids = [_caption(model, caption) for caption in captions]
         selected = OutOfRange.check("Caption", selected, len(ids) - 1)
         inputs = {"input_ids": ids[selected]} | inputs
         sides["decoder"] = side(model.tokenizer, ids[selected][0].tolist(), captions[selected])
-    elif hasattr(module, TOWERS["encoder"]):  # without a caption a dual encoder is its tower for pictures
-        module = getattr(module, TOWERS["encoder"])
     with model.lock, torch.no_grad(), within_memory():
-        recorded, output = _recorded(module, inputs)
+        if model.decodes:
+            read = writing.decoder_read(model, inputs, texts[0] if texts else None)
+            inputs["decoder_input_ids"] = torch.tensor([read.ids])
+            sides["decoder"] = side(model.tokenizer, read.ids)
+        recorded, output = _recorded(model.module if captions else _without_text(model), inputs)
+        rows = next(record.queries for site, record in recorded.attention.items() if site.stack == "encoder")
+        sides = {"encoder": _patches(model.module, rows)} | sides
         facts = _facts(model, picture, settings) | {"modules": recorded.modules}
-        facts |= {"opening": model.opening.facts()} if model.opening else {}
         if captions:
             facts["captions"] = _similarities(model.module, output, ids, captions, selected)
-            facts["selected"] = selected
-    if getattr(output, "logits", None) is not None:
+            facts |= {"captions_how": rules_of(model.family).captions, "selected": selected}
+    if read is not None:
+        facts |= {"task": model.task} | read.facts(model, recorded.store)
+    elif getattr(output, "logits", None) is not None:
         facts["classes"] = _classes(model.module, output.logits[0])
     recorded.store.add("image", cropped_input(model.module, picture, settings))
+    target = texts[selected] if captions or (read is not None and not read.generated) else None
     options = (("captions", "\n".join(captions)), ("selected", selected)) if len(captions) > 1 else ()
-    key = TraceKey(
-        model.name, model.weights_hash, f"picture {picture.digest}", captions[selected] if captions else None, options
-    )
-    vocabulary = tuple(model.vocabulary) if captions else ()
-    return Trace(key, sides, recorded.attention, recorded.store, vocabulary, facts)
+    key = TraceKey(model.name, model.weights_hash, f"picture {picture.digest}", target, options)
+    vocabulary = tuple(model.vocabulary) if "decoder" in sides else ()
+    plain = (lambda: model.plain(inputs)) if model.untouched and logits.comparable(recorded.store) else None
+    return Trace(key, sides, recorded.attention, recorded.store, vocabulary, facts, plain_logits=plain)
+
+
+def _without_text(model: HuggingFaceModel) -> nn.Module:
+    """What runs on a picture alone: of a dual encoder its tower for pictures."""
+    module, tower = model.module, TOWERS["encoder"]
+    return getattr(module, tower) if model.task == "embedding" and hasattr(module, tower) else module
 
 
 def _check(model: HuggingFaceModel, given: Tensor) -> None:
-    channels = getattr(_vision(model.module), "num_channels", 3)
+    channels = getattr(vision_config(model.module.config), "num_channels", 3)
     if channels != given.shape[1]:
         does = f"reads pictures of {channels} channel(s)"
         raise NotInThisModel(what=f"Reading a picture of {given.shape[1]} channels, red, green and blue,", does=does)
-    wanted = both_ways(_vision(model.module).image_size)
+    wanted = both_ways(vision_config(model.module.config).image_size)
     if tuple(given.shape[2:]) != wanted:
         got = " × ".join(map(str, given.shape[2:]))
         reason = f"it makes pictures of {got}, and its model reads {wanted[0]} × {wanted[1]}"
@@ -130,21 +141,25 @@ def _check(model: HuggingFaceModel, given: Tensor) -> None:
 
 
 def _grid(module: nn.Module) -> tuple[int, int]:
-    size, patch = both_ways(_vision(module).image_size), both_ways(_vision(module).patch_size)
+    size, patch = both_ways(vision_config(module.config).image_size), both_ways(vision_config(module.config).patch_size)
     return size[0] // patch[0], size[1] // patch[1]
 
 
-def _patches(module: nn.Module) -> Side:
+def _patches(module: nn.Module, count: int) -> Side:
+    """The `count` rows of the tower for pictures: what stands before the patches ([CLS] in ViT, nothing in SigLIP), and they."""
     rows, columns = _grid(module)
-    tokens = ("[CLS]", *(f"r{row}c{column}" for row in range(rows) for column in range(columns)))
-    return Side(tokens, tuple(range(len(tokens))), (True, *[False] * (rows * columns)))
+    before = count - rows * columns
+    first = (*_BEFORE, *(f"[{i}]" for i in range(len(_BEFORE), before)))[:before]
+    tokens = (*first, *(f"r{row}c{column}" for row in range(rows) for column in range(columns)))
+    return Side(tokens, tuple(range(count)), (*[True] * before, *[False] * (rows * columns)))
 
 
 def _caption(model: HuggingFaceModel, text: str) -> Tensor:
     if not text.strip():
         raise EmptyText()
-    ids = tokenized(model.tokenizer, text).input_ids
     allowed = model.module.config.text_config.max_position_embeddings
+    filled = {"padding": "max_length", "max_length": allowed} if rules_of(model.family).pads_texts else {}
+    ids = tokenized(model.tokenizer, text, **filled).input_ids
     if ids.shape[1] > allowed:
         raise TextTooLong(got=ids.shape[1], allowed=allowed)
     return ids
@@ -173,6 +188,7 @@ def _facts(model: HuggingFaceModel, picture: Picture, settings: Mapping[str, obj
         "family": model.family,
         "norm": "unknown",
         "reads": "picture",
+        **({"opening": model.opening.facts()} if model.opening else {}),
         "picture": picture.name,
         "original": list(picture.rgb.shape[:2]),
         "grid": list(_grid(model.module)),
@@ -194,7 +210,8 @@ def _classes(module: nn.Module, logits: Tensor) -> list[list[object]]:
 def _similarities(
     module: nn.Module, output: Any, ids: list[Tensor], captions: list[str], selected: int
 ) -> list[dict[str, object]]:
-    """Per caption its cosine with the picture, and the softmax over the captions of cosine · scale, CLIP's own rule."""
+    """Per caption its cosine with the picture, and its probability: of cosine · scale the softmax over the captions (CLIP),
+    or of cosine · scale + bias the sigmoid, each by itself (SigLIP: Zhai et al. 2023, algorithm 1)."""
     # Each caption is run by itself: padding would be one more thing to trust.
     texts = [
         output.text_embeds if i == selected else module.get_text_features(input_ids=caption).pooler_output
@@ -202,6 +219,10 @@ def _similarities(
     ]
     vectors = torch.cat([text / text.norm(dim=-1, keepdim=True) for text in texts])
     cosines = (vectors @ output.image_embeds.T)[:, 0]
-    probabilities = (cosines * module.logit_scale.exp()).double().softmax(0)
+    products = (cosines * module.logit_scale.exp()).double()
+    if rules_of(module.config.model_type).captions == "sigmoid":
+        probabilities = (products + module.logit_bias.double()).sigmoid()
+    else:
+        probabilities = products.softmax(0)
     rows = zip(captions, cosines.tolist(), probabilities.tolist(), strict=True)
     return [{"text": text, "similarity": cosine, "probability": p} for text, cosine, p in rows]

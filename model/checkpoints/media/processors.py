@@ -19,6 +19,11 @@ def both_ways(size: int | Sequence[int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
+def vision_config(config: Any) -> Any:
+    """The part of a configuration that is about pictures: the whole, a tower's, or an encoder's."""
+    return getattr(config, "vision_config", None) or getattr(config, "encoder", None) or config
+
+
 def image_processor(module: nn.Module, processor_config: Mapping[str, object] | None) -> Any:
     """The library's own image processor, the one that needs Pillow alone, with the folder's settings.
 
@@ -28,7 +33,7 @@ def image_processor(module: nn.Module, processor_config: Mapping[str, object] | 
 
     family = rules_of(family_of(module.config.model_type))
     if processor_config is None:
-        height, width = both_ways(getattr(module.config, "vision_config", module.config).image_size)
+        height, width = both_ways(vision_config(module.config).image_size)
         whole = {"height": height, "width": width}
         size = {"size": {"shortest_edge": height}, "crop_size": whole} if family.center_crop else {"size": whole}
         return getattr(transformers, family.processor + "Pil")(**size)

@@ -214,8 +214,9 @@ def _from_operators(call: AttentionCall, single: bool, crosses: re.Pattern[str])
     parts = {name: host(part) for name, part in named.items()}
     known = {"W_O": call.projection, "b_O": call.projection_bias}
     parameters = {name: part for name, part in known.items() if part is not None}
-    mask = RuleMask(single) if call.q.shape[1] == call.k.shape[1] == 1 else call.mask
     path = call.path[-1][0]
+    alone = call.q.shape[1] == call.k.shape[1] == 1
+    mask = RuleMask(single or "decoder" in path.split(".")) if alone else call.mask
     return CapturedAttention(path, bool(crosses.search(path)), mask, call.scale, parts, parameters, bias=call.make_bias)
 
 
@@ -248,10 +249,11 @@ def _mask(call: attention_registry.RegistryCall, seen: dict[int, Any], single: b
 def prepare(module: nn.Module) -> nn.Module:
     """Make a library model ready for `record`, once and for good: switching to and fro races between threads.
 
-    Where its attention goes through the library's registry it is put on our entry there; the others stay as they are.
+    Where its attention goes through the library's registry it is put on our entry there; the others stay as they are, and
+    so does one of whose parts a single one does not (TrOCR's decoder behind a ViT).
     """
     malloc.keep_freed()
-    if getattr(module, "_can_set_attn_implementation", lambda: True)():
+    if all(getattr(part, "_can_set_attn_implementation", lambda: True)() for part in module.modules()):
         attention_registry.register()
         fused = getattr(type(module), "_supports_sdpa", False)
         module.set_attn_implementation(attention_registry.NAME if fused else attention_registry.OWN)

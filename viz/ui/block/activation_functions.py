@@ -79,5 +79,6 @@ def show(chosen: BlockSelection, hidden: Hidden) -> None:
     st.markdown("\n".join(head))
     said = say("block.functions_gated" if hidden.gate is not None else "block.functions_sentence")
     table = pd.DataFrame({"pre": pre.numpy()} | {name: values.numpy() for name, values in every.items()})
-    figure_footer.draw("block-functions", said, figure_footer.fidelity_badge(hidden.function_error, hidden.function_limit),
+    check = figure_footer.fidelity_badge(hidden.function_error, hidden.function_limit, chosen.trace)
+    figure_footer.draw("block-functions", said, check,
               common.table_files(f"{chosen.slug}-functions", table), draw, (units.activate, units.post_activation))  # fmt: skip

@@ -43,7 +43,7 @@ def _any(chosen: BlockSelection) -> None:
                                     words(say("block.any_alt", name=name)), 320)  # fmt: skip
     common.draw("block-any-frame", frame, chosen)
     said = say("block.any_sentence", name=name, n=f"{values.shape[0]:,}", d=f"{values.shape[1]:,}")
-    figure_footer.draw("block-any", said, "",
+    figure_footer.draw("block-any", said, chosen.check,
               common.matrix_files(f"{chosen.slug}-{name}", values, chosen.texts),
               lambda: pictures.static_maps([(name, values[cut])], chosen.texts[cut]),
               (type(chosen.trace).activation,))  # fmt: skip
@@ -74,8 +74,8 @@ def _distribution(chosen: BlockSelection, layers: list[str], kind: str) -> None:
     said = say("block.distribution_sentence")
     if activations.thinned(chosen.trace.store.shape(shown[0])) > 1:
         said += " " + say("block.thinned", k=activations.thinned(chosen.trace.store.shape(shown[0])))
-    figure_footer.draw("block-distribution", said, "", common.table_files(f"{chosen.slug}-{kind}-quantiles", frame), draw,
-              (activations.quantiles,))  # fmt: skip
+    figure_footer.draw("block-distribution", said, chosen.check,
+              common.table_files(f"{chosen.slug}-{kind}-quantiles", frame), draw, (activations.quantiles,))  # fmt: skip
 
 
 def _similarity(chosen: BlockSelection) -> int:
@@ -109,7 +109,7 @@ def _similarity(chosen: BlockSelection) -> int:
         common.draw("block-alike", frame, chosen)
     with right:
         st.altair_chart(draw(), width="stretch")
-    figure_footer.draw("block-alike", say("block.alike_sentence", name=names[depth], mean=short(means[depth], 3)), "",
+    figure_footer.draw("block-alike", say("block.alike_sentence", name=names[depth], mean=short(means[depth], 3)), chosen.check,
               common.matrix_files(f"{chosen.slug}-cosines", cosines, chosen.texts[cut], chosen.texts[cut]), draw,
               (activations.similarity, activations.mean_similarity))  # fmt: skip
     return depth
@@ -140,5 +140,5 @@ def _plane(chosen: BlockSelection, depth: int) -> None:
     said = say("block.plane_sentence", name=name, share=f"{sum(found.share):.0%}")
     said += " " + say("block.plane_window", first=start, last=cut.stop - 1) if count > _POINTS else ""
     figure_footer.draw(
-        "block-plane", said, "", common.table_files(f"{chosen.slug}-plane", table), draw, (activations.plane,)
+        "block-plane", said, chosen.check, common.table_files(f"{chosen.slug}-plane", table), draw, (activations.plane,)
     )

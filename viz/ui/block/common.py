@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from model.trace.trace import Trace
+    from viz.base.check_note import CheckNote
 
 
 _BUTTONS = 12  # layers that are buttons; more are a list
@@ -49,6 +50,11 @@ class BlockSelection:
     @property
     def slug(self) -> str:
         return f"{figure_footer.safe(self.trace.key.model)}-{self.stack}"
+
+    @property
+    def check(self) -> CheckNote:
+        """Of activations, which have no right answer of their own."""
+        return figure_footer.run_badge(self.trace)
 
 
 def go(trace: Trace, stack: str, layer: int) -> None:

@@ -90,10 +90,10 @@ def _figure(chosen: BlockSelection, hidden: Hidden, best: list, unit: int, layer
     with right:
         common.draw("block-units-frame", frame, chosen, lambda column: page_controls.put(key, shown[column]))
         st.caption(say("block.units_map", n=len(shown), total=f"{width:,}"))
-    badge = figure_footer.fidelity_badge(hidden.error, hidden.limit)
+    badge = figure_footer.fidelity_badge(hidden.error, hidden.limit, chosen.trace)
     mine = int((hidden.post[chosen.row] > 0).sum())
     said = say("block.units_sentence", mine=f"{mine:,}", width=f"{width:,}", share=f"{hidden.firing:.0%}")
-    said += f" {say('block.units_check')}" if badge else ""
+    said += f" {say('block.units_check')}" if hidden.error is not None else ""
     files = common.matrix_files(f"{chosen.slug}-{layer}-units", hidden.post.numpy(), chosen.texts)
     figure_footer.draw("block-units", said, badge, files, draw,
               (neurons.ordered, neurons.strongest, *activation_functions.sources(chosen.trace)))  # fmt: skip
@@ -128,5 +128,5 @@ def _one_unit(chosen: BlockSelection, hidden: Hidden, unit: int, layer: int) -> 
         st.dataframe(top, hide_index=True, width="stretch")
     every = pd.DataFrame({"token": chosen.texts, "activation": hidden.post[:, unit].numpy()})
     fires = sum(value > 0 for _, value in found)
-    figure_footer.draw("block-unit", say("block.unit_sentence", n=fires, total=len(found)), "",
+    figure_footer.draw("block-unit", say("block.unit_sentence", n=fires, total=len(found)), chosen.check,
               common.table_files(f"{chosen.slug}-{layer}-unit{unit}", every), draw, (neurons.top_tokens,))  # fmt: skip

@@ -79,7 +79,7 @@ def _recorded(chosen: BlockSelection, module: Any) -> None:
     common.draw("block-norm-frame", frame, chosen, _pick)
     after = [short(value, 3) for value in (found.y[row].mean(), found.y[row].var(unbiased=False))]
     said = say("block.norm_sentence", mean=after[0], variance=after[1])
-    badge = figure_footer.fidelity_badge(found.error, found.limit)
+    badge = figure_footer.fidelity_badge(found.error, found.limit, chosen.trace)
     files = common.matrix_files(f"{chosen.slug}-{name}-norm", found.y.numpy(), chosen.texts)
     figure_footer.draw("block-norm", said, badge, files,
               lambda: pictures.static_maps(pair, chosen.texts), (residual_stream.normalised,))  # fmt: skip
@@ -137,7 +137,8 @@ def _against_batch(chosen: BlockSelection) -> None:
     said = (
         say("block.batch_sentence", layer=_rounded(layer), batch=short(batch, 3)) if len(x) > 1 else say("block.alone")
     )
-    figure_footer.draw("block-batch", said, "", common.matrix_files(f"{chosen.slug}-{name}-batchnorm", parts[2][1], chosen.texts),
+    figure_footer.draw("block-batch", said, chosen.check,
+              common.matrix_files(f"{chosen.slug}-{name}-batchnorm", parts[2][1], chosen.texts),
               lambda: pictures.static_maps(parts, chosen.texts),
               (layer_norm, residual_stream.batch_norm, residual_stream.change_without_a_token))  # fmt: skip
 
@@ -173,6 +174,6 @@ def _orders(chosen: BlockSelection, module: Any) -> None:
     st.altair_chart(draw(), width="stretch")
     ends = {norm: short(lines[f"{norm}-LN"][-1], 3) for norm in ("post", "pre")}
     said = say("block.orders_sentence", own=f"{found.own}-LN", **ends)
-    figure_footer.draw("block-orders", said, figure_footer.fidelity_badge(found.error, found.limit),
+    figure_footer.draw("block-orders", said, figure_footer.fidelity_badge(found.error, found.limit, chosen.trace),
               common.table_files(f"{chosen.slug}-orders", pd.DataFrame(lines)), draw,
               (residual_stream.both_orders, residual_stream.other_order))  # fmt: skip

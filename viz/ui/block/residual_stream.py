@@ -62,7 +62,7 @@ def show(chosen: BlockSelection) -> None:
         )  # fmt: skip
     checked = [item for item in found if item.error is not None]
     worst = max(checked, key=lambda item: item.error / item.limit, default=None)
-    badge = "" if worst is None else figure_footer.fidelity_badge(worst.error, worst.limit)
+    badge = chosen.check if worst is None else figure_footer.fidelity_badge(worst.error, worst.limit, chosen.trace)
     said = "sentence" if own else "library" if fed is None else "apart" if apart else "together"
     figure_footer.draw(
         "block-stream",

@@ -12,6 +12,7 @@ from model.errors import HeadlightError
 from model.steps import worked_example
 from model.steps.worked_example import HandSized
 from viz.base import export, numbers
+from viz.base.check_note import note
 from viz.steps.equation import EquationFrame, shared_scale
 from viz.ui import components, language
 from viz.ui.language import say
@@ -175,7 +176,7 @@ def _ways(result: HandSized, row: int, column: int) -> None:
             st.latex(_softmax_line(result, way, row, column, weights))
     sums = max(abs(float(getattr(result, f"weights_{way}").sum(-1).max()) - 1) for way in _WAYS)
     figure_footer.draw(
-        "by-hand", say("by_hand.sentence"), say("by_hand.rows", error=numbers.short(sums)), lambda: _files(result),
+        "by-hand", say("by_hand.sentence"), note(say("by_hand.rows", error=numbers.short(sums))), lambda: _files(result),
         figure=lambda: _figure(result), code=(worked_example.attention_by_hand,),
     )  # fmt: skip
 

@@ -99,7 +99,8 @@ def _group(trace: Trace, group: PairwiseSimilarity, place: int, by: str) -> None
         return export.npz(values=group.values.numpy(), distance=distance.numpy(), places=places.numpy(), order=order,
                           heads=names)  # fmt: skip
 
-    figure_footer.draw(f"comparing-pairs-{place}", say(f"comparing.pairs_sentence_{group.how}"), "",
+    check = figure_footer.worst_badge(trace, [site for site, _ in group.heads])
+    figure_footer.draw(f"comparing-pairs-{place}", say(f"comparing.pairs_sentence_{group.how}"), check,
               lambda: {f"{slug}.csv": csv, f"{slug}.npz": npz},
               lambda: plane.plane(group, places.numpy(), picked_heads.picked(trace), said, "light", selected),
               (numbers.all_pairs, numbers.clustered, numbers.classical_scaling))  # fmt: skip

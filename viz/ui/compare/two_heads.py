@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from viz.base import export, numbers
+from viz.base.check_note import CheckNote
 from viz.ui import components, language
 from viz.ui.compare import window
 from viz.ui.compare.pair import HeadPair
@@ -106,10 +108,12 @@ def draw_footer(
               (aligned_runs.pair, compare_heads.jensen_shannon, *code))  # fmt: skip
 
 
-def badges(first: str, second: str) -> str:
-    """How well each of the two runs checks; one badge where it is the same."""
-    both = [("A", first), ("B", second)]
-    return first if first == second else " · ".join(f"{name} {badge}" for name, badge in both if badge)
+def badges(first: CheckNote, second: CheckNote) -> CheckNote:
+    """How well each of the two runs checks; one note where it is the same."""
+    if first == second:
+        return first
+    both = (("A", first), ("B", second))
+    return CheckNote(tuple(replace(part, said=f"{name} {part.said}") for name, check in both for part in check.parts))
 
 
 def divergence(texts: Sequence[str], rows: np.ndarray, at: int | None = None, mode: str = "") -> alt.LayerChart:

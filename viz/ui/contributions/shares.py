@@ -135,7 +135,7 @@ def _sum(trace: Trace, site: Site, contributions: HeadContributions, head: int, 
             [("S_i", contributions.parts.numpy(), rows, None), ("O_i", contributions.output[None].numpy(), None, None)]
         )
 
-    badge = figure_footer.fidelity_badge(contributions.error, contributions.limit)
+    badge = figure_footer.fidelity_badge(contributions.error, contributions.limit, trace)
     figure_footer.draw(
         "together-sum", sentence, badge, files, figure, (head_contributions.contributions, head_contributions.blocks)
     )
@@ -162,7 +162,7 @@ def _bars(trace: Trace, site: Site, contributions: HeadContributions, head: int,
     sentence = say("together.bars_sentence", total=numbers.short(total, 6), query=row)
     files = {f"{slug(trace, site)}-query{row}-lengths.csv": lambda: export.table_csv(table)}
     code = (type(contributions).signed.fget, type(contributions).lengths.fget)
-    badge = figure_footer.fidelity_badge(abs(total - 1), contributions.signed_limit)
+    badge = figure_footer.fidelity_badge(abs(total - 1), contributions.signed_limit, trace)
     figure_footer.draw("together-bars", sentence, badge, lambda: files, lambda: pictures.side_by_side(charts), code)
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from viz.base import export
 from viz.ui import language
+from viz.ui.corpus import profiles
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
@@ -106,7 +107,12 @@ def _histogram(profile: Profile, measure: str, values: np.ndarray, head: tuple[s
         sentence += " " + say("corpus.without", n=f"{len(values) - told:,}")
     slug = f"{figure_footer.safe(profile.about['model'])}-{head[0]}-{head[1]}-{measure}.csv"
     figure_footer.draw(
-        "corpus-head", sentence, "", lambda: {slug: csv}, lambda: draw("light").properties(width=700), (pictures.bins,)
+        "corpus-head",
+        sentence,
+        profiles.check(profile),
+        lambda: {slug: csv},
+        lambda: draw("light").properties(width=700),
+        (pictures.bins,),
     )
 
 

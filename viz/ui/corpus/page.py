@@ -192,7 +192,12 @@ def _every_head(profile: Profile, measure: str, quantiles: np.ndarray, head: tup
     if empty := int((quantiles[2] != quantiles[2]).sum()):
         sentence += " " + say("corpus.empty", n=empty)
     figure_footer.draw(
-        "corpus-heads", sentence, "", _files(profile, f"{measure}-quantiles", csv), figure, (counted, profile.values)
+        "corpus-heads",
+        sentence,
+        profiles.check(profile),
+        _files(profile, f"{measure}-quantiles", csv),
+        figure,
+        (counted, profile.values),
     )
 
 

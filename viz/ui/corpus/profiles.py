@@ -12,8 +12,12 @@ import streamlit as st
 from model.checkpoints.disk import discovery
 from model.checkpoints.disk.shipped import SHIPPED
 from model.errors import HeadlightError, NoProfile, NotAllowed
+from model.profile.schema import FAILS, HOLDS, UNCHECKED
+from viz.base import numbers
+from viz.base.check_note import CheckNote, note
 from viz.ui import language
 from viz.ui.language import say
+from viz.ui.shared import figure_footer
 from viz.ui.shared.widgets import keep, mirror
 from viz.ui.state import jobs, memory_budget, model_list, view
 
@@ -152,3 +156,17 @@ def _kept(path: str, name: str, changed: int, size: int) -> Profile:
     return memory_budget.shared().get(
         "profiles", (path, name, changed, size), lambda: Profile.open(Path(path), name), held_bytes
     )
+
+
+def check(profile: Profile) -> CheckNote:
+    """How well the runs check that the profile was measured on."""
+    count = profile.check
+    if count is None or not (count[HOLDS] or count[FAILS]):
+        return figure_footer.verdict(None, False)
+    error = numbers.short(profile.largest_error)
+    if count[FAILS]:
+        return note(
+            say("corpus.check_fails", n=f"{count[FAILS]:,}", all=f"{sum(count.values()):,}", error=error), False
+        )
+    found = note(say("corpus.check_holds", n=f"{count[HOLDS]:,}", error=error), True)
+    return found + note(say("corpus.check_not", n=f"{count[UNCHECKED]:,}")) if count[UNCHECKED] else found

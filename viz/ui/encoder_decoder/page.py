@@ -12,7 +12,6 @@ from model.trace.site import Site
 from viz.base import export, numbers, tokens
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
-from viz.ui.shared.figure_footer import drawing_files
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import listed, mirror
 from viz.ui.state import current_run, model_list, page_controls, view
@@ -102,12 +101,12 @@ def _architecture(trace: Trace, chosen: Chosen) -> None:
     st.html(svg.image(picture, theme()))
     made = {s.key: s for s in head_steps.head_steps(trace, site, head, row) if s.key in "qkv"}
     known = [(s.error, s.limit) for s in made.values() if s.error is not None]
-    badge = (
-        figure_footer.verdict(max(known)[0], all(error <= limit for error, limit in known)) if len(known) == 3 else ""
-    )
-    said = say("encoder_decoder.made" if badge else "encoder_decoder.made_unknown", site=site_name(site))
+    badge, made_here = figure_footer.site_badge(trace, site), len(known) == 3
+    if made_here and not badge.fails:
+        badge = figure_footer.verdict(max(known)[0], all(error <= limit for error, limit in known))
+    said = say("encoder_decoder.made" if made_here else "encoder_decoder.made_unknown", site=site_name(site))
     ours = current_run.is_library(trace) or not model_list.is_ours(trace.key.model)
-    figure_footer.draw("encoder_decoder-architecture", said, badge, lambda: drawing_files(_slug(trace, "architecture"), picture),
+    figure_footer.draw("encoder_decoder-architecture", said, badge, dict, lambda: picture,
               code=() if ours else (MultiHeadAttention, head_steps.head_steps))  # fmt: skip
 
 
@@ -142,8 +141,9 @@ def _shifted(trace: Trace, chosen: Chosen) -> None:
                    written=tokens.readable(now.written),
                    p="–" if now.probability is None else numbers.short(now.probability))  # fmt: skip
     slug = _slug(trace, "shifted")
-    files = {f"{slug}.csv": lambda: export.table_csv(table)} | drawing_files(slug, picture)
-    figure_footer.draw("encoder_decoder-shift", sentence, "", lambda: files, code=(cross_alignment.shifted,))
+    files = {f"{slug}.csv": lambda: export.table_csv(table)}
+    figure_footer.draw("encoder_decoder-shift", sentence, figure_footer.run_badge(trace), lambda: files, lambda: picture,
+                       (cross_alignment.shifted,))  # fmt: skip
 
 
 def _looks(trace: Trace, chosen: Chosen) -> None:

@@ -12,7 +12,6 @@ from viz.base import export
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
-from viz.ui.shared.figure_footer import drawing_files
 from viz.ui.state import model_list, random_model_offer, view
 from viz.ui.theme import theme
 
@@ -55,7 +54,7 @@ def _tree() -> None:
     }
     picture = family_tree.tree(CARDS, words)
     st.html(svg.image(picture, theme()))
-    figure_footer.draw("families-tree", say("families.tree"), "", lambda: drawing_files("headlight-families", picture))
+    figure_footer.draw("families-tree", say("families.tree"), None, dict, lambda: picture)
 
 
 def _cards() -> None:
@@ -119,6 +118,6 @@ def _table() -> None:
     table = family_tree.table(CARDS, _words())
     st.dataframe(table, hide_index=True, height="content",
                  column_config={say("families.column_year"): st.column_config.NumberColumn(format="%d")})  # fmt: skip
-    figure_footer.draw("families-table", say("families.table"), "",
+    figure_footer.draw("families-table", say("families.table"), None,
               lambda: {"headlight-families.csv": lambda: export.table_csv(table)},
               code=(block_parameters,))  # fmt: skip

@@ -10,6 +10,7 @@ import streamlit as st
 
 from model.errors import TextTooLong
 from viz.base import export, numbers, tokens
+from viz.base.check_note import note
 from viz.ui.generation import hypothesis
 from viz.ui.generation.common import job, joined, needs_model, number, reads
 from viz.ui.language import say
@@ -107,11 +108,10 @@ def _footer(trace: Trace, beams: Beams, texts: list[list[str]], chart: Any, comp
     from model.generation import beam
 
     looked = sum(len(step) for step in beams.steps)
-    sentence, badge = say("generation.tree_sentence", n=looked), ""
+    sentence, badge = say("generation.tree_sentence", n=looked), figure_footer.run_badge(trace)
     if compared is not None:
-        badge = say("generation.agrees", n=len(compared.tokens))
-        if compared.differs is not None:
-            badge = f":red[{say('generation.differs', step=compared.differs + 1)}]"
+        badge += note(say("generation.agrees", n=len(compared.tokens)), True) if compared.differs is None else note(
+            say("generation.differs", step=compared.differs + 1), False)  # fmt: skip
 
     def csv() -> bytes:
         every = [(t, i, one) for t, step in enumerate(beams.steps) for i, one in enumerate(step)]

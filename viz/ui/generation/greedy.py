@@ -110,12 +110,12 @@ def _footer(
     rows = {kind: weights for kind, (weights, _) in attention_rows.items()}
     picks = [decoding.choice(trace, row) for row in decoding.rows(trace)]
     again = _again(trace, decoder)
-    sentence, badge = say("generation.one_forward"), ""
+    sentence, badge = say("generation.one_forward"), figure_footer.run_badge(trace)
     if again is not None:
         sentence += " " + say("generation.again_said", error=numbers.short(again.logits), size=numbers.short(again.size),
                               p=numbers.short(again.probability), other=again.other, steps=again.steps)  # fmt: skip
         limit = logits.limit(trace.store, trace.attention.values())
-        badge = figure_footer.fidelity_badge(again.logits / again.size, limit and limit / again.size)
+        badge = figure_footer.fidelity_badge(again.logits / again.size, limit and limit / again.size, trace)
 
     def steps_csv() -> bytes:
         values = np.array([[np.nan if c.probability is None else c.probability, np.nan if c.rank is None else c.rank + 1]

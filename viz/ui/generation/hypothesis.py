@@ -137,12 +137,14 @@ def _footer(
     total = path[-1].total
     store = next(iter(records.values())).store
     again = decoding.recorded_total(store, [one.token for one in path])
-    sentence, badge = say("generation.forced_sentence"), ""
+    sentence, badge = say("generation.forced_sentence"), figure_footer.run_badge(trace)
     if again is not None:
         sentence += " " + say("generation.forced_total", total=numbers.short(again, 4))
         # Each step's log p is as far off as the logits of two runs, and ranks add them up in float32.
         size, limit = max(1.0, abs(total)), logits.limit(store, records.values())
-        badge = figure_footer.fidelity_badge(abs(total - again) / size, limit and limit * len(path) ** 0.5 / size)
+        badge = figure_footer.fidelity_badge(
+            abs(total - again) / size, limit and limit * len(path) ** 0.5 / size, trace
+        )
     chart = next(iter(attention_rows.values()))[1]
 
     def csv() -> bytes:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from model.generation.decoder import Decoder
     from model.generation.kv_cache_cost import Shapes
     from model.trace.trace import Trace
+    from viz.base.check_note import CheckNote
 
 _LONGEST, _FIRST = 512, 32
 
@@ -132,24 +133,24 @@ def _figures(trace: Trace, model: Any, sizes: Shapes, steps: list[tuple[int, int
     shared = trace.store.shape(f"{record.site}.k")[0]
     if shared < record.heads:
         said += " " + say("generation.bytes_shared", h=record.heads, kv=shared)
-    figure_footer.draw("generation-bytes", said, "", lambda: {f"{slug}-bytes.csv": csv}, lambda: growth,
-              [kv_cache_cost.Shapes.cache_bytes, kv_cache_cost.shapes])  # fmt: skip
+    figure_footer.draw("generation-bytes", said, figure_footer.run_badge(trace), lambda: {f"{slug}-bytes.csv": csv},
+              lambda: growth, [kv_cache_cost.Shapes.cache_bytes, kv_cache_cost.shapes])  # fmt: skip
 
 
-def _checked(trace: Trace, model: Any, sizes: Shapes) -> tuple[str, str]:
+def _checked(trace: Trace, model: Any, sizes: Shapes) -> tuple[str, CheckNote]:
     """The formula against a real step of this text."""
     n = len(trace.side("decoder").tokens)
     if n < 2:
-        return say("generation.cost_sentence"), ""
+        return say("generation.cost_sentence"), figure_footer.run_badge(trace)
     try:
         first, second = job("counted", (trace.key,), lambda: counted(trace, model, n))
     except ValueError:
-        return say("generation.cost_sentence"), ""
+        return say("generation.cost_sentence"), figure_footer.run_badge(trace)
     formula = sizes.without(n), sizes.with_cache(n)
     error = max(abs(a - b) / b for a, b in zip(formula, (first, second), strict=True))
     said = say("generation.cost_counted", n=n, without=f"{first:,}", cached=f"{second:,}", formula=f"{formula[0]:,}",
                formula_cached=f"{formula[1]:,}")  # fmt: skip
-    return f"{say('generation.cost_sentence')} {said}", figure_footer.fidelity_badge(error, 0.02)
+    return f"{say('generation.cost_sentence')} {said}", figure_footer.fidelity_badge(error, 0.02, trace)
 
 
 def _formula(sizes: Shapes, n: int) -> str:

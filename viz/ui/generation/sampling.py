@@ -102,7 +102,7 @@ def _distribution(trace: Trace, stages: list[SamplingStage], how: SamplingOption
 
     slug = f"{figure_footer.safe(trace.key.model)}-sampling"
     total = sum(float(stage.probabilities.sum()) for stage in stages) / len(stages)
-    badge = figure_footer.fidelity_badge(abs(1 - total), allowed(1.0, len(first)))
+    badge = figure_footer.fidelity_badge(abs(1 - total), allowed(1.0, len(first)), trace)
     figure_footer.draw("generation-sampling", say("generation.cut_sentence"), badge,
               lambda: {f"{slug}.csv": csv, f"{slug}.npz": arrays}, lambda: chart,
               [sampling.stages, sampling.temperature, sampling.top_k, sampling.top_p, entropy])  # fmt: skip
@@ -170,5 +170,6 @@ def _drawn(trace: Trace, found: list[Drawn], ours: bool) -> None:
         return export.matrix_csv(values, rows, ["text", "step", "log_p_model", "log_p_cut"])
 
     sentence = say("generation.draw_sentence_ours" if ours else "generation.draw_sentence_library")
-    figure_footer.draw("generation-draw", sentence, "", lambda: {f"{figure_footer.safe(trace.key.model)}-drawn.csv": csv},
+    figure_footer.draw("generation-draw", sentence, figure_footer.run_badge(trace),
+              lambda: {f"{figure_footer.safe(trace.key.model)}-drawn.csv": csv},
               code=[sampling.draw if ours else generate.sample, sampling.warp])  # fmt: skip

@@ -158,8 +158,11 @@ def beside(trace: Trace) -> None:
     elif patches.has_sound(trace, site):
         words = language.group("sound")
         st.altair_chart(patches.attention_over_sound(trace, site, head, row, words))
-        share = numbers.short(patches.share_on_padding(trace, site, head, row))
-        st.caption(say("sound.sentence", share=share))
+        if trace.facts["padding"]:
+            share = numbers.short(patches.share_on_padding(trace, site, head, row))
+            st.caption(say("sound.sentence", share=share))
+        else:
+            st.caption(say("sound.whole"))
 
 
 def _select_patch(trace: Trace, site: Site, head: int) -> None:

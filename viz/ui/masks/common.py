@@ -15,6 +15,7 @@ from viz.ui.state import view
 if TYPE_CHECKING:
     from model.trace.attention_record import AttentionRecord
     from model.trace.trace import Trace
+    from viz.base.check_note import CheckNote
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,11 @@ class MaskSelection:
     @property
     def slug(self) -> str:
         return f"{figure_footer.safe(self.trace.key.model)}-{self.site}-head{view.current().head}"
+
+    @property
+    def check(self) -> CheckNote:
+        """The scores are the record's: they are as good as what the sub-layer put out says of it."""
+        return figure_footer.site_badge(self.trace, self.site)
 
     def texts(self) -> tuple[list[str], list[str]]:
         """The labels of the queries drawn, and of all keys."""

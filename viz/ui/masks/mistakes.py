@@ -84,7 +84,7 @@ def _queries(chosen: MaskSelection) -> None:
     torchs = say("masks.fused_nan") if bool(own.isnan().any()) else say("masks.fused_zero")
     said = say("masks.wrong_queries_said", rows=rows, numbers=f"{int(context.isnan().sum()):,}", torch=torchs)
     figure = _figure(chosen, ("A", weights[:, chosen.cuts[1]].numpy()))
-    figure_footer.draw("masks-queries", said, "", _files(chosen, "query-axis", weights.numpy()), figure,
+    figure_footer.draw("masks-queries", said, chosen.check, _files(chosen, "query-axis", weights.numpy()), figure,
               (mask_effects.on_queries, mask_effects.fused_row))  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _zero(chosen: MaskSelection) -> None:
     figure = _figure(
         chosen, ("A", found.open[:, chosen.cuts[1]].numpy()), ("A′", found.weights[:, chosen.cuts[1]].numpy())
     )
-    figure_footer.draw("masks-zero", f"{said} {reserved}", "", _files(chosen, "id-0", found.weights.numpy()), figure,
+    figure_footer.draw("masks-zero", f"{said} {reserved}", chosen.check, _files(chosen, "id-0", found.weights.numpy()), figure,
               (mask_effects.counted_from_zero, mask_effects.hidden, mask_effects.with_keys_masked))  # fmt: skip
 
 
@@ -150,8 +150,8 @@ def _finite(chosen: MaskSelection) -> None:
                              columns=["dtype", "fill", "leak", "dead_least", "dead_most"])  # fmt: skip
         return export.table_csv(table)
 
-    figure_footer.draw("masks-finite", say("masks.wrong_finite_said", query=row), "", lambda: {f"{chosen.slug}-fills.csv": csv},
-              code=(mask_effects.fills,))  # fmt: skip
+    figure_footer.draw("masks-finite", say("masks.wrong_finite_said", query=row), chosen.check,
+              lambda: {f"{chosen.slug}-fills.csv": csv}, code=(mask_effects.fills,))  # fmt: skip
 
 
 def _after(chosen: MaskSelection) -> None:
@@ -176,5 +176,10 @@ def _after(chosen: MaskSelection) -> None:
     )
     figure = _figure(chosen, ("A′", wrong[:, chosen.cuts[1]].numpy()), ("A", found.weights[:, chosen.cuts[1]].numpy()))
     figure_footer.draw(
-        "masks-after", said, "", _files(chosen, "after-softmax", wrong.numpy()), figure, (mask_effects.after_softmax,)
+        "masks-after",
+        said,
+        chosen.check,
+        _files(chosen, "after-softmax", wrong.numpy()),
+        figure,
+        (mask_effects.after_softmax,),
     )

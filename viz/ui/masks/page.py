@@ -118,14 +118,9 @@ def _masked(chosen: MaskSelection) -> None:
         return pictures.picture(part, rows, columns[chosen.cuts[1]], (say("matrix.query"), say("matrix.key")))
 
     figure_footer.draw(
-        "masks", said, _badge(chosen), files, figure, (mask_effects.mask_of, mask_effects.masked, masks.RuleMask)
+        "masks", said, chosen.check, files, figure, (mask_effects.mask_of, mask_effects.masked, masks.RuleMask)
     )
     _row(chosen, found, columns)
-
-
-def _badge(chosen: MaskSelection) -> str:
-    """The scores are the record's: they are as good as what the sub-layer put out says of it."""
-    return figure_footer.site_badge(chosen.trace, chosen.record.site)
 
 
 def _rule(chosen: MaskSelection) -> str:

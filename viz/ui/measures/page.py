@@ -220,7 +220,7 @@ def _induction_figure(trace: Trace, found: Any) -> None:
     slug = figure_footer.safe(trace.key.model)
     said = say("measures.induction_sentence", n=f"{found.queries:,}", texts=len(found.by_text), length=found.length,
                seed=found.seed, resamples=f"{induction.RESAMPLES:,}")  # fmt: skip
-    figure_footer.draw("measures-induction", said, "",
+    figure_footer.draw("measures-induction", said, figure_footer.verdict(None, False),
               lambda: {f"{slug}-induction.csv": lambda: export.table_csv(table)},
               lambda: pictures.induction_bars(table, named, words),
               (induction.measured, induction.random_repeats, induction.interval))  # fmt: skip

@@ -78,7 +78,7 @@ def _candidates(trace: Trace, found: Tempered, at: int, temperature: float) -> N
             output.saved(candidates, temperature, found.exact)
         )
     }
-    figure_footer.draw("output-next", " · ".join(said), _badge(trace), lambda: files,
+    figure_footer.draw("output-next", " · ".join(said), figure_footer.logits_badge(trace), lambda: files,
               lambda: output.bars(candidates, temperature, words), (tempered, logits.parts))  # fmt: skip
 
 
@@ -92,12 +92,6 @@ def _entropy(entropy: tuple[float, float], temperature: float) -> str:
     if temperature == 1:
         return say("output.entropy_plain", before=before)
     return say("output.entropy", before=before, after=after, t=f"{temperature:g}")
-
-
-def _badge(trace: Trace) -> str:
-    """How far the recorded run's logits are from a plain run's."""
-    fidelity = trace.fidelity()
-    return figure_footer.verdict(fidelity.logits_error, fidelity.logits_hold)
 
 
 def _formula(tempered: Tempered, temperature: float) -> str:

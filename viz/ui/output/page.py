@@ -103,7 +103,7 @@ def _vector(trace: Trace) -> None:
     names = [str(i) for i in range(table.shape[1])]
     slug = f"{figure_footer.safe(trace.key.model)}-vectors"
     length = max(abs(float(np.linalg.norm(row)) - 1) for row in table)
-    badge = figure_footer.fidelity_badge(length, allowed(1.0, len(one), one.dtype))
+    badge = figure_footer.fidelity_badge(length, allowed(1.0, len(one), one.dtype), trace)
     figure_footer.draw("output-vector", f"{say(f'output.pool_{how}')} {say('output.unit')}", badge, lambda: {
         f"{slug}.csv": lambda: export.matrix_csv(table, [now.text, other], names)}, code=(sentence_vector,))  # fmt: skip
 

@@ -67,7 +67,8 @@ def of_two_texts(trace: Trace) -> bool:
 
 def independent_outputs(trace: Trace) -> bool:
     """Whether its numbers stand each by itself, and do not sum to 1."""
-    return trace.facts.get("classes_how") in ("sigmoid", "scores") or bool(trace.facts.get("replaced"))
+    hows = {trace.facts.get("classes_how"), trace.facts.get("captions_how")}
+    return bool(hows & {"sigmoid", "scores"}) or bool(trace.facts.get("replaced"))
 
 
 def _classes(trace: Trace) -> None:
@@ -91,9 +92,11 @@ def _classes(trace: Trace) -> None:
 
 
 def _tags(trace: Trace) -> None:
-    """The likeliest label of each token."""
-    page_text.heading("output.tags")
-    found = trace.facts["labels"]
+    """The likeliest label of each token; of a sound the likeliest character of each frame, and what they spell."""
+    found, spelt = trace.facts["labels"], trace.facts.get("spelt")
+    page_text.heading("output.tags" if spelt is None else "output.frames")
+    if spelt:
+        st.markdown(page_text.code(spelt))
     table(_places(trace) | {say("output.tag"): [name for name, _ in found]}, [p for _, p in found])
 
 
@@ -110,6 +113,9 @@ def _places(trace: Trace) -> dict[str, Any]:
 
 
 def _captions(trace: Trace) -> None:
-    page_text.heading("output.captions")
+    if trace.facts.get("captions_how") == "sigmoid":
+        page_text.heading("output.captions", "output.captions_singly")
+    else:
+        page_text.heading("output.captions")
     found = trace.facts["captions"]
     table({say("output.caption"): [c["text"] for c in found]}, [c["probability"] for c in found])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -12,6 +13,7 @@ from model.jobs.progress import tick
 from model.measures import default_head
 from model.trace.site import Site
 from viz.base import axes, export, numbers
+from viz.base.check_note import CheckNote, note
 from viz.heads import matrix, thumbnails
 from viz.overview import overview
 from viz.ui import components, language
@@ -104,10 +106,12 @@ def _picture_words(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dic
     if stack not in ("encoder", "decoder"):
         words["source"] = language.stack(stack)
     words |= {name: language.stack(name) for name in {site.stack for site in trace.sites} - {"encoder", "decoder"}}
+    if not any(site.kind == "cross" for site in trace.sites):  # two towers side by side hand nothing over
+        words |= {"memory": "", "shifted": say("overview.compared")}
     if ribbon_head[0].kind == "cross" and not trace.written():
         words["target"] = language.stack(ribbon_head[0].query_side)
     elif ribbon_head[0].kind == "self":
-        words["target"] = say("overview.asking")
+        words["target"] = say("overview.asking_parts") if reads else say("overview.asking")
     elif not trace.facts.get("generated", True):
         words["target"] = say("overview.forced")
     written = " ".join(trace.written()[:-1]) if ribbon_head[0].kind == "cross" else ""
@@ -204,15 +208,15 @@ def _weights(trace: Trace) -> int:
     return sum(record.heads * record.queries * record.keys for record in trace.attention.values())
 
 
-def _badges(trace: Trace) -> str:
+def _badges(trace: Trace) -> CheckNote:
     fidelity = trace.fidelity()
-    badge = figure_footer.worst_badge(trace, trace.sites)
+    check = figure_footer.worst_badge(trace, trace.sites)
     if fidelity.rows is not None:
-        badge += " " + say("foot.rows", rows=fidelity.rows)
-    if fidelity.logits_error is not None:
-        said = say("foot.logits", error=numbers.short(fidelity.logits_error))
-        badge += f" {said}" if fidelity.logits_hold else f" :red[{said}]"
+        first = replace(check.parts[0], said=f"{check.parts[0].said} {say('foot.rows', rows=fidelity.rows)}")
+        check = CheckNote((first, *check.parts[1:]))
+    if fidelity.logits_error is not None and fidelity.logits_hold:
+        check += note(say("foot.logits", error=numbers.short(fidelity.logits_error)), True)
     opening = trace.facts.get("opening", {})
     if "weights" in opening:
-        badge += " " + say("foot.opening", error=numbers.short(opening["weights"]))
-    return badge
+        check += note(say("foot.opening", error=numbers.short(opening["weights"])), True)
+    return check

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from model.positions.bias import Curves
     from model.trace.site import Site
     from model.trace.trace import Trace
+    from viz.base.check_note import CheckNote
 
 _TOKENS = ("query", "key")
 _LONGEST = 40
@@ -54,7 +55,7 @@ def relative(trace: Trace, _model: Any) -> None:
     grid("offsets", table, labels, labels, scale, _TOKENS, sides=(site.query_side, site.key_side), max_height=460)
     st.latex(r"S_{ij} = \frac{q_i\,(k_j + a^K_{c(j-i)})^\top}{\sqrt{d_k}},\quad c(o) = \max(-D, \min(D, o)),"
              rf"\quad D = {distance}")  # fmt: skip
-    figure_footer.draw("positions-offsets", say("positions.offsets_sentence", n=2 * distance + 1, d=distance), "",
+    figure_footer.draw("positions-offsets", say("positions.offsets_sentence", n=2 * distance + 1, d=distance), None,
               files("offsets", table, texts(labels), texts(labels)),
               static(table, texts(labels), texts(labels), scale, _TOKENS), [offsets])  # fmt: skip
     if not own:
@@ -70,7 +71,7 @@ def relative(trace: Trace, _model: Any) -> None:
     scale = diverging(keys)
     grid("vectors", keys, numbered(len(keys), -distance), numbered(keys.shape[1]), scale, ("offset", "dimension_axis"))
     columns = [str(i) for i in range(keys.shape[1])]
-    figure_footer.draw("positions-vectors", say("positions.vectors_sentence"), "", files("vectors", keys, names, columns),
+    figure_footer.draw("positions-vectors", say("positions.vectors_sentence"), None, files("vectors", keys, names, columns),
               static(keys, names, columns, scale, ("offset", "dimension_axis")))  # fmt: skip
     page_text.heading("positions.share_name", small=True, site=site_name(site), head=head)
     share = relative_share(record, head)[:n, :n].numpy()
@@ -94,8 +95,8 @@ def _recorded(trace: Trace, alibi: bool) -> tuple[Site, Curves] | None:
     return None
 
 
-def _lines(trace: Trace, name: str, site: Site | None, curves: Curves, said: str, code: list[Any]) -> None:
-    """said: how well the lines check, "" where there is nothing to hold them against."""
+def _lines(trace: Trace, name: str, site: Site | None, curves: Curves, said: CheckNote | None, code: list[Any]) -> None:
+    """said: how well the lines check, None where they are of no run."""
     from viz import positions as pictures
 
     head = chosen_head(trace, site) if site else st.session_state.get("positions-shown-head", 0)
@@ -130,7 +131,7 @@ def t5(trace: Trace, model: Any) -> None:
     module = getattr(model, "module", None)
     table = bucket_table(module, curves, site.stack) if module is not None else None
     page_text.heading("positions.t5_name", small=True, site=site_name(site))
-    said = figure_footer.fidelity_badge(table.error, table.limit) if table else ""
+    said = figure_footer.fidelity_badge(table.error, table.limit, trace) if table else figure_footer.run_badge(trace)
     _lines(trace, "t5", site, curves, said, [recorded_bias, bucket_table])
     if table is not None:
         _buckets(len(table.weights), table.furthest, table.both_ways)
@@ -156,7 +157,7 @@ def _buckets(buckets: int, furthest: int, both: bool) -> None:
     shared = max(int(min(abs(o) for o, b in zip(offsets.tolist(), rows, strict=True) if b == end and o * sign >= 0))
                  for sign, end in ((-1, rows[0]), (1, rows[-1])))  # fmt: skip
     said = say("positions.buckets_both", next=buckets // 2 + 1, half=buckets // 2) + " " if both else ""
-    figure_footer.draw("positions-buckets", said + say("positions.buckets_sentence", n=buckets, furthest=shared), "",
+    figure_footer.draw("positions-buckets", said + say("positions.buckets_sentence", n=buckets, furthest=shared), None,
               files("buckets", rows[:, None], [str(int(o)) for o in offsets], ["bucket"]), draw, [bucket])  # fmt: skip
 
 
@@ -175,13 +176,13 @@ def alibi(trace: Trace, _model: Any) -> None:
         slopes = slopes_of(curves)
         rule = alibi_slopes(len(slopes))
         error, code = (slopes - rule).abs().max().item(), [recorded_bias, slopes_of, alibi_slopes]
-        said = figure_footer.fidelity_badge(error, allowed(slopes, 2, curves.values.dtype))
+        said = figure_footer.fidelity_badge(error, allowed(slopes, 2, curves.values.dtype), trace)
         page_text.heading("positions.alibi_recorded_name", small=True, site=site_name(site))
     else:
         lacking("alibi")
         heads, reach = slider("heads", 1, 16, 8), 32
         page_text.heading("positions.alibi_name", small=True)
-        slopes, said, site, code = alibi_slopes(heads), "", None, [alibi_slopes, alibi_bias]
+        slopes, said, site, code = alibi_slopes(heads), None, None, [alibi_slopes, alibi_bias]
         values = alibi_bias(slopes, 2 * reach + 1, 2 * reach + 1, slice(reach, reach + 1))[:, 0]
         curves = Curves(torch.arange(-reach, reach + 1), values)
     _lines(trace, "alibi", site, curves, said, code)

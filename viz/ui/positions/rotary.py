@@ -47,7 +47,7 @@ def rotary(trace: Trace, _model: Any) -> None:
         _plane(trace, found, labels, pair, site, head)
     with right:
         _places(trace, found, labels, site)
-    _both(found, labels)
+    _both(trace, found, labels)
 
 
 def _plane(trace: Trace, rotated: Rotated, labels: list, pair: int, site: Site, head: int) -> None:
@@ -66,7 +66,7 @@ def _plane(trace: Trace, rotated: Rotated, labels: list, pair: int, site: Site, 
     a, b = rotated.pairs[pair]
     names = trace.tokens(site.query_side)
     sentence = say("positions.plane_sentence", a=a, b=b, angle=numbers.short(angle))
-    figure_footer.draw("positions-plane", sentence, figure_footer.fidelity_badge(rotated.error, rotated.limit),
+    figure_footer.draw("positions-plane", sentence, figure_footer.fidelity_badge(rotated.error, rotated.limit, trace),
               lambda: {"headlight-plane.csv": lambda: export.matrix_csv(
                   np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]),
                   "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
@@ -94,12 +94,12 @@ def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:
     told = {name: say(f"positions.{name}") for name in ("offset", "product")} | {"alt": say("positions.product_alt")}
     st.altair_chart(pictures.by_offset_chart(values.numpy(), offsets.numpy(), mean.numpy(), told))
     sentence = say("positions.places_sentence", spread=numbers.short(spread), most=numbers.short(size))
-    said = figure_footer.fidelity_badge(spread, products_limit(found, query, key))
+    said = figure_footer.fidelity_badge(spread, products_limit(found, query, key), trace)
     figure_footer.draw("positions-places", sentence, said, files("places", array, names, names),
               static(array, names, names, scale, _PLACES), [products_at_every_two_positions, by_offset])  # fmt: skip
 
 
-def _both(rotated: Rotated, labels: list) -> None:
+def _both(trace: Trace, rotated: Rotated, labels: list) -> None:
     """q' beside q and k' beside k."""
     from model.transformer.positions import Rotary
     from viz import positions as pictures
@@ -118,7 +118,7 @@ def _both(rotated: Rotated, labels: list) -> None:
     names = [label["text"] for label in labels]
     columns = [str(i) for i in range(rotated.q.shape[1])]
     figure_footer.draw("positions-turned", say("positions.both_sentence_own") if rotated.own else say("positions.both_sentence"),
-              figure_footer.fidelity_badge(rotated.error, rotated.limit), lambda: {
+              figure_footer.fidelity_badge(rotated.error, rotated.limit, trace), lambda: {
                   "headlight-rotary.csv": lambda: export.matrix_csv(rotated.q_rotated.numpy(), names, columns),
                   "headlight-rotary.npz": lambda: export.npz(**{name: v.numpy() for name, v in arrays.items()})},
               static(rotated.q_rotated.numpy(), names, columns, pictures.diverging(rotated.q_rotated.numpy()),

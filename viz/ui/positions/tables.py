@@ -55,7 +55,7 @@ def sinusoidal(trace: Trace, model: Any) -> None:
     _table_grid("table", table, select, (position, 2 * pair))
     st.latex(r"PE_{(k,\,2i)} = \sin\frac{k}{n^{2i/d}},\qquad PE_{(k,\,2i+1)} = \cos\frac{k}{n^{2i/d}}")
     st.latex(r"0 \le k < L,\qquad 0 \le i < d/2")
-    figure_footer.draw("positions-table", say("positions.table_sentence"), "", files("sinusoidal", *_named(table)),
+    figure_footer.draw("positions-table", say("positions.table_sentence"), None, files("sinusoidal", *_named(table)),
               static(*_named(table), {"low": -1, "high": 1}, _TABLE), [make])  # fmt: skip
     stack = "encoder" if "encoder" in trace.sides else "decoder"
     found = views.recorded_sum(trace, stack, getattr(model, "module", None))
@@ -101,7 +101,7 @@ def _products(table: torch.Tensor, make: Any, share: float = 1.0) -> None:
     if share < 1:
         sentence += " " + say("positions.cut_scale", share=f"{100 * share:g}")
     grid("products", values.numpy(), numbered(len(values)), numbered(len(values)), scale, _PAIRS, max_height=340)
-    figure_footer.draw("positions-products", sentence, "", files("products", *_named(values)),
+    figure_footer.draw("positions-products", sentence, None, files("products", *_named(values)),
               static(*_named(values), scale, _PAIRS), [make])  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def _curves(table: torch.Tensor, d: int) -> None:
     figure_footer.draw(
         "positions-curves",
         say("positions.curves_sentence"),
-        "",
+        None,
         files("curves", values, rows, [str(i) for i in dims]),
         draw,
         [make],
@@ -207,7 +207,7 @@ def _sum(trace: Trace, stack: str, embedding_sum: Sum, made: bool = False) -> No
         return static(total, trace.tokens(stack), [str(i) for i in range(d)], scale, ("word", "dimension_axis"))()
 
     arrays = {name: value.numpy() for name, value in parts.items()} | {"tokens": trace.tokens(stack)}
-    badge = figure_footer.fidelity_badge(embedding_sum.error, embedding_sum.limit)
+    badge = figure_footer.fidelity_badge(embedding_sum.error, embedding_sum.limit, trace)
     figure_footer.draw("positions-sum", sentence, badge, lambda: {
         "headlight-sum.csv": lambda: export.matrix_csv(total, trace.tokens(stack), [str(i) for i in range(d)]),
         "headlight-sum.npz": lambda: export.npz(**arrays),
@@ -243,7 +243,7 @@ def learned(trace: Trace, model: Any) -> None:
     named = _named(rows[:length])
     from viz.positions import diverging
 
-    figure_footer.draw("positions-learned", sentence, "", files("learned", *named),
+    figure_footer.draw("positions-learned", sentence, None, files("learned", *named),
               static(*named, diverging(named[0], 0.995), _TABLE), [views.position_tables])  # fmt: skip
     _products(rows[:length], views.products, 0.98)
     if table.stack in trace.sides:

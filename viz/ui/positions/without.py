@@ -83,7 +83,11 @@ def _row(name: str, found: Shuffled, labels: list, moved: list) -> None:
             st.caption(say(f"positions.{part}_name"))
             grid(part, values.numpy(), own, own, WEIGHTS, WORDS, max_height=300, suffix=f"-{name}")
     back, names = found.back.numpy(), texts(labels)
-    badge = figure_footer.fidelity_badge(found.error, found.limit) if name == "without" else ""
+    badge = (
+        figure_footer.fidelity_badge(found.error, found.limit)
+        if name == "without"
+        else figure_footer.verdict(None, False)
+    )
     sentence = say(f"positions.{name}_sentence", largest=numbers.short(found.largest))
     figure_footer.draw(f"positions-{name}", sentence, badge, files(name, back, names, names),
               static(back, names, names, WEIGHTS, WORDS), [shuffle, without_positions])  # fmt: skip

@@ -1,4 +1,4 @@
-"""The footer of a figure: one sentence, its fidelity badge, its data; red where a record does not give the module's output."""
+"""The footer of a figure: one sentence, how it checks, its files; red where a record does not give the module's output."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import streamlit as st
 from model.trace.fidelity import share_or_worst
 from model.trace.site import Site
 from viz.base import export, numbers
+from viz.base.check_note import CheckNote, note, stamped
 from viz.ui.language import say
 from viz.ui.shared.side_bar import site_name
 
@@ -22,17 +23,21 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 
-def fidelity_badge(error: float | None, limit: float | None) -> str:
-    """“✓ 3·10⁻⁷” or a red statement; `limit` is how far off its arithmetic may leave it (`model.trace.fidelity`)."""
+def fidelity_badge(error: float | None, limit: float | None, trace: Trace | None = None) -> CheckNote:
+    """How well a figure's own arithmetic checks; `limit` is how far off it may be (`model.trace.fidelity`).
+
+    trace: the run that it is of; where its logits fail, no figure of it holds.
+    """
+    if trace is not None and not trace.fidelity().logits_hold:
+        return logits_badge(trace)
     return verdict(error, error is not None and limit is not None and error <= limit)
 
 
-def verdict(error: float | None, holds: bool) -> str:
+def verdict(error: float | None, holds: bool) -> CheckNote:
     """The same of a figure that was judged already; one that was not measured says so."""
     if error is None:
-        return say("foot.unchecked")
-    said = say(f"foot.{'checks' if holds else 'fails'}", error=numbers.short(error))
-    return said if holds else f":red[{said}]"
+        return note(say("foot.unchecked"))
+    return note(say(f"foot.{'checks' if holds else 'fails'}", error=numbers.short(error)), holds)
 
 
 def refused(trace: Trace, site: Site) -> bool:
@@ -48,31 +53,58 @@ def refused(trace: Trace, site: Site) -> bool:
 def draw(
     name: str,
     sentence: str,
-    badge: str,
+    check: CheckNote | None,
     files: Callable[[], dict[str, Callable[[], bytes]]],
-    figure: Callable[[], alt.TopLevelMixin] | None = None,
+    figure: Callable[[], alt.TopLevelMixin | str] | None = None,
     code: Sequence[Callable[..., object]] = (),
 ) -> None:
     """Small and grey under every figure: one sentence, how well it checks, its data, the figure as a file, the code that ran.
 
-    files: names of the downloads and what makes them. figure: the chart to save. code: the functions whose source is shown.
+    check: None of a figure of no run (a formula, the weights themselves, a list); every file says it (`made`).
+    files: names of the downloads and what makes them. figure: the chart, or the drawing as SVG, to save. code: the functions
+    whose source is shown.
     """
     with st.container(horizontal=True, vertical_alignment="center", key=f"foot-{name}"):
-        st.caption(f"{sentence} {badge}", width="stretch")
-        with st.popover(say("foot.data"), type="tertiary", width="content"):
-            for file, make in _both(files()).items():
-                _download(name, file, make)
-        if figure is not None:
-            from viz.base import static_chart
-
-            with st.popover(say("foot.figure"), type="tertiary", width="content"):
-                for kind, save in (("svg", static_chart.svg), ("png", static_chart.png)):
-                    _download(name, f"headlight-{name}.{kind}", lambda save=save: save(figure()))
+        st.caption(f"{sentence} {'' if check is None else check.markdown}".rstrip(), width="stretch")
+        data, pictures = made(name, check, files, figure)
+        for word, offered in (("data", data), ("figure", pictures)):
+            if offered:
+                with st.popover(say(f"foot.{word}"), type="tertiary", width="content"):
+                    for file, make in offered.items():
+                        _download(name, file, make)
         if code:
             with st.popover(say("foot.code"), type="tertiary", width="content"):
                 for function in code:
                     st.caption(f"`{function.__module__}.{function.__qualname__}`")
                     st.code(textwrap.dedent(inspect.getsource(function)), language="python")
+
+
+def made(
+    name: str,
+    check: CheckNote | None,
+    files: Callable[[], dict[str, Callable[[], bytes]]],
+    figure: Callable[[], alt.TopLevelMixin | str] | None = None,
+) -> tuple[dict[str, Callable[[], bytes]], dict[str, Callable[[], bytes]]]:
+    """The downloads of a figure, data and pictures, by their names; each says how it checks (`viz.base.check_note`)."""
+    data = {
+        file: lambda file=file, make=make: stamped(file, make(), check) for file, make in _both(files()).items()
+    }  # fmt: skip
+    if figure is None:
+        return data, {}
+
+    def drawn() -> bytes:
+        from viz.base import static_chart
+
+        picture = figure()
+        plain = picture.encode("utf-8") if isinstance(picture, str) else static_chart.svg(picture)
+        return stamped(".svg", plain, check)
+
+    def png() -> bytes:
+        from viz.base import svg
+
+        return svg.png(drawn().decode("utf-8"))
+
+    return data, {f"headlight-{name}.svg": drawn, f"headlight-{name}.png": png}
 
 
 def _both(files: dict[str, Callable[[], bytes]]) -> dict[str, Callable[[], bytes]]:
@@ -91,21 +123,41 @@ def _download(name: str, file: str, make: Callable[[], bytes]) -> None:
     )
 
 
-def site_badge(trace: Trace, site: Site) -> str:
-    """How well one sub-layer checks."""
+def site_badge(trace: Trace, site: Site) -> CheckNote:
+    """How well one sub-layer checks, against what, and its name where it does not."""
     fidelity, name = trace.fidelity(), str(site)
     if not fidelity.logits_hold:  # then no sub-layer can be believed
-        return f":red[{say('foot.logits_fail', error=numbers.short(fidelity.logits_error))}]"
-    error = fidelity.sites.get(name)
-    if error is None or not fidelity.holds_at(name):
-        return verdict(error, False)
-    return say(f"foot.{fidelity.compared.get(name, 'output')}", error=numbers.short(error))
+        return logits_badge(trace)
+    error, compared = fidelity.sites.get(name), fidelity.compared.get(name, "output")
+    if error is None:
+        return verdict(None, False)
+    if fidelity.holds_at(name):
+        return note(say(f"foot.{compared}", error=numbers.short(error)), True)
+    return note(say(f"foot.fails_{compared}", site=site_name(site), error=numbers.short(error)), False)
 
 
-def worst_badge(trace: Trace, sites: Sequence[Site]) -> str:
+def worst_badge(trace: Trace, sites: Sequence[Site]) -> CheckNote:
     """How well a figure of all these checks: the one that is worst by what its numbers allow."""
     known = [site for site in sites if str(site) in trace.fidelity().sites]
-    return site_badge(trace, loosest(trace, known or sites))
+    return site_badge(trace, loosest(trace, known or sites)) if sites else verdict(None, False)
+
+
+def logits_badge(trace: Trace) -> CheckNote:
+    """How far the recorded run's logits are from those of the untouched model."""
+    fidelity = trace.fidelity()
+    if fidelity.logits_error is None:
+        return verdict(None, False)
+    word = "logits_hold" if fidelity.logits_hold else "logits_fail"
+    return note(say(f"foot.{word}", error=numbers.short(fidelity.logits_error)), fidelity.logits_hold)
+
+
+def run_badge(trace: Trace) -> CheckNote:
+    """Of a figure that has no right answer of its own: how well the run checks, by its logits unless a sub-layer fails."""
+    fidelity = trace.fidelity()
+    failing = [site for site in trace.sites if not fidelity.holds_at(str(site))]
+    if failing or fidelity.logits_error is None:
+        return worst_badge(trace, failing or trace.sites)
+    return logits_badge(trace)
 
 
 def loosest(trace: Trace, sites: Sequence[Site]) -> Site:
@@ -121,10 +173,3 @@ def loosest(trace: Trace, sites: Sequence[Site]) -> Site:
 def safe(name: str) -> str:
     """A model's name as the beginning of a file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "model"
-
-
-def drawing_files(name: str, picture: str) -> dict[str, Callable[[], bytes]]:
-    """A drawing as an SVG and a PNG file."""
-    from viz.base import svg
-
-    return {f"{name}.svg": picture.encode, f"{name}.png": lambda: svg.png(picture)}

@@ -55,4 +55,5 @@ def trace(model: Any, name: str, text: str, target: str | None) -> Trace:
 
     picture = pictures.sample_picture() if name == SAMPLE else pictures.read_picture(*data(name))
     captions = model.tokenizer is not None and hasattr(model.module.config, "text_config")
-    return pictures.trace_picture(model, picture, text if captions and text else None)
+    read = target if model.decodes else text if captions else None
+    return pictures.trace_picture(model, picture, read or None)

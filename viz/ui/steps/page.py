@@ -115,7 +115,8 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
         components.equation(key=key, data=frame, on_select_change=select)
         if len(step.operands) > 1 and step.key == "input":
             _ids(trace, site, at[0])
-        badge = figure_footer.fidelity_badge(step.error, step.limit)
+        badge, whole = figure_footer.fidelity_badge(step.error, step.limit), figure_footer.site_badge(trace, site)
+        badge = badge + whole if whole.fails else badge  # a step of a sub-layer that fails, whatever it is by itself
         figure_footer.draw(
             key, say("steps.shape", symbol=step.result.symbol.replace("_", ""), shape=_shape(step)), badge,
             lambda: _files(trace, site, step), figure=lambda: _figure(trace, site, step, at), code=_code(step.key),

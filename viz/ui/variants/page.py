@@ -229,7 +229,7 @@ def _saturation() -> None:
         columns=["d_k", "variance", "largest_unscaled", "largest_scaled", "entropy_unscaled", "entropy_scaled"],
     )
     figure_footer.draw(
-        "variants-random", say("variants.random_foot"), "",
+        "variants-random", say("variants.random_foot"), None,
         lambda: {"saturation.csv": lambda: export.table_csv(table),
                  "saturation.npz": lambda: export.npz(**{c: table[c].to_numpy() for c in table})},
         figure=lambda: beside(curves), code=(variants.saturation, variants.random_pairs),

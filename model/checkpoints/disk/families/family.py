@@ -37,7 +37,8 @@ class Family:
     "decoder" (a token sees those before it), "encoder-decoder", or "dual encoder" (one tower for pictures, one for texts).
     small: what makes the configuration of its smallest model. notes: of its attention, for the list of families. route:
     "hook" where attention goes through the library's registry, "replay" where it has to be watched as it multiplies
-    (see those modules). reads: "text", "pictures" or "sound".
+    (see those modules), "" where that is another for its parts, and is found when it is opened. unregistered: whether it has
+    attention beside the registry's, which is not recorded and is said to be missing. reads: "text", "pictures" or "sound".
 
     Whose facts these are:
 
@@ -63,7 +64,9 @@ class Family:
     config_names: a size of `config_sizes.Sizes` -> its name in config.json, where none of the usual is right. tasks: library
     class -> its task, where the end of its name says another (`model.checkpoints.disk.tasks`). processor: the library class
     that prepares pictures or sound; center_crop: whether, where a folder has no settings for it, a picture is cut to the
-    model's size, else it is squeezed into it whole. examples: what to try first, where the architecture's usual texts
+    model's size, else it is squeezed into it whole. captions: what becomes of a dual encoder's products of a picture and
+    several texts, the "softmax" over them or the "sigmoid" of each by itself. pads_texts: whether it reads a text filled up
+    to its length. examples: what to try first, where the architecture's usual texts
     would not do. card: the key in `model.families` under which its models are offered.
 
     Models with random weights:
@@ -80,6 +83,7 @@ class Family:
     notes: str = ""
     architecture: str = ""
     route: str = "hook"
+    unregistered: bool = False
     reads: str = "text"
     like: tuple[str, ...] = ()
     tower_types: tuple[str, ...] = ()
@@ -96,6 +100,8 @@ class Family:
     tasks: Mapping[str, str] = field(default_factory=dict)
     processor: str = ""
     center_crop: bool = False
+    captions: str = "softmax"
+    pads_texts: bool = False
     examples: tuple[str, ...] = ()
     card: str = ""
     sharpen: float = 5.0

@@ -17,6 +17,28 @@ _CLIP = {
     "vision_config": _VIT | _PIXELS,
     "projection_dim": 16,
 }
+_SIGLIP = {
+    "text_config": _VIT | {"vocab_size": VOCABULARY, "max_position_embeddings": 9, "bos_token_id": 1, "eos_token_id": 2,
+                           "pad_token_id": 2},
+    "vision_config": _VIT | _PIXELS,
+}  # fmt: skip
+_TROCR = {
+    "encoder": _VIT | _PIXELS | {"model_type": "vit"},
+    "decoder": {"model_type": "trocr", "vocab_size": VOCABULARY, "d_model": 32, "decoder_layers": 2,
+                "decoder_attention_heads": 4, "decoder_ffn_dim": 64, "max_position_embeddings": 24,
+                "cross_attention_hidden_size": 32, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+                "decoder_start_token_id": 2},
+    "decoder_start_token_id": 2, "pad_token_id": 0, "eos_token_id": 2,
+}  # fmt: skip
+_WAV2VEC2 = _VIT | {
+    "vocab_size": 32, "conv_dim": (16, 16), "conv_kernel": (10, 8), "conv_stride": (5, 4), "num_conv_pos_embeddings": 4,
+    "num_conv_pos_embedding_groups": 2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+_MOONSHINE = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64, "encoder_num_hidden_layers": 2,
+    "decoder_num_hidden_layers": 2, "encoder_num_attention_heads": 4, "decoder_num_attention_heads": 4,
+    "max_position_embeddings": 24, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1,
+}  # fmt: skip
 
 MEDIA = (
     Family(
@@ -35,6 +57,45 @@ MEDIA = (
         processor="CLIPImageProcessor",
         center_crop=True,
         sharpen=1.0,
+    ),
+    Family(
+        "siglip", "SigLIP", "SiglipModel", "SiglipConfig", _SIGLIP, "a tower for pictures and one for texts, neither masked",
+        architecture="dual encoder",
+        unregistered=True,
+        reads="pictures",
+        tower_types=("siglip_vision_model",),
+        positions="learned",
+        processor="SiglipImageProcessor",
+        captions="sigmoid",
+        pads_texts=True,
+        sharpen=1.0,
+    ),
+    Family(
+        "vision-encoder-decoder", "TrOCR", "VisionEncoderDecoderModel", "VisionEncoderDecoderConfig", _TROCR,
+        "patches read, text written",
+        architecture="encoder-decoder",
+        route="",
+        reads="pictures",
+        positions="learned",
+        processor="ViTImageProcessor",
+        card="transformer",
+    ),
+    Family(
+        "wav2vec2", "Wav2Vec2", "Wav2Vec2ForCTC", "Wav2Vec2Config", _WAV2VEC2, "audio frames as tokens, a character for each",
+        architecture="encoder",
+        reads="sound",
+        like=("hubert", "unispeech", "unispeech-sat", "data2vec-audio"),
+        norm="post",
+        processor="Wav2Vec2FeatureExtractor",
+    ),
+    Family(
+        "moonshine", "Moonshine", "MoonshineForConditionalGeneration", "MoonshineConfig", _MOONSHINE,
+        "audio frames as tokens",
+        architecture="encoder-decoder",
+        reads="sound",
+        positions="rotary",
+        processor="Wav2Vec2FeatureExtractor",
+        card="transformer",
     ),
     Family(
         "whisper", "Whisper", "WhisperForConditionalGeneration", "WhisperConfig", _WHISPER, "audio frames as tokens",

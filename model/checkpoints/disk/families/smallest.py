@@ -18,9 +18,12 @@ def small_inputs(family: Family, encoder_decoder: bool, n: int = 24, m: int = 9,
     if family.reads == "pictures":
         found = {"pixel_values": torch.randn(1, 3, 16, 16, generator=generator)}
         texts = {"input_ids": torch.randint(4, VOCABULARY, (1, m), generator=generator)}
-        return found | (texts if family.architecture == "dual encoder" else {})
+        target = {"decoder_input_ids": torch.randint(4, VOCABULARY, (1, m), generator=generator)}
+        return found | (texts if family.architecture == "dual encoder" else target if encoder_decoder else {})
     if family.reads == "sound":
-        found = {"input_features": torch.randn(1, 8, 40, generator=generator)}
+        mel = "num_mel_bins" in family.small
+        found = {"input_features": torch.randn(1, 8, 40, generator=generator)} if mel else {
+            "input_values": torch.randn(1, 4000, generator=generator)}  # fmt: skip
     else:
         found = {"input_ids": torch.randint(4, VOCABULARY, (1, n), generator=generator)}
     target = {"decoder_input_ids": torch.randint(4, VOCABULARY, (1, m), generator=generator)}
