@@ -13,7 +13,7 @@ if server.in_session():
     page = st.navigation(navigation.sections(), position="top")
     navigation.configure(page)
     side_bar.side_bar()
-    page.run()
+    server.run(page)
     address_bar.write()
     navigation.follow()
     server.freeze_modules()

@@ -183,13 +183,23 @@ def rows_checked(queries: int) -> slice | Tensor:
     return torch.linspace(0, queries - 1, SOME_ROWS).round().long()
 
 
+def _rows_checked(record: AttentionRecord, part: str) -> slice | Tensor:
+    """`rows_checked`, and of a long input the first rows in which the module's own numbers are NaN."""
+    rows = rows_checked(record.queries)
+    if isinstance(rows, slice) or not record.has(part):
+        return rows
+    own = record.output if part == "output" else record.context.transpose(0, 1).flatten(1)
+    lost = (~own.isfinite().all(-1)).nonzero().flatten()[:SOME_ROWS]
+    return torch.cat([rows, lost]).unique()
+
+
 def check(record: AttentionRecord, W_O: Tensor | None, b_O: Tensor | None) -> Checked | None:
     """What the record implies against what the sub-layer computed, over the rows checked; NaN where any real row is.
 
     None where the record has neither an output with its W_O nor a context, or no number of it is finite: nothing can be
     checked. NaN is as right as any number where the module gave it too, and wrong where it did not.
     """
-    rows = rows_checked(record.queries)
+    rows = _rows_checked(record, "context" if W_O is None or not record.has("output") else "output")
     if W_O is not None and record.has("output"):
         return _compared(*_output(record, W_O, b_O, rows), record.output[rows], "output")
     if not record.has("context"):

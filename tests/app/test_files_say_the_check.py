@@ -11,7 +11,8 @@ from model.checkpoints.own import OwnModel
 from model.trace.tensors import MemoryStore
 from model.trace.trace import Trace
 from tests.app.test_figure_footer import NO_RUN, PAGES_WITH_FEET, TABS, feet_of, hold_to
-from viz.ui.state import model_cache
+from viz.ui.state import memory_budget
+from viz.ui.state.memory_budget import MemoryBudget
 
 # A file of another run than the page's (the corpus, random repeats, the permuted words, the numbers that one types).
 OTHER_RUNS = {"corpus-heads", "corpus-head", "measures-induction", "positions-with", "positions-without", "by-hand",
@@ -46,16 +47,10 @@ def run_is(monkeypatch: pytest.MonkeyPatch):
     def become(change) -> None:
         real = OwnModel.trace
         monkeypatch.setattr(OwnModel, "trace", lambda *args, **options: change(real(*args, **options)))
-        monkeypatch.setattr(model_cache, "_kept", Uncached)
+        kept = MemoryBudget(2**30)  # not with what other tests keep: their runs are sound
+        monkeypatch.setattr(memory_budget, "shared", lambda: kept)
 
     return become
-
-
-class Uncached:
-    """Runs are not kept: another test's are sound."""
-
-    def get(self, _key, make):
-        return make()
 
 
 EVERY = [(page, tab) for page in PAGES_WITH_FEET for tab in TABS.get(page, [""])]

@@ -107,4 +107,5 @@ def test_weights_that_are_nan_in_the_module_are_nan_in_the_record(hidden: str):
     mine = torch.stack([trace.weights("encoder.0.self", head) for head in range(4)])
     assert bool(wanted.isnan().any()) and torch.equal(mine.isnan(), wanted.isnan())
     torch.testing.assert_close(mine, wanted, atol=bounds.WEIGHT, rtol=0, equal_nan=True)
-    assert not trace.fidelity().holds
+    # One row of NaN is as it should be, and the others check; where every number is NaN nothing was checked.
+    assert trace.fidelity().holds == (hidden == "one row")

@@ -12,6 +12,7 @@ browser without a copy, while a nested numpy array becomes an Arrow table with o
 from __future__ import annotations
 
 import json
+import math
 import struct
 from typing import Any
 
@@ -33,15 +34,32 @@ def pack(header: dict[str, Any], **arrays: np.ndarray) -> bytes:
         body.append(raw)
         offset += len(raw)
     # `<` is escaped so that a token such as "</script>" stays text wherever the frame is embedded.
-    head = json.dumps(header | {"arrays": table}, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c").encode()
+    try:
+        text = json.dumps(header | {"arrays": table}, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # rare: a model's own NaN
+        text = json.dumps(_named(header | {"arrays": table}), ensure_ascii=False, allow_nan=False)
+    head = text.replace("<", "\\u003c").encode()
     head += b" " * (-(4 + len(head)) % _ALIGN)
     return b"".join([struct.pack("<I", len(head)), head, *body])
+
+
+def _named(value: Any) -> Any:
+    """The same with numbers that JSON lacks under a name that `shared/payload.js` reads."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$number": "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"}
+    if isinstance(value, dict):
+        return {key: _named(part) for key, part in value.items()}
+    return [_named(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _number(value: dict[str, Any]) -> Any:
+    return float(value["$number"]) if value.keys() == {"$number"} else value
 
 
 def unpack(frame: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The inverse of `pack`: (header without its array table, arrays by name)."""
     (size,) = struct.unpack_from("<I", frame)
-    header = json.loads(frame[4 : 4 + size])
+    header = json.loads(frame[4 : 4 + size], object_hook=_number)
     arrays = {}
     for name, entry in header.pop("arrays").items():
         dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])

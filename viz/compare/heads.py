@@ -41,7 +41,7 @@ def difference_frame(
 
 
 def _end(values: np.ndarray, allowed: np.ndarray) -> float:
-    return float(np.abs(np.where(allowed, values, 0)).max(initial=0.0)) or 1.0
+    return float(np.abs(np.where(allowed & np.isfinite(values), values, 0)).max(initial=0.0)) or 1.0
 
 
 def plain_frame(

@@ -59,4 +59,4 @@ def _blocks(record: AttentionRecord, how: str) -> list[Thumbnail]:
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(np.nan_to_num(values) * 255), 0, 255).astype(np.uint8)  # what is NaN is told by the states

@@ -12,10 +12,12 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
+from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from viz.ui import tile_server
+from model.errors import HeadlightError
+from viz.ui import language, tile_server
 from viz.ui.components import scripts
 
 
@@ -50,6 +52,14 @@ def freeze_modules() -> None:
     _settled = len(sys.modules)
     gc.collect()
     gc.freeze()
+
+
+def run(page: StreamlitPage) -> None:
+    """Run a page; what a part of it did not foresee is one sentence where the rest would have been."""
+    try:
+        page.run()
+    except HeadlightError as error:
+        st.error(language.explain(error), icon=":material/error:")
 
 
 def routes() -> list[Route]:

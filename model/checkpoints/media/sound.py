@@ -21,8 +21,8 @@ from model.checkpoints.disk.cost import within_memory
 from model.checkpoints.disk.families import rules_of
 from model.checkpoints.media import writing
 from model.checkpoints.media.wav import LONGEST, RATE, read_wav, resample, wav_bytes
-from model.checkpoints.record import task_outputs
 from model.checkpoints.record.forward import record
+from model.checkpoints.task_heads import outputs as head_outputs
 from model.checkpoints.tokens.encode import side, tokenized
 from model.checkpoints.tokens.token_texts import special_ids
 from model.errors import SoundTooLong, TextTooLong, UnreadableSound
@@ -208,14 +208,14 @@ def _told(model: HuggingFaceModel, store: Store, read: writing.DecoderRead | Non
         return read.facts(model, store)
     if "label_logits" in store and type(model.module).__name__.endswith("ForCTC"):
         return _characters(model, store)
-    return task_outputs.facts(model.task, model.module.config, model.labels, store)
+    return head_outputs.facts(model.task, model.module.config, model.labels, store)
 
 
 def _characters(model: HuggingFaceModel, store: Store) -> dict[str, object]:
     """The likeliest character of each frame, and the text that they spell: repeats are one, and blanks none (Graves et al.
     2006, section 3.1)."""
     names = model.vocabulary or tuple(f"#{i}" for i in range(store.shape("label_logits")[1]))
-    found = task_outputs.facts("tagging", model.module.config, names, store)
+    found = head_outputs.facts("tagging", model.module.config, names, store)
     best = store["label_logits"].argmax(-1).tolist()
     blank = model.module.config.pad_token_id
     spelt = [i for at, i in enumerate(best) if i != blank and (at == 0 or best[at - 1] != i)]

@@ -15,11 +15,13 @@ def effective_rank(context: Tensor) -> Tensor:
     """exp(−Σ p ln p) with p the singular values of a head's context A·V [h, q, d_v] over their sum: float64 [h], 1 to d_v.
 
     Roy & Vetterli 2007, The effective rank, definition 1. Of the context and not of A: it is recorded, it is what the
-    head hands on, and its Gram matrix is d_v × d_v at any length. NaN where the context is all zero.
+    head hands on, and its Gram matrix is d_v × d_v at any length. NaN where the context is all zero or
+    not all finite.
     """
     import torch
 
-    z = context.double()
+    finite = context.isfinite().all(-1).all(-1)
+    z = context.double().masked_fill(~finite[:, None, None], 0)
     gram = z.transpose(1, 2) @ z if z.shape[1] > z.shape[2] else z @ z.transpose(1, 2)
     values = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()
     # Below the rounding of the product a singular value is noise, of which many would add up.

@@ -1,0 +1,76 @@
+"""Checkpoints whose weights hold NaN or infinity: said at opening, drawn as themselves, and no page breaks."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+from safetensors.torch import load_file, save_file
+
+from model import open_model
+from model.trace.fidelity import max_difference
+from tests.app.visit import PAGES
+from viz.base.payload import pack, unpack
+
+CASES = [
+    ("bert", "bert.encoder.layer.0.attention.self.query.weight", math.nan),
+    ("bert", "bert.encoder.layer.0.attention.self.value.weight", math.inf),
+    ("gpt2", "transformer.h.1.mlp.c_fc.weight", math.nan),
+    ("t5", "shared.weight", math.inf),
+]
+
+
+@pytest.fixture
+def broken(models: Path, tmp_path: Path):
+    def make(name: str, tensor: str, value: float) -> Path:
+        folder = tmp_path / name
+        shutil.copytree(models / name, folder)
+        weights = load_file(folder / "model.safetensors")
+        key = next(known for known in weights if known.endswith(tensor.split(".", 1)[-1]))
+        weights[key][1, 1] = value
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize(("name", "tensor", "value"), CASES)
+def test_no_page_breaks_and_each_says_it(visit, broken, name: str, tensor: str, value: float):
+    folder = broken(name, tensor, value)
+    opened = open_model(folder)
+    assert len(opened.card["not_finite"]) == 1 and opened.card["not_finite"][0].endswith(tensor.split(".", 1)[-1])
+    for page in PAGES:
+        seen = visit(page, model=str(folder), text="the cat sat")
+        assert not seen.at.exception, (page, seen.at.exception[0].value)
+        assert not [error for error in seen.at.error if "gave up" in error.value], page
+    warned = [element.value for element in visit(model=str(folder), text="the cat sat").at.warning]
+    assert any("NaN" in text and tensor.rsplit(".", 1)[0].split(".", 1)[-1] in text for text in warned)
+
+
+def test_what_is_nan_in_the_model_is_nan_in_the_record_and_the_check_says_which_is_right(broken):
+    trace = open_model(broken(*CASES[0])).trace("the cat sat")
+    first, second = trace.sites[:2]
+    assert bool(trace.weights(first, 0).isnan().any()) and bool(trace.weights(second, 0).isnan().all())
+    # The heads that the weight does not touch are as right as ever; where nothing is finite nothing was checked.
+    assert bool(trace.weights(first, 3).isfinite().all())
+    assert str(second) not in trace.fidelity().sites and trace.fidelity().logits_hold
+
+
+def test_nan_is_as_right_as_any_number_where_both_have_it():
+    import torch
+
+    nan, one = torch.tensor([1.0, math.nan, math.inf]), torch.tensor([1.0, 2.0, math.inf])
+    assert (
+        max_difference(nan, nan) == 0 and math.isnan(max_difference(one, nan)) and math.isnan(max_difference(nan, one))
+    )
+
+
+def test_a_frame_carries_numbers_that_json_lacks():
+    header, arrays = unpack(pack({"a": [math.nan, {"b": -math.inf}], "c": 1.5}, x=np.array([math.nan, 1.0])))
+    assert math.isnan(header["a"][0]) and header["a"][1]["b"] == -math.inf and header["c"] == 1.5
+    assert math.isnan(arrays["x"][0]) and arrays["x"][1] == 1
