@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed_product, dtype_of, max_difference
+from model.trace.difference import max_difference
+from model.trace.fidelity import allowed_product, dtype_of
 from model.trace.site import Site
 from model.trace.trace import Trace
 

@@ -111,6 +111,14 @@ class OtherWeights(NoWeights):
     sentence = "In {path} lies {file}, {kind}, and nothing that is read: put the same model's {allowed} there."
 
 
+class NotFinite(DamagedCheckpoint):
+    code = "not_finite"
+    sentence = (
+        "{got} tensors of the checkpoint in {path} hold NaN or infinity ({names}), and no run of it can be checked: "
+        "take the file that was saved before training diverged."
+    )
+
+
 class BadFile(DamagedCheckpoint):
     code = "bad_file"
     sentence = "The file {path} is truncated or not what its name says: copy it again."

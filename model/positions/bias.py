@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from model.positions.tables import position_tables, table_weight
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed, max_difference
+from model.trace.difference import max_difference
+from model.trace.fidelity import allowed
 from model.trace.mask_and_bias import per_offset
 from model.trace.trace import Trace
 

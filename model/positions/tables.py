@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoints.disk.families import rules_of
-from model.trace.fidelity import allowed, allowed_norm, allowed_weights, max_difference
+from model.trace.difference import max_difference
+from model.trace.fidelity import allowed, allowed_norm, allowed_weights
 from model.trace.record_own import record_run
 from model.trace.site import Site
 from model.trace.trace import Trace

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from model.trace.fidelity import allowed, max_difference, unit_roundoff
+from model.trace.difference import max_difference
+from model.trace.fidelity import allowed, unit_roundoff
 from model.trace.site import Site
 from model.trace.trace import Trace
 

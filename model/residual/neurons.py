@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from model.jobs.device import host
-from model.trace.fidelity import allowed, allowed_product, max_difference
+from model.trace.difference import max_difference
+from model.trace.fidelity import allowed, allowed_product
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
 

@@ -16,7 +16,8 @@ from model.steps.projections import BETWEEN, from_input
 from model.steps.scores import score_steps
 from model.steps.step import WHOLE, Matrix, Step, window
 from model.trace.attention_record import AttentionRecord
-from model.trace.fidelity import allowed, allowed_context, allowed_output, allowed_product, check_norm, max_difference
+from model.trace.difference import max_difference
+from model.trace.fidelity import allowed, allowed_context, allowed_output, allowed_product, check_norm
 from model.trace.record_own import entering
 from model.trace.site import Site
 from model.trace.trace import Trace

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
+from model.trace.difference import apart as differences
+from model.trace.difference import max_difference
 from model.transformer.attention import softmax
 from model.transformer.layer_norm import Normalised, layer_norm
 
@@ -212,24 +214,11 @@ def check(record: AttentionRecord, W_O: Tensor | None, b_O: Tensor | None) -> Ch
 
 
 def _compared(implied: Tensor, variance: Tensor, real: Tensor, what: str) -> Checked | None:
-    apart, limits = _apart(implied, real), FEW * variance.sqrt().nan_to_num(0)
+    apart, limits = differences(implied, real), FEW * variance.sqrt().nan_to_num(0)
     if not bool(apart.any() | (implied.isfinite() & real.isfinite()).any()):
         return None
     relative = torch.where(apart == 0, apart, apart / limits)
     return Checked(apart.max().item(), limits.max().item(), relative.max().item(), what)
-
-
-def max_difference(got: Tensor, recorded: Tensor) -> float:
-    """max |got − recorded|: 0 where both are NaN or the same infinity, NaN where one alone is."""
-    return _apart(got, recorded).max().item()
-
-
-def _apart(got: Tensor, recorded: Tensor) -> Tensor:
-    """|got − recorded|, number by number, as `max_difference` takes it."""
-    got, recorded = got.double(), recorded.double()
-    same = (got == recorded) | (got.isnan() & recorded.isnan())
-    apart = (got - recorded).abs().masked_fill(same, 0)
-    return apart.masked_fill(got.isfinite() != recorded.isfinite(), math.nan)
 
 
 def dtype_of(record: AttentionRecord) -> torch.dtype:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from model.trace import fidelity
+from model.trace import difference, fidelity
 from model.trace.attention_record import AttentionRecord
 from model.trace.tensors import Store
 
@@ -99,7 +99,7 @@ def _apart(name: str, plain: Tensor, store: Store) -> float:
     names = [part for part in own if part in store and not part.endswith(("ids", "size"))]
     if not names or any(tuple(own[part].shape) != store.shape(part) for part in names):
         return float("nan")
-    return _largest(fidelity.max_difference(own[part], store[part]) for part in names)
+    return _largest(difference.max_difference(own[part], store[part]) for part in names)
 
 
 def max_difference(plain: Tensor | Mapping[str, Tensor], store: Store) -> float | None:

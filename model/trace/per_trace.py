@@ -46,7 +46,7 @@ class PerTrace(Generic[Found]):
 
     def bytes_of(self, owner: object) -> int:
         """Bytes of what is kept of one trace or record."""
-        from model.trace.held_bytes import held_bytes  # torch, which the first page waits for long enough
+        from model.jobs.held_bytes import held_bytes  # torch, which the first page waits for long enough
 
         with self._lock:
             kept = dict(self._found.get(owner, {}))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from model.checkpoints.disk import cost
-from model.trace.held_bytes import held_bytes
+from model.jobs.held_bytes import held_bytes
 from model.trace.per_trace import PerTrace, derived_bytes
 from viz.ui.state import memory_budget
 from viz.ui.state.memory_budget import MemoryBudget

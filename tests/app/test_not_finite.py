@@ -13,7 +13,8 @@ pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file
 
 from model import open_model
-from model.trace.fidelity import max_difference
+from model.errors import NotFinite
+from model.trace.difference import max_difference
 from tests.app.visit import PAGES
 from viz.base.payload import pack, unpack
 
@@ -21,7 +22,7 @@ CASES = [
     ("bert", "bert.encoder.layer.0.attention.self.query.weight", math.nan),
     ("bert", "bert.encoder.layer.0.attention.self.value.weight", math.inf),
     ("gpt2", "transformer.h.1.mlp.c_fc.weight", math.nan),
-    ("t5", "shared.weight", math.inf),
+    ("llama", "model.layers.0.mlp.down_proj.weight", math.inf),
 ]
 
 
@@ -31,7 +32,7 @@ def broken(models: Path, tmp_path: Path):
         folder = tmp_path / name
         shutil.copytree(models / name, folder)
         weights = load_file(folder / "model.safetensors")
-        key = next(known for known in weights if known.endswith(tensor.split(".", 1)[-1]))
+        key = next(known for known in weights if known == tensor or known.endswith("." + tensor.split(".", 1)[-1]))
         weights[key][1, 1] = value
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         return folder
@@ -52,13 +53,20 @@ def test_no_page_breaks_and_each_says_it(visit, broken, name: str, tensor: str, 
     assert any("NaN" in text and tensor.rsplit(".", 1)[0].split(".", 1)[-1] in text for text in warned)
 
 
-def test_what_is_nan_in_the_model_is_nan_in_the_record_and_the_check_says_which_is_right(broken):
-    trace = open_model(broken(*CASES[0])).trace("the cat sat")
-    first, second = trace.sites[:2]
-    assert bool(trace.weights(first, 0).isnan().any()) and bool(trace.weights(second, 0).isnan().all())
-    # The heads that the weight does not touch are as right as ever; where nothing is finite nothing was checked.
-    assert bool(trace.weights(first, 3).isfinite().all())
-    assert str(second) not in trace.fidelity().sites and trace.fidelity().logits_hold
+def test_a_run_that_cannot_be_checked_for_nan_is_refused_by_that(broken):
+    folder = broken("t5", "decoder.block.0.layer.0.SelfAttention.k.weight", math.inf)
+    with pytest.raises(NotFinite, match=r"1 tensors .* hold NaN or infinity \(decoder.block.0"):
+        open_model(folder)
+
+
+def test_what_is_nan_in_the_model_is_nan_in_the_record(broken):
+    opened = open_model(broken(*CASES[2]))
+    trace = opened.trace("the cat sat")
+    assert trace.fidelity().holds and trace.fidelity().logits_hold and bool(trace.logits.isnan().all())
+    assert all(bool(trace.weights(site, 0).isfinite().all()) for site in trace.sites)
+    assert bool(trace.activation("decoder.2.stream").isnan().all()) and bool(
+        trace.activation("decoder.1.stream").isfinite().all()
+    )
 
 
 def test_nan_is_as_right_as_any_number_where_both_have_it():

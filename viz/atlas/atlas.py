@@ -145,7 +145,7 @@ def frame(
     """
     arrays: dict[str, np.ndarray] = {}
     masks: dict[bytes, str] = {}
-    sites = in_order(trace.sites)
+    sites = [site for site in in_order(trace.sites) if site in names]  # those that are shown
     told = []
     for index, site in enumerate(sites):
         record = trace.record(site)

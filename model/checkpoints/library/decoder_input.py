@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from model.checkpoints.disk.families import TOWERS
 from model.checkpoints.disk.generation_config import end_tokens
 from model.checkpoints.tokens.encode import tokenized
 from model.checkpoints.tokens.languages import reading_as
@@ -117,3 +118,11 @@ def _start(module: nn.Module, ids: Tensor) -> Tensor:
     config = module.config
     numbers = (getattr(config, name, None) for name in ("decoder_start_token_id", "bos_token_id", "pad_token_id"))
     return torch.full_like(ids[:, :1], next((number for number in numbers if number is not None), 0))
+
+
+def entrances(module: nn.Module) -> list[nn.Module]:
+    """The parts of a model that are run by themselves as well: its stacks, and the towers of a dual encoder."""
+    found = [getattr(module, tower) for tower in TOWERS.values() if hasattr(module, tower)]
+    if decodes(module):
+        found += [module.get_encoder(), module.get_decoder()]
+    return found

@@ -15,12 +15,12 @@ from torch import nn
 from model.checkpoints.convert.convert import cache_folder
 from model.checkpoints.disk import cost, generation_config, quantised
 from model.checkpoints.disk import files as checkpoint_files
-from model.checkpoints.disk.families import FAMILIES, TOWERS, entry, family_of
+from model.checkpoints.disk.families import entry, family_of
 from model.checkpoints.disk.other_folders import adapter
 from model.checkpoints.disk.processor_config import processor_config
 from model.checkpoints.library import adapter as adapters
 from model.checkpoints.library import load_errors
-from model.checkpoints.library.decoder_input import decodes
+from model.checkpoints.library.decoder_input import entrances
 from model.checkpoints.library.library_model import HuggingFaceModel
 from model.checkpoints.library.route import NoRoute, route, short_input
 from model.checkpoints.library_logging import loading
@@ -32,9 +32,9 @@ from model.errors import (
     HeadlightError,
     NeedsPackage,
     NoCache,
+    NotFinite,
     NoTokenizer,
     RemoteCode,
-    UnsupportedFamily,
 )  # fmt: skip
 from model.jobs.device import CPU, move
 from model.jobs.progress import tick
@@ -83,7 +83,7 @@ def load(
     known = entry(family)
     sees = _sees(config)
     if known is None and sees:
-        _refuse(folder, family, "which reads pictures in a way that is not recorded", "pictures")
+        load_errors.refuse(folder, family, "which reads pictures in a way that is not recorded", "pictures")
     writes = known is not None and known.architecture == "encoder-decoder"
     bare = known is not None and known.reads != "text" and not writes and not checkpoint_files.has_tokenizer(folder)
     wordless = bare or (sees and not writes)
@@ -101,23 +101,17 @@ def load(
     if getattr(loaded.module, "hf_device_map", None):  # a part of the weights lies on disk: no copy could share it
         return HuggingFaceModel(name or folder.name, prepare(loaded.module), *opened)
     with cost.within_memory():
-        move(loaded.module, device, _entrances(loaded.module))
+        move(loaded.module, device, entrances(loaded.module))
     tick("checking", None)
     try:
         found = route(loaded.module, short_input(loaded.module), known)
     except NoRoute as error:
-        _refuse(folder, loaded.family, str(error))
+        if broken := not_finite(loaded.module):
+            raise NotFinite(path=folder, got=len(broken), names=", ".join(broken[:3])) from error
+        load_errors.refuse(folder, loaded.family, str(error))
     return HuggingFaceModel(
         name or folder.name, found.module, *opened, untouched=found.untouched, opening=found.opening
     )
-
-
-def _entrances(module: nn.Module) -> list[nn.Module]:
-    """The parts of a model that are run by themselves as well: its stacks, and the towers of a dual encoder."""
-    found = [getattr(module, tower) for tower in TOWERS.values() if hasattr(module, tower)]
-    if decodes(module):
-        found += [module.get_encoder(), module.get_decoder()]
-    return found
 
 
 def read(folder: Path, adapter_in: Path | None = None) -> Loaded:
@@ -177,8 +171,8 @@ def _config(folder: Path) -> Any:
     family = str(told.get("model_type"))
     if family not in CONFIG_MAPPING:
         if told.get("auto_map"):
-            raise RemoteCode(path=folder, family=family, allowed=_families("text"))
-        _refuse(folder, family, "which the installed transformers library does not know")
+            raise RemoteCode(path=folder, family=family, allowed=load_errors.families("text"))
+        load_errors.refuse(folder, family, "which the installed transformers library does not know")
     quantised.check(folder, told)
     if (kind := quantised.unpacked(told)) and importlib.util.find_spec("accelerate") is None:
         raise NeedsPackage(path=folder, package="accelerate", command="pip install accelerate")
@@ -253,11 +247,3 @@ def _tokenizer(folder: Path) -> Any:
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise NoTokenizer(path=folder)
     return tokenizer
-
-
-def _families(reads: str) -> str:
-    return ", ".join(known.model_type for known in FAMILIES if known.reads == reads)
-
-
-def _refuse(folder: Path, family: str, reason: str, reads: str = "text") -> None:
-    raise UnsupportedFamily(path=folder, family=family, reason=reason, allowed=_families(reads))

@@ -14,6 +14,7 @@ from torch import nn
 from model.checkpoints.convert.raw_tensors import asked_for
 from model.checkpoints.disk import cost, quantised
 from model.checkpoints.disk import files as checkpoint_files
+from model.checkpoints.disk.families import FAMILIES
 from model.checkpoints.library_logging import loading
 from model.errors import (
     BadConfig,
@@ -25,6 +26,7 @@ from model.errors import (
     NotOpened,
     OutOfMemory,
     UnsafeWeights,
+    UnsupportedFamily,
     WrongShape,
 )  # fmt: skip
 from model.errors.library_text import library_text
@@ -124,3 +126,13 @@ def first_line(error: object, lines: int = 1) -> str:
     if isinstance(error, AttributeError | TypeError | ZeroDivisionError):  # the library reads sizes without looking
         return f"the library cannot build the model that it describes: {library_text(error)}"
     return library_text(error, lines)
+
+
+def refuse(folder: Path, family: str, reason: str, reads: str = "text") -> None:
+    """Raises UnsupportedFamily with the families that open."""
+    raise UnsupportedFamily(path=folder, family=family, reason=reason, allowed=families(reads))
+
+
+def families(reads: str) -> str:
+    """The families that open, of those that read text, pictures or sound."""
+    return ", ".join(each.model_type for each in FAMILIES if each.reads == reads)

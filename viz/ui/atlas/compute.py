@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from model.trace.held_bytes import held_bytes
+from model.jobs.held_bytes import held_bytes
 from viz.ui.state import jobs as work
 from viz.ui.state import memory_budget
 

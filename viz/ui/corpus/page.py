@@ -127,8 +127,8 @@ def _measure(profile: Profile, place: DeltaGenerator) -> str:
 
 
 def _counted(profile: Profile, identity: tuple[str, str, int], measure: str) -> tuple[np.ndarray, np.ndarray]:
+    from model.jobs.held_bytes import held_bytes
     from model.profile.read import quantiles
-    from model.trace.held_bytes import held_bytes
 
     def count() -> tuple[np.ndarray, np.ndarray]:
         values = profile.values(measure)

@@ -150,8 +150,8 @@ def _open(name: str) -> Profile:
 
 
 def _kept(path: str, name: str, changed: int, size: int) -> Profile:
+    from model.jobs.held_bytes import held_bytes
     from model.profile.read import Profile
-    from model.trace.held_bytes import held_bytes
 
     return memory_budget.shared().get(
         "profiles", (path, name, changed, size), lambda: Profile.open(Path(path), name), held_bytes

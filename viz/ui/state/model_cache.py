@@ -27,7 +27,7 @@ def is_library_model(model: Any) -> bool:
 def opened(name: str) -> Any:
     """The model as it lies on disk now: a checkpoint that was written again is opened again."""
     from model import open_model
-    from model.trace.held_bytes import held_bytes
+    from model.jobs.held_bytes import held_bytes
 
     key, fetch = (name, model_list.changed(name)), model_list.may_fetch(name)
     return memory_budget.shared().get(
