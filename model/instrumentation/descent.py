@@ -42,8 +42,7 @@ class Descent:
     def see(self, operation: Operation) -> None:
         found = _NOTHING.union(*map(self.of, _tensors((*operation.args, *operation.kwargs.values()))))
         if self._attended is not None:
-            path = self._attended.path
-            found |= {("call", path[-1][0] if path else "")}
+            found |= {("call", self._attended.place)}
             self._attended = None
         if operation.name == "embedding" and not operation.args[1].is_floating_point():
             found |= {("ids", len(self.ids))}

@@ -166,7 +166,9 @@ class Instrumented:
     def _facts(
         self, found: dict[Site, AttentionCall], sides: Mapping[str, Side], store: MemoryStore, lost: Sequence[str]
     ) -> dict[str, object]:
-        task = "seq2seq" if {"encoder", "decoder"} <= sides.keys() else "causal" if "decoder" in sides else "encoder"
+        writes = any(site.stack.startswith("decoder") for site in found)
+        crosses = any(site.kind == "cross" and site.stack.startswith("decoder") for site in found)
+        task = "seq2seq" if crosses else "causal" if writes else "encoder"
         facts: dict[str, object] = {
             "family": type(self.module).__name__, "task": task, "norm": "unknown",
             "modules": {str(site): call.path[-1][0] if call.path else "" for site, call in found.items()},

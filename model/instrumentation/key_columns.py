@@ -16,6 +16,7 @@ from model.instrumentation.operators.recorder import PRODUCTS, VIEWS, Operation
 from model.instrumentation.qk_sources import ProjectionSources
 
 _REPEATS = {"expand", "repeat", "index_select"}
+_KEEP_A_NAME = _REPEATS | {"mul", "div", "add", "sub", "neg", "embedding"}
 ZERO, CACHE, MEMORY = "zero", "cache", "memory"
 
 
@@ -24,7 +25,7 @@ class KeyColumns:
 
     def __init__(self, sources: ProjectionSources, parameters: Iterable[tuple[str, Tensor]]):
         self._sources = sources
-        self._parameters = {_memory(tensor): name.rpartition(".")[2] for name, tensor in parameters}
+        self._parameters = {_memory(tensor): _last(name) for name, tensor in parameters}
         self._names = WeakTensorKeyDictionary()  # a view or copy of a parameter -> its name
         self._columns = WeakTensorKeyDictionary()  # projected keys -> what their positions are
         self._parts = WeakTensorKeyDictionary()  # what is to be projected -> its parts (tensor, name, size)
@@ -36,9 +37,16 @@ class KeyColumns:
         if name == "cat":
             self._concatenated(operation)
             return
-        moves = name in VIEWS or name in _REPEATS
-        if moves and (label := self._name(args[0])) is not None:
-            self._names[result] = label
+        given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
+        labels = {self._name(part) for part in given}
+        # What is made of one parameter alone, a table of vectors or a scaled one, keeps its name.
+        if (
+            (name in VIEWS or name in _KEEP_A_NAME)
+            and len(labels) == 1
+            and None not in labels
+            and not operation.in_place
+        ):
+            self._names[result] = labels.pop()
         for argument in args:
             known = self._columns.get(argument) if isinstance(argument, Tensor) else None
             if known is not None and (name in _REPEATS or result.numel() == argument.numel()):
@@ -64,7 +72,14 @@ class KeyColumns:
         found = self._columns.get(keys)
         if found is not None:
             return found if sum(size for _, size in found) == count else ()
-        read = self._sources.of(queries)
+        return self._before_projection(queries, keys, count)
+
+    def differ(self, queries: Tensor, keys: Tensor, count: int) -> bool | None:
+        """`ProjectionSources.differ`, where vectors beside the sequence that were projected with it make no other source."""
+        return False if self._before_projection(queries, keys, count) else self._sources.differ(queries, keys)
+
+    def _before_projection(self, queries: Tensor, keys: Tensor, count: int) -> Columns:
+        read = self._sources.places(queries)
         for source in self._sources.tensors(keys):
             parts = self._parts.get(source, ())
             own = [(origin.data_ptr(), origin.numel()) in read for origin, _, _ in parts]
@@ -86,6 +101,11 @@ class KeyColumns:
         if not isinstance(tensor, Tensor):
             return None
         return self._names.get(tensor) or self._parameters.get(_memory(tensor))
+
+
+def _last(name: str) -> str:
+    """What a parameter is called in its module; a table of vectors is called as the module."""
+    return name.removesuffix(".weight").rpartition(".")[2]
 
 
 def _memory(tensor: Tensor) -> int:

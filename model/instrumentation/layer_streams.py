@@ -42,6 +42,7 @@ class LayerStreams:
     def streams(self, sites: dict[str, AttentionCall]) -> dict[str, Tensor]:
         """`{stack}.0.stream`, what the first layer read, and `{stack}.{i + 1}.stream`, what layer i handed on: [n, d]."""
         tensors: dict[str, Tensor] = {}
+        read: dict[str, Tensor] = {}
         for name, call in sites.items():
             stack, layer, kind = name.split(".")
             around = [frame for frame in self.layers if _ran_in(frame, call)]
@@ -49,11 +50,11 @@ class LayerStreams:
             if not frames or (kind == "cross" and f"{stack}.{layer}.self" in sites):
                 continue
             frame, n = frames[-1], call.q.shape[1]  # the outermost one ends last
-            # The layer before may hold no attention (a hybrid's): what this one read is what that one handed on.
-            for at, tensor in ((int(layer), frame.read), (int(layer) + 1, frame.out)):
+            for found, at, tensor in ((read, int(layer), frame.read), (tensors, int(layer) + 1, frame.out)):
                 if tensor is not None and tensor.dim() >= 2 and tensor.numel() == n * tensor.shape[-1]:
-                    tensors.setdefault(f"{stack}.{at}.stream", tensor.reshape(n, -1))
-        return tensors
+                    found[f"{stack}.{at}.stream"] = tensor.reshape(n, -1)
+        # The layer before may hold no attention (a hybrid's): what this one read is what that one handed on.
+        return read | tensors
 
     def _one_of_a_kind(self, frame: Layer, sites: dict[str, AttentionCall]) -> bool:
         """Whether a numbered module is one layer: at most one self- and one cross-attention ran in it."""

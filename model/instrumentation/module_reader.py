@@ -12,10 +12,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from model.errors import AttentionLost
 from model.instrumentation.descent import Descent
 from model.instrumentation.key_columns import KeyColumns
 from model.instrumentation.operators.attention_call import AttentionCall
-from model.instrumentation.operators.notes import Scores
+from model.instrumentation.operators.notes import Scores, made_of
 from model.instrumentation.operators.recorder import OperatorRecorder
 from model.instrumentation.operators.score_reader import ScoreReader
 from model.instrumentation.operators.terms import (
@@ -48,6 +49,7 @@ class ModuleReader(ScoreReader):
     def __init__(self, recorder: OperatorRecorder, sources: ProjectionSources, columns: KeyColumns, descent: Descent):
         self.ambiguous = False
         self.found: list[AttentionCall] = []
+        self._certain: dict[int, AttentionCall] = {}
         self._recorder, self._sources, self._columns, self._descent = recorder, sources, columns, descent
 
     def softmax(
@@ -55,7 +57,7 @@ class ModuleReader(ScoreReader):
     ) -> AttentionCall:
         if weights is None and shape[0] != 1:
             raise BatchSeen(shape[0], self._recorder.innermost)
-        self._check_groups(scores)
+        certain = self._check_groups(scores)
         terms = terms_of(scores, even_rows=True)
         sums = lse
         if tensor is not None:
@@ -68,34 +70,57 @@ class ModuleReader(ScoreReader):
         parts = {} if sums is None else {"lse": sums}
         if terms.kind:
             parts[terms.kind] = terms.bias.clone(memory_format=torch.contiguous_format)
-        columns = self._columns.of(*scores.factors, scores.k.shape[1])
-        return AttentionCall(
+        columns, elsewhere = (f(*scores.factors, scores.k.shape[1]) for f in (self._columns.of, self._columns.differ))
+        call = AttentionCall(
             scores.q.clone(), scores.k.clone(), scores.scale, simplest_mask(terms.allowed), parts, tuple(shape),
-            scores.softcap, from_elsewhere=False if columns else self._sources.differ(*scores.factors), columns=columns,
+            scores.softcap, from_elsewhere=elsewhere, columns=columns,
             descent=tuple(map(self._descent.of, scores.factors)),
         )  # fmt: skip
+        if certain:
+            self._certain[id(call)] = call
+        return call
 
     def weighted_values(self, call: AttentionCall) -> None:
         self.found.append(call)
         self._descent.attended(call)
         shape = call.shape
         lead = [size for size in shape[:-2] if size != 1]
+        if id(call) in self._certain:  # every axis besides queries and keys is of heads
+            return
         if len(shape) >= 4 and len(lead) > 1 and shape[0] != 1:
             raise BatchSeen(shape[0], self._recorder.innermost)
         self.ambiguous |= len(shape) == 3 or (len(shape) > 3 and shape[0] != 1)
 
-    def _check_groups(self, scores: Scores) -> None:
-        """Raises BatchSeen where what looks like heads holds positions: the queries were made of more than a head has."""
-        (heads, n, k), positions = scores.shape, self.positions(scores.factors[0])
-        if positions is not None and n == k and positions > n and positions % n == 0 and heads % (positions // n) == 0:
-            raise BatchSeen(positions // n, self._recorder.innermost)
+    def _check_groups(self, scores: Scores) -> bool:
+        """Whether the queries are one for each vector that they were projected from; None of which is known tells nothing.
+
+        Raises BatchSeen where what looks like heads holds positions: each head has fewer than were projected, yet none was
+        left out, or its keys are not all of them either. Raises AttentionLost where positions are on no axis of their own.
+        """
+        (heads, n, k), found = scores.shape, self._sources.projection(scores.factors[0])
+        if found is None or not found.rows:
+            return False
+        positions = found.rows
+        whole = found.made is not None and found.made.numel() in (scores.q.numel(), 3 * scores.q.numel())
+        if positions > n and (k < positions or (whole and positions % n == 0 and heads % (positions // n) == 0)):
+            groups = positions // n
+            if positions % n == 0 and heads % groups == 0:
+                raise BatchSeen(groups, self._recorder.innermost)
+            raise AttentionLost(module=self._recorder.innermost or "the module")
+        if positions < n and found.made is not None and scores.q.numel() <= found.made.numel():
+            raise AttentionLost(module=self._recorder.innermost or "the module")
+        exchanged = heads == n > 1 and found.made is not None and made_of(scores.q.transpose(0, 1), found.made)
+        if exchanged and not made_of(scores.q, found.made):
+            raise AttentionLost(module=self._recorder.innermost or "the module")
+        return positions == n
 
     def projected(self, call: AttentionCall) -> None:
         self._sources.forget()
         self._columns.forget()
 
-    def positions(self, queries: Tensor) -> int | None:
-        return self._sources.positions(queries)
+    def projection(self, queries: Tensor) -> tuple[int, Tensor | None] | None:
+        found = self._sources.projection(queries)
+        return None if found is None or not found.rows else (found.rows, found.made)
 
     def keep(self, tensor: Tensor) -> Tensor:
         return tensor.clone()

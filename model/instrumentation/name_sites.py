@@ -10,7 +10,7 @@ import torch
 
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.sides import TokenLists
-from model.instrumentation.stacks import layer_of, path_of, read_by, stacks_of
+from model.instrumentation.stacks import block_of, layer_of, path_of, read_by, stacks_of
 from model.trace.mask_and_bias import simplest_mask
 from model.trace.site import Site, layer_numbers
 
@@ -35,7 +35,7 @@ def _kind(call: AttentionCall) -> str:
         return "self"
     if _CROSS.search(own) and not (call.from_elsewhere is False and _stack_by_name(call) == "encoder"):
         return "cross"
-    if call.columns or call.from_elsewhere is False:
+    if call.from_elsewhere is False or (call.columns and call.from_elsewhere is None):
         return "self"
     queries, keys = call.descent
     # Keys that were shortened or normed by themselves are of another tensor than queries, which yet comes from the same.
@@ -72,14 +72,14 @@ def _bases(calls: Sequence[AttentionCall], kinds: Sequence[str]) -> list[str]:
     by cross-attention, causal layers are one whatever they are called: many language models are an nn.TransformerEncoder.
     """
     named = [_stack_by_name(call) for call in calls]
-    with_cross = {layer_of(call) for call, kind in zip(calls, kinds, strict=True) if kind == "cross"} - {""}
+    with_cross = {block_of(call) for call, kind in zip(calls, kinds, strict=True) if kind == "cross"} - {""}
     has_decoder = "cross" in kinds or "decoder" in named
     # One query alone (a step of a loop with a cache) has no mask: its module has one where it reads several.
     causal_paths = {path_of(call) for call in calls if _causal(call)}
     found = []
     for call, kind, name in zip(calls, kinds, named, strict=True):
         causal = path_of(call) in causal_paths
-        by_data = "decoder" if causal or layer_of(call) in with_cross else "encoder"
+        by_data = "decoder" if causal or block_of(call) in with_cross else "encoder"
         found.append("decoder" if kind == "cross" or (causal and not has_decoder) else name or by_data)
     return found
 
@@ -96,7 +96,8 @@ def sites(calls: Sequence[AttentionCall]) -> dict[Site, AttentionCall]:
         keys = None
         if kind == "cross":
             read = read_by(call, stack, stacks)
-            keys = "encoder" if read is None else read.name
+            taken = any(each.name == "encoder" for each in stacks)  # by a stack of its own, that these keys are not of
+            keys = read.name if read is not None else "input" if taken else "encoder"
         found[replace(site, sides=lists.sides(site, call, keys))] = call
     return found
 

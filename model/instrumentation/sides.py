@@ -30,20 +30,24 @@ class TokenLists:
         """(list of the queries, list of the keys); keys: the stack that cross-attention reads, None for its own."""
         n, m = call.q.shape[1], call.k.shape[1]
         rows = self._list(site.stack, n, f"{site.stack}.{site.layer}")
+        own = sum(size for label, size in call.columns if label is None)
+        if call.columns and own not in ((n,) if keys is None else range(1, m)):
+            call.columns, own = (), 0
+        read = rows
         if keys is not None:
-            return rows, self._list(keys, m, f"{keys}.for.{site.stack}.{site.layer}")
-        if sum(size for label, size in call.columns if label is None) != n:
-            call.columns = ()
+            read = self._list(keys, own or m, f"{keys}.for.{site.stack}.{site.layer}")
         if not call.columns:
-            return rows, rows if n == m else self._list(f"{rows}.keys", m, f"{rows}.keys.{site.layer}")
-        names = [f"{rows}.keys", *(f"{rows}.keys.{number}" for number in range(1, len(self.columns) + 2))]
-        name = next(name for name in names if self.columns.get(name, (rows, call.columns)) == (rows, call.columns))
-        self.columns[name], self.lengths[name] = (rows, call.columns), m
+            shorter = keys is None and n != m
+            return rows, self._list(f"{rows}.keys", m, f"{rows}.keys.{site.layer}") if shorter else read
+        names = [f"{read}.keys", *(f"{read}.keys.{number}" for number in range(1, len(self.lengths) + 2))]
+        known = (read, call.columns)
+        name = next(each for each in names if self.columns.get(each, None if each in self.lengths else known) == known)
+        self.columns[name], self.lengths[name] = known, m
         return rows, name
 
     def _list(self, name: str, length: int, other: str) -> str:
         """The list of this name, or of another where that one has another length."""
-        if self.lengths.setdefault(name, length) == length:
+        if self.lengths.setdefault(name, length) == length and name not in self.columns:
             return name
         stem = other.rpartition(".")[0]
         alike = (each for each in self.lengths if each.rpartition(".")[0] == stem and each.rpartition(".")[2].isdigit())
@@ -68,19 +72,21 @@ class SideMaker:
         for site, call in found.items():
             first.setdefault(site.query_side, (call.q.shape[1], call.descent[0]))
             if call.columns:
-                with_columns[site.key_side] = site.query_side, call.columns
+                read = site.key_side.rpartition(".keys")[0]
+                with_columns[site.key_side] = read, call.columns
+                own = sum(size for label, size in call.columns if label is None)
+                first.setdefault(read, (own, call.descent[1]))
             else:
                 first.setdefault(site.key_side, (call.k.shape[1], call.descent[1]))
         for side in self.given:
             if side not in first:
                 raise UnknownOption(what="Side", got=side, allowed=", ".join(first))
-        used: set[int] = set()
         order = sorted(first, key=lambda side: (side not in ("encoder", "decoder"), side == "decoder"))
-        sides = {side: self._side(side, *first[side], used) for side in order}
+        sides = {side: self._side(side, *first[side]) for side in order}
         return sides | {side: _with_keys(sides[rows], columns) for side, (rows, columns) in with_columns.items()}
 
-    def _side(self, side: str, length: int, descent: frozenset[Origin], used: set[int]) -> Side:
-        ids = self._ids(length, descent, used)
+    def _side(self, side: str, length: int, descent: frozenset[Origin]) -> Side:
+        ids = self._ids(length, descent)
         words = self.given.get(side)
         if words is None:
             words = self.texts.tokens(ids) if ids is not None else [str(i) for i in range(length)]
@@ -89,19 +95,27 @@ class SideMaker:
         special = tuple(self.texts.is_special(word) for word in words)
         return Side(tuple(words), tuple(ids if ids is not None else range(length)), special)
 
-    def _ids(self, length: int, descent: frozenset[Origin], used: set[int]) -> list[int] | None:
-        """The ids that a list's stack read: among the inputs, or what a loop looked up in an embedding; None for none."""
-        mine = {number for kind, number in descent if kind == "input"}
-        fitting = [at for at, each in enumerate(self.inputs) if is_ids(each) and each.numel() == length]
-        looked_up = [self.descent.ids[number] for kind, number in sorted(descent, key=str) if kind == "ids"]
-        for at in fitting:
-            if at not in used and (at in mine or not mine):
-                used.add(at)
-                return self.inputs[at].reshape(-1).tolist()
-        # Positions are looked up too, in a table of another size than the vocabulary.
+    def _ids(self, length: int, descent: frozenset[Origin]) -> list[int] | None:
+        """The ids whose vectors a list's first attention reads; None where it reads anything else, or it cannot be told.
+
+        What was looked up in a table of the vocabulary's size counts first; a table of positions or of kinds of tokens has
+        another. Without one an input counts that flowed in, if it is the only one that fits.
+        """
+        if any(kind == "call" for kind, _ in descent):
+            return None  # what attention has made of a text is not the text
+        numbers = sorted(number for kind, number in descent if kind == "ids")
+        looked_up = [self.descent.ids[number] for number in numbers if self.descent.ids[number][0].numel() == length]
         size = len(self.texts.vocabulary)
-        found = (ids for ids, rows in looked_up if ids.numel() == length and rows == size)
-        return next((ids.tolist() for ids in found), None)
+        told = [ids.tolist() for ids, rows in looked_up if rows == size]
+        inputs = [self.inputs[number] for kind, number in descent if kind == "input"]
+        given = [each.reshape(-1).tolist() for each in inputs if is_ids(each) and each.numel() == length]
+        others = [ids.tolist() for ids, _ in looked_up]
+        for found in (told, [ids for ids in others if ids in given], others, given):
+            # Places and kinds of tokens are numbers too.
+            real = [ids for ids in found if found is told or (ids != list(range(length)) and set(ids) - {0, 1})]
+            if len({tuple(ids) for ids in real or found}) == 1:
+                return (real or found)[0]
+        return None
 
 
 def _with_keys(rows: Side, columns: Columns) -> Side:

@@ -15,12 +15,14 @@ from model.instrumentation.operators.attention_call import AttentionCall, Origin
 
 @dataclass(eq=False)
 class Stack:
-    """Attentions of one run over one sequence: `paths` of their modules, `prefixes` of those without the layer's number."""
+    """Attentions of one run over one sequence: their `places`, `prefixes` of their modules' paths without the layer's number,
+    and `queries`, how many the first of them had."""
 
     base: str
     run: int
     prefixes: list[str] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    queries: int = 0
     inputs: set[Origin] = field(default_factory=set)
     name: str = ""
 
@@ -37,23 +39,31 @@ def layer_of(call: AttentionCall) -> str:
     return ".".join(segments[: last + 1])
 
 
+def block_of(call: AttentionCall) -> str:
+    """The dotted path of the layer that a call is part of: up to its last number, else of the module around its own."""
+    return layer_of(call) or path_of(call).rpartition(".")[0]
+
+
 def stacks_of(calls: Sequence[AttentionCall], kinds: Sequence[str], bases: Sequence[str]) -> list[Stack]:
     """The stack of each call, whose `name` is "encoder" or "decoder" (its base) wherever there is one of that base."""
     runs, found = _runs(calls), [None] * len(calls)
+    order = {call.place: at for at, call in enumerate(calls)}
     stacks: list[Stack] = []
     for own in (True, False):  # cross-attention goes where the self-attention around it is
         for at, (call, kind, base, run) in enumerate(zip(calls, kinds, bases, runs, strict=True)):
             if own == (kind == "self"):
-                found[at] = _stack(stacks, call, base, run, own)
+                found[at] = _stack(stacks, call, base, run, None if own else {p: i for p, i in order.items() if i < at})
     _name(stacks)
     return found
 
 
 def read_by(cross: AttentionCall, own: Stack, stacks: Sequence[Stack]) -> Stack | None:
     """The stack that the keys of a cross-attention come from; None where they were an input."""
-    paths = _paths(cross.descent[1])
-    before = [each for each in dict.fromkeys(stacks) if each is not own and paths & set(each.paths)]
-    return max(before, key=lambda each: each.run, default=None)
+    places = _places(cross.descent[1])
+    before = [each for each in dict.fromkeys(stacks) if each is not own and places & set(each.places)]
+    # Keys of a tower that has read another itself come of both: they are as many as its own queries.
+    fitting = [each for each in before if each.queries == cross.k.shape[1]] or before
+    return max(fitting, key=lambda each: each.run, default=None)
 
 
 def _runs(calls: Sequence[AttentionCall]) -> list[int]:
@@ -62,7 +72,9 @@ def _runs(calls: Sequence[AttentionCall]) -> list[int]:
     for call in calls:
         path = path_of(call)
         entry = call.entries.get(path, 0)
-        if seen.get(path, entry) != entry and not any(_within(other, path) for other in _paths(call.descent[0])):
+        if seen.get(path, entry) != entry and not any(
+            _within(other.partition("@")[0], path) for other in _places(call.descent[0])
+        ):
             run, seen = run + 1, {}
         seen[path] = entry
         found.append(run)
@@ -73,17 +85,21 @@ def _within(path: str, whole: str) -> bool:
     return not whole or path == whole or path.startswith(f"{whole}.")
 
 
-def _stack(stacks: list[Stack], call: AttentionCall, base: str, run: int, self_attention: bool) -> Stack:
-    """The stack that a call goes on with, or a new one, put to the others."""
+def _stack(stacks: list[Stack], call: AttentionCall, base: str, run: int, before: dict[str, int] | None) -> Stack:
+    """The stack that a call goes on with, or a new one, put to the others. before: of cross-attention, what ran before it."""
+    self_attention = before is None
     path = path_of(call)
     prefix = layer_of(call).rpartition(".")[0] if layer_of(call) else path
     inputs = {origin for origin in call.descent[0] if origin[0] == "input"}
     there = [stack for stack in stacks if stack.run == run and (stack.base == base or not self_attention)]
     same = [stack for stack in there if prefix in stack.prefixes]
-    after = [stack for stack in there if _paths(call.descent[0]) & set(stack.paths)]
+    after = [stack for stack in there if _places(call.descent[0]) & set(stack.places)]
+    if len(after) > 1 and not self_attention:  # towers that read each other: its own is the one whose last word it has
+        after = [stack for stack in after if _last(stack, before) in _places(call.descent[0])]
     beside = [stack for stack in there if stack.inputs & inputs or not (stack.inputs or inputs)]
     # What descends from two stacks joins them, and is a third.
-    chosen = same[:1] or (after if len(after) == 1 else [] if after else beside[:1])
+    chosen = after if len(after) == 1 else [] if after else beside[:1]
+    chosen = (same[:1] or chosen) if self_attention or len(after) != 1 else chosen
     if not chosen or (not self_attention and chosen[0].base != base and not _several(there, chosen[0].base)):
         chosen = [stack for stack in there if stack.base == base and not self_attention][:1] or [Stack(base, run)]
     stack = chosen[0]
@@ -91,18 +107,23 @@ def _stack(stacks: list[Stack], call: AttentionCall, base: str, run: int, self_a
         stacks.append(stack)
     if prefix not in stack.prefixes:
         stack.prefixes.append(prefix)
-    stack.paths.append(path)
-    stack.paths += [path_of(head) for head in call.heads]
+    stack.places += [call.place, *(head.place for head in call.heads)]
+    stack.queries = stack.queries or call.q.shape[1]
     stack.inputs |= inputs
     return stack
+
+
+def _last(stack: Stack, before: dict[str, int]) -> str:
+    """The last attention of a stack that ran before."""
+    return max((place for place in stack.places if place in before), key=before.__getitem__, default="")
 
 
 def _several(stacks: Sequence[Stack], base: str) -> bool:
     return sum(stack.base == base for stack in stacks) > 1
 
 
-def _paths(origins: frozenset[Origin]) -> set[str]:
-    return {path for kind, path in origins if kind == "call"}
+def _places(origins: frozenset[Origin]) -> set[str]:
+    return {place for kind, place in origins if kind == "call"}
 
 
 def _name(stacks: list[Stack]) -> None:

@@ -20,7 +20,7 @@ from model.transformer.masks import from_parts
 
 FORMAT = "headlight-trace"
 VERSION = 2
-_NEEDED = ("q", "k", "v", "context", "output")
+_NEEDED = ("q", "k", "v", "context")
 
 
 @dataclass(frozen=True, eq=False)

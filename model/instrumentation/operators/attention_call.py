@@ -13,7 +13,7 @@ from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 Columns = tuple[tuple[str | None, int], ...]  # runs of keys: None for positions of the sequence, else what they are
 Origin = tuple[
     str, str | int
-]  # ("call", path), ("input", number) or ("ids", number): see `model.instrumentation.descent`
+]  # ("call", place), ("input", number) or ("ids", number): see `model.instrumentation.descent`
 
 
 @dataclass(eq=False)
@@ -48,6 +48,12 @@ class AttentionCall:
     output: Tensor | None = None
     projector: nn.Module | None = None
     heads: list[AttentionCall] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """The innermost module that the whole call ran in, and which call of it that was: "layers.0.attention@12"."""
+        name = self.path[-1][0] if self.path else ""
+        return f"{name}@{self.entries.get(name, 0)}"
 
     @property
     def weights_shape(self) -> tuple[int, int, int]:

@@ -158,16 +158,22 @@ def values_and_context(
     return read, made
 
 
-def single(lies: Layout, heads: int, weights: Tensor, v: object, context: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Values and context [h, 1, d_v] of one token whose weights, one a head, lie by `lies` and multiply v cell by cell."""
+def single(
+    lies: Layout, scores: tuple[int, int, int], weights: Tensor, v: object, context: Tensor
+) -> tuple[Tensor, Tensor] | None:
+    """Values [h, 1, d_v] and context [h, q, d_v] of one key, whose weights lie by `lies` and multiply v cell by cell."""
     along = [at for at, factors in enumerate(lies) if factors]
     plain = isinstance(v, Tensor) and v.dim() == weights.dim() and all(len(lies[at]) == 1 for at in along)
-    if not plain or weights.numel() != heads or any(v.shape[at] not in (1, context.shape[at]) for at in along):
+    h, q, _ = scores
+    if not plain or weights.numel() != h * q:
+        return None
+    of_queries = [at for at in along if kind(lies[at][0][1], scores) != 0]
+    if any(v.shape[at] not in ((1,) if at in of_queries else (1, context.shape[at])) for at in along):
         return None
     along.sort(key=lambda at: -lies[at][0][1])
     order = [*along, *(at for at in range(weights.dim()) if at not in along)]
-    read, made = (t.expand(context.shape).permute(order).reshape(heads, 1, -1) for t in (v, context))
-    return read, made
+    read, made = (t.expand(context.shape).permute(order).reshape(h, q, -1) for t in (v, context))
+    return read[:, :1], made
 
 
 def cube(tensor: Tensor) -> Tensor:

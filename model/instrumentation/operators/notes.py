@@ -96,13 +96,14 @@ class Scores:
             terms=tuple((term.transpose(1, 2), weight) for term, weight in self.terms), erased=swapped(self.erased),
         )  # fmt: skip
 
-    def with_heads_apart(self, positions: int | None) -> Scores | None:
+    def with_heads_apart(self, projection: tuple[int, Tensor | None] | None) -> Scores | None:
         """With heads that were merged into the rows of the product (one einsum over groups, keys that all heads share)
         told from the queries; q and k are told apart already. None where it cannot be told.
 
-        positions: of the tensor that the queries were projected from, None where it is not known.
+        projection: how many vectors the queries were projected from, and the product [·, d] itself, where they are known.
         """
         _, rows, k = self.shape
+        positions, made = projection or (None, None)
         split = [layout.pieces(axis, self.shape) for axis in self.layout]
         if any(axis is None for axis in split):
             return None
@@ -111,17 +112,56 @@ class Scores:
         ]
         if not of_rows or rows == positions:
             return self
+        if len(of_rows) == 1 and positions is not None and 1 < positions < rows and rows % positions == 0:
+            return self._folded(positions, made)
         axes = {at for at, _ in of_rows}
         if positions == 1 or (positions is None and self._one_query(axes, split)):
-            queries = [(1, k)]
-        else:
-            at = self._axis_of_queries(axes, split, positions)
+            return self._apart(split, [piece for _, piece in of_rows], (1, k))
+        fits = self._axes_of_queries(axes, split, positions)
+        if fits is None:
+            return self
+        found = []
+        for at in fits:
             queries = [piece for axis, piece in of_rows if axis == at]
-        others = [piece for _, piece in of_rows if piece not in queries]
-        if len(queries) != 1 or not others:
-            return self if rows == k or not others else None
+            others = [piece for axis, piece in of_rows if axis != at]
+            if len(queries) != 1:
+                return self if rows == k or not others else None
+            found.append(self._apart(split, others, queries[0]) if others else self)
+        if len(found) > 1:  # as many heads as queries, and nothing but their numbers tells which is which
+            found = [each for each in found if made is not None and made_of(each.q, made)]
+        return found[0] if len(found) == 1 else None
+
+    def _apart(self, split: list[layout.Factors], others: list[tuple[int, int]], queries: tuple[int, int]) -> Scores:
         of_heads = [piece for axis in split for piece in axis if layout.kind(piece[1], self.shape) == 0]
-        return self._regrouped(of_heads, sorted(others, key=_by_stride), queries[0])
+        return self._regrouped(of_heads, sorted(others, key=_by_stride), queries)
+
+    def _folded(self, positions: int, made: Tensor | None) -> Scores | None:
+        """Heads and queries on one axis, in the order in which the queries are what was projected; None where they are not.
+
+        As many rows may be those of two projections, one after the other: then there are more numbers than in one product.
+        """
+        _, rows, k = self.shape
+        if made is None or self.q.numel() > made.numel():
+            return self
+        others = rows // positions
+        outer = lambda size, inner: (size, inner * k)  # noqa: E731
+        ways = [
+            (outer(others, positions), (positions, k)),  # heads, then queries
+            ((others, k), outer(positions, others)),
+        ]
+        for heads, queries in ways:
+            of_rows = sorted([heads, queries], key=_by_stride)
+            found = replace(self, layout=tuple(self._split(axis, of_rows) for axis in self.layout))._apart(
+                [self._split(axis, of_rows) for axis in self.layout], [heads], queries
+            )
+            if made_of(found.q, made):
+                return found
+        return None
+
+    def _split(self, axis: layout.Factors, of_rows: list[tuple[int, int]]) -> layout.Factors:
+        """An axis with the factor of all rows taken apart."""
+        _, rows, k = self.shape
+        return tuple(piece for factor in axis for piece in (of_rows if factor == (rows, k) else [factor]))
 
     def _one_query(self, axes: set[int], split: list[layout.Factors]) -> bool:
         """Whether the axis before the keys has one query, and the rows are heads that share their keys."""
@@ -129,8 +169,8 @@ class Scores:
         keys = next((at for at, axis in enumerate(split) if axis and axis[-1][1] == 1 and k > 1), len(split) - 1)
         return rows != k and keys > 0 and not split[keys - 1] and len(split) > 2
 
-    def _axis_of_queries(self, axes: set[int], split: list[layout.Factors], positions: int | None) -> int | None:
-        """Of the axes that the rows are on, the one of the queries; None where the rows are queries throughout.
+    def _axes_of_queries(self, axes: set[int], split: list[layout.Factors], positions: int | None) -> list[int] | None:
+        """Of the axes that the rows are on, the one of the queries, or those it may be; None where all rows are queries.
 
         It has as many rows as there are positions, or keys; else the mask varies along it; else it is the last one.
         """
@@ -142,10 +182,12 @@ class Scores:
         if positions is None and rows == k and not fits:
             return None
         if len(fits) == 1:
-            return fits[0]
+            return fits
         cells = [*(term for term, _ in self.terms), *self.dropped]
         masked = [at for at in fits or axes if any(self._varies(each, split[at]) for each in cells)]
-        return masked[0] if len(masked) == 1 else max(fits or axes)
+        if len(masked) == 1:
+            return masked
+        return fits if fits and positions is not None else [max(fits or axes)]
 
     def _varies(self, cells: Tensor, along: layout.Factors) -> bool:
         """Whether cells [h or 1, q or 1, k or 1] differ along one factor of the rows."""
@@ -194,6 +236,16 @@ class Scores:
     def _weight_of_heads(weight: float | Tensor, times: int) -> float | Tensor:
         many = isinstance(weight, Tensor) and weight.shape[0] > 1
         return weight.repeat_interleave(times, 0) if many else weight
+
+
+def made_of(q: Tensor, made: Tensor) -> bool:
+    """Whether queries [h, n, d] are the numbers of a product [n, ·] as it has them: position by position, head by head."""
+    h, n, d = q.shape
+    if made.shape[0] != n:
+        return False
+    flat, size = q.transpose(0, 1).reshape(n, h * d), made.abs().max()
+    parts = (made[:, start : start + h * d] for start in range(0, made.shape[1] - h * d + 1, h * d))
+    return any(bool(((part - flat).abs() <= 1e-4 * size).all()) for part in parts)
 
 
 def _by_stride(piece: tuple[int, int]) -> int:

@@ -28,8 +28,8 @@ class ScoreReader:
     def projected(self, call: AttentionCall) -> None:
         """W_O was found."""
 
-    def positions(self, queries: Tensor) -> int | None:
-        """How many positions the tensor had that these queries were projected from, None where it is not known."""
+    def projection(self, queries: Tensor) -> tuple[int, Tensor | None] | None:
+        """(how many vectors these queries were projected from, the product itself [·, d] where it is known), or None."""
         return None
 
     def keep(self, tensor: Tensor) -> Tensor:

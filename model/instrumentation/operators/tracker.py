@@ -143,7 +143,7 @@ class ScoreTracker:
         scores = None
         if isinstance(note, Scores):
             scores = note.with_keys_on(axis)
-            scores = None if scores is None else scores.with_heads_apart(self.reader.positions(scores.factors[0]))
+            scores = None if scores is None else scores.with_heads_apart(self.reader.projection(scores.factors[0]))
         if scores is None:
             found = Weights(None, of_scores=isinstance(note, Scores))
             return found if result.dim() >= 3 and axis == result.dim() - 1 else None
@@ -173,11 +173,11 @@ class ScoreTracker:
         return Context(call)
 
     def _single(self, operation: Operation, note: Weights) -> Context | None:
-        """One token alone: some models multiply its one weight a head where more tokens make it a matrix product."""
+        """One key alone: some models multiply by its one weight where more keys make it a matrix product."""
         call, v = note.call, operation.args[1]
-        if call is None or call.context is not None or operation.name != "mul" or call.weights_shape[1:] != (1, 1):
+        if call is None or call.context is not None or operation.name != "mul" or call.weights_shape[2] != 1:
             return None
-        found = layout.single(note.layout, call.weights_shape[0], operation.args[0], v, operation.result)
+        found = layout.single(note.layout, call.weights_shape, operation.args[0], v, operation.result)
         return None if found is None else self._attended(call, *found)
 
     def _fused(self, operation: Operation) -> Context | None:
