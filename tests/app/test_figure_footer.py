@@ -124,3 +124,16 @@ def test_every_file_under_a_figure_is_made(visit, monkeypatch, page: str, tab: s
         for file, data in files.items():
             if file.endswith(".csv"):
                 reads_back(f"{name}: {file}", data, set(shapes), check is not None)
+
+
+def test_logits_that_were_not_compared_are_said_to_be_so(visit, monkeypatch) -> None:
+    from viz.ui.state import memory_budget, model_cache
+
+    kept = memory_budget.MemoryBudget(2**30)
+    monkeypatch.setattr(memory_budget, "shared", lambda: kept)
+    seen = visit("heads").sound()
+    said = seen.say("foot.logits_open")
+    assert not any(said in caption.value for caption in seen.at.caption)
+    kept.empty()
+    monkeypatch.setattr(model_cache, "_COMPARED", 3)  # tokens
+    assert any(said in caption.value for caption in visit("heads").sound().at.caption)

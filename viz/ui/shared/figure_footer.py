@@ -132,7 +132,9 @@ def site_badge(trace: Trace, site: Site) -> CheckNote:
     if error is None:
         return verdict(None, False)
     if fidelity.holds_at(name):
-        return note(say(f"foot.{compared}", error=numbers.short(error)), True)
+        found = note(say(f"foot.{compared}", error=numbers.short(error)), True)
+        # A second run of a long text costs as much as the recorded one: it is left out, and that is said.
+        return found + note(say("foot.logits_open")) if trace.predicts and fidelity.logits_error is None else found
     return note(say(f"foot.fails_{compared}", site=site_name(site), error=numbers.short(error)), False)
 
 
