@@ -29,11 +29,16 @@ def rows(trace: Trace, short: Words) -> dict[str, str]:
     kinds = {(site.stack, site.kind) for site in trace.sites}
 
     def of_kind(site: Site) -> str:
-        return short.get(f"{site.stack}_{site.kind}", f"{site.stack} {site.kind} ") if len(kinds) > 1 else ""
+        return short[f"{site.stack}_{site.kind}"] if len(kinds) > 1 else ""
+
+    stacks = list(dict.fromkeys(site.stack for site in trace.sites))
 
     return {
         str(site): of_kind(site) + str(site.layer)
-        for site in sorted(trace.sites, key=lambda site: (site.stack != "encoder", site.kind != "self", site.layer))
+        for site in sorted(
+            trace.sites,
+            key=lambda site: (site.stack != "encoder", stacks.index(site.stack), site.kind != "self", site.layer),
+        )
     }
 
 

@@ -85,9 +85,9 @@ class Instrumented:
     def trace(self, *args: Any, tokens: Mapping[str, Sequence[str]] | None = None, **kwargs: Any) -> Trace:
         """Run the module on what its forward takes (batch of 1; a text goes through the tokenizer) and record it.
 
-        tokens: how the positions of "encoder" and "decoder" read; else the tokenizer says it of the ids among the
-        inputs, else they are numbered from 0. Raises TrainingMode, OneExample, NoAttention, TokensDoNotFit or, for the
-        tokens of a stack that the module does not have, UnknownOption.
+        tokens: how the positions of "encoder" and "decoder" (or of a stack of another name) read; else the tokenizer says
+        it of the ids that were looked up, else they are numbered from 0. Raises TrainingMode, OneExample, GroupsOnBatch,
+        NoAttention, AttentionLost, TokensDoNotFit or, for the tokens of a stack that the module does not have, UnknownOption.
         """
         self._check_mode()
         args = tuple(self.texts.ids(a) if isinstance(a, str) else a for a in args)

@@ -16,8 +16,9 @@ from model.errors import AttentionLost
 from model.instrumentation.descent import Descent
 from model.instrumentation.key_columns import KeyColumns
 from model.instrumentation.operators.attention_call import AttentionCall
-from model.instrumentation.operators.notes import Scores, made_of
+from model.instrumentation.operators.notes import Scores
 from model.instrumentation.operators.recorder import OperatorRecorder
+from model.instrumentation.operators.regroup import made_of
 from model.instrumentation.operators.score_reader import ScoreReader
 from model.instrumentation.operators.terms import (
     ScoreTerms,

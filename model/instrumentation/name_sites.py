@@ -103,9 +103,21 @@ def sites(calls: Sequence[AttentionCall]) -> dict[Site, AttentionCall]:
 
 
 def _layers(calls: Sequence[AttentionCall], groups: Sequence[tuple[str, str]]) -> list[int]:
-    """The number in its path that tells each layer of a group from the others; 0, 1, … where no single one does."""
-    numbers = {}
-    for group in set(groups):
+    """The number in its path that tells each layer of a group from the others; 0, 1, … where no single one does.
+
+    What has no number in a stack of numbered layers (a fusion behind its encoders) comes after them.
+    """
+    numbers: dict[tuple[str, str], list[int]] = {}
+    numbered: dict[str, int] = {}
+    for group in dict.fromkeys(groups):
         paths = [path_of(call) for call, own in zip(calls, groups, strict=True) if own == group]
-        numbers[group] = iter(layer_numbers(paths))
-    return [next(numbers[group]) for group in groups]
+        numbers[group] = layer_numbers(paths)
+        if all(any(part.isdigit() for part in path.split(".")) for path in paths):
+            numbered[group[0]] = max(numbered.get(group[0], 0), *numbers[group])
+    each = {}
+    for group, found in numbers.items():
+        paths = [path_of(call) for call, own in zip(calls, groups, strict=True) if own == group]
+        bare = not any(part.isdigit() for path in paths for part in path.split("."))
+        first = numbered[group[0]] + 1 if bare and group[0] in numbered else 0
+        each[group] = iter([first + number for number in found])
+    return [next(each[group]) for group in groups]

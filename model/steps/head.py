@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.steps.projections import BETWEEN, from_input
 from model.steps.scores import score_steps
-from model.steps.step import WHOLE, Matrix, Step, window
+from model.steps.step import WHOLE, Matrix, Step, verbatim, window
 from model.trace.attention_record import AttentionRecord
 from model.trace.difference import max_difference
 from model.trace.fidelity import allowed, allowed_context, allowed_output, allowed_product, check_norm
@@ -106,7 +106,7 @@ def _recorded(record: AttentionRecord, head: int) -> tuple[list[Step], tuple[Mat
     steps = []
     for small, axis in (("q", "query"), ("k", "key"), ("v", "key")):
         values = Matrix(small, record.head(small, head, torch.float64), axis, "dim")
-        steps.append(Step(small, rf"\texttt{{{record.site}.{small}}}", (values,), values))
+        steps.append(Step(small, rf"\texttt{{{verbatim(record.site)}.{small}}}", (values,), values))
     return steps, tuple(step.result for step in steps)
 
 
@@ -126,7 +126,7 @@ def _input(trace: Trace, site: Site, X: Matrix, name: str) -> Step:
 def _named(queries: str, keys: str | None) -> str:
     """`X = decoder.1.self.norm`: the name under which the record holds the stream."""
     names = {"X": queries} | ({"Y": keys} if keys else {})
-    return r",\quad ".join(rf"{symbol} = \texttt{{{name}}}" for symbol, name in names.items())
+    return r",\quad ".join(rf"{symbol} = \texttt{{{verbatim(name)}}}" for symbol, name in names.items())
 
 
 def _projection(letter: str, stream: Matrix, record: AttentionRecord, parameters: _Parameters, head: int) -> Step:

@@ -10,7 +10,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from model.steps.step import Matrix, Step
+from model.steps.step import Matrix, Step, verbatim
 from model.trace.attention_record import AttentionRecord
 from model.trace.difference import max_difference
 from model.trace.fidelity import allowed, allowed_norm, allowed_product, dtype_of
@@ -38,7 +38,7 @@ def from_input(
     X = Matrix("X", trace.activation(name_x).double(), "query", "dim")
     crossed = name_y in trace.store
     Y = Matrix("Y", trace.activation(name_y).double(), "key", "dim") if crossed else X
-    latex = rf"X = \texttt{{{name_x}}}" + (rf",\quad Y = \texttt{{{name_y}}}" if crossed else "")
+    latex = rf"X = \texttt{{{verbatim(name_x)}}}" + (rf",\quad Y = \texttt{{{verbatim(name_y)}}}" if crossed else "")
     chains = [_Head(trace, site, record, head, name).steps(X if name == "q" else Y) for name in "qkv"]
     if not all(chains):
         return None

@@ -66,3 +66,8 @@ class WeightDerivation:
     capped: float | None = None
     added: float = 0.0
     sink: float | None = None
+
+
+def verbatim(name: object) -> str:
+    """A name as LaTeX's text mode reads it: the underscores of a foreign module's stacks are none of its commands."""
+    return str(name).replace("_", r"\_")

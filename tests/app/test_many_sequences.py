@@ -59,7 +59,7 @@ def test_every_page_shows_it(saved: dict[str, Path], name: str):
 
 @pytest.mark.parametrize(
     ("name", "site", "columns"),
-    [("memory", "decoder.1.self", ["mem[0]", "mem[1]", "w3", "w4", "w5", "w6"]), ("towers", "text_encoder.0.cross", WORDS[10:19]),
+    [("memory", "decoder.1.self", ["mem[0]", "mem[1]", "w3", "w4", "w5", "w6"]), ("towers", "text_encoder.2.cross", WORDS[10:19]),
      ("pyramid", "encoder.1.self", ["0", "1", "2"]), ("loop", "decoder_step_2.1.self", None)],
 )  # fmt: skip
 def test_the_matrix_names_its_columns(saved: dict[str, Path], name: str, site: str, columns: list[str] | None):

@@ -190,7 +190,7 @@ def test_two_encoders_are_two_stacks(ids: bool, m: int, tmp_path: Path):
     )
     trace = instrument(module, WORDS if ids else None).trace(*inputs)
     assert {str(site) for site in trace.sites} == {
-        "text_encoder.0.self", "text_encoder.1.self", "image_encoder.0.self", "image_encoder.1.self", "text_encoder.0.cross",
+        "text_encoder.0.self", "text_encoder.1.self", "image_encoder.0.self", "image_encoder.1.self", "text_encoder.2.cross",
     }  # fmt: skip
     cross = next(site for site in trace.sites if site.kind == "cross")
     assert (cross.query_side, cross.key_side) == ("text_encoder", "image_encoder")

@@ -65,6 +65,6 @@ def test_markup_stays_text():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_numbers_that_json_does_not_have_are_refused_in_the_header(value: float):
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        pack({"scale": {"high": value}})
+def test_numbers_that_json_does_not_have_come_back_from_the_header(value: float):
+    header, _ = unpack(pack({"scale": {"high": value}}))
+    np.testing.assert_equal(header["scale"]["high"], value)

@@ -35,6 +35,8 @@ def tex(value: float, digits: int = 3) -> str:
     """The same for LaTeX."""
     if math.isinf(value):
         return r"\infty" if value > 0 else r"-\infty"
+    if math.isnan(value):
+        return r"\mathrm{NaN}"
     text = short(value, digits)
     if "·10" in text:
         mantissa, power = f"{value:.1e}".split("e")

@@ -22,6 +22,7 @@ from model.instrumentation.operators.kernel_sums import log_sum_exp_of
 from model.instrumentation.operators.notes import HALF, Context, Output, Scaled, Scores, Weights, number, unscaled
 from model.instrumentation.operators.output_projection import add_bias, given, project
 from model.instrumentation.operators.recorder import Frame, Operation, OperatorRecorder
+from model.instrumentation.operators.regroup import heads_apart
 from model.instrumentation.operators.score_operators import OPERATORS, unknown
 from model.instrumentation.operators.score_reader import ScoreReader
 
@@ -143,7 +144,7 @@ class ScoreTracker:
         scores = None
         if isinstance(note, Scores):
             scores = note.with_keys_on(axis)
-            scores = None if scores is None else scores.with_heads_apart(self.reader.projection(scores.factors[0]))
+            scores = None if scores is None else heads_apart(scores, self.reader.projection(scores.factors[0]))
         if scores is None:
             found = Weights(None, of_scores=isinstance(note, Scores))
             return found if result.dim() >= 3 and axis == result.dim() - 1 else None

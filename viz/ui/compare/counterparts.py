@@ -57,7 +57,7 @@ def _maps(trace: Trace, other: Trace, counterparts: Counterparts, titles: tuple[
     from viz.compare import checkpoints as pictures
 
     how = parts("alike", say("comparing.likeness"), pictures.HOW, "correlation", lambda h: say(f"comparing.how_{h}"))
-    named = measured.rows(trace, measures.short_names())
+    named = measured.rows(trace, measures.short_names(trace))
     now = view.current()
     selected = (now.site, now.head)
     words = {name: say(f"comparing.map_{name}") for name in ("match", "place", "other", "alt")} | {

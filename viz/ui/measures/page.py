@@ -57,11 +57,14 @@ def _words() -> dict[str, str]:
     }
 
 
-def short_names() -> dict[str, str]:
-    return {
-        kind: say(f"measures.short_{kind}")
-        for kind in ("encoder_self", "decoder_self", "decoder_cross", "encoder_cross")
-    }
+def short_names(trace: Trace) -> dict[str, str]:
+    """What stands before a layer's number by stack and kind: a letter, or the name of a stack of somebody's own module."""
+    found = {}
+    for site in trace.sites:
+        kind = f"{site.stack}_{site.kind}"
+        own = language.stack(site.stack) + (" × " if site.kind == "cross" else " ")
+        found[kind] = say(f"measures.short_{kind}") if language.known(f"measures.short_{kind}") else own
+    return found
 
 
 def _maps(trace: Trace, table: pd.DataFrame) -> None:
@@ -72,11 +75,12 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
     from viz import measures as pictures
     from viz.ui.theme import theme
 
-    named, picked = pictures.rows(trace, short_names()), picked_heads.picked(trace)
+    named, picked = pictures.rows(trace, short_names(trace)), picked_heads.picked(trace)
 
     found = pictures.maps(table, named, picked, _words(), theme())
     page_text.heading("measures.maps")
-    if len({(site.stack, site.kind) for site in trace.sites}) > 1:
+    kinds = {(site.stack, site.kind) for site in trace.sites}
+    if len(kinds) > 1 and all(stack in ("encoder", "decoder") for stack, _ in kinds):
         st.caption(say("measures.letters"))
     # A map forgets its click with each new set of picks, so that the same head can be clicked again.
     own = f"{language.current()}-{view.current().picks}"

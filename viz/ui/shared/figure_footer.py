@@ -163,11 +163,17 @@ def run_badge(trace: Trace) -> CheckNote:
 
 
 def loosest(trace: Trace, sites: Sequence[Site]) -> Site:
-    """Of several sub-layers the one that checks least well: a figure of all of them is as good as that one."""
+    """Of several sub-layers the one that checks least well: a figure of all of them is as good as that one.
+
+    Where one fails, the one that is worst by what its numbers allow; where all hold, the one with the largest error.
+    """
     fidelity = trace.fidelity()
+    holds = all(fidelity.holds_at(str(site)) for site in sites)
 
     def share(site: Site) -> float:
-        return share_or_worst(fidelity.relative_at(str(site))) if str(site) in fidelity.sites else 0.0
+        if str(site) not in fidelity.sites:
+            return 0.0
+        return fidelity.sites[str(site)] if holds else share_or_worst(fidelity.relative_at(str(site)))
 
     return max(dict.fromkeys(sites), key=share)
 
