@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from math import prod
 from pathlib import Path
@@ -20,6 +19,7 @@ from model.errors import (
     PointerFile,
     SeveralCheckpoints,
 )
+from model.files.regular import json_of, text_of
 from model.jobs.progress import tick
 
 # In the library's own order of preference.
@@ -114,8 +114,8 @@ def settings(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
+        found = json_of(path)
+    except (ValueError, OSError) as error:
         raise BadFile(path=path) from error
     if not isinstance(found, dict):
         raise BadFile(path=path)
@@ -124,10 +124,10 @@ def settings(path: Path) -> dict[str, Any]:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        table = json.loads(index.read_text(encoding="utf-8"))
+        table = json_of(index)
         names = sorted(set(table["weight_map"].values()))
         whole = isinstance(table.get("metadata"), dict)  # the library reads no index without it
-    except (ValueError, OSError, KeyError, AttributeError, TypeError, RecursionError) as error:
+    except (ValueError, OSError, KeyError, AttributeError, TypeError) as error:
         raise BadFile(path=index) from error
     # A shard lies beside its index, nowhere else.
     beside = all(isinstance(name, str) and name not in ("", "..") and Path(name).name == name for name in names)
@@ -142,8 +142,8 @@ def _shards(index: Path) -> list[Path]:
 def card_head(folder: Path) -> list[str]:
     """The lines of the YAML at the head of a model card, [] where there is none."""
     try:
-        lines = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:4000].splitlines()
-    except OSError:
+        lines = text_of(folder / "README.md", errors="replace")[:4000].splitlines()
+    except (OSError, ValueError):
         return []
     return lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
 
