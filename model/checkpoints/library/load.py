@@ -19,7 +19,7 @@ from model.checkpoints.disk.families import FAMILIES, TOWERS, entry, family_of
 from model.checkpoints.disk.other_folders import adapter
 from model.checkpoints.disk.processor_config import processor_config
 from model.checkpoints.library import adapter as adapters
-from model.checkpoints.library import load_errors
+from model.checkpoints.library import load_errors, size_check
 from model.checkpoints.library.decoder_input import decodes
 from model.checkpoints.library.library_model import HuggingFaceModel
 from model.checkpoints.library.route import NoRoute, route, short_input
@@ -120,6 +120,7 @@ def read(folder: Path, adapter_in: Path | None = None) -> Loaded:
     """The module with its weights in float32, in evaluation mode and not yet recorded; raises as `load` does."""
     config = _config(folder)
     weights = checkpoint_files.weights(folder)
+    size_check.check(folder, config, _class(config), weights)
     digest = checkpoint_files.digest(weights)
     tick("loading", None)
     options = _room(folder, digest)
@@ -129,8 +130,7 @@ def read(folder: Path, adapter_in: Path | None = None) -> Loaded:
     if load_errors.none_fits(module, info) and kept_whole:  # a trainer's module had the model under that name
         module, info = _from_files(folder, config, weights, (mapping or {}) | {r"^model\.": ""}, options)
     load_errors.check(weights, module, info)
-    # What the file said that this folder was converted from.
-    converted = checkpoint_files.settings(folder / checkpoint_files.CONVERSION)
+    converted = checkpoint_files.settings(folder / checkpoint_files.CONVERSION)  # what the file said that it came from
     fresh = sorted({*info["missing_keys"], *converted.get("fresh", ())})
     unused = sorted({*info["unexpected_keys"], *converted.get("unused", ())})
     left = checkpoint_files.numbers(weights, set(unused)) if safe else 0
@@ -175,6 +175,7 @@ def _config(folder: Path) -> Any:
         if told.get("auto_map"):
             raise RemoteCode(path=folder, family=family, allowed=_families("text"))
         _refuse(folder, family, "which the installed transformers library does not know")
+    size_check.before_building(folder)
     quantised.check(folder, told)
     if (kind := quantised.unpacked(told)) and importlib.util.find_spec("accelerate") is None:
         raise NeedsPackage(path=folder, package="accelerate", command="pip install accelerate")
