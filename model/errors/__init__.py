@@ -10,6 +10,7 @@ from model.errors.base import (
     HeadlightError,
     Stopped,
     Unexpected,
+    bounded,
 )
 from model.errors.checkpoints import (
     AdapterAlone,
@@ -186,4 +187,5 @@ __all__ = [
     "WeightsChanged",
     "WeightsTooLarge",
     "WrongShape",
+    "bounded",
 ]
