@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-MOST = 64 * 2**20  # bytes of a table or list beside weights: the index of 10⁵ tensors has 10 MB, a tokenizer up to 40
+# Bytes of a list, and of a table, beside weights: the index of 10⁵ tensors has 10 MB. As Python's objects a table takes up to
+# forty times as much.
+MOST, MOST_JSON = 64 * 2**20, 16 * 2**20
 _KINDS = {
     stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
@@ -41,7 +43,7 @@ def text_of(path: Path, most: int = MOST, errors: str = "strict") -> str:
     return bytes_of(path, most).decode("utf-8", errors)
 
 
-def json_of(path: Path, most: int = MOST) -> Any:
+def json_of(path: Path, most: int = MOST_JSON) -> Any:
     """A value of JSON. Raises as `text_of`, and ValueError, also for nesting or numbers beyond the parser's."""
     return parsed(text_of(path, most))
 

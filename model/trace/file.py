@@ -21,6 +21,7 @@ from model.transformer.masks import DenseMask, IntervalMask, RuleMask, from_part
 
 FORMAT = "headlight-trace"
 VERSION = 2
+_LONGEST = 32 * 2**20  # characters of a description: a vocabulary of 260,000 tokens has 4 million
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +100,7 @@ def load(path: Path) -> Saved:
 
     if not path.is_file():
         raise TraceFileError(path=path, reason="there is no such file")
+    _check_header(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
@@ -112,6 +114,8 @@ def load(path: Path) -> Saved:
     if int(version) > VERSION:
         raise NewerTraceFile(path=path, got=version, allowed=VERSION)
     try:
+        if len(metadata["trace"]) > _LONGEST:
+            raise ValueError(f"it has more than {_LONGEST:,} characters")
         return _build(json.loads(metadata["trace"]), FileStore(path))
     except (SafetensorError, OSError) as error:
         raise TraceFileError(path=path, reason="it is damaged or not a safetensors file") from error
@@ -119,6 +123,17 @@ def load(path: Path) -> Saved:
         raise TraceFileError(path=path, reason="its description is damaged") from error
     except ValueError as error:
         raise TraceFileError(path=path, reason=f"its description is damaged ({error})") from error
+
+
+def _check_header(path: Path) -> None:
+    """Raises TraceFileError for a header that the library would read whole, however long it says that it is."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise TraceFileError(path=path, reason=error.strerror or "it cannot be read") from error
+    if len(start) < 8 or int.from_bytes(start, "little") > 2 * _LONGEST:
+        raise TraceFileError(path=path, reason="it is damaged or not a safetensors file")
 
 
 def _side(side: dict) -> Side:

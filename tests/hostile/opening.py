@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from model import Trace, open_model
+from model.checkpoints.media import wav
+from model.checkpoints.media.picture_files import read_picture
+from model.profile import read
+from model.profile.read import Profile
+from model.profile.texts import scan
 
 
 def trace(path: Path) -> str:
@@ -65,8 +72,8 @@ class _Words(dict):
 def _said(run: Trace) -> None:
     """What the remarks on a page read of the facts."""
     facts = run.facts
-    for typed, read in facts.get("folded") or ():
-        assert typed and read
+    for typed, seen in facts.get("folded") or ():
+        assert typed and seen
     for name in ("fresh", "missing"):
         assert all(isinstance(text, str) for text in facts.get(name) or ())
     if unknown := facts.get("unknown"):
@@ -109,3 +116,56 @@ def own(path: Path) -> str:
 def written(path: Path) -> str:
     """A decoder that goes on with a text."""
     return _looked_at(open_model(path).trace("the cat sat on the mat", new_tokens=3))
+
+
+def profile(path: Path) -> str:
+    """A profile of a corpus, and what its page reads."""
+    return _profile(Profile.open(path))
+
+
+def handed_in(path: Path) -> str:
+    """The same, as bytes that somebody uploads."""
+    return _profile(Profile.open(path.read_bytes(), path.name))
+
+
+def _profile(opened: Profile) -> str:
+    for measure in opened.measures:
+        values = opened.values(measure)
+        assert values.shape == (len(opened.texts), len(opened.heads))
+        read.quantiles(values)
+        read.typical(values[:, 0], 2)
+    assert len(opened.sources) == len(opened.texts) and all(isinstance(text, str) for text in opened.sources[:3])
+    assert opened.sizes(0).shape == (len(opened.texts), 2)
+    for one in opened.refused:
+        assert (
+            isinstance(one.text, int)
+            and isinstance(one.source + one.code + one.sentence, str)
+            and dict(one.values) is not None
+        )
+    refused = opened.about["refused"]
+    assert refused["count"] >= 0 and all(isinstance(n, int) for n in refused.get("reasons", {}).values())
+    return ""
+
+
+def texts(path: Path) -> str:
+    """The texts that a profile would be made of."""
+    found = scan(path, 5)
+    assert all(isinstance(text, str) for text in found)
+    return ""
+
+
+def picture(path: Path) -> str:
+    """A picture that somebody uploads."""
+    found = read_picture(path.read_bytes(), "p").rgb
+    assert found.ndim == 3 and found.shape[2] == 3 and found.size
+    return ""
+
+
+def sound_file(path: Path) -> str:
+    """A sound that somebody uploads, brought to the rate that a model reads."""
+    samples, rate = wav.read_wav(path.read_bytes(), "s")
+    heard = wav.resample(samples, rate)
+    assert (
+        np.isfinite(heard).all() and abs(heard).max() <= 1.1 and abs(len(heard) / wav.RATE - len(samples) / rate) < 1e-3
+    )
+    return ""

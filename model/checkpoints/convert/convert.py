@@ -38,6 +38,10 @@ def convert(source: Path) -> Path | None:
     if found is None:
         return None
     name, weights, write = found
+    if name == "gguf":  # before a file of any size is hashed
+        from model.checkpoints.convert.gguf import checked
+
+        checked(weights)
     target = cache_folder() / "converted" / f"{name}-{digest([weights])}-{_VERSION}"
     if (target / "config.json").is_file():
         return target

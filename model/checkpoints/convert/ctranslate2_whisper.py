@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model.checkpoints.convert.raw_tensors import ctranslate2_weights, save_model
 from model.errors import NotConverted
-from model.files.regular import json_of
+from model.files.regular import MOST, json_of
 from model.jobs.progress import tick
 
 _SPEC = "WhisperSpec"
@@ -25,7 +25,7 @@ def write(weights: Path, folder: Path) -> None:
             path=weights, reason=f"of CTranslate2 only {_SPEC} in floating point is converted, and this is {name}"
         )
     told = json_of(weights.parent / "config.json")
-    tokens = json_of(weights.parent / "tokenizer.json")
+    tokens = json_of(weights.parent / "tokenizer.json", MOST)
     ids = tokens["model"]["vocab"] | {token["content"]: token["id"] for token in tokens["added_tokens"]}
     config = _config(given, ids)
     tick("converting", 0.7)

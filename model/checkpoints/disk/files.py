@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zipfile
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,8 @@ def _check(paths: list[Path]) -> None:
             with path.open("rb") as file:
                 if file.read(len(_POINTER)) == _POINTER:
                     raise PointerFile(path=path)
+            if path.suffix != ".safetensors" and not stored(path):
+                raise BadFile(path=path)
             there = there or path.suffix != ".safetensors" or bool(tensors(path))
         except HeadlightError:
             raise
@@ -88,6 +91,20 @@ def _check(paths: list[Path]) -> None:
             raise BadFile(path=path) from error
     if not there:
         raise NoTensors(path=paths[0])
+
+
+def stored(path: Path) -> bool:
+    """Whether what a file of PyTorch unfolds to has room in it: such an archive is written without compression."""
+    try:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as file:  # of the older form, which has none, and begins like any pickle
+                return file.read(1) == b"\x80"
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
+    plain = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    return plain and sum(entry.file_size for entry in entries) <= path.stat().st_size
 
 
 def tensors(path: Path) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,9 @@ from typing import Any, BinaryIO
 
 from model.files.regular import json_of, parsed
 
-_LARGEST_HEADER = 100_000_000  # the limit that the safetensors library itself keeps
+# Bytes of a safetensors header (10⁵ tensors have 12 MB), and of a text in a GGUF's metadata, chat templates among them: a
+# header is read whole, and by whoever lists a folder.
+_LARGEST_HEADER, _LARGEST_TEXT = 32 * 2**20, 2**24
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 
@@ -160,7 +162,10 @@ class _Reader:
         return self.file.read(length)
 
     def text(self) -> str:
-        return self.bytes(self.number("Q")).decode("utf-8", "replace")
+        length = self.number("Q")
+        if length > _LARGEST_TEXT:
+            raise ValueError("a text of more than 16 MB")
+        return self.bytes(length).decode("utf-8", "replace")
 
     def skip_list(self) -> int:
         """The number of entries."""

@@ -64,7 +64,7 @@ def check(folder: Path, config: Any, named: Any, weights: list[Path]) -> None:
     if weights[0].suffix == ".safetensors" and not quantised.unpacked(checkpoint_files.config(folder)):
         for name, entry in sorted(_tensors(weights).items(), key=lambda item: -len(item[1]["shape"])):
             got, allowed = tuple(entry["shape"]), shapes.get(name, entry["shape"])
-            if prod(allowed) > prod(got) + _MORE_NUMBERS:
+            if abs(prod(allowed) - prod(got)) > _MORE_NUMBERS:
                 raise WrongShape(
                     path=folder, tensor=name, got="×".join(map(str, got)), allowed="×".join(map(str, allowed))
                 )
