@@ -9,7 +9,7 @@ from string import Formatter
 from model.errors.library_text import library_text
 
 LONGEST = 300  # characters of a sentence: what is said of a file is never as long as its maker likes
-_SHORTEST = 12  # that a value is cut to, however many there are
+_SHORTEST, _LISTED = 12, 60  # that a value, and a list of what is allowed, is cut to, however many there are
 _BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 
 
@@ -26,6 +26,9 @@ def bounded(sentence: str, values: Mapping[str, object]) -> dict[str, str]:
     named = [name for _, name, _, _ in Formatter().parse(sentence) if name]
     room = LONGEST - len(sentence.format_map(dict.fromkeys(named, "")))
     texts = {name: _BREAKS.sub(" ", _text(value)) for name, value in values.items()}
+    over = sum(len(texts.get(name, "")) for name in named) - room
+    if over > 0 and "allowed" in named:  # a list of what there is says less than what was got
+        texts["allowed"] = shortened(texts["allowed"], max(_LISTED, len(texts["allowed"]) - over))
     most = max((len(texts[name]) for name in named if name in texts), default=0)
     while most > _SHORTEST and sum(min(len(texts.get(name, "")), most) for name in named) > room:
         most -= 1 + most // 64

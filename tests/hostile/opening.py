@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from model import Trace, open_model
+from model.checkpoints.disk import discovery
 from model.checkpoints.media import wav
 from model.checkpoints.media.picture_files import read_picture
+from model.errors import NotAllowed
 from model.profile import read
 from model.profile.read import Profile
 from model.profile.texts import scan
@@ -168,4 +171,19 @@ def sound_file(path: Path) -> str:
     assert (
         np.isfinite(heard).all() and abs(heard).max() <= 1.1 and abs(len(heard) / wav.RATE - len(samples) / rate) < 1e-3
     )
+    return ""
+
+
+def listed(models: Path) -> str:
+    """What a folder of models offers, as everybody's own and as strangers may open it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADLIGHT_MODELS", str(models))
+        found = discovery.discover()
+        assert "good" in found and open_model("good", confined=True)
+        for name, entry in found.items():
+            assert (name + entry.title).encode()
+            if entry.kind == "folder" and not discovery.allowed(entry.path):
+                with pytest.raises(NotAllowed):
+                    open_model(name, confined=True)
+        assert not [name for name in discovery.discover(confined=True) if name in ("half", "outside")]
     return ""

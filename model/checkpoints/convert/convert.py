@@ -99,6 +99,8 @@ def kind_of(source: Path) -> tuple[str, Path, Callable[[Path, Path], None]] | No
             if (source / name).is_file():
                 return kind_of(source / name)
         return None
+    if not source.is_file():  # a pipe, say, which nobody may ever fill
+        return None
     if source.suffix == ".gguf":
         from model.checkpoints.convert.gguf import write as write_gguf
 

@@ -31,9 +31,6 @@ def write(path: Path, folder: Path) -> None:
     The values are what the format's own code makes of them in float32; half precision would round them once more
     (of SmolLM2's, four-bit, it changes 42 %).
     """
-    missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
-    if missing:
-        raise NeedsPackage(path=path, package=missing[0], command=f"pip install {' '.join(missing)}")
     header = checked(path)
     tick("converting", 0.02)
     module, tokenizer, lacking = _opened(path, header, folder)
@@ -47,7 +44,10 @@ def write(path: Path, folder: Path) -> None:
 
 
 def checked(path: Path) -> Gguf:
-    """The header of a whole file of sizes that can be. Raises BadFile, NotConverted or WeightsTooLarge."""
+    """The header of a whole file of sizes that can be. Raises NeedsPackage, BadFile, NotConverted or WeightsTooLarge."""
+    missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
+    if missing:
+        raise NeedsPackage(path=path, package=missing[0], command=f"pip install {' '.join(missing)}")
     try:
         # A tenth of a second, and a torn file is told from one the library cannot read.
         header = gguf_header(path, tensors=True)

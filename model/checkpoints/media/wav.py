@@ -29,6 +29,8 @@ def read_wav(data: bytes | Path, name: str = "sound") -> tuple[np.ndarray, int]:
     name = data.name if isinstance(data, Path) else name
     if isinstance(data, Path):
         try:
+            if data.exists() and not data.is_file():
+                raise UnreadableSound(name=name, reason="it is no file")
             with data.open("rb") as file:
                 data = file.read(_MOST_BYTES)
         except OSError as error:

@@ -51,7 +51,7 @@ _TWO_TEXTS = {
 @st.cache_resource(ttl=20, show_spinner=False)
 def found() -> dict[str, Entry]:
     """Name -> what was found; looked for again after 20 s, so that a folder copied meanwhile appears."""
-    return discovery.discover()
+    return discovery.discover(confined())
 
 
 def entry(name: str) -> Entry | None:
