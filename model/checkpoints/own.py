@@ -6,11 +6,13 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
+from model.checkpoints import own_files
+from model.checkpoints.own_files import FILES
 from model.checkpoints.remarks import not_finite
 from model.errors import DamagedCheckpoint, HeadlightError, NoCheckpoint, TextTooLong, UnknownOption
 from model.jobs.device import CPU, device_of, facts_of, host
@@ -20,8 +22,6 @@ from model.trace.trace import Side, Trace, TraceKey
 from model.transformer.config import TransformerConfig
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.greedy import greedy
-
-FILES = ("weights.safetensors", "config.json", "vocabulary.json", "card.json")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,35 +139,18 @@ def load(folder: Path, name: str | None = None, device: torch.device = CPU) -> O
         raise NoCheckpoint(path=folder)
     if missing:
         raise DamagedCheckpoint(path=folder, reason=f"{', '.join(missing)} is missing")
+    weights = folder / "weights.safetensors"
     try:
-        weights = folder / "weights.safetensors"
-        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if unknown := sorted(told.keys() - {field.name for field in fields(TransformerConfig)}):
-            raise ValueError(f"its config.json has {', '.join(unknown)}, which this version does not know")
-        config = TransformerConfig(**told)
-        words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        if not isinstance(card, dict):
-            raise ValueError("card.json is not a table")
+        told = own_files.read(folder)
         with torch.random.fork_rng(devices=[]):  # building the module may not disturb the caller's random numbers
-            module = Transformer(config)
+            module = Transformer(told.config)
         module.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
-        source, target = (
-            Tokenizer(tuple(words[side]), words["kind"], config.max_length) for side in ("source", "target")
-        )
-        sizes = ((len(source), config.source_vocabulary), (len(target), config.target_vocabulary))
-        for got, expected in sizes:
-            if got != expected:
-                raise ValueError(f"the vocabulary has {got} tokens, but the configuration says {expected}")
-        starts = dict(words["starts"])
-        if not starts or any(start not in target.ids for start in starts.values()) or END not in target.ids:
-            raise ValueError("a start or end token is not in the target vocabulary")
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DamagedCheckpoint(path=folder, reason="a file is truncated or not what its name says") from error
     except RuntimeError as error:
         raise DamagedCheckpoint(path=folder, reason="its weights do not fit its config.json") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DamagedCheckpoint(path=folder, reason=str(error).rstrip(".")) from error
-    card |= {"not_finite": broken} if (broken := not_finite(module)) else {}
+    card = told.card | ({"not_finite": broken} if (broken := not_finite(module)) else {})
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
-    return OwnModel(name or folder.name, module.to(device).eval(), source, target, starts, card, digest)
+    return OwnModel(name or folder.name, module.to(device).eval(), told.source, told.target, told.starts, card, digest)

@@ -10,6 +10,7 @@ from model.errors.base import (
     HeadlightError,
     Stopped,
     Unexpected,
+    bounded,
 )
 from model.errors.checkpoints import (
     AdapterAlone,
@@ -188,4 +189,5 @@ __all__ = [
     "WeightsChanged",
     "WeightsTooLarge",
     "WrongShape",
+    "bounded",
 ]

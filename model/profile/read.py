@@ -28,11 +28,12 @@ from model.errors import (
     ProfileTooLarge,
     UnknownOption,
 )
+from model.profile.page_sizes import pages
 from model.profile.schema import FORMAT, HEAD, KEY, KEYS, QUERIES, SITE, SOURCE, TEXT, VERDICTS, VERSION
 
 LARGEST = 50_000_000  # rows: 200 MB a measure
-LARGEST_GIVEN, _LARGEST_BYTES = 5_000_000, 2**30  # of bytes that are handed in, by whom nobody knows
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+LARGEST_GIVEN, _LARGEST_BYTES = 5_000_000, 2**28  # of bytes that are handed in, by whom nobody knows; unfolded
+_FEW = 1_000_000
 _SITE = re.compile(r"(encoder|decoder)\.[0-9]{1,4}\.(self|cross)")
 _MEASURE = re.compile("[a-z0-9_]{1,24}")
 _COUNTS = ("texts", "measured")
@@ -112,7 +113,8 @@ class Profile:
         """The texts that were measured, in the order of `texts`."""
         found: list[str] = []
         for rows, start in _chunks(self._column(SOURCE)):  # each has a dictionary of its own
-            found += rows.take(pa.array(range(-start % len(self.heads), len(rows), len(self.heads)))).to_pylist()
+            texts = rows.dictionary.to_pylist()  # a text that stands there often is held once
+            found += [texts[i] for i in rows.indices.to_numpy()[-start % len(self.heads) :: len(self.heads)].tolist()]
         return found
 
     def sizes(self, head: int) -> np.ndarray:
@@ -136,7 +138,9 @@ def is_profile(path: Path) -> bool:
 
 
 def _read(place: bytes | Path, columns: list[str]) -> pa.Table:
-    return pq.read_table(_source(place), columns=columns, partitioning=None)
+    # A site or a text may stand there a million times, and in the file once.
+    names = [name for name in columns if name in (SITE, SOURCE)]
+    return pq.read_table(_source(place), columns=columns, partitioning=None, read_dictionary=names)
 
 
 def _chunks(column: pa.ChunkedArray) -> Iterator[tuple[pa.Array, int]]:
@@ -156,9 +160,11 @@ def _about(place: bytes | Path, name: str) -> dict[str, Any]:
     try:
         with pq.ParquetFile(_source(place)) as file:
             rows, told, there = file.metadata.num_rows, file.schema_arrow.metadata or {}, file.schema_arrow
-            size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+            size = sum(pages(place, file.metadata, there.names)) if KEY in told else 0
     except (pa.ArrowException, OSError) as error:
         raise NotAProfile(path=name) from error
+    except ValueError as error:
+        raise DamagedProfile(path=name) from error
     if KEY not in told:
         raise NotAProfile(path=name)
     try:
@@ -176,18 +182,19 @@ def _about(place: bytes | Path, name: str) -> dict[str, Any]:
             and all(isinstance(name, str) and _MEASURE.fullmatch(name) for name in about["measures"])
             and bool(about["measures"])
             and isinstance(about["made_of"], dict)
-            and isinstance(about["refused"]["count"], int)
-            and all(Refused(**one) for one in about["refused"]["listed"])
+            and _refusals(about["refused"])
             and _checked(about.get("check"), about["measured"])
         )
     except HeadlightError:
         raise
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedProfile(path=name) from error
     if not fine:
         raise DamagedProfile(path=name)
     most = LARGEST if isinstance(place, Path) else LARGEST_GIVEN
-    if rows > most or (isinstance(place, bytes) and size > _LARGEST_BYTES):
+    packed = len(place) if isinstance(place, bytes) else place.stat().st_size
+    # Measures are numbers that nothing packs into less than a byte: of more rows none was measured.
+    if rows > min(most, max(_FEW, 4 * packed)) or size > max(_LARGEST_BYTES, 64 * packed):
         raise ProfileTooLarge(path=name, got=f"{rows:,}", allowed=f"{most:,}")
     return about
 
@@ -198,6 +205,17 @@ def _checked(told: object, measured: int) -> bool:
         return True
     float(told["largest"] or 0)
     return sum(told[verdict] for verdict in VERDICTS) == measured
+
+
+def _refusals(told: Mapping[str, Any]) -> bool:
+    """Whether what a profile says of refused texts is that."""
+    counts = [told["count"], *told.get("reasons", {}).values()]
+    listed = [Refused(**one) for one in told["listed"]]
+    return (
+        all(type(count) is int and count >= 0 for count in counts)
+        and all(type(one.text) is int and isinstance(one.values, dict) for one in listed)
+        and all(isinstance(part, str) for one in listed for part in (one.source, one.code, one.sentence))
+    )
 
 
 def _layout(rows: pa.Table) -> tuple[tuple[tuple[str, int], ...], np.ndarray]:
@@ -224,35 +242,9 @@ def _layout(rows: pa.Table) -> tuple[tuple[tuple[str, int], ...], np.ndarray]:
 
 def _codes(site: pa.ChunkedArray) -> np.ndarray:
     """A number for each site's name, the same in every row group."""
-    encoded = site.cast(pa.string()).combine_chunks().dictionary_encode()
-    return (encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded).indices.to_numpy()
-
-
-def quantiles(values: np.ndarray) -> np.ndarray:
-    """values [text, head] -> [quantile, head] of the texts that have one, at QUANTILES; NaN where none has."""
-    found = np.full((len(QUANTILES), values.shape[1]), np.nan)
-    for head in range(values.shape[1]):
-        column = values[:, head]
-        column = column[np.isfinite(column)]
-        if len(column):
-            found[:, head] = np.quantile(column.astype(np.float64), QUANTILES)
-    return found
-
-
-def typical(values: np.ndarray, count: int) -> list[int]:
-    """Of one head's values [text], the rows nearest the median, nearest first; of equal ones the earlier."""
-    return _first(np.abs(values - np.nanmedian(values)) if np.isfinite(values).any() else values, count)
-
-
-def lowest(values: np.ndarray, count: int) -> list[int]:
-    return _first(values, count)
-
-
-def highest(values: np.ndarray, count: int) -> list[int]:
-    return _first(-values, count)
-
-
-def _first(values: np.ndarray, count: int) -> list[int]:
-    """The rows of the smallest values, without those that have none."""
-    order = np.argsort(values, kind="stable")
-    return [int(row) for row in order[: np.isfinite(values).sum()][:count]]
+    numbers: dict[object, int] = {}
+    found = [np.zeros(0, np.int32)]
+    for rows in site.chunks:
+        own = np.array([numbers.setdefault(name, len(numbers)) for name in rows.dictionary.to_pylist()], np.int32)
+        found.append(own[rows.indices.to_numpy()])
+    return np.concatenate(found)

@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
-from model.errors import TextsFile
+from model.errors import HeadlightError, TextsFile
+from model.profile.page_sizes import largest_page
 
 COLUMN = "text"
-_LONGEST = 2**31 - 1  # characters of a field of a CSV
+_LARGEST_PAGE = 2**27  # bytes that a page of a Parquet file unfolds to; writers make pages of 1 MB
+_LONGEST = 2**22  # characters of a line or a field: no model reads a thousandth of it
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,18 @@ def _said(path: Path) -> Iterator[None]:
 
 def _lines(path: Path) -> Iterator[str]:
     with path.open(encoding="utf-8-sig") as file:
-        for line in file:
+        for line in _bounded(file, path):
             yield line.removesuffix("\n")
+
+
+def _bounded(file: TextIO, path: Path) -> Iterator[str]:
+    """The lines of a file, none of which is read whole where it is longer than any text."""
+    number = 0
+    while line := file.readline(_LONGEST):
+        number += 1
+        if len(line) == _LONGEST:
+            raise TextsFile(path=path, reason=f"line {number} has more than {_LONGEST:,} characters")
+        yield line
 
 
 def _json_lines(path: Path) -> Iterator[str]:
@@ -101,13 +114,15 @@ def _text(value: object, path: Path, where: str) -> str:
     """A missing text is an empty one, which the model refuses; anything else is a mistake in the file."""
     if value is not None and not isinstance(value, str):
         raise TextsFile(path=path, reason=f"the “{COLUMN}” of {where} is not a text")
+    if value and len(value) >= _LONGEST:
+        raise TextsFile(path=path, reason=f"{where} has more than {_LONGEST:,} characters")
     return value or ""
 
 
 def _csv(path: Path) -> Iterator[str]:
     csv.field_size_limit(_LONGEST)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
+        rows = csv.DictReader(_bounded(file, path))
         if COLUMN not in (rows.fieldnames or ()):
             raise _no_column(path, rows.fieldnames or ())
         for row in rows:
@@ -119,13 +134,25 @@ def _parquet(path: Path) -> Iterator[str]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            if COLUMN not in file.schema_arrow.names:
-                raise _no_column(path, file.schema_arrow.names)
+        metadata = pq.read_metadata(path)
+        schema = metadata.schema.to_arrow_schema()
+        if COLUMN not in schema.names:
+            raise _no_column(path, schema.names)
+        kind = schema.field(COLUMN).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)):
+            raise TextsFile(path=path, reason=f"the “{COLUMN}” of row 0 is not a text")
+        if (largest := largest_page(path, metadata, [COLUMN])) > _LARGEST_PAGE:
+            raise TextsFile(path=path, reason=f"a page of it unfolds to {largest:,} bytes")
+        # One text may stand there a million times, and in the file once.
+        with pq.ParquetFile(path, read_dictionary=[COLUMN]) as file:
             for batch in file.iter_batches(batch_size=512, columns=[COLUMN]):
-                for row, value in enumerate(batch.column(0).to_pylist()):
-                    yield _text(value, path, f"row {row}")
-    except pa.ArrowException as error:
+                told = batch.column(0)
+                words = told.dictionary.to_pylist()
+                for row, number in enumerate(told.indices.to_pylist()):
+                    yield _text(None if number is None else words[number], path, f"row {row}")
+    except (pa.ArrowException, ValueError) as error:
+        if isinstance(error, HeadlightError):
+            raise
         raise TextsFile(path=path, reason="it is damaged or not a Parquet file") from error
 
 

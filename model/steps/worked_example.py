@@ -11,6 +11,7 @@ import numpy as np
 
 from model.errors import HeadlightError
 
+_LONGEST = 10_000  # characters of a link
 INPUTS = ("x", "w_query", "w_key", "w_value")
 
 
@@ -57,6 +58,8 @@ def to_text(inputs: dict[str, np.ndarray]) -> str:
 
 def from_text(text: str) -> dict[str, np.ndarray] | None:
     """The inverse of `to_text`; None for "" and for anything that is not four finite matrices of the example's sizes."""
+    if len(text) > _LONGEST:
+        return None
     try:
         parts = [[[float(cell) for cell in row.split(",")] for row in part.split(";")] for part in text.split("|")]
         found = {name: np.array(part) for name, part in zip(INPUTS, parts, strict=True)}

@@ -13,14 +13,15 @@ from torch import Tensor
 
 from model.errors import NewerTraceFile, TraceFileError, TraceNotSaved
 from model.trace.attention_record import AttentionRecord
+from model.trace.saved import shapes
 from model.trace.site import Site
 from model.trace.tensors import FileStore, Store
 from model.trace.trace_key import Side, TraceKey
-from model.transformer.masks import from_parts
+from model.transformer.masks import DenseMask, IntervalMask, RuleMask, from_parts
 
 FORMAT = "headlight-trace"
 VERSION = 2
-_NEEDED = ("q", "k", "v", "context")
+_LONGEST = 32 * 2**20  # characters of a description: a vocabulary of 260,000 tokens has 4 million
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +100,7 @@ def load(path: Path) -> Saved:
 
     if not path.is_file():
         raise TraceFileError(path=path, reason="there is no such file")
+    _check_header(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
@@ -112,6 +114,8 @@ def load(path: Path) -> Saved:
     if int(version) > VERSION:
         raise NewerTraceFile(path=path, got=version, allowed=VERSION)
     try:
+        if len(metadata["trace"]) > _LONGEST:
+            raise ValueError(f"it has more than {_LONGEST:,} characters")
         return _build(json.loads(metadata["trace"]), FileStore(path))
     except (SafetensorError, OSError) as error:
         raise TraceFileError(path=path, reason="it is damaged or not a safetensors file") from error
@@ -121,42 +125,58 @@ def load(path: Path) -> Saved:
         raise TraceFileError(path=path, reason=f"its description is damaged ({error})") from error
 
 
-def _side(name: str, side: dict) -> Side:
+def _check_header(path: Path) -> None:
+    """Raises TraceFileError for a header that the library would read whole, however long it says that it is."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise TraceFileError(path=path, reason=error.strerror or "it cannot be read") from error
+    if len(start) < 8 or int.from_bytes(start, "little") > 2 * _LONGEST:
+        raise TraceFileError(path=path, reason="it is damaged or not a safetensors file")
+
+
+def _side(side: dict) -> Side:
     tokens, ids, special = (tuple(side[part]) for part in ("tokens", "ids", "special"))
-    more = {part: tuple(side.get(part, ())) for part in ("shown", "words", "segments")}
-    lengths = {len(part) for part in (ids, special, *filter(None, more.values()))}
-    if lengths != {len(tokens)} or not all(isinstance(token, str) for token in (*tokens, *more["shown"])):
-        raise ValueError(f"the {name}'s tokens, ids and marks do not belong together")
-    return Side(tokens, ids, special, **more)
+    return Side(tokens, ids, special, **{part: tuple(side.get(part, ())) for part in ("shown", "words", "segments")})
 
 
-def _build(document: dict, store: FileStore) -> Saved:
+def _mask(store: FileStore, site: Site, kind: str, lengths: Mapping[str, int]) -> RuleMask | IntervalMask | DenseMask:
+    parts: dict[str, Tensor] = {}
+
+    def read(name: str) -> Tensor:
+        parts[name] = store[f"{site}.mask_{name}"]
+        return parts[name]
+
+    mask = from_parts(kind, read)
+    shapes.check_mask(site, parts, lengths[site.query_side], lengths[site.key_side])
+    return mask
+
+
+def _build(document: object, store: FileStore) -> Saved:
+    from model.trace.saved import schema  # pydantic takes 0.1 s to import
+
+    told = schema.read(document)
     wrong = [
         name for name, shape in document["tensors"].items() if name not in store or store.shape(name) != tuple(shape)
     ]
     if wrong:
         raise ValueError(f"{', '.join(wrong[:3])} {'is' if len(wrong) == 1 else 'are'} missing or of another size")
-    sides = {name: _side(name, side) for name, side in document["sides"].items()}
+    sides = {name: _side(side) for name, side in document["sides"].items()}
+    lengths = {name: len(side.tokens) for name, side in sides.items()}
     attention = {}
     for entry in document["attention"]:
-        site = replace(Site.parse(entry["site"]), sides=tuple(entry["sides"]) if "sides" in entry else None)
-        missing = [part for part in _NEEDED if f"{site}.{part}" not in store]
-        if missing:
-            raise ValueError(f"{site} lacks {', '.join(missing)}")
-        expected = (len(sides[site.query_side].tokens), len(sides[site.key_side].tokens))
-        found = (store.shape(f"{site}.q")[1], store.shape(f"{site}.k")[1])
-        if found != expected:
-            raise ValueError(f"{site} is {found[0]} × {found[1]}, but its tokens are {expected[0]} × {expected[1]}")
-        distance = entry["distance"]
-        if distance is not None and store.shape(f"{site}.relative_keys")[0] != 2 * distance + 1:
-            raise ValueError(f"{site} has no vectors for a distance of {distance}")
+        site = replace(Site.parse(entry["site"]), sides=tuple(entry["sides"]) if entry.get("sides") else None)
+        shapes.check(store, site, lengths, entry["distance"])
         slopes = store[f"{site}.slopes"] if f"{site}.slopes" in store else None
-        mask = from_parts(entry["mask"], lambda name, site=site: store[f"{site}.mask_{name}"])
-        softcap = entry["softcap"]
-        attention[site] = AttentionRecord(site, float(entry["scale"]), mask, store, slopes, distance, softcap)
+        attention[site] = AttentionRecord(
+            site, float(entry["scale"]), _mask(store, site, entry["mask"], lengths), store, slopes, entry["distance"],
+            entry["softcap"],
+        )  # fmt: skip
+    shapes.check_rest(store, lengths, list(attention))
     key, facts = document["key"], document["facts"]
-    if not isinstance(facts, dict) or not isinstance(facts.get("written", []), list):
-        raise ValueError("its facts are not a table")
+    schema.check_facts(told, lengths)
+    shapes.check_media(store, facts.get("reads", ""))
     return Saved(
         key=TraceKey(
             key["model"], key["weights_hash"], key["source"], key["target"], tuple(map(tuple, key["options"]))

@@ -87,7 +87,9 @@ class FileStore:
 
         self._open = lambda: safe_open(str(path), framework="pt")
         with self._open() as file:
-            self._shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+            slices = {name: file.get_slice(name) for name in file.keys()}
+            self._shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            self._dtypes = {name: part.get_dtype() for name, part in slices.items()}
 
     def names(self) -> Iterable[str]:
         return self._shapes.keys()
@@ -101,6 +103,10 @@ class FileStore:
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._shapes[name]
+
+    def dtype(self, name: str) -> str:
+        """The kind of numbers, as the file says it: "F32", "U8"."""
+        return self._dtypes[name]
 
     def first(self, name: str, index: int) -> Tensor:
         with self._open() as file:

@@ -14,7 +14,8 @@ import pytest
 
 from model.__main__ import main
 from model.checkpoints.disk.shipped import SHIPPED
-from model.profile.read import Profile, highest, lowest, quantiles, typical
+from model.profile.read import Profile
+from model.profile.rows import highest, lowest, quantiles, typical
 from tests import bounds
 from tests.app.visit import Visit
 from tests.model import tiny

@@ -125,7 +125,7 @@ def test_a_config_that_is_no_json(folder: Path, text: str):
 
 def test_families_that_do_not_open_are_named(folder: Path):
     edit(folder, model_type="no_such_family")
-    refused(folder, errors.UnsupportedFamily, "no_such_family", "gpt2")
+    refused(folder, errors.UnsupportedFamily, "no_such_family", "bert, roberta", "m2m_100")
     edit(folder, model_type="no_such_family", auto_map={"AutoModel": "modeling.Own"})
     (folder / "modeling.py").write_text("raise SystemExit('run')")
     refused(folder, errors.RemoteCode, "no_such_family", "never run")
@@ -142,7 +142,14 @@ def test_a_family_outside_the_registry_opens_where_it_checks_and_is_named_where_
     assert model.opening.holds and not model.opening.missing and model.trace("the cat").fidelity().holds
     config = transformers.FNetConfig(vocab_size=97, hidden_size=32, num_hidden_layers=1, intermediate_size=64)
     transformers.FNetModel(config).save_pretrained(folder)
-    refused(folder, errors.UnsupportedFamily, "fnet", "no attention over whole rows of keys was met", "gpt2")
+    refused(
+        folder,
+        errors.UnsupportedFamily,
+        "fnet",
+        "no attention over whole rows of keys was met",
+        "bert, roberta",
+        "m2m_100",
+    )
 
 
 def test_a_picture_model_opens_without_a_tokenizer(tmp_path: Path):

@@ -25,8 +25,9 @@ from model.errors import (
     ProfileTooLarge,
     UnknownOption,
 )
-from model.profile import read, table
-from model.profile.read import Profile, highest, lowest, quantiles, typical
+from model.profile import rows, table
+from model.profile.read import Profile
+from model.profile.rows import highest, lowest, quantiles, typical
 from model.profile.schema import VERSION
 from model.training.recipes import held_out
 from tests import bounds
@@ -94,7 +95,7 @@ def test_quantiles_and_what_stands_out(profile: Profile, frame: pd.DataFrame) ->
         if one.empty:
             assert np.isnan(found[:, column]).all()
             continue
-        np.testing.assert_allclose(found[:, column], one.astype(float).quantile(list(read.QUANTILES)), atol=1e-12)
+        np.testing.assert_allclose(found[:, column], one.astype(float).quantile(list(rows.QUANTILES)), atol=1e-12)
         column_values = values[:, column]
         assert [column_values[i] for i in lowest(column_values, 3)] == one.head(3).tolist()
         assert [column_values[i] for i in highest(column_values, 3)] == one.tail(3).tolist()[::-1]

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from model.profile.read import quantiles
+from model.profile.rows import quantiles
 from viz import corpus
 from viz.base import static_chart, svg
 

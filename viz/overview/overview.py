@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,9 +77,10 @@ def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str])
         return None
     side = trace.predicting_side
     step = _step_shown(trace, side, selection)
-    bars = [
-        tokens.label(token, tokens.looks_special(token)) | {"probability": p} for token, _, p in trace.next_tokens(step)
-    ]
+    likely = trace.next_tokens(step)
+    if any(math.isnan(p) for _, _, p in likely):  # of logits that are no numbers nothing is likely
+        return None
+    bars = [tokens.label(token, tokens.looks_special(token)) | {"probability": p} for token, _, p in likely]
     after = tokens.readable(trace.side(side).texts[step])
     title = words["next" if side == "decoder" else "gap"]
     return {"title": title, "after": after, "bars": bars, "encoder": side == "encoder"}

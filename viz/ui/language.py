@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from model.errors import HeadlightError, UnknownWords
+from model.errors import HeadlightError, UnknownWords, bounded
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 _FOLDER = Path(__file__).parent / "words"
@@ -73,10 +73,12 @@ def explain(error: HeadlightError) -> str:
     """The sentence of an error in this language; what was got, what is allowed, what to do."""
     if isinstance(error, UnknownWords):
         unknown = error.values["unknown"]
-        words = say("error.comma").join(f"“{plain(word)}”" for word, _ in unknown)
-        near = [f"“{plain(word)}” → {plain(', '.join(nearest))}" for word, nearest in unknown if nearest]
-        hint = say("error.nearest", words="; ".join(near)) if near else say("error.vocabulary")
-        return say("error.unknown_words", words=words) + " " + hint
+        words = say("error.comma").join(f"“{word}”" for word, _ in unknown)
+        near = [f"“{word}” → {', '.join(nearest)}" for word, nearest in unknown if nearest]
+        told = bounded("{words}{near}" + say("error.nearest", words=""), {"words": words, "near": "; ".join(near)})
+        hint = say("error.nearest", words=plain(told["near"])) if near else say("error.vocabulary")
+        return say("error.unknown_words", words=plain(told["words"])) + " " + hint
     key = f"error.{error.code}"
-    values = {name: plain(value) for name, value in error.values.items()}
-    return say(key, **values) if key in catalogue(current()) else plain(error)
+    if key not in catalogue(current()):
+        return plain(error)
+    return say(key, **{name: plain(text) for name, text in bounded(catalogue(current())[key], error.values).items()})

@@ -38,6 +38,10 @@ def convert(source: Path) -> Path | None:
     if found is None:
         return None
     name, weights, write = found
+    if name == "gguf":  # before a file of any size is hashed
+        from model.checkpoints.convert.gguf import checked
+
+        checked(weights)
     target = cache_folder() / "converted" / f"{name}-{digest([weights])}-{_VERSION}"
     if (target / "config.json").is_file():
         return target
@@ -94,6 +98,8 @@ def kind_of(source: Path) -> tuple[str, Path, Callable[[Path, Path], None]] | No
         for name in ("model.bin", "checkpoint.pt"):
             if (source / name).is_file():
                 return kind_of(source / name)
+        return None
+    if not source.is_file():  # a pipe, say, which nobody may ever fill
         return None
     if source.suffix == ".gguf":
         from model.checkpoints.convert.gguf import write as write_gguf

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from model.checkpoints.convert.raw_tensors import ctranslate2_weights, save_model
 from model.errors import NotConverted
+from model.files.regular import MOST, json_of
 from model.jobs.progress import tick
 
 _SPEC = "WhisperSpec"
@@ -24,8 +24,8 @@ def write(weights: Path, folder: Path) -> None:
         raise NotConverted(
             path=weights, reason=f"of CTranslate2 only {_SPEC} in floating point is converted, and this is {name}"
         )
-    told = json.loads((weights.parent / "config.json").read_text(encoding="utf-8"))
-    tokens = json.loads((weights.parent / "tokenizer.json").read_text(encoding="utf-8"))
+    told = json_of(weights.parent / "config.json")
+    tokens = json_of(weights.parent / "tokenizer.json", MOST)
     ids = tokens["model"]["vocab"] | {token["content"]: token["id"] for token in tokens["added_tokens"]}
     config = _config(given, ids)
     tick("converting", 0.7)

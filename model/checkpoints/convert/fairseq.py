@@ -11,6 +11,7 @@ from torch import Tensor
 
 from model.checkpoints.convert.raw_tensors import save_model, torch_weights
 from model.errors import NotConverted
+from model.files.regular import text_of
 from model.jobs.progress import tick
 
 _START, _PAD, _END, _UNKNOWN, _MASK = "<s>", "<pad>", "</s>", "<unk>", "<mask>"
@@ -35,7 +36,7 @@ def write(weights: Path, folder: Path) -> None:
     tick("converting", 0.1)
     found = torch_weights(weights)
     settings, given = vars(found.get("args", argparse.Namespace())), found["model"]
-    lines = (weights.parent / "dict.txt").read_text(encoding="utf-8").splitlines()
+    lines = text_of(weights.parent / "dict.txt").splitlines()
     # fairseq puts its own four in front of the dictionary, and the mask behind it.
     words = [_START, _PAD, _END, _UNKNOWN, *(line.rpartition(" ")[0] for line in lines), _MASK]
     if any(len(word) != 1 for word in words[4:-1]) or "decoder.lm_head.weight" not in given or not settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
@@ -19,6 +20,10 @@ from model.errors import BadFile, HeadlightError, NeedsPackage, NoMatchingWeight
 from model.errors.library_text import library_text
 from model.jobs.progress import tick
 
+_LAYER = re.compile(r"blk\.([0-9]{1,6})\.")
+_MORE_LAYERS = 64  # that may be shared, or lack
+_MOST_ENTRIES = 2**21  # of a list in the metadata: the largest vocabularies have 260,000 tokens
+
 
 def write(path: Path, folder: Path) -> None:
     """Convert `path`. Raises NeedsPackage without the gguf and accelerate packages, WeightsTooLarge, BadFile.
@@ -26,18 +31,7 @@ def write(path: Path, folder: Path) -> None:
     The values are what the format's own code makes of them in float32; half precision would round them once more
     (of SmolLM2's, four-bit, it changes 42 %).
     """
-    missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
-    if missing:
-        raise NeedsPackage(path=path, package=missing[0], command=f"pip install {' '.join(missing)}")
-    try:
-        # A tenth of a second, and a torn file is told from one the library cannot read.
-        header = gguf_header(path, tensors=True)
-        _check_whole(path, header)
-    except (ValueError, OSError) as error:
-        raise BadFile(path=path) from error
-    needed = 4 * header.parameters
-    if needed > cost.memory_limit():
-        cost.refuse_weights(needed)
+    header = checked(path)
     tick("converting", 0.02)
     module, tokenizer, lacking = _opened(path, header, folder)
     if not {name for name, _ in module.named_parameters()} - set(lacking):
@@ -47,6 +41,30 @@ def write(path: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     told = {"fresh": lacking, "unused": gguf_module.unknown(module, header)}
     (folder / CONVERSION).write_text(json.dumps(told), encoding="utf-8")
+
+
+def checked(path: Path) -> Gguf:
+    """The header of a whole file of sizes that can be. Raises NeedsPackage, BadFile, NotConverted or WeightsTooLarge."""
+    missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
+    if missing:
+        raise NeedsPackage(path=path, package=missing[0], command=f"pip install {' '.join(missing)}")
+    try:
+        # A tenth of a second, and a torn file is told from one the library cannot read.
+        header = gguf_header(path, tensors=True)
+        _check_whole(path, header)
+    except (ValueError, OSError, TypeError, ZeroDivisionError) as error:
+        raise BadFile(path=path) from error
+    for name, found in header.lists.items():  # each entry becomes an object of the library, a hundred times as large
+        if found.length > _MOST_ENTRIES:
+            reason = f"its {name} has {found.length:,} entries, and at most {_MOST_ENTRIES:,} are read"
+            raise NotConverted(path=path, reason=reason)
+    layers = 1 + max((int(name[1]) for name in map(_LAYER.match, header.shapes) if name), default=-1)
+    told = header.values.get(f"{header.architecture}.block_count", 0)
+    if isinstance(told, int) and told > 2 * layers + _MORE_LAYERS:
+        raise NotConverted(path=path, reason=f"it says block_count {told:,}, and holds {layers} layers")
+    if 4 * header.parameters > cost.memory_limit():
+        cost.refuse_weights(4 * header.parameters)
+    return header
 
 
 def _check_whole(path: Path, header: Gguf) -> None:
@@ -72,7 +90,7 @@ def _opened(path: Path, header: Gguf, folder: Path) -> tuple[nn.Module, Any, lis
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            module, lacking = gguf_module.read(copy, header) if copy else _quick(path)
+            module, lacking = gguf_module.read(copy, header) if copy else _quick(path, header)
         if copy:
             copy.unlink()
         tick("converting", 0.7)
@@ -86,11 +104,13 @@ def _opened(path: Path, header: Gguf, folder: Path) -> tuple[nn.Module, Any, lis
     return module, tokenizer, lacking
 
 
-def _quick(path: Path) -> tuple[nn.Module, list[str]]:
+def _quick(path: Path, header: Gguf) -> tuple[nn.Module, list[str]]:
     """The module and what the file lacks, of the few architectures whose reader in the library skips the vocabulary."""
     from transformers import AutoConfig, AutoModelForCausalLM, GgufConfig
 
     config = AutoConfig.from_pretrained(**_where(path), trust_remote_code=False)
+    with torch.device("meta"):
+        gguf_module.check_size(AutoModelForCausalLM.from_config(config, trust_remote_code=False), header)
     tick("converting", 0.2)
     # Told outright: left alone the library may keep the weights packed and put kernels of its own in attention's place.
     module, info = AutoModelForCausalLM.from_pretrained(

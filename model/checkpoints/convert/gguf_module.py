@@ -40,6 +40,7 @@ def read(copy: Path, header: Gguf) -> tuple[nn.Module, list[str]]:
     config = CONFIG_MAPPING[told["model_type"]].from_dict(told)
     with torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    check_size(empty, header)
     tick("converting", 0.2)
     found = load_gguf_checkpoint(copy, return_tensors=True, model_to_load=_Names.of(empty), torch_dtype=torch.float32)
     tick("converting", 0.6)
@@ -49,6 +50,13 @@ def read(copy: Path, header: Gguf) -> tuple[nn.Module, list[str]]:
     )  # fmt: skip
     check_shapes(info)
     return module, sorted(info["missing_keys"])
+
+
+def check_size(empty: nn.Module, header: Gguf) -> None:
+    """Raises ValueError where the header describes a model much larger than its tensors, before it is built."""
+    numbers = sum(part.numel() for part in (*empty.parameters(), *empty.buffers()))
+    if numbers > 4 * header.parameters + 10**7:
+        raise ValueError(f"it describes a model of {numbers:,} numbers, and holds {header.parameters:,}")
 
 
 def check_shapes(info: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from model.checkpoints.disk.files import stored
 from model.errors import BadFile, NotConverted, UnsafeWeights, WrongShape
 from model.jobs.progress import tick
 
@@ -25,6 +26,8 @@ def torch_weights(path: Path) -> dict[str, Any]:
     argparse.Namespace, a plain holder of values in which fairseq keeps its settings, is the one class let in beside them.
     Raises UnsafeWeights where the file asks for another, BadFile where it cannot be read.
     """
+    if not stored(path):
+        raise BadFile(path=path)
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             found = torch.load(path, map_location="cpu", weights_only=True)

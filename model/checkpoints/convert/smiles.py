@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from model.checkpoints.convert.raw_tensors import save, torch_weights
+from model.files.regular import text_of
 from model.jobs.progress import tick
 
 # Bracket atoms, two-letter elements, atoms, bonds, ring closures.
@@ -29,7 +30,7 @@ def write(weights: Path, folder: Path) -> None:
     shutil.copyfile(weights.parent / "config.json", folder / "config.json")
     save(torch_weights(weights), folder)
     tick("converting", 0.7)
-    words = (weights.parent / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    words = text_of(weights.parent / "vocab.txt").split("\n")
     tokenizer(words[:-1] if words[-1] == "" else words).save_pretrained(folder)
 
 

@@ -37,15 +37,26 @@ class Entry:
     reads: str = "text"
 
 
-def discover() -> dict[str, Entry]:
-    """Name -> entry, the shipped ones first. A folder that cannot be read is left out, never an error."""
+def discover(confined: bool = False) -> dict[str, Entry]:
+    """Name -> entry, the shipped ones first. What cannot be read is left out, never an error; `confined`: what lies outside
+    the places where models are looked for, by a link in them, too."""
     entries: dict[str, Entry] = {}
     for entry in (*_shipped(), *_packages(), *_folders(), *_hub_cache()):
+        if not _can_be_said(entry) or (confined and not allowed(entry.path)):
+            continue
         name, number = entry.name, 2
         while name in entries:
             name, number = f"{entry.name} ({number})", number + 1
         entries[name] = entry if name == entry.name else Entry(**(vars(entry) | {"name": name}))
     return entries
+
+
+def _can_be_said(entry: Entry) -> bool:
+    """Whether its texts can be written: a file system may hold names that are no text in any alphabet."""
+    try:
+        return bool("".join((entry.name, entry.title, entry.family, entry.licence, str(entry.path))).encode())
+    except (UnicodeEncodeError, TypeError):
+        return False
 
 
 def expanded(name: str | Path) -> Path:
@@ -133,7 +144,11 @@ def _hub_cache() -> Iterator[Entry]:
 
 def _within(root: Path, depth: int) -> Iterator[Path]:
     """`root` and the folders up to `depth` levels below it; a link to a folder is not followed."""
-    if root.is_dir():
+    try:
+        there = root.is_dir()
+    except OSError:  # in a folder that may not be entered
+        return
+    if there:
         yield root
     for child in _children(root) if depth else ():
         if not child.is_symlink() and not child.name.startswith("."):
@@ -166,7 +181,7 @@ def _folder(folder: Path, name: str, kind: str = "folder") -> Entry | None:
         return (
             Entry(name, kind, folder, family, *_described(name, family), **_facts(folder, family)) if family else None
         )
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

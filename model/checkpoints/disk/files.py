@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+import zipfile
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from model.errors import (
     PointerFile,
     SeveralCheckpoints,
 )
+from model.files.regular import json_of, text_of
 from model.jobs.progress import tick
 
 # In the library's own order of preference.
@@ -81,6 +82,8 @@ def _check(paths: list[Path]) -> None:
             with path.open("rb") as file:
                 if file.read(len(_POINTER)) == _POINTER:
                     raise PointerFile(path=path)
+            if path.suffix != ".safetensors" and not stored(path):
+                raise BadFile(path=path)
             there = there or path.suffix != ".safetensors" or bool(tensors(path))
         except HeadlightError:
             raise
@@ -88,6 +91,20 @@ def _check(paths: list[Path]) -> None:
             raise BadFile(path=path) from error
     if not there:
         raise NoTensors(path=paths[0])
+
+
+def stored(path: Path) -> bool:
+    """Whether what a file of PyTorch unfolds to has room in it: such an archive is written without compression."""
+    try:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as file:  # of the older form, which has none, and begins like any pickle
+                return file.read(1) == b"\x80"
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
+    plain = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    return plain and sum(entry.file_size for entry in entries) <= path.stat().st_size
 
 
 def tensors(path: Path) -> dict[str, dict[str, Any]]:
@@ -114,8 +131,8 @@ def settings(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
+        found = json_of(path)
+    except (ValueError, OSError) as error:
         raise BadFile(path=path) from error
     if not isinstance(found, dict):
         raise BadFile(path=path)
@@ -124,10 +141,10 @@ def settings(path: Path) -> dict[str, Any]:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        table = json.loads(index.read_text(encoding="utf-8"))
+        table = json_of(index)
         names = sorted(set(table["weight_map"].values()))
         whole = isinstance(table.get("metadata"), dict)  # the library reads no index without it
-    except (ValueError, OSError, KeyError, AttributeError, TypeError, RecursionError) as error:
+    except (ValueError, OSError, KeyError, AttributeError, TypeError) as error:
         raise BadFile(path=index) from error
     # A shard lies beside its index, nowhere else.
     beside = all(isinstance(name, str) and name not in ("", "..") and Path(name).name == name for name in names)
@@ -142,8 +159,8 @@ def _shards(index: Path) -> list[Path]:
 def card_head(folder: Path) -> list[str]:
     """The lines of the YAML at the head of a model card, [] where there is none."""
     try:
-        lines = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:4000].splitlines()
-    except OSError:
+        lines = text_of(folder / "README.md", errors="replace")[:4000].splitlines()
+    except (OSError, ValueError):
         return []
     return lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
 

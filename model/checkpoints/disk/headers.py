@@ -6,7 +6,6 @@ key–value pairs, tensor infos (github.com/ggml-org/ggml, docs/gguf.md).
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from dataclasses import dataclass, field
@@ -14,25 +13,21 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
-_LARGEST_HEADER = 100_000_000  # the limit that the safetensors library itself keeps
+from model.files.regular import json_of, parsed
+
+# Bytes of a safetensors header (10⁵ tensors have 12 MB), and of a text in a GGUF's metadata, chat templates among them: a
+# header is read whole, and by whoever lists a folder.
+_LARGEST_HEADER, _LARGEST_TEXT = 32 * 2**20, 2**24
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 
 
 def config_of(folder: Path) -> dict[str, Any]:
     """The folder's config.json as a dict. Raises ValueError or OSError where it is none."""
-    found = _parsed((folder / "config.json").read_text(encoding="utf-8"))
+    found = json_of(folder / "config.json")
     if not isinstance(found, dict):
         raise ValueError("config.json is not a table")
     return found
-
-
-def _parsed(text: str | bytes) -> Any:
-    """JSON, with nesting beyond the parser's depth as one more ValueError."""
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:
@@ -43,15 +38,31 @@ def safetensors_header(path: Path) -> dict[str, Any]:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
         if length > min(size - 8, _LARGEST_HEADER):
             raise ValueError("not a safetensors file")
-        header = _parsed(file.read(length))
+        header = parsed(file.read(length))
     if not isinstance(header, dict):
         raise ValueError("not a safetensors file")
-    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-    if not all(isinstance(entry, dict) and {"dtype", "shape", "data_offsets"} <= entry.keys() for entry in tensors):
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    if not all(map(_is_entry, tensors.values())):
         raise ValueError("not a safetensors file")
-    if max((entry["data_offsets"][1] for entry in tensors), default=0) > size - 8 - length:
+    spans = sorted(tuple(entry["data_offsets"]) for entry in tensors.values())
+    ends = [0, *(end for _, end in spans)]
+    # As the library holds it: each begins where the one before ends, and the last one with the file.
+    if ends[-1] > size - 8 - length:
         raise ValueError("truncated")
+    if [begin for begin, _ in spans] != ends[:-1] or (spans and ends[-1] != size - 8 - length):
+        raise ValueError("its tensors overlap, or leave room between them")
     return header
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether this is what a header says of a tensor: a name of its numbers, sizes that are counts, and where it lies."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
+        return False
+    shape, span = entry.get("shape"), entry.get("data_offsets")
+    counts = all(
+        isinstance(part, list) and all(type(n) is int and 0 <= n < 2**63 for n in part) for part in (shape, span)
+    )
+    return counts and len(span) == 2 and span[0] <= span[1]
 
 
 def parameters(path: Path) -> int:
@@ -151,7 +162,10 @@ class _Reader:
         return self.file.read(length)
 
     def text(self) -> str:
-        return self.bytes(self.number("Q")).decode("utf-8", "replace")
+        length = self.number("Q")
+        if length > _LARGEST_TEXT:
+            raise ValueError("a text of more than 16 MB")
+        return self.bytes(length).decode("utf-8", "replace")
 
     def skip_list(self) -> int:
         """The number of entries."""

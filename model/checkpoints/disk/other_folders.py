@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from model.checkpoints.disk.discovery import snapshot
 from model.checkpoints.disk.files import gguf_files, settings
 from model.errors import AdapterAlone, NeedsPackage, NoCheckpoint, SeveralCheckpoints, WeightsAlone
+from model.files.regular import json_of
 
 ADAPTER = "adapter_config.json"
 _FILES = {
@@ -78,7 +78,7 @@ def _first_module(folder: Path) -> Path | None:
     if not (folder / "modules.json").is_file():
         return None
     try:
-        listed = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        listed = json_of(folder / "modules.json")
         paths = [folder / str(part["path"]) for part in listed if str(part["type"]).endswith("Transformer")]
     except (ValueError, OSError, KeyError, TypeError):
         return None

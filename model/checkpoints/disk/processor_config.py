@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from model.errors import BadFile
+from model.files.regular import json_of
 
 
 def processor_config(folder: Path) -> dict[str, object] | None:
@@ -18,7 +18,7 @@ def processor_config(folder: Path) -> dict[str, object] | None:
         if not file.is_file():
             continue
         try:
-            table = json.loads(file.read_text(encoding="utf-8"))
+            table = json_of(file)
         except (ValueError, OSError) as error:
             raise BadFile(path=file) from error
         if not isinstance(table, dict):

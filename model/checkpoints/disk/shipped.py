@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from model.checkpoints.disk.card import card_of
 
 SHIPPED = Path(__file__).parents[3] / "checkpoints"
 
@@ -21,8 +22,11 @@ def in_grammar(name: str, words: tuple[str, ...], language: str) -> bool | None:
 
 
 def shipped() -> dict[str, dict]:
-    """Name -> model card of every checkpoint that ships, the translator first."""
-    cards = {
-        path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(SHIPPED.glob("*/card.json"))
-    }
+    """Name -> model card of every checkpoint that ships, the translator first; one that is damaged is left out."""
+    cards: dict[str, dict] = {}
+    for path in sorted(SHIPPED.glob("*/card.json")):
+        try:
+            cards[path.parent.name] = card_of(path.parent)
+        except (OSError, ValueError):  # opening it says what is wrong
+            continue
     return dict(sorted(cards.items(), key=lambda item: (item[0] != "translate", item[0])))

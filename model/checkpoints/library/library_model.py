@@ -241,6 +241,7 @@ class HuggingFaceModel:
             return self.module.generate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
                 stopping_criteria=StoppingCriteriaList([progress]), pad_token_id=self._pad(),
+                tokenizer=self.tokenizer,  # where its settings stop at a text
                 **({"do_sample": False, "num_beams": 1} | languages.opening(self.tokenizer, language) | how),
             )  # fmt: skip
 

@@ -19,7 +19,7 @@ from model.checkpoints.disk.families import entry, family_of
 from model.checkpoints.disk.other_folders import adapter
 from model.checkpoints.disk.processor_config import processor_config
 from model.checkpoints.library import adapter as adapters
-from model.checkpoints.library import load_errors
+from model.checkpoints.library import load_errors, size_check
 from model.checkpoints.library.decoder_input import entrances
 from model.checkpoints.library.library_model import HuggingFaceModel
 from model.checkpoints.library.route import NoRoute, route, short_input
@@ -118,6 +118,7 @@ def read(folder: Path, adapter_in: Path | None = None) -> Loaded:
     """The module with its weights in float32, in evaluation mode and not yet recorded; raises as `load` does."""
     config = _config(folder)
     weights = checkpoint_files.weights(folder)
+    size_check.check(folder, config, _class(config), weights)
     digest = checkpoint_files.digest(weights)
     tick("loading", None)
     options = _room(folder, digest)
@@ -127,8 +128,7 @@ def read(folder: Path, adapter_in: Path | None = None) -> Loaded:
     if load_errors.none_fits(module, info) and kept_whole:  # a trainer's module had the model under that name
         module, info = _from_files(folder, config, weights, (mapping or {}) | {r"^model\.": ""}, options)
     load_errors.check(weights, module, info)
-    # What the file said that this folder was converted from.
-    converted = checkpoint_files.settings(folder / checkpoint_files.CONVERSION)
+    converted = checkpoint_files.settings(folder / checkpoint_files.CONVERSION)  # what the file said that it came from
     fresh = sorted({*info["missing_keys"], *converted.get("fresh", ())})
     unused = sorted({*info["unexpected_keys"], *converted.get("unused", ())})
     left = checkpoint_files.numbers(weights, set(unused)) if safe else 0
@@ -173,6 +173,7 @@ def _config(folder: Path) -> Any:
         if told.get("auto_map"):
             raise RemoteCode(path=folder, family=family, allowed=load_errors.families("text"))
         load_errors.refuse(folder, family, "which the installed transformers library does not know")
+    size_check.before_building(folder)
     quantised.check(folder, told)
     if (kind := quantised.unpacked(told)) and importlib.util.find_spec("accelerate") is None:
         raise NeedsPackage(path=folder, package="accelerate", command="pip install accelerate")
@@ -234,7 +235,9 @@ def _tokenizer(folder: Path) -> Any:
     try:
         with loading():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
+    except BaseException as error:  # the tokenizers library is in Rust, and its panics are no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         for package, file in (("sentencepiece", ""), ("tiktoken", "tokenizer.model")):
             # Whatever the library cannot read it tries as tiktoken's at last.
             there = (folder / file).is_file() if file else checkpoint_files.has_tokenizer(folder)
@@ -243,6 +246,8 @@ def _tokenizer(folder: Path) -> Any:
         if package := load_errors.needed_package(error):
             raise NeedsPackage(path=folder, package=package, command=f"pip install {package}") from error
         raise NoTokenizer(path=folder) from error
+    if not isinstance(tokenizer.model_max_length, int | float):
+        raise BadConfig(path=folder, file="tokenizer_config.json", reason="its model_max_length is no number")
     # Where the files are missing the library may still hand out a tokenizer, one that knows its special tokens alone.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise NoTokenizer(path=folder)

@@ -90,11 +90,13 @@ def _output(recorded: Recorded, own: Any, name: str) -> tuple[float, float] | No
     terms = sum(_terms(recorded).values())
     states = streams(own, recorded.stacks).items()
     pairs = [(recorded.store[name], state) for name, state in states if name in recorded.store]
-    found = [_apart(mine, theirs, terms) for mine, theirs in pairs]
+    found = [_apart(mine, theirs, terms) for mine, theirs in pairs if bool(theirs.isfinite().any())]
     outputs = {output: host(tensor) for output, tensor in head_outputs.named(name, own).items()}
     apart = logit_parts.differences(outputs, recorded.store)
     for output, error in apart.items():
         logits = outputs.get(output, outputs.get("logits"))
+        if logits is not None and error == 0 and not bool(logits.isfinite().any()):
+            continue  # NaN throughout: there is nothing that could be wrong
         found.append((error, 0.0 if logits is None else allowed(logits.float(), terms, logits.dtype)))
     return max(found, key=_share) if found else None
 

@@ -39,6 +39,8 @@ def read_picture(data: bytes | Path, name: str = "picture") -> Picture:
     from PIL import Image, ImageOps
 
     name = data.name if isinstance(data, Path) else name
+    if isinstance(data, Path) and data.exists() and not data.is_file():
+        raise UnreadablePicture(name=name, reason="it is no file")
     try:
         source = data if isinstance(data, Path) else io.BytesIO(data)
         with Image.open(source, formats=_FORMATS) as image:

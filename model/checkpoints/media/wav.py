@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ from model.errors import SoundTooLong, UnreadableSound
 RATE = 16_000  # samples a second that Whisper reads
 LONGEST = 30  # seconds: Whisper's window
 _MOST_BYTES = 200 * 2**20  # 30 s of 8 channels of 32 bits at 192 kHz
+_MOST_CHUNKS = 1000  # before the samples
+_LARGEST_RATIO = 2000  # 44,100 Hz to 16,000 is 441 to 160
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 # Of the filter that brings a sound to another rate: half its length in periods of the lower rate, how steep its window is,
 # and where it begins to cut, as a part of the lower band limit.
@@ -27,6 +29,8 @@ def read_wav(data: bytes | Path, name: str = "sound") -> tuple[np.ndarray, int]:
     name = data.name if isinstance(data, Path) else name
     if isinstance(data, Path):
         try:
+            if data.exists() and not data.is_file():
+                raise UnreadableSound(name=name, reason="it is no file")
             with data.open("rb") as file:
                 data = file.read(_MOST_BYTES)
         except OSError as error:
@@ -59,7 +63,9 @@ def _header(data: bytes) -> tuple[int, int, int, int, int, int]:
         raise KeyError("RIFF")
     chunks: dict[bytes, tuple[int, int]] = {}
     position = 12
-    while position + 8 <= len(data) and not (b"data" in chunks and b"fmt " in chunks):
+    for _ in range(_MOST_CHUNKS):
+        if position + 8 > len(data) or (b"data" in chunks and b"fmt " in chunks):
+            break
         name, size = struct.unpack_from("<4sI", data, position)
         chunks.setdefault(name, (position + 8, size))
         position += 8 + size + size % 2
@@ -98,8 +104,9 @@ def resample(samples: np.ndarray, rate: int, to: int = RATE) -> np.ndarray:
         return np.ascontiguousarray(samples, dtype=np.float32)
     from scipy import signal
 
-    common = math.gcd(rate, to)
-    up, down = to // common, rate // common
+    # Rates that share no factor would take a filter of millions of numbers; to 10⁻⁶ any is a ratio of small ones.
+    ratio = Fraction(to, rate).limit_denominator(_LARGEST_RATIO)
+    up, down = ratio.numerator, ratio.denominator
     widest = max(up, down)
     filter_ = signal.firwin(2 * _ZERO_CROSSINGS * widest + 1, _ROLLOFF / widest, window=("kaiser", _BETA))
     return signal.resample_poly(samples, up, down, window=filter_).astype(np.float32)

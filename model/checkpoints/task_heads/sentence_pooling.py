@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from torch import Tensor
 
 from model.errors import UnknownOption
+from model.files.regular import json_of
 
 # What the settings beside a sentence encoder call each, the first that is switched on being told.
 _SETTINGS = {
@@ -23,7 +23,7 @@ def pooling(folder: Path) -> str:
     first row; "last": the last; "max": of each dimension the largest.
     """
     try:
-        told = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+        told = json_of(folder / "1_Pooling" / "config.json")
     except (OSError, ValueError):
         return "mean"
     if not isinstance(told, dict):

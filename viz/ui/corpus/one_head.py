@@ -118,7 +118,7 @@ def _histogram(profile: Profile, measure: str, values: np.ndarray, head: tuple[s
 
 def _lists(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, int]) -> None:
     """Lowest, nearest the median, highest; a press opens the text with this head."""
-    from model.profile.read import highest, lowest, typical
+    from model.profile.rows import highest, lowest, typical
 
     name = openable(profile)
     st.caption(say("corpus.lists") if name else say("corpus.not_here", name=language.plain(profile.about["given"])))

@@ -128,7 +128,7 @@ def _measure(profile: Profile, place: DeltaGenerator) -> str:
 
 def _counted(profile: Profile, identity: tuple[str, str, int], measure: str) -> tuple[np.ndarray, np.ndarray]:
     from model.jobs.held_bytes import held_bytes
-    from model.profile.read import quantiles
+    from model.profile.rows import quantiles
 
     def count() -> tuple[np.ndarray, np.ndarray]:
         values = profile.values(measure)
@@ -151,7 +151,7 @@ def _numbers(profile: Profile, measure: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _every_head(profile: Profile, measure: str, quantiles: np.ndarray, head: tuple[str, int]) -> None:
     """A cell a head: how the texts spread; a click selects."""
-    from model.profile.read import quantiles as counted
+    from model.profile.rows import quantiles as counted
     from viz import corpus
 
     ends = corpus.scale(measure, quantiles)
@@ -174,7 +174,7 @@ def _every_head(profile: Profile, measure: str, quantiles: np.ndarray, head: tup
     def csv() -> bytes:
         import pandas as pd
 
-        from model.profile.read import QUANTILES
+        from model.profile.rows import QUANTILES
 
         told = pd.DataFrame(profile.heads, columns=["site", "head"])
         for share, row in zip(QUANTILES, quantiles, strict=True):

@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 
 import streamlit as st
 
+from model.errors import UnknownModel
 from viz.ui import language
 from viz.ui.state import long_texts, model_list, page_controls, view
 
@@ -80,9 +81,8 @@ def _take(link: dict[str, str]) -> None:
     if "row" not in values or "column" not in values:
         values |= {"row": -1, "column": -1}
     if not model_list.openable(values.get("model", view.View.model)):
-        st.session_state.notice = language.say(
-            "error.unknown_model", name=language.plain(values["model"]), allowed=", ".join(model_list.found())
-        )
+        unknown = UnknownModel(name=values["model"], allowed=", ".join(model_list.found()))
+        st.session_state.notice = language.explain(unknown)
         values["model"] = view.View.model
     st.session_state.view = view.View(**({"text": ""} | values))
     asked = {name: st.query_params[name] for name in ("head", "q", "k", "to", "lang") if name in st.query_params}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from model.checkpoints.disk import cost, discovery, families, packages
+from model.checkpoints.disk.card import card_of
 from model.checkpoints.disk.discovery import Entry
 from model.checkpoints.disk.headers import config_of
 from model.checkpoints.disk.shipped import shipped
@@ -51,7 +51,7 @@ _TWO_TEXTS = {
 @st.cache_resource(ttl=20, show_spinner=False)
 def found() -> dict[str, Entry]:
     """Name -> what was found; looked for again after 20 s, so that a folder copied meanwhile appears."""
-    return discovery.discover()
+    return discovery.discover(confined())
 
 
 def entry(name: str) -> Entry | None:
@@ -229,10 +229,9 @@ def card(name: str) -> dict[str, Any]:
 def _own_card(known: Entry) -> dict[str, Any]:
     """The card of a checkpoint of ours that does not ship; what it lacks is empty."""
     try:
-        told = json.loads((known.path / "card.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        told = None
-    told = told if isinstance(told, dict) else {}
+        told = card_of(known.path)
+    except (OSError, ValueError):  # opening the model says it
+        told = {}
     scores = told.get("test") or dict.fromkeys(told.get("languages") or ())
     return {"title": known.title, "examples": [], "reads": "text"} | told | {"test": scores}
 

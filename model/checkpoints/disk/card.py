@@ -1,0 +1,89 @@
+"""card.json and vocabulary.json of a checkpoint of ours, checked when they are read: pages take what stands in them as it is."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model.files.regular import json_of
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_NAMED = 80  # characters of a place that a sentence repeats
+_LANGUAGE = r"^[A-Za-z0-9_-]{1,24}$"
+
+
+def card_of(folder: Path) -> dict[str, Any]:
+    """The card as it stands there. Raises ValueError, naming the first place that is none, or OSError."""
+    return _read(folder / "card.json", "card")
+
+
+def vocabulary_of(folder: Path) -> dict[str, Any]:
+    """`{"kind", "source", "target", "starts"}`. Raises as `card_of`."""
+    return _read(folder / "vocabulary.json", "vocabulary")
+
+
+def _read(path: Path, kind: str) -> dict[str, Any]:
+    from pydantic import ValidationError
+
+    told = json_of(path)
+    if not isinstance(told, dict):
+        raise ValueError(f"{path.name} is not a table")
+    try:
+        _schemas()[kind].model_validate(told)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))[:_NAMED]
+        said = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        raise ValueError(f"{place} in its {path.name} is no such value: {said}") from error
+    return told
+
+
+@cache
+def _schemas() -> dict[str, type[BaseModel]]:
+    """What the two files may say; made when first asked for, since pydantic takes 0.1 s to import."""
+    from typing import Annotated, Literal
+
+    from pydantic import ConfigDict, Field, create_model
+
+    strict = ConfigDict(strict=True, allow_inf_nan=False)
+    share, count = Annotated[float, Field(ge=0, le=1)], Annotated[int, Field(ge=0, lt=2**53)]
+    site = Annotated[str, Field(pattern=r"^(encoder|decoder)\.[0-9]{1,4}\.(self|cross)$")]
+    language = Annotated[str, Field(pattern=_LANGUAGE)]
+    head = Annotated[int, Field(ge=0, lt=2**15)]
+    in_words = str | dict[str, str]
+
+    def table(kind: str, /, **fields: Any) -> type[BaseModel]:
+        return create_model(kind, __config__=strict, **fields)
+
+    score = table("Score", exact_match=(share, ...), n=(count, ...))
+    aligned = table("Aligned", site=(site, ...), head=(head, ...), agreement=(share, ...),
+                    every_head=(dict[site, Annotated[list[share], Field(min_length=1)]], {}))  # fmt: skip
+    both = table("Both", predicting=(aligned, ...), reading=(aligned | None, None))
+    found = table("Found", site=(site, ...), head=(head, ...), share=(share, ...))
+    coreference = table(
+        "Coreference",
+        n=(count, ...),
+        adjective_to_noun=(found, ...),
+        pronoun_to_adjective=(found, ...),
+        it_to_noun=(found, ...),
+    )
+    columns = Literal["step", "train_loss", "validation_loss", "learning_rate"]
+    point = Annotated[list[float | None], Field(min_length=4, max_length=4)]
+    card = table(
+        "Card", name=(str, ""), title=(in_words, ""), description=(in_words, ""), data=(in_words, ""), notice=(in_words, ""),
+        examples=(list[str], []), languages=(list[language], []), first_in=(language | None, None), licence=(str, ""),
+        command=(str, ""), seed=(int | None, None), steps=(count | None, None), test=(dict[language, score], {}),
+        alignment=(dict[language, both], {}), coreference=(coreference | None, None),
+        curve_columns=(Annotated[list[columns], Field(min_length=4, max_length=4)], []), curve=(list[point], []),
+        reads=(Literal["text"], "text"), second=(dict[str, str], {}), rows_after=(str, ""),
+        head=(None, None), pair=(None, None),
+    )  # fmt: skip
+    words = Annotated[list[str], Field(min_length=1)]
+    vocabulary = table(
+        "Vocabulary", kind=(Literal["words", "characters"], ...), source=(words, ...), target=(words, ...),
+        starts=(Annotated[dict[language, str], Field(min_length=1)], ...),
+    )  # fmt: skip
+    return {"card": card, "vocabulary": vocabulary}
