@@ -25,7 +25,7 @@ from model.errors import (
     ProfileTooLarge,
     UnknownOption,
 )
-from model.profile import rows, table
+from model.profile import read, rows, table
 from model.profile.read import Profile
 from model.profile.rows import highest, lowest, quantiles, typical
 from model.profile.schema import VERSION
