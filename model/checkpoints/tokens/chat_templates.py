@@ -84,7 +84,7 @@ def simple(template: str) -> bool:
         tree = jinja2.Environment(extensions=["jinja2.ext.loopcontrols"]).parse(template)
     except (jinja2.TemplateError, RecursionError):  # tags of the library's own among them
         return False
-    sums, made = 0, {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"}
+    sums, made = 0, {getattr(each.target, "name", "") for each in tree.find_all(nodes.Assign)}
     for node, loops in _walk(tree, 0):
         if isinstance(node, nodes.Mul | nodes.Pow | nodes.Mod | nodes.Macro | nodes.CallBlock | nodes.FilterBlock | nodes.Include
                       | nodes.Import | nodes.FromImport | nodes.Extends | nodes.AssignBlock):  # fmt: skip
