@@ -144,6 +144,14 @@ class NoTokenizer(DamagedCheckpoint):
     )
 
 
+class TokenizerNotRun(DamagedCheckpoint):
+    code = "tokenizer_not_run"
+    sentence = (
+        "The tokenizer in {path} is not run: {reason}. Take shorter text, or put the tokenizer.json there that came with "
+        "the model."
+    )
+
+
 class NoMatchingWeights(DamagedCheckpoint):
     code = "no_matching_weights"
     sentence = "None of the weights in {path} has a name that {model} knows ({got} …): take both from the same model."

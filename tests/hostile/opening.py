@@ -187,3 +187,13 @@ def listed(models: Path) -> str:
                     open_model(name, confined=True)
         assert not [name for name in discovery.discover(confined=True) if name in ("half", "outside")]
     return ""
+
+
+def long_text(path: Path) -> str:
+    """A text that an expression of nested repetitions goes through again and again."""
+    return _looked_at(open_model(path).trace("a" * 60 + "!"))
+
+
+def chat(path: Path) -> str:
+    """Two turns through the tokenizer's template."""
+    return _looked_at(open_model(path).trace("the cat sat\non the mat", chat=True))

@@ -26,7 +26,7 @@ from model.checkpoints.library.route import NoRoute, route, short_input
 from model.checkpoints.library_logging import loading
 from model.checkpoints.record.forward import prepare
 from model.checkpoints.remarks import not_finite
-from model.checkpoints.tokens.encode import guard
+from model.checkpoints.tokens.encode import guard, panicked
 from model.errors import (
     BadConfig,
     HeadlightError,
@@ -71,12 +71,10 @@ def load(
     folder: Path, name: str | None = None, card: Mapping[str, object] | None = None, device: torch.device = CPU,
     adapter_in: Path | None = None,
 ) -> HuggingFaceModel:  # fmt: skip
-    """Open a checkpoint folder of the library; `card` is added to the model's own. A model that reads pictures alone
-    has no tokenizer (None); how its folder wants pictures or sound prepared is `card["processor"]`. adapter_in: the folder of
-    an adapter for it, where that is not its own.
+    """Open a checkpoint folder of the library; `card` is added to the model's own. A model of pictures alone has no tokenizer
+    (None); `card["processor"]` says how pictures or sound are prepared. adapter_in: the folder of an adapter elsewhere.
 
-    Raises AdapterRefused, a kind of DamagedCheckpoint, Quantised, UnsupportedFamily, RemoteCode, NeedsPackage or
-    WeightsTooLarge, each one sentence.
+    Raises a HeadlightError of one sentence, of `errors.checkpoints`, or WeightsTooLarge.
     """
     config = _config(folder)
     family = family_of(config.model_type)
@@ -235,8 +233,8 @@ def _tokenizer(folder: Path) -> Any:
     try:
         with loading():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except BaseException as error:  # the tokenizers library is in Rust, and its panics are no Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit):
+    except BaseException as error:
+        if not isinstance(error, Exception) and not panicked(error):
             raise
         for package, file in (("sentencepiece", ""), ("tiktoken", "tokenizer.model")):
             # Whatever the library cannot read it tries as tiktoken's at last.

@@ -11,16 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.checkpoints.tokens import chat_templates, watched
 from model.checkpoints.tokens.token_texts import readable, special_ids, words
 from model.errors import (
     ChatTemplateFailed,
     EmptyText,
     ForeignTokenizer,
     HalfCharacter,
+    HeadlightError,
     NoChatTemplate,
     NoTokens,
+    TokenizerNotRun,
     UnknownWords,
 )
+from model.errors.library_text import library_text
 from model.text.tokenizer import visible
 from model.trace.trace import Side
 
@@ -94,7 +98,9 @@ def _chat(tokenizer: Any, text: str) -> Encoded:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     turns = [{"role": ("user", "assistant")[i % 2], "content": line} for i, line in enumerate(lines)]
     try:
-        whole = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=len(turns) % 2 == 1)
+        whole = chat_templates.render(tokenizer, turns, len(turns) % 2 == 1)
+    except HeadlightError:
+        raise
     except Exception as error:  # a template is a program of its author's: it raises what it likes
         first = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
         raise ChatTemplateFailed(reason=visible(first[:200]).rstrip(".")) from error
@@ -111,15 +117,27 @@ def tokenized(tokenizer: Any, *texts: str, **options: Any) -> Any:
     for text in given:
         if half := _HALF.search(text):
             raise HalfCharacter(got=visible(half[0]))
+    watched.before(tokenizer, tuple(given))
     try:
         found = tokenizer(*texts, **options, return_tensors="pt")
-    except Exception as error:  # the tokenizers library has one kind of error for everything
-        if "unk" not in str(error).lower():
+    except (
+        BaseException
+    ) as error:  # the tokenizers library has one kind of error for everything, and one for its own faults
+        if panicked(error):
+            raise TokenizerNotRun(path=getattr(tokenizer, "name_or_path", ""), reason=library_text(error)) from error
+        if not isinstance(error, Exception) or isinstance(error, HeadlightError):
             raise
+        if "unk" not in str(error).lower():  # settings of other types are looked at here for the first time
+            raise TokenizerNotRun(path=getattr(tokenizer, "name_or_path", ""), reason=library_text(error)) from error
         raise UnknownWords([(_named(part), []) for part in _unknown(tokenizer, given)]) from error
     if not found["input_ids"].numel():
         raise NoTokens()
     return found
+
+
+def panicked(error: BaseException) -> bool:
+    """Whether a library in Rust met what its author held to be impossible; such an error is none of Python's exceptions."""
+    return type(error).__name__ == "PanicException"
 
 
 def _unknown(tokenizer: Any, texts: Sequence[str]) -> list[str]:
@@ -154,6 +172,7 @@ def guard(module: nn.Module, tokenizer: Any) -> None:
 
     Whatever the ids come from (a text, a target, a training pair), they pass the table; a fault there has no words.
     """
+    watched.check(tokenizer, getattr(tokenizer, "name_or_path", ""))
     try:
         table = module.get_input_embeddings()
     except NotImplementedError:  # a model without a table of tokens

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.hostile.case import case
 from tests.hostile.makers.library import Change, and_evil, changed, text, value
-from tests.hostile.originals import edited
+from tests.hostile.originals import edited, library
 
 _NO, _A = {"SpecialToken": {"id": "<no>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}
 
@@ -103,3 +103,49 @@ for _name, _change in _TOKENIZERS.items():
     )
 for _name, _change in _NAMES.items():
     case(f"tokenizer: {_name}", "model", changed(and_evil(_change)))
+
+
+_SPLIT = {"type": "Split", "behavior": "Isolated", "invert": False}
+_HANGS: dict[str, str] = {
+    "a plus of pluses": r"(a+)+$",
+    "a star of choices": r"(a|a|aa)*$",
+    "a plus of spaces": r"(\s+|t|h|e|c|a|s|o|n|m)+$",
+    "a plus of anything": r"(.*)*x{5}",
+    "forty stars": r".*" * 40 + "x",
+    "a reference": r"(.+).*\1.*\1.*\1x",
+}
+_GROWS: dict[str, dict[str, object]] = {
+    "a letter of a thousand": {"type": "Replace", "pattern": {"String": "a"}, "content": "b" * 1000},
+    "a thousand in three steps": {"type": "Sequence", "normalizers": [
+        {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10}] * 3},
+    "a letter of a gigabyte in nine steps": {"type": "Sequence", "normalizers": [
+        {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10}] * 9},
+    "a prefix of a thousand": {"type": "Prepend", "prepend": "a" * 1000},
+}  # fmt: skip
+_LOOPS = "{% for i in range(99999) %}{% for j in range(99999) %}{% for k in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"
+_CHATS: dict[str, str] = {
+    "loops": _LOOPS, "multiplies what it is told": "{{ messages[0].content * 1000000000 }}",
+    "doubles": "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}",
+    "reaches for the system": "{{ cycler.__init__.__globals__.os.system('touch $HEADLIGHT_RAN') }}",
+    "raises": "{{ raise_exception('x' * 100) }}",
+}  # fmt: skip
+
+
+def _unusual(told: dict) -> None:
+    """An expression that is not among the usual, and takes no longer for it."""
+    first = _SPLIT | {"pattern": {"Regex": r"(?:a+b?)+|."}}
+    told["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [first, told["pre_tokenizer"]]}
+
+
+for _name, _pattern in _HANGS.items():
+    _told = _SPLIT | {"pattern": {"Regex": _pattern}}
+    case(f"tokenizer: hangs on {_name}", "long_text", changed(lambda folder, told=_told: edited(
+        folder / "tokenizer.json", lambda tokenizer: tokenizer.update(pre_tokenizer=told))))  # fmt: skip
+for _name, _told in _GROWS.items():
+    case(f"tokenizer: grows by {_name}", "long_text", changed(lambda folder, told=_told: edited(
+        folder / "tokenizer.json", lambda tokenizer: tokenizer.update(normalizer=told))), "times as long")  # fmt: skip
+for _name, _template in _CHATS.items():
+    case(f"chat: {_name}", "chat", changed(_tokenizer_config(chat_template=_template)))
+case("chat: a sound one", "chat", lambda folder, sound: library(sound, "llama"), told="opens")
+case("tokenizer: an unusual one that is sound", "long_text",
+     changed(lambda folder: edited(folder / "tokenizer.json", _unusual)), told="opens")  # fmt: skip
