@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -25,6 +26,9 @@ try:
     with open("/proc/self/status") as status:
         data = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData:"))
     resource.setrlimit(resource.RLIMIT_DATA, (data + {most}, data + {most}))
+    # Whoever would end it may be killed first: then it ends by itself.
+    spent = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + {seconds} + 2, spent + {seconds} + 2))
 except (ImportError, OSError, ValueError, StopIteration):
     pass
 sys.stdout.write(" ")
@@ -46,7 +50,7 @@ def run(code: str, given: object, seconds: float = SECONDS, most: int = BYTES) -
 
     Raises Gave.
     """
-    script = _LIMITED.format(imports=code, most=most)
+    script = _LIMITED.format(imports=code, most=most, seconds=math.ceil(seconds))
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as asked:
         asked.write(json.dumps(given).encode())
         asked.seek(0)
