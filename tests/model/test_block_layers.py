@@ -31,7 +31,12 @@ def recorded(family: Family) -> tuple[torch.nn.Module, dict, dict[str, Trace]]:
     return module, given, traces
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
+NEW = ("siglip", "vision-encoder-decoder", "wav2vec2", "moonshine")  # held in test_more_media.py
+
+
+@pytest.mark.parametrize(
+    "family", [f for f in FAMILIES if f.model_type not in NEW], ids=lambda family: family.model_type
+)
 def test_layers_are_told_apart_where_the_sums_are_the_streams(family: Family) -> None:
     module, given, traces = recorded(family)
     for stack, trace in traces.items():

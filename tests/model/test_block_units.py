@@ -106,7 +106,12 @@ def test_a_function_is_recognised_by_its_numbers() -> None:
     assert neurons.recognised(pre, []) is None
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
+NEW = ("siglip", "vision-encoder-decoder", "wav2vec2", "moonshine")  # held in test_more_media.py
+
+
+@pytest.mark.parametrize(
+    "family", [f for f in FAMILIES if f.model_type not in NEW], ids=lambda family: family.model_type
+)
 def test_units_of_every_family_reproduce_its_layers(family: Family) -> None:
     pytest.importorskip("transformers")
     module = forward.prepare(small_model(family, sharpen=1.0))

@@ -20,7 +20,12 @@ def described(family: Family) -> Description:
     return describe(HuggingFaceModel("tiny", small_model(family), None, family.model_type, "0" * 16, card))
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
+NEW = ("siglip", "vision-encoder-decoder", "wav2vec2", "moonshine")  # held in test_more_media.py
+
+
+@pytest.mark.parametrize(
+    "family", [f for f in FAMILIES if f.model_type not in NEW], ids=lambda family: family.model_type
+)
 def test_every_family_is_described(family: Family):
     name, found = family.model_type, described(family)
     module = small_model(family)

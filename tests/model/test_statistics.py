@@ -196,14 +196,15 @@ def test_heads_are_ranked_and_what_they_lack_is_left_out(trace: Trace):
 def test_the_command_prints_the_top_heads(trace: Trace, checkpoint, tmp_path, capsys: pytest.CaptureFixture):
     path = trace.save(tmp_path / "run.safetensors")
     assert main(["heads", "--trace", str(path), "--top", "3", "--by", "previous"]) == 0
-    title, *lines = capsys.readouterr().out.splitlines()
+    check, title, *lines = capsys.readouterr().out.splitlines()
+    assert check.startswith("# checks to")
     assert title.split()[:3] == ["site", "head", "previous"] and set(title.split()[2:]) == {
         measure.name for measure in CHEAP
     }
     best = ranked(trace_statistics(trace), "previous")[:3]
     assert [line.split()[:3] for line in lines] == [[str(s), str(h), f"{v:.3f}"] for s, h, v in best]
     assert main(["heads", "--model", str(checkpoint), "--text", tiny.TEXT, "--target", tiny.WRITTEN]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 11
+    assert len(capsys.readouterr().out.splitlines()) == 12
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ RATE = 16_000  # samples a second that Whisper reads
 LONGEST = 30  # seconds: Whisper's window
 _MOST_BYTES = 200 * 2**20  # 30 s of 8 channels of 32 bits at 192 kHz
 _MOST_CHUNKS = 1000  # before the samples
-_LARGEST_RATIO = 2000  # 44,100 Hz to 16,000 is 441 to 160
+_LARGEST_RATIO = 2**16  # of rates: 16,001 to 16,000 is one that is there
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 # Of the filter that brings a sound to another rate: half its length in periods of the lower rate, how steep its window is,
 # and where it begins to cut, as a part of the lower band limit.
