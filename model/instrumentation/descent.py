@@ -6,13 +6,13 @@ text (a loop that writes) from one whose weights serve several layers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from model.instrumentation.operators.attention_call import AttentionCall, Origin
-from model.instrumentation.operators.recorder import Operation
+from model.instrumentation.operators.recorder import Operation, tensors_in
 
 _NOTHING: frozenset[Origin] = frozenset()
 
@@ -40,7 +40,7 @@ class Descent:
         return self._from.get(tensor, _NOTHING)
 
     def see(self, operation: Operation) -> None:
-        found = _NOTHING.union(*map(self.of, _tensors((*operation.args, *operation.kwargs.values()))))
+        found = _NOTHING.union(*map(self.of, tensors_in((*operation.args, *operation.kwargs.values()))))
         if self._attended is not None:
             found |= {("call", self._attended.place)}
             self._attended = None
@@ -49,14 +49,6 @@ class Descent:
             self.ids.append((operation.args[1].detach().reshape(-1).clone(), operation.args[0].shape[0]))
         if not found:
             return
-        for result in _tensors((operation.result,)):
+        for result in tensors_in((operation.result,)):
             kept = found if result.is_floating_point() else frozenset(each for each in found if each[0] == "input")
             self._from[result] = kept
-
-
-def _tensors(values: Iterable[object]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from _tensors(value)

@@ -40,7 +40,7 @@ from model.instrumentation.sides import SideMaker
 from model.instrumentation.token_texts import TokenTexts
 from model.trace import logits as logit_parts
 from model.trace.attention_record import AttentionRecord
-from model.trace.site import Site
+from model.trace.site import Site, predicting_side
 from model.trace.tensors import MemoryStore
 from model.trace.trace import Side, Trace, TraceKey
 
@@ -140,7 +140,7 @@ class Instrumented:
         facts = {site: _keep(site, call, tensors) for site, call in found.items()}
         tensors |= layers.streams({str(site): call for site, call in found.items()})
         sides = maker.sides(found)
-        last = len(_last(sides, list(found)).tokens)
+        last = len(sides[predicting_side(sides, list(found))].tokens)
         scores = self._logits(output, last)
         tensors |= {} if scores is None else logit_parts.parts(scores)
         # Records are read where they are shown: on the CPU, whatever the module ran on.
@@ -204,11 +204,6 @@ def _keep(site: Site, call: AttentionCall, tensors: dict[str, Tensor]) -> dict[s
         if parameter is not None:
             tensors[f"parameters/{site}.{name}"] = parameter
     return {"scale": call.scale, "mask": call.mask, "softcap": call.softcap}
-
-
-def _last(sides: Mapping[str, Side], found: Sequence[Site]) -> Side:
-    """The tokens of the stack whose output is the model's: the decoder's, else those of its last attention."""
-    return sides.get("decoder") or sides[found[-1].query_side]
 
 
 def _tensors(output: Any) -> list[Tensor]:

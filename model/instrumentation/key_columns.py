@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from model.instrumentation.operators.attention_call import Columns
-from model.instrumentation.operators.recorder import PRODUCTS, VIEWS, Operation
+from model.instrumentation.operators.recorder import PRODUCTS, VIEWS, Operation, memory_of
 from model.instrumentation.qk_sources import ProjectionSources
 
 _REPEATS = {"expand", "repeat", "index_select"}
@@ -25,7 +25,7 @@ class KeyColumns:
 
     def __init__(self, sources: ProjectionSources, parameters: Iterable[tuple[str, Tensor]]):
         self._sources = sources
-        self._parameters = {_memory(tensor): _last(name) for name, tensor in parameters}
+        self._parameters = {memory_of(tensor): _last(name) for name, tensor in parameters}
         self._names = WeakTensorKeyDictionary()  # a view or copy of a parameter -> its name
         self._columns = WeakTensorKeyDictionary()  # projected keys -> what their positions are
         self._parts = WeakTensorKeyDictionary()  # what is to be projected -> its parts (tensor, name, size)
@@ -100,13 +100,9 @@ class KeyColumns:
     def _name(self, tensor: object) -> str | None:
         if not isinstance(tensor, Tensor):
             return None
-        return self._names.get(tensor) or self._parameters.get(_memory(tensor))
+        return self._names.get(tensor) or self._parameters.get(memory_of(tensor))
 
 
 def _last(name: str) -> str:
     """What a parameter is called in its module; a table of vectors is called as the module."""
     return name.removesuffix(".weight").rpartition(".")[2]
-
-
-def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()

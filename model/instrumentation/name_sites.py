@@ -107,17 +107,17 @@ def _layers(calls: Sequence[AttentionCall], groups: Sequence[tuple[str, str]]) -
 
     What has no number in a stack of numbered layers (a fusion behind its encoders) comes after them.
     """
-    numbers: dict[tuple[str, str], list[int]] = {}
-    numbered: dict[str, int] = {}
-    for group in dict.fromkeys(groups):
-        paths = [path_of(call) for call, own in zip(calls, groups, strict=True) if own == group]
-        numbers[group] = layer_numbers(paths)
-        if all(any(part.isdigit() for part in path.split(".")) for path in paths):
-            numbered[group[0]] = max(numbered.get(group[0], 0), *numbers[group])
-    each = {}
+    paths: dict[tuple[str, str], list[str]] = {}
+    for call, group in zip(calls, groups, strict=True):
+        paths.setdefault(group, []).append(path_of(call))
+    numbers = {group: layer_numbers(own) for group, own in paths.items()}
+    with_number = {
+        group: [any(part.isdigit() for part in path.split(".")) for path in own] for group, own in paths.items()
+    }
+    last: dict[str, int] = {}
     for group, found in numbers.items():
-        paths = [path_of(call) for call, own in zip(calls, groups, strict=True) if own == group]
-        bare = not any(part.isdigit() for path in paths for part in path.split("."))
-        first = numbered[group[0]] + 1 if bare and group[0] in numbered else 0
-        each[group] = iter([first + number for number in found])
+        if all(with_number[group]):
+            last[group[0]] = max(last.get(group[0], 0), *found)
+    first = {group: 0 if any(with_number[group]) else last.get(group[0], -1) + 1 for group in paths}
+    each = {group: iter([first[group] + number for number in found]) for group, found in numbers.items()}
     return [next(each[group]) for group in groups]

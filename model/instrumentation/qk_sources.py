@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from model.instrumentation.operators.recorder import PRODUCTS, SOFTMAX, VIEWS, Operation, OperatorRecorder
+from model.instrumentation.operators.recorder import (
+    PRODUCTS,
+    SOFTMAX,
+    VIEWS,
+    Operation,
+    OperatorRecorder,
+    memory_of,
+    tensors_in,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,21 +40,17 @@ class ProjectionSources:
         recorder.followers.append(self.see)
 
     def see(self, operation: Operation) -> None:
-        name, args, results = operation.name, operation.args, operation.result
-        results = [r for r in (results if isinstance(results, tuple | list) else [results]) if isinstance(r, Tensor)]
+        name, args, results = operation.name, operation.args, list(tensors_in((operation.result,)))
         if not results or name in SOFTMAX or operation.is_kernel:
             return
         if name in VIEWS or name == "native_layer_norm":
             for result in results[: 1 if name == "native_layer_norm" else None]:
                 self._origins[result] = self.origin(args[0])
         projection = self._projection(operation)
-        if projection is not None:
-            found = [projection]
-        else:
-            parts = [a for argument in args for a in (argument if isinstance(argument, tuple | list) else [argument])]
-            found = [each for part in parts if isinstance(part, Tensor) for each in self.of_tensor(part)]
+        given = (each for part in tensors_in(args) for each in self.of_tensor(part))
+        found = list(given) if projection is None else [projection]
         if found and operation.in_place and name == "copy":
-            self._written[_memory(args[0])] = found
+            self._written[memory_of(args[0])] = found
         for result in results if found else ():
             self._projections[result] = found
 
@@ -78,7 +82,7 @@ class ProjectionSources:
     def of_tensor(self, tensor: Tensor) -> list[Projection]:
         """The projections that a tensor was made of; of a part of memory that was written to, those of what was written."""
         known = self._projections.get(tensor)
-        return known if known is not None else self._written.get(_memory(tensor), []) if self._written else []
+        return known if known is not None else self._written.get(memory_of(tensor), []) if self._written else []
 
     def differ(self, queries: Tensor, keys: Tensor) -> bool | None:
         """Whether queries and keys share no source; None where either has none."""
@@ -105,7 +109,3 @@ class ProjectionSources:
     def origin(self, tensor: Tensor) -> Tensor:
         """What the tensor is a view, a copy or a layer norm of, else itself."""
         return self._origins.get(tensor, tensor)
-
-
-def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 _FORM = re.compile(r"([a-z][a-z0-9_]*)\.([0-9]+)\.(self|cross)")
@@ -49,6 +49,11 @@ class Site:
         if self.sides is not None:
             return self.sides[1]
         return "encoder" if self.kind == "cross" else self.stack
+
+
+def predicting_side(sides: Container[str], sites: Sequence[Site]) -> str:
+    """The side whose positions a run's logits belong to: the decoder's, else that of its last attention."""
+    return "decoder" if "decoder" in sides else sites[-1].query_side
 
 
 def layer_numbers(paths: Sequence[str]) -> list[int]:

@@ -19,7 +19,7 @@ from model.trace import logits
 from model.trace.attention_record import AttentionRecord
 from model.trace.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, check
 from model.trace.per_trace import derived_bytes
-from model.trace.site import Site
+from model.trace.site import Site, predicting_side
 from model.trace.tensors import Store
 from model.trace.trace_key import Side, TraceKey
 
@@ -136,7 +136,7 @@ class Trace:
     @property
     def predicting_side(self) -> str:
         """The side whose positions the logits belong to: the decoder's, else that of the last attention."""
-        return "decoder" if "decoder" in self.sides else self.sites[-1].query_side
+        return predicting_side(self.sides, self.sites)
 
     @property
     def predicts(self) -> bool:

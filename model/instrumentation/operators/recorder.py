@@ -100,6 +100,15 @@ def first_output(out: object) -> Tensor | None:
     return first if isinstance(first, Tensor) else None
 
 
+def tensors_in(values: Iterable[object]) -> Iterator[Tensor]:
+    """The tensors among the arguments of an operator, or its results, those in lists too."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from tensors_in(value)
+
+
 @cache
 def _name(func: Any) -> str:
     name = func._schema.name.removeprefix("aten::")
@@ -116,7 +125,7 @@ class OperatorRecorder(TorchDispatchMode):
         super().__init__()
         self.followers: list[Callable[[Operation], None]] = []
         self.frames: list[Frame] = []
-        self._parameters = {_memory(parameter) for parameter in parameters}
+        self._parameters = {memory_of(parameter) for parameter in parameters}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -132,7 +141,7 @@ class OperatorRecorder(TorchDispatchMode):
         return result
 
     def is_parameter(self, tensor: Tensor) -> bool:
-        return _memory(tensor) in self._parameters
+        return memory_of(tensor) in self._parameters
 
     @property
     def innermost(self) -> str:
@@ -145,7 +154,8 @@ class OperatorRecorder(TorchDispatchMode):
         return [(frame.name, type(frame.module).__name__) for frame in self.frames]
 
 
-def _memory(tensor: Tensor) -> int:
+def memory_of(tensor: Tensor) -> int:
+    """Where the numbers of a tensor lie, the same for all views of it."""
     return tensor.untyped_storage().data_ptr()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from model.trace.site import Site
+from model.trace.site import Site, predicting_side
 from model.trace.tensors import FileStore
 
 _NEEDED = ("q", "k", "v", "context")
@@ -71,7 +71,7 @@ def check_rest(store: FileStore, sides: Mapping[str, int], sites: list[Site]) ->
         found = _ROWS.fullmatch(name)
         if found and found["stack"] in sides and found["stack"] not in apart:
             _fit(store, name, (sides[found["stack"]], None))
-    rows = sides["decoder"] if "decoder" in sides else sides[sites[-1].query_side]
+    rows = sides[predicting_side(sides, sites)]
     if "logits" in store:
         _fit(store, "logits", (rows, None))
     if "likeliest.logits" in store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,14 +115,17 @@ def _card_hint(trace: Trace) -> str:
     return notice if told and all(word in trace.key.source for word in re.findall("“(.+?)”", notice)) else ""
 
 
+def _few(names: Sequence[str]) -> str:
+    """The first names of many."""
+    return ", ".join(map(code, names[:3])) + (" …" if len(names) > 3 else "")
+
+
 def _warnings(trace: Trace) -> None:
     """What makes a picture of this checkpoint less than it seems: random layers, heads that look at everything alike."""
     if fresh := trace.facts.get("fresh"):
-        names = ", ".join(code(name) for name in fresh[:3]) + (" …" if len(fresh) > 3 else "")
-        st.warning(say("note.fresh", n=len(fresh), names=names))
+        st.warning(say("note.fresh", n=len(fresh), names=_few(fresh)))
     if broken := trace.facts.get("not_finite"):
-        names = ", ".join(code(name) for name in broken[:3]) + (" …" if len(broken) > 3 else "")
-        st.warning(say("note.not_finite", n=len(broken), names=names))
+        st.warning(say("note.not_finite", n=len(broken), names=_few(broken)))
     if head := trace.facts.get("head"):
         st.caption(say("note.head", name=code(head)))
     if adapter := trace.facts.get("adapter"):
@@ -132,8 +136,7 @@ def _warnings(trace: Trace) -> None:
     if unpacked := trace.facts.get("unpacked"):
         st.caption(say("note.unpacked", kind=unpacked))
     if missing := trace.facts.get("missing") or trace.facts.get("opening", {}).get("missing"):
-        names = ", ".join(code(name) for name in missing[:3]) + (" …" if len(missing) > 3 else "")
-        st.warning(say("note.missing", n=len(missing), names=names))
+        st.warning(say("note.missing", n=len(missing), names=_few(missing)))
     if uniform := default_head.uniform_heads(trace):
         names = ", ".join(f"{site_name(site)} · {head}" for site, head in uniform[:4]) + (
             " …" if len(uniform) > 4 else ""
