@@ -105,7 +105,8 @@ def test_pytest_gets_the_arguments_the_browser_and_one_thread(monkeypatch: pytes
     monkeypatch.setattr(runner, "run", lambda module, environment: calls.append((module, environment)) or 0)
     assert runner.main(["-k", "runner"]) == 0
     assert [module[:2] for module, _ in calls[:2]] == [("ruff", "check"), ("ruff", "format")]
-    assert calls[2][0] == ("pytest", *runner.PARALLEL, "--durations=10", "-k", "runner")
+    typed = () if runner.platform.machine().lower() in runner.X86 else runner.TYPED
+    assert calls[2][0] == ("pytest", *typed, *runner.PARALLEL, "--durations=10", "-k", "runner")
     assert calls[-1][1][chromium.VARIABLE] == "/bin/chromium" and calls[-1][1]["OMP_NUM_THREADS"] == "1"
 
 
@@ -138,7 +139,7 @@ def test_marked_tests_run_again_as_other_processors_compute(monkeypatch: pytest.
     for module, environment in calls[3:]:
         assert module == (
             "pytest",
-            *runner.UNTYPED,
+            *(runner.TYPED if environment[runner.CAPABILITY] == "default" else ()),
             *runner.PARALLEL,
             "-x",
             "-m",
@@ -159,6 +160,7 @@ def test_arm_says_that_it_runs_them_once(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr(chromium, "ensure_font", lambda: None)
     monkeypatch.setattr(runner, "run", lambda module, _: calls.append(module) or 0)
     assert runner.main([]) == 0 and len(calls) == 3
+    assert set(runner.TYPED) <= set(calls[2])
     assert "means nothing on aarch64" in capsys.readouterr().out
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from altair.utils import schemapi
 from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -21,6 +22,12 @@ from viz.ui.state.model_list import found
 def told_in_full() -> None:
     """A failing test names the exception that a visitor is not shown."""
     config.set_option("client.showErrorDetails", "full")
+
+
+@pytest.fixture(autouse=True)
+def charts_are_held_against_their_schema_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every figure of every page is drawn; elsewhere it would take a tenth of the time."""
+    monkeypatch.setattr(schemapi, "DEBUG_MODE", request.path.name == "test_figure_footer.py")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -44,11 +44,11 @@ def same(seen: Visit, trace: Trace) -> None:
 
 @pytest.mark.parametrize("name", [*MADE, "trace"])
 def test_every_page_of_every_checkpoint(visit, models: Path, name: str) -> None:
+    """In one language or the other by turns: the words of each are held elsewhere."""
     seen = visit(model=name).sound()
+    if [*MADE, "trace"].index(name) % 2:
+        seen.set("ui_language", "zh")
     for page in PAGES:
-        seen.go(page).sound()
-    seen.set("ui_language", "zh")
-    for page in reversed(PAGES):
         seen.go(page).sound()
     assert seen.view.model == name
     assert "overview" in visit(**seen.link).sound().figures()

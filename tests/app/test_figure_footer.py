@@ -38,15 +38,17 @@ PAGES_WITH_FEET = [page for page in PAGES if page not in ("models", "model_card"
 
 
 def feet_of(
-    visit, monkeypatch: pytest.MonkeyPatch, page: str, tab: str, sound: bool = True
+    visit, monkeypatch: pytest.MonkeyPatch, page: str, tab: str, sound: bool = True, png: bool = True
 ) -> dict[str, tuple[check_note.CheckNote | None, dict[str, bytes]]]:
-    """The feet of a page as they were asked for: name -> (its check, its files)."""
+    """The feet of a page as they were asked for: name -> (its check, its files). png: False leaves those out, which are drawn
+    from the SVG."""
     seen: dict[str, tuple] = {}
     real = figure_footer.draw
 
     def draw(name, sentence, check, files, figure=None, code=()):
         data, pictures = figure_footer.made(name, check, files, figure)
-        seen[name] = check, {file: make() for file, make in (data | pictures).items()}
+        asked = {file: make for file, make in (data | pictures).items() if png or not file.endswith(".png")}
+        seen[name] = check, {file: make() for file, make in asked.items()}
         real(name, sentence, check, files, figure, code)
 
     monkeypatch.setattr(figure_footer, "draw", draw)

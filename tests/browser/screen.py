@@ -129,7 +129,10 @@ class Screen:
         """The numbers of the arithmetic below a figure, once it is that of this cell."""
         line = root.locator(f".sums[data-cell='{row}.{column}']")
         expect(line).to_be_visible()
-        parts = [re.sub(r"e\^", "", text) for text in line.locator(".term").all_inner_texts()]
+        terms = line.locator(".term")
+        while not (texts := terms.all_inner_texts()):  # between the two looks a rerun wrote it anew
+            expect(terms.last).to_have_text(re.compile(r"\d"))
+        parts = [re.sub(r"e\^", "", text) for text in texts]
         return [plain(found) for part in parts for found in re.findall(r"[−-]?\d[\d.]*(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?", part)]
 
     def click_cell(self, row: int, column: int) -> Screen:

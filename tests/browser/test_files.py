@@ -57,6 +57,7 @@ def test_the_figure_says_its_check_in_both_kinds_and_languages(screen, trace) ->
     for language, words in (("en", "off the module’s own output"), ("zh", "与模块自身输出相差")):
         screen.open("heads", text=TEXT, site=SITE, head=HEAD, to="zh", lang=language)
         screen.find(".st-key-foot-matrix [data-testid=stPopover] button").nth(1).click()
+        screen.find(".st-key-matrix-svg button").wait_for()
         path, name = download(screen, "matrix", "svg")
         assert name == "headlight-matrix.svg" and words in path.read_text(encoding="utf-8")
         path, name = download(screen, "matrix", "png")

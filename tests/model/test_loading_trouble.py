@@ -287,8 +287,8 @@ def test_the_caches_own_links_open_and_others_do_not(sound, tmp_path: Path, monk
 def test_memory_that_runs_out_while_converting_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from model.checkpoints.convert import convert
 
-    weights = tmp_path / "x.gguf"
-    weights.write_bytes(b"GGUF")
-    monkeypatch.setattr(convert, "kind_of", lambda _source: ("gguf", weights, lambda *_: torch.empty(10**16)))
+    weights = tmp_path / "model.bin"
+    weights.write_bytes(b"weights")
+    monkeypatch.setattr(convert, "kind_of", lambda _source: ("ctranslate2", weights, lambda *_: torch.empty(10**16)))
     with pytest.raises(errors.OutOfMemory):
         convert.convert(weights)

@@ -122,7 +122,7 @@ def refused(folder: Path, kind: str, base: str = "") -> None:
 )  # fmt: skip
 def test_a_config_that_names_a_packing_is_refused_by_it(told, kind: str, tmp_path: Path):
     folder = write(tmp_path / "llama", "llama")
-    (folder / "model.safetensors").unlink()  # it is said before any weight is read
+    save_file({"transformer.weight": torch.zeros(1)}, folder / "model.safetensors")  # said before any weight is read
     settings(folder, quantization_config=told)
     refused(folder, kind)
 

@@ -1,4 +1,4 @@
-"""What the server does once, before anybody is there: torch imported ahead, and two traps of Streamlit's set right."""
+"""What the server does once, before anybody is there: torch imported ahead, and traps of its libraries set right."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ def in_session() -> bool:
 
 def _import_ahead() -> None:
     """Import torch and open the first model while the browser still loads the page; a failure shows up there."""
+    from altair.utils import schemapi
+
     from model.checkpoints.disk.shipped import shipped
     from viz.ui.state import model_cache
 
+    schemapi.disable_debug_mode()  # the tests hold every chart against Vega-Lite's schema; each drawing need not again
     for name in list(shipped())[:1]:
         model_cache.open_ahead(name)
     freeze_modules()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,10 @@ _LANGUAGE = r"^[A-Za-z0-9_-]{1,24}$"
 
 
 def card_of(folder: Path) -> dict[str, Any]:
-    """The card as it stands there. Raises ValueError, naming the first place that is none, or OSError."""
+    """The card as it stands there, one object for all who ask: not to be changed.
+
+    Raises ValueError, naming the first place that is none, or OSError.
+    """
     return _read(folder / "card.json", "card")
 
 
@@ -26,6 +29,12 @@ def vocabulary_of(folder: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, kind: str) -> dict[str, Any]:
+    there = path.stat()  # every page asks for every card on every run
+    return _checked(path, kind, there.st_mtime_ns, there.st_size, there.st_ino)
+
+
+@lru_cache(maxsize=64)
+def _checked(path: Path, kind: str, *_version: int) -> dict[str, Any]:
     from pydantic import ValidationError
 
     told = json_of(path)

@@ -20,7 +20,7 @@ from model.checkpoints.disk.headers import parameters
 from model.checkpoints.library_logging import loading
 from model.errors import BadConfig, WrongShape
 
-_LAYERS = re.compile(r"n_layers?|([a-z]+_)*layers")
+_LAYERS = re.compile(r"(?!max_)(n_layers?|([a-z]+_)*layers)")
 # Layers that may be shared (ALBERT's twelve are one), and parameters that files may lack: a head that was added, say.
 _MORE_LAYERS, _MORE_NUMBERS, _TIMES = 64, 10**7, 4
 _LABELS = 10**6
