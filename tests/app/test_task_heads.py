@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("transformers")
@@ -15,6 +17,7 @@ from tests.app.acting import put
 from tests.app.visit import Visit
 from tests.model.task_heads import ASKED, CHOICES, CONTEXT, headed
 from viz.base import palette
+from viz.ui.shared import figure_footer
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +38,8 @@ def opened(folder: Path, family: str, class_name: str, **config: object) -> str:
     return str(folder / class_name)
 
 
-def captions(seen: Visit) -> list[str]:
-    return [caption.value for caption in seen.at.caption]
+def captions(seen: Visit) -> str:
+    return "\n".join(caption.value for caption in seen.at.caption)
 
 
 def headings(seen: Visit) -> str:
@@ -129,7 +132,8 @@ def test_a_reward_is_a_score_with_its_token(visit, folder: Path) -> None:
     seen = visit("output", model=name, text=CONTEXT).sound()
     trace = open_model(name).trace(CONTEXT)
     shown = seen.at.dataframe[0].value
-    assert float(shown.iloc[0, 1].replace("−", "-")) == pytest.approx(trace.facts["scores"][0], rel=2e-3)
+    assert list(shown.columns) == [seen.say("output.score")]  # LABEL_0 is no name
+    assert float(shown.iloc[0, 0].replace("−", "-")) == pytest.approx(trace.facts["scores"][0], rel=2e-3)
     last = len(trace.tokens("decoder")) - 1
     assert seen.say("output.read_at", tokens=f"`{trace.tokens('decoder')[last]}` ({last})") in captions(seen)
     assert seen.say("output.one_score") in headings(seen) and seen.say("output.one.notice") in headings(seen)
@@ -146,9 +150,44 @@ def test_a_cross_encoder_has_a_score_and_its_sigmoid(visit, folder: Path) -> Non
     seen = visit("output", model=name, text=ASKED, pair=CONTEXT).sound()
     facts = open_model(name).trace(ASKED, pair=CONTEXT).facts
     shown = seen.at.dataframe[0].value
-    assert float(shown.iloc[0, 1].replace("−", "-")) == pytest.approx(facts["scores"][0], rel=2e-3)
-    assert shown.iloc[0, 2] == pytest.approx(facts["classes"][0][1], abs=bounds.WEIGHT)
+    assert float(shown.iloc[0, 0].replace("−", "-")) == pytest.approx(facts["scores"][0], rel=2e-3)
+    assert shown.iloc[0, 1] == pytest.approx(facts["classes"][0][1], abs=bounds.WEIGHT)
     assert seen.say("output.score_sigmoid") in captions(seen)
+
+
+HEADS = [
+    ("BertForMultipleChoice", {}, "output-choices", "choices", ["choice", "score", "probability"]),
+    ("BertForNextSentencePrediction", {}, "output-pair-next", "sentence_pairs", ["class", "probability"]),
+    ("RobertaForSequenceClassification", {"num_labels": 3}, "output-classes", "classes", ["class", "probability"]),
+    ("BertForTokenClassification", {}, "output-labels", "labels", ["position", "token", "label", "probability"]),
+    ("ElectraForPreTraining", {}, "output-replaced", "replaced", ["position", "token", "probability"]),
+]
+
+
+@pytest.mark.parametrize(("class_name", "config", "name", "fact", "columns"), HEADS, ids=lambda value: str(value)[:30])
+def test_every_table_says_how_it_checks_and_gives_its_numbers_and_code(
+    visit, folder: Path, monkeypatch, class_name: str, config: dict, name: str, fact: str, columns: list[str]
+) -> None:
+    family = class_name.partition("For")[0].lower()
+    drawn: dict[str, tuple] = {}
+    real = figure_footer.draw
+
+    def draw(name, sentence, check, files, figure=None, code=()):
+        drawn[name] = check, figure_footer.made(name, check, files)[0], code
+        real(name, sentence, check, files, figure, code)
+
+    monkeypatch.setattr(figure_footer, "draw", draw)
+    model = opened(folder, family, class_name, **config)
+    pair = "\n".join(CHOICES) if "Choice" in class_name else "and the dog ran"
+    visit("output", model=model, text=ASKED, pair=pair).sound()
+    check, files, code = drawn[name]
+    assert "✓ logits" in check.text and code
+    (table,) = [make() for file, make in files.items() if file.endswith(".csv")]
+    saved = pd.read_csv(io.BytesIO(table), encoding="utf-8-sig", keep_default_na=False)
+    assert list(saved.columns) == [*columns, "check"] and set(saved["check"]) == {check.text}
+    facts = open_model(model).trace(ASKED, pair=pair).facts[fact]
+    rows = facts["next"] if isinstance(facts, dict) else [row[-1] if isinstance(row, list) else row for row in facts]
+    np.testing.assert_allclose(saved["probability"], rows, rtol=1e-6)
 
 
 def test_the_first_screen_names_what_the_head_says(visit, folder: Path) -> None:

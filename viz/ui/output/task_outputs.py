@@ -9,13 +9,14 @@ import streamlit as st
 from viz.base import numbers, tokens
 from viz.ui.language import say
 from viz.ui.output import answers, two_texts
-from viz.ui.output.tables import table
+from viz.ui.output.tables import WIDTH, foot, table
 from viz.ui.shared import page_text
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _MOST = 4  # tokens that a sentence names
+_NAMELESS = "LABEL_0"  # what the library calls a head's only number where nobody named it
 
 
 def show(trace: Trace) -> None:
@@ -73,37 +74,47 @@ def independent_outputs(trace: Trace) -> bool:
 
 def _classes(trace: Trace) -> None:
     """Probabilities of one class among others, of each label by itself, or the scores of a regression."""
+    from model.checkpoints.task_heads import outputs
+
     found, how = trace.facts["classes"], trace.facts.get("classes_how", "softmax")
+    names, values = [name for name, _ in found], [value for _, value in found]
     page_text.heading("output.one_score" if one_score(trace) else "output.classes")
-    columns = {say("output.class"): [name for name, _ in found]}
-    if one_score(trace) and how == "sigmoid":  # of a pair, a cross-encoder's
-        columns[say("output.score")] = [numbers.short(score, 4) for score in trace.facts["scores"]]
-        table(columns, [p for _, p in found])
-        st.caption(say("output.score_sigmoid"))
-        return
+    columns = {} if names == [_NAMELESS] else {say("output.class"): names}
+    saved = {"class": names, "score" if how == "scores" else "probability": values}
     if how == "scores":
-        columns[say("output.score")] = [numbers.short(score, 4) for _, score in found]
-        st.dataframe(columns, hide_index=True, width=640)
-        st.caption(say("output.scores"))
+        columns[say("output.score")] = [numbers.short(score, 4) for score in values]
+        st.dataframe(columns, hide_index=True, width=WIDTH)
+        foot(trace, "classes", say("output.scores"), saved, (outputs.facts,))
         return
-    table(columns, [p for _, p in found])
-    if how == "sigmoid":
-        st.caption(say("output.singly"))
+    said = say("output.singly") if how == "sigmoid" else ""
+    if one_score(trace):  # of a pair, a cross-encoder's
+        columns[say("output.score")] = [numbers.short(score, 4) for score in trace.facts["scores"]]
+        saved["score"], said = trace.facts["scores"], say("output.score_sigmoid")
+    table(columns, values)
+    foot(trace, "classes", said, saved, (outputs.facts,))
 
 
 def _tags(trace: Trace) -> None:
     """The likeliest label of each token; of a sound the likeliest character of each frame, and what they spell."""
+    from model.checkpoints.task_heads import outputs
+
     found, spelt = trace.facts["labels"], trace.facts.get("spelt")
     page_text.heading("output.tags" if spelt is None else "output.frames")
     if spelt:
         st.markdown(page_text.code(spelt))
-    table(_places(trace) | {say("output.tag"): [name for name, _ in found]}, [p for _, p in found])
+    names, values = [name for name, _ in found], [p for _, p in found]
+    table(_places(trace) | {say("output.tag"): names}, values)
+    foot(trace, "labels", "", _saved_places(trace) | {"label": names, "probability": values}, (outputs.facts,))
 
 
 def _replaced(trace: Trace) -> None:
     """The probability of each token that another stood in its place."""
+    from model.checkpoints.task_heads import outputs
+
     page_text.heading("output.replaced")
-    table(_places(trace), list(trace.facts["replaced"]))
+    values = list(trace.facts["replaced"])
+    table(_places(trace), values)
+    foot(trace, "replaced", "", _saved_places(trace) | {"probability": values}, (outputs.facts,))
 
 
 def _places(trace: Trace) -> dict[str, Any]:
@@ -112,10 +123,20 @@ def _places(trace: Trace) -> dict[str, Any]:
     return {say("output.at"): list(range(len(texts))), say("card.token"): texts}
 
 
+def _saved_places(trace: Trace) -> dict[str, Any]:
+    texts = trace.side(next(iter(trace.sides))).texts
+    return {"position": range(len(texts)), "token": list(texts)}
+
+
 def _captions(trace: Trace) -> None:
+    from model.checkpoints.media import pictures
+
     if trace.facts.get("captions_how") == "sigmoid":
         page_text.heading("output.captions", "output.captions_singly")
     else:
         page_text.heading("output.captions")
     found = trace.facts["captions"]
-    table({say("output.caption"): [c["text"] for c in found]}, [c["probability"] for c in found])
+    names, values = [caption["text"] for caption in found], [caption["probability"] for caption in found]
+    table({say("output.caption"): names}, values)
+    saved = {"text": names, "cosine": [caption["similarity"] for caption in found], "probability": values}
+    foot(trace, "captions", "", saved, (pictures.trace_picture,))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from viz.base import numbers
 from viz.ui.language import say
-from viz.ui.output.tables import table
+from viz.ui.output.tables import WIDTH, foot, table
 from viz.ui.shared import page_text
 from viz.ui.state import model_list, view
 
@@ -19,28 +19,34 @@ if TYPE_CHECKING:
 
 def sentence_pairs(trace: Trace) -> None:
     """Whether the second text goes on from the first, or whether the two stand in their order."""
+    from model.checkpoints.task_heads import outputs
+
     for how, probabilities in trace.facts["sentence_pairs"].items():
         page_text.heading("output.follows" if how == "next" else "output.order")
         names = [say(f"output.{how}_{i}") for i in range(len(probabilities))]
         table({say("output.class"): names}, probabilities)
-        if not any(any(side.segments) for side in trace.sides.values()):
-            st.caption(say("output.one_text"))
+        alone = not any(any(side.segments) for side in trace.sides.values())
+        said = say("output.one_text") if alone else ""
+        foot(trace, f"pair-{how}", said, {"class": names, "probability": probabilities}, (outputs.facts,))
 
 
 def choices(trace: Trace) -> None:
     """Each choice with its score, and the softmax over the choices that were given."""
+    from model.checkpoints.library import head_runs
+
     found = trace.facts["choices"]
     page_text.heading("output.choices")
     texts = [text or "∅" for text, *_ in found]
     scores = [score for _, score, _ in found]
     columns = {say("output.choice"): texts, say("output.score"): [numbers.short(score, 4) for score in scores]}
+    saved = {"choice": [text for text, *_ in found], "score": scores, "probability": [p for *_, p in found]}
     if len(found) == 1:
-        st.dataframe(columns, hide_index=True, width=640)
-        st.caption(say("output.choice_alone"))
+        st.dataframe(columns, hide_index=True, width=WIDTH)
+        foot(trace, "choices", say("output.choice_alone"), saved, (head_runs.head_facts,))
         return
     st.markdown(say("output.choice_best", choice=page_text.code(texts[scores.index(max(scores))])))
     table(columns, [p for *_, p in found], width=760)
-    st.caption(say("output.choices_how"))
+    foot(trace, "choices", say("output.choices_how"), saved, (head_runs.head_facts,))
     if not model_list.is_trace(view.current().model):
         _look(texts)
 
