@@ -125,7 +125,7 @@ def test_a_config_that_is_no_json(folder: Path, text: str):
 
 def test_families_that_do_not_open_are_named(folder: Path):
     edit(folder, model_type="no_such_family")
-    refused(folder, errors.UnsupportedFamily, "no_such_family", "bert, roberta", "m2m_100")
+    refused(folder, errors.UnsupportedFamily, "no_such_family", "bert, roberta", "python -m model families")
     edit(folder, model_type="no_such_family", auto_map={"AutoModel": "modeling.Own"})
     (folder / "modeling.py").write_text("raise SystemExit('run')")
     refused(folder, errors.RemoteCode, "no_such_family", "never run")
@@ -148,7 +148,7 @@ def test_a_family_outside_the_registry_opens_where_it_checks_and_is_named_where_
         "fnet",
         "no attention over whole rows of keys was met",
         "bert, roberta",
-        "m2m_100",
+        "python -m model families",
     )
 
 

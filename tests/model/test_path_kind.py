@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,8 @@ def test_what_people_take_for_a_model_is_told_by_its_kind(places: Path) -> None:
                        (places / "weights.pt", errors.WeightsAlone)):  # fmt: skip
         assert path_kind.kind_at(path) == "" and type(path_kind.refusal(path)) is kind
     assert [path_kind.refusal(places / name) for name in ("empty", "cat.png", "bert")] == [None] * 3
+    shutil.copytree(places / "bert", places / "packed")
+    settings = json.loads((places / "packed/config.json").read_text())
+    packed = settings | {"quantization_config": {"quant_method": "gptq", "bits": 4}}
+    (places / "packed/config.json").write_text(json.dumps(packed))
+    assert path_kind.kind_at(places / "packed") == "" and "(GPTQ, 4 bits)" in str(path_kind.refusal(places / "packed"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.checkpoints.disk import packages
+from model.checkpoints.disk import files as checkpoint_files
+from model.checkpoints.disk import packages, quantised
 from model.checkpoints.disk.headers import safetensors_header
 from model.checkpoints.disk.other_folders import model_in
 from model.errors import HeadlightError, NoCheckpoint
@@ -21,7 +22,7 @@ def kind_at(path: Path) -> str:
             return "model"
         if path.is_dir():
             ours = all((path / name).is_file() for name in ("card.json", "vocabulary.json"))
-            return "model" if ours or kind_of(path) or (model_in(path) / "config.json").is_file() else ""
+            return "model" if ours or kind_of(path) or (_sound(path) / "config.json").is_file() else ""
         if path.suffix == ".safetensors":  # of a checkpoint the folder is opened, never one of its files
             told = safetensors_header(path).get("__metadata__") or {}
             return "trace" if told.get("format") == _TRACE else ""
@@ -33,12 +34,20 @@ def kind_at(path: Path) -> str:
 def refusal(path: Path) -> HeadlightError | None:
     """What is said of a path that holds something people take for a model, and that is none; None where nothing is."""
     try:
-        model_in(path)
+        _sound(path)
     except NoCheckpoint:
         return None
     except HeadlightError as error:
         return error
     return None
+
+
+def _sound(path: Path) -> Path:
+    """`model_in`, which raises Quantised too where the weights are packed in a way that is not unpacked."""
+    folder = model_in(path)
+    if (folder / "config.json").is_file():
+        quantised.check(folder, checkpoint_files.config(folder))
+    return folder
 
 
 def weights(path: Path) -> Path:

@@ -31,6 +31,8 @@ from model.errors import (
 )  # fmt: skip
 from model.errors.library_text import library_text
 
+_NAMED = 6  # families that a sentence names
+
 
 def check(weights: list[Path], module: nn.Module, info: Mapping[str, Any]) -> None:
     """Raises a kind of DamagedCheckpoint, or Quantised, where what from_pretrained tells, `info`, makes no model to look at."""
@@ -134,5 +136,7 @@ def refuse(folder: Path, family: str, reason: str, reads: str = "text") -> None:
 
 
 def families(reads: str) -> str:
-    """The families that open, of those that read text, pictures or sound."""
-    return ", ".join(each.model_type for each in FAMILIES if each.reads == reads)
+    """The first of the families that open, of those that read text, pictures or sound, how many they are and what lists them."""
+    names = [each.model_type for each in FAMILIES if each.reads == reads]
+    rest = f", … ({len(names)}: python -m model families)" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + rest
