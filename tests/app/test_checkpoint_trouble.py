@@ -93,13 +93,18 @@ def test_a_path_that_does_not_exist_is_said(visit, models: Path) -> None:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_what_a_refused_folder_is_told_fits_its_cause(visit, models: Path, tmp_path: Path, lang: str) -> None:
-    def refused(name: str, key: str, **values: object) -> None:
+    def refused(name: str, key: str, at_once: bool = False, **values: object) -> None:
         seen = visit("models", model="gpt2", lang=lang)
         field = next(field for field in seen.at.text_input if field.key == "models-path")
         field.set_value(str(tmp_path / name))
         seen.at.run()
+        said = seen.say(key, path=tmp_path / name, **values)
+        if at_once:  # before anything is opened
+            assert seen.at.button(key="open-path").disabled
+            assert any(said in caption.value.replace("\\", "") for caption in seen.at.caption)
+            return
         seen.click("open-path")
-        assert seen.say(key, path=tmp_path / name, **values) in seen.complaint()
+        assert said in seen.complaint()
         assert seen.view.model == "gpt2"
 
     for name, told in (
@@ -110,8 +115,8 @@ def test_what_a_refused_folder_is_told_fits_its_cause(visit, models: Path, tmp_p
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps(config | told))
     (folder / "model.safetensors").rename(folder / "model.onnx")
-    refused("gptq", "error.quantised_from", kind="GPTQ, 4 bits", base="some/base")
-    refused("mlx", "error.quantised", kind="MLX, 4 bits")
+    refused("gptq", "error.quantised_from", True, kind="GPTQ, 4 bits", base="some/base")
+    refused("mlx", "error.quantised", True, kind="MLX, 4 bits")
     refused("act", "error.bad_config", file="config.json", reason="the library does not know 'wiggle', which it names")
     refused("onnx", "error.other_weights", file="model.onnx", kind="a graph for ONNX", allowed="model.safetensors")
 
