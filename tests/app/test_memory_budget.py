@@ -38,10 +38,14 @@ def test_the_newest_stays_however_large():
     assert _get(kept, "large", 0) is large and len(kept) == 1
 
 
-def test_what_grows_counts_as_it_is_when_it_is_used():
+def test_what_grows_counts_as_it_is_when_it_is_used(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr(memory_budget.time, "monotonic", lambda: now[0])
     kept = MemoryBudget(100)
     grows, other = _get(kept, "grows", 10), _get(kept, "other", 60)
     grows[0] = 80
+    assert _get(kept, "grows", 0) is grows and kept.used() == {"runs": (2, 70)}  # within the same run of a page
+    now[0] = 2.0
     assert _get(kept, "grows", 0) is grows and kept.used() == {"runs": (1, 80)}
     assert _get(kept, "other", 60) is not other
 

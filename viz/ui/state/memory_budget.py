@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ BUDGET = "HEADLIGHT_MEMORY_BUDGET"
 KINDS = ("models", "runs", "profiles", "pictures")
 _SHARE = 0.25  # of the computer's memory
 _MUCH = 2**26  # bytes that are worth a word to the system
+_AGAIN = 1.0  # s, until a value is measured again: a run of a page asks for one many times, and each look takes 1–3 ms
 
 Kept = TypeVar("Kept")
 
@@ -32,12 +34,13 @@ class _Entry:
     value: Any
     measure: Callable[[Any], int]
     size: int = 0
+    measured: float = -float("inf")  # by the clock of `time.monotonic`
 
 
 class MemoryBudget:
     """Values by kind and key, at most `most_bytes` of them together; the newest always stays, however large it is.
 
-    It may be asked by several threads. `measure` is asked again whenever a value is used, as some grow (what a page
+    It may be asked by several threads. `measure` is asked again when a value is used later, as some grow (what a page
     derives of a run is kept with it).
     """
 
@@ -57,7 +60,8 @@ class MemoryBudget:
                 with self._lock:
                     known = self._entries.get(whole)
                 entry = known or _Entry(kind, make(), measure)
-                entry.size = entry.measure(entry.value)
+                if (now := time.monotonic()) - entry.measured > _AGAIN:
+                    entry.size, entry.measured = entry.measure(entry.value), now
                 with self._lock:
                     self._entries[whole] = entry
                     self._entries.move_to_end(whole)
