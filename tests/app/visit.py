@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 from streamlit.testing.v1 import AppTest
@@ -25,9 +27,23 @@ class Visit:
         self.at = AppTest.from_file(str(APP), default_timeout=60)
         self.at.context["locale"] = locale
         self.at.query_params.update({name: str(value) for name, value in link.items()})
+        self._follow_the_link()
         self.at.run()
         if page != "overview":
             self.go(page)
+
+    def _follow_the_link(self) -> None:
+        """What the app writes into the address bar is what its next run is asked with, as in a browser."""
+        run = self.at._run
+
+        def followed(*args: object, **options: object) -> AppTest:
+            done = run(*args, **options)
+            told = [element for element in self.at.get("bidi_component") if element.key == "address"]
+            if told:
+                self.at.query_params = dict(parse_qsl(json.loads(told[0].proto.json)["query"]))
+            return done
+
+        self.at._run = followed
 
     def go(self, page: str) -> Visit:
         self.at.switch_page(PAGES[page]).run()
@@ -68,7 +84,9 @@ class Visit:
         return self
 
     def figures(self) -> list[str]:
-        return [element.key for element in self.at.get("bidi_component")]
+        """The keys of the canvases; the address bar is none."""
+        keys = [element.key for element in self.at.get("bidi_component")]
+        return [key for key in keys if not key.startswith("address")]
 
     def figure(self, key: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """(header, arrays) of a canvas component, as the browser receives them."""

@@ -158,18 +158,9 @@ def test_a_link_restores_everything_for_somebody_else(heads, new_screen) -> None
     other.shows_title("heads.title")
 
 
-def test_back_brings_the_earlier_cell(heads) -> None:
-    heads.click_cell(4, 1).click_cell(2, 2)
-    heads.page.go_back()
-    heads.wait_for_link(q=4, k=1)
-    expect(heads.matrix).to_have_attribute("data-row", "4")
-
-
 def test_back_brings_the_earlier_page(heads) -> None:
     heads.find("[data-testid=stPageLink] a").filter(has_text=heads.say("door.cell")).click()
     heads.shows_title("steps.title")
-    heads.wait_for_link(site=SITE)
-    heads.page.go_back()  # the address that Streamlit's link wrote before ours, with nothing in it
     heads.wait_for_link(site=SITE)
     heads.page.go_back()
     heads.shows_title("heads.title")

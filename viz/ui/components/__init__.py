@@ -30,6 +30,7 @@ def _register(name: str, *sheets: str) -> Callable[..., Any]:
     return lambda **told: made()(**told)
 
 
+address = _register("address")
 atlas = _register("atlas")
 equation = _register("equation", "shared/sums.css")
 joint_matrix = _register("joint_matrix")

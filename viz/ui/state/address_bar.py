@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, fields
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from model.errors import UnknownModel
-from viz.ui import language
+from viz.ui import components, language
 from viz.ui.state import long_texts, model_list, page_controls, view
 
 # The names in the link, short and the same in every language.
@@ -90,8 +91,12 @@ def _take(link: dict[str, str]) -> None:
     st.session_state.asked = asked if {"q", "k"} <= asked.keys() else {n: asked[n] for n in asked.keys() - {"q", "k"}}
 
 
-def write() -> None:
-    """Mirror the view in the address bar, once, after the page is drawn."""
+def write(part: str = "") -> None:
+    """Mirror the view in the address bar, once, after the page is drawn; `part`: of a part of a page that runs by itself.
+
+    Streamlit's own `query_params` would add an entry to the browser's history at each change: Back would lead through all of
+    them, and two for each page.
+    """
     values = {
         _IN_LINK[key]: str(value)
         for key, value in asdict(view.current()).items()
@@ -101,6 +106,10 @@ def write() -> None:
     values["lang"] = language.current()
     if moved := page_controls.written():
         values[page_controls.LINK] = moved
-    if st.query_params.to_dict() != values:
-        st.query_params.from_dict(values)
     st.session_state.written_link = values
+    # A page that is opened without its link, from the menu, gets the same one again: it is told anew each time.
+    st.session_state.writes = st.session_state.get("writes", 0) + 1
+    words = None if part else language.group("address")
+    told = {"query": urlencode(values), "time": st.session_state.writes, "words": words}
+    with st.sidebar if not part else st.container(key=f"address-of-{part}"):
+        components.address(key=f"address{part}", data=told)

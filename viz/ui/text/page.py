@@ -75,7 +75,7 @@ def _text(trace: Trace) -> None:
         components.text_row(key="reading-row", data=frame, on_choose_change=lambda: _choose("reading-row"))
     _footer(trace, found, end)
     # A fragment runs without the frame of the page: the link is written here too, and it is ours, not a pasted one.
-    address_bar.write()
+    address_bar.write(part="reading")
     st.session_state.pop("acted", None)
 
 

@@ -1,0 +1,50 @@
+// The address of what is shown. It takes the place of the one before it, so that Back leads to the page before, and a button
+// puts it on the clipboard.
+
+import { button, el, mount } from "../shared/dom.js";
+
+const SAID = 1600; // ms that the button says that it was pressed
+
+class Address {
+  constructor(shadow) {
+    this.root = el("div", "headlight address", shadow);
+    this.button = button("copy", this.root, null, () => this.copy());
+  }
+  update({ query, words }) {
+    const address = new URL(document.location.href);
+    address.search = query;
+    if (address.href !== document.location.href) history.replaceState(history.state, "", address);
+    this.words = words;
+    this.button.hidden = !words;
+    if (words) this.button.textContent = words.copy;
+  }
+  async copy() {
+    const told = (await written(document.location.href)) ? this.words.copied : this.words.refused;
+    this.button.textContent = told;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => (this.button.textContent = this.words.copy), SAID);
+  }
+  destroy() {
+    clearTimeout(this.timer);
+    this.root.remove();
+  }
+}
+
+/** Whether the text lies on the clipboard now: a page that came over plain HTTP from elsewhere may use the old way only. */
+async function written(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = document.createElement("textarea");
+    field.value = text;
+    field.style.position = "fixed";
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}
+
+export default (told) => mount(told, Address);
