@@ -32,6 +32,8 @@ def start() -> None:
     link = {key: st.query_params.get(name) for key, name in _IN_LINK.items() if name in st.query_params}
     long, lost = long_texts.restored(st.query_params.to_dict())
     link |= long
+    if any(name in long_texts.READ for name, *_ in lost):  # in another text it is another cell
+        link = {key: value for key, value in link.items() if key not in ("row", "column")}
     page_controls.begin()
     fresh = "view" not in st.session_state
     if fresh:

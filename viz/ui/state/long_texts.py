@@ -12,6 +12,7 @@ from cachetools import LRUCache
 
 # The fields of the view that a person writes; in the link they have the same names.
 TEXTS = ("text", "target", "pair", "other", "hand", "against")
+READ = ("text", "target", "pair")  # whose tokens the selected cell is of
 LONGEST = 2000  # characters: longer ones make an address that browsers and proxies refuse
 _KEPT_CHARACTERS = 4_000_000
 _SHOWN = 40
@@ -40,12 +41,9 @@ def cut(values: Mapping[str, str]) -> dict[str, str]:
 
 def shortened(values: Mapping[str, str]) -> dict[str, str]:
     """`values` as a link carries them: for a long text stands `text_cut`, its length, its hash and its first characters.
-
-    The selected cell goes with it, because in another text it is another cell.
     """
     long = cut(values)
-    gone = {*long, *(("q", "k") if long.keys() - {"other", "hand", "against"} else ())}
-    kept = {name: value for name, value in values.items() if name not in gone and len(value) <= LONGEST}
+    kept = {name: value for name, value in values.items() if name not in long and len(value) <= LONGEST}
     return kept | {f"{name}_cut": f"{len(text)}.{_keep(text)}.{text[:_SHOWN]}" for name, text in long.items()}
 
 
