@@ -55,7 +55,9 @@ def test_a_chosen_cell_is_written_out_below_the_matrix(heads, translator) -> Non
         cell = arithmetic_of(record, HEAD, i, j)
         scaled, left = cell.product * cell.scale, cell.score - cell.log_sum
         *scores, weight = heads.sums(figure, i, j)
-        assert scores == pytest.approx([cell.product, cell.scale, scaled, cell.log_sum, left, left], rel=6e-3)
+        d_k = record.q.shape[-1]
+        assert scores == pytest.approx([cell.product, d_k, d_k**0.5, scaled, cell.log_sum, left, left], rel=6e-3)
+        assert figure.locator(".sums .term", has_text="Σ").get_attribute("title") == heads.say("map.log_sum")
         assert weight == pytest.approx(cell.weight, rel=0.05)  # a small one is written with two digits
     heads.page.keyboard.press("ArrowDown")
     assert heads.sums(figure, 3, 2)[-1] == pytest.approx(record.weights(HEAD)[3, 2].item(), rel=6e-3)

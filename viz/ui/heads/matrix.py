@@ -82,7 +82,7 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     most = color_scale.largest(record, head, shown)
     end = color_scale.end(most, view.current().scale)
     words["legend"] = _legend(most, end)
-    words |= {"sums": say("map.sums"), "added": say("map.added")}
+    words |= {"sums": say("map.sums"), "added": say("map.added"), "log_sum": say("map.log_sum")}
     if not all(axis.whole for axis in shown):
         _map(trace, site, head, (row, column), words, end)
     address = tile_server.address(trace, site, head)

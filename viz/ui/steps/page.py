@@ -105,7 +105,7 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
         words = language.group("equation") | {"alt": f"{say(f'step.{step.key}.name')}. {say(f'step.{step.key}.what')}"}
         if step.key != "input":
             words["help"] = ""  # once on a page is enough
-        words |= {"sums": say("map.sums"), "added": say("map.added")}
+        words |= {"sums": say("map.sums"), "added": say("map.added"), "log_sum": say("map.log_sum")}
         address = tile_server.address(trace, site, view.current().head)
         frame = equation.step_frame(trace, step, axes, *at, words, address)
 

@@ -55,7 +55,7 @@ export class Sums {
   write() {
     const { root, words, cell } = this, [product, scale, score, logSum, weight] = this.kept.get(this.key);
     const scaled = product * scale, added = score - scaled;
-    const parts = [`q·k = ${number(product)}`, `× ${number(scale)} = ${number(scaled)}`];
+    const parts = [`q·k = ${number(product)}`, `${divided(scale)} = ${number(scaled)}`];
     if (score === -Infinity) parts.push(`+ M = −∞`, "e^(−∞) = 0");
     else {
       if (Math.abs(added) > 1e-9 * Math.max(1, Math.abs(score))) parts.push(`${words.added} ${number(added)} = ${number(score)}`);
@@ -63,8 +63,17 @@ export class Sums {
     }
     root.replaceChildren();
     el("span", "faint", root, words.sums);
-    for (const part of parts) el("span", "term", root, part);
+    for (const part of parts) {
+      const term = el("span", "term", root, part);
+      if (part.includes("Σ")) term.title = words.log_sum;
+    }
     root.dataset.cell = `${cell.row}.${cell.column}`;
     requestAnimationFrame(() => setTimeout(this.written));
   }
+}
+
+/** What q·k is made smaller by: √d as one reads it in the formula, where the scale is one over the root of a whole number. */
+function divided(scale) {
+  const d = 1 / scale ** 2, whole = Math.round(d);
+  return whole > 1 && Math.abs(d / whole - 1) < 1e-6 ? `÷ (√${whole} = ${number(1 / scale)})` : `× ${number(scale)}`;
 }
