@@ -22,9 +22,8 @@ from viz.ui.state import model_list
 
 
 def typed(seen: Visit, path: Path) -> tuple[list[str], bool]:
-    """Captions of the page after a path was typed, and whether it can be opened."""
-    (field,) = [field for field in seen.at.text_input if field.key == "models-path"]
-    field.set_value(str(path))
+    """Captions of the page while a path stands in the field, and whether it can be opened."""
+    seen.at.session_state["models-path"] = str(path)  # without Enter, which opens what can be
     seen.at.run()
     (button,) = [button for button in seen.sound().at.button if button.key == "open-path"]
     return [caption.value for caption in seen.at.caption], not button.disabled
@@ -106,8 +105,9 @@ def test_a_saved_trace_has_its_own_text_and_headline(visit, models: Path, link: 
         if not link:
             seen.at.session_state["view"] = seen.view
             seen.go("models")
-            typed(seen, path)
-            seen.click("open-path").sound()
+            field = seen.at.text_input(key="models-path")
+            field.set_value(str(path)).run()  # Enter opens it
+            seen.sound()
         assert not {"text", "new", "target"} & seen.link.keys()
         said = [markdown.value for markdown in seen.at.markdown]
         assert seen.say("headline.what_saved_self") in said and seen.say("headline.what") not in said
@@ -135,3 +135,13 @@ def test_where_a_model_lies_is_written_out_and_not_cut(visit, models: Path) -> N
     seen = visit("model_card", model="gpt2").sound()
     assert any(f"`{models / 'gpt2'}`" in caption.value for caption in seen.at.caption)
     assert str(models / "gpt2") not in str(seen.at.dataframe[0].value.to_dict())
+
+
+def test_the_list_of_models_leads_to_the_field_on_every_page(visit) -> None:
+    seen = visit("heads", text="the cat sat").sound()
+    box = seen.at.sidebar.selectbox[0]
+    assert box.options[-1] == seen.say("bar.yours")
+    box.set_value("\0yours").run()
+    assert seen.sound().view.model == "translate" and seen.view.text == "the cat sat"
+    assert any(field.key == "models-path" for field in seen.at.text_input)
+    assert seen.at.sidebar.selectbox[0].value == "translate"

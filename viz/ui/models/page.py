@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from model.checkpoints.disk.packages import Package
 
 _ROWS = 40
+_PATH = "models-path"
 
 
 def show() -> None:
-    """Three parts, from what is at hand to what could be fetched."""
+    """A path of one's own, what is at hand, what could be fetched, and what is kept of all of it."""
     if complaint := st.session_state.pop("complaint", None):
         st.error(complaint, icon=":material/error:")
-    _found()
     _own_path()
+    _found()
     _offered()
     _memory()
 
@@ -91,17 +92,33 @@ def _own_path() -> None:
     """A folder, a .gguf file or a saved trace, by its path, looked at before it is opened."""
     page_text.heading("models.path", what="")
     typed, button = st.columns([8, 1], vertical_alignment="bottom")
-    path = typed.text_input(say("models.path_what"), key="models-path", placeholder=say("models.path_example"))
-    path = path.strip().strip('"')
-    place = model_list.place(path) if path else None
-    exists = place is not None and place.exists()
-    kind = path_kind.kind_at(place) if exists else ""
+    typed.text_input(
+        say("models.path_what"), key=_PATH, placeholder=say("models.path_example"), on_change=_enter,
+        help=say("models.path_enter"),
+    )  # fmt: skip
+    path, place, kind = _typed()
+    exists = place is not None
     button.button(
         say("models.open"), key="open-path", on_click=_choose_path, args=(path, exists), type="primary" if kind else "secondary",
         disabled=not path or (exists and not kind),
     )  # fmt: skip
     if path:
         st.caption(_lying(place, kind) if exists else say("models.no_path"))
+
+
+def _typed() -> tuple[str, Path | None, str]:
+    """(what stands in the field, where it leads if something lies there, of what kind that is)."""
+    path = st.session_state.get(_PATH, "").strip().strip('"')
+    place = model_list.place(path) if path else None
+    place = place if place is not None and place.exists() else None
+    return path, place, "" if place is None else path_kind.kind_at(place)
+
+
+def _enter() -> None:
+    """What lies there and opens is opened; a name of the model hub, which is asked for over the network, takes the button."""
+    path, _, kind = _typed()
+    if kind:
+        _choose_path(path, exists=True)
 
 
 def _lying(place: Path, kind: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # More heads than fit on one line as buttons are a list.
 _BUTTONS = 16
+_YOURS = "\0yours"  # no model's name
 
 
 def side_bar() -> None:
@@ -27,8 +28,8 @@ def side_bar() -> None:
     with st.sidebar:
         key = mirror("model", now.model)
         st.selectbox(
-            say("bar.model"), model_list.names(now.model), format_func=model_list.described, key=key, on_change=keep,
-            args=("model", key),
+            say("bar.model"), [*model_list.names(now.model), _YOURS], format_func=_described, key=key,
+            on_change=_choose_model, args=(key,),
         )  # fmt: skip
         if model_list.is_trace(now.model):
             st.caption(say("bar.saved"))
@@ -39,6 +40,18 @@ def side_bar() -> None:
             key=mirror("ui_language", language.current()), on_change=_switch_language, required=True,
             label_visibility="collapsed",
         )  # fmt: skip
+
+
+def _described(name: str) -> str:
+    return say("bar.yours") if name == _YOURS else model_list.described(name)
+
+
+def _choose_model(key: str) -> None:
+    """Another model; the list's last entry leads to the field for a path, and changes nothing yet."""
+    if st.session_state[key] == _YOURS:
+        st.session_state.go_to = "models"
+    else:
+        keep("model", key)
 
 
 def _texts(card: dict) -> None:
