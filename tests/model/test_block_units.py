@@ -140,6 +140,8 @@ def test_units_of_every_family_reproduce_its_layers(family: Family) -> None:
             assert len(units.post) == n and units.post.shape[1] > recorded.store.shape(f"{stack}.0.stream")[1]
             assert units.error <= units.limit and units.function_error <= units.function_limit
             assert (units.gate is not None) == (stack in family.gated)
+            firsts = mlp_hooks.first_projections(module, heard[0].name).values()
+            assert firsts and {getattr(part, "bias", None) is not None for part in firsts} == {units.biased}
             seen.add((heard[0].name, stack, layer))
             known = functions_said(module.config, stack)
             assert not known or units.function in known

@@ -45,7 +45,7 @@ class CapturedProjection:
         function, pre, gate = known if known is not None else (None, None, None)
         W = (W if _conv(self.projection) else W.T).detach()
         error, limit = projected(self.hidden, W, None if b is None else b.detach(), self.output)
-        return Hidden(self.hidden.float(), pre, gate, function, error, limit)
+        return Hidden(self.hidden.float(), pre, gate, function, error, limit, b is not None)
 
 
 def _conv(part: nn.Module) -> bool:

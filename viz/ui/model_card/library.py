@@ -31,13 +31,14 @@ def show(model: HuggingFaceModel) -> None:
     _fresh(facts)
     left, middle, right = st.columns(3)
     left.metric(say("card.parameters"), f"{facts.parameters:,}")
-    middle.metric(say("card.layers_short"), _numbers(facts.layers) or "–")
+    middle.metric(_layers(facts), _numbers(facts.layers) or "–")
     right.metric(say("card.heads"), _numbers(facts.heads) or "–")
     with st.container(key="figures"):
-        left, right = st.columns(2, gap="large")
+        left, right = st.columns([6, 5], gap="large")
     rows = {name: value for name, value in _facts(model, facts).items() if value}
     table = pd.DataFrame({say("card.fact"): rows.keys(), say("card.value"): rows.values()})
-    left.dataframe(table, hide_index=True, height="content")
+    left.dataframe(table, hide_index=True, height="content",
+                   column_config={say("card.fact"): st.column_config.TextColumn(width=164)})  # fmt: skip
     known = model_list.entry(view.current().model)
     left.caption(f"{say('card.place')} {code(str(known.path if known else model.name))}")  # a cell would cut it
     with right:
@@ -94,6 +95,13 @@ def _facts(model: HuggingFaceModel, facts: Description) -> dict[str, str]:
     }
 
 
+def _layers(facts: Description) -> str:
+    """What the numbers of layers are of, where there are two; all other pairs of numbers stand in this order."""
+    if len(facts.layers) < 2:
+        return say("card.layers_short")
+    return say("card.layers_towers" if facts.reads == "both" else "card.layers")
+
+
 def _task(facts: Description) -> str:
     """What it is for, where that is not of texts in the words of what it reads."""
     own = facts.reads != "text" and facts.task in ("embedding", "seq2seq", "tagging")
@@ -144,7 +152,7 @@ def _parts(facts: Description) -> None:
 
 def _vocabulary(model: HuggingFaceModel) -> None:
     """The id ↔ text table, found by text or by number."""
-    page_text.heading("card.words", "card.words_search", small=True, n=f"{len(model.vocabulary):,}")
+    page_text.heading("card.tokens", "card.words_search", small=True, n=f"{len(model.vocabulary):,}")
     wanted = st.text_input(say("card.search"), key="vocabulary-search", label_visibility="collapsed",
                            placeholder=say("card.search"))  # fmt: skip
     pairs = enumerate(tokens.readable(text) for text in model.vocabulary)
