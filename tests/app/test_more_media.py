@@ -139,6 +139,14 @@ def test_units_are_computed_as_the_formula_says(visit, name: str, site: str, for
     assert any(form in each.value for each in seen.at.latex), [each.value for each in seen.at.latex]
 
 
+@pytest.mark.parametrize(("name", "keys"), [("siglip", "block.tower_{}"), ("trocr", "site.{}")])
+def test_towers_are_named_by_what_they_read(visit, name: str, keys: str) -> None:
+    text = {"text": "a red disc"} if name == "siglip" else {}
+    seen = visit("block", model=name, lang="en", **text)
+    (picker,) = [group for group in seen.at.button_group if group.label == seen.say("block.stack")]
+    assert list(picker.options) == [seen.say(keys.format(side)) for side in ("encoder", "decoder")]
+
+
 CARDS = {
     "siglip": {"built for": "vectors of pictures and texts, to compare", "positions": "learned", "longest text, in tokens": "9"},
     "trocr": {"built for": "writing a text about a picture", "positions": "learned", "longest text, in tokens": "24"},

@@ -37,8 +37,7 @@ def show(model: HuggingFaceModel) -> None:
         left, right = st.columns([6, 5], gap="large")
     rows = {name: value for name, value in _facts(model, facts).items() if value}
     table = pd.DataFrame({say("card.fact"): rows.keys(), say("card.value"): rows.values()})
-    left.dataframe(table, hide_index=True, height="content",
-                   column_config={say("card.fact"): st.column_config.TextColumn(width=164)})  # fmt: skip
+    left.dataframe(table, hide_index=True, height="content")
     known = model_list.entry(view.current().model)
     left.caption(f"{say('card.place')} {code(str(known.path if known else model.name))}")  # a cell would cut it
     with right:
@@ -63,7 +62,7 @@ def show_foreign(model: Any) -> None:
     st.metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
     known = model_list.entry(view.current().model)
     rows = {
-        say("card.family"): type(model.module).__name__,
+        say("card.class"): type(model.module).__name__,
         say("card.max_length"): _number(model.max_length),
         say("card.licence"): known.licence if known else "",
         say("card.hash"): model.weights_hash,
@@ -78,7 +77,8 @@ def _facts(model: HuggingFaceModel, facts: Description) -> dict[str, str]:
     known = model_list.entry(view.current().model)
     kv = f" ({say('card.kv_heads', n=facts.kv_heads)})" if facts.kv_heads != facts.heads else ""
     return {
-        say("card.family"): f"{facts.family} · {facts.class_name}",
+        say("card.family"): facts.family,
+        say("card.class"): facts.class_name,
         say("card.task"): _task(facts),
         say("card.attention"): _each(say(f"attention.{kind.replace('-', '_')}") for kind in facts.attention) + kv,
         say("card.window"): f"{facts.window:,}" if facts.window else "",
