@@ -33,7 +33,8 @@ class Hidden:
 
     pre [n, d_ff]: what went into the activation `function`, both None where they are not known. gate [n, d_ff]: what the
     activated numbers were multiplied by, in gated layers. error: how far post · W_2 + b_2 lies from the layer's output at
-    most, `limit` how far it may; function_error and function_limit: the same of function(pre) · gate and post.
+    most, `limit` how far it may; function_error and function_limit: the same of function(pre) · gate and post. biased:
+    whether the layer's projections add biases, b_1 and b_2.
     """
 
     post: Tensor
@@ -42,6 +43,7 @@ class Hidden:
     function: str | None = None
     error: float | None = None
     limit: float = 0.0
+    biased: bool = True
 
     @cached_property
     def function_error(self) -> float | None:

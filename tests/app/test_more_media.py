@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("transformers")
 
 from model.checkpoints.disk.families import entry, small_model
+from tests import bounds
 from tests.model.test_more_media import folder, wav2vec2
 from viz.ui.state.model_list import found
 
@@ -94,3 +96,73 @@ def test_what_a_picture_is_read_as_is_forced_in_the_side_bar(visit) -> None:
     seen = visit("overview", model="trocr", target="the cat sat", lang="en")
     header, _ = seen.figure("overview")
     assert [chip["text"] for chip in header["shifted"]][1:] == ["the", "cat", "sat"]
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_what_is_written_is_drawn_on_the_picture_that_it_reads(visit, lang: str) -> None:
+    link = {"model": "trocr", "target": "the cat sat", "head": 2, "q": 1, "k": 5, "lang": lang}
+    seen = visit("heads", site="decoder.1.cross", **link).sound()
+    assert seen.figures()[:2] == ["matrix", "patches"] and "lines" not in seen.figures()
+    header, arrays = seen.figure("patches")
+    matrix, values = seen.figure("matrix")
+    assert [token["text"] for token in header["queries"]] == [label["text"] for label in matrix["rows"]]
+    assert arrays["weights"].shape == (4, 17)
+    np.testing.assert_allclose(arrays["weights"], values["values"], atol=bounds.WEIGHT, rtol=0)
+    assert header["selection"] == {"row": 1, "column": 5}
+    assert header["words"]["alt"].startswith(seen.say("patches.alt_written", site="\0", head=2).split("\0")[0])
+    seen = visit("heads", site="decoder.1.self", **link).sound()
+    assert "patches" not in seen.figures() and "lines" in seen.figures()
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_one_token_that_was_written_is_compared_with_no_other(visit, lang: str) -> None:
+    """Nobody trained this TrOCR: it ends its text at once."""
+    link = {"model": "trocr", "tab": "block.activations", "lang": lang}
+    seen = visit("block", site="decoder.1.self", **link).sound()
+    assert seen.say("block.alike_alone") in said(seen) and "NaN" not in said(seen)
+    assert not {"block-alike", "block-plane"} & set(seen.figures())
+    seen = visit("block", site="encoder.1.self", **link).sound()
+    assert seen.say("block.alike_alone") not in said(seen) and "block-alike" in seen.figures()
+
+
+@pytest.mark.parametrize(
+    ("name", "site", "form"),
+    [("moonshine", "encoder.1.self", r"W_2 + b_2,\qquad h = \mathrm{GELU}(x W_1 + b_1)"),
+     ("moonshine", "decoder.1.self", r"W_2 + b_2,\qquad h = \mathrm{SiLU}(x W_1 + b_1) \odot (x V + c)"),
+     ("wav2vec2", "encoder.1.self", r"W_2 + b_2,\qquad h = \mathrm{GELU}(x W_1 + b_1)"),
+     ("siglip", "encoder.1.self", r"W_2 + b_2,\qquad h = \mathrm{GELU (tanh)}(x W_1 + b_1)")],
+)  # fmt: skip
+def test_units_are_computed_as_the_formula_says(visit, name: str, site: str, form: str) -> None:
+    text = {"text": "a red disc"} if name == "siglip" else {}
+    seen = visit("block", model=name, site=site, tab="block.units", lang="en", **text)
+    assert not seen.at.exception and not seen.at.error
+    assert any(form in each.value for each in seen.at.latex), [each.value for each in seen.at.latex]
+
+
+@pytest.mark.parametrize(("name", "keys"), [("siglip", "block.tower_{}"), ("trocr", "site.{}")])
+def test_towers_are_named_by_what_they_read(visit, name: str, keys: str) -> None:
+    text = {"text": "a red disc"} if name == "siglip" else {}
+    seen = visit("block", model=name, lang="en", **text)
+    (picker,) = [group for group in seen.at.button_group if group.label == seen.say("block.stack")]
+    assert list(picker.options) == [seen.say(keys.format(side)) for side in ("encoder", "decoder")]
+
+
+CARDS = {
+    "siglip": {"built for": "vectors of pictures and texts, to compare", "positions": "learned", "longest text, in tokens": "9"},
+    "trocr": {"built for": "writing a text about a picture", "positions": "learned", "longest text, in tokens": "24"},
+    "wav2vec2": {"built for": "a label (in speech a character) for each frame",
+                 "positions": "convolutional (the frames around a frame)", "vocabulary": "32"},
+    "moonshine": {"built for": "writing down a sound", "positions": "rotary", "longest text, in tokens": "24"},
+}  # fmt: skip
+LAYERS = {"siglip": "layers, pictures + texts", "wav2vec2": "layers"}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_card_is_in_the_words_of_what_is_read(visit, name: str) -> None:
+    text = {"text": "a red disc"} if name == "siglip" else {}
+    seen = visit("model_card", model=name, lang="en", **text).sound()
+    facts = dict(seen.at.dataframe[0].value.itertuples(index=False))
+    assert CARDS[name].items() <= facts.items() and "maximum length" not in facts
+    assert (facts["attention"], facts["d_model"], facts["d_k"], facts["d_ff"]) == ("multi-head", "32", "8", "64")
+    metrics = {metric.label: metric.value for metric in seen.at.metric}
+    assert metrics[LAYERS.get(name, "layers, encoder + decoder")] == ("2" if name == "wav2vec2" else "2 + 2")

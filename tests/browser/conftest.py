@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from model.checkpoints.disk.families import entry, small_model
 from tests.app import checkpoints
 from tests.browser import chromium
 from tests.browser.screen import FLAGS, Screen
 from tests.browser.server import ROOT, running
+from tests.model.test_more_media import folder as written
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,6 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("server")
     for name in ("gpt2", "vit"):
         checkpoints.write(folder / "models" / name, name)
+    written(folder / "models" / "trocr", small_model(entry("vision-encoder-decoder"), sharpen=3.0))
     with running(ROOT / "app.py", folder / "log.txt", models=folder / "models") as url:
         yield url
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -40,6 +42,27 @@ def test_the_patches_of_a_picture_choose_the_query(screen) -> None:
     asking.focus()
     screen.page.keyboard.press("ArrowLeft")
     screen.page.wait_for_function(f"() => new URL(location).searchParams.get('q') === '{int(before) - 1}'")
+
+
+def test_a_token_that_was_written_chooses_what_is_read_of_the_picture(screen) -> None:
+    screen.open("heads", model="trocr", target="the cat sat", site="decoder.1.cross", head=2, q=1, k=3, lang="en")
+    expect(screen.find(".patches figure.asking")).to_be_hidden()
+    chips, read = screen.find(".patches .tokens .chip"), screen.find(".patches figure.read")
+    assert chips.all_inner_texts() == ["<end> ▸ the", "the ▸ cat", "cat ▸ sat", "sat ▸ <end>"]
+    # The row under the pointer, on the picture and in the matrix alike.
+    chips.nth(2).hover()
+    expect(read.locator("figcaption")).to_have_text(screen.say("patches.read", token="cat ▸ sat"))
+    screen.page.mouse.move(5, 5)
+    expect(read.locator("figcaption")).to_have_text(screen.say("patches.read", token="the ▸ cat"))
+    screen.page.mouse.move(*screen.cell(3, 6))
+    expect(read.locator("figcaption")).to_have_text(screen.say("patches.read", token="sat ▸ <end>"))
+    chips.nth(2).click()
+    screen.wait_for_link(q=2)
+    expect(chips.nth(2)).to_have_class(re.compile("selected"))
+    # A patch is a key: [CLS] stands before them, and the lower right one is the last.
+    box = read.locator("canvas").bounding_box()
+    screen.page.mouse.click(box["x"] + box["width"] - 5, box["y"] + box["height"] - 5)
+    screen.wait_for_link(q=2, k=16)
 
 
 @pytest.mark.parametrize("page", ["", "heads"])

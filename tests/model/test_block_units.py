@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoints.disk.families import FAMILIES, Family, small_inputs, small_model
+from model.checkpoints.disk.families import FAMILIES, TOWERS, Family, small_inputs, small_model
 from model.checkpoints.record import forward, mlp_hooks
 from model.checkpoints.record.site_names import stack_of
 from model.residual import neurons
@@ -106,12 +106,18 @@ def test_a_function_is_recognised_by_its_numbers() -> None:
     assert neurons.recognised(pre, []) is None
 
 
-NEW = ("siglip", "vision-encoder-decoder", "wav2vec2", "moonshine")  # held in test_more_media.py
+def functions_said(config, stack: str) -> list[str]:
+    """What the configuration of a stack says that its activation is: a decoder's or a tower's own, else the model's."""
+    for own in (getattr(config, stack, None), getattr(config, f"{TOWERS[stack].split('_')[0]}_config", None)):
+        config = own if hasattr(own, "model_type") else config
+    keys = (f"{stack}_hidden_act", "hidden_act", "activation_function", "hidden_activation", "dense_act_fn", "activation",
+            "ff_activation")  # fmt: skip
+    said = [getattr(config, key, None) for key in keys]
+    said = said[:1] if said[0] is not None else said
+    return [NAMED[name] for name in said if isinstance(name, str) and name in NAMED]
 
 
-@pytest.mark.parametrize(
-    "family", [f for f in FAMILIES if f.model_type not in NEW], ids=lambda family: family.model_type
-)
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
 def test_units_of_every_family_reproduce_its_layers(family: Family) -> None:
     pytest.importorskip("transformers")
     module = forward.prepare(small_model(family, sharpen=1.0))
@@ -133,11 +139,11 @@ def test_units_of_every_family_reproduce_its_layers(family: Family) -> None:
             units = heard[0].units()
             assert len(units.post) == n and units.post.shape[1] > recorded.store.shape(f"{stack}.0.stream")[1]
             assert units.error <= units.limit and units.function_error <= units.function_limit
-            assert (units.gate is not None) == family.gated
+            assert (units.gate is not None) == (stack in family.gated)
+            firsts = mlp_hooks.first_projections(module, heard[0].name).values()
+            assert firsts and {getattr(part, "bias", None) is not None for part in firsts} == {units.biased}
             seen.add((heard[0].name, stack, layer))
-            said = [getattr(module.config, key, None) for key in ("hidden_act", "activation_function", "hidden_activation",
-                                                                  "dense_act_fn", "activation", "ff_activation")]  # fmt: skip
-            known = [NAMED[name] for name in said if isinstance(name, str) and name in NAMED]
+            known = functions_said(module.config, stack)
             assert not known or units.function in known
     # No hook is left, and each layer was heard at its own module, but for the one that ALBERT's layers share.
     ends = mlp_hooks.projections(module)

@@ -62,7 +62,7 @@ def test_a_vision_tower_alone_is_recorded(tmp_path: Path, name: str):
             torch.testing.assert_close(trace.weights(site, head), weights[0, head], atol=bounds.WEIGHT, rtol=0)
     assert trace.fidelity().holds and len(trace.tokens("encoder")) == 17
     found = describe(model)
-    assert (found.layers, found.heads, found.d_model, found.vocabulary) == ((2,), 4, 32, None)
+    assert (found.layers, found.heads, found.d_model, found.vocabulary) == ((2,), (4,), (32,), None)
     # Prepared as CLIP's own processor does it where the folder has no settings.
     both = open_model(write(tmp_path / "clip", "clip"))
     assert torch.equal(given, pixels(both.module, sample_picture(), None))

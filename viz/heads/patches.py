@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from viz.base import tokens
 from viz.base.payload import pack
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ _POINTS = 600
 
 
 def has_picture(trace: Trace, site: Site) -> bool:
-    """Whether the site's queries and keys are patches of a recorded picture."""
-    return "image" in trace.store and site.stack == "encoder" and site.kind == "self"
+    """Whether the site's keys are patches of a recorded picture: of a picture's own attention, and of what is written of it."""
+    return "image" in trace.store and site.key_side == "encoder"
 
 
 def has_sound(trace: Trace, site: Site) -> bool:
@@ -28,14 +29,18 @@ def has_sound(trace: Trace, site: Site) -> bool:
 
 
 def patches_frame(trace: Trace, site: Site, head: int, selection: tuple[int, int], words: dict[str, str]) -> bytes:
-    """The frame of the patches component: the picture as the model saw it and one head's weights [query, key]."""
-    side = trace.side("encoder")
+    """The frame of the patches component: the picture as the model saw it and one head's weights [query, key].
+
+    Where a text is written of the picture its tokens ask, and are handed over as `queries`; else the patches themselves do.
+    """
+    side = trace.side(site.key_side)
     grid = [int(n) for n in trace.facts["grid"]]
     header: dict[str, Any] = {
         "grid": grid,
         "first": len(side.tokens) - grid[0] * grid[1],  # before the patches stand [CLS] and its like
-        "side": "encoder",
+        "sides": {"query": site.query_side, "key": site.key_side},
         "labels": list(side.texts),
+        "queries": [] if site.query_side == site.key_side else tokens.query_labels(trace, site),
         "selection": {"row": selection[0], "column": selection[1]},
         "words": words,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from model.checkpoints.disk.families import rules_of
@@ -11,63 +11,79 @@ from model.checkpoints.disk.families import rules_of
 
 @dataclass(frozen=True)
 class Sizes:
-    """0 where the configuration does not say. layers: of the encoder, or of the only stack; groups: key/value heads.
+    """Of the encoder, or of the only stack; 0 where the configuration does not say. groups: key/value heads.
 
-    window: the sliding window's width in tokens. both: an encoder and a decoder, whose layers attend twice.
+    window: the sliding window's width in tokens. second: the sizes of the decoder behind the encoder, or of the tower for
+    texts beside that for pictures. crosses: whether the second's layers attend twice, to themselves and to the encoder.
     """
 
     layers: int
-    decoder_layers: int
     d: int
     heads: int
-    decoder_heads: int
     groups: int
     d_k: int
     d_ff: int
     vocabulary: int
     window: int
-    both: bool
+    second: Sizes | None = None
+    crosses: bool = False
 
     @staticmethod
     def of(config: Mapping[str, Any]) -> Sizes:
-        """config: config.json or a configuration's `to_dict()`; of one with two towers the text's."""
+        """config: config.json or a configuration's `to_dict()`; of one that also reads pictures for its text, the text's."""
         told = config.get("text_config") or config
+        parts = [config.get(name) for name in ("encoder", "decoder")]
+        if all(isinstance(part, Mapping) for part in parts):  # an encoder and a decoder of any two families
+            first, second = (_of_stack(part, name) for part, name in zip(parts, ("encoder", "decoder"), strict=True))
+        elif rules_of(str(config.get("model_type"))).architecture == "dual encoder" and "vision_config" in config:
+            pictures, texts = (_of_stack(config[f"{name}_config"], "encoder") for name in ("vision", "text"))
+            return replace(pictures, vocabulary=texts.vocabulary, second=texts)
+        elif told.get("is_encoder_decoder"):
+            first, second = (_of_stack(told, name) for name in ("encoder", "decoder"))
+        else:
+            return _of_stack(told, "decoder" if told.get("is_decoder") else "encoder")
+        return replace(first, vocabulary=second.vocabulary, second=second, crosses=True)
 
-        own = rules_of(str(told.get("model_type"))).config_names
-
-        def first(size: str, *names: str) -> int:
-            """The first of these that the configuration has as a number; before them the family's own name of the size."""
-            values = (told.get(name) for name in (own.get(size), *names))
-            return next((v for v in values if isinstance(v, int) and not isinstance(v, bool)), 0)
-
-        both = bool(told.get("is_encoder_decoder"))
-        d = first("d", "hidden_size", "n_embd", "d_model", "dim", "emb_dim")
-        heads = first("heads", "num_attention_heads", "encoder_attention_heads", "n_head", "n_heads", "num_heads")
-        layers = first("layers", "encoder_layers", "num_hidden_layers", "n_layer", "n_layers", "num_layers")
-        groups = first("groups", "num_key_value_heads", "num_kv_heads") or heads
-        if told.get("multi_query") and not told.get("new_decoder_architecture"):
-            groups = 1  # Falcon's number of key/value heads is one that this kind does not read
-        return Sizes(
-            layers=layers,
-            decoder_layers=(first("decoder_layers", "decoder_layers", "num_decoder_layers") or layers) if both else 0,
-            d=d,
-            heads=heads,
-            decoder_heads=first("decoder_heads", "decoder_attention_heads") or heads,
-            groups=groups,
-            d_k=first("d_k", "head_dim", "d_kv") or (d // heads if heads else 0),
-            d_ff=first("d_ff", "intermediate_size", "n_inner", "d_ff", "hidden_dim", "encoder_ffn_dim", "ffn_dim",
-                       "ffn_hidden_size", "d_inner"),
-            vocabulary=first("vocabulary", "vocab_size"),
-            window=first("window", "sliding_window", "window_size"),
-            both=both,
-        )  # fmt: skip
+    @property
+    def each(self) -> tuple[Sizes, ...]:
+        """Of every stack, in the order in which they are run."""
+        return (self,) if self.second is None else (self, self.second)
 
     @property
     def stacks(self) -> tuple[int, ...]:
-        """(layers,) or (encoder's, decoder's), without those that are not said."""
-        return tuple(filter(None, (self.layers, self.decoder_layers)))
+        """(layers,), or those of both stacks, without those that are not said."""
+        return tuple(filter(None, (stack.layers for stack in self.each)))
 
     @property
     def calls(self) -> int:
         """Attention calls of one forward: a decoder's layer beside an encoder makes two."""
-        return self.layers + 2 * self.decoder_layers
+        return self.layers + (0 if self.second is None else self.second.layers * (2 if self.crosses else 1))
+
+
+def _of_stack(told: Mapping[str, Any], stack: str) -> Sizes:
+    """The sizes of one stack, whose own names ("decoder_layers", "encoder_num_attention_heads") come before the common."""
+    own = rules_of(str(told.get("model_type"))).config_names
+
+    def first(size: str, *names: str) -> int:
+        """The first of these that the configuration has as a number; before them the family's own name of the size."""
+        values = (told.get(name) for name in (own.get(size), *names))
+        return next((v for v in values if isinstance(v, int) and not isinstance(v, bool)), 0)
+
+    def of_either(size: str, *names: str) -> int:
+        return first(size, *(f"{stack}_{name}" for name in names), f"num_{stack}_{names[0]}", *names)
+
+    d = first("d", "hidden_size", "n_embd", "d_model", "dim", "emb_dim")
+    heads = of_either("heads", "attention_heads", "num_attention_heads", "n_head", "n_heads", "num_heads")
+    groups = of_either("groups", "num_key_value_heads", "num_kv_heads") or heads
+    if told.get("multi_query") and not told.get("new_decoder_architecture"):
+        groups = 1  # Falcon's number of key/value heads is one that this kind does not read
+    return Sizes(
+        layers=of_either("layers", "layers", "num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+        d=d,
+        heads=heads,
+        groups=groups,
+        d_k=first("d_k", "head_dim", "d_kv") or (d // heads if heads else 0),
+        d_ff=of_either("d_ff", "ffn_dim", "intermediate_size", "n_inner", "d_ff", "hidden_dim", "ffn_hidden_size", "d_inner"),
+        vocabulary=first("vocabulary", "vocab_size"),
+        window=first("window", "sliding_window", "window_size"),
+    )  # fmt: skip

@@ -83,26 +83,28 @@ def before_run(config: Mapping[str, Any], n: int, m: int = 0) -> Running:
     biases of one layer while they run: `Running.peak_bytes`.
     """
     sizes = Sizes.of(config)
-    stream = lambda layers, rows: (layers + 1) * rows * sizes.d  # noqa: E731
-    numbers, rows = _sublayer(sizes, n, n) * sizes.layers + stream(sizes.layers, n), n
-    if sizes.both:
-        rows = max(m, 1)
-        each = _sublayer(sizes, rows, rows, True) + _sublayer(sizes, rows, n, True)
-        numbers += each * sizes.decoder_layers + stream(sizes.decoder_layers, rows) + n * sizes.d
+    second, rows, total = sizes.second, n, n
+    numbers = _sublayer(sizes, n, n) * sizes.layers + _stream(sizes, n)
+    if second is not None:
+        rows, total = max(m, 1), n + max(m, 1)
+        each = _sublayer(second, rows, rows) + (_sublayer(second, rows, n) if sizes.crosses else 0)
+        numbers += each * second.layers + _stream(second, rows) + n * sizes.d
     if _predicts(config):
         numbers += rows * sizes.vocabulary if rows * sizes.vocabulary <= WHOLE_LOGITS else rows * THIN_LOGITS_ROW
-    total = n + (rows if sizes.both else 0)
     flops = sizes.calls * (24 * total * sizes.d**2 + 4 * total**2 * sizes.d) + 2 * rows * sizes.d * sizes.vocabulary
     peak = numbers + _square(config, sizes.heads, max(n, m))
     return Running(_FLOAT * numbers, flops / _FLOPS, _FLOAT * peak)
 
 
-def _sublayer(sizes: Sizes, queries: int, keys: int, decoder: bool = False) -> int:
-    """Numbers that one attention sub-layer keeps; in an encoder–decoder d = h · d_k on either side."""
-    heads = max(1, sizes.decoder_heads if decoder else sizes.heads)
-    d_k = sizes.d_k if heads == sizes.heads else sizes.d // heads
-    groups = heads if decoder else max(1, sizes.groups)
-    return queries * (2 * heads * d_k + 2 * sizes.d + heads) + 2 * keys * groups * d_k
+def _stream(sizes: Sizes, rows: int) -> int:
+    """Numbers of a stack's hidden states."""
+    return (sizes.layers + 1) * rows * sizes.d
+
+
+def _sublayer(sizes: Sizes, queries: int, keys: int) -> int:
+    """Numbers that one attention sub-layer keeps."""
+    heads, groups = max(1, sizes.heads), max(1, sizes.groups)
+    return queries * (2 * heads * sizes.d_k + 2 * sizes.d + heads) + 2 * keys * groups * sizes.d_k
 
 
 def _predicts(config: Mapping[str, Any]) -> bool:

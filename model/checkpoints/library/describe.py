@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 
+from model.checkpoints.disk import max_length
 from model.checkpoints.disk.config_sizes import Sizes
-from model.checkpoints.disk.families import rules_of
+from model.checkpoints.disk.families import TOWERS, rules_of
+from model.checkpoints.disk.max_length import UNLIMITED
 
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
 
+T = TypeVar("T")
+_FRAMES = re.compile(r"(^|\.)(encoder\.conv\d|feature_extractor|feature_projection)\.")
+
 
 @dataclass(frozen=True)
 class Description:
-    """None or "" where the configuration does not say. parts: parameters under each top-level module of the backbone.
+    """None, () or "" where the configuration does not say. parts: parameters under each top-level module of the backbone.
 
+    layers: one number a stack (the encoder's and the decoder's; the tower's for pictures and that for texts). heads, kv_heads,
+    d_model, d_k, d_ff, attention, positions: as many, or one where all stacks have the same.
+    reads: "text", "pictures", "sound", or "both" for a picture beside a text. max_length: tokens of a text, read or written.
     attention: "multi-head", "grouped" (fewer key/value heads) or "multi-query" (one). positions: "rotary", "relative",
-    "alibi", "learned", "sinusoidal" or "". window: the sliding window's width in tokens. fresh, unused: as in
+    "alibi", "learned", "sinusoidal" or "convolutional". window: the sliding window's width in tokens. fresh, unused: as in
     `model.checkpoints.library.load.Loaded`.
     """
 
     family: str
     class_name: str
     task: str
+    reads: str
     layers: tuple[int, ...]
-    heads: int | None
-    kv_heads: int | None
-    d_model: int | None
-    d_k: int | None
-    d_ff: int | None
+    heads: tuple[int, ...]
+    kv_heads: tuple[int, ...]
+    d_model: tuple[int, ...]
+    d_k: tuple[int, ...]
+    d_ff: tuple[int, ...]
     vocabulary: int | None
     max_length: int | None
-    attention: str
-    positions: str
+    attention: tuple[str, ...]
+    positions: tuple[str, ...]
     window: int | None
     dtype: str
     parameters: int
@@ -48,24 +59,23 @@ class Description:
 
 def describe(model: HuggingFaceModel) -> Description:
     """The facts of an opened model, from its configuration and its parameters."""
-    config = model.module.config
-    text = getattr(config, "text_config", None) or config
-    sizes = Sizes.of(config.to_dict())
-    heads, kv = sizes.heads, sizes.groups
+    config = _config(model.module)
+    sizes, longest = Sizes.of(config.to_dict()), _longest(config)
     return Description(
         family=model.family,
         class_name=type(model.module).__name__,
         task=model.task,
+        reads="both" if sizes.second is not None and not sizes.crosses else model.reads,
         layers=sizes.stacks,
-        heads=heads or None,
-        kv_heads=kv or None,
-        d_model=sizes.d or None,
-        d_k=sizes.d_k or None,
-        d_ff=sizes.d_ff or None,
+        heads=_told(stack.heads for stack in sizes.each),
+        kv_heads=_told(stack.groups for stack in sizes.each),
+        d_model=_told(stack.d for stack in sizes.each),
+        d_k=_told(stack.d_k for stack in sizes.each),
+        d_ff=_told(stack.d_ff for stack in sizes.each),
         vocabulary=sizes.vocabulary or None,
-        max_length=model.max_length if model.max_length < 1_000_000 else None,
-        attention="multi-query" if kv == 1 != heads else "grouped" if kv != heads else "multi-head",
-        positions=_positions(text, model.module),
+        max_length=longest if longest < UNLIMITED else None,
+        attention=_told(map(_attention, sizes.each)),
+        positions=_told(_positions(*part) for part in _stacks(model.module)),
         window=sizes.window or None,
         dtype=str(next(model.module.parameters()).dtype).removeprefix("torch."),
         parameters=sum(p.numel() for p in model.module.parameters()),
@@ -74,6 +84,46 @@ def describe(model: HuggingFaceModel) -> Description:
         unused=tuple(model.card.get("unused", ())),  # type: ignore[arg-type]
         unused_numbers=int(model.card.get("unused_numbers", 0)),  # type: ignore[call-overload]
     )
+
+
+def _config(module: nn.Module) -> Any:
+    """The configuration of what is there: a classifier of pictures may keep that of the tower for texts it has not."""
+    pictures, texts = TOWERS.values()
+    alone = hasattr(module, pictures) and not hasattr(module, texts)
+    return getattr(module.config, "vision_config", module.config) if alone else module.config
+
+
+def _told(values: Iterable[T]) -> tuple[T, ...]:
+    """One of each stack, one alone where they agree; () where one of them is not known."""
+    found = tuple(values)
+    return () if not all(found) else found[:1] if len(set(found)) == 1 else found
+
+
+def _attention(sizes: Sizes) -> str:
+    if not sizes.heads:
+        return ""
+    if sizes.groups == sizes.heads:
+        return "multi-head"
+    return "multi-query" if sizes.groups == 1 else "grouped"
+
+
+def _longest(config: Any) -> int:
+    """Of a model that reads a picture or a sound what its text may have: the tower's, or what the decoder may write."""
+    told = getattr(config, "text_config", None) or getattr(config, "decoder", None) or config
+    return int(getattr(told, "max_target_positions", 0) or max_length.longest(told))
+
+
+def _stacks(module: nn.Module) -> list[tuple[Any, nn.Module]]:
+    """(configuration, module) of every stack that has a configuration of its own, else of the whole model."""
+    config = _config(module)
+    for names in (("encoder", "decoder"), tuple(TOWERS.values())):
+        configs = [
+            getattr(config, name, None) or getattr(config, f"{name.split('_')[0]}_config", None) for name in names
+        ]
+        parts = [getattr(module, name, None) for name in names]
+        if all(hasattr(each, "model_type") for each in configs) and all(isinstance(part, nn.Module) for part in parts):
+            return list(zip(configs, parts, strict=True))
+    return [(getattr(config, "text_config", None) or config, module)]
 
 
 def _positions(config: Any, module: nn.Module) -> str:
@@ -85,6 +135,8 @@ def _positions(config: Any, module: nn.Module) -> str:
         return "rotary"
     if any("relative_attention_bias" in name or "rel_embeddings" in name for name in names):
         return "relative"
+    if any("pos_conv_embed" in name for name in names):
+        return "convolutional"
     kinds = {type(m).__name__ for name, m in module.named_modules() if "position" in name or name.endswith("wpe")}
     if any("Sinusoidal" in kind for kind in kinds):
         return "sinusoidal"
@@ -103,17 +155,33 @@ def _parts(module: nn.Module) -> tuple[tuple[str, int], ...]:
 
 
 def _kind(name: str) -> str:
-    """embedding, attention, feed_forward, norm or other, by the words that library modules are named with."""
+    """embedding, attention, feed_forward, norm or other, by the words that library modules are named with.
+
+    What makes frames of a sound, convolutions before the layers, is its embedding.
+    """
     low = name.lower()
     if "norm" in low or ".ln_" in low or low.endswith(("ln_f.weight", "ln_f.bias")):
         return "norm"
     if "embed" in low or "wte" in low or "wpe" in low or "shared.weight" in low or "patch" in low:
         return "embedding"
+    if _FRAMES.search(low):
+        return "embedding"
     if any(word in low for word in ("attn", "attention", "q_proj", "rel_attn")):
         inside = low.split("attention.")[-1] if "attention.output" not in low else low
         return "feed_forward" if "intermediate" in inside or "mlp" in inside else "attention"
     if any(
-        word in low for word in ("mlp", "ffn", "fc1", "fc2", "intermediate", "densereludense", "output.dense", ".ff.")
+        word in low
+        for word in (
+            "mlp",
+            "ffn",
+            "fc1",
+            "fc2",
+            "intermediate",
+            "densereludense",
+            "output.dense",
+            ".ff.",
+            "feed_forward",
+        )
     ):
         return "feed_forward"
     return "other"

@@ -21,6 +21,7 @@ from model.jobs.device import CPU, host
 from model.residual.neurons import Hidden, projected, recognised
 
 _ATTENTION = re.compile(r"att", re.IGNORECASE)
+_NUMBERED = re.compile(r"\.\d+\.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class CapturedProjection:
         function, pre, gate = known if known is not None else (None, None, None)
         W = (W if _conv(self.projection) else W.T).detach()
         error, limit = projected(self.hidden, W, None if b is None else b.detach(), self.output)
-        return Hidden(self.hidden.float(), pre, gate, function, error, limit)
+        return Hidden(self.hidden.float(), pre, gate, function, error, limit, b is not None)
 
 
 def _conv(part: nn.Module) -> bool:
@@ -60,18 +61,25 @@ def _sizes(part: nn.Module) -> tuple[int, int] | None:
 
 
 def projections(module: nn.Module) -> dict[str, nn.Module]:
-    """The modules that end a feed-forward layer, by their paths; {} where none is known (`Family.feed_forward`)."""
-    known = rules_of(str(getattr(getattr(module, "config", None), "model_type", ""))).feed_forward
-    ends, found = re.compile(f"({known})$"), {}
-    if not known:
-        return {}
+    """The modules that end a layer's feed-forward part, by their paths; {} where none is known (`Family.feed_forward`)."""
+    found = {}
     for name, part in module.named_modules():
-        if not ends.search(name) or _ATTENTION.search(".".join(name.split(".")[-3:])):
+        # What pools a picture's patches above the layers (SigLIP) ends alike, and is of no layer.
+        if not _NUMBERED.search(name) or _ATTENTION.search(".".join(name.split(".")[-3:])):
             continue
         sizes = _sizes(part)
-        if sizes is not None and sizes[0] >= sizes[1]:
+        if sizes is not None and sizes[0] >= sizes[1] and _ends_feed_forward(module, name):
             found[name] = part
     return found
+
+
+def _ends_feed_forward(module: nn.Module, name: str) -> bool:
+    """By the rules of the family, or of the family of the encoder or decoder that the path leads into (TrOCR)."""
+    config = getattr(module, "config", None)
+    part = getattr(config, name.split(".", 1)[0], None)
+    told = part if hasattr(part, "model_type") else config
+    known = rules_of(str(getattr(told, "model_type", ""))).feed_forward
+    return known != "" and re.search(f"({known})$", name) is not None
 
 
 def first_projections(module: nn.Module, name: str) -> dict[str, nn.Module]:

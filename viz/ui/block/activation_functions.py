@@ -29,9 +29,14 @@ NAMES = {
 def formula(hidden: Hidden) -> str:
     """FFN(x) as this layer computes it, as far as that is known."""
     name = "a" if hidden.function is None else rf"\mathrm{{{NAMES[hidden.function].replace('²', '^2')}}}"
-    if hidden.gate is not None:
-        return rf"\mathrm{{FFN}}(x) = h\,W_2,\qquad h = {name}(x W_1) \odot (x V)"
-    return rf"\mathrm{{FFN}}(x) = h\,W_2 + b_2,\qquad h = {name}(x W_1 + b_1)"
+    b_1, b_2, c = (" + b_1", " + b_2", " + c") if hidden.biased else ("", "", "")
+    gate = "" if hidden.gate is None else rf" \odot (x V{c})"
+    return rf"\mathrm{{FFN}}(x) = h\,W_2{b_2},\qquad h = {name}(x W_1{b_1}){gate}"
+
+
+def _before(hidden: Hidden) -> str:
+    """What goes into the activation, in a line of text."""
+    return "x W₁ + b₁" if hidden.biased else "x W₁"
 
 
 def sources(trace: Trace) -> tuple[Callable, ...]:
@@ -64,7 +69,7 @@ def show(chosen: BlockSelection, hidden: Hidden) -> None:
     shown = [own, *(name for name in units.COMPARED if name != own)]
     lines = {NAMES[name]: (grid.numpy(), units.activate(name, grid).numpy()) for name in shown}
     points = pd.DataFrame({"pre": pre.numpy(), "post": units.activate(own, pre).numpy()})
-    texts = {"pre": say("block.pre"), "post": say("block.post"), "alt": say("block.functions_alt")}
+    texts = {"pre": say("block.pre", pre=_before(hidden)), "post": say("block.post"), "alt": say("block.functions_alt")}
 
     def draw():
         return pictures.curves(points, lines, texts)
@@ -77,7 +82,8 @@ def show(chosen: BlockSelection, hidden: Hidden) -> None:
         label = f"**{NAMES[name]}** · {say('block.this_model')}" if name == own else NAMES[name]
         head.append(f"| {label} | {int((values == 0).sum()):,} | {short(float(values.norm()), 4)} | {apart} |")
     st.markdown("\n".join(head))
-    said = say("block.functions_gated" if hidden.gate is not None else "block.functions_sentence")
+    gated = hidden.gate is not None
+    said = say("block.functions_gated", pre=_before(hidden)) if gated else say("block.functions_sentence")
     table = pd.DataFrame({"pre": pre.numpy()} | {name: values.numpy() for name, values in every.items()})
     check = figure_footer.fidelity_badge(hidden.function_error, hidden.function_limit, chosen.trace)
     figure_footer.draw("block-functions", said, check,

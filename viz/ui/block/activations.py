@@ -18,6 +18,10 @@ _POINTS = 256  # tokens whose directions are computed; of more those around the 
 def show(chosen: BlockSelection) -> None:
     """Heat map and distribution of one kind of activation, then the residual stream by layer."""
     _any(chosen)
+    if len(chosen.texts) < 2:
+        page_text.heading("block.alike", what="")
+        st.caption(say("block.alike_alone"))
+        return
     depth = _similarity(chosen)
     _plane(chosen, depth)
 

@@ -31,7 +31,7 @@ _PARTS = ("whole", "near")
 def attention_lines(trace: Trace) -> None:
     """All heads of the selected site as lines between the query tokens and the key tokens.
 
-    Of a picture there are none: its patches have no order to stand in, and lie beside the matrix as the picture.
+    Over a picture there are none: its patches have no order to stand in, and lie beside the matrix as the picture.
     """
     site, *_ = view.selected()
     if not trace.fidelity().holds_at(str(site)) or patches.has_picture(trace, site):

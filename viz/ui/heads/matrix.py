@@ -150,8 +150,11 @@ def _map(trace: Trace, site: Site, head: int, at: tuple[int, int], words: dict[s
 def beside(trace: Trace) -> None:
     """What the selected head reads of a picture or a sound, shown on the picture or the sound itself."""
     site, head, row, column = view.selected()
+    if not trace.fidelity().holds_at(str(site)):
+        return
     if patches.has_picture(trace, site):
-        words = language.group("patches") | {"alt": say("patches.alt_text", site=site_name(site), head=head)}
+        asks = "alt_text" if site.query_side == site.key_side else "alt_written"
+        words = language.group("patches") | {"alt": say(f"patches.{asks}", site=site_name(site), head=head)}
         frame = patches.patches_frame(trace, site, head, (row, column), words)
         components.patches(key="patches", data=frame, on_select_change=lambda: _select_patch(trace, site, head))
         st.caption(say("patches.sentence"))
@@ -166,7 +169,7 @@ def beside(trace: Trace) -> None:
 
 
 def _select_patch(trace: Trace, site: Site, head: int) -> None:
-    """A clicked patch asks; where it reads most is selected with it, unless a key was clicked."""
+    """A clicked patch or token asks; where it reads most is selected with it, unless a key was clicked."""
     picked = st.session_state["patches"].get("select")
     if picked:
         row = int(picked["row"])

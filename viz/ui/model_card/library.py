@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -30,10 +31,10 @@ def show(model: HuggingFaceModel) -> None:
     _fresh(facts)
     left, middle, right = st.columns(3)
     left.metric(say("card.parameters"), f"{facts.parameters:,}")
-    middle.metric(say("card.layers_short"), " + ".join(map(str, facts.layers)) or "–")
-    right.metric(say("card.heads"), str(facts.heads or "–"))
+    middle.metric(_layers(facts), _numbers(facts.layers) or "–")
+    right.metric(say("card.heads"), _numbers(facts.heads) or "–")
     with st.container(key="figures"):
-        left, right = st.columns(2, gap="large")
+        left, right = st.columns([6, 5], gap="large")
     rows = {name: value for name, value in _facts(model, facts).items() if value}
     table = pd.DataFrame({say("card.fact"): rows.keys(), say("card.value"): rows.values()})
     left.dataframe(table, hide_index=True, height="content")
@@ -61,7 +62,7 @@ def show_foreign(model: Any) -> None:
     st.metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
     known = model_list.entry(view.current().model)
     rows = {
-        say("card.family"): type(model.module).__name__,
+        say("card.class"): type(model.module).__name__,
         say("card.max_length"): _number(model.max_length),
         say("card.licence"): known.licence if known else "",
         say("card.hash"): model.weights_hash,
@@ -76,16 +77,17 @@ def _facts(model: HuggingFaceModel, facts: Description) -> dict[str, str]:
     known = model_list.entry(view.current().model)
     kv = f" ({say('card.kv_heads', n=facts.kv_heads)})" if facts.kv_heads != facts.heads else ""
     return {
-        say("card.family"): f"{facts.family} · {facts.class_name}",
-        say("card.task"): say(f"task.{facts.task}"),
-        say("card.attention"): say(f"attention.{facts.attention.replace('-', '_')}") + kv,
+        say("card.family"): facts.family,
+        say("card.class"): facts.class_name,
+        say("card.task"): _task(facts),
+        say("card.attention"): _each(say(f"attention.{kind.replace('-', '_')}") for kind in facts.attention) + kv,
         say("card.window"): f"{facts.window:,}" if facts.window else "",
-        say("card.positions"): say(f"positions.{facts.positions}") if facts.positions else "",
-        "d_model": _number(facts.d_model),
-        "d_k": _number(facts.d_k),
-        "d_ff": _number(facts.d_ff),
+        say("card.positions"): _each(say(f"positions.{kind}") for kind in facts.positions),
+        "d_model": _numbers(facts.d_model),
+        "d_k": _numbers(facts.d_k),
+        "d_ff": _numbers(facts.d_ff),
         say("card.vocabulary"): _number(facts.vocabulary),
-        say("card.max_length"): _number(facts.max_length),
+        say("card.max_length" if facts.reads == "text" else "card.max_text"): _number(facts.max_length),
         say("card.dtype"): facts.dtype,
         say("card.device"): model.device if model.device != "cpu" else "",
         say("card.licence"): known.licence if known else "",
@@ -93,8 +95,30 @@ def _facts(model: HuggingFaceModel, facts: Description) -> dict[str, str]:
     }
 
 
+def _layers(facts: Description) -> str:
+    """What the numbers of layers are of, where there are two; all other pairs of numbers stand in this order."""
+    if len(facts.layers) < 2:
+        return say("card.layers_short")
+    return say("card.layers_towers" if facts.reads == "both" else "card.layers")
+
+
+def _task(facts: Description) -> str:
+    """What it is for, where that is not of texts in the words of what it reads."""
+    own = facts.reads != "text" and facts.task in ("embedding", "seq2seq", "tagging")
+    return say(f"task.{facts.task}_{facts.reads}" if own else f"task.{facts.task}")
+
+
 def _number(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
+
+
+def _numbers(values: tuple[int, ...]) -> str:
+    return _each(f"{value:,}" for value in values)
+
+
+def _each(values: Iterable[str]) -> str:
+    """One of each stack, in the order in which they are run."""
+    return " + ".join(values)
 
 
 def _fresh(facts: Description) -> None:
@@ -128,7 +152,7 @@ def _parts(facts: Description) -> None:
 
 def _vocabulary(model: HuggingFaceModel) -> None:
     """The id ↔ text table, found by text or by number."""
-    page_text.heading("card.words", "card.words_search", small=True, n=f"{len(model.vocabulary):,}")
+    page_text.heading("card.tokens", "card.words_search", small=True, n=f"{len(model.vocabulary):,}")
     wanted = st.text_input(say("card.search"), key="vocabulary-search", label_visibility="collapsed",
                            placeholder=say("card.search"))  # fmt: skip
     pairs = enumerate(tokens.readable(text) for text in model.vocabulary)

@@ -10,7 +10,7 @@ import streamlit as st
 from model.errors import Stopped
 from model.trace.site import Site
 from viz.base import export, numbers, tokens
-from viz.heads import color_scale, patches
+from viz.heads import color_scale
 from viz.text import text as text_view
 from viz.ui import components, language
 from viz.ui.language import say
@@ -39,11 +39,8 @@ def show(trace: Trace) -> None:
 
 def _is_text(trace: Trace, site: Site) -> bool:
     """Whether both sides are tokens: patches of a picture and frames of a sound cannot be read."""
-    if "image" in trace.store and "encoder" in (site.query_side, site.key_side):
-        return False
-    return not ("samples" in trace.store and "encoder" in (site.query_side, site.key_side)) and not patches.has_picture(
-        trace, site
-    )
+    sides = (site.query_side, site.key_side)
+    return "encoder" not in sides or not ("image" in trace.store or "samples" in trace.store)
 
 
 @st.fragment

@@ -16,7 +16,7 @@ _END_OF_TEXT = RandomModel(("<|endoftext|>",), config={"bos_token_id": 0, "eos_t
 _4H = "dense_4h_to_h"
 _decoder = partial(Family, architecture="decoder", positions="learned")
 _rotary = partial(Family, architecture="decoder", positions="rotary")
-_gated = partial(_rotary, gated=True)
+_gated = partial(_rotary, gated=("decoder",))
 
 DECODERS = (
     _decoder("openai-gpt", "GPT-1 (2018)", "OpenAIGPTLMHeadModel", "OpenAIGPTConfig", _GPT | {"n_positions": 64},

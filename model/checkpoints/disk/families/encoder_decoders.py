@@ -26,8 +26,10 @@ ENCODER_DECODERS = (
         like=("umt5", "longt5", "switch_transformers"),
         random_models=(RandomModel(("<pad>", "</s>", "<unk>"), "$A </s>", config={"pad_token_id": 0, "eos_token_id": 1},
                                    sharpen=1.0),)),
-    _t5("mt5", "mT5", "MT5ForConditionalGeneration", "MT5Config", _T5, "scale 1, relative position bias", gated=True),
+    _t5("mt5", "mT5", "MT5ForConditionalGeneration", "MT5Config", _T5, "scale 1, relative position bias",
+        gated=("encoder", "decoder")),
     _both("bart", "BART", "BartForConditionalGeneration", "BartConfig", _BART, positions="learned", norm="post", card="bart",
+          like=("trocr",),
           # The seed is the first of a few whose decoder does not stop at once.
           random_models=(RandomModel(("<s>", "<pad>", "</s>", "<unk>", "<mask>"), "<s> $A </s>", seed=2,
                                      config={"bos_token_id": 0, "eos_token_id": 2, "forced_eos_token_id": None}),)),

@@ -33,7 +33,7 @@ ENCODERS = (
     _encoder("modernbert", "ModernBERT", "ModernBertForMaskedLM", "ModernBertConfig",
              _BERT | {"local_attention": 8, "global_attn_every_n_layers": 2, "bos_token_id": 1, "eos_token_id": 2,
                       "cls_token_id": 1, "sep_token_id": 2}, "local and global layers", like=("modernbert-decoder",),
-             positions="rotary", norm="pre", gated=True, feed_forward=r"mlp\.Wo", card="bert",
+             positions="rotary", norm="pre", gated=("encoder",), feed_forward=r"mlp\.Wo", card="bert",
              config_names={"window": "local_attention"}),  # its sliding_window counts one side alone
     _encoder("deberta", "DeBERTa", "DebertaForMaskedLM", "DebertaConfig", _BERT | _DISENTANGLED,
              "disentangled positions", route="replay", positions="relative", card="bert"),

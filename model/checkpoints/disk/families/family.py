@@ -47,16 +47,18 @@ class Family:
 
     Positions:
 
-    positions: "learned", "sinusoidal", "rotary", "alibi" or "relative", as usual for the family; a configuration that is
-    told otherwise by its modules is described by these. position_table: the embedding that is added, by its own name.
+    positions: "learned", "sinusoidal", "rotary", "alibi", "relative" or "convolutional" (the frames around a frame, folded
+    and added to it), as usual for the family; a configuration that is told otherwise by its modules is described by these.
+    position_table: the embedding that is added, by its own name.
     positions_after_padding: whether position 0 is the row behind the padding id's, so that the rows up to it go unused.
     unlimited_length: whether nothing ends with the configured length, which is that of the training texts.
 
     The block:
 
     norm: "pre", f(norm(x)) + x; "post", norm(f(x) + x) (Vaswani et al. 2017, section 5.4); "sandwich", norm(f(norm(x))) + x;
-    "reordered", norm(f(x)) + x. qk_norm: whether q and k are normalised before their product. gated: whether
-    the feed-forward layer multiplies two first projections (Shazeer 2020). cross_attention: the module, anywhere in the path.
+    "reordered", norm(f(x)) + x; "" where it is another for its parts. qk_norm: whether q and k are normalised before their
+    product. gated: the stacks whose feed-forward layers multiply two first projections (Shazeer 2020). cross_attention: the
+    module, anywhere in the path.
     feed_forward: the path's end of the last projection of a feed-forward layer, "" where no single one ends it (experts).
 
     Configuration, task and inputs:
@@ -93,7 +95,7 @@ class Family:
     unlimited_length: bool = False
     norm: str = "pre"
     qk_norm: bool = False
-    gated: bool = False
+    gated: tuple[str, ...] = ()
     cross_attention: str = r"encoder_attn|cross_?attn|crossattention|inter_attention"
     feed_forward: str = r"mlp\.down_proj|mlp\.c_proj|(^|\.)fc2|layers?\.\d+\.output\.dense"
     config_names: Mapping[str, str] = field(default_factory=dict)

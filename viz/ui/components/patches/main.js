@@ -1,10 +1,11 @@
-// A picture as its patches: left the patch that asks, right how much it reads of every other.
+// A picture as its patches: left the patch that asks, right how much it reads of every other. Where a text is written of the
+// picture, its tokens ask, and stand above the one picture that they read.
 
 import { fitCanvas } from "../shared/canvas.js";
-import { el, mount } from "../shared/dom.js";
+import { chip, el, mount } from "../shared/dom.js";
 import { clamp, fill, number } from "../shared/numbers.js";
 import { unpack } from "../shared/payload.js";
-import { announceHover, listenHover } from "../shared/sync.js";
+import { announceHover, axesOf, listenHover } from "../shared/sync.js";
 import { ramp, readTheme, shade } from "../shared/theme.js";
 
 const WIDEST = 300; // px of each of the two pictures
@@ -13,11 +14,12 @@ class Patches {
   constructor(shadow) {
     this.root = el("div", "headlight patches", shadow);
     this.shadow = shadow;
+    this.tokens = el("div", "tokens", this.root);
     this.pictures = ["asking", "read"].map((name) => this.buildPicture(name));
     this.legend = el("div", "legend faint", this.root);
     this.bar = el("i", "ramp", this.legend);
     this.text = el("span", "", this.legend);
-    this.hovered = null;
+    this.hovered = { query: null, key: null };
     this.stop = listenHover((detail) => this.hear(detail));
     this.observer = new ResizeObserver(() => this.header && this.draw());
     this.observer.observe(this.root);
@@ -33,11 +35,11 @@ class Patches {
     const canvas = el("canvas", "", box);
     canvas.tabIndex = 0;
     const caption = el("figcaption", "faint", box);
-    canvas.addEventListener("pointermove", (event) => this.hover(this.at(canvas, event)));
-    canvas.addEventListener("pointerleave", () => this.hover(null));
+    canvas.addEventListener("pointermove", (event) => this.hover(this.role, this.at(canvas, event)));
+    canvas.addEventListener("pointerleave", () => this.hover(this.role, null));
     canvas.addEventListener("click", (event) => this.choose(name, this.at(canvas, event)));
     canvas.addEventListener("keydown", (event) => this.key(name, event));
-    return { name, canvas, caption };
+    return { name, box, canvas, caption };
   }
 
   update(bytes) {
@@ -51,6 +53,8 @@ class Patches {
     for (let i = 0; i < width * height; i++) pixels.data.set([data[3 * i], data[3 * i + 1], data[3 * i + 2], 255], 4 * i);
     context.putImageData(pixels, 0, 0);
     const { words } = this.header;
+    this.pictures[0].box.hidden = this.written;
+    this.buildTokens();
     this.pictures[0].caption.textContent = words.asking;
     this.pictures[0].canvas.setAttribute("aria-label", words.alt);
     this.pictures[1].canvas.setAttribute("aria-label", words.alt);
@@ -58,24 +62,53 @@ class Patches {
     window.performance.mark("headlight-patches-drawn");
   }
 
+  /** The tokens that ask; none where the patches themselves do. */
+  buildTokens() {
+    this.chips = this.header.queries.map((token, row) => {
+      const made = chip(token);
+      made.tabIndex = 0;
+      made.setAttribute("role", "button");
+      made.addEventListener("pointerenter", () => this.hover("query", row));
+      made.addEventListener("pointerleave", () => this.hover("query", null));
+      made.addEventListener("click", () => this.send("select", { row, column: null }));
+      made.addEventListener("keydown", (event) => ["Enter", " "].includes(event.key) && (event.preventDefault(), made.click()));
+      return made;
+    });
+    this.tokens.replaceChildren(...this.chips);
+    this.tokens.hidden = !this.written;
+  }
+
+  get written() {
+    return this.header.queries.length > 0;
+  }
+  /** What a patch under the pointer is: the key that is read, or, where patches ask, the query. */
+  get role() {
+    return this.written ? "key" : "query";
+  }
   /** The token whose row is shown: the one under the pointer, else the selected one. */
   get row() {
-    return this.hovered ?? this.header.selection.row;
+    return this.hovered.query ?? this.header.selection.row;
+  }
+  get column() {
+    return this.hovered.key ?? this.header.selection.column;
   }
   at(canvas, event) {
     const { grid: [rows, columns], first } = this.header, box = canvas.getBoundingClientRect();
     const i = Math.floor(((event.clientY - box.top) / box.height) * rows), j = Math.floor(((event.clientX - box.left) / box.width) * columns);
     return i < 0 || j < 0 || i >= rows || j >= columns ? null : first + i * columns + j;
   }
-  hover(token) {
-    if (token === this.hovered) return;
-    this.hovered = token;
-    announceHover(this.header.side, token, this);
+  hover(role, token) {
+    if (token === this.hovered[role]) return;
+    this.hovered[role] = token;
+    announceHover(this.header.sides[role], token, this, this.written ? role : undefined);
     this.draw();
   }
   hear({ side, index, source, role }) {
-    if (source === this || !this.header || side !== this.header.side || role === "key") return;
-    this.hovered = index;
+    if (source === this || !this.header) return;
+    const axes = axesOf({ side, role }, this.header.sides);
+    if (axes.includes("query")) this.hovered.query = index;
+    else if (axes.includes("key") && this.written) this.hovered.key = index;
+    else return;
     this.draw();
   }
   choose(name, token) {
@@ -94,21 +127,23 @@ class Patches {
 
   draw() {
     const [height, width] = this.arrays.image.shape;
-    const size = Math.min(WIDEST, Math.floor((this.root.clientWidth - 24) / 2));
+    const size = Math.min(WIDEST, Math.floor((this.root.clientWidth - 24) / (this.written ? 1 : 2)));
     if (size < 20) return;
     const [w, h] = [size, Math.round((size * height) / width)];
     const { data, shape } = this.arrays.weights, row = data.subarray(this.row * shape[1], (this.row + 1) * shape[1]);
     const most = Math.max(...row.subarray(this.header.first), 1e-9);
-    this.pictures.forEach(({ name, canvas }) => {
+    this.pictures.forEach(({ name, box, canvas }) => {
+      if (box.hidden) return;
       const context = fitCanvas(canvas, w, h);
       context.imageSmoothingEnabled = true;
       context.drawImage(this.image, 0, 0, w, h);
       if (name === "read") this.shadeWeights(context, row, most, w, h);
       this.drawGrid(context, w, h);
-      this.outline(context, name === "asking" ? this.row : this.header.selection.column, w, h);
+      this.outline(context, name === "asking" ? this.row : this.column, w, h);
     });
-    const { words, first, labels } = this.header;
-    this.pictures[1].caption.textContent = fill(words.read, { token: labels[this.row] });
+    const { words, first, labels, queries } = this.header;
+    this.chips.forEach((each, i) => each.classList.toggle("selected", i === this.row));
+    this.pictures[1].caption.textContent = fill(words.read, { token: this.written ? queries[this.row].text : labels[this.row] });
     this.bar.style.background = ramp(this.theme.sequential);
     const others = Array.from({ length: first }, (_, j) => `${labels[j]} ${number(row[j])}`).join(", ");
     this.text.textContent = [fill(words.legend, { max: number(most) }), first ? fill(words.others, { others }) : ""].filter(Boolean).join(" · ");
