@@ -95,7 +95,7 @@ class Instrumented:
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         recorder = OperatorRecorder(self.module.parameters())
         sources, descent = ProjectionSources(recorder), Descent(inputs)
-        columns = KeyColumns(sources, self.module.named_parameters())
+        columns = KeyColumns(sources, self.module.named_parameters(), descent)
         reader = ModuleReader(recorder, sources, columns, descent)
         tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found)
         recorder.followers += [columns.see, descent.see]
