@@ -93,7 +93,9 @@ class Instrumented:
         args = tuple(self.texts.ids(a) if isinstance(a, str) else a for a in args)
         kwargs = {key: self.texts.ids(a) if isinstance(a, str) else a for key, a in kwargs.items()}
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        recorder = OperatorRecorder(self.module.parameters())
+        own = (part for part in self.module.modules() if not type(part).__module__.startswith("torch.nn."))
+        bare = [parameter for part in own for parameter in part.parameters(recurse=False)]
+        recorder = OperatorRecorder(self.module.parameters(), bare)
         sources, descent = ProjectionSources(recorder), Descent(inputs)
         columns = KeyColumns(sources, self.module.named_parameters(), descent)
         reader = ModuleReader(recorder, sources, columns, descent)
@@ -159,7 +161,7 @@ class Instrumented:
             attention={site: AttentionRecord(site=site, store=store, **fact) for site, fact in facts.items()},
             store=store,
             vocabulary=self.texts.vocabulary if scores is not None else (),
-            facts=self._facts(found, sides, store, tracker.lost_scores),
+            facts=self._facts(found, sides, store, [*tracker.lost_scores, *tracker.by_cell]),
             plain_logits=plain_logits if scores is not None else None,
         )  # fmt: skip
 

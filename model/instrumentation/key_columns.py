@@ -98,7 +98,11 @@ class KeyColumns:
 
     def differ(self, queries: Tensor, keys: Tensor, count: int) -> bool | None:
         """`ProjectionSources.differ`, where vectors beside the sequence that were projected with it make no other source."""
-        return False if self._before_projection(queries, keys, count) else self._sources.differ(queries, keys)
+        if self._before_projection(queries, keys, count):
+            return False
+        found = self._sources.differ(queries, keys)
+        learned = [part in self._learned or memory_of(part) in self._parameters for part in (queries, keys)]
+        return True if found is None and learned == [True, False] else found
 
     def _before_projection(self, queries: Tensor, keys: Tensor, count: int) -> Columns:
         read = self._sources.places(queries)
