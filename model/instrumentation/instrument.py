@@ -168,11 +168,12 @@ class Instrumented:
     def _facts(
         self, found: dict[Site, AttentionCall], sides: Mapping[str, Side], store: MemoryStore, lost: Sequence[str]
     ) -> dict[str, object]:
-        writes = any(site.stack.startswith("decoder") for site in found)
-        crosses = any(site.kind == "cross" and site.stack.startswith("decoder") for site in found)
-        task = "seq2seq" if crosses else "causal" if writes else "encoder"
+        kinds = {site.kind for site in found if site.home.startswith("decoder")}
+        # Cross-attention alone (pooling by a learned query) writes nothing, unless there are logits of it.
+        writes = "self" in kinds or (kinds and logit_parts.has_logits(store))
+        task = "encoder" if not writes else "seq2seq" if "cross" in kinds else "causal"
         facts: dict[str, object] = {
-            "family": type(self.module).__name__, "task": task, "norm": "unknown",
+            "family": type(self.module).__name__, "task": task, "norm": "unknown", "own_module": True,
             "modules": {str(site): call.path[-1][0] if call.path else "" for site, call in found.items()},
         }  # fmt: skip
         if task == "seq2seq":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -49,7 +49,6 @@ class Description:
 def describe(model: HuggingFaceModel) -> Description:
     """The facts of an opened model, from its configuration and its parameters."""
     config = model.module.config
-    text = getattr(config, "text_config", None) or config
     sizes = Sizes.of(config.to_dict())
     heads, kv = sizes.heads, sizes.groups
     return Description(
@@ -65,7 +64,7 @@ def describe(model: HuggingFaceModel) -> Description:
         vocabulary=sizes.vocabulary or None,
         max_length=model.max_length if model.max_length < 1_000_000 else None,
         attention="multi-query" if kv == 1 != heads else "grouped" if kv != heads else "multi-head",
-        positions=_positions(text, model.module),
+        positions=positions_of(model.module),
         window=sizes.window or None,
         dtype=str(next(model.module.parameters()).dtype).removeprefix("torch."),
         parameters=sum(p.numel() for p in model.module.parameters()),
@@ -76,8 +75,12 @@ def describe(model: HuggingFaceModel) -> Description:
     )
 
 
-def _positions(config: Any, module: nn.Module) -> str:
-    """What the configuration and the names of the modules tell; where these do not, what is usual for the family."""
+def positions_of(module: nn.Module) -> str:
+    """Where a library model has its positions ("rotary", "relative", "alibi", "sinusoidal", "learned", …).
+
+    The configuration and the names of the modules tell it; where these do not, what is usual for the family.
+    """
+    config = getattr(module.config, "text_config", None) or module.config
     names = [name for name, _ in module.named_modules()]
     if getattr(config, "alibi", False):
         return "alibi"
