@@ -74,6 +74,14 @@ class WeightsChanged(HeadlightError):
     )
 
 
+class SharedOut(HeadlightError):
+    code = "shared_out"
+    sentence = (
+        "In {module} the softmax shares each key out among the queries (over slots, as Slot Attention does), not the "
+        "attention of each query among the keys: such attention is not recorded."
+    )
+
+
 class DropoutOn(HeadlightError):
     code = "dropout_on"
     sentence = (

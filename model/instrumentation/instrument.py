@@ -93,9 +93,11 @@ class Instrumented:
         args = tuple(self.texts.ids(a) if isinstance(a, str) else a for a in args)
         kwargs = {key: self.texts.ids(a) if isinstance(a, str) else a for key, a in kwargs.items()}
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        recorder = OperatorRecorder(self.module.parameters())
+        own = (part for part in self.module.modules() if not type(part).__module__.startswith("torch.nn."))
+        bare = [parameter for part in own for parameter in part.parameters(recurse=False)]
+        recorder = OperatorRecorder(self.module.parameters(), bare)
         sources, descent = ProjectionSources(recorder), Descent(inputs)
-        columns = KeyColumns(sources, self.module.named_parameters())
+        columns = KeyColumns(sources, self.module.named_parameters(), descent)
         reader = ModuleReader(recorder, sources, columns, descent)
         tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found)
         recorder.followers += [columns.see, descent.see]
@@ -159,18 +161,19 @@ class Instrumented:
             attention={site: AttentionRecord(site=site, store=store, **fact) for site, fact in facts.items()},
             store=store,
             vocabulary=self.texts.vocabulary if scores is not None else (),
-            facts=self._facts(found, sides, store, tracker.lost_scores),
+            facts=self._facts(found, sides, store, [*tracker.lost_scores, *tracker.by_cell]),
             plain_logits=plain_logits if scores is not None else None,
         )  # fmt: skip
 
     def _facts(
         self, found: dict[Site, AttentionCall], sides: Mapping[str, Side], store: MemoryStore, lost: Sequence[str]
     ) -> dict[str, object]:
-        writes = any(site.stack.startswith("decoder") for site in found)
-        crosses = any(site.kind == "cross" and site.stack.startswith("decoder") for site in found)
-        task = "seq2seq" if crosses else "causal" if writes else "encoder"
+        kinds = {site.kind for site in found if site.home.startswith("decoder")}
+        # Cross-attention alone (pooling by a learned query) writes nothing, unless there are logits of it.
+        writes = "self" in kinds or (kinds and logit_parts.has_logits(store))
+        task = "encoder" if not writes else "seq2seq" if "cross" in kinds else "causal"
         facts: dict[str, object] = {
-            "family": type(self.module).__name__, "task": task, "norm": "unknown",
+            "family": type(self.module).__name__, "task": task, "norm": "unknown", "own_module": True,
             "modules": {str(site): call.path[-1][0] if call.path else "" for site, call in found.items()},
         }  # fmt: skip
         if task == "seq2seq":

@@ -47,7 +47,7 @@ class LayerStreams:
             stack, layer, kind = name.split(".")
             around = [frame for frame in self.layers if _ran_in(frame, call)]
             frames = [frame for frame in around if self._one_of_a_kind(frame, sites)]
-            if not frames or (kind == "cross" and f"{stack}.{layer}.self" in sites):
+            if not frames or call.beside or (kind == "cross" and f"{stack}.{layer}.self" in sites):
                 continue
             frame, n = frames[-1], call.q.shape[1]  # the outermost one ends last
             for found, at, tensor in ((read, int(layer), frame.read), (tensors, int(layer) + 1, frame.out)):
@@ -57,8 +57,8 @@ class LayerStreams:
         return read | tensors
 
     def _one_of_a_kind(self, frame: Layer, sites: dict[str, AttentionCall]) -> bool:
-        """Whether a numbered module is one layer: at most one self- and one cross-attention ran in it."""
-        inside = [name for name, call in sites.items() if _ran_in(frame, call)]
+        """Whether a numbered module is one layer: one self- and one cross-attention ran in it, and others beside them."""
+        inside = [name for name, call in sites.items() if _ran_in(frame, call) and not call.beside]
         kinds = [name.rpartition(".")[2] for name in inside]
         return len(set(kinds)) == len(kinds)
 

@@ -47,6 +47,8 @@ class ModuleReader(ScoreReader):
     heads that were computed one by one are put together.
     """
 
+    learned_queries = True
+
     def __init__(self, recorder: OperatorRecorder, sources: ProjectionSources, columns: KeyColumns, descent: Descent):
         self.ambiguous = False
         self.found: list[AttentionCall] = []

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
+from itertools import chain, count
 
 import torch
 
 from model.instrumentation.operators.attention_call import AttentionCall
+from model.instrumentation.own_layers import own_layers
 from model.instrumentation.sides import TokenLists
 from model.instrumentation.stacks import block_of, layer_of, path_of, read_by, stacks_of
 from model.trace.mask_and_bias import simplest_mask
-from model.trace.site import Site, layer_numbers
+from model.trace.site import Site
 
 _CROSS = re.compile(
     r"enc(oder)?_?att|enc_?dec|dec_?enc|cross|src_?att|source_?att|mem(ory)?_?att|inter_?att|context_?att|ctx_?att",
@@ -85,39 +87,31 @@ def _bases(calls: Sequence[AttentionCall], kinds: Sequence[str]) -> list[str]:
 
 
 def sites(calls: Sequence[AttentionCall]) -> dict[Site, AttentionCall]:
-    """A site for each call, with its stack, the model's own number of its layer, and the sides that name its rows and columns."""
+    """A site for each call, with its stack, the model's own number of its layer, and the sides that name its rows and columns.
+
+    Of several attentions of one kind in a layer the first is the stack's; each other stands under the name of its module
+    ("decoder_image_cross.0.cross"), over the same rows.
+    """
     kinds = [_kind(call) for call in calls]
     stacks = stacks_of(calls, kinds, _bases(calls, kinds))
-    layers = _layers(calls, [(stack.name, kind) for stack, kind in zip(stacks, kinds, strict=True)])
+    layers = own_layers(calls, [(stack.name, kind) for stack, kind in zip(stacks, kinds, strict=True)])
     lists = TokenLists()
-    found = {}
-    for call, kind, stack, layer in zip(calls, kinds, stacks, layers, strict=True):
+    found: dict[Site, AttentionCall] = {}
+    for call, kind, stack, (layer, beside) in zip(calls, kinds, stacks, layers, strict=True):
         site = Site(stack.name, layer, kind)
         keys = None
         if kind == "cross":
             read = read_by(call, stack, stacks)
             taken = any(each.name == "encoder" for each in stacks)  # by a stack of its own, that these keys are not of
             keys = read.name if read is not None else "input" if taken else "encoder"
-        found[replace(site, sides=lists.sides(site, call, keys))] = call
+        sides, call.beside = lists.sides(site, call, keys), bool(beside)
+        found[replace(_named_beside(site, beside, found), sides=sides)] = call
     return found
 
 
-def _layers(calls: Sequence[AttentionCall], groups: Sequence[tuple[str, str]]) -> list[int]:
-    """The number in its path that tells each layer of a group from the others; 0, 1, … where no single one does.
-
-    What has no number in a stack of numbered layers (a fusion behind its encoders) comes after them.
-    """
-    paths: dict[tuple[str, str], list[str]] = {}
-    for call, group in zip(calls, groups, strict=True):
-        paths.setdefault(group, []).append(path_of(call))
-    numbers = {group: layer_numbers(own) for group, own in paths.items()}
-    with_number = {
-        group: [any(part.isdigit() for part in path.split(".")) for path in own] for group, own in paths.items()
-    }
-    last: dict[str, int] = {}
-    for group, found in numbers.items():
-        if all(with_number[group]):
-            last[group[0]] = max(last.get(group[0], 0), *found)
-    first = {group: 0 if any(with_number[group]) else last.get(group[0], -1) + 1 for group in paths}
-    each = {group: iter([first[group] + number for number in found]) for group, found in numbers.items()}
-    return [next(each[group]) for group in groups]
+def _named_beside(site: Site, beside: str, taken: Container[Site]) -> Site:
+    """The site under a name of its own, before the step of a loop; numbered where another has that name already."""
+    whole, step, number = site.stack.partition("_step_")
+    name = f"{whole}_{beside}" if beside else whole
+    free = chain([name], (f"{name}_{again}" for again in count(2)))
+    return next(each for name in free if (each := replace(site, stack=f"{name}{step}{number}")) not in taken)

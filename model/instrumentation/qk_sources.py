@@ -69,7 +69,7 @@ class ProjectionSources:
             return None if not any(given) else Projection(self.origin(operation.factors[0]), 0)
         at = given.index(False)
         data = operation.factors[at]
-        rows = data.numel() // max(1, data.shape[-1 if at == 0 else -2])
+        rows = data.numel() // max(1, data.shape[-1 if at == 0 or data.dim() == 1 else -2])
         made = operation.result if at == 0 and operation.result.dim() == 2 else None
         return Projection(self.origin(data), rows, made)
 

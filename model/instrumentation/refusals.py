@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from model.errors import AttentionLost, DropoutOn, NoAttention, WeightsChanged
+from model.errors import AttentionLost, DropoutOn, NoAttention, SharedOut, WeightsChanged
 from model.instrumentation.operators.tracker import ScoreTracker
 
 
 def check_followed(tracker: ScoreTracker, name: str) -> None:
-    """Raises WeightsChanged, DropoutOn, AttentionLost or NoAttention: attention that was met and is not in the record."""
+    """Raises SharedOut, WeightsChanged, DropoutOn, AttentionLost or NoAttention: attention that was met but not recorded."""
+    if shared := [path for call, path in tracker.over_queries if call.context is None]:
+        raise SharedOut(module=shared[0] or name)
     for call, path, operator in tracker.changed:
         if call.context is not None:  # it met its values unchanged too
             continue

@@ -41,6 +41,11 @@ class Site:
         return f"{self.stack}.{self.layer}.{self.kind}"
 
     @property
+    def home(self) -> str:
+        """The stack whose layer this is part of: its own, or where two of a kind share a layer, that of the first."""
+        return self.query_side.partition(".")[0]
+
+    @property
     def query_side(self) -> str:
         return self.stack if self.sides is None else self.sides[0]
 

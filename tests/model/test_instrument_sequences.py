@@ -72,6 +72,36 @@ class Prefix(Attention):
         return super().forward(x, torch.cat([self.prompt, x], 1))
 
 
+class MadePrefix(Attention):
+    """Prefix-tuning (Li and Liang 2021): keys and values that a network makes of learned vectors, of a table or not."""
+
+    table = False
+
+    def __init__(self, causal: bool = False):
+        super().__init__(causal)
+        self.prefix = nn.Embedding(2, D) if self.table else nn.Parameter(torch.randn(2, D))
+        self.made = nn.Sequential(nn.Linear(D, 5), nn.Tanh(), nn.Linear(5, 2 * D), nn.LayerNorm(2 * D))
+
+    def with_extra(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        read = self.prefix(torch.arange(2)) if self.table else self.prefix
+        own_k, own_v = (self.heads(part) for part in self.made(read)[None].chunk(2, -1))
+        return torch.cat([own_k, k], 2), torch.cat([own_v, v], 2)
+
+
+class MadePrefixOfATable(MadePrefix):
+    table = True
+
+
+class MadeMemory(MadePrefix):
+    """The same vectors, projected with the sequence."""
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return Attention.forward(self, x, torch.cat([self.made(self.prefix)[None, :, :D], x], 1))
+
+    def with_extra(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        return k, v
+
+
 class After(Attention):
     """A learned vector and zeros after the sequence, turned as positions are."""
 
@@ -124,7 +154,8 @@ def opened(trace: Trace, tmp_path: Path) -> Trace:
 @pytest.mark.parametrize(
     ("attention", "extra", "before"),
     [(Memory, ["mem[0]", "mem[1]"], True), (Prefix, ["prompt[0]", "prompt[1]", "prompt[2]"], True),
-     (After, ["sink", "zero[0]", "zero[1]"], False)],
+     (MadePrefix, ["prefix[0]", "prefix[1]"], True), (MadePrefixOfATable, ["prefix[0]", "prefix[1]"], True),
+     (MadeMemory, ["prefix[0]", "prefix[1]"], True), (After, ["sink", "zero[0]", "zero[1]"], False)],
 )  # fmt: skip
 def test_keys_beside_the_sequence_are_named(attention: type[Attention], extra: list[str], before: bool, tmp_path: Path):
     module = Transformer(attention).eval()
@@ -144,6 +175,66 @@ def test_keys_beside_the_sequence_are_named(attention: type[Attention], extra: l
     assert again.tokens(again.sites[0].key_side) == list(side.tokens)
     # What needs a row and a column of one token has no number here.
     assert again.statistics()["previous"].isna().all() and again.statistics()["entropy"].notna().all()
+
+
+class SharedPrefix(nn.Module):
+    """One network makes the prefixes of all layers, which are projected from nothing that a layer reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.prefix_tokens, self.made = (
+            nn.Embedding(3, D),
+            nn.Sequential(nn.Linear(D, 5), nn.Tanh(), nn.Linear(5, 4 * D)),
+        )
+        self.table, self.head = nn.Embedding(20, D), nn.Linear(D, 20)
+        self.layers = nn.ModuleList(GivenPrefix(causal=True) for _ in range(2))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        given = self.made(self.prefix_tokens(torch.arange(3)[None]))
+        given = given.view(1, 3, 4, H, D // H).permute(2, 0, 3, 1, 4).split(2)
+        x = self.table(ids)
+        for layer, layer.prefix in zip(self.layers, given, strict=True):
+            x = x + layer(x)
+        return self.head(x)
+
+
+class GivenPrefix(Attention):
+    prefix: Tensor
+
+    def with_extra(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.cat([self.prefix[0], k], 2), torch.cat([self.prefix[1], v], 2)
+
+
+def test_prefixes_that_one_network_makes_for_all_layers():
+    module = SharedPrefix().eval()
+    trace = instrument(module, WORDS).trace(torch.tensor([[3, 4, 5, 6]]))
+    assert [str(site) for site in trace.sites] == ["decoder.0.self", "decoder.1.self"]
+    names = [*(f"prefix_tokens[{i}]" for i in range(3)), "w3", "w4", "w5", "w6"]
+    assert [trace.tokens(site.key_side) for site in trace.sites] == [names, names]
+    held(trace, module)
+
+
+class Latents(Attention):
+    """Learned queries that are among the keys too (the Perceiver resampler of Flamingo: Alayrac et al. 2022)."""
+
+    def __init__(self):
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(1, 3, D))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        q, own_k, own_v = (self.heads(f(self.latents)) for f in (self.q, self.k, self.v))
+        k, v = (self.heads(f(x)) for f in (self.k, self.v))
+        return self.mixed(q, torch.cat([k, own_k], 2), torch.cat([v, own_v], 2))
+
+
+@pytest.mark.parametrize("n", [3, 4])
+def test_learned_queries_among_the_keys_are_no_prefix(n: int):
+    module = Latents().eval()
+    trace = instrument(module).trace(torch.randn(1, n, D))
+    (site,) = trace.sites
+    assert trace.tokens(site.key_side) == [str(i) for i in range(n + 3)]
+    kept = module.weights[0]
+    assert torch.allclose(torch.stack([trace.weights(site, head) for head in range(H)]), kept, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from viz.text.text import flow
 pytestmark = pytest.mark.float32
 
 BOUND = bounds.WEIGHT
+NAMES = ("what is written", "what is read")
 
 
 def side(texts: list[str], special: tuple[int, ...] = (), words: tuple[int, ...] = ()) -> Side:
@@ -99,7 +100,7 @@ def test_the_text_is_the_same_whatever_is_asked_and_one_row_is_small(words: dict
     found = make(3000, 3000, RuleMask(causal=True), heads=2)
     trace = Stub(found)
     trace.sides = {"decoder": trace.side("decoder")}
-    frame = text_view.text_frame(trace, found.site, words)
+    frame = text_view.text_frame(trace, found.site, words, NAMES)
     header, _ = unpack(frame)
     assert len(header["texts"]) == 1 and header["texts"][0]["roles"] == ["query", "key"]
     assert header["texts"][0]["tokens"][:2] == ["w0", "w1"]
@@ -110,13 +111,14 @@ def test_the_text_is_the_same_whatever_is_asked_and_one_row_is_small(words: dict
         whole = exact(found, 1)
         wanted = whole[2500] if mode == "attends" else whole[:, 2500]
         np.testing.assert_allclose(unpack(sent)[1]["values"], wanted, atol=BOUND, rtol=0)
-    assert text_view.text_frame(trace, found.site, words) == frame
+    assert text_view.text_frame(trace, found.site, words, NAMES) == frame
 
 
 def test_cross_attention_has_two_texts(trace: Trace, words: dict):
-    header, _ = unpack(text_view.text_frame(trace, Site.parse("decoder.0.cross"), words))
+    header, _ = unpack(text_view.text_frame(trace, Site.parse("decoder.0.cross"), words, NAMES))
     assert [(text["side"], text["roles"]) for text in header["texts"]] == [("decoder", ["query"]), ("encoder", ["key"])]
-    other, _ = unpack(text_view.text_frame(trace, Site.parse("decoder.0.self"), words))
+    assert [text["title"] for text in header["texts"]] == list(NAMES)
+    other, _ = unpack(text_view.text_frame(trace, Site.parse("decoder.0.self"), words, NAMES))
     assert other["of"] != header["of"]
 
 

@@ -33,6 +33,11 @@ def label(token: str, special: bool = False) -> Label:
     return {"text": readable(token), "kind": kind}
 
 
+def numbered(trace: Trace, side: str) -> bool:
+    """Whether the positions of a side have no texts of their own, only their numbers."""
+    return list(trace.side(side).tokens) == [str(i) for i in range(len(trace.side(side).tokens))]
+
+
 # A long text's labels take longer to make than a row of its attention. Nobody changes these lists.
 _made: PerTrace[list[Label]] = PerTrace()
 

@@ -28,6 +28,8 @@ def _attention_part(trace: Trace, site: Site, words: dict[str, str], arrays: Arr
         title = words["head"].format(head=head)
         heads.append({"array": name, "state": f"{name}.state", "head": head, "title": title})
     causal = record.mask.causal and site.kind == "self"
+    # Of two of a kind in a layer the second is told by its module's name.
+    beside = f" · {site.stack[len(site.home) + 1 :].replace('_', ' ')}" if site.stack != site.home else ""
     own: dict[str, Any] = {}
     if site.sides is not None or site.stack not in ("encoder", "decoder"):
         sides = (site.query_side, site.key_side)
@@ -38,7 +40,7 @@ def _attention_part(trace: Trace, site: Site, words: dict[str, str], arrays: Arr
     return own | {
         "kind": "attention",
         "site": str(site),
-        "title": words["masked_self" if causal else site.kind],
+        "title": words["masked_self" if causal else site.kind] + beside,
         "heads": heads,
         "rows": record.queries,
         "columns": record.keys,
@@ -81,9 +83,9 @@ def stacks(
     chips: those of each list of tokens; a stack beside encoder and decoder comes with its own.
     """
     found = []
-    for stack in dict.fromkeys(site.stack for site in trace.sites):
+    for stack in dict.fromkeys(site.home for site in trace.sites):
         layers: dict[int, list[dict[str, Any]]] = {}
-        for site in (s for s in trace.sites if s.stack == stack):
+        for site in (s for s in trace.sites if s.home == stack):
             parts = layers.setdefault(site.layer, [])
             parts.append(_attention_part(trace, site, words, arrays, how))
             if f"{site}.residual" in trace.store:

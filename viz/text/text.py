@@ -139,22 +139,25 @@ def text_id(trace: Trace, site: Site) -> str:
     return f"{zlib.crc32(chr(0).join(sides).encode('utf-8', 'surrogatepass')):08x}"
 
 
-def text_frame(trace: Trace, site: Site, words: dict[str, str]) -> bytes:
+def text_frame(trace: Trace, site: Site, words: dict[str, str], names: Sequence[str]) -> bytes:
     """The text of the queries and, in cross-attention, that of the keys; nothing of a head or a selection.
+
+    names: what the text of the queries and that of the keys are called.
 
     It is made once for each text and language, so that a click costs its row alone.
     """
-    key = (site.query_side, site.key_side, *words.values())
-    return _frames.get(trace, key, lambda: _text_frame(trace, site, words))
+    key = (site.query_side, site.key_side, *words.values(), *names)
+    return _frames.get(trace, key, lambda: _text_frame(trace, site, words, names))
 
 
-def _text_frame(trace: Trace, site: Site, words: dict[str, str]) -> bytes:
-    sides = list(dict.fromkeys((site.query_side, site.key_side)))
+def _text_frame(trace: Trace, site: Site, words: dict[str, str], names: Sequence[str]) -> bytes:
+    sides = dict(zip((site.query_side, site.key_side), names, strict=True))
     texts = []
-    for side in sides:
+    for side, name in sides.items():
         found = flow(trace.side(side))
         texts.append({
             "side": side,
+            "title": name,
             "roles": [role for role, of in (("query", site.query_side), ("key", site.key_side)) if of == side],
             "tokens": list(found.texts),
             "follows": "".join(map(str, found.follows)),

@@ -54,6 +54,14 @@ def stack(name: str) -> str:
     return say(f"site.{name}") if known(f"site.{name}") else plain(name.replace("_", " "))
 
 
+def side(name: str) -> str:
+    """A list of tokens by its name: that of its stack, of a later length of it, or of its keys with others beside them."""
+    whole, _, rest = name.partition(".")
+    if "keys" in rest.split("."):
+        return say("site.keys", stack=stack(whole))
+    return say("site.from", stack=stack(whole), layer=rest) if rest.isdigit() else stack(whole)
+
+
 def group(prefix: str) -> dict[str, str]:
     """All texts under `prefix.`, keyed by the rest: what a component takes as its `words`."""
     return {k.removeprefix(f"{prefix}."): v for k, v in catalogue(current()).items() if k.startswith(f"{prefix}.")}

@@ -75,7 +75,7 @@ def describe(model: HuggingFaceModel) -> Description:
         vocabulary=sizes.vocabulary or None,
         max_length=longest if longest < UNLIMITED else None,
         attention=_told(map(_attention, sizes.each)),
-        positions=_told(_positions(*part) for part in _stacks(model.module)),
+        positions=positions_of(model.module),
         window=sizes.window or None,
         dtype=str(next(model.module.parameters()).dtype).removeprefix("torch."),
         parameters=sum(p.numel() for p in model.module.parameters()),
@@ -84,6 +84,11 @@ def describe(model: HuggingFaceModel) -> Description:
         unused=tuple(model.card.get("unused", ())),  # type: ignore[arg-type]
         unused_numbers=int(model.card.get("unused_numbers", 0)),  # type: ignore[call-overload]
     )
+
+
+def positions_of(module: nn.Module) -> tuple[str, ...]:
+    """How each stack of a library model has its positions, in the words of `Description`; one where all have the same."""
+    return _told(_positions(*part) for part in _stacks(module))
 
 
 def _config(module: nn.Module) -> Any:

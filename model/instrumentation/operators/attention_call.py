@@ -25,7 +25,8 @@ class AttentionCall:
     and output [q, d] where they were found; projector: of several matrices that made the output, until W_O is known. path:
     names and classes of the modules it ran in; entries: which call of each that was. from_elsewhere: whether keys come from
     another tensor than queries, None where it cannot be told. columns: what its keys are, where some are no positions of
-    its own sequence. descent: what its queries, and its keys, descend from. heads: the calls it was put together of.
+    its own sequence. descent: what its queries, and its keys, descend from. heads: the calls it was put together of. beside:
+    whether another of its kind comes before it in its layer.
     """
 
     q: Tensor
@@ -48,6 +49,7 @@ class AttentionCall:
     output: Tensor | None = None
     projector: nn.Module | None = None
     heads: list[AttentionCall] = field(default_factory=list)
+    beside: bool = False
 
     @property
     def place(self) -> str:

@@ -91,6 +91,12 @@ def kind(stride: int, scores: tuple[int, int, int]) -> int:
     return 0 if stride >= q * k else 1 if stride >= k else 2
 
 
+def of_queries(axis: Factors, scores: tuple[int, int, int]) -> bool:
+    """Whether an axis is of queries alone."""
+    found = pieces(axis, scores)
+    return bool(found) and all(kind(stride, scores) == 1 for _, stride in found)
+
+
 def transposed(layout: Layout, rows: int, columns: int) -> Layout:
     """A layout over [h, rows, columns] -> the one over [h, columns, rows]."""
 

@@ -28,7 +28,8 @@ class Scores:
     layout: how the tensor lies over [h, q, k] (`layout`); until the softmax says which axis the keys are on, q and k are
     the left and the right factor. factors: the tensors that were multiplied. softcap c makes c · tanh(scale · q · kᵀ / c).
     `erased` cells were multiplied by 0 and must end up masked. `rounded`: they were in half precision on their way.
-    `opaque`: they passed an operator that is none of these; terms and masks are those after it.
+    `opaque`: they passed an operator that is none of these; terms and masks are those after it. `learned`: q is a parameter:
+    learned queries, or a layer that has its matrix on the left.
     """
 
     q: Tensor
@@ -42,6 +43,7 @@ class Scores:
     erased: tuple[Tensor, ...] = ()
     rounded: bool = False
     opaque: bool = False
+    learned: bool = False
     owner: Frame | None = None
 
     @property
@@ -98,11 +100,15 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """The result of a softmax; `call` is None where its scores could not be followed, or where it read none (`of_scores`)."""
+    """The result of a softmax; `call` is None where its scores could not be followed, or where it read none (`of_scores`).
+
+    altered: they were changed since, cell by cell.
+    """
 
     call: AttentionCall | None
     layout: layout.Layout = ()
     of_scores: bool = True
+    altered: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,4 +134,7 @@ def number(value: object) -> float | None:
 
 def unscaled(tensor: Tensor, note: object) -> tuple[Tensor, float]:
     """A factor before it was multiplied by a number, and the number."""
-    return (tensor / note.factor, note.factor) if isinstance(note, Scaled) else (tensor, 1.0)
+    factor = note.factor if isinstance(note, Scaled) else 1.0
+    if isinstance(note, Scores) and note.learned and not note.opaque:  # what a layer made, times a number
+        factor = note.scale
+    return (tensor / factor, factor) if factor != 1 else (tensor, 1.0)

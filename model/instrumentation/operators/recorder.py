@@ -32,6 +32,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 # Operators that only move numbers: those that give a tensor of the same shape and order, all that reshape, the others.
 COPIES = {"alias", "detach", "clone", "contiguous", "_to_copy", "lift_fresh", "lift"}
@@ -40,7 +41,7 @@ VIEWS = COPIES | RESHAPES | {
     "expand", "permute", "transpose", "t", "unsqueeze", "squeeze", "select", "slice", "split", "split_with_sizes",
     "unbind", "narrow", "movedim", "unflatten", "chunk",
 }  # fmt: skip
-PRODUCTS = {"bmm": 0, "mm": 0, "baddbmm": 1, "addmm": 1}  # name -> where its two factors begin
+PRODUCTS = {"bmm": 0, "mm": 0, "mv": 0, "baddbmm": 1, "addmm": 1}  # name -> where its two factors begin
 RANDOM = {"bernoulli", "native_dropout"}
 SOFTMAX = {"_softmax", "_safe_softmax"}
 KERNELS = (
@@ -118,14 +119,17 @@ def _name(func: Any) -> str:
 class OperatorRecorder(TorchDispatchMode):
     """Each of `followers` is called with every operator that this thread runs inside the `with` block.
 
-    parameters: those of the module, by which a layer's matrix product is told from one of attention.
+    parameters: those of the module, by which a layer's matrix product is told from one of attention. bare: those of them
+    that no layer of PyTorch holds, which may be queries themselves.
     """
 
-    def __init__(self, parameters: Iterable[Tensor] = ()):
+    def __init__(self, parameters: Iterable[Tensor] = (), bare: Iterable[Tensor] = ()):
         super().__init__()
         self.followers: list[Callable[[Operation], None]] = []
         self.frames: list[Frame] = []
         self._parameters = {memory_of(parameter) for parameter in parameters}
+        self._bare = {memory_of(parameter) for parameter in bare}
+        self._copies = WeakTensorKeyDictionary()  # of parameters, as an einsum over axes of size 1 makes them
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -136,12 +140,21 @@ class OperatorRecorder(TorchDispatchMode):
                 return parts
         result = func(*args, **kwargs)
         operation = Operation(func, _name(func), args, kwargs, result)
+        if operation.name in VIEWS and isinstance(args[0], Tensor) and self.is_parameter(args[0]):
+            for each in tensors_in((result,)):
+                self._copies[each] = True
         for follow in self.followers:
             follow(operation)
         return result
 
     def is_parameter(self, tensor: Tensor) -> bool:
-        return memory_of(tensor) in self._parameters
+        """Whether it is a parameter, a view of one, or a copy."""
+        return memory_of(tensor) in self._parameters or tensor in self._copies
+
+    def may_be_queries(self, left: Tensor, right: Tensor) -> bool:
+        """Whether one of two factors is a parameter that may be queries itself: on the left, or held by no layer of PyTorch."""
+        first, second = self.is_parameter(left), self.is_parameter(right)
+        return first != second and (first or memory_of(right) in self._bare)
 
     @property
     def innermost(self) -> str:

@@ -12,6 +12,8 @@ from model.instrumentation.operators.notes import Scores
 class ScoreReader:
     """Callbacks of a `ScoreTracker`: the facts of an attention that a record keeps; foreign and library models need others."""
 
+    learned_queries = False  # whether a parameter may be the queries themselves, and not a layer's matrix
+
     def softmax(
         self, scores: Scores, tensor: Tensor | None, weights: Tensor | None, lse: Tensor | None, shape: torch.Size
     ) -> AttentionCall | None:

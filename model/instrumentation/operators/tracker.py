@@ -33,7 +33,8 @@ class ScoreTracker:
     lost: paths of the modules of softmaxes that weighted something, but whose scores or weights could not be followed;
     lost_scores: those of them that did read scores, and are no router's.
     changed: (call, path, operator) of what read the weights of a call and was not followed, "" for a
-    view that mixes axes; random: paths that drew numbers.
+    view that mixes axes; random: paths that drew numbers; over_queries: (call, path) of weights that were summed along queries;
+    by_cell: paths where one query's weights met their values in no product of matrices.
     """
 
     def __init__(self, reader: ScoreReader, recorder: OperatorRecorder):
@@ -43,6 +44,8 @@ class ScoreTracker:
         self.lost_scores: list[str] = []
         self.random: set[str] = set()
         self.changed: list[tuple[AttentionCall, str, str]] = []
+        self.over_queries: list[tuple[AttentionCall, str]] = []
+        self.by_cell: list[str] = []
         self._notes = WeakTensorKeyDictionary()
         recorder.followers.append(self.see)
 
@@ -50,22 +53,28 @@ class ScoreTracker:
         return self._notes.get(tensor) if isinstance(tensor, Tensor) else None
 
     def see(self, operation: Operation) -> None:
-        found = _handler(operation.name)(self, operation)
-        if found is None:
-            self._changes_weights(operation)
+        found = _handler(operation.name)(self, operation) or self._changes_weights(operation)
+        result = operation.result
         if found is not None:
-            result = operation.result
             self._notes[result[0] if isinstance(result, tuple) else result] = found
         elif operation.in_place and self.note(operation.args[0]) is not None:
             del self._notes[operation.args[0]]  # changed in place in a way that is not followed
 
-    def _changes_weights(self, operation: Operation) -> None:
+    def _changes_weights(self, operation: Operation) -> Weights | None:
         if operation.name in operators.RANDOM:
             self.random.add(self.recorder.innermost)
         for note in map(self.note, operation.args):
             numbers = operation.name not in operators.VIEWS and not operation.name.endswith("_like")
             if numbers and isinstance(note, Weights) and note.call is not None:
+                shape = next(arg.shape for arg in operation.args if self.note(arg) is note)
+                wider = operation.name == "mul" and operation.result.numel() > shape.numel()
+                if wider and note.call.weights_shape[1] == 1:  # a value times its weight, to be summed: no product
+                    self.by_cell.append(self.recorder.innermost)
+                    return None
                 self.changed.append((note.call, self.recorder.innermost, operation.name))
+                alike = isinstance(operation.result, Tensor) and operation.result.shape == shape
+                return replace(note, altered=True) if alike else None
+        return None
 
     def left(self, frame: Frame, out: object) -> None:
         """A module that ran has given `out`: it may have been a projection of several matrices, or the whole sub-layer."""
@@ -76,7 +85,7 @@ class ScoreTracker:
         """An operator that may read scores: of two, those that passed nothing unknown (products of positions are no q · kᵀ)."""
         args, result = operation.args, operation.result
         found = [(at, note) for at, arg in enumerate(args) if isinstance(note := self.note(arg), Scores)]
-        if not found:
+        if not found or any(isinstance(self.note(arg), Weights) for arg in args):
             return _BESIDE.get(operation.name, _nothing)(self, operation)
         at, scores = min(found, key=lambda pair: pair[1].opaque)
         if not isinstance(result, Tensor) or args[at].shape != result.shape:
@@ -115,9 +124,12 @@ class ScoreTracker:
             add_bias(note.call, bias, self.reader.keep(operation.result))
 
     def _product(self, operation: Operation) -> Any:
-        a, b = operation.factors
+        (a, b), result = operation.factors, operation.result
+        axes = result.dim()
+        if b.dim() == 1:
+            b, result = b[:, None], result[:, None]
         left, right = self.note(a), self.note(b)
-        result, added = operation.result, operation.args[0] if operators.PRODUCTS[operation.name] else None
+        added = operation.args[0] if operators.PRODUCTS[operation.name] else None
         if isinstance(left, Weights):
             return self._weighted_values(left, a, b, result)
         if isinstance(right, Weights):
@@ -125,15 +137,16 @@ class ScoreTracker:
             return self._weighted_values(replace(right, layout=swapped), b.mT, a.mT, result.mT)
         if isinstance(left, Context) and (a.dim() == 2 or a.shape[0] == b.shape[0] == 1):
             return self._projected(left.call, layout.matrix(a), layout.matrix(b), added, layout.matrix(result))
-        # A product with a parameter is a layer: a router or a gate, whose softmax is over its own outputs.
-        if self.recorder.is_parameter(a) or self.recorder.is_parameter(b):
+        # A product with a parameter is a layer (a router or a gate has a softmax over its own outputs), or learned queries.
+        learned = self.recorder.is_parameter(a) or self.recorder.is_parameter(b)
+        if learned and not (self.reader.learned_queries and self.recorder.may_be_queries(a, b)):
             return None
         (q, by_q), (k, by_k) = unscaled(a, left), unscaled(b, right)
         q, k = layout.cube(q), layout.cube(k).mT
         owner = self.recorder.frames[-1] if self.recorder.frames else None
         scale = by_q * by_k * float(operation.kwargs.get("alpha", 1))
-        lies = layout.contiguous((*q.shape[:2], k.shape[1]))[-result.dim() :]
-        scores = Scores(q, k, (a, b), lies, scale, rounded=result.dtype in HALF, owner=owner)
+        lies = layout.contiguous((*q.shape[:2], k.shape[1]))[-result.dim() :][:axes]
+        scores = Scores(q, k, (a, b), lies, scale, rounded=result.dtype in HALF, learned=learned, owner=owner)
         beta = float(operation.kwargs.get("beta", 1))
         return scores if added is None or beta == 0 else scores.plus(scores.cells(added, result.shape), beta)
 
@@ -144,6 +157,8 @@ class ScoreTracker:
         scores = None
         if isinstance(note, Scores):
             scores = note.with_keys_on(axis)
+            if note.learned and scores is not None and self.recorder.is_parameter(scores.factors[1]):
+                note = scores = None
             scores = None if scores is None else heads_apart(scores, self.reader.projection(scores.factors[0]))
         if scores is None:
             found = Weights(None, of_scores=isinstance(note, Scores))
@@ -155,11 +170,14 @@ class ScoreTracker:
     def _weighted_values(self, note: Weights, weights: Tensor, v: Tensor, result: Tensor) -> Context | None:
         """weights · v, where the weights are as the softmax made them, with the keys last."""
         call = note.call
+        if call is not None and layout.of_queries(note.layout[-1], call.weights_shape):
+            self.over_queries.append((call, self.recorder.innermost))
+            return None
+        if note.altered:
+            return None
         if call is not None and call.context is None:
-            heads_first = layout.values_and_context(
-                note.layout, call.weights_shape, layout.cube(v), layout.cube(result)
-            )
-            if heads_first is not None:
+            shape, parts = call.weights_shape, (layout.cube(v), layout.cube(result))
+            if (heads_first := layout.values_and_context(note.layout, shape, *parts)) is not None:
                 return self._attended(call, *heads_first)
         self.lost.append(self.recorder.innermost)
         self.lost_scores += [self.recorder.innermost] if note.of_scores else []
@@ -176,7 +194,9 @@ class ScoreTracker:
     def _single(self, operation: Operation, note: Weights) -> Context | None:
         """One key alone: some models multiply by its one weight where more keys make it a matrix product."""
         call, v = note.call, operation.args[1]
-        if call is None or call.context is not None or operation.name != "mul" or call.weights_shape[2] != 1:
+        if call is None or note.altered or call.context is not None:
+            return None
+        if operation.name != "mul" or call.weights_shape[2] != 1:
             return None
         found = layout.single(note.layout, call.weights_shape, operation.args[0], v, operation.result)
         return None if found is None else self._attended(call, *found)
@@ -188,14 +208,8 @@ class ScoreTracker:
         scale, mask = given.get("scale"), given.get("attn_mask", given.get("attn_bias"))
         shape = torch.Size((*query.shape[:3], key.shape[2]))
         owner = self.recorder.frames[-1] if self.recorder.frames else None
-        scores = Scores(
-            q,
-            k,
-            (query, key),
-            layout.contiguous(shape),
-            q.shape[-1] ** -0.5 if scale is None else float(scale),
-            owner=owner,
-        )
+        scale = q.shape[-1] ** -0.5 if scale is None else float(scale)
+        scores = Scores(q, k, (query, key), layout.contiguous(shape), scale, owner=owner)
         if given.get("is_causal"):
             i, j = (torch.arange(size, device=q.device) for size in shape[2:])
             scores = scores.without((j[None] > i[:, None])[None])

@@ -10,6 +10,7 @@ import streamlit as st
 from model.measures.default_head import aligned_head
 from model.trace.site import Site
 from viz.base import export, numbers, tokens
+from viz.ui.encoder_decoder import nothing_to_draw
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.side_bar import site_name
@@ -25,11 +26,11 @@ Chosen = tuple[Site, int, int]  # the cross-attention, its head, the decoder's r
 
 
 def show(trace: Trace) -> None:
-    """Every panel, or one sentence where the model has one stack only."""
+    """Every panel, or one sentence where no one encoder and decoder are there to be drawn."""
     from model.measures import cross_alignment
 
     if not cross_alignment.crosses(trace):
-        st.info(say("encoder_decoder.none"), icon=":material/info:")
+        nothing_to_draw.say_why(trace)
         return
     chosen = _pickers(trace)
     if figure_footer.refused(trace, chosen[0]):
@@ -45,10 +46,11 @@ def chosen_cross(trace: Trace) -> Chosen:
     from model.measures import cross_alignment
 
     site, head, row, _ = view.selected()
-    if site.kind != "cross":
+    crosses = cross_alignment.crosses(trace)
+    if site not in crosses:
         best, best_head = current_run.best_head(trace)
         row = row if site.query_side == "decoder" else 1
-        site, head = (best, best_head) if best.kind == "cross" else (cross_alignment.crosses(trace)[-1], 0)
+        site, head = (best, best_head) if best in crosses else (crosses[-1], 0)
     return site, head, min(row, trace.record(site).queries - 1)
 
 

@@ -23,12 +23,16 @@ _NEW = 12
 
 
 def show(trace: Trace) -> None:
-    """The choice of how to write and that way's figures; one sentence where the model writes nothing."""
+    """The choice of how to write and that way's figures; one sentence where nothing that was written is recorded."""
     from viz.ui.generation import beams, greedy, kv_cache, sampling
 
     if "decoder" not in trace.sides or not trace.predicts or not trace.written():
-        st.info(say("generation.none"), icon=":material/info:")
-        navigation.link("output", say("output.name"))
+        if trace.facts.get("own_module"):
+            st.info(say("generation.none_module"), icon=":material/info:")
+            navigation.link("heads", say("heads.name"))
+        else:
+            st.info(say("generation.none"), icon=":material/info:")
+            navigation.link("output", say("output.name"))
         return
     way = parts("generation", say("generation.ways"), WAYS, "greedy", lambda w: say(f"generation.way_{w}"))
     st.markdown(say(f"generation.about_{way}"))

@@ -10,7 +10,7 @@ import streamlit as st
 
 from model.errors import HeadlightError
 from viz.base import export, numbers, tokens
-from viz.ui import language
+from viz.ui import language, navigation
 from viz.ui.language import say
 from viz.ui.output import next_token, task_outputs
 from viz.ui.shared import figure_footer, page_text
@@ -39,6 +39,9 @@ def show(trace: Trace) -> None:
         task_outputs.of_texts(trace)
     elif is_vector(trace):
         _vector(trace)
+    elif trace.facts.get("own_module"):
+        st.info(say("output.none_module"), icon=":material/info:")
+        navigation.link("heads", say("heads.name"))
     if task in ("causal", "seq2seq") and current_run.is_library(trace) and not trace.facts.get("reads"):
         model = current_run.model()
         if model is not None:
@@ -48,6 +51,8 @@ def show(trace: Trace) -> None:
 
 def notes(trace: Trace) -> None:
     """The remarks that belong under what this run shows."""
+    if trace.facts.get("own_module") and not trace.predicts:
+        return  # nothing is shown
     if is_vector(trace) or trace.facts.get("answers"):
         page_text.notes("output.vectors" if is_vector(trace) else "output.answers")
     elif task_outputs.one_score(trace) or task_outputs.independent_outputs(trace):

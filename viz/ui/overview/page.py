@@ -12,7 +12,7 @@ from model.errors import Stopped
 from model.jobs.progress import tick
 from model.measures import default_head
 from model.trace.site import Site
-from viz.base import axes, export, numbers
+from viz.base import axes, export, numbers, tokens
 from viz.base.check_note import CheckNote, note
 from viz.heads import matrix, thumbnails
 from viz.overview import overview
@@ -20,7 +20,7 @@ from viz.ui import components, language
 from viz.ui.language import say
 from viz.ui.shared import figure_footer
 from viz.ui.shared.side_bar import site_name
-from viz.ui.state import jobs, model_list, page_controls, view
+from viz.ui.state import current_run, jobs, model_list, page_controls, view
 from viz.ui.state.default_head import drawn_head
 
 if TYPE_CHECKING:
@@ -102,6 +102,9 @@ def _picture_words(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dic
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
+    elif model_list.is_trace(view.current().model):
+        words["source"] = say("overview.read")
+    words["inputs"] = _inputs(trace)
     stack = ribbon_head[0].key_side.partition(".")[0]
     if stack not in ("encoder", "decoder"):
         words["source"] = language.stack(stack)
@@ -111,11 +114,27 @@ def _picture_words(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dic
     if ribbon_head[0].kind == "cross" and not trace.written():
         words["target"] = language.stack(ribbon_head[0].query_side)
     elif ribbon_head[0].kind == "self":
-        words["target"] = say("overview.asking_parts") if reads else say("overview.asking")
+        parts = reads or tokens.numbered(trace, ribbon_head[0].query_side)
+        words["target"] = say("overview.asking_parts") if parts else say("overview.asking")
     elif not trace.facts.get("generated", True):
         words["target"] = say("overview.forced")
     written = " ".join(trace.written()[:-1]) if ribbon_head[0].kind == "cross" else ""
     return words | {"alt": say("overview.alt_text", source=trace.key.source[:200], target=written)}
+
+
+def _inputs(trace: Trace) -> str:
+    """What the first layer reads: embeddings, with positions added to them or not, or vectors that nothing more is known of."""
+    told = {str(trace.facts["positions"])} if trace.facts.get("positions") else set()
+    if not told and not trace.facts.get("own_module") and (model := current_run.model()) is not None:
+        from model.checkpoints.library.describe import positions_of
+        from model.positions.tables import position_tables
+
+        # Some have a table to add and a bias of the scores.
+        told = {"learned"} if position_tables(model.module) else set(positions_of(model.module))
+    if told:
+        return say("overview.inputs") if told & {"sinusoidal", "learned"} else say("overview.inputs_alone")
+    turned = any(f"{site}.rotary" in trace.store for site in trace.sites)
+    return say("overview.inputs_alone") if turned else say("overview.inputs_unknown")
 
 
 def model_picture(trace: Trace) -> None:

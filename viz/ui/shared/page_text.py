@@ -50,9 +50,15 @@ def _what_saved() -> str:
     reads = {"picture": "pictures", "sound": "sound"}.get(str(trace.facts.get("reads")))
     if reads:
         return say(f"headline.what_{reads}")
-    return say(
-        "headline.what_saved" if any(site.kind == "cross" for site in trace.sites) else "headline.what_saved_self"
-    )
+    crosses = [site for site in trace.sites if site.kind == "cross"]
+    if not crosses:
+        numbered = tokens.numbered(trace, trace.sites[0].query_side)
+        return say("headline.what_saved_positions") if numbered else say("headline.what_saved_self")
+    if trace.written():
+        return say("headline.what_saved")
+    drawn, _ = default_head.best_head(trace)
+    cross = drawn if drawn.kind == "cross" else crosses[0]
+    return say("headline.what_saved_cross", queries=language.side(cross.query_side), keys=language.side(cross.key_side))
 
 
 def heading(key: str, what: str | None = None, small: bool = False, **values: object) -> None:
@@ -102,7 +108,7 @@ def notices(trace: Trace, card_hint: bool = False) -> None:
     _warnings(trace)
     if not trace.facts.get("finished", True):
         st.caption(say("note.unfinished"))
-    if not trace.facts.get("generated", True):
+    if not trace.facts.get("generated", True) and not trace.facts.get("own_module"):
         st.caption(say("note.forced"))
 
 

@@ -59,12 +59,11 @@ def _text(trace: Trace) -> None:
     with line:
         page_text.selection_line(trace)
     words = language.group("reading") | {"alt": say("reading.alt_text", n="{n}")}
+    frame = text_view.text_frame(trace, site, words, _names(trace, site))
     with st.container(key="ways"):
         left, right = st.columns([8, 4], gap="medium")
     with left:
-        components.text(
-            key="reading", data=text_view.text_frame(trace, site, words), on_ask_change=_ask, on_choose_change=_choose
-        )  # fmt: skip
+        components.text(key="reading", data=frame, on_ask_change=_ask, on_choose_change=_choose)
     with right:
         told = {"listed": _title(trace, found), "rest": _rest(found), "legend": _legend(found, end, scale)}
         told |= {name: say(f"reading.{name}") for name in ("above", "below")}
@@ -74,6 +73,14 @@ def _text(trace: Trace) -> None:
     # A fragment runs without the frame of the page: the link is written here too, and it is ours, not a pasted one.
     address_bar.write(part="reading")
     st.session_state.pop("acted", None)
+
+
+def _names(trace: Trace, site: Site) -> list[str]:
+    """What the texts of the queries and of the keys are called: an encoder's the source, a decoder's the target."""
+    sides = (site.query_side, site.key_side)
+    if trace.sides.keys() == {"encoder", "decoder"}:
+        return [say("reading.encoder") if side == "encoder" else say("reading.decoder") for side in sides]
+    return [language.side(side) for side in sides]
 
 
 # ---- controls

@@ -104,7 +104,7 @@ class Reading {
     for (const flow of this.flows) {
       const on = flow === this.coloured();
       flow.colour(on ? row.arrays.values.data : null, on ? row.masked : [], row.end);
-      const asks = flow === this.clickable(), name = flow.text.side === "encoder" ? words.encoder : words.decoder;
+      const asks = flow === this.clickable(), name = flow.text.title;
       flow.title.textContent = this.flows.length > 1 ? `${name} · ${asks ? words.ask_here : words.coloured}` : words.ask_here;
       flow.page.setAttribute("aria-label", fill(words.alt, { n: flow.spans.length.toLocaleString() }));
       flow.mark("other", on && row.other !== this.asked.value ? row.other : null);
