@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,9 @@ def test_labels_and_options_follow_the_language(visit) -> None:
     (picker,) = [w for w in seen.at.selectbox if w.key == "site-zh"]
     assert picker.label == catalogue("zh")["pick.site"] and picker.value == "encoder.0.self"
     assert all(catalogue("zh")["site.encoder"] in o or catalogue("zh")["site.decoder"] in o for o in picker.options)
+
+
+def test_no_example_has_a_gap_for_a_model_that_fills_none(visit, models: Path) -> None:
+    for name, gap in (("bert", True), ("classifier", False)):
+        seen = visit(model=name).sound()
+        assert any("[MASK]" in button.label for button in seen.at.button) == gap, name

@@ -90,6 +90,7 @@ def test_hovering_a_word_marks_its_ribbons(overview) -> None:
 def test_an_example_is_run(overview) -> None:
     overview.find("[data-testid=stPopover] button").filter(has_text=overview.say("bar.examples")).click()
     overview.find(".st-key-example-2 button").click()
+    expect(overview.find(".st-key-example-2")).to_have_count(0)  # the list closes behind it
     overview.wait_for_link(text="the+cat+sat+on+the+mat")
     expect(sources(overview)).to_have_text(["the", "cat", "sat", "on", "the", "mat"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -91,7 +92,9 @@ def _examples(card: dict) -> None:
     if not card["examples"]:
         return
     second = card.get("second", {})
-    with st.popover(say("bar.examples"), width="stretch"):
+    # Another text makes another list, which is closed: one example was chosen.
+    key = f"examples-{zlib.crc32(view.current().text.encode('utf-8', 'surrogatepass'))}"
+    with st.popover(say("bar.examples"), width="stretch", key=key):
         for i, example in enumerate(card["examples"]):
             shown = example if len(example) <= 80 else f"{example[:79]}…"
             st.button(
