@@ -3,12 +3,13 @@
 import streamlit as st
 
 from viz.ui import navigation
-from viz.ui.heads import joint_matrix, lines
+from viz.ui.heads import joint_matrix, lines, notable
 from viz.ui.heads import matrix as head_matrix
 from viz.ui.shared import page, page_text, side_bar
 
 trace = page.open("heads", card_hint=True)
 side_bar.head_picker(trace)
+notable.line(trace)
 page_text.selection_line(trace)
 with st.container(key="figures"):
     left, right = st.columns([5, 4], gap="medium")

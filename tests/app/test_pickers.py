@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from model.measures.notable_heads import notable_heads
 from tests import bounds
+from viz.base import numbers
 
 TEXT = "the cat sat on the mat"
 SITES = [f"{stack}.{layer}.{kind}" for stack in ("encoder", "decoder") for layer in (0, 1)
@@ -118,3 +120,13 @@ def test_the_pickers_of_every_page_show_the_selection(visit, order: tuple[str, .
         }
         for name, expected in (("site-en", "encoder.1.self"), ("head-en", 2)):
             assert name not in shown or shown[name] == expected, (page, name)
+
+
+def test_the_heads_that_one_looks_at_first_are_named_and_shown(visit, translator) -> None:
+    seen = visit("heads", text="the cat sat on the mat", site="encoder.0.self", head=1, to="zh").sound()
+    found = notable_heads(translator.trace("the cat sat on the mat", language="zh"))
+    labels = [button.label for button in seen.at.button if (button.key or "").startswith("notable-")]
+    assert len(labels) == 3 and labels[0].startswith(seen.say("notable.entropy", value=numbers.short(found[0].value)))
+    seen.click("notable-1").sound()
+    assert (seen.view.site, seen.view.head) == (str(found[1].site), found[1].head)
+    assert seen.at.button(key="notable-1").disabled

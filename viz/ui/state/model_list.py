@@ -25,7 +25,6 @@ _ROWS_AFTER = {"rxnmapper": ">>"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FOREIGN = "Seq2Seq"  # a stranger's own encoder–decoder: one text in, one out
 _OURS = "headlight"
-_GAP = "[MASK]"
 # By the architecture of `model.checkpoints.disk.families.Family`; a family outside the registry is taken for a decoder.
 _EXAMPLES = {
     "encoder": ("The capital of France is [MASK].", "The animal didn't cross the street because it was too tired."),
@@ -225,7 +224,7 @@ def card(name: str) -> dict[str, Any]:
     head = task(name)
     second = dict(_TWO_TEXTS.get(head, ()))
     gaps = head in ("", "masked")  # a gap is for a head that fills it, and the folder tells which it has
-    examples = [text for text in second or own or usual if gaps or _GAP not in text] if reads == "text" else []
+    examples = [text for text in second or own or usual if gaps or "[MASK]" not in text] if reads == "text" else []
     return {"title": title(name), "examples": examples, "test": {}, "reads": reads, "second": second}
 
 

@@ -1,0 +1,56 @@
+"""The heads of a run that one looks at first: the sharpest, and the one that reads the token before most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from model.measures.head_statistics import trace_statistics
+from model.trace.per_trace import PerTrace
+from model.trace.site import Site
+
+if TYPE_CHECKING:
+    from model.trace.trace import Trace
+
+# Weights of a run whose heads are compared without being asked for: a tenth of a second.
+MOST = 1_000_000
+# Measure -> whether the largest of a run is meant, or the smallest.
+_MEASURES = {"entropy": False, "previous": True}
+
+_known: PerTrace[tuple[NotableHead, ...]] = PerTrace()
+
+
+@dataclass(frozen=True)
+class NotableHead:
+    """A head that is first of its run by a measure: `measure` of `model.measures.registry`, and its number in that unit."""
+
+    measure: str
+    site: Site
+    head: int
+    value: float
+
+
+def notable_heads(trace: Trace) -> tuple[NotableHead, ...]:
+    """The head of the smallest mean entropy (nats) and that with the largest share on the previous token, where any has one.
+
+    () where the run has more than `MOST` weights: every one of them is asked.
+    """
+    if sum(record.heads * record.queries * record.keys for record in trace.attention.values()) > MOST:
+        return ()
+    return _known.get(trace, "heads", lambda: _found(trace))
+
+
+def _found(trace: Trace) -> tuple[NotableHead, ...]:
+    measured, found = trace_statistics(trace), []
+    for name, largest in _MEASURES.items():
+        known = [
+            (float(value), site, head)
+            for site, each in measured.items()
+            if name in each.values
+            for head, value in enumerate(each.values[name].tolist())
+            if value == value
+        ]
+        if known:
+            value, site, head = max(known, key=lambda told: told[0] if largest else -told[0])
+            found.append(NotableHead(name, site, head, value))
+    return tuple(found)
