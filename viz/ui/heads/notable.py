@@ -21,20 +21,20 @@ def line(trace: Trace) -> None:
     from model.measures.notable_heads import notable_heads
 
     said = {
-        "entropy": lambda value: say("notable.entropy", value=numbers.short(value)),
-        "previous": lambda value: say("notable.previous", value=f"{value:.0%}"),
+        "entropy": lambda value: (say("notable.entropy", value=numbers.short(value)), say("notable.entropy_why")),
+        "previous": lambda value: (say("notable.previous", value=f"{value:.0%}"), say("notable.previous_why")),
     }
-    heads = [(str(told.site), told.head, said[told.measure](told.value)) for told in notable_heads(trace)]
+    heads = [(str(told.site), told.head, *said[told.measure](told.value)) for told in notable_heads(trace)]
     aligned = aligned_head(model_list.card(trace.key.model), trace.language)
     if aligned and aligned["site"] in {str(site) for site in trace.sites}:
-        value = f"{aligned['agreement']:.0%}"
-        heads.append((aligned["site"], int(aligned["head"]), say("notable.aligned", value=value)))
+        words = say("notable.aligned", value=f"{aligned['agreement']:.0%}")
+        heads.append((aligned["site"], int(aligned["head"]), words, say("notable.aligned_why")))
     if not heads:
         return
     now = view.current()
-    with st.container(horizontal=True, gap="medium", key="notable"):
-        for i, (site, head, words) in enumerate(heads):
+    with st.container(horizontal=True, key="notable"):
+        for i, (site, head, words, why) in enumerate(heads):
             shown = (site, head) == (now.site, now.head)
             label = f"{words}: {site_name(site)} · {say('site.head', head=head)}"
-            st.button(label, key=f"notable-{i}", type="tertiary", disabled=shown, on_click=view.change,
+            st.button(label, key=f"notable-{i}", type="tertiary", disabled=shown, on_click=view.change, help=why,
                       kwargs={"site": site, "head": head, "row": -1, "column": -1})  # fmt: skip
