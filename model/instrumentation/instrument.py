@@ -93,9 +93,7 @@ class Instrumented:
         args = tuple(self.texts.ids(a) if isinstance(a, str) else a for a in args)
         kwargs = {key: self.texts.ids(a) if isinstance(a, str) else a for key, a in kwargs.items()}
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        own = (part for part in self.module.modules() if not type(part).__module__.startswith("torch.nn."))
-        bare = [parameter for part in own for parameter in part.parameters(recurse=False)]
-        recorder = OperatorRecorder(self.module.parameters(), bare)
+        recorder = OperatorRecorder(self.module.parameters(), _bare(self.module))
         sources, descent = ProjectionSources(recorder), Descent(inputs)
         columns = KeyColumns(sources, self.module.named_parameters(), descent)
         reader = ModuleReader(recorder, sources, columns, descent)
@@ -207,6 +205,15 @@ def _keep(site: Site, call: AttentionCall, tensors: dict[str, Tensor]) -> dict[s
         if parameter is not None:
             tensors[f"parameters/{site}.{name}"] = parameter
     return {"scale": call.scale, "mask": call.mask, "softcap": call.softcap}
+
+
+def _bare(module: nn.Module) -> list[Tensor]:
+    """The parameters that no layer of PyTorch holds: the author's own, in lists and tables of parameters too."""
+    holders = (nn.Module, nn.ParameterList, nn.ParameterDict)
+    own = (
+        part for part in module.modules() if type(part) in holders or not type(part).__module__.startswith("torch.nn.")
+    )
+    return [parameter for part in own for parameter in part.parameters(recurse=False)]
 
 
 def _tensors(output: Any) -> list[Tensor]:

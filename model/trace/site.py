@@ -14,7 +14,8 @@ class Site:
     """One attention sub-layer. Queries come from `stack`; keys and values too, except where `kind` is "cross".
 
     stack: "encoder" or "decoder"; in a foreign module with more of them, the name of its part ("image_encoder"), and of its
-    step in a loop ("decoder_step_2"). sides: which lists of tokens name rows and columns, where those are not the stack's
+    step in a loop ("decoder_step_2"); of a second attention of its kind in a layer also the name of its module
+    ("decoder_image_cross"). sides: which lists of tokens name rows and columns, where those are not the stack's
     and, in cross-attention, the encoder's: layers of other lengths, keys beside the sequence.
     """
 

@@ -140,6 +140,13 @@ def test_the_first_screen_has_both_cross_attentions_in_their_layer(saved: dict[s
             f"decoder_image_cross.{number}.cross": f"{cross} · image cross",
         }  # fmt: skip
     assert visit.say("note.forced") not in told(visit)
+    assert visit.figure("overview")[0]["words"]["shifted"] == visit.say("overview.read")
+
+
+def test_a_stack_beside_another_is_named_in_the_language_of_the_page(visit, saved: dict[str, Path]):
+    seen = visit("heads", "zh-CN", model=str(saved["two"]), site="decoder_image_cross.1.cross").sound()
+    name = seen.say("site.name", stack=f"{seen.say('site.decoder')} image cross", layer=1, kind=seen.say("site.cross"))
+    assert any(name in sentence for sentence in told(seen))
 
 
 def test_every_page_shows_the_second_cross_attention(saved: dict[str, Path]):

@@ -169,11 +169,22 @@ def test_an_einsum_a_head_over_one_token(at_once: bool, n: int):
 
 def test_weights_that_meet_values_one_by_one_are_no_change_of_weights():
     query = nn.Parameter(torch.randn(D))
-    module = nn.Module()
-    module.query = query
+    module = nn.ParameterDict({"query": query})
 
     def forward(x: Tensor) -> Tensor:
-        return ((x @ module.query).softmax(-1)[..., None] * x).sum(1)
+        return ((x @ module["query"]).softmax(-1)[..., None] * x).sum(1)
 
     with pytest.raises(errors.NoAttention, match="a softmax between two products"):
         instrument(module, forward=forward).trace(torch.randn(1, N, D))
+
+
+def test_a_pooling_that_is_not_recorded_beside_attention_is_said():
+    module = nn.ModuleDict({"layer": Attention(), "pool": nn.Module()}).eval()
+    module["pool"].query = nn.Parameter(torch.randn(D))
+
+    def forward(x: Tensor) -> Tensor:
+        x = module["layer"](x)
+        return ((x @ module["pool"].query).softmax(-1)[..., None] * x).sum(1)
+
+    trace = instrument(module, forward=forward).trace(torch.randn(1, N, D))
+    assert [str(site) for site in trace.sites] == ["encoder.0.self"] and len(trace.facts["missing"]) == 1

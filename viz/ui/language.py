@@ -51,6 +51,9 @@ def stack(name: str) -> str:
     whole, _, step = name.partition("_step_")
     if step:
         return say("site.step", stack=stack(whole), n=step)
+    first, _, rest = name.partition("_")
+    if rest and first in ("encoder", "decoder"):
+        return f"{stack(first)} {plain(rest.replace('_', ' '))}"
     return say(f"site.{name}") if known(f"site.{name}") else plain(name.replace("_", " "))
 
 

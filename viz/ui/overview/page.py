@@ -111,6 +111,8 @@ def _picture_words(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dic
     words |= {name: language.stack(name) for name in {site.stack for site in trace.sites} - {"encoder", "decoder"}}
     if not any(site.kind == "cross" for site in trace.sites):  # two towers side by side hand nothing over
         words |= {"memory": "", "shifted": say("overview.compared")}
+    elif trace.facts.get("own_module") and not trace.written():
+        words["shifted"] = say("overview.read")
     if ribbon_head[0].kind == "cross" and not trace.written():
         words["target"] = language.stack(ribbon_head[0].query_side)
     elif ribbon_head[0].kind == "self":
