@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ import torch
 
 from model import Trace
 from model.checkpoints.disk.families import entry, small_inputs
+from model.checkpoints.media.pictures import sample_picture, trace_picture
 from model.checkpoints.record import forward, mlp_hooks
 from model.residual import stream as residual_stream
 from model.trace.trace import Side, TraceKey
 from tests import bounds
 from tests.model.test_described import DECODERS, T, V, reads_and_writes
+from tests.model.test_more_media import opened
 
 transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.float32
@@ -133,3 +136,23 @@ def test_every_layer_is_its_own(kind: str) -> None:
         told = residual_stream.additions(trace, stack, None, fed)
         assert any(item.name.endswith(".ffn") for item in told) == before
         assert all(item.error is None or item.error <= item.limit for item in told)
+
+
+@pytest.mark.parametrize("family", ["siglip", "clip"])
+@pytest.mark.parametrize("selected", [0, 1, 2])
+def test_what_is_heard_of_several_captions_is_of_the_recorded_one(tmp_path: Path, family: str, selected: int) -> None:
+    """Each caption is run; all have as many tokens, so that their numbers could be taken for each other's."""
+    model = opened(tmp_path, family)
+    captions = ["a red disc", "the cat sat", "a green square"]
+    path = "text_model.encoder.layers.{}.mlp.fc2"
+    ids = torch.tensor([trace_picture(model, sample_picture(), captions, selected=selected).token_ids("decoder")])
+    with torch.no_grad():
+        expected = heard(model.module.text_model, {"input_ids": ids}, path.removeprefix("text_model."), 2)
+    order = ("encoder", "decoder")
+    with mlp_hooks.capture_hidden(model.module, order, "decoder", 1, 2) as captured:
+        trace_picture(model, sample_picture(), captions, selected=selected)
+    bounds.close(captured[0].units().post, expected[1][0], 64)
+    with mlp_hooks.capture_outputs(model.module, order, "decoder", 2) as fed:
+        trace_picture(model, sample_picture(), captions, selected=selected)
+    for layer, (_, output) in enumerate(expected):
+        bounds.close(fed[layer], output, 64)

@@ -102,12 +102,17 @@ def trace_picture(
             read = writing.decoder_read(model, inputs, texts[0] if texts else None)
             inputs["decoder_input_ids"] = torch.tensor([read.ids])
             sides["decoder"] = side(model.tokenizer, read.ids)
+        # The other captions go first, so that what listens to the model's last run hears the recorded one.
+        others = (
+            {i: _vector(model.module, caption) for i, caption in enumerate(ids) if i != selected} if captions else {}
+        )
         recorded, output = _recorded(model.module if captions else _without_text(model), inputs)
         rows = next(record.queries for site, record in recorded.attention.items() if site.stack == "encoder")
         sides = {"encoder": _patches(model.module, rows)} | sides
         facts = _facts(model, picture, settings) | {"modules": recorded.modules}
         if captions:
-            facts["captions"] = _similarities(model.module, output, ids, captions, selected)
+            vectors = others | {selected: output.text_embeds}
+            facts["captions"] = _similarities(model.module, output, [vectors[i] for i in range(len(ids))], captions)
             facts |= {"captions_how": rules_of(model.family).captions, "selected": selected}
     if read is not None:
         facts |= {"task": model.task} | read.facts(model, recorded.store)
@@ -207,16 +212,14 @@ def _classes(module: nn.Module, logits: Tensor) -> list[list[object]]:
     return [[names.get(i, f"#{i}"), p] for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
 
-def _similarities(
-    module: nn.Module, output: Any, ids: list[Tensor], captions: list[str], selected: int
-) -> list[dict[str, object]]:
+def _vector(module: nn.Module, caption: Tensor) -> Tensor:
+    """What the tower for texts makes of a caption by itself: padding would be one more thing to trust."""
+    return module.get_text_features(input_ids=caption).pooler_output
+
+
+def _similarities(module: nn.Module, output: Any, texts: list[Tensor], captions: list[str]) -> list[dict[str, object]]:
     """Per caption its cosine with the picture, and its probability: of cosine · scale the softmax over the captions (CLIP),
-    or of cosine · scale + bias the sigmoid, each by itself (SigLIP: Zhai et al. 2023, algorithm 1)."""
-    # Each caption is run by itself: padding would be one more thing to trust.
-    texts = [
-        output.text_embeds if i == selected else module.get_text_features(input_ids=caption).pooler_output
-        for i, caption in enumerate(ids)
-    ]
+    or of cosine · scale + bias the sigmoid, each by itself (SigLIP: Zhai et al. 2023, algorithm 1). texts: their vectors."""
     vectors = torch.cat([text / text.norm(dim=-1, keepdim=True) for text in texts])
     cosines = (vectors @ output.image_embeds.T)[:, 0]
     products = (cosines * module.logit_scale.exp()).double()
