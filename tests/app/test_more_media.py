@@ -139,7 +139,7 @@ def test_units_are_computed_as_the_formula_says(visit, name: str, site: str, for
     assert any(form in each.value for each in seen.at.latex), [each.value for each in seen.at.latex]
 
 
-@pytest.mark.parametrize(("name", "keys"), [("siglip", "block.tower_{}"), ("trocr", "site.{}")])
+@pytest.mark.parametrize(("name", "keys"), [("siglip", "site.tower_{}"), ("trocr", "site.{}")])
 def test_towers_are_named_by_what_they_read(visit, name: str, keys: str) -> None:
     text = {"text": "a red disc"} if name == "siglip" else {}
     seen = visit("block", model=name, lang="en", **text)

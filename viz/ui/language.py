@@ -47,7 +47,12 @@ def name(code: str) -> str:
 
 
 def stack(name: str) -> str:
-    """A stack of layers by its name: encoder, decoder, a part of somebody's model under its own name, or its step in a loop."""
+    """A stack of layers by its name: encoder, decoder, a part of somebody's model under its own name, or its step in a loop.
+
+    Of a run with two towers (`towers` of the session) by what each reads.
+    """
+    if st.session_state.get("towers") and name in ("encoder", "decoder"):
+        return say(f"site.tower_{name}")
     whole, _, step = name.partition("_step_")
     if step:
         return say("site.step", stack=stack(whole), n=step)

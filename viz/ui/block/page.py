@@ -58,7 +58,7 @@ def _pickers(trace: Trace, stacks: tuple[str, ...]) -> BlockSelection:
         if len(stacks) > 1:
             key = mirror("block-stack", stack)
             st.segmented_control(
-                say("block.stack"), stacks, format_func=lambda name: _stack_name(trace, name), key=key, required=True,
+                say("block.stack"), stacks, format_func=language.stack, key=key, required=True,
                 on_change=lambda: go(trace, st.session_state[key], site.layer),
             )  # fmt: skip
         place = listed("block-token", row, labels)
@@ -67,9 +67,3 @@ def _pickers(trace: Trace, stacks: tuple[str, ...]) -> BlockSelection:
             on_change=lambda: view.change(row=st.session_state[place]),
         )  # fmt: skip
     return BlockSelection(trace, stack, row, window(len(labels), row))
-
-
-def _stack_name(trace: Trace, name: str) -> str:
-    """A stack by its name; of a picture's tower and a text's, which hand nothing over, also what it reads."""
-    towers = "image" in trace.store and len(trace.sides) > 1 and not any(site.kind == "cross" for site in trace.sites)
-    return say(f"block.tower_{name}") if towers else language.stack(name)

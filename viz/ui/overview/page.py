@@ -109,6 +109,8 @@ def _picture_words(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dic
     if stack not in ("encoder", "decoder"):
         words["source"] = language.stack(stack)
     words |= {name: language.stack(name) for name in {site.stack for site in trace.sites} - {"encoder", "decoder"}}
+    if st.session_state.get("towers"):
+        words |= {name: (stack := language.stack(name))[:1].upper() + stack[1:] for name in ("encoder", "decoder")}
     if not any(site.kind == "cross" for site in trace.sites):  # two towers side by side hand nothing over
         words |= {"memory": "", "shifted": say("overview.compared")}
     elif trace.facts.get("own_module") and not trace.written():

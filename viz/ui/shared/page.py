@@ -58,6 +58,10 @@ def _select(trace: Trace) -> None:
         row, column = first_cell(trace, site, head, _rows_after(site, head))
     st.session_state.view = replace(now, site=site, head=head, row=row, column=column)
     st.session_state.sites = {str(known): known for known in trace.sites}
+    # A picture's tower and a text's, which hand nothing over: neither decodes.
+    st.session_state.towers = (
+        "image" in trace.store and len(trace.sides) > 1 and not any(site.kind == "cross" for site in trace.sites)
+    )
     _mention_absent()
 
 
