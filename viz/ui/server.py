@@ -27,9 +27,11 @@ def in_session() -> bool:
 
 
 def _import_ahead() -> None:
-    """Import torch and open the first model while the browser still loads the page; a failure shows up there."""
+    """Import torch and open the first model while the browser still loads the page; a failure shows up there. Then what
+    killed servers left half made is removed."""
     from altair.utils import schemapi
 
+    from model.checkpoints.convert import convert
     from model.checkpoints.disk.shipped import shipped
     from viz.ui.state import model_cache
 
@@ -37,6 +39,7 @@ def _import_ahead() -> None:
     for name in list(shipped())[:1]:
         model_cache.open_ahead(name)
     freeze_modules()
+    convert.sweep()
 
 
 _MANY = 50  # modules more than at the last time, and it is worth doing again
