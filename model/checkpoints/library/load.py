@@ -27,6 +27,7 @@ from model.checkpoints.library.route import NoRoute, route, short_input
 from model.checkpoints.library_logging import loading
 from model.checkpoints.record.forward import prepare
 from model.checkpoints.remarks import not_finite
+from model.checkpoints.tokens import watched
 from model.checkpoints.tokens.encode import guard, panicked
 from model.errors import (
     BadConfig,
@@ -228,6 +229,7 @@ def _room(folder: Path, digest: str) -> dict[str, Any]:
 def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
+    watched.check_files(folder)
     try:
         with loading():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
