@@ -5,6 +5,7 @@ The other tests run with whatever is installed. Here packages are hidden from a 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +89,43 @@ def test_weights_are_found_where_they_are_and_nowhere_else(
         packages.VARIABLE, f"{tmp_path / 'empty'}:{tmp_path / 'weights'}".replace(":", packages.os.pathsep)
     )
     assert package.path() == inside
+
+
+PAGES = """
+import os, pwd
+from tests.app.visit import Visit
+from model.checkpoints.disk import discovery
+from model.checkpoints.random_models import make
+from model.errors import NoCache
+
+for page, needs in (("overview", ""), ("models", ""), ("generation", "altair"), ("heads", "altair")):
+    seen = Visit(page, text="I like cats", to="fr")
+    assert not seen.at.exception, (page, seen.at.exception[0].value)
+    assert [error.value.count(needs) > 0 for error in seen.at.error] == [True] * bool(needs), page
+
+def nobody(_uid):
+    raise KeyError("uid not found")
+
+pwd.getpwuid = nobody
+for name in ("HOME", "XDG_CACHE_HOME", "HEADLIGHT_CACHE", "HF_HOME", "HF_HUB_CACHE"):
+    os.environ.pop(name, None)
+os.environ["HEADLIGHT_MODELS"] = "~/models"
+assert "translate" in discovery.discover()
+from model import open_model
+assert open_model("translate").trace("I like cats").fidelity().holds
+try:
+    make.write("gpt2")
+except NoCache as error:
+    print(error)
+
+from viz.ui import command
+
+command.give_home()
+assert not Visit("overview", text="I like cats").at.exception
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a user without an entry is one of POSIX")
+def test_pages_say_what_they_lack_and_the_others_work_and_so_do_models_without_a_home() -> None:
+    said = hidden(("PIL", "altair"), PAGES).strip()
+    assert "no home folder" in said and "HEADLIGHT_CACHE" in said and not Path("~").exists()

@@ -11,7 +11,7 @@ from model.checkpoints.disk import discovery, packages
 from model.checkpoints.disk.other_folders import adapter, model_in
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.checkpoints.own import OwnModel, load
-from model.errors import AdapterAlone, NotAllowed, NotByLink, NotFetched, NotHere, NotPublic, UnknownModel
+from model.errors import AdapterAlone, NotAllowed, NotByLink, NotFetched, NotHere, NotPublic, Stopped, UnknownModel
 from model.jobs.device import choose
 from model.jobs.progress import ProgressListener, report_to
 
@@ -82,11 +82,10 @@ def _open_path(
     """A folder of ours, one of the library, or what is converted to one."""
     from model.checkpoints.convert.convert import convert
 
-    converted, adapter_in = convert(path), None
-    folder = converted or model_in(path)
-    if converted is not None:
-        name, card = name or path.stem, (card or {}) | {"converted_from": path.name}
-    elif folder != path and adapter(path) is not None:
+    if (converted := convert(path)) is not None:
+        return _converted(path, converted, device, name or path.stem, (card or {}) | {"converted_from": path.name})
+    folder, adapter_in = model_in(path), None
+    if folder != path and adapter(path) is not None:
         if confined and not discovery.allowed(folder):
             raise AdapterAlone(path=path, **{name: adapter(path)[name] for name in ("kind", "base")})
         name, adapter_in = name or path.name, path
@@ -98,6 +97,27 @@ def _open_path(
         raise UnknownModel(name=path, allowed=_here())
     if not _is_library_checkpoint(folder):
         return load(folder, name, device)
+    return _of_library(folder, name, card, device, adapter_in)
+
+
+def _converted(path: Path, folder: Path, device: torch.device, name: str, card: dict) -> HuggingFaceModel:
+    """What `path` was converted to in `folder`, which is converted again where the cache was damaged meanwhile."""
+    from model.checkpoints.convert import cache_entry
+    from model.checkpoints.convert.convert import convert
+
+    try:
+        return _of_library(folder, name, card, device)
+    except Stopped:
+        raise
+    except Exception:  # what a flipped bit leads to cannot be listed
+        if not cache_entry.remove_damaged(folder):
+            raise
+    return _of_library(convert(path), name, card, device)
+
+
+def _of_library(
+    folder: Path, name: str | None, card: dict | None, device: torch.device, adapter_in: Path | None = None
+) -> HuggingFaceModel:
     from model.checkpoints.library import load as library
     from model.checkpoints.library_logging import loading
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
-_FORM = re.compile(r"([a-z][a-z0-9_]*)\.([0-9]+)\.(self|cross)")
+_FORM = re.compile(r"([a-z][a-z0-9_]*)\.([0-9]{1,9})\.(self|cross)")
 
 
 @dataclass(frozen=True, order=True)

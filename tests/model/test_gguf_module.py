@@ -19,6 +19,7 @@ import gguf
 from model import errors, open_model
 from model.checkpoints.convert import convert as conversion
 from model.checkpoints.convert import gguf_module
+from model.checkpoints.convert.cache_entry import MANIFEST
 from model.checkpoints.disk.files import CONVERSION
 from model.checkpoints.disk.headers import gguf_header
 from model.jobs.progress import ProgressListener, report_to
@@ -113,7 +114,7 @@ def by_the_library(path: Path, folder: Path) -> Path:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != CONVERSION}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in (CONVERSION, MANIFEST)}
 
 
 def same(path: Path, tmp_path: Path) -> dict[str, bytes]:

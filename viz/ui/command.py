@@ -33,7 +33,15 @@ def _run(words: list[str]) -> int:
     return run(words, prog="headlight")
 
 
+def give_home() -> None:
+    """Streamlit does not start for a user without a home folder: such a one, a container's say, is told a place that is not
+    there, so that whatever would be written to it says so."""
+    if os.path.expanduser("~") == "~":
+        os.environ["HOME"] = os.path.join(os.sep, "nonexistent")
+
+
 def _open(words: list[str]) -> int:
+    give_home()
     from model import __version__
     from model.__main__ import escape_unprintable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import streamlit as st
@@ -41,7 +42,8 @@ def sections() -> dict[str, list[st.Page]]:
 
 def configure(page: st.Page) -> None:
     st.set_page_config(page_title=f"{page.title} · Headlight", page_icon=str(_HERE / "assets/icon.svg"), layout="wide")
-    st.logo(str(_HERE / f"assets/logo-{theme()}.svg"), size="large", icon_image=str(_HERE / "assets/icon.svg"))
+    if find_spec("PIL") is not None:  # without it Streamlit shows no picture of a file
+        st.logo(str(_HERE / f"assets/logo-{theme()}.svg"), size="large", icon_image=str(_HERE / "assets/icon.svg"))
     st.html(_HERE / "style.css")  # a .css file is wrapped in <style>
     if language.current() == "zh":
         st.html(_HERE / "style-zh.css")

@@ -16,7 +16,7 @@ from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from model.errors import HeadlightError
+from model.errors import HeadlightError, NeedsPackage
 from viz.ui import language, tile_server
 from viz.ui.components import scripts
 
@@ -27,9 +27,11 @@ def in_session() -> bool:
 
 
 def _import_ahead() -> None:
-    """Import torch and open the first model while the browser still loads the page; a failure shows up there."""
+    """Import torch and open the first model while the browser still loads the page; a failure shows up there. Then what
+    killed servers left half made is removed."""
     from altair.utils import schemapi
 
+    from model.checkpoints.convert import convert
     from model.checkpoints.disk.shipped import shipped
     from viz.ui.state import model_cache
 
@@ -37,6 +39,7 @@ def _import_ahead() -> None:
     for name in list(shipped())[:1]:
         model_cache.open_ahead(name)
     freeze_modules()
+    convert.sweep()
 
 
 _MANY = 50  # modules more than at the last time, and it is worth doing again
@@ -57,12 +60,23 @@ def freeze_modules() -> None:
     gc.freeze()
 
 
+# Modules whose package has another name.
+_PACKAGES = {"PIL": "pillow", "vl_convert": "vl-convert-python"}
+
+
 def run(page: StreamlitPage) -> None:
     """Run a page; what a part of it did not foresee is one sentence where the rest would have been."""
     try:
         page.run()
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name in ("", "model", "viz", "pages"):  # a fault of ours, of which the log tells
+            raise
+        package = _PACKAGES.get(name, name)
+        lacking = NeedsPackage(path=page.title, package=package, command=f"pip install {package}")
+        st.error(language.explain(lacking), icon=":material/error:")
 
 
 def routes() -> list[Route]:

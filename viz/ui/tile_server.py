@@ -6,6 +6,7 @@ to another run; its token, which nobody can guess, is then unknown here. Nothing
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Callable
@@ -20,13 +21,14 @@ from starlette.routing import Route
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from model.errors import HeadlightError
+from model.errors import HeadlightError, UnknownOption
 from viz.ui.state import memory_budget
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 PATH = "/headlight/map"
+_DIGITS = 9
 # Streamlit's sockets hold back a second small packet until the first is acknowledged, 40 ms later; closing sends it now.
 _HEADERS = {
     "Cache-Control": "private, max-age=3600, immutable", "X-Content-Type-Options": "nosniff", "Connection": "close",
@@ -117,8 +119,15 @@ def cell(ticket: Ticket, site: str, head: int, row: int, column: int) -> bytes:
     return one(ticket.trace.record(site), head, row, column).numbers().tobytes()
 
 
+def _number(what: str, text: str) -> int:
+    """Python reads no more than 4,300 digits. Raises UnknownOption."""
+    if not re.fullmatch(f"[0-9]{{1,{_DIGITS}}}", text):
+        raise UnknownOption(what=what, got=text, allowed=f"0 to {10**_DIGITS - 1:,}")
+    return int(text)
+
+
 def _route(path: str, work: Callable[..., bytes], *names: str) -> Route:
-    """`work` of a ticket's run, given what the address says of `names`; refused in one sentence."""
+    """`work` of a ticket's run, given what the address says of `names`, numbers but for `how`; refused in one sentence."""
 
     async def answer(request: Request) -> Response:
         given = request.path_params
@@ -126,19 +135,20 @@ def _route(path: str, work: Callable[..., bytes], *names: str) -> Route:
         if ticket is None or not ticket.is_open:
             return PlainTextResponse("This map is not open any more.", 404)
         try:
-            found = await run_in_threadpool(work, ticket, *(given[name] for name in ("site", "head", *names)))
+            told = (given[name] if name == "how" else _number(name, given[name]) for name in ("head", *names))
+            found = await run_in_threadpool(work, ticket, given["site"], *told)
         except HeadlightError as error:
             return PlainTextResponse(str(error), 400)
         return Response(found, media_type="application/octet-stream", headers=_HEADERS)
 
-    return Route(f"{PATH}/{{token}}/{{site}}/{{head:int}}/{path}", answer)
+    return Route(f"{PATH}/{{token}}/{{site}}/{{head}}/{path}", answer)
 
 
 def routes() -> list[Route]:
     """For `st.App(routes=…)`; the address lacks nothing but what is told by the page."""
     return [
-        _route("tile/{how}/{level:int}/{row:int}/{column:int}", tile, "how", "level", "row", "column"),
-        _route("row/{index:int}", row, "index"),
-        _route("column/{index:int}", column, "index"),
-        _route("cell/{row:int}/{column:int}", cell, "row", "column"),
+        _route("tile/{how}/{level}/{row}/{column}", tile, "how", "level", "row", "column"),
+        _route("row/{index}", row, "index"),
+        _route("column/{index}", column, "index"),
+        _route("cell/{row}/{column}", cell, "row", "column"),
     ]

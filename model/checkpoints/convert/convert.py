@@ -7,11 +7,10 @@ quantised weight d · q + m has more digits than half precision holds.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from model.checkpoints.convert import cache_entry
 from model.checkpoints.disk import cost
 from model.checkpoints.disk.files import digest
 from model.checkpoints.library_logging import loading
@@ -19,14 +18,18 @@ from model.errors import BadFile, HeadlightError, MissingFile, NoCache, OutOfMem
 from model.jobs.progress import tick
 
 VARIABLE = "HEADLIGHT_CACHE"
+_FOLDER = "converted"
 _VERSION = 2  # part of the key: a changed conversion is done again
 
 
 def cache_folder() -> Path:
-    """HEADLIGHT_CACHE, else ~/.cache/headlight."""
-    if os.environ.get(VARIABLE):
-        return Path(os.environ[VARIABLE]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "headlight"
+    """HEADLIGHT_CACHE, else ~/.cache/headlight; it begins with "~" still where the user has no home folder."""
+    told = os.environ.get(VARIABLE)
+    folder = Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "headlight"
+    try:
+        return folder.expanduser()
+    except RuntimeError:
+        return folder
 
 
 def convert(source: Path) -> Path | None:
@@ -42,15 +45,16 @@ def convert(source: Path) -> Path | None:
         from model.checkpoints.convert.gguf import checked
 
         checked(weights)
-    target = cache_folder() / "converted" / f"{name}-{digest([weights])}-{_VERSION}"
-    if (target / "config.json").is_file():
+    target = cache_folder() / _FOLDER / f"{name}-{digest([weights])}-{_VERSION}"
+    cache_entry.sweep(target.parent)
+    if cache_entry.is_whole(target):
         return target
-    partial = scratch(source, target.parent, target.name)
     try:
-        with loading():
-            write(weights, partial)
-        tick("converting", 1.0)
-        _put(partial, target)
+        with cache_entry.partial(source, target) as folder:
+            with loading():
+                write(weights, folder)
+            tick("converting", 1.0)
+            cache_entry.put(folder, target)
     except HeadlightError:
         raise
     except FileNotFoundError as error:
@@ -63,27 +67,13 @@ def convert(source: Path) -> Path | None:
                 path=source, folder=target.parent, reason=getattr(error, "strerror", None) or error
             ) from error
         raise BadFile(path=weights) from error  # what a damaged file leads to cannot be listed
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
-def scratch(source: Path, parent: Path, name: str) -> Path:
-    """A new folder in `parent`, for what is not whole yet. Raises NoCache."""
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"{name}.", suffix=".partial", dir=parent))
-    except OSError as error:
-        raise NoCache(path=source, folder=parent, reason=error.strerror) from error
-
-
-def _put(partial: Path, target: Path) -> None:
-    """Another process may have finished the same conversion first; its result is as good."""
-    try:
-        partial.rename(target)
-    except OSError:
-        if not (target / "config.json").is_file():
-            raise
+def sweep() -> None:
+    """Remove what a killed process left half made in the cache."""
+    for folder in (cache_folder() / _FOLDER, *cache_folder().glob("small/*")):  # the latter of random_models
+        cache_entry.sweep(folder)
 
 
 def kind_of(source: Path) -> tuple[str, Path, Callable[[Path, Path], None]] | None:

@@ -86,17 +86,25 @@ def _inside(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
             yield from _inside(path, depth - 1)
 
 
+def _at_home(name: str) -> Path:
+    """A path of the settings; one in a home folder stays as it is where this user has none, and is then not there."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
 def configured() -> list[Path]:
     """The folders named in HEADLIGHT_MODELS."""
-    return [Path(part).expanduser() for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part.strip()]
+    return [_at_home(part) for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part.strip()]
 
 
 def hub_folder() -> Path:
     """The local Hugging Face cache, where its own variables or their defaults put it."""
     if os.environ.get("HF_HUB_CACHE"):
-        return Path(os.environ["HF_HUB_CACHE"]).expanduser()
+        return _at_home(os.environ["HF_HUB_CACHE"])
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    return Path(home).expanduser() / "hub"
+    return _at_home(home) / "hub"
 
 
 def snapshot(identifier: str) -> Path | None:

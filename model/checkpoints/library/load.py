@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from model.checkpoints.convert import cache_entry
 from model.checkpoints.convert.convert import cache_folder
 from model.checkpoints.disk import cost, generation_config, quantised
 from model.checkpoints.disk import files as checkpoint_files
@@ -26,12 +27,12 @@ from model.checkpoints.library.route import NoRoute, route, short_input
 from model.checkpoints.library_logging import loading
 from model.checkpoints.record.forward import prepare
 from model.checkpoints.remarks import not_finite
+from model.checkpoints.tokens import watched
 from model.checkpoints.tokens.encode import guard, panicked
 from model.errors import (
     BadConfig,
     HeadlightError,
     NeedsPackage,
-    NoCache,
     NotFinite,
     NoTokenizer,
     RemoteCode,
@@ -118,6 +119,7 @@ def read(folder: Path, adapter_in: Path | None = None) -> Loaded:
     weights = checkpoint_files.weights(folder)
     size_check.check(folder, config, _class(config), weights)
     digest = checkpoint_files.digest(weights)
+    cache_entry.check_weights(weights, digest)
     tick("loading", None)
     options = _room(folder, digest)
     mapping, safe = checkpoint_files.without_wrappers(weights), weights[0].suffix == ".safetensors"
@@ -220,16 +222,14 @@ def _room(folder: Path, digest: str) -> dict[str, Any]:
     if importlib.util.find_spec("accelerate") is None:
         cost.refuse_weights(needed)
     offload = cache_folder() / "offload" / digest
-    try:
-        offload.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NoCache(path=folder, folder=offload, reason=error.strerror) from error
+    cache_entry.make_folder(folder, offload)
     return {"device_map": "auto", "max_memory": {"cpu": limit}, "offload_folder": str(offload)}
 
 
 def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
+    watched.check_files(folder)
     try:
         with loading():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -5,11 +5,11 @@ Nothing in it is trained. What it shows is the family's arithmetic: who may look
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
-from model.checkpoints.convert.convert import cache_folder, scratch
+from model.checkpoints.convert import cache_entry
+from model.checkpoints.convert.convert import cache_folder
 from model.checkpoints.disk.families import Family, RandomModel, made_at_random, small_model
 from model.checkpoints.library_logging import loading
 from model.checkpoints.random_models import relative_positions
@@ -52,24 +52,20 @@ def write(name: str) -> Path:
     same numbers every time. Raises NoCache or Stopped.
     """
     target = folder(name)
-    if (target / "config.json").is_file():
+    cache_entry.sweep(target.parent)
+    if cache_entry.is_whole(target):
         return target
     tick("", 0.05)
-    partial = scratch(Path(name), target.parent, target.name)
     try:
-        with loading():
-            _save(name, partial)
-        tick("", 0.95)
-        if not (target / "config.json").is_file():
-            shutil.rmtree(target, ignore_errors=True)  # what an interrupted copy may have left
-            partial.rename(target)
+        with cache_entry.partial(name, target) as place:
+            with loading():
+                _save(name, place)
+            tick("", 0.95)
+            cache_entry.put(place, target)
     except HeadlightError:
         raise
     except OSError as error:
-        if not (target / "config.json").is_file():  # else another session was first; its model is the same
-            raise NoCache(path=name, folder=target.parent, reason=error.strerror or error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        raise NoCache(path=name, folder=target.parent, reason=error.strerror or error) from error
     return target
 
 
@@ -79,7 +75,7 @@ def _save(name: str, place: Path) -> None:
     import torch
 
     if name in OWN:
-        relative_positions.save(place)
+        relative_positions.save(place, folder(name).name)
         return
     made = tokenizer(name)
     tick("", 0.4)

@@ -16,7 +16,7 @@ _SHARPER = 3.0  # times the matrices of queries and keys: the scores of random o
 _LIKE = "translate"  # whose words it reads and writes
 
 
-def save(place: Path) -> None:
+def save(place: Path, title: str) -> None:
     """Write the four files of a checkpoint into `place`. The same numbers every time."""
     import torch
     from safetensors.torch import save_file
@@ -36,6 +36,6 @@ def save(place: Path) -> None:
     save_file({name: value.contiguous() for name, value in module.state_dict().items()}, place / "weights.safetensors")
     shutil.copyfile(SHIPPED / _LIKE / "vocabulary.json", place / "vocabulary.json")
     examples = json.loads((SHIPPED / _LIKE / "card.json").read_text(encoding="utf-8"))["examples"]
-    card = {"title": place.name, "examples": examples, "test": {}, "licence": "Apache-2.0"}
+    card = {"title": title, "examples": examples, "test": {}, "licence": "Apache-2.0"}
     (place / "card.json").write_text(json.dumps(card, ensure_ascii=False), encoding="utf-8")
     (place / "config.json").write_text(json.dumps(config.to_dict()), encoding="utf-8")

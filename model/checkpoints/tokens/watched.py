@@ -11,14 +11,20 @@ import json
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from model.errors import TokenizerNotRun
+from model.files.regular import NotRegular, bytes_of
 from model.jobs import child
 
 _LONGER = 64  # times that a normaliser may make a text longer: U+FDFA has 18 characters in NFKC
 _MOST_UNBOUNDED = 2  # quantifiers without an end in one alternative: their number is the power that the work grows with
+# Whose texts are those of tokens, expressions and templates: the largest known, SentencePiece's tables, have half a megabyte.
+_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_LONGEST = 2**22
+_QUOTE = re.compile(rb'(?<!\\)"')
 _TRY = """
 from tokenizers import Tokenizer
 
@@ -32,6 +38,22 @@ def make(given):
     return True
 """
 _found: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+
+def check_files(folder: Path) -> None:
+    """Look at the sizes in a tokenizer's files before the library reads them, which takes the process down where a text in
+    them is as large as its memory. Raises TokenizerNotRun."""
+    for name in _FILES:
+        try:
+            data = bytes_of(folder / name)
+        except NotRegular as error:
+            raise TokenizerNotRun(path=folder, reason=str(error)) from error
+        except OSError:  # not there
+            continue
+        # A text of `_LONGEST` holds one of these blocks whole, and in it no quotation mark but those behind a backslash.
+        block = _LONGEST // 2
+        if any(_QUOTE.search(data, at, at + block) is None for at in range(0, len(data) - block + 1, block)):
+            raise TokenizerNotRun(path=folder, reason=f"{name} holds a text of more than {block:,} characters")
 
 
 def check(tokenizer: Any, path: object) -> None:

@@ -144,6 +144,29 @@ for _name, _pattern in _HANGS.items():
 for _name, _told in _GROWS.items():
     case(f"tokenizer: grows by {_name}", "long_text", changed(lambda folder, told=_told: edited(
         folder / "tokenizer.json", lambda tokenizer: tokenizer.update(normalizer=told))), "times as long")  # fmt: skip
+_MEGA = 10**6
+
+
+def _prepends(each: int, count: int = 1, sign: str = "a") -> Callable[[dict], None]:
+    steps = [{"type": "Prepend", "prepend": sign * each}] * count
+    return lambda told: told.update(normalizer={"type": "Sequence", "normalizers": steps})
+
+
+_LONG: dict[str, Callable[[dict], object]] = {
+    "a prefix of 50 MB": _prepends(50 * _MEGA),
+    "a prefix of 50 MB of quotation marks": _prepends(25 * _MEGA, sign='"'),
+    "a file of 80 MB": _prepends(_MEGA, 80),
+    "a token of 50 MB": lambda told: told["added_tokens"].append(_added(0, "a" * 50 * _MEGA)),
+}  # fmt: skip
+for _name, _change in _LONG.items():
+    case(f"tokenizer: {_name}", "model", changed(
+        lambda folder, change=_change: edited(folder / "tokenizer.json", change)), "tokenizer")  # fmt: skip
+case(
+    "tokenizer: a chat template of 50 MB",
+    "model",
+    changed(_tokenizer_config(chat_template="a" * 50 * _MEGA)),
+    "tokenizer",
+)
 for _name, _template in _CHATS.items():
     case(f"chat: {_name}", "chat", changed(_tokenizer_config(chat_template=_template)))
 case("chat: a sound one", "chat", lambda folder, sound: library(sound, "llama"), told="opens")

@@ -91,7 +91,7 @@ def _pair(heads: list[picked_heads.Pick]) -> tuple[picked_heads.Pick, picked_hea
     with st.container(horizontal=True, gap="small"):
         for which, first in (("a", 0), ("b", 1)):
             told = view.tab(f"comparing_{which}")
-            place = int(told) if told.isdigit() and int(told) < len(heads) else first
+            place = int(told) if told.isascii() and told.isdigit() and int(told) < len(heads) else first
             key = mirror(f"comparing_{which}", place, "".join(map(str, heads)))
             st.selectbox(
                 say(f"comparing.{which}"), range(len(heads)), format_func=lambda i: head_name(*heads[i]), key=key, width=300,

@@ -25,12 +25,16 @@ _IN_LINK = {
 # More tokens than this are not written at once, whatever a link says.
 _MOST = {"new": 60, "chat": 1, "by_word": 1}
 _SWITCHES = ("chat", "new", "by_word")
+_FROM_ZERO = (*_SWITCHES, "head")
+_ASKED = ("head", "q", "k", "to", "lang")
+_HALVES = re.compile("[\ud800-\udfff]")  # of characters, which no browser can be sent
 
 
 def start() -> None:
     """Once a script run, before anything is drawn: take the link's values when they are not the ones we wrote."""
-    link = {key: st.query_params.get(name) for key, name in _IN_LINK.items() if name in st.query_params}
-    long, lost = long_texts.restored(st.query_params.to_dict())
+    told = {name: _HALVES.sub("\ufffd", text) for name, text in st.query_params.to_dict().items()}
+    link = {key: told[name] for key, name in _IN_LINK.items() if name in told}
+    long, lost = long_texts.restored(told)
     link |= long
     if any(name in long_texts.READ for name, *_ in lost):  # in another text it is another cell
         link = {key: value for key, value in link.items() if key not in ("row", "column")}
@@ -41,12 +45,12 @@ def start() -> None:
         st.session_state.language = language.from_browser()
     # A second quick click arrives with the link of before the first; what a person just did counts, not that link.
     foreign = not st.session_state.pop("acted", False) and _foreign()
-    if foreign and st.query_params.get("lang") in language.LANGUAGES:
-        st.session_state.language = st.query_params["lang"]
+    if foreign and told.get("lang") in language.LANGUAGES:
+        st.session_state.language = told["lang"]
     if fresh or (link and foreign):
         _mention_lost(lost)
-        _take(link)
-        page_controls.take(st.query_params.get(page_controls.LINK, ""))
+        _take(link, {name: told[name] for name in _ASKED if name in told})
+        page_controls.take(told.get(page_controls.LINK, ""))
         view.fill_defaults(new=True)
 
 
@@ -72,23 +76,23 @@ def _foreign() -> bool:
     return st.session_state.get("written_link") != dict(st.query_params.to_dict())
 
 
-def _take(link: dict[str, str]) -> None:
+def _take(link: dict[str, str], asked: dict[str, str]) -> None:
+    """asked: what a remark names where the page does not show it as it was asked for."""
     numbers = {f.name for f in fields(view.View) if f.type == "int"}
     values = {}
     for key, value in link.items():
         if key in numbers:
             if re.fullmatch(r"-?[0-9]{1,6}", value):
-                values[key] = max(0 if key in _SWITCHES else -1, min(int(value), _MOST.get(key, 999_999)))
+                values[key] = max(0 if key in _FROM_ZERO else -1, min(int(value), _MOST.get(key, 999_999)))
         elif key != "scale" or value in view.SCALES:
             values[key] = value
-    if "row" not in values or "column" not in values:
+    if min(values.get("row", -1), values.get("column", -1)) < 0:
         values |= {"row": -1, "column": -1}
     if not model_list.openable(values.get("model", view.View.model)):
         unknown = UnknownModel(name=values["model"], allowed=", ".join(model_list.found()))
         st.session_state.notice = language.explain(unknown)
         values["model"] = view.View.model
     st.session_state.view = view.View(**({"text": ""} | values))
-    asked = {name: st.query_params[name] for name in ("head", "q", "k", "to", "lang") if name in st.query_params}
     # Half a cell is no cell: the strongest is selected without remark.
     st.session_state.asked = asked if {"q", "k"} <= asked.keys() else {n: asked[n] for n in asked.keys() - {"q", "k"}}
 

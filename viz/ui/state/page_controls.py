@@ -56,7 +56,11 @@ def between(key: str, first: float, low: float, high: float) -> dict[str, Any]:
     now = st.session_state.get(key)
     if now is not None and not low <= now <= high:  # a wider range had left it there
         st.session_state[key] = kind(min(max(low, now), high))
-    return _drawn(key, first, read, lambda value: f"{value:.9g}", f"{low:g}–{high:g}")
+
+    def write(value: float) -> str:
+        return f"{value:.9f}".rstrip("0").rstrip(".")  # no exponent, which `read` does not know
+
+    return _drawn(key, first, read, write, f"{low:g}–{high:g}")
 
 
 def switch(key: str, first: bool = False) -> dict[str, Any]:
@@ -76,9 +80,10 @@ def several(key: str, first: list[int], options: Sequence[int], most: int) -> di
     """What a list takes of which up to `most` numbers are chosen."""
 
     def read(text: str) -> list[int] | None:
-        found = [int(part) for part in text.split("_") if part.isdigit()]
-        good = set(found) <= set(options) and 0 < len(found) <= most
-        return found if good else None
+        if not re.fullmatch(r"[0-9]{1,9}(_[0-9]{1,9})*", text):
+            return None
+        found = list(dict.fromkeys(map(int, text.split("_"))))
+        return found if set(found) <= set(options) and len(found) <= most else None
 
     if key in st.session_state:
         st.session_state[key] = [value for value in st.session_state[key] if value in options]
