@@ -48,3 +48,17 @@ def test_the_table_of_the_gguf_benchmark_has_ratios_of_the_same_round_and_says_w
     text = gguf.report(cells)
     assert f"| {gguf.FIRST} | 5.0 s (0.30×) | 10.0 s (0.30×) | 3 |" in text and "same bits" in text
     assert "DIFFER" in gguf.report(cells | {gguf.NEXT: rows(1.0, 1.0, 1.0, digest="b")})
+
+
+def test_a_visitor_of_the_load_run_sees_what_goes_wrong() -> None:
+    from streamlit.proto.Element_pb2 import Element
+
+    from benchmarks.load import visitor
+
+    shown = [Element() for _ in range(3)]
+    shown[0].exception.type, shown[0].exception.message = "ValueError", "broken"
+    shown[1].alert.body, shown[1].alert.format = "This does not open.", shown[1].alert.ERROR
+    shown[2].alert.body, shown[2].alert.format = "By the way.", shown[2].alert.INFO
+    assert [list(visitor._wrong(element)) for element in shown] == [["ValueError: broken"], ["This does not open."], []]
+    asked = visitor.BackMsg.FromString(visitor._asked("heads", {"text": "a b"})).rerun_script
+    assert (asked.page_name, asked.query_string) == ("heads", "text=a+b")
