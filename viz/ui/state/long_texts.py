@@ -40,8 +40,7 @@ def cut(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def shortened(values: Mapping[str, str]) -> dict[str, str]:
-    """`values` as a link carries them: for a long text stands `text_cut`, its length, its hash and its first characters.
-    """
+    """`values` as a link carries them: for a long text stands `text_cut`, its length, its hash and its first characters."""
     long = cut(values)
     kept = {name: value for name, value in values.items() if name not in long and len(value) <= LONGEST}
     return kept | {f"{name}_cut": f"{len(text)}.{_keep(text)}.{text[:_SHOWN]}" for name, text in long.items()}
