@@ -20,6 +20,7 @@ CASES = [
     *(("generation", {"tab": f"generation.{name}"}) for name in ("greedy", "beams", "sampling", "cache")),
     ("output", {}),
     ("by_hand", {}),
+    ("measures", {}),
 ]  # fmt: skip
 
 

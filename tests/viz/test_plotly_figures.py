@@ -15,6 +15,7 @@ import torch
 import viz
 from model import Trace
 from model.errors import OutOfRange, UnknownOption, UnknownSite
+from model.measures.registry import TABLE
 from model.trace.fidelity import Fidelity
 from viz.base import palette
 from viz.plotly_figures import attention, checks, parallel, style
@@ -139,31 +140,36 @@ def test_a_notebook_says_of_a_run_what_the_app_says(trace: Trace):
 def test_measures_are_those_of_the_table_and_what_does_not_apply_passes_below(trace: Trace, theme: str):
     table = trace.statistics()
     (lines,) = viz.plotly_measures(trace, theme).data
-    axes = {axis.name: axis for axis in lines.dimensions if axis.name}
-    assert set(axes) == {name for name in parallel.TABLE_COLUMNS if not table[name].isna().all()}
-    for name, axis in axes.items():
+    axes = {axis.name: axis for axis in lines.dimensions}
+    assert list(axes) == ["site", *(m.column for m in TABLE if not table[m.column].isna().all())]
+    assert [axes["site"].ticktext[int(place)] for place in axes["site"].values] == list(table["site"])
+    for name, axis in list(axes.items())[1:]:
         values, known = np.asarray(axis.values, float), table[name].notna().to_numpy()
         np.testing.assert_array_equal(values[known], table[name].to_numpy()[known])
         assert axis.range[0] <= values.min() and values.max() <= axis.range[1]
+        assert ("∅" in axis.label) == (not known.all())
         if not known.all():
-            assert (values[~known] < values[known].min()).all() and axis.ticktext[0] == "none"
-            assert (values[~known] == axis.tickvals[0]).all()
+            assert (values[~known] == axis.range[0]).all() and (values[known] > axis.range[0]).all()
     assert lines.line.showscale and lines.line.colorbar.title.text == "layer"
     layers = [int(site.split(".")[1]) for site in table["site"]]
     assert list(lines.line.color) == layers
 
 
-@pytest.mark.parametrize(
-    "low, high, want",
-    [
-        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (-0.9, 2.9, [0, 1, 2]),
-        (4.3, 6.9, [5, 6]),
-        (0.0, 3e-5, [0, 1e-5, 2e-5, 3e-5]),
-    ],
-)
-def test_ticks_are_round_numbers_inside(low: float, high: float, want: list[float]):
-    assert parallel.round_numbers(low, high) == pytest.approx(want)
+def test_what_is_kept_passes_through_a_range_of_every_brushed_axis(trace: Trace):
+    table = trace.statistics()
+    axes = parallel.Axes({m.column: m.name for m in TABLE}, {str(site): str(site) for site in trace.sites})
+    sites, entropy, previous = (table[name].to_list() for name in ("site", "entropy", "previous"))
+    middle, low, high = sorted(entropy)[len(entropy) // 2], min(entropy), max(entropy)
+    every = list(range(len(table)))
+    assert parallel.kept(table, axes, {}) == parallel.kept(table, axes, {"entropy": []}) == every
+    below = [i for i in every if entropy[i] <= middle]
+    assert parallel.kept(table, axes, {"entropy": [(low - 1, middle)]}) == below and 0 < len(below) < len(every)
+    both = {"entropy": [(low - 1, middle)], "previous": [(0.0, 1.0)]}
+    wanted = [i for i in below if not np.isnan(previous[i])]  # a head without the measure is at the foot, not at 0
+    assert parallel.kept(table, axes, both) == wanted and len(wanted) < len(below)
+    ends = {"entropy": [(low, low), (high, high)]}
+    assert parallel.kept(table, axes, ends) == [i for i in every if entropy[i] in (low, high)]
+    assert [sites[i] for i in parallel.kept(table, axes, {"site": [(0.9, 1.1)]})] == [str(trace.sites[1])] * 4
 
 
 @pytest.mark.parametrize("theme", THEMES)

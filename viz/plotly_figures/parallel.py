@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,16 +16,17 @@ from viz.plotly_figures import checks, style
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from model.measures.measure import Measure
     from model.trace.trace import Trace
 
-TABLE_COLUMNS = tuple(measure.column for measure in TABLE)
 Range = tuple[float, float]
-# Where a measure does not apply a line passes below the axis, this part of its length under the least value.
+_SHARES = {measure.column for measure in TABLE if measure.bounds == (0.0, 1.0)}
+SITE = "site"  # the name of the axis of sub-layers
+# Where a measure does not apply a line passes the foot of the axis, this part of its length under the least value.
 _BELOW = 0.12
 _INK_STARTS = {"light": 0.4, "dark": 0.5}
-_AXIS = 96.0  # px from one axis to the next
-_LETTERS = 12  # of an axis' name in one line
+_AXIS = 70.0  # px from one axis to the next
+_LETTERS = 11  # of an axis' name in one line
+_HEIGHT = 420.0
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,21 @@ class Axes:
     """What the axes of the figure are called.
 
     measures: a name for each column of the table. layer: of the colours. rows: the names of the sub-layers, in the order of
-    the computation, which are the first axis under `site`. none: below an axis, where a measure does not apply.
+    the computation, which are the first axis under `site`. none: marks an axis at whose foot pass the heads to which its measure
+    does not apply.
     """
 
     measures: Mapping[str, str]
     rows: Mapping[str, str]
     site: str = "sub-layer"
     layer: str = "layer"
-    none: str = "none"
+    none: str = "∅"
 
 
 def measures_figure(trace: Trace, theme: str = "light") -> go.Figure:
     """All measures of all heads of a run as parallel coordinates: a line a head, an axis a measure in its own unit.
 
+    An axis marked ∅ has heads at its foot, below every value, to which the measure does not apply.
     Dragging along an axis leaves the heads whose value lies in that range; several axes are brushed at once. The title says
     how the run checks. The colour is the layer. Raises UnknownOption for a theme that is not "light" or "dark".
     """
@@ -56,41 +58,85 @@ def measures_figure(trace: Trace, theme: str = "light") -> go.Figure:
     figure = lines(table, Axes(names, {str(site): str(site) for site in trace.sites}), theme)
     top = figure.layout.margin.t + style.TITLE
     said = f"{trace.key.model} · {len(table)} heads in numbers · entropy in nats, distances in tokens"
-    title = style.title(said, checks.run_check(trace), theme, "drag along an axis to keep the heads in that range")
+    title = style.title(
+        said,
+        checks.run_check(trace),
+        theme,
+        "drag along an axis to keep the heads in that range; ∅: at the foot, not applicable",
+    )
     return figure.update_layout(title=title, margin={"t": top}, height=figure.layout.height + style.TITLE)
 
 
-def lines(
-    table: DataFrame, axes: Axes, theme: str, columns: Sequence[str] | None = None,
-    kept: Mapping[str, Sequence[Range]] | None = None,
-) -> go.Figure:  # fmt: skip
-    """The heads of `Trace.statistics` as lines. columns: which measures, those with any number unless told.
-
-    kept: the ranges that are brushed already, by column.
-    """
+def lines(table: DataFrame, axes: Axes, theme: str) -> go.Figure:
+    """The heads of `Trace.statistics` as lines, over every measure that applies to any."""
     layers = np.array([int(site.split(".")[1]) for site in table["site"]])
-    order = {site: place for place, site in enumerate(axes.rows)}
-    drawn = [column for column in (columns or axes.measures) if not table[column].isna().all()]
-    known = {measure.column: measure for measure in TABLE}
-    first = _dimension(
-        axes.site, table["site"].map(order).to_numpy(float), (0, max(1, len(order) - 1)),
-        (list(order.values()), list(axes.rows.values())),
-    )  # fmt: skip
-    dimensions = [first, *(_measure(table[name].to_numpy(float), known.get(name), axes, name, kept) for name in drawn)]
+    ends = _ends(table, axes)
+    placed = places(table, axes)
+    dimensions = [
+        go.parcoords.Dimension(label=_label(name, axes, table), values=placed[name], range=list(ends[name]), name=name,
+                               tickformat=".3~g")
+        for name in placed
+    ]  # fmt: skip
+    # With texts at its ticks an axis takes whole sub-layers only; measures are brushed freely.
+    dimensions[0].update(tickvals=list(range(len(axes.rows))), ticktext=list(axes.rows.values()))
     last = int(layers.max(initial=0))
     ticks = sorted({round(i * last / 4) for i in range(5)})
     bar = style.colour_bar(axes.layer, tickvals=ticks, x=1.02, len=1.0, tickformat="d")
     scale = [[i / 8, colour] for i, colour in enumerate(_inks(theme))]
-    parts = go.Parcoords(
+    hidden = {"size": 1, "color": "rgba(0,0,0,0)"}  # the ends of the axes, which are no values
+    drawn = go.Parcoords(
         dimensions=dimensions, line={"color": layers, "colorscale": scale, "cmin": 0, "cmax": max(1, last), "colorbar": bar,
                                      "showscale": last > 0},
         unselected={"line": {"color": style.GRID[theme], "opacity": 0.35}}, labelside="top", labelangle=0,
-        labelfont={"size": 12}, tickfont={"size": 11, "family": style.FONT}, rangefont={"size": 1, "color": "rgba(0,0,0,0)"},
+        labelfont={"size": 12}, tickfont={"size": 11, "family": style.FONT}, rangefont=hidden,
     )  # fmt: skip
-    margin = {"l": max(48, min(200, 7 * max(map(len, axes.rows.values()), default=1))), "r": 40, "t": 66, "b": 24}
-    figure = go.Figure(parts)
-    width = margin["l"] + margin["r"] + _AXIS * len(drawn) + 80
-    return figure.update_layout(style.layout(theme, width, 430, margin=margin))
+    margin = {"l": max(40, min(160, style.length(list(axes.rows.values()), 10.5) + 14)), "r": 20, "t": 66, "b": 20}
+    width = margin["l"] + margin["r"] + _AXIS * (len(placed) - 1) + 110
+    return go.Figure(drawn).update_layout(style.layout(theme, width, _HEIGHT, margin=margin))
+
+
+def places(table: DataFrame, axes: Axes) -> dict[str, np.ndarray]:
+    """Where each head's line crosses each axis: its sub-layer's number, its measures, the foot where one does not apply."""
+    order = {site: place for place, site in enumerate(axes.rows)}
+    found = {SITE: table["site"].map(order).to_numpy(float)}
+    for column in axes.measures:
+        values = table[column].to_numpy(float)
+        if np.isfinite(values).any():
+            found[column] = np.where(np.isfinite(values), values, _foot(column, values))
+    return found
+
+
+def kept(table: DataFrame, axes: Axes, ranges: Mapping[str, Sequence[Range]]) -> list[int]:
+    """The rows of the table whose line passes through one of the brushed ranges of every brushed axis."""
+    inside = np.ones(len(table), bool)
+    placed = places(table, axes)
+    for name, parts in ranges.items():
+        if name in placed and parts:
+            inside &= np.logical_or.reduce([(low <= placed[name]) & (placed[name] <= high) for low, high in parts])
+    return np.flatnonzero(inside).tolist()
+
+
+def _span(column: str, values: np.ndarray) -> Range:
+    """The values that an axis has room for: 0 to 1 of a share, else from the least to the largest that is there."""
+    if column in _SHARES:
+        return 0.0, 1.0
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def _foot(column: str, values: np.ndarray) -> float:
+    low, high = _span(column, values)
+    return low - _BELOW * (high - low) if np.isnan(values).any() else low
+
+
+def _ends(table: DataFrame, axes: Axes) -> dict[str, Range]:
+    """The bottom and the top of each axis."""
+    found = {SITE: (0.0, max(1.0, len(axes.rows) - 1.0))}
+    for column in axes.measures:
+        values = table[column].to_numpy(float)
+        if np.isfinite(values).any():
+            found[column] = (_foot(column, values), _span(column, values)[1])
+    return found
 
 
 def _inks(theme: str) -> list[str]:
@@ -99,52 +145,14 @@ def _inks(theme: str) -> list[str]:
     return [table[round((start + (1 - start) * i / 8) * (len(table) - 1))] for i in range(9)]
 
 
-def _measure(
-    values: np.ndarray, measure: Measure | None, axes: Axes, column: str, kept: Mapping[str, Sequence[Range]] | None
-) -> go.parcoords.Dimension:
-    """One axis: a share from 0 to 1, all else from its least to its largest value."""
-    known = values[np.isfinite(values)]
-    low, high = float(known.min()), float(known.max())
-    if measure is not None and measure.bounds == (0.0, 1.0):
-        low, high = 0.0, 1.0
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    ticks = round_numbers(low, high)
-    texts = [f"{tick:.6g}".replace("-", "−") for tick in ticks]
-    bottom = low
-    if len(known) < len(values):
-        bottom = low - _BELOW * (high - low)
-        values = np.where(np.isfinite(values), values, bottom)
-        ticks, texts = [bottom, *ticks], [axes.none, *texts]
-    found = _dimension(axes.measures[column], values, (bottom, high), (ticks, texts))
-    ranges = list((kept or {}).get(column, ()))
-    if ranges:
-        found.constraintrange = list(ranges[0]) if len(ranges) == 1 else [list(one) for one in ranges]
-        found.multiselect = True
-    found.name = column
-    return found
-
-
-def round_numbers(low: float, high: float) -> list[float]:
-    """Three to six multiples of 1, 2 or 5 · 10ⁿ from `low` to `high`."""
-    raw = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(size * power for size in (1, 2, 5, 10) if size * power >= raw * (1 - 1e-9))
-    return [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
-
-
-def _dimension(label: str, values: np.ndarray, ends: Range, ticks: tuple[list, list[str]]) -> go.parcoords.Dimension:
-    return go.parcoords.Dimension(
-        label=_wrapped(label), values=values, range=list(ends), tickvals=ticks[0], ticktext=ticks[1]
-    )
-
-
-def _wrapped(label: str) -> str:
-    """A name in lines of about twelve letters."""
-    lines_of: list[str] = []
-    for word in label.split(" "):
-        if lines_of and len(lines_of[-1]) + len(word) < _LETTERS:
-            lines_of[-1] += f" {word}"
-        else:
-            lines_of.append(word)
-    return "<br>".join(lines_of)
+def _label(name: str, axes: Axes, table: DataFrame) -> str:
+    """An axis' name in at most two lines, marked where its foot is of heads to which the measure does not apply."""
+    if name == SITE:
+        return axes.site
+    words = axes.measures[name].split(" ")
+    if table[name].isna().any():
+        words[-1] += f" {axes.none}"
+    if len(" ".join(words)) <= _LETTERS or len(words) == 1:
+        return " ".join(words)
+    cut = min(range(1, len(words)), key=lambda i: max(len(" ".join(words[:i])), len(" ".join(words[i:]))))
+    return f"{' '.join(words[:cut])}<br>{' '.join(words[cut:])}"
