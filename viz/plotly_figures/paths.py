@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from model.residual.paths import Paths
 
 _HEIGHT = 620.0
-_FAR = 1.3  # of the eye
 
 
 def figure(
@@ -53,7 +52,7 @@ def figure(
     names = [f"PC {i + 1} · {share:.0%}" for i, share in enumerate(found.share)]
     drawn = go.Figure(parts, style.layout(theme, None, _HEIGHT, margin={"l": 0, "r": 0, "t": 36, "b": 0}))
     return drawn.update_layout(
-        scene=_scene(names, theme), sliders=[slider], showlegend=True,
+        scene=style.scene(names, theme) | {"uirevision": "kept"}, sliders=[slider], showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left", "itemsizing": "trace"},
     )  # fmt: skip
 
@@ -86,16 +85,3 @@ def _stand(points: Tensor, tokens: Sequence[str], colour: str, ink: str, side: s
         textfont={"size": 11, "color": ink, "family": style.MONO}, marker={"size": 4, "color": colour},
         hovertemplate="%{text}<br>%{x:.3g}, %{y:.3g}, %{z:.3g}<extra></extra>",
     )  # fmt: skip
-
-
-def _scene(names: Sequence[str], theme: str) -> dict[str, Any]:
-    axis = {
-        "showbackground": False, "gridcolor": style.GRID[theme], "zerolinecolor": style.GRID[theme], "showspikes": False,
-        "tickfont": {"size": 10, "color": style.QUIET[theme]}, "nticks": 5, "linecolor": style.GRID[theme],
-    }  # fmt: skip
-    sides = {
-        f"{side}axis": axis | {"title": {"text": name, "font": {"size": 12}}}
-        for side, name in zip("xyz", names, strict=True)
-    }
-    eye = {"x": _FAR, "y": _FAR * 0.9, "z": 0.65}
-    return {"aspectmode": "cube", "camera": {"eye": eye}, "uirevision": "kept", **sides}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -64,6 +65,26 @@ def title(said: str, check: CheckNote | None, theme: str, note: str = "") -> dic
         "text": escape(said), "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 16, "t": 14}, "y": 1,
         "yanchor": "top", "font": {"size": 17}, "subtitle": {"text": below, "font": {"size": 12, "color": QUIET[theme]}},
     }  # fmt: skip
+
+
+def scene(
+    names: Sequence[str], theme: str, sides: dict[str, float] | None = None, eye: dict[str, float] | None = None
+) -> dict[str, Any]:
+    """A space to turn. names: of x, y and z. sides: how long its sides are, a cube unless told. eye: where one looks from."""
+    axis = {
+        "showbackground": False, "gridcolor": GRID[theme], "zerolinecolor": GRID[theme], "showspikes": False,
+        "tickfont": {"size": 10, "color": QUIET[theme]}, "nticks": 5, "linecolor": GRID[theme],
+    }  # fmt: skip
+    axes = {
+        f"{side}axis": axis | {"title": {"text": name, "font": {"size": 12}}}
+        for side, name in zip("xyz", names, strict=True)
+    }
+    shape = {"aspectmode": "cube"} if sides is None else {"aspectmode": "manual", "aspectratio": sides}
+    return {
+        "camera": {"center": {"x": 0, "y": 0, "z": -0.12}, "eye": eye or {"x": 1.3, "y": 1.17, "z": 0.65}},
+        **shape,
+        **axes,
+    }
 
 
 def thinned(labels: list[str], room: float, size: float = 12.0, across: bool = True) -> tuple[list[int], list[str]]:
