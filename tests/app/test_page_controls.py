@@ -21,6 +21,7 @@ CASES = [
     ("output", {}),
     ("by_hand", {}),
     ("measures", {}),
+    ("comparing", {"tab": "comparing.pairs"}),
 ]  # fmt: skip
 
 
