@@ -21,6 +21,7 @@ COMPONENTS = ROOT / "viz/ui/components"
 # The folders' names below it, where they are not the words' own.
 FOLDERS = {"lines": ("lines", "lines_far"), "reading": ("text", "text_row"), "joint": ("joint_matrix",)}
 NAMES = {"language.fr", "foot.npz", "positions.alibi", "step.softmax.name"}  # the same in both languages
+SILENT = {"brush"}  # has nothing to show
 HOLE = "\0"  # stands for what an f-string fills in
 
 
@@ -168,7 +169,8 @@ def test_every_key_that_is_asked_for_exists() -> None:
 
 def test_every_component_has_words() -> None:
     folders = {folder for name in components() for folder in FOLDERS.get(name, (name,))}
-    assert folders == {path.name for path in COMPONENTS.iterdir() if path.is_dir()} - {"shared", "__pycache__"}
+    assert folders == {path.name for path in COMPONENTS.iterdir() if path.is_dir()} - {"shared", "__pycache__"} - SILENT
+    assert all("display: none" in (COMPONENTS / name / "style.css").read_text(encoding="utf-8") for name in SILENT)
     assert all(words_of(name) for name in components())
 
 

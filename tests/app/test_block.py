@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from model import Trace, open_model
+from model.residual import paths as stream_paths
 from tests import bounds
 from tests.app.acting import pick
 from tests.app.visit import Visit
@@ -278,3 +281,28 @@ def test_in_chinese(visit, trace) -> None:
     check_stream(at(visit, "stream", lang="zh"), trace, "encoder", [1])
     for panel in block.PANELS[1:]:
         assert ":red[" not in captions(at(visit, panel, lang="zh"))
+
+
+def test_paths_come_when_asked_for_and_a_second_text_joins_them(visit, monkeypatch) -> None:
+    told = {"text": "the cat saw a dog", "to": "zh", "tab": "block.activations", "site": "encoder.0.self"}
+    with monkeypatch.context() as closed:
+        closed.setitem(sys.modules, "plotly.graph_objects", None)  # importing it would fail
+        assert not visit("block", **told).sound().at.get("plotly_chart")
+    seen = visit("block", **told, set="block-paths.1").sound()
+    parts = json.loads(seen.at.get("plotly_chart")[0].proto.spec)["data"]
+    assert [part["mode"] for part in parts] == ["lines", "markers+text", "lines"]
+    assert parts[1]["text"] == ["0: the", "1: cat", "2: saw", "3: a", "4: dog"]
+    seen = visit("block", **told, set="block-paths.1~block-paths-unit.1", against="text:the cat saw a mouse").sound()
+    spec = json.loads(seen.at.get("plotly_chart")[0].proto.spec)
+    assert [part["mode"] for part in spec["data"]] == ["lines", "lines", "markers+text", "markers+text", "lines"]
+    assert spec["data"][3]["text"][-1] == "4: mouse"
+    assert [step["label"] for step in spec["layout"]["sliders"][0]["steps"]] == ["0", "1", "2"]
+    assert spec["layout"]["scene"]["xaxis"]["title"]["text"].startswith("PC 1 · ")
+
+
+def test_a_stream_with_nan_has_no_paths_and_the_page_says_so(visit, monkeypatch) -> None:
+    real = stream_paths.recorded
+    monkeypatch.setattr(stream_paths, "recorded", lambda *told: real(*told) * float("nan"))
+    seen = visit("block", text=TEXT, tab="block.activations", site="encoder.0.self", set="block-paths.1")
+    assert [item.value for item in seen.at.info] == [seen.say("block.paths_not_finite")]
+    assert not seen.at.get("plotly_chart") and not seen.at.exception

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from model import open_model
 from model.measures.registry import DRAWN
 from tests import bounds
 from tests.app.visit import Visit
+from viz.ui.measures import parallel
 
 TEXT = "I like cats"
 
@@ -89,3 +91,24 @@ def test_induction_is_measured_when_asked_for(visit, models) -> None:
     seen.click("measures-induction").sound()
     said = next(caption.value for caption in seen.at.caption if "95 %" in caption.value)
     assert "n = " in said and "seed 0" in said
+
+
+def test_parallel_coordinates_have_every_head_and_come_when_asked_for(visit, trace, monkeypatch) -> None:
+    with monkeypatch.context() as closed:
+        closed.setitem(sys.modules, "plotly.graph_objects", None)  # importing it would fail
+        seen = visit("measures", text=TEXT, to="zh").sound()
+        assert not seen.at.get("plotly_chart")
+    seen = visit("measures", text=TEXT, to="zh", set="measures-parallel.1").sound()
+    (chart,) = seen.at.get("plotly_chart")
+    axes = {axis["name"]: axis for axis in json.loads(chart.proto.spec)["data"][0]["dimensions"]}
+    table = trace.statistics()
+    assert list(axes) == ["site", *(name for name in table.columns[2:] if not table[name].isna().all())]
+    assert axes["site"]["ticktext"] == ["E0", "E1", "D0", "D1", "C0", "C1"]
+
+
+@pytest.mark.parametrize(
+    "given", [None, 3, "x", [1], [[1]], [["a", None]], [[0, float("nan")]], [[0, 1, 2]], {"a": [0, 1]}]
+)
+def test_what_is_no_range_is_left_out(given) -> None:
+    assert parallel.read(given) == []
+    assert parallel.read([[0.5, 1], ["a", 2]]) == [(0.5, 1.0)]

@@ -20,6 +20,8 @@ CASES = [
     *(("generation", {"tab": f"generation.{name}"}) for name in ("greedy", "beams", "sampling", "cache")),
     ("output", {}),
     ("by_hand", {}),
+    ("measures", {}),
+    ("comparing", {"tab": "comparing.pairs"}),
 ]  # fmt: skip
 
 

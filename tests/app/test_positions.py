@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -162,3 +165,15 @@ def test_a_learned_table_is_the_checkpoints(visit, models) -> None:
     table = load_file(models / "bert" / "model.safetensors")["bert.embeddings.position_embeddings.weight"].numpy()[:20]
     np.testing.assert_array_equal(values(seen, "learned"), table)
     bounds.close(values(seen, "products"), table @ table.T, 64)
+
+
+@pytest.mark.parametrize("name, control", [("sinusoidal", "surface"), ("rotary", "helix")])
+def test_spaces_come_when_asked_for(visit, monkeypatch, name: str, control: str) -> None:
+    with monkeypatch.context() as closed:
+        closed.setitem(sys.modules, "plotly.graph_objects", None)  # importing it would fail
+        assert not visit("positions", text=TEXT, tab=f"positions.{name}").sound().at.get("plotly_chart")
+    seen = visit("positions", text=TEXT, tab=f"positions.{name}", set=f"positions-{control}.1").sound()
+    parts = json.loads(seen.at.get("plotly_chart")[0].proto.spec)["data"]
+    assert [part["type"] for part in parts] == (["surface"] if control == "surface" else ["scatter3d"] * 3)
+    if control == "helix":
+        assert parts[2]["text"][:3] == ["0: &lt;zh&gt;", "1: 猫", "2: 坐"]

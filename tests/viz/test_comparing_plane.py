@@ -9,10 +9,11 @@ import torch
 from model.compare.heads import PairwiseSimilarity
 from model.trace.site import Site
 from tests import bounds
-from viz.base import static_chart
+from viz.base import numbers, static_chart
 from viz.compare import heads as compare_charts
 from viz.compare import plane as comparing_plane
 from viz.compare.plane import FEW, NEAREST, SIDE, named, plane, wanted
+from viz.plotly_figures import plane as looped
 
 pytestmark = pytest.mark.float32
 
@@ -103,3 +104,26 @@ def test_layers_part_the_matrix_at_any_number_of_heads() -> None:
     assert "ticks" not in clusters and clusters["band"] == pytest.approx(
         [layer / 29 for layer in range(29, -1, -1) for _ in range(9)]
     )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_plane_to_draw_loops_in_has_the_same_dots_and_names(theme: str) -> None:
+    heads, places = group(3, 4)
+    chosen, marked = heads.heads[5], [("decoder.0.self", 1), ("decoder.2.self", 3)]
+    figure = looped.plane(heads, places, marked, WORDS, theme, chosen)
+    ring, dots = figure.data
+    np.testing.assert_array_equal(np.stack([dots.x, dots.y], 1), places)
+    assert list(dots.customdata) == [f"{site}.{head}" for site, head in heads.heads]
+    rims = [head for head, wide in zip(dots.customdata, dots.marker.line.width, strict=True) if wide]
+    assert rims == ["decoder.0.self.1", "decoder.2.self.3"]
+    assert (ring.x[0], ring.y[0]) == tuple(places[5]) and list(dots.marker.color) == [0] * 4 + [1] * 4 + [2] * 4
+    for told, value in zip(dots.hovertext, heads.values[5].tolist(), strict=True):
+        assert told.endswith(f"r with 1.1 {numbers.short(value)}")
+    texts = [compare_charts.short(*head) for head in heads.heads]
+    assert {note.text for note in figure.layout.annotations} <= set(texts) and len(figure.layout.annotations) > 6
+    for note in figure.layout.annotations:
+        assert (note.x, note.y) == tuple(places[texts.index(note.text)])
+    spans = [axis.range[1] - axis.range[0] for axis in (figure.layout.xaxis, figure.layout.yaxis)]
+    margin = figure.layout.margin
+    sides = figure.layout.width - margin.l - margin.r, figure.layout.height - margin.t - margin.b
+    assert spans[0] == pytest.approx(spans[1]) and sides == (SIDE, SIDE)  # one unit as long across as up

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from viz.ui.block import common
+from viz.ui.block import common, paths
 from viz.ui.block.common import BlockSelection, short, words
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
@@ -24,6 +24,7 @@ def show(chosen: BlockSelection) -> None:
         return
     depth = _similarity(chosen)
     _plane(chosen, depth)
+    paths.show(chosen)
 
 
 def _any(chosen: BlockSelection) -> None:

@@ -8,13 +8,16 @@ import streamlit as st
 
 from viz.base import export
 from viz.ui import components, language, navigation
+from viz.ui.compare import loop
 from viz.ui.language import say
 from viz.ui.shared import figure_footer
 from viz.ui.shared.widgets import parts
-from viz.ui.state import jobs, picked_heads, view
+from viz.ui.state import jobs, page_controls, picked_heads, view
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from model.compare.heads import PairwiseSimilarity
     from model.trace.trace import Trace
 
@@ -79,16 +82,11 @@ def _group(trace: Trace, group: PairwiseSimilarity, place: int, by: str) -> None
         "alt": say("comparing.plane_alt", n=len(group.heads)),
     }
     with right:
-        # Like the maps of Measures: the chart forgets its click with each new set of picks.
-        own = f"comparing-plane-{place}-{language.current()}-{view.current().picks}"
-        st.altair_chart(
-            plane.plane(group, places.numpy(), picked_heads.picked(trace), said, theme(), selected), width="content", key=own,
-            on_select=lambda: _dot(trace, own), selection_mode="head",
-        )  # fmt: skip
+        how_to = _plane(trace, group, places.numpy(), said, place)
         ringed = " " + say("comparing.plane_ring", head=pictures.short(*selected)) if selected in group.heads else ""
         few = "few" if len(group.heads) <= plane.FEW else "many"
         named = say(f"comparing.plane_named_{few}", n=plane.NEAREST)
-        st.caption(f"{say('comparing.plane_what', share=f'{share:.0%}')}{ringed} {named}")
+        st.caption(f"{say('comparing.plane_what', share=f'{share:.0%}')} {how_to}{ringed} {named}")
     slug = f"{figure_footer.safe(trace.key.model)}-pairs-{place}"
     names = [f"{site}.{head}" for site, head in group.heads]
 
@@ -106,6 +104,23 @@ def _group(trace: Trace, group: PairwiseSimilarity, place: int, by: str) -> None
               (numbers.all_pairs, numbers.clustered, numbers.classical_scaling))  # fmt: skip
     if picked_heads.picked(trace) and place == 0:
         navigation.link("measures", say("comparing.door_measures"))
+
+
+def _plane(trace: Trace, group: PairwiseSimilarity, places: np.ndarray, words: dict[str, str], place: int) -> str:
+    """The heads as dots to click, or to draw a loop around; -> how to pick, in words."""
+    from viz.compare import plane
+
+    site, head, *_ = view.selected()
+    if st.toggle(say("comparing.loop"), **page_controls.switch(f"comparing-loop-{place}")):
+        loop.draw(trace, group, places, words, (site, head), place)
+        return say("comparing.plane_loop")
+    # Like the maps of Measures: the chart forgets its click with each new set of picks.
+    own = f"comparing-plane-{place}-{language.current()}-{view.current().picks}"
+    st.altair_chart(
+        plane.plane(group, places, picked_heads.picked(trace), words, theme(), (site, head)), width="content", key=own,
+        on_select=lambda: _dot(trace, own), selection_mode="head",
+    )  # fmt: skip
+    return say("comparing.plane_click")
 
 
 def _cell(trace: Trace, group: PairwiseSimilarity, order: list[int], key: str) -> None:

@@ -32,6 +32,7 @@ def _register(name: str, *sheets: str) -> Callable[..., Any]:
 
 address = _register("address")
 atlas = _register("atlas")
+brush = _register("brush")
 equation = _register("equation", "shared/sums.css")
 joint_matrix = _register("joint_matrix")
 lines = _register("lines")

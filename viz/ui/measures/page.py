@@ -13,6 +13,7 @@ from viz.base import export
 from viz.ui import language, navigation
 from viz.ui.atlas import compute
 from viz.ui.language import say
+from viz.ui.measures import parallel
 from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import current_run, jobs, picked_heads, view
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
 
 def show(trace: Trace) -> None:
-    """The maps, the table, what each column means, and the induction panel."""
+    """The maps, the heads as lines, the table, what each column means, and the induction panel."""
+    from viz import measures as pictures
+
     table = measured(trace)
     _maps(trace, table)
+    parallel.show(trace, table, pictures.rows(trace, short_names(trace)))
     _links(trace)
     _table(trace, table)
     _meanings()

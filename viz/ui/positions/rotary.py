@@ -10,6 +10,7 @@ import streamlit as st
 from viz.base import export, numbers, tokens
 from viz.ui import components, language
 from viz.ui.language import say
+from viz.ui.positions import space
 from viz.ui.positions.common import chosen_head, files, grid, lacking, self_site, slider, static, where
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.side_bar import site_name
@@ -71,6 +72,7 @@ def _plane(trace: Trace, rotated: Rotated, labels: list, pair: int, site: Site, 
                   np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]),
                   "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
               draw, [rotate])  # fmt: skip
+    space.pair(trace, rotated, before, after, labels, pair)
 
 
 def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:

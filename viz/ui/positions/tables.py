@@ -11,6 +11,7 @@ from viz.base import export, numbers, tokens
 from viz.steps import equation
 from viz.ui import components, language
 from viz.ui.language import say
+from viz.ui.positions import space
 from viz.ui.positions.common import WIDTH, files, grid, lacking, slider, static
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import page_controls
@@ -57,6 +58,7 @@ def sinusoidal(trace: Trace, model: Any) -> None:
     st.latex(r"0 \le k < L,\qquad 0 \le i < d/2")
     figure_footer.draw("positions-table", say("positions.table_sentence"), None, files("sinusoidal", *_named(table)),
               static(*_named(table), {"low": -1, "high": 1}, _TABLE), [make])  # fmt: skip
+    space.table(table)
     stack = "encoder" if "encoder" in trace.sides else "decoder"
     found = views.recorded_sum(trace, stack, getattr(model, "module", None))
     if found is not None and trace.facts.get("positions") == "sinusoidal":
