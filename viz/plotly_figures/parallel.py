@@ -25,7 +25,7 @@ SITE = "site"  # the name of the axis of sub-layers
 _BELOW = 0.12
 _INK_STARTS = {"light": 0.4, "dark": 0.5}
 _AXIS = 70.0  # px from one axis to the next
-_LETTERS = 11  # of an axis' name in one line
+_LETTERS = 9  # of an axis' name in one line
 _HEIGHT = 420.0
 
 
@@ -151,7 +151,7 @@ def _label(name: str, axes: Axes, table: DataFrame) -> str:
         return axes.site
     words = axes.measures[name].split(" ")
     if table[name].isna().any():
-        words[-1] += f" {axes.none}"
+        words.append(axes.none)
     if len(" ".join(words)) <= _LETTERS or len(words) == 1:
         return " ".join(words)
     cut = min(range(1, len(words)), key=lambda i: max(len(" ".join(words[:i])), len(" ".join(words[i:]))))
