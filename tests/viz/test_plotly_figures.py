@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -170,6 +171,19 @@ def test_what_is_kept_passes_through_a_range_of_every_brushed_axis(trace: Trace)
     ends = {"entropy": [(low, low), (high, high)]}
     assert parallel.kept(table, axes, ends) == [i for i in every if entropy[i] in (low, high)]
     assert [sites[i] for i in parallel.kept(table, axes, {"site": [(0.9, 1.1)]})] == [str(trace.sites[1])] * 4
+
+
+@pytest.mark.parametrize("count, seen", [(6, 6), (27, 27), (30, 15), (96, 24)])
+def test_of_many_sub_layers_every_second_or_third_is_named(count: int, seen: int):
+    table = pd.DataFrame(
+        {"site": [f"decoder.{i}.self" for i in range(count)], "head": 0, "entropy": np.linspace(0, 1, count)}
+    )
+    axes = parallel.Axes({"entropy": "entropy"}, {site: site for site in table["site"]})
+    axis = parallel.lines(table, axes, "light").data[0].dimensions[0]
+    assert list(axis.tickvals) == list(range(count)) == list(axis.values)
+    named = {place: text for place, text in enumerate(axis.ticktext) if text.strip("\u200b")}
+    assert len(named) == seen and all(text == f"decoder.{place}.self" for place, text in named.items())
+    assert len(set(axis.ticktext)) == count  # an ordinal axis takes equal texts for one place
 
 
 @pytest.mark.parametrize("theme", THEMES)

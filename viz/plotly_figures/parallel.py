@@ -27,6 +27,7 @@ _INK_STARTS = {"light": 0.4, "dark": 0.5}
 _AXIS = 70.0  # px from one axis to the next
 _LETTERS = 9  # of an axis' name in one line
 _HEIGHT = 420.0
+_LINE, _ROOM = 12, 330  # px: of a name, and of an axis
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def lines(table: DataFrame, axes: Axes, theme: str) -> go.Figure:
         for name in placed
     ]  # fmt: skip
     # With texts at its ticks an axis takes whole sub-layers only; measures are brushed freely.
-    dimensions[0].update(tickvals=list(range(len(axes.rows))), ticktext=list(axes.rows.values()))
+    dimensions[0].update(tickvals=list(range(len(axes.rows))), ticktext=_row_names(axes))
     last = int(layers.max(initial=0))
     ticks = sorted({round(i * last / 4) for i in range(5)})
     bar = style.colour_bar(axes.layer, tickvals=ticks, x=1.02, len=1.0, tickformat="d")
@@ -137,6 +138,13 @@ def _ends(table: DataFrame, axes: Axes) -> dict[str, Range]:
         if np.isfinite(values).any():
             found[column] = (_foot(column, values), _span(column, values)[1])
     return found
+
+
+def _row_names(axes: Axes) -> list[str]:
+    """A text for every sub-layer, of which as many are seen as have room: plotly wants texts that differ."""
+    names = list(axes.rows.values())
+    step = -(-len(names) * _LINE // _ROOM)
+    return [name if place % step == 0 else "\u200b" * place for place, name in enumerate(names)]
 
 
 def _inks(theme: str) -> list[str]:
