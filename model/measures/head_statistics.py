@@ -61,15 +61,17 @@ def statistics(
     costly: bool = False,
     punctuation: Sequence[bool] | Tensor | None = None,
     on_progress: Callable[[float], None] = lambda done: None,
+    beside: Sequence[bool] | Tensor | None = None,
 ) -> HeadStatistics:
     """Measure every head of `record`: float64 of a float64 record, else float32.
 
-    tokens: the id of each key; special, punctuation: whether it is such a token. costly: also the measures that take
+    tokens: the id of each key; special, punctuation: whether it is such a token; beside: whether it is none of the sequence
+    (memory, a cache). costly: also the measures that take
     as long as all others together. on_progress: called with the fraction done. Raises ValueError for another number
     of tokens or flags. A dense bias [h, q, k] (DeBERTa, XLNet) is read one head at a time; every other record needs
     no q × k memory.
     """
-    layer = SubLayer.of(record, tokens, special, punctuation)
+    layer = SubLayer.of(record, tokens, special, punctuation, beside)
     asked = [measure for measure in (MEASURES if costly else CHEAP) if measure.applies(layer)]
     alone = [measure for measure in asked if isinstance(measure.compute, RecordValue)]
     in_pass = [measure for measure in asked if measure not in alone]
@@ -99,10 +101,27 @@ def trace_statistics(trace: Trace, costly: bool = False) -> dict[Site, HeadStati
     def measure(site: Site, on_progress: Callable[[float], None]) -> HeadStatistics:
         record, side = trace.record(site), trace.sides.get(site.key_side)
         known = side is not None and len(side.ids) == len(side.special) == record.keys
-        given = (side.ids, side.special, costly, _punctuation(side)) if known else (None, None, costly)
-        return statistics(record, *given, on_progress=on_progress)
+        beside = _beside(trace, site) if known else None
+        special = (
+            side.special
+            if beside is None or not known
+            else [a and not b for a, b in zip(side.special, beside, strict=True)]
+        )
+        given = (side.ids, special, costly, _punctuation(side)) if known else (None, None, costly)
+        return statistics(record, *given, on_progress=on_progress, beside=beside)
 
     return dict(each_site(measure, trace, trace.sites, "measures"))
+
+
+def _beside(trace: Trace, site: Site) -> list[bool] | None:
+    """Which keys of self-attention are none of its own sequence, where others stand before or behind it; None where all are."""
+    if site.kind == "cross" or site.key_side == site.query_side or site.query_side not in trace.sides:
+        return None
+    keys, own = trace.sides[site.key_side].tokens, trace.sides[site.query_side].tokens
+    for start in range(len(keys) - len(own) + 1):
+        if keys[start : start + len(own)] == own:
+            return [not start <= j < start + len(own) for j in range(len(keys))]
+    return None
 
 
 def _punctuation(side: Side) -> list[bool]:

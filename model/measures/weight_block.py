@@ -25,7 +25,8 @@ _NOTHING = -1000.0  # exp of it is 0 in every precision, and 0 times it is 0, wh
 class SubLayer:
     """What is known before any weight is made. has: which needs of measures it meets.
 
-    tokens: equal numbers for equal tokens. None where a side's tokens are not known.
+    tokens: equal numbers for equal tokens. None where a side's tokens are not known. beside: which keys are none of the
+    sequence (memory, a learned bias, a cache); None of most.
     """
 
     site: Site
@@ -35,6 +36,7 @@ class SubLayer:
     tokens: Int[Tensor, " k"] | None = None
     special: Bool[Tensor, " k"] | None = None
     punctuation: Bool[Tensor, " k"] | None = None
+    beside: Bool[Tensor, " k"] | None = None
 
     @staticmethod
     def of(
@@ -42,12 +44,14 @@ class SubLayer:
         tokens: Sequence[int] | Tensor | None = None,
         special: Sequence[bool] | Tensor | None = None,
         punctuation: Sequence[bool] | Tensor | None = None,
+        beside: Sequence[bool] | Tensor | None = None,
     ) -> SubLayer:
-        """tokens: the id of each key; special, punctuation: whether it is such a token. ValueError for another number."""
+        """tokens: the id of each key; special, punctuation, beside: whether it is such a one. ValueError for another number."""
         for what, given in (
             ("token ids", tokens),
             ("special flags", special),
             ("punctuation flags", punctuation),
+            ("flags of keys beside the sequence", beside),
         ):
             if given is not None and len(given) != record.keys:
                 raise ValueError(f"{len(given)} {what} were given for {record.keys} keys: give one for each")
@@ -59,7 +63,7 @@ class SubLayer:
             Need.CONTEXT: f"{record.site}.context" in record.store,
         }
         codes = None if tokens is None else torch.unique(torch.as_tensor(tokens), return_inverse=True)[1].int()
-        flags = [None if given is None else torch.as_tensor(given).bool() for given in (special, punctuation)]
+        flags = [None if given is None else torch.as_tensor(given).bool() for given in (special, punctuation, beside)]
         has = frozenset(need for need, is_met in met.items() if is_met)
         return SubLayer(record.site, record.queries, record.keys, has, codes, *flags)
 
@@ -67,6 +71,13 @@ class SubLayer:
     def j(self) -> Int[Tensor, " k"]:
         """The position of each key."""
         return torch.arange(self.keys)
+
+    @property
+    def first(self) -> Bool[Tensor, " k"]:
+        """Which key is the first token."""
+        if self.beside is None:
+            return self.j == 0
+        return ~self.beside & (torch.cumsum(~self.beside, 0) == 1)
 
     @cached_property
     def tokens_before(self) -> Int[Tensor, " k"]:

@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from model import Trace
+from model import Trace, instrument
 from model.__main__ import main
 from model.errors import Stopped
 from model.jobs.progress import ProgressListener, report_to
@@ -21,6 +21,7 @@ from model.trace.attention_record import AttentionRecord
 from model.trace.tensors import MemoryStore
 from model.transformer.masks import RuleMask
 from tests import bounds
+from tests.model import test_instrument_sequences as modules
 from tests.model import tiny
 from tests.model.attention_kinds import KINDS, SELF, record, weights, words
 from tests.model.brute_measures import BRUTE, Seen, entropies, seen
@@ -251,3 +252,15 @@ def test_a_tokenizers_marks_of_words_are_no_text():
              "##s": False, "</w>": False, "▁a.": False, "_": True, "#": True, "Ġ+": False}  # fmt: skip
     side = Side(tuple(texts), tuple(range(len(texts))), (False,) * len(texts))
     assert dict(zip(texts, _punctuation(side), strict=True)) == texts
+
+
+def test_keys_beside_the_sequence_are_no_first_token_and_no_special_one() -> None:
+    """Two memory keys stand before the tokens: the first token is the third key."""
+    trace = instrument(modules.Transformer(modules.Memory).eval(), modules.WORDS).trace(torch.tensor([[3, 4, 5, 6]]))
+    for site, found in trace_statistics(trace).items():
+        names = list(trace.sides[site.key_side].tokens)
+        assert names[:3] == ["mem[0]", "mem[1]", "w3"]
+        for head in range(trace.record(site).heads):
+            a = trace.record(site).weights(head, dtype=torch.float64)
+            assert found.values["first"][head].item() == pytest.approx(a[:, 2].mean().item(), rel=1e-5)
+            assert found.values["special"][head].item() == 0

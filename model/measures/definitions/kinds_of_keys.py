@@ -7,7 +7,7 @@ from model.measures.measure import SHARE, KeyMass, Measure, Need, Place
 FIRST_TOKEN = Measure(
     "first",
     r"\frac{1}{q} \sum_i A_{i0}",
-    KeyMass(lambda layer: layer.j == 0),
+    KeyMass(lambda layer: layer.first),
     bounds=SHARE,
     role=True,
     orderable=True,
