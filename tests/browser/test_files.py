@@ -59,9 +59,9 @@ def test_the_figure_says_its_check_in_both_kinds_and_languages(screen, trace) ->
         screen.find(".st-key-foot-matrix [data-testid=stPopover] button").nth(1).click()
         screen.find(".st-key-matrix-svg button").wait_for()
         path, name = download(screen, "matrix", "svg")
-        assert name == "headlight-matrix.svg" and words in path.read_text(encoding="utf-8")
+        assert name == f"translate-{SITE}-head{HEAD}.svg" and words in path.read_text(encoding="utf-8")
         path, name = download(screen, "matrix", "png")
-        assert name == "headlight-matrix.png" and path.read_bytes().startswith(b"\x89PNG")
+        assert name == f"translate-{SITE}-head{HEAD}.png" and path.read_bytes().startswith(b"\x89PNG")
 
 
 def test_no_table_has_a_download_of_its_own_that_knows_of_no_check(screen) -> None:

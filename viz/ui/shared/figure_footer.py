@@ -104,7 +104,9 @@ def made(
 
         return svg.png(drawn().decode("utf-8"))
 
-    return data, {f"headlight-{name}.svg": drawn, f"headlight-{name}.png": png}
+    # Named as its table is: by the model, the layer and the head.
+    stem = next(iter(data)).rsplit(".", 1)[0] if data else f"headlight-{name}"
+    return data, {f"{stem}.svg": drawn, f"{stem}.png": png}
 
 
 def _both(files: dict[str, Callable[[], bytes]]) -> dict[str, Callable[[], bytes]]:
