@@ -239,13 +239,16 @@ def test_metadata_that_cannot_be_is_said_in_one_sentence(tmp_path: Path, old: by
     assert "\n" not in str(caught.value) and left(tmp_path) == []
 
 
-@pytest.mark.parametrize("architecture", ["gemma2", "llama"])
+@pytest.mark.parametrize(
+    ("architecture", "spelled"),
+    [("gemma2", "gpt2"), ("llama", "gpt2"), ("llama", "llama"), ("qwen2", "gpt2"), ("qwen2", "llama")],
+)
 def test_a_vocabulary_of_another_kind_than_its_familys_splits_a_text_as_the_file_says(
-    tmp_path: Path, architecture: str
+    tmp_path: Path, architecture: str, spelled: str
 ):
     from transformers import AutoTokenizer
 
-    path = written(tmp_path / "tiny.gguf", architecture, spelled="gpt2")
+    path = written(tmp_path / "tiny.gguf", architecture, spelled=spelled)
     told = AutoTokenizer.from_pretrained(tmp_path, gguf_file="tiny.gguf", local_files_only=True)
     found = open_model(path).tokenizer
     for text in ("ab cd", "a dc ba"):

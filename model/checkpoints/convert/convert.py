@@ -19,7 +19,7 @@ from model.jobs.progress import tick
 
 VARIABLE = "HEADLIGHT_CACHE"
 _FOLDER = "converted"
-_VERSION = 2  # part of the key: a changed conversion is done again
+_VERSION = 3  # part of the key: a changed conversion is done again
 
 
 def cache_folder() -> Path:

@@ -14,14 +14,13 @@ from torch import nn
 
 from model.checkpoints.convert import gguf_module
 from model.checkpoints.disk import cost
-from model.checkpoints.disk.files import CONVERSION
+from model.checkpoints.disk.files import AS_SAVED, CONVERSION
 from model.checkpoints.disk.headers import Gguf, gguf_header
 from model.errors import BadFile, HeadlightError, NeedsPackage, NoMatchingWeights, NotConverted, OutOfMemory
 from model.errors.library_text import library_text
 from model.jobs.progress import tick
 
 _LAYER = re.compile(r"blk\.([0-9]{1,6})\.")
-_SAMPLE = "The cat sat on 12 mats, it's 猫."
 _MORE_LAYERS = 64  # that may be shared, or lack
 _MOST_ENTRIES = 2**21  # of a list in the metadata: the largest vocabularies have 260,000 tokens
 
@@ -39,8 +38,9 @@ def write(path: Path, folder: Path) -> None:
         raise NoMatchingWeights(path=path, model=type(module).__name__, got=next(iter(header.shapes), "none"))
     tick("converting", 0.9)
     module.save_pretrained(folder)
-    _save_tokenizer(tokenizer, folder)
+    tokenizer.save_pretrained(folder)
     told = {"fresh": lacking, "unused": gguf_module.unknown(module, header)}
+    told |= {AS_SAVED: True} if _own_splitting(tokenizer, folder) else {}
     (folder / CONVERSION).write_text(json.dumps(told), encoding="utf-8")
 
 
@@ -133,26 +133,19 @@ def _tokenizer(path: Path, config: Any) -> Any:
     return kind.from_pretrained(**_where(path))
 
 
-def _save_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """So that it splits a text as it does now when it is opened: its class may build itself anew, of the kind of its family,
-    where the file has another kind (a Gemma with a byte-level vocabulary)."""
-    from transformers import AutoTokenizer, TokenizersBackend
+def _own_splitting(tokenizer: Any, folder: Path) -> bool:
+    """Whether the saved tokenizer would split texts otherwise when its class opens it: that may build itself anew, of the kind
+    of its family, where the file has another kind (a Gemma with a byte-level vocabulary)."""
+    from transformers import AutoTokenizer
 
-    tokenizer.save_pretrained(folder)
     again = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    if _sample_ids(again) != _sample_ids(tokenizer) and tokenizer.is_fast:
-        special = {name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
-        plain = TokenizersBackend(tokenizer_object=tokenizer.backend_tokenizer, **special)
-        plain.chat_template = tokenizer.chat_template
-        plain.save_pretrained(folder)
+    return tokenizer.is_fast and _splitting(again) != _splitting(tokenizer)
 
 
-def _sample_ids(tokenizer: Any) -> list[int] | None:
-    """None of a vocabulary that has no token for what it does not know."""
-    try:
-        return tokenizer(_SAMPLE).input_ids
-    except Exception:  # the tokenizers library has one kind of error for everything
-        return None
+def _splitting(tokenizer: Any) -> dict[str, Any]:
+    """What a fast tokenizer does to a text before and after its vocabulary is asked."""
+    whole = json.loads(tokenizer.backend_tokenizer.to_str()) if tokenizer.is_fast else {}
+    return {name: whole.get(name) for name in ("normalizer", "pre_tokenizer", "post_processor")}
 
 
 def _where(path: Path) -> dict[str, Any]:

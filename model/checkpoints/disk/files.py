@@ -37,6 +37,7 @@ _OTHERS = {
 _BLOCK = 2**24
 # Beside a converted model: the parameters that its source lacked, and the tensors of it that had no place.
 CONVERSION = "conversion.json"
+AS_SAVED = "tokenizer_as_saved"  # in it: the tokenizer is what its file says, whatever its class would build
 _WRAPPERS = {r"(^|\.)_orig_mod\.": r"\1", r"^module\.": ""}
 _POINTER = b"version https://git-lfs"
 

@@ -227,12 +227,14 @@ def _room(folder: Path, digest: str) -> dict[str, Any]:
 
 
 def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, TokenizersBackend
 
     watched.check_files(folder)
+    as_saved = checkpoint_files.settings(folder / checkpoint_files.CONVERSION).get(checkpoint_files.AS_SAVED)
+    kind = TokenizersBackend if as_saved else AutoTokenizer
     try:
         with loading():
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            tokenizer = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except BaseException as error:
         if not isinstance(error, Exception) and not panicked(error):
             raise
