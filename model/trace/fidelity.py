@@ -207,7 +207,8 @@ def check(record: AttentionRecord, W_O: Tensor | None, b_O: Tensor | None) -> Ch
     if not record.has("context"):
         return None
     heads = (
-        _compared(*_context(record, h, rows), record.head("context", h)[rows], "context") for h in range(record.heads)
+        _compared(*_context(record, h, rows), record.head("context", h, torch.float64)[rows], "context")
+        for h in range(record.heads)
     )
     found = [each for each in heads if each is not None]
     return max(found, key=lambda each: share_or_worst(each.relative)) if found else None

@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 
-from model import Trace
+from model import Trace, instrument
 from model.trace.fidelity import Checked, Fidelity, allowed, check, unit_roundoff
 from model.trace.logits import limit
 from model.trace.site import Site
@@ -121,3 +121,20 @@ def test_a_share_decides_where_it_is_known() -> None:
     assert Fidelity({"a": 3e-2}, limits={"a": 1e-3}, relative={"a": 0.4}).holds
     assert not Fidelity({"a": 3e-7}, limits={"a": 1e-3}, relative={"a": 1.1}).holds
     assert not Fidelity({"a": 3e-7}, relative={"a": math.nan}).holds
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_module_without_w_o_is_checked_in_its_own_precision(dtype: torch.dtype) -> None:
+    class Bare(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.q, self.k, self.v = (torch.nn.Linear(16, 16, dtype=dtype) for _ in range(3))
+
+        def forward(self, x):
+            parts = [made(x).unflatten(-1, (4, 4)).transpose(1, 2) for made in (self.q, self.k, self.v)]
+            return torch.nn.functional.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
+
+    torch.manual_seed(0)
+    found = instrument(Bare().eval()).trace(torch.randn(1, 5, 16, dtype=dtype)).fidelity()
+    assert found.holds and found.compared["encoder.0.self"] == "context"
+    assert found.max_error < 50 * torch.finfo(dtype).eps

@@ -15,6 +15,7 @@ from model import Trace, instrument
 from model.__main__ import main
 from model.errors import Stopped
 from model.jobs.progress import ProgressListener, report_to
+from model.measures.definitions.effective_rank import effective_rank
 from model.measures.head_statistics import HeadStatistics, ranked, statistics, trace_statistics
 from model.measures.registry import CHEAP, MEASURES
 from model.trace.attention_record import AttentionRecord
@@ -264,3 +265,13 @@ def test_keys_beside_the_sequence_are_no_first_token_and_no_special_one() -> Non
             a = trace.record(site).weights(head, dtype=torch.float64)
             assert found.values["first"][head].item() == pytest.approx(a[:, 2].mean().item(), rel=1e-5)
             assert found.values["special"][head].item() == 0
+
+
+def test_the_effective_rank_is_of_the_shape_and_not_of_the_size() -> None:
+    torch.manual_seed(0)
+    context = torch.randn(3, 6, 4, dtype=torch.float64)
+    values = torch.linalg.svdvals(context)
+    p = values / values.sum(-1, keepdim=True)
+    wanted = (-(p * p.log()).sum(-1)).exp()
+    for size in (1.0, 1e160, 1e-160):
+        torch.testing.assert_close(effective_rank(context * size), wanted, rtol=1e-6, atol=0)

@@ -22,6 +22,7 @@ def effective_rank(context: Tensor) -> Tensor:
 
     finite = context.isfinite().all(-1).all(-1)
     z = context.double().masked_fill(~finite[:, None, None], 0)
+    z = z / z.abs().amax((1, 2), keepdim=True).clamp(min=torch.finfo(z.dtype).tiny)  # the square of 1e160 is no number
     gram = z.transpose(1, 2) @ z if z.shape[1] > z.shape[2] else z @ z.transpose(1, 2)
     values = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()
     # Below the rounding of the product a singular value is noise, of which many would add up.
