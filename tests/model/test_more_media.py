@@ -179,12 +179,19 @@ def test_another_decoder_behind_a_picture_goes_through_the_registry(tmp_path: Pa
     exact(trace, model, given, BOTH)
 
 
-def test_a_picture_in_windows_is_refused_by_name(tmp_path: Path):
+@pytest.mark.parametrize("swin", ["DonutSwinConfig", "SwinConfig"])
+@pytest.mark.parametrize("decoder", ["MBart", "TrOCR"])
+def test_a_picture_in_windows_is_refused_by_name(tmp_path: Path, swin: str, decoder: str):
     """Donut: Swin looks through windows that shift, and halves its patches from stage to stage."""
-    encoder = transformers.DonutSwinConfig(image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 4],
-                                           window_size=4)  # fmt: skip
-    decoder = transformers.MBartConfig(vocab_size=97, d_model=32, decoder_layers=1, decoder_attention_heads=4, decoder_ffn_dim=48,
-                                       max_position_embeddings=24, is_decoder=True, add_cross_attention=True)  # fmt: skip
+    encoder = getattr(transformers, swin)(image_size=16, patch_size=2, embed_dim=16, depths=[1, 2], num_heads=[2, 4],
+                                          window_size=4)  # fmt: skip
+    own = (
+        {"cross_attention_hidden_size": 32} if decoder == "TrOCR" else {"is_decoder": True, "add_cross_attention": True}
+    )
+    decoder = getattr(transformers, f"{decoder}Config")(
+        vocab_size=97, d_model=32, decoder_layers=1, decoder_attention_heads=4, decoder_ffn_dim=48, max_position_embeddings=24,
+        **own,
+    )  # fmt: skip
     config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
     path = folder(tmp_path / "donut", transformers.VisionEncoderDecoderModel(config))
     with pytest.raises(errors.UnsupportedFamily, match="vision-encoder-decoder") as refused:

@@ -133,6 +133,8 @@ def cells(term: Tensor, shape: torch.Size, layout: Layout, scores: tuple[int, in
     sizes = [size if which in full else 1 for (size, _), which in zip(factors, of, strict=True)]
     order = sorted(range(len(factors)), key=lambda at: -factors[at][1])
     found = tuple(size if which in full else 1 for which, size in enumerate(scores))
+    if math.prod(sizes) != math.prod(found):  # several examples, or windows in their place
+        return None
     return term.reshape(own).expand(sizes).permute(order).reshape(found)
 
 

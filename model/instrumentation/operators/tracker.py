@@ -214,7 +214,8 @@ class ScoreTracker:
             i, j = (torch.arange(size, device=q.device) for size in shape[2:])
             scores = scores.without((j[None] > i[:, None])[None])
         if mask is not None:
-            cells = scores.cells(mask, shape)
+            if (cells := scores.cells(mask, shape)) is None:
+                return None
             scores = scores.without(~cells) if mask.dtype == torch.bool else scores.plus(cells)
         call = self.reader.softmax(scores, None, None, log_sum_exp_of(operation)[0], shape)
         return None if call is None else self._attended(call, v[0], context[0])
