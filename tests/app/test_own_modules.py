@@ -184,3 +184,17 @@ def test_masks_say_why_some_are_missing_and_lead_to_a_site_that_is_masked(saved:
         place = seen.say("site.name", stack=seen.say("site.decoder"), layer=0, kind=seen.say("site.self"))
         assert linked(seen) == [seen.say("masks.to_self", site=place)] * (name == "masked")
         assert seen.say("masks.cross") in told(seen)
+
+
+def test_the_encoder_decoder_page_claims_of_a_module_only_what_was_recorded(visit, saved: dict[str, Path]):
+    drawn = visit("encoder_decoder", text="I like cats", q=1).sound()
+    name, past, ahead = (f"encoder_decoder.{key}" for key in ("architecture", "look_past", "look_ahead"))
+    assert any(drawn.say(name) in text for text in told(drawn))
+    assert drawn.say("encoder_decoder.not_drawn") not in told(drawn)
+    assert drawn.say(past) in "".join(told(drawn)) and drawn.say("encoder_decoder.shift_causal") in "".join(told(drawn))
+    for run in ("open", "masked"):
+        seen = visit("encoder_decoder", model=str(saved[run]), site="decoder.0.cross", q=1).sound()
+        assert seen.say("encoder_decoder.not_drawn") in told(seen)
+        assert not any(seen.say(name) in text for text in told(seen))
+        assert (seen.say(past) in "".join(told(seen))) == (run == "masked")
+        assert seen.say(ahead) in "".join(told(seen))  # of the encoder, whose mask hides nothing
