@@ -63,7 +63,8 @@ class LayerStreams:
         if not _numbered(frame):
             return
         leaves = tree_leaves((frame.args, frame.kwargs))
-        read = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+        floating = (leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point())
+        read = list({id(tensor): tensor for tensor in floating}.values())  # layer(x, x, x) has one input
         # Copies: x += attention(x) changes the input itself.
         self._open.append(_Open(len(self.calls), [tensor.detach().clone() for tensor in read], frame.number))
         for place, tensor in enumerate(read):
@@ -74,25 +75,24 @@ class LayerStreams:
         if not self._open or operation.name not in _KEEPS:
             return
         values = operation.args[:1] if operation.name in _FIRST_ONLY else operation.args
-        found: _Carried = frozenset().union(*map(self._of, tensors_in(values)))
+        running = {opened.number: opened.start for opened in self._open}
+        carried = frozenset().union(*map(self._of, tensors_in(values)))
+        found: _Carried = frozenset(each for each in carried if each[0] in running)
         if not found:
             return
         if operation.name in _SUMS:
-            found = frozenset(self._summed(each, operation.args) for each in found)
-        results = (operation.result,)
-        if operation.name in _NORMS:
-            results = operation.result[:1]
-        for result in tensors_in(results):
+            found = frozenset(self._summed(each, operation.args, running[each[0]]) for each in found)
+        for result in tensors_in(operation.result[:1] if operation.name in _NORMS else (operation.result,)):
             self._carried[result] = found
 
-    def _summed(self, carried: tuple[int, int, bool], summands: Sequence[object]) -> tuple[int, int, bool]:
-        """The same after a sum: whether one of its other summands was made by the module's own attention."""
+    def _summed(self, carried: tuple[int, int, bool], summands: Sequence[object], start: int) -> tuple[int, int, bool]:
+        """The same after a sum: whether another summand was made by the module's own attention, the calls from `start` on."""
         number, place, added = carried
-        start = next((opened.start for opened in self._open if opened.number == number), len(self.calls))
         own = {("call", call.place) for call in self.calls[start:]}
-        others = (tensor for tensor in tensors_in(summands) if not any(
-            each[:2] == (number, place) for each in self._of(tensor)))  # fmt: skip
-        return number, place, added or any(own & self.descent.of(other) for other in others)
+        for summand in tensors_in(summands):
+            if all(each[:2] != (number, place) for each in self._of(summand)):
+                added = added or bool(own & self.descent.of(summand))
+        return number, place, added
 
     def _of(self, tensor: Tensor) -> _Carried:
         return self._carried.get(tensor, frozenset())
@@ -105,7 +105,10 @@ class LayerStreams:
         if not inside or first is None:
             return
         added = [place for number, place, sums in self._of(first) if number == opened.number and sums]
-        read, given = (opened.inputs[min(added)], first.detach().clone()) if added else (None, None)
+        read = [each for place in added if (each := opened.inputs[place]).shape == first.shape]
+        given = first.detach().clone()
+        # Of two inputs that were both added to (positions that each layer adds once more) neither is told to be the stream.
+        read, given = (read[0], given) if len(read) == 1 else (None, None)
         self.layers.append(Layer(frame.name, inside, read, given))
 
     def streams(self, sites: dict[str, AttentionCall]) -> dict[str, Tensor]:

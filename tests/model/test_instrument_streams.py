@@ -67,6 +67,21 @@ class RootMeanSquare(Bare):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * self.norm.weight
 
 
+class Thrice(Bare):
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return self.norm(q + self.attention(v))
+
+
+class Masked(Bare):
+    def forward(self, real: Tensor, x: Tensor) -> Tensor:
+        return (x + self.attention(x)) * real
+
+
+class Placed(Bare):
+    def forward(self, places: Tensor, x: Tensor) -> Tensor:
+        return x + places + self.attention(x)
+
+
 class Stacked(nn.Module):
     """Two layers; `outside`: x + layer(norm(x))."""
 
@@ -77,14 +92,24 @@ class Stacked(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x.clone()
         for layer in self.layers:
-            if self.outside:
-                x = x + layer(self.norm(x))
-            else:
-                x = layer(x[:, :1], x=x) if isinstance(layer, RootMeanSquare) else layer(x)
+            x = x + layer(self.norm(x)) if self.outside else call(layer, x)
         return x
 
 
-@pytest.mark.parametrize(("kind", "outside"), [(Bare, True), (NormInside, True), (Bare, False), (WithPlaces, False)])
+def call(layer: nn.Module, x: Tensor) -> Tensor:
+    """A layer as it wants its inputs."""
+    if isinstance(layer, RootMeanSquare):
+        return layer(x[:, :1], x=x)
+    if isinstance(layer, Thrice):
+        return layer(x, x, x)
+    if isinstance(layer, Masked | Placed):
+        return layer(x.new_ones(1, x.shape[1], 1) if isinstance(layer, Masked) else torch.ones_like(x), x)
+    return layer(x)
+
+
+@pytest.mark.parametrize(
+    ("kind", "outside"), [(Bare, True), (NormInside, True), (Bare, False), (WithPlaces, False), (Placed, False)]
+)
 def test_a_layer_that_does_not_add_attention_to_its_input_has_no_stream(kind: type[nn.Module], outside: bool):
     trace = instrument(Stacked(kind, outside).eval()).trace(torch.randn(1, 5, D))
     assert len(trace.sites) == 2
@@ -92,7 +117,7 @@ def test_a_layer_that_does_not_add_attention_to_its_input_has_no_stream(kind: ty
     assert residual_stream.stacks(trace) == ()
 
 
-@pytest.mark.parametrize("kind", [Pre, InPlace, Post, RootMeanSquare])
+@pytest.mark.parametrize("kind", [Pre, InPlace, Post, RootMeanSquare, Thrice, Masked])
 def test_the_stream_is_what_each_layer_read_and_gave(kind: type[nn.Module]):
     module, x = Stacked(kind, False).eval(), torch.randn(1, 5, D)
     trace = instrument(module).trace(x)
@@ -100,8 +125,7 @@ def test_the_stream_is_what_each_layer_read_and_gave(kind: type[nn.Module]):
     expected = [x.double()]
     with torch.no_grad():
         for layer in module.layers:
-            given = expected[-1].clone()
-            expected.append(layer(given[:, :1], x=given) if kind is RootMeanSquare else layer(given))
+            expected.append(call(layer, expected[-1].clone()))
     names = residual_stream.streams(trace, trace.sites[0].stack)
     assert len(names) == 3
     for name, stream in zip(names, expected, strict=True):
