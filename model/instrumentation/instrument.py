@@ -97,8 +97,8 @@ class Instrumented:
         sources, descent = ProjectionSources(recorder), Descent(inputs)
         columns = KeyColumns(sources, self.module.named_parameters(), descent)
         reader = ModuleReader(recorder, sources, columns, descent)
-        tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found)
-        recorder.followers += [columns.see, descent.see]
+        tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found, descent)
+        recorder.followers += [columns.see, descent.see, layers.see]
 
         def left(frame: Frame, out: object) -> None:
             layers.left(frame, out)

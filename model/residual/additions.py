@@ -56,7 +56,8 @@ def by_layer(
     """A library model's additions; `names` are its streams, bottom up, `ffn_outputs` [n, d] of each layer's feed-forward part.
 
     Where in + attention + feed-forward is the next stream in every layer but the last, whose stream many models keep after
-    their final norm, the layers are told apart; else each layer is one change, its norms included.
+    their final norm, the layers are told apart; else each layer is one change, its norms included. There, a cross-attention
+    behind a self-attention is left out: it reads what that one made of the layer's input, which is not recorded.
     """
     pairs = list(itertools.pairwise(names))
     checked = [_checked(trace, stack, layer, pair, ffn_outputs) for layer, pair in enumerate(pairs)]
@@ -68,6 +69,8 @@ def by_layer(
         now = trace.activation(below)[rows].float()
         total = now
         for site in _sites(trace, stack, layer, trace.store.shape(below)):
+            if not apart and reads_unrecorded(trace, site):
+                continue
             added = trace.record(site).output[rows].float()
             found.append(Addition(str(site), total if apart else now, added))
             total = total + added
@@ -77,6 +80,11 @@ def by_layer(
         elif trace.store.shape(above) == trace.store.shape(below):
             found.append(Addition(f"{stack}.{layer}.layer", now, trace.activation(above)[rows].float() - now))
     return found
+
+
+def reads_unrecorded(trace: Trace, site: Site) -> bool:
+    """Whether another attention of its layer stands before a site, so that the layer's input is not what comes into it."""
+    return site.kind == "cross" and Site(site.stack, site.layer, "self") in trace.attention
 
 
 def _sites(trace: Trace, stack: str, layer: int, shape: tuple[int, ...]) -> list[Site]:

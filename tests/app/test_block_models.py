@@ -74,6 +74,18 @@ def test_library_streams(visit, models) -> None:
     assert seen.say("block.stream_library") in captions(seen)
 
 
+def test_a_cross_attention_is_drawn_where_its_input_is_known(visit, models) -> None:
+    seen = visit("block", model="t5", text=TEXT, site="decoder.0.cross").sound().set("block-stack", "decoder")
+    name = seen.say("block.part", stack=seen.say("site.decoder"), layer=0, part=seen.say("site.cross"))
+    assert name not in {row["name"] for row in rows(seen.sound())} and seen.say("block.stream_no_cross") in captions(
+        seen
+    )
+    seen.at.toggle(key="block-fed").set_value(True).run()
+    assert name in {row["name"] for row in rows(seen.sound())} and seen.say("block.stream_no_cross") not in captions(
+        seen
+    )
+
+
 def test_a_saved_run(visit, models) -> None:
     saved = next(f"{p.parent.name}/{p.name}" for p in models.rglob("trace.safetensors"))
     seen = visit("block", model=str(models / saved))

@@ -44,9 +44,16 @@ def _apart() -> Trace:
     return instrument(module, modules.WORDS, forward=alike).trace(torch.arange(6)[None], torch.arange(10, 19)[None])
 
 
+def _transformer(masked: bool) -> Trace:
+    module = nn.Transformer(16, 2, 1, 1, 16, batch_first=True).eval()
+    mask = nn.Transformer.generate_square_subsequent_mask(4) if masked else None
+    return instrument(module).trace(torch.randn(1, 5, 16), torch.randn(1, 4, 16), tgt_mask=mask)
+
+
 MADE: dict[str, Callable[[], Trace]] = {
     "bare": _bare, "apart": _apart, "towers": many.MADE["towers"], "loop": many.MADE["loop"], "memory": many.MADE["memory"],
     "rotary": lambda: instrument(nn.Sequential(Turned(), Turned()).eval()).trace(torch.randn(1, 4, modules.D)),
+    "open": lambda: _transformer(False), "masked": lambda: _transformer(True),
     "two": lambda: instrument(layers.Reader([layers.Layer(), layers.Layer()]).eval(), modules.WORDS).trace(*layers.GIVEN),
 }  # fmt: skip
 
@@ -163,3 +170,31 @@ def test_every_page_shows_the_second_cross_attention(saved: dict[str, Path]):
 def test_positions_stand_on_the_first_screen_where_they_are_added(visit, models: Path, name: str, text: str):
     seen = visit(model=str(models / name) if name.startswith("saved") else name).sound()
     assert seen.figure("overview")[0]["words"]["inputs"] == seen.say(f"overview.{text}")
+
+
+def test_masks_say_why_some_are_missing_and_lead_to_a_site_that_is_masked(saved: dict[str, Path]):
+    def linked(seen: Visit) -> list[str]:
+        return [button.label for button in seen.sound().at.button if button.key == "masks-to-self"]
+
+    seen = Visit("masks", model=str(saved["memory"]), site="decoder.1.self")
+    assert linked(seen) == [] and seen.say("masks.cross") not in told(seen)
+    assert seen.say("masks.more_keys", queries="4", keys="6") in told(seen)
+    for name in ("open", "masked"):
+        seen = Visit("masks", model=str(saved[name]), site="decoder.0.cross")
+        place = seen.say("site.name", stack=seen.say("site.decoder"), layer=0, kind=seen.say("site.self"))
+        assert linked(seen) == [seen.say("masks.to_self", site=place)] * (name == "masked")
+        assert seen.say("masks.cross") in told(seen)
+
+
+def test_the_encoder_decoder_page_claims_of_a_module_only_what_was_recorded(visit, saved: dict[str, Path]):
+    drawn = visit("encoder_decoder", text="I like cats", q=1).sound()
+    name, past, ahead = (f"encoder_decoder.{key}" for key in ("architecture", "look_past", "look_ahead"))
+    assert any(drawn.say(name) in text for text in told(drawn))
+    assert drawn.say("encoder_decoder.not_drawn") not in told(drawn)
+    assert drawn.say(past) in "".join(told(drawn)) and drawn.say("encoder_decoder.shift_causal") in "".join(told(drawn))
+    for run in ("open", "masked"):
+        seen = visit("encoder_decoder", model=str(saved[run]), site="decoder.0.cross", q=1).sound()
+        assert seen.say("encoder_decoder.not_drawn") in told(seen)
+        assert not any(seen.say(name) in text for text in told(seen))
+        assert (seen.say(past) in "".join(told(seen))) == (run == "masked")
+        assert seen.say(ahead) in "".join(told(seen))  # of the encoder, whose mask hides nothing

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from model import Trace
+from model import Trace, instrument
 from model.checkpoints.disk.families import FAMILIES, Family, rules_of, small_inputs, small_model
 from model.checkpoints.record import forward, mlp_hooks
 from model.residual import stream as residual_stream
@@ -96,3 +97,50 @@ def test_the_limit_is_of_all_tokens() -> None:
     item = residual_stream.additions(trace, "decoder", 3, fed)[1]
     assert item.name == "decoder.0.ffn" and 1e-5 < item.error <= item.limit
     assert item.limit == pytest.approx(bounds.off(trace.activation("decoder.1.stream"), 3), rel=1e-3)
+
+
+@pytest.mark.parametrize("model_type", ["moonshine", "t5"])
+def test_what_comes_into_a_cross_attention_is_what_its_norm_reads(model_type: str) -> None:
+    """Where the sums do not tell it, the row is left out: the layer's own input is another vector."""
+    module, given, traces = recorded(next(f for f in FAMILIES if f.model_type == model_type))
+    norm = {
+        "moonshine": "model.decoder.layers.{}.post_attention_layernorm",
+        "t5": "decoder.block.{}.layer.1.layer_norm",
+    }
+    trace, heard = traces["decoder"], {}
+    layers = len(residual_stream.streams(trace, "decoder")) - 1
+    for layer in range(layers):
+        module.get_submodule(norm[model_type].format(layer)).register_forward_pre_hook(
+            lambda _module, read, layer=layer: heard.__setitem__(layer, read[0][0].double())
+        )
+    with mlp_hooks.capture_outputs(module, tuple(traces), "decoder", layers) as fed, torch.no_grad():
+        forward.record(module, given)
+    alone = residual_stream.additions(trace, "decoder")
+    assert not [item for item in alone if item.name.endswith(".cross")]
+    for item in residual_stream.additions(trace, "decoder", None, fed):
+        _, layer, kind = item.name.split(".")
+        if kind == "cross":
+            into = heard.pop(int(layer))
+            bounds.close(item.before, into, 64)
+            bounds.close(item.comes_in, into.norm(dim=-1), 256)
+    assert heard == {}
+
+
+def test_what_comes_into_the_sublayers_of_pytorch() -> None:
+    """Each row of a decoder of nn.Transformer, whose cross-attention reads a norm of what self-attention gave."""
+    torch.manual_seed(0)
+    module = nn.Transformer(16, 2, 2, 2, 32, batch_first=True).eval().double()
+    heard = {}
+    for layer, part in enumerate(module.decoder.layers):
+        for kind, attention in (("self", part.self_attn), ("cross", part.multihead_attn)):
+            attention.register_forward_pre_hook(
+                lambda _module, read, name=f"decoder.{layer}.{kind}": heard.__setitem__(name, read[0].reshape(-1, 16))
+            )
+    trace = instrument(module).trace(torch.randn(1, 5, 16).double(), torch.randn(1, 4, 16).double())
+    found = [item for item in residual_stream.additions(trace, "decoder") if not item.name.endswith(".layer")]
+    assert [item.name for item in found] == ["decoder.0.self", "decoder.1.self"]
+    for item in found:
+        bounds.close(item.before, heard[item.name], 64)
+        bounds.close(
+            item.cosine, torch.cosine_similarity(heard[item.name], trace.record(item.name).output, dim=-1), 256
+        )

@@ -116,8 +116,7 @@ def test_names_that_say_nothing():
     ]  # fmt: skip
     assert sorted(name for name in trace.store.names() if "stream" in name) == [
         "decoder.0.stream", "decoder.1.stream", "decoder.2.stream",
-        "encoder.0.stream", "encoder.1.stream", "encoder.2.stream",
-    ]  # fmt: skip
+    ]  # fmt: skip  # the encoder's residual is outside of its numbered modules
 
 
 @DTYPES

@@ -230,19 +230,6 @@ def test_a_cache_that_is_written_in_place_is_no_other_sequence():
     assert trace.tokens("decoder_step_2") == ["w5"] and len(trace.tokens(trace.sites[2].key_side)) == 5
 
 
-def test_layers_in_reverse_hand_on_what_they_handed_on():
-    module, given = nn.ModuleList(Attention() for _ in range(3)).eval(), {}
-
-    def forward(x: Tensor) -> Tensor:
-        for layer in (2, 1, 0):
-            x = given[layer] = module[layer](x)
-        return x
-
-    trace = instrument(module, forward=forward).trace(torch.randn(1, 4, D))
-    for layer in range(3):
-        assert torch.equal(trace.activation(f"encoder.{layer + 1}.stream"), given[layer][0].detach())
-
-
 def test_a_run_without_w_o_is_saved_and_opened(tmp_path: Path):
     module = Halo().eval()
     q, k, v = (f for f in (module.q, module.k, module.v))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from model.residual.additions import Addition
+    from model.trace.site import Site
 
 _FORMS = {
     "post": r"x \leftarrow \mathrm{LayerNorm}(x + F(x))",
@@ -28,7 +29,7 @@ _FORMS = {
 def show(chosen: BlockSelection) -> None:
     """Lengths by sub-layer, of the chosen token or as the mean over all."""
     from model.residual import stream as residual_stream
-    from model.residual.additions import Addition, by_layer
+    from model.residual.additions import Addition, by_layer, reads_unrecorded
     from viz import block as pictures
 
     own = residual_stream.own(chosen.trace)
@@ -64,14 +65,21 @@ def show(chosen: BlockSelection) -> None:
     worst = max(checked, key=lambda item: item.error / item.limit, default=None)
     badge = chosen.check if worst is None else figure_footer.fidelity_badge(worst.error, worst.limit, chosen.trace)
     said = "sentence" if own else "library" if fed is None else "apart" if apart else "together"
+    sentence = say(f"block.stream_{said}")
+    if not own and not apart and any(reads_unrecorded(chosen.trace, site) for site in _crosses(chosen)):
+        sentence = say("block.stream_no_cross") + " " + sentence
     figure_footer.draw(
         "block-stream",
-        say(f"block.stream_{said}"),
+        sentence,
         badge,
         common.table_files(f"{chosen.slug}-stream", table),
         draw,
         (residual_stream.additions, Addition) if own else (by_layer, Addition),
     )
+
+
+def _crosses(chosen: BlockSelection) -> list[Site]:
+    return [site for site in chosen.trace.sites if site.stack == chosen.stack and site.kind == "cross"]
 
 
 def _last(name: str) -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 from model.measures.default_head import aligned_head
 from model.trace.site import Site
 from viz.base import export, numbers, tokens
-from viz.ui.encoder_decoder import nothing_to_draw
+from viz.ui.encoder_decoder import nothing_to_draw, recorded_masks
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.side_bar import site_name
@@ -19,7 +19,7 @@ from viz.ui.state import current_run, model_list, page_controls, view
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
-    from model.measures.cross_alignment import AttentionRow, Gold
+    from model.measures.cross_alignment import Gold
     from model.trace.trace import Trace
 
 Chosen = tuple[Site, int, int]  # the cross-attention, its head, the decoder's row
@@ -94,9 +94,15 @@ def _architecture(trace: Trace, chosen: Chosen) -> None:
     from viz import encoder_decoder
     from viz.base import svg
 
+    # Of somebody's own module only attention was recorded: no feed-forward, norms or logits to draw.
+    if trace.facts.get("own_module") or not recorded_masks.has_both_stacks(trace):
+        st.caption(say("encoder_decoder.not_drawn"))
+        return
     site, head, row = chosen
     words = {name: say(f"encoder_decoder.draw_{name}") for name in (
         "encoder", "decoder", "self", "masked_self", "cross", "ffn", "add_norm", "logits", "next", "memory")}  # fmt: skip
+    if not recorded_masks.decoder_is_causal(trace):
+        words["masked_self"] = words["self"]
     words |= {"times": say("encoder_decoder.draw_times", n="{n}"), "alt": _alt()}
     picture = encoder_decoder.architecture(trace, trace.record(site), words)
     page_text.heading("encoder_decoder.architecture")
@@ -142,6 +148,8 @@ def _shifted(trace: Trace, chosen: Chosen) -> None:
     sentence = say("encoder_decoder.shift_sentence", t=now.position, read=tokens.readable(now.read),
                    written=tokens.readable(now.written),
                    p="–" if now.probability is None else numbers.short(now.probability))  # fmt: skip
+    if recorded_masks.decoder_is_causal(trace):
+        sentence += " " + say("encoder_decoder.shift_causal")
     slug = _slug(trace, "shifted")
     files = {f"{slug}.csv": lambda: export.table_csv(table)}
     figure_footer.draw("encoder_decoder-shift", sentence, figure_footer.run_badge(trace), lambda: files, lambda: picture,
@@ -161,9 +169,9 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
         for area, look in zip(st.columns(len(looks)), looks, strict=True):
             colour = encoder_decoder.CROSS if look.site.kind == "cross" else colours[look.site.stack]
             tables.append(encoder_decoder.row_table(trace, look).assign(site=str(look.site), query=look.row))
-            charts.append(encoder_decoder.row_bars(tables[-1], colour, _row_sentence(trace, look)))
+            charts.append(encoder_decoder.row_bars(tables[-1], colour, recorded_masks.row_sentence(trace, look)))
             with area:
-                st.markdown(f"**{site_name(look.site)}**  \n{_row_sentence(trace, look)}")
+                st.markdown(f"**{site_name(look.site)}**  \n{recorded_masks.row_sentence(trace, look)}")
                 st.altair_chart(charts[-1], width="stretch")
     badge = figure_footer.site_badge(trace, site)
 
@@ -179,14 +187,6 @@ def _looks(trace: Trace, chosen: Chosen) -> None:
 
     figure_footer.draw("encoder_decoder-looks", say("encoder_decoder.looks_sentence"), badge, files, figure,
               (cross_alignment.three_rows, type(trace.record(site)).weights))  # fmt: skip
-
-
-def _row_sentence(trace: Trace, row: AttentionRow) -> str:
-    """Whose row it is, and how many keys it may look at."""
-    kind = row.site.kind if row.site.stack == "decoder" else "encoder"
-    label = tokens.query_labels(trace, row.site)[row.row]["text"]
-    return say(f"encoder_decoder.look_{kind}", token=page_text.code(label), allowed=int(row.allowed.sum()),
-               keys=len(row.allowed))  # fmt: skip
 
 
 def _alignment(trace: Trace, chosen: Chosen) -> None:

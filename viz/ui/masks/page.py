@@ -46,8 +46,7 @@ def _controls(trace: Trace) -> MaskSelection:
     record = trace.record(site)
     known = mask_effects.kinds(record)
     # Where the model ran without a mask, as recorded would be a page of masks without one.
-    ends = (slice(0, 1), slice(record.queries - 1, record.queries))
-    first = "recorded" if any(bool((~record.allowed(rows)).any()) for rows in ends) else "padding"
+    first = "recorded" if _forbids(record) else "padding"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         kind = parts("masks", say("masks.pick"), known, first, lambda k: say(f"masks.{k}"), width="content")
         real, width = record.keys, record.keys
@@ -66,13 +65,26 @@ def _controls(trace: Trace) -> MaskSelection:
     return MaskSelection(trace, site, record, single, (row, column), cuts, kind, real, width)
 
 
+def _forbids(record: AttentionRecord) -> bool:
+    """Whether the recorded mask forbids anything in the first or the last row."""
+    ends = (slice(0, 1), slice(record.queries - 1, record.queries))
+    return any(bool((~record.allowed(rows)).any()) for rows in ends)
+
+
 def _to_self(trace: Trace, record: AttentionRecord) -> None:
-    """Causal masks and windows need one sequence: the way to one that has a mask of its own."""
-    there = [site for site in trace.sites if site.kind == "self" and site.stack == "decoder"]
+    """Causal masks and windows need one sequence: why they are missing, and the way to a site that has a mask of its own."""
+    from model.attention import mask_effects
+
+    why = say("masks.cross")
+    if record.site.kind == "self":
+        why = say("masks.more_keys", queries=f"{record.queries:,}", keys=f"{record.keys:,}")
+    there = [site for site in trace.sites if site.kind == "self" and site.stack == "decoder" and site != record.site]
+    whole = (site for site in there if len(mask_effects.kinds(trace.record(site))) == len(mask_effects.KINDS))
+    masked = [site for site in whole if _forbids(trace.record(site))]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(say("masks.cross"), width="content")
-        if there:
-            site = next((s for s in there if s.layer == record.site.layer), there[-1])
+        st.caption(why, width="content")
+        if masked:
+            site = next((s for s in masked if s.layer == record.site.layer), masked[-1])
             st.button(
                 say("masks.to_self", site=site_name(site)), key="masks-to-self", type="tertiary", on_click=view.change,
                 kwargs={"site": str(site), "row": -1, "column": -1},
