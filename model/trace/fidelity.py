@@ -206,11 +206,10 @@ def check(record: AttentionRecord, W_O: Tensor | None, b_O: Tensor | None) -> Ch
         return _compared(*_output(record, W_O, b_O, rows), record.output[rows], "output")
     if not record.has("context"):
         return None
-    heads = (
-        _compared(*_context(record, h, rows), record.head("context", h, torch.float64)[rows], "context")
-        for h in range(record.heads)
-    )
-    found = [each for each in heads if each is not None]
+    found = []
+    for h in range(record.heads):
+        head = _compared(*_context(record, h, rows), record.head("context", h, torch.float64)[rows], "context")
+        found += [] if head is None else [head]
     return max(found, key=lambda each: share_or_worst(each.relative)) if found else None
 
 
