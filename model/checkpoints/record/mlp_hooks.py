@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from model.checkpoints.disk.families import rules_of
 from model.checkpoints.record import offload
-from model.checkpoints.record.site_names import stack_of
+from model.checkpoints.record.site_names import layer_in_list, stack_of
 from model.jobs.device import CPU, host
 from model.residual.neurons import Hidden, projected, recognised
 
@@ -109,9 +109,9 @@ class _LayerOfCall:
         self._numbers: dict[nn.Module, list[int]] = {part: [] for part in ends}
         self._next = dict.fromkeys(self._numbers, 0)
         for path, part in module.named_modules(remove_duplicate=False):  # one module may stand in several layers
-            number = _numbered_by(module, path, layers) if part in self._numbers else None
-            if number is not None:
-                self._numbers[part].append(number)
+            place = layer_in_list(module, path) if part in self._numbers else None
+            if place is not None and place[1] == layers:
+                self._numbers[part].append(place[0])
         self._told = any(self._numbers.values())
 
     def of(self, part: nn.Module) -> int | None:
@@ -126,17 +126,6 @@ class _LayerOfCall:
         layer = self.of(part)
         self._calls, self._next[part] = self._calls + 1, self._next[part] + 1
         return layer
-
-
-def _numbered_by(module: nn.Module, path: str, layers: int) -> int | None:
-    """The first number in a path where it counts a list of as many modules as there are layers."""
-    parent, _, rest = path.partition(".")
-    while rest:
-        name, _, below = rest.partition(".")
-        if name.isdigit():
-            return int(name) if len(list(module.get_submodule(parent).children())) == layers else None
-        parent, rest = f"{parent}.{name}", below
-    return None
 
 
 @contextmanager
