@@ -8,6 +8,10 @@ from typing import Any
 
 from model.checkpoints.disk.families import rules_of
 
+# The width of a head's queries and keys. Some configurations have two: Zamba2's attention reads two streams side by side, and
+# its kv_channels is of one.
+_HEAD_WIDTHS = ("head_dim", "d_kv", "d_head", "attention_head_dim", "attention_head_size", "kv_channels")
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -75,6 +79,10 @@ def _of_stack(told: Mapping[str, Any], stack: str) -> Sizes:
     d = first("d", "hidden_size", "n_embd", "d_model", "dim", "emb_dim")
     heads = of_either("heads", "attention_heads", "num_attention_heads", "n_head", "n_heads", "num_heads")
     groups = of_either("groups", "num_key_value_heads", "num_kv_heads") or heads
+    if told.get("kv_channels") and told.get("num_experts_per_tok"):
+        heads = groups * first(
+            "", "num_experts_per_tok"
+        )  # JetMoE's queries: a head of each chosen expert for every key head
     if told.get("multi_query") and not told.get("new_decoder_architecture"):
         groups = 1  # Falcon's number of key/value heads is one that this kind does not read
     return Sizes(
@@ -82,8 +90,17 @@ def _of_stack(told: Mapping[str, Any], stack: str) -> Sizes:
         d=d,
         heads=heads,
         groups=groups,
-        d_k=first("d_k", "head_dim", "d_kv") or (d // heads if heads else 0),
+        d_k=_latent(told) or first("d_k", *_HEAD_WIDTHS) or ((first("", "true_hidden_size") or d) // heads if heads else 0),
         d_ff=of_either("d_ff", "ffn_dim", "intermediate_size", "n_inner", "d_ff", "hidden_dim", "ffn_hidden_size", "d_inner"),
         vocabulary=first("vocabulary", "vocab_size"),
         window=first("window", "sliding_window", "window_size"),
     )  # fmt: skip
+
+
+def _latent(told: Mapping[str, Any]) -> int:
+    """d_k of latent attention (DeepSeek-V2, section 2.1): numbers without positions and, beside them, rotated ones; 0 of others.
+
+    There "head_dim" is that of the rotated ones alone.
+    """
+    parts = [told.get(f"qk_{kind}_head_dim") for kind in ("nope", "rope")]
+    return sum(parts) if all(isinstance(part, int) for part in parts) else 0  # type: ignore[arg-type]

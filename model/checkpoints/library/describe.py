@@ -14,11 +14,13 @@ from model.checkpoints.disk import max_length
 from model.checkpoints.disk.config_sizes import Sizes
 from model.checkpoints.disk.families import TOWERS, rules_of
 from model.checkpoints.disk.max_length import UNLIMITED
+from model.checkpoints.record import offload
 
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
 
 T = TypeVar("T")
+_ENOUGH_ROWS = 8  # of a few rows, trained ones too could be of one length by chance
 _FRAMES = re.compile(r"(^|\.)(encoder\.conv\d|feature_extractor|feature_projection)\.")
 
 
@@ -128,27 +130,50 @@ def _stacks(module: nn.Module) -> list[tuple[Any, nn.Module]]:
         parts = [getattr(module, name, None) for name in names]
         if all(hasattr(each, "model_type") for each in configs) and all(isinstance(part, nn.Module) for part in parts):
             return list(zip(configs, parts, strict=True))
-    return [(getattr(config, "text_config", None) or config, module)]
+    return [(getattr(config, "text_config", None) or config, part) for part in _sides(module)]
+
+
+def _sides(module: nn.Module) -> list[nn.Module]:
+    """The encoder and the decoder where each has positions of its own (Whisper: fixed sinusoids, learned), else the whole."""
+    base = getattr(module, getattr(module, "base_model_prefix", "") or "model", module)
+    sides = [getattr(base, name, None) for name in ("encoder", "decoder")]
+    own = [
+        isinstance(side, nn.Module) and isinstance(getattr(side, "embed_positions", None), nn.Module) for side in sides
+    ]
+    return sides if all(own) else [module]  # type: ignore[return-value]
 
 
 def _positions(config: Any, module: nn.Module) -> str:
     """What the configuration and the names of the modules tell; where these do not, what is usual for the family."""
     names = [name for name, _ in module.named_modules()]
-    if getattr(config, "alibi", False):
+    if getattr(config, "alibi", False) or getattr(getattr(config, "attn_config", None), "alibi", False):
         return "alibi"
-    if any("rotary" in name for name in names) or getattr(config, "rotary_dim", None):
+    turns = any(hasattr(part, "apply_rotary_position_embeddings") for part in module.modules())  # RoFormer's attention
+    if turns or any("rotary" in name for name in names) or getattr(config, "rotary_dim", None):
         return "rotary"
     if any("relative_attention_bias" in name or "rel_embeddings" in name for name in names):
         return "relative"
     if any("pos_conv_embed" in name for name in names):
         return "convolutional"
-    kinds = {type(m).__name__ for name, m in module.named_modules() if "position" in name or name.endswith("wpe")}
-    if any("Sinusoidal" in kind for kind in kinds):
+    tables = [m for name, m in module.named_modules() if "position" in name or name.endswith("wpe")]
+    kinds = {type(m).__name__ for m in tables}
+    if any("Sinusoidal" in kind for kind in kinds) or any(map(sinusoidal_rows, tables)):
         return "sinusoidal"
     learned = any("Embedding" in kind for kind in kinds) or any(
         "position_embed" in n for n, _ in module.named_parameters()
     )
     return "learned" if learned else rules_of(config.model_type).positions
+
+
+def sinusoidal_rows(part: nn.Module) -> bool:
+    """Whether an embedding's rows are sinusoids: all of one length then, as sin² + cos² of every pair of columns is 1.
+
+    Told by the numbers: what the library fixes as it makes a model (Whisper) is no longer marked so in one that was loaded.
+    """
+    if not isinstance(part, nn.Embedding) or part.num_embeddings < _ENOUGH_ROWS:
+        return False
+    squares = offload.parameter(part, "weight").detach().float().square().mean(-1)
+    return 0 < squares.max().item() < 1.01 * squares.min().item()  # in bfloat16 they differ by some 1 in 250
 
 
 def _parts(module: nn.Module) -> tuple[tuple[str, int], ...]:

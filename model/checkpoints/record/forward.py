@@ -16,14 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoints.disk.families import TOWERS, entry
-from model.checkpoints.record import (
-    attention_registry,
-    malloc,
-    offload,
-    qkv_projections,
-    score_trace,
-    site_names,
-)
+from model.checkpoints.record import attention_registry, malloc, offload, qkv_projections, score_trace, site_names
 from model.checkpoints.task_heads import outputs as head_outputs
 from model.checkpoints.task_heads.inputs import as_taken
 from model.instrumentation.operators.attention_call import AttentionCall
@@ -79,7 +72,9 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     paths = [site_names.CallPath(call.path, call.cross, call.mask.causal) for call in calls]
     sites = site_names.sites(paths, bool(getattr(module.config, "is_encoder_decoder", False)))
     attention = attention_records(sites, calls, tensors, store)
-    tensors |= streams(output, {site.stack for site in attention})
+    paths_of = dict(zip(sites, (call.path for call in calls), strict=True))
+    layers = site_names.layers_of(module, paths_of)
+    tensors |= streams(output, set(layers), layers)
     outputs = head_outputs.named(type(module).__name__, output)
     if "logits" in outputs:
         outputs |= logit_parts(outputs.pop("logits"))
@@ -87,12 +82,17 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     for name, tensor in tensors.items():
         store.add(name, tensor)
     records = {site: AttentionRecord(site=site, store=store, **facts) for site, facts in attention.items()}
-    return Recorded(store, records, {str(site): call.path for site, call in zip(sites, calls, strict=True)})
+    return Recorded(store, records, {str(site): path for site, path in paths_of.items()})
 
 
-def streams(output: Any, stacks: set[str]) -> dict[str, Tensor]:
-    """The hidden states of a library output by their names in the record, batch axis gone."""
-    return {f"{stack}.{i}.stream": host(state[0]) for stack in stacks for i, state in enumerate(_states(output, stack))}
+def streams(output: Any, stacks: set[str], layers: Mapping[str, int] | None = None) -> dict[str, Tensor]:
+    """The hidden states of a library output by their names in the record, batch axis gone.
+
+    None of a stack with fewer of them than its `layers` and one: which layers they stand between is not known then.
+    """
+    states = {stack: _states(output, stack) for stack in stacks}
+    whole = {stack: own for stack, own in states.items() if len(own) > (layers or {}).get(stack, 0)}
+    return {f"{stack}.{i}.stream": host(state[0]) for stack, own in whole.items() for i, state in enumerate(own)}
 
 
 def run(module: nn.Module, inputs: Mapping[str, Tensor], **options: object) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from model.checkpoints.disk.families import rules_of
 from model.checkpoints.record import offload
-from model.checkpoints.record.site_names import stack_of
+from model.checkpoints.record.site_names import layer_in_list, stack_of
 from model.jobs.device import CPU, host
 from model.residual.neurons import Hidden, projected, recognised
 
@@ -100,36 +100,67 @@ def first_projections(module: nn.Module, name: str) -> dict[str, nn.Module]:
     return {}
 
 
+class _LayerOfCall:
+    """Which layer of a stack a call of its projections is of: by the number in the module's path, which a mixture of experts
+    needs (only some of its layers have a dense feed-forward part), or counted where paths tell no layer (ALBERT)."""
+
+    def __init__(self, module: nn.Module, ends: Iterable[nn.Module], layers: int) -> None:
+        self._layers, self._calls = layers, 0
+        self._numbers: dict[nn.Module, list[int]] = {part: [] for part in ends}
+        self._next = dict.fromkeys(self._numbers, 0)
+        for path, part in module.named_modules(remove_duplicate=False):  # one module may stand in several layers
+            place = layer_in_list(module, path) if part in self._numbers else None
+            if place is not None and place[1] == layers:
+                self._numbers[part].append(place[0])
+        self._told = any(self._numbers.values())
+
+    def of(self, part: nn.Module) -> int | None:
+        """The layer of the next call of `part`; None of a module outside the layers."""
+        if not self._told:
+            return self._calls % self._layers
+        numbers = self._numbers[part]
+        return numbers[self._next[part] % len(numbers)] if numbers else None
+
+    def called(self, part: nn.Module) -> int | None:
+        """The same, of a call that is over: the next one is of a later layer or run."""
+        layer = self.of(part)
+        self._calls, self._next[part] = self._calls + 1, self._next[part] + 1
+        return layer
+
+
 @contextmanager
 def capture_hidden(
     module: nn.Module, stacks: tuple[str, ...], stack: str, layer: int, layers: int
 ) -> Iterator[list[CapturedProjection]]:
     """Capture the hidden units of layer `layer` of the `layers` of `stack` while the module runs: its last call, flat [n, ·].
 
-    A run that writes calls every layer once a token, and one module may serve all layers (ALBERT), so calls are counted.
+    [] of a layer that has none of its own, as one of experts. A run that writes calls every layer once a token.
     """
     captured: list[CapturedProjection] = []
     latest: dict[nn.Module, Tensor] = {}
-    calls, mine = 0, threading.get_ident()  # another session may run the same module meanwhile
+    mine = threading.get_ident()  # another session may run the same module meanwhile
 
     def first(part: nn.Module, _inputs: object, output: Tensor) -> None:
-        if threading.get_ident() == mine and calls % layers == layer:
+        if threading.get_ident() == mine and any(calls.of(end) == layer for end in serves[part]):
             latest[part] = _copied(output)
 
     def last(name: str, part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal calls
         if threading.get_ident() != mine:
             return
-        wanted, calls = calls % layers == layer, calls + 1
+        wanted = calls.called(part) == layer
         made = [latest.pop(known) for known in firsts[name].values() if known in latest]
         if wanted:
             hidden, flat = (_copied(value).reshape(-1, value.shape[-1]) for value in (inputs[0], output))
             captured[:] = [CapturedProjection(name, hidden, flat, part, _halves(made, hidden))]
 
     ends = {name: part for name, part in projections(module).items() if stack_of(name, stacks) == stack}
+    calls = _LayerOfCall(module, ends.values(), layers)
     firsts = {name: first_projections(module, name) for name in ends}
-    begins = {part for parts in firsts.values() for part in parts.values()}
-    handles = [part.register_forward_hook(first) for part in begins]
+    serves: dict[nn.Module, list[nn.Module]] = {}
+    for name, parts in firsts.items():
+        for part in parts.values():
+            serves.setdefault(part, []).append(ends[name])
+    handles = [part.register_forward_hook(first) for part in serves]
     handles += [
         part.register_forward_hook(lambda part, inputs, output, name=name: last(name, part, inputs, output))
         for name, part in ends.items()
@@ -145,15 +176,14 @@ def capture_hidden(
 def capture_outputs(module: nn.Module, stacks: tuple[str, ...], stack: str, layers: int) -> Iterator[dict[int, Tensor]]:
     """Capture the feed-forward output of each of the `layers` of `stack`, from their last calls: layer -> [n, d]."""
     found: dict[int, Tensor] = {}
-    calls, mine = 0, threading.get_ident()
+    mine = threading.get_ident()
 
-    def last(_part: nn.Module, _inputs: object, output: Tensor) -> None:
-        nonlocal calls
-        if threading.get_ident() == mine:
-            found[calls % layers] = _copied(output).reshape(-1, output.shape[-1])
-            calls += 1
+    def last(part: nn.Module, _inputs: object, output: Tensor) -> None:
+        if threading.get_ident() == mine and (layer := calls.called(part)) is not None:
+            found[layer] = _copied(output).reshape(-1, output.shape[-1])
 
     ends = {part for name, part in projections(module).items() if stack_of(name, stacks) == stack}
+    calls = _LayerOfCall(module, ends, layers)
     handles = [part.register_forward_hook(last) for part in ends]
     try:
         yield found

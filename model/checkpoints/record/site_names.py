@@ -6,8 +6,10 @@ layer 1. Calls are counted only where paths say nothing, as where one module ser
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from torch import nn
 
 from model.checkpoints.disk.families import TOWERS
 from model.trace.site import Site, layer_numbers
@@ -36,6 +38,26 @@ def sites(calls: Sequence[CallPath], both: bool) -> list[Site]:
         numbers[group] = layer_numbers([call.path for stack, call in of_group if (stack, call.kind) == group])
     each = {group: iter(found) for group, found in numbers.items()}
     return [Site(stack, next(each[stack, call.kind]), call.kind) for stack, call in zip(stacks, calls, strict=True)]
+
+
+def layer_in_list(module: nn.Module, path: str) -> tuple[int, int] | None:
+    """The first number in a path and how many modules the list has that it counts; None of a path without one."""
+    parent, _, rest = path.partition(".")
+    while rest:
+        name, _, below = rest.partition(".")
+        if name.isdigit():
+            return int(name), sum(1 for _ in module.get_submodule(parent).children())
+        parent, rest = f"{parent}.{name}", below
+    return None
+
+
+def layers_of(module: nn.Module, paths: Mapping[Site, str]) -> dict[str, int]:
+    """How many layers the list has in which each stack's attention modules stand; 0 where no list has them."""
+    found: dict[str, int] = {}
+    for site, path in paths.items():
+        place = layer_in_list(module, path)
+        found[site.stack] = max(found.get(site.stack, 0), place[1] if place is not None else 0)
+    return found
 
 
 def stack_of(path: str, stacks: Sequence[str]) -> str:
