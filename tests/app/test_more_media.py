@@ -98,6 +98,15 @@ def test_what_a_picture_is_read_as_is_forced_in_the_side_bar(visit) -> None:
     assert [chip["text"] for chip in header["shifted"]][1:] == ["the", "cat", "sat"]
 
 
+def test_an_end_that_is_written_at_once_is_drawn(visit) -> None:
+    """Nobody trained this TrOCR: it ends its text at once, and that row has the ribbons."""
+    header, arrays = visit("overview", model="trocr", lang="en").figure("overview")
+    assert [token["text"] for token in header["target"]] == ["<end>"] and arrays["hero"].shape == (1, 17)
+    assert arrays["hero"].sum() == pytest.approx(1, abs=bounds.WEIGHT * 17)
+    header, arrays = visit("overview", model="trocr", target="the cat sat", lang="en").figure("overview")
+    assert [token["text"] for token in header["target"]] == ["the", "cat", "sat"] and arrays["hero"].shape == (3, 17)
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_what_is_written_is_drawn_on_the_picture_that_it_reads(visit, lang: str) -> None:
     link = {"model": "trocr", "target": "the cat sat", "head": 2, "q": 1, "k": 5, "lang": lang}
