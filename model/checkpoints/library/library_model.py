@@ -71,12 +71,9 @@ class HuggingFaceModel:
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        """What each id of its logits reads as; ids beyond the tokenizer's (a padded table) have no text."""
-        return self.labels if self.task == "classification" else self.tokens_known
-
-    @cached_property
-    def tokens_known(self) -> tuple[str, ...]:
-        """What each id of its tokenizer reads as, whatever its logits are over; () without a tokenizer."""
+        """What each id reads as; ids beyond the tokenizer's (a padded table) have no text."""
+        if self.task == "classification":  # its logits are over labels, not over tokens
+            return self.labels
         return () if self.tokenizer is None else vocabulary(self.tokenizer)
 
     @cached_property

@@ -24,6 +24,7 @@ _ROWS = 5000
 def show(model: HuggingFaceModel) -> None:
     """Facts, parameters of each part, what is random, vocabulary."""
     from model.checkpoints.library.describe import describe
+    from model.checkpoints.tokens.encode import vocabulary
 
     facts = describe(model)
     card = model_list.card(view.current().model)
@@ -43,9 +44,10 @@ def show(model: HuggingFaceModel) -> None:
     with right:
         _parts(facts)
         _unused(facts)
-    if model.tokens_known:
-        page_text.heading("card.tokens", "card.words_search", small=True, n=f"{len(model.tokens_known):,}")
-        _by_id(model.tokens_known)
+    if model.tokenizer is not None:  # a classifier's own `vocabulary` is its classes
+        known = vocabulary(model.tokenizer)
+        page_text.heading("card.tokens", "card.words_search", small=True, n=f"{len(known):,}")
+        _by_id(known)
     elif len(model.labels) > 1:  # of pictures or sounds
         page_text.heading("card.classes", what="", small=True)
         _by_id(model.labels)
