@@ -41,6 +41,28 @@ def test_every_python_block_runs_as_it_stands(block: str) -> None:
     assert run("-c", block).strip()
 
 
+def test_the_positions_of_a_module_of_ones_own_are_named() -> None:
+    (block,) = [block for block in BLOCKS if "instrument(" in block]
+    assert run("-c", block).startswith("['she', 'has', 'a', 'red', 'apple']")
+
+
+def test_folders_are_separated_as_it_says_and_their_saved_runs_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sign of this system, and a run saved in the second of two folders."""
+    from model import open_model
+    from model.checkpoints.disk import discovery
+
+    told = re.search(r"`HEADLIGHT_MODELS` to one or more folders \(with `(.)` between them, on Windows `(.)`\)", README)
+    assert told is not None and told.groups() == (":", ";")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    open_model("translate").trace("I like cats").save(tmp_path / "two" / "run.safetensors")
+    folders = told[2 if os.name == "nt" else 1].join(str(tmp_path / name) for name in ("one", "two"))
+    monkeypatch.setenv("HEADLIGHT_MODELS", folders)
+    assert discovery.discover()["run"].kind == "trace"
+
+
 def test_the_notebook_example_is_there_and_needs_no_streamlit() -> None:
     assert len(BLOCKS) >= 1
     block = f"{BLOCKS[0]}\nimport sys\nassert not [m for m in ('streamlit', 'transformers') if m in sys.modules]"

@@ -48,6 +48,7 @@ from model.errors.checkpoints import (
     UnsafeWeights,
     UnsupportedFamily,
     WeightsAlone,
+    WeightsInFolder,
     WrongShape,
 )
 from model.errors.given import (
@@ -191,6 +192,7 @@ __all__ = [
     "UnsupportedFamily",
     "WeightsAlone",
     "WeightsChanged",
+    "WeightsInFolder",
     "WeightsTooLarge",
     "WrongShape",
     "bounded",

@@ -64,6 +64,11 @@ class WeightsAlone(HeadlightError):
     )
 
 
+class WeightsInFolder(WeightsAlone):
+    code = "weights_in_folder"
+    sentence = "{path} is one file of the model in its folder: give that folder, {folder}."
+
+
 class AdapterAlone(HeadlightError):
     code = "adapter_alone"
     sentence = (

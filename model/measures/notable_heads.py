@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 MOST = 1_000_000
 # Measure -> whether the largest of a run is meant, or the smallest.
 _MEASURES = {"entropy": False, "previous": True}
+# Of fewer rows with more than one key to choose from nothing is said: where there is one key, the entropy is 0 by necessity.
+CHOICES = 3
+# A share on the token before that is smaller is no habit, though some head has the largest.
+LEAST_PREVIOUS = 0.25
 
 _known: PerTrace[tuple[NotableHead, ...]] = PerTrace()
 
@@ -31,8 +35,9 @@ class NotableHead:
 
 
 def notable_heads(trace: Trace) -> tuple[NotableHead, ...]:
-    """The head of the smallest mean entropy (nats) and that with the largest share on the previous token, where any has one.
+    """The head of the smallest mean entropy (nats) and that with the largest share on the previous token, of at least a quarter.
 
+    Only heads with `CHOICES` rows or more that may attend several keys are ranked.
     () where the run has more than `MOST` weights: every one of them is asked.
     """
     if sum(record.heads * record.queries * record.keys for record in trace.attention.values()) > MOST:
@@ -46,11 +51,12 @@ def _found(trace: Trace) -> tuple[NotableHead, ...]:
         known = [
             (float(value), site, head)
             for site, each in measured.items()
-            if name in each.values
+            if name in each.values and int((trace.record(site).allowed().sum(1) > 1).sum()) >= CHOICES
             for head, value in enumerate(each.values[name].tolist())
             if value == value
         ]
         if known:
             value, site, head = max(known, key=lambda told: told[0] if largest else -told[0])
-            found.append(NotableHead(name, site, head, value))
+            if name != "previous" or value >= LEAST_PREVIOUS:
+                found.append(NotableHead(name, site, head, value))
     return tuple(found)

@@ -80,12 +80,25 @@ def test_a_saved_trace_has_no_text_to_type(visit, models: Path) -> None:
     assert seen.say("bar.saved") in [caption.value for caption in seen.at.sidebar.caption]
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_only_what_may_be_a_hubs_name_is_said_to_be_looked_for(visit, models: Path, lang: str) -> None:
+    seen = visit("models", model="gpt2", lang=lang)
+    places = ("/nowhere", "~/nowhere", "./nowhere", "file:///nowhere", "C:/nowhere")
+    for typed, key, other in (
+        *((place, "models.nothing", "models.no_path") for place in places), ("nobody/nothing", "models.no_path", "models.nothing")
+    ):  # fmt: skip
+        seen.at.session_state["models-path"] = typed
+        seen.at.run()
+        captions = [caption.value for caption in seen.sound().at.caption]
+        assert seen.say(key) in captions and seen.say(other) not in captions, typed
+
+
 def test_a_path_that_does_not_exist_is_said(visit, models: Path) -> None:
     seen = visit("models", model="gpt2")
     (field,) = [field for field in seen.at.text_input if field.key == "models-path"]
     field.set_value("/nowhere/at/all")
     seen.at.run()
-    assert seen.say("models.no_path") in [caption.value for caption in seen.at.caption]
+    assert seen.say("models.nothing") in [caption.value for caption in seen.at.caption]
     seen.sound().click("open-path")
     assert start_of(seen, "error.unknown_model") in seen.complaint()
     assert seen.view.model == "gpt2" and not seen.figures()  # the page with the path stays

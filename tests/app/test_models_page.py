@@ -131,6 +131,27 @@ def test_the_remark_on_shared_heads_is_of_models_that_share(visit, models: Path)
     assert not [m for m in visit("model_card", model="trace").at.markdown if seen.say("library_card.notice") in m.value]
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_reward_model_is_described_by_its_score_and_its_tokens(
+    visit, models: Path, tmp_path: Path, lang: str
+) -> None:
+    from tests.model.task_heads import headed
+
+    made = headed(tmp_path / "reward", "llama", "LlamaForSequenceClassification", num_labels=1, num_key_value_heads=2)
+    seen = visit("model_card", model=str(tmp_path / "reward"), lang=lang).sound()
+    facts = dict(seen.at.dataframe[0].value.itertuples(index=False))
+    assert facts[seen.say("card.task")] == seen.say("task.score") and seen.say("card.classes") not in facts
+    kv = seen.say("card.kv_heads", n=made.module.config.num_key_value_heads)
+    assert facts[seen.say("card.attention")] == f"{seen.say('attention.grouped')} ({kv})"
+    known = len(made.tokenizer)
+    listed = seen.at.dataframe[2].value
+    assert len(listed) == known > 40 and "LABEL_0" not in set(listed.iloc[:, 1])
+    seen = visit("model_card", model="classifier", lang=lang).sound()
+    facts = dict(seen.at.dataframe[0].value.itertuples(index=False))
+    assert facts[seen.say("card.task")] == seen.say("task.classification")
+    assert facts[seen.say("card.classes")] == "bad, fair, good"
+
+
 def test_where_a_model_lies_is_written_out_and_not_cut(visit, models: Path) -> None:
     seen = visit("model_card", model="gpt2").sound()
     assert any(f"`{models / 'gpt2'}`" in caption.value for caption in seen.at.caption)

@@ -11,8 +11,12 @@ import pytest
 pytest.importorskip("transformers")
 
 from model.checkpoints.disk.families import entry, small_model
+from model.checkpoints.library.opening_check import OpeningCheck
+from model.trace.site import Site
 from tests import bounds
 from tests.model.test_more_media import folder, wav2vec2
+from viz.ui.language import catalogue
+from viz.ui.state import default_head
 from viz.ui.state.model_list import found
 
 KINDS = {"siglip": "siglip", "trocr": "vision-encoder-decoder", "wav2vec2": "", "moonshine": "moonshine"}
@@ -63,7 +67,7 @@ def test_every_page_of_a_run_is_there(visit, name: str, lang: str) -> None:
         assert not seen.at.exception, (page, seen.at.exception[0].value)
         assert not seen.at.error, (page, seen.at.error[0].value)
         assert [warning.value for warning in seen.at.warning] == (
-            [seen.say("note.missing", n=1, names="`vision_model.head.attention`")] if name == "siglip" else []
+            [seen.say("note.missing", names="`vision_model.head.attention`")] if name == "siglip" else []
         ), page
 
 
@@ -84,6 +88,34 @@ def test_a_pair_stands_by_itself(visit, lang: str) -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_picture_without_a_text_asks_for_one(visit, lang: str) -> None:
+    seen = {text: visit("output", model="siglip", text=text, lang=lang).at for text in ("", "a red disc")}
+    assert not any(at.exception or at.error for at in seen.values())
+    infos = {text: [info.value for info in at.info] for text, at in seen.items()}
+    assert infos == {"": [catalogue(lang)["output.captions_none"]], "a red disc": []}
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("missing", [1, 2])
+@pytest.mark.parametrize("uniform", [1, 2])
+def test_one_and_many_are_said_as_such(visit, monkeypatch, lang: str, missing: int, uniform: int) -> None:
+    names = ["vision_model.head.attention", "text_model.head.attention"][:missing]
+    monkeypatch.setattr(OpeningCheck, "facts", lambda check: {"missing": names})
+    heads = [(Site.parse("encoder.0.self"), head) for head in range(uniform)]
+    monkeypatch.setattr(default_head, "uniform_heads", lambda trace: heads)
+    seen = visit("heads", model="siglip", text=f"a red disc {missing}", lang=lang)
+    words = catalogue(lang)
+    (warning,) = (warning.value for warning in seen.at.warning)
+    key = "note.missing" if missing == 1 else "note.missing_several"
+    assert warning == words[key].format(n=missing, names=", ".join(f"`{name}`" for name in names))
+    key = "note.uniform" if uniform == 1 else "note.uniform_several"
+    before = words[key].format(n=uniform, names="\0").split("\0")[0]
+    assert any(caption.value.startswith(before) for caption in seen.at.caption)
+    if lang == "en":
+        assert ("1 sub-layers" in warning, "1 heads" in said(seen)) == (False, False)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_frames_of_a_sound_spell_a_text(visit, lang: str) -> None:
     seen = visit("output", model="wav2vec2", lang=lang)
     assert seen.say("output.frames") in said(seen) and seen.say("output.tags") not in said(seen)
@@ -96,6 +128,15 @@ def test_what_a_picture_is_read_as_is_forced_in_the_side_bar(visit) -> None:
     seen = visit("overview", model="trocr", target="the cat sat", lang="en")
     header, _ = seen.figure("overview")
     assert [chip["text"] for chip in header["shifted"]][1:] == ["the", "cat", "sat"]
+
+
+def test_an_end_that_is_written_at_once_is_drawn(visit) -> None:
+    """Nobody trained this TrOCR: it ends its text at once, and that row has the ribbons."""
+    header, arrays = visit("overview", model="trocr", lang="en").figure("overview")
+    assert [token["text"] for token in header["target"]] == ["<end>"] and arrays["hero"].shape == (1, 17)
+    assert arrays["hero"].sum() == pytest.approx(1, abs=bounds.WEIGHT * 17)
+    header, arrays = visit("overview", model="trocr", target="the cat sat", lang="en").figure("overview")
+    assert [token["text"] for token in header["target"]] == ["the", "cat", "sat"] and arrays["hero"].shape == (3, 17)
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

@@ -31,6 +31,17 @@ class Turned(modules.Attention):
         return q * angle.cos() + torch.cat([-q[..., 2:], q[..., :2]], -1) * angle.sin()
 
 
+def _pooled() -> Trace:
+    """Attention that is recorded, and a pooling that is not."""
+    module, query = modules.Attention().eval(), torch.randn(modules.D)
+
+    def forward(x: Tensor) -> Tensor:
+        x = module(x)
+        return ((x @ query).softmax(-1)[..., None] * x).sum(1)
+
+    return instrument(module, forward=forward).trace(torch.randn(1, 5, modules.D))
+
+
 def _apart() -> Trace:
     """CLIP: two towers that meet in one number."""
     module = modules.Towers(True).eval()
@@ -51,7 +62,8 @@ def _transformer(masked: bool) -> Trace:
 
 
 MADE: dict[str, Callable[[], Trace]] = {
-    "bare": _bare, "apart": _apart, "towers": many.MADE["towers"], "loop": many.MADE["loop"], "memory": many.MADE["memory"],
+    "pooled": _pooled, "bare": _bare,
+    "apart": _apart, "towers": many.MADE["towers"], "loop": many.MADE["loop"], "memory": many.MADE["memory"],
     "rotary": lambda: instrument(nn.Sequential(Turned(), Turned()).eval()).trace(torch.randn(1, 4, modules.D)),
     "open": lambda: _transformer(False), "masked": lambda: _transformer(True),
     "two": lambda: instrument(layers.Reader([layers.Layer(), layers.Layer()]).eval(), modules.WORDS).trace(*layers.GIVEN),
@@ -76,6 +88,14 @@ def told(visit: Visit) -> list[str]:
 )  # fmt: skip
 def test_the_task_is_what_the_module_is_built_for(saved: dict[str, Path], name: str, task: str):
     assert Trace.open(saved[name]).facts["task"] == task
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_what_a_module_of_ones_own_computes_unrecorded_is_no_matter_of_the_library(visit, saved, lang: str):
+    (lost,) = Trace.open(saved["pooled"]).facts["missing"]
+    seen = visit("heads", model=str(saved["pooled"]), lang=lang)
+    (warning,) = (warning.value for warning in seen.at.warning)
+    assert warning == seen.say("note.missing_module", n=1, names=f"`{lost}`")
 
 
 def test_pooling_by_a_learned_query_writes_nothing():

@@ -127,6 +127,17 @@ def test_choices_are_given_a_line_each_and_any_is_looked_at(visit, folder: Path)
     assert seen.say("output.choice_alone") in captions(seen) and len(seen.at.dataframe[0].value.columns) == 2
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_choices_of_the_same_score_are_a_tie(visit, folder: Path, lang: str) -> None:
+    name = opened(folder, "bert", "BertForMultipleChoice")
+    expected = open_model(name).trace(ASKED, pair="\n".join(CHOICES)).facts["choices"]
+    best, worst = (end(expected, key=lambda row: row[1])[0] for end in (max, min))
+    seen = visit("output", model=name, text=ASKED, pair=f"{best}\n{worst}\n{best}", lang=lang).sound()
+    tie = seen.say("error.comma").join([f"`{best}`"] * 2)
+    assert seen.say("output.choice_tied", choices=tie) in [markdown.value for markdown in seen.at.markdown]
+    assert seen.say("output.choice_best", choice=f"`{best}`") not in headings(seen)
+
+
 def test_a_reward_is_a_score_with_its_token(visit, folder: Path) -> None:
     name = opened(folder, "llama", "LlamaForSequenceClassification", num_labels=1)
     seen = visit("output", model=name, text=CONTEXT).sound()

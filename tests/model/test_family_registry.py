@@ -28,7 +28,7 @@ STACKS = {
 }  # fmt: skip
 # `Family.positions` -> what a record says of itself: a bias an offset, or terms of the content in the scores; M2M100
 # computes its sinusoids anew, so that there is no table to find.
-SHOWN = {"learned": {"learned"}, "sinusoidal": {"sinusoidal", ""}, "": {""}, "alibi": {"alibi"},
+SHOWN = {"learned": {"learned"}, "sinusoidal": {"sinusoidal", ""}, "": {""}, "alibi": {"alibi"}, "convolutional": {""},
          "relative": {"t5", "scores"}}  # fmt: skip
 by_name = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_type)
 
@@ -51,7 +51,9 @@ def test_an_entry_is_a_family_of_the_library(family: Family) -> None:
     }
     assert all(hasattr(transformers, name) for name in family.tasks)
     assert (family.processor != "") == (family.reads != "text")
-    assert family.norm in ("pre", "post", "sandwich", "reordered") and family.route in ("hook", "replay", "")
+    # Two models put together say it each for itself.
+    norms = ("pre", "post", "sandwich", "reordered", *([""] if family.model_type == "vision-encoder-decoder" else []))
+    assert family.norm in norms and family.route in ("hook", "replay", "")
     for name in (family.feed_forward, family.cross_attention, family.position_table):
         re.compile(name)
 

@@ -112,6 +112,19 @@ def test_a_file_of_weights_is_called_what_it_is(name: str, says: str, tmp_path: 
         open_model(file)
 
 
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "model-00001-of-00002.safetensors", "pytorch_model.bin", "training_args.bin"]
+)
+def test_a_file_of_a_whole_folder_leads_to_that_folder(name: str, tmp_path: Path):
+    write(tmp_path / "bert", "bert")
+    file = tmp_path / "bert" / name
+    file.exists() or file.write_bytes(b"PK")
+    with pytest.raises(errors.WeightsAlone) as refused:
+        open_model(file)
+    assert isinstance(refused.value, errors.WeightsInFolder) == (name != "training_args.bin")
+    assert str(refused.value).endswith(f"give that folder, {tmp_path / 'bert'}.") == (name != "training_args.bin")
+
+
 def test_a_sentence_encoder_opens_with_its_pooling(tmp_path: Path):
     write(tmp_path / "0_Transformer", "bert")
     parts = [{"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"},

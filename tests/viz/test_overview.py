@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,6 +91,17 @@ def test_the_answer_leaves_the_end_token_out(trace: Trace, words: dict):
         "keys": "encoder",
     }  # fmt: skip
     assert header["selection"] == {"site": "encoder.0.self", "head": 1}
+
+
+@pytest.mark.parametrize(("written", "drawn"), [
+    (["我", "喜欢", "猫", "。", "</s>"], 4), (["我", "喜欢", "猫", "。", "了"], 5), (["<fr>", "喜欢", "</s>", "。", "了"], 5),
+    (["<fr>", "喜欢", "猫", "。", "</s>"], 4),
+])  # fmt: skip
+def test_only_the_row_that_ends_the_text_is_not_drawn(trace: Trace, words: dict, written: list[str], drawn: int):
+    made = replace(trace, facts=trace.facts | {"written": written})
+    header, arrays = unpack(overview_frame(made, (CROSS, 3), None, words))
+    assert [item["text"] for item in header["target"]] == written[:drawn]
+    np.testing.assert_array_equal(arrays["hero"], trace.weights(CROSS, 3).numpy()[:drawn])
 
 
 def test_the_bars_are_probabilities(trace: Trace, words: dict):

@@ -10,7 +10,7 @@ from model.trace.per_trace import PerTrace
 from model.trace.site import Site
 
 if TYPE_CHECKING:
-    from model.trace.trace import Trace
+    from model.trace.trace import Side, Trace
 
 _MARKS = {" ": "·", "\n": "⏎", "\r": "⏎", "\t": "⇥", "\u00a0": "⍽", "\u3000": "·"}
 Label = dict[str, str]
@@ -35,7 +35,12 @@ def label(token: str, special: bool = False) -> Label:
 
 def numbered(trace: Trace, side: str) -> bool:
     """Whether the positions of a side have no texts of their own, only their numbers."""
-    return list(trace.side(side).tokens) == [str(i) for i in range(len(trace.side(side).tokens))]
+    return only_numbers(trace.side(side))
+
+
+def only_numbers(side: Side) -> bool:
+    """Whether what stands for the tokens of a side is 0, 1, 2 …, as of a run that was given none."""
+    return list(side.tokens) == [str(i) for i in range(len(side.tokens))]
 
 
 # A long text's labels take longer to make than a row of its attention. Nobody changes these lists.

@@ -20,8 +20,13 @@ RIBBONS = 64
 
 
 def written_rows(trace: Trace) -> int:
-    """How many decoder rows wrote a word that is shown: the end token's row is left out."""
-    return sum(1 for item in tokens.written_labels(trace) if item["kind"] != "special")
+    """How many decoder rows are drawn by what they wrote: all, without the last where that ends a text of others.
+
+    A special token before it (Whisper's language) has its row, and an end that is all that was written is drawn.
+    """
+    written = tokens.written_labels(trace)
+    ends = len(written) > 1 and written[-1]["kind"] == "special"
+    return len(written) - ends
 
 
 def drawable(trace: Trace) -> bool:

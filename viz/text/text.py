@@ -46,11 +46,15 @@ class Flow:
 
 
 def flow(side: Side) -> Flow:
-    """The tokens of a side as a text that wraps: spaces where the tokens have them, or else where a reader expects them."""
+    """The tokens of a side as a text that wraps: spaces where the tokens have them, or else where a reader expects them.
+
+    Numbers that stand for positions without a text of their own are set apart, each from the next.
+    """
     raw = list(side.texts)
     words = [text for text, special in zip(raw, side.special, strict=True) if not special]
     own = any(text.startswith(" ") or text.endswith(" ") for text in words)
     letters = sum(len(text) == 1 for text in words) > 0.7 * len(words)
+    numbers = tokens.only_numbers(side)
     texts, follows, kinds, breaks, late = [], [], [], [], False
     for i, text in enumerate(raw):
         special, bare = side.special[i], text.strip(" ") or text
@@ -59,6 +63,8 @@ def flow(side: Side) -> Flow:
             bare, how = text[2:], REST
         elif special or (i and side.special[i - 1]):
             how = max(how, GAP) if i else JOINED
+        elif numbers:
+            how = GAP if i else JOINED
         elif not own and not letters:
             how = GAP if i and _gap(side, i) else JOINED
         late = text != bare and text.endswith(" ")  # some vocabularies end their words instead of beginning them

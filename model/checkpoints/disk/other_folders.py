@@ -9,7 +9,7 @@ from typing import Any
 
 from model.checkpoints.disk.discovery import snapshot
 from model.checkpoints.disk.files import gguf_files, settings
-from model.errors import AdapterAlone, NeedsPackage, NoCheckpoint, SeveralCheckpoints, WeightsAlone
+from model.errors import AdapterAlone, NeedsPackage, NoCheckpoint, SeveralCheckpoints, WeightsAlone, WeightsInFolder
 from model.files.regular import json_of
 
 ADAPTER = "adapter_config.json"
@@ -17,15 +17,18 @@ _FILES = {
     ".ckpt": "training checkpoint", ".pt": "file of PyTorch tensors", ".pth": "file of PyTorch tensors",
     ".bin": "file of PyTorch tensors", ".safetensors": "file of tensors",
 }  # fmt: skip
+_WEIGHTS = re.compile(r"(pytorch_)?model(-\d+-of-\d+)?\.(safetensors|bin)")  # as the library names them
 
 
 def model_in(path: Path) -> Path:
     """The checkpoint folder that is meant by `path`: its own, that inside a sentence-transformers folder, or the model of an
     adapter.
 
-    Raises WeightsAlone, AdapterAlone, NeedsPackage (peft), SeveralCheckpoints or NoCheckpoint for what is there and is no
-    model; any other folder stays as it is.
+    Raises WeightsAlone (WeightsInFolder where its config.json lies beside it), AdapterAlone, NeedsPackage (peft),
+    SeveralCheckpoints or NoCheckpoint for what is there and is no model; any other folder stays as it is.
     """
+    if path.is_file() and _WEIGHTS.fullmatch(path.name) and (path.parent / "config.json").is_file():
+        raise WeightsInFolder(path=path, folder=path.parent)
     if path.is_file() and path.suffix in _FILES:
         raise WeightsAlone(path=path, kind=_FILES[path.suffix])
     if path.is_file():

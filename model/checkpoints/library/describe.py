@@ -15,6 +15,7 @@ from model.checkpoints.disk.config_sizes import Sizes
 from model.checkpoints.disk.families import TOWERS, rules_of
 from model.checkpoints.disk.max_length import UNLIMITED
 from model.checkpoints.record import offload
+from model.checkpoints.task_heads.outputs import classes_how
 
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
@@ -30,6 +31,7 @@ class Description:
 
     layers: one number a stack (the encoder's and the decoder's; the tower's for pictures and that for texts). heads, kv_heads,
     d_model, d_k, d_ff, attention, positions: as many, or one where all stacks have the same.
+    task: as the model's; of a classifier that gives one number, or a regression, "score". kv_heads: the key/value heads.
     reads: "text", "pictures", "sound", or "both" for a picture beside a text. max_length: tokens of a text, read or written.
     attention: "multi-head", "grouped" (fewer key/value heads) or "multi-query" (one). positions: "rotary", "relative",
     "alibi", "learned", "sinusoidal" or "convolutional". window: the sliding window's width in tokens. fresh, unused: as in
@@ -66,7 +68,7 @@ def describe(model: HuggingFaceModel) -> Description:
     return Description(
         family=model.family,
         class_name=type(model.module).__name__,
-        task=model.task,
+        task=_task(model),
         reads="both" if sizes.second is not None and not sizes.crosses else model.reads,
         layers=sizes.stacks,
         heads=_told(stack.heads for stack in sizes.each),
@@ -86,6 +88,14 @@ def describe(model: HuggingFaceModel) -> Description:
         unused=tuple(model.card.get("unused", ())),  # type: ignore[arg-type]
         unused_numbers=int(model.card.get("unused_numbers", 0)),  # type: ignore[call-overload]
     )
+
+
+def _task(model: HuggingFaceModel) -> str:
+    """One number is no class among others, as the page Output says of it, even where a sigmoid makes it a probability."""
+    if model.task != "classification":
+        return model.task
+    count = int(model.module.config.num_labels)
+    return "score" if count == 1 or classes_how(model.module.config, count) == "scores" else "classification"
 
 
 def positions_of(module: nn.Module) -> tuple[str, ...]:

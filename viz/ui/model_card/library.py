@@ -24,6 +24,7 @@ _ROWS = 5000
 def show(model: HuggingFaceModel) -> None:
     """Facts, parameters of each part, what is random, vocabulary."""
     from model.checkpoints.library.describe import describe
+    from model.checkpoints.tokens.encode import vocabulary
 
     facts = describe(model)
     card = model_list.card(view.current().model)
@@ -43,8 +44,13 @@ def show(model: HuggingFaceModel) -> None:
     with right:
         _parts(facts)
         _unused(facts)
-    if model.vocabulary:
-        _vocabulary(model)
+    if model.tokenizer is not None:  # a classifier's own `vocabulary` is its classes
+        known = vocabulary(model.tokenizer)
+        page_text.heading("card.tokens", "card.words_search", small=True, n=f"{len(known):,}")
+        _by_id(known)
+    elif len(model.labels) > 1:  # of pictures or sounds
+        page_text.heading("card.classes", what="", small=True)
+        _by_id(model.labels)
 
 
 def shares(model: HuggingFaceModel) -> bool:
@@ -75,11 +81,12 @@ def show_foreign(model: Any) -> None:
 
 def _facts(model: HuggingFaceModel, facts: Description) -> dict[str, str]:
     known = model_list.entry(view.current().model)
-    kv = f" ({say('card.kv_heads', n=facts.kv_heads)})" if facts.kv_heads != facts.heads else ""
+    kv = f" ({say('card.kv_heads', n=_numbers(facts.kv_heads))})" if facts.kv_heads != facts.heads else ""
     return {
         say("card.family"): facts.family,
         say("card.class"): facts.class_name,
         say("card.task"): _task(facts),
+        say("card.classes"): _classes(model, facts),
         say("card.attention"): _each(say(f"attention.{kind.replace('-', '_')}") for kind in facts.attention) + kv,
         say("card.window"): f"{facts.window:,}" if facts.window else "",
         say("card.positions"): _each(say(f"positions.{kind}") for kind in facts.positions),
@@ -106,6 +113,12 @@ def _task(facts: Description) -> str:
     """What it is for, where that is not of texts in the words of what it reads."""
     own = facts.reads != "text" and facts.task in ("embedding", "seq2seq", "tagging")
     return say(f"task.{facts.task}_{facts.reads}" if own else f"task.{facts.task}")
+
+
+def _classes(model: HuggingFaceModel, facts: Description) -> str:
+    """The first names of a classifier's classes; a score has none."""
+    names = model.labels if facts.task == "classification" else ()
+    return ", ".join(names[:6]) + (f" … ({len(names):,})" if len(names) > 6 else "")
 
 
 def _number(value: int | None) -> str:
@@ -150,12 +163,11 @@ def _parts(facts: Description) -> None:
     )  # fmt: skip
 
 
-def _vocabulary(model: HuggingFaceModel) -> None:
-    """The id ↔ text table, found by text or by number."""
-    page_text.heading("card.tokens", "card.words_search", small=True, n=f"{len(model.vocabulary):,}")
+def _by_id(known: tuple[str, ...]) -> None:
+    """The id ↔ text table of tokens or classes, found by text or by number."""
     wanted = st.text_input(say("card.search"), key="vocabulary-search", label_visibility="collapsed",
                            placeholder=say("card.search"))  # fmt: skip
-    pairs = enumerate(tokens.readable(text) for text in model.vocabulary)
+    pairs = enumerate(tokens.readable(text) for text in known)
     if wanted:
         looked = wanted.replace(" ", "·")
         pairs = ((i, text) for i, text in pairs if looked in text or wanted == str(i))

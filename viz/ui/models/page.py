@@ -81,7 +81,7 @@ def _choose(name: str) -> None:
 
 def _choose_path(path: str, exists: bool) -> None:
     """What is plainly a path and leads nowhere is answered here; a hub's name is looked for when it is opened."""
-    if not exists and (path.startswith(("/", "~", ".", "\\")) or ":" in path):
+    if not exists and _plainly(path):
         st.session_state.complaint = language.explain(UnknownModel(name=path, allowed=", ".join(model_list.found())))
     else:
         model_list.typed(path)
@@ -103,7 +103,14 @@ def _own_path() -> None:
         disabled=not path or (exists and not kind),
     )  # fmt: skip
     if path:
-        st.caption(_lying(place, kind) if exists else say("models.no_path"))
+        st.caption(
+            _lying(place, kind) if exists else say("models.nothing") if _plainly(path) else say("models.no_path")
+        )
+
+
+def _plainly(path: str) -> bool:
+    """Whether what was typed is plainly a path ("file:" and a drive of Windows too), and no name that a hub could have."""
+    return path.startswith(("/", "~", ".", "\\")) or ":" in path
 
 
 def _typed() -> tuple[str, Path | None, str]:

@@ -15,7 +15,7 @@ from viz.ui.language import say
 from viz.ui.output import next_token, task_outputs
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.widgets import keep, mirror
-from viz.ui.state import current_run, jobs, page_controls, view
+from viz.ui.state import current_run, jobs, model_list, page_controls, view
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
@@ -39,6 +39,8 @@ def show(trace: Trace) -> None:
         task_outputs.of_texts(trace)
     elif is_vector(trace):
         _vector(trace)
+    elif model_list.reads_captions(view.current().model) and not trace.facts.get("captions"):
+        st.info(say("output.captions_none"), icon=":material/info:")
     elif trace.facts.get("own_module"):
         st.info(say("output.none_module"), icon=":material/info:")
         navigation.link("heads", say("heads.name"))
@@ -114,8 +116,6 @@ def _vector(trace: Trace) -> None:
 
 
 def _other_example() -> str:
-    from viz.ui.state import model_list
-
     now = view.current()
     return next((text for text in model_list.card(now.model)["examples"] if text != now.text), "")
 

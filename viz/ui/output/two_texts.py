@@ -44,7 +44,11 @@ def choices(trace: Trace) -> None:
         st.dataframe(columns, hide_index=True, width=WIDTH)
         foot(trace, "choices", say("output.choice_alone"), saved, (head_runs.head_facts,))
         return
-    st.markdown(say("output.choice_best", choice=page_text.code(texts[scores.index(max(scores))])))
+    best = [page_text.code(text) for text, score in zip(texts, scores, strict=True) if score == max(scores)]
+    if len(best) == 1:
+        st.markdown(say("output.choice_best", choice=best[0]))
+    else:
+        st.markdown(say("output.choice_tied", choices=say("error.comma").join(best)))
     table(columns, [p for *_, p in found], width=760)
     foot(trace, "choices", say("output.choices_how"), saved, (head_runs.head_facts,))
     if not model_list.is_trace(view.current().model):

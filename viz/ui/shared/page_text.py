@@ -142,12 +142,20 @@ def _warnings(trace: Trace) -> None:
     if unpacked := trace.facts.get("unpacked"):
         st.caption(say("note.unpacked", kind=unpacked))
     if missing := trace.facts.get("missing") or trace.facts.get("opening", {}).get("missing"):
-        st.warning(say("note.missing", n=len(missing), names=_few(missing)))
+        if trace.facts.get("own_module"):
+            st.warning(say("note.missing_module", n=len(missing), names=_few(missing)))
+        elif len(missing) == 1:
+            st.warning(say("note.missing", names=_few(missing)))
+        else:
+            st.warning(say("note.missing_several", n=len(missing), names=_few(missing)))
     if uniform := default_head.uniform_heads(trace):
         names = ", ".join(f"{site_name(site)} · {head}" for site, head in uniform[:4]) + (
             " …" if len(uniform) > 4 else ""
         )
-        st.caption(say("note.uniform", n=len(uniform), names=names))
+        one = len(uniform) == 1
+        st.caption(
+            say("note.uniform", names=names) if one else say("note.uniform_several", n=len(uniform), names=names)
+        )
     if unknown := trace.facts.get("unknown"):
         st.caption(say("note.unknown", n=unknown["count"], unknown=code(unknown["token"])))
     if _random(trace):
