@@ -85,7 +85,7 @@ def test_a_token_ends_with_its_session(monkeypatch: pytest.MonkeyPatch):
     ticket = tile_server.Ticket(types.SimpleNamespace(record=lambda _: record))
     monkeypatch.setattr(tile_server, "Runtime", runtime)
     monkeypatch.setattr(tile_server, "row", lambda *_: b"")
-    client = TestClient(Starlette(routes=[tile_server._route("row/{index:int}", lambda *_: b"1", "index")]))
+    client = TestClient(Starlette(routes=[tile_server._route("row/{index}", lambda *_: b"1", "index")]))
     path = f"{tile_server.PATH}/{ticket.token}/decoder.0.self/0/row/0"
     assert client.get(path).status_code == 200
     connected.clear()

@@ -17,7 +17,7 @@ from model.steps import worked_example
 from model.trace.site import Site
 from tests.app.visit import PAGES, Visit
 from viz import map as maps
-from viz.ui import language
+from viz.ui import components, language
 from viz.ui.state import address_bar, long_texts, page_controls, picked_heads, view
 
 FUZZ = settings(
@@ -97,10 +97,6 @@ class Query(dict):
 
     to_dict = dict.copy
 
-    def from_dict(self, values: dict[str, str]) -> None:
-        self.clear()
-        self.update(values)
-
 
 @pytest.fixture
 def streamlit_alone(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
@@ -108,6 +104,7 @@ def streamlit_alone(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     told: list[str] = []
     monkeypatch.setattr(streamlit, "warning", told.append)
     monkeypatch.setattr(language, "from_browser", lambda: "en")
+    monkeypatch.setattr(components, "address", lambda **_: None)
 
     def visited(link: dict[str, str]) -> None:
         told.clear()
@@ -131,7 +128,7 @@ def test_any_link_leads_to_a_view_whose_own_link_leads_there_again(streamlit_alo
         assert now.chat in (0, 1) and now.by_word in (0, 1) and 0 <= now.new <= 60 and now.scale in ("", *view.SCALES)
         assert view.heads_shown(8) and all(0 <= head < 10**6 for head in view.heads_shown(8))
         address_bar.write()
-        written = dict(streamlit.query_params)
+        written = dict(streamlit.session_state.written_link)
         assert {name: [text] for name, text in written.items()} == parse_qs(
             urlencode(written), keep_blank_values=True, strict_parsing=True
         )  # as a browser sends it back
@@ -140,7 +137,7 @@ def test_any_link_leads_to_a_view_whose_own_link_leads_there_again(streamlit_alo
         lost = {name for name, text in vars(now).items() if len(str(text)) > long_texts.LONGEST}
         assert lost or again == now
         address_bar.write()
-        assert {name: text for name, text in streamlit.query_params.items() if name != "lang"} == {
+        assert {name: text for name, text in streamlit.session_state.written_link.items() if name != "lang"} == {
             name: text for name, text in written.items() if name != "lang"
         }
 

@@ -35,7 +35,9 @@ def fetched_all(screen: Screen, needed: set[str]) -> Counter[str]:
 
 def test_a_person_who_walks_through_the_pages_fetches_each_module_once(new_screen) -> None:
     screen = new_screen().open("heads", text=TEXT, site=SITE, head=HEAD, q=0, k=0, to="zh", lang="en")
-    needed = {file for name in ("matrix", "lines", "joint_matrix") for file in scripts.in_order(f"{name}/main.js")}
+    needed = {
+        file for name in ("matrix", "lines", "joint_matrix", "address") for file in scripts.in_order(f"{name}/main.js")
+    }
     assert fetched_all(screen, needed) == dict.fromkeys(needed, 1)
     screen.click_cell(4, 1)
     screen.pick("head-en", "1").wait_for_link(head=1)
