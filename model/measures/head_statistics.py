@@ -100,15 +100,12 @@ def trace_statistics(trace: Trace, costly: bool = False) -> dict[Site, HeadStati
 
     def measure(site: Site, on_progress: Callable[[float], None]) -> HeadStatistics:
         record, side = trace.record(site), trace.sides.get(site.key_side)
-        known = side is not None and len(side.ids) == len(side.special) == record.keys
-        beside = _beside(trace, site) if known else None
-        special = (
-            side.special
-            if beside is None or not known
-            else [a and not b for a, b in zip(side.special, beside, strict=True)]
-        )
-        given = (side.ids, special, costly, _punctuation(side)) if known else (None, None, costly)
-        return statistics(record, *given, on_progress=on_progress, beside=beside)
+        if side is None or not len(side.ids) == len(side.special) == record.keys:
+            return statistics(record, costly=costly, on_progress=on_progress)
+        special, beside = side.special, _beside(trace, site)
+        if beside is not None:
+            special = [is_ and not other for is_, other in zip(special, beside, strict=True)]
+        return statistics(record, side.ids, special, costly, _punctuation(side), on_progress, beside)
 
     return dict(each_site(measure, trace, trace.sites, "measures"))
 

@@ -101,12 +101,20 @@ def plane(values: Tensor) -> Plane:
     """
     x = values.double()
     x = x - x.mean(0)
-    left, size, right = torch.linalg.svd(x, full_matrices=False)
-    sign = right.gather(1, right.abs().argmax(1, keepdim=True))[:, 0].sign()
-    scores = left * (size * torch.where(sign == 0, 1.0, sign))
-    if scores.shape[1] < 2:
-        scores = torch.cat([scores, scores.new_zeros(len(x), 2 - scores.shape[1])], 1)
-    variance = size.square()
-    total = variance.sum().clamp_min(1e-300)
-    shares = [*(variance / total).tolist(), 0.0, 0.0]
-    return Plane(scores[:, :2], (shares[0], shares[1]))
+    directions, (first, second) = principal_directions(x, 2)
+    return Plane(x @ directions.T, (first, second))
+
+
+def principal_directions(centred: Tensor, axes: int) -> tuple[Tensor, tuple[float, ...]]:
+    """The directions of largest variance of points [n, d] about 0: orthonormal rows [axes, d], and the share that each has.
+
+    Where there are fewer directions with variance the rest are 0; the largest loading of each is made positive.
+    """
+    _, size, right = torch.linalg.svd(centred, full_matrices=False)
+    largest = right.gather(1, right.abs().argmax(1, keepdim=True))
+    # A direction without variance is any: it is left out.
+    real = size > size.max().clamp_min(1e-300) * 1e-12
+    directions = (right * torch.where(largest < 0, -1.0, 1.0))[real][:axes]
+    shares = (size.square()[real][:axes] / size.square().sum().clamp_min(1e-300)).tolist()
+    missing = axes - len(directions)
+    return torch.cat([directions, directions.new_zeros(missing, centred.shape[1])]), (*shares, *[0.0] * missing)

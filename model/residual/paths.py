@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from model.residual import stream
+from model.residual.activations import principal_directions
 from model.trace.trace import Trace
 
 AXES = 3
@@ -36,17 +37,8 @@ def paths(runs: Sequence[Tensor]) -> Paths:
     """
     flat = torch.cat([run.double().flatten(0, 1) for run in runs])
     mean = flat.mean(0)
-    _, size, right = torch.linalg.svd(flat - mean, full_matrices=False)
-    largest = right.gather(1, right.abs().argmax(1, keepdim=True))
-    directions = right * torch.where(largest < 0, -1.0, 1.0)
-    # A direction without variance is any: it is left out.
-    real = size > size.max().clamp_min(1e-300) * 1e-12
-    directions, variance = directions[real][:AXES], size.square()
-    shares = (variance[real][:AXES] / variance.sum().clamp_min(1e-300)).tolist()
-    missing = AXES - len(directions)
-    directions = torch.cat([directions, directions.new_zeros(missing, flat.shape[1])])
+    directions, (first, second, third) = principal_directions(flat - mean, AXES)
     points = tuple((run.double() - mean) @ directions.T for run in runs)
-    first, second, third = [*shares, *[0.0] * missing]
     return Paths(points, (first, second, third), directions, mean)
 
 

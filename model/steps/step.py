@@ -12,10 +12,10 @@ WINDOW = 48
 WHOLE = 256
 
 
-def window(total: int, at: int) -> slice:
-    """`WINDOW` places that hold `at`, or all of fewer."""
-    start = min(max(0, at - WINDOW // 2), max(0, total - WINDOW))
-    return slice(start, min(total, start + WINDOW))
+def window(total: int, at: int, size: int = WINDOW) -> slice:
+    """`size` places that hold `at`, or all of fewer."""
+    start = min(max(0, at - size // 2), max(0, total - size))
+    return slice(start, min(total, start + size))
 
 
 @dataclass(frozen=True, eq=False)

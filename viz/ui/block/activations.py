@@ -126,13 +126,14 @@ def _plane(chosen: BlockSelection, depth: int) -> None:
 
     from model.residual import activations as activations
     from model.residual import stream as residual_stream
+    from model.steps.step import window
     from viz import block as pictures
 
     page_text.heading("block.plane")
     name = residual_stream.streams(chosen.trace, chosen.stack)[depth]
     count = len(chosen.texts)
-    start = max(0, min(chosen.row - _POINTS // 2, count - _POINTS))
-    cut = slice(start, min(count, start + _POINTS))
+    cut = window(count, chosen.row, _POINTS)
+    start = cut.start
     found = common.cached("plane", (chosen.trace.key, chosen.stack, depth, start),
                        lambda: activations.plane(chosen.trace.activation(name)[cut]))  # fmt: skip
     texts = chosen.texts[cut]

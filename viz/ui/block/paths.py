@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.errors import HeadlightError
 from viz.base import tokens
-from viz.ui import language
 from viz.ui.block import common
 from viz.ui.block.common import BlockSelection
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, page_text
+from viz.ui.shared import figure_footer, page_text, second_run
 from viz.ui.shared.widgets import mirror
-from viz.ui.state import current_run, model_list, page_controls, view
+from viz.ui.state import page_controls
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
@@ -40,11 +37,13 @@ def _draw(chosen: BlockSelection, other: Trace | None, unit: bool) -> None:
 
     from model.residual import paths as stream_paths
     from model.residual import stream as residual_stream
+    from model.steps.step import window
     from viz.plotly_figures import paths as pictures
     from viz.ui.theme import theme
 
     traces = [chosen.trace] if other is None else [chosen.trace, other]
-    cuts = [_cut(chosen.row, len(chosen.texts)), *(_cut(0, len(run.tokens(chosen.stack))) for run in traces[1:])]
+    rows = [chosen.row, 0]
+    cuts = [window(len(run.tokens(chosen.stack)), row, _TOKENS) for run, row in zip(traces, rows, strict=False)]
     names = residual_stream.streams(chosen.trace, chosen.stack)
 
     runs = [stream_paths.recorded(run, chosen.stack, cut, unit) for run, cut in zip(traces, cuts, strict=True)]
@@ -85,26 +84,13 @@ def _draw(chosen: BlockSelection, other: Trace | None, unit: bool) -> None:
     )  # fmt: skip
 
 
-def _cut(row: int, count: int) -> slice:
-    start = max(0, min(row - _TOKENS // 2, count - _TOKENS))
-    return slice(start, min(count, start + _TOKENS))
-
-
 def _second(chosen: BlockSelection) -> Trace | None:
     """The run of a second text, the one that Compare has too; what cannot be run is said, and the figure stays."""
-    now = view.current()
-    if model_list.is_trace(now.model) or getattr(current_run.model(), "reads", "text") != "text":
+    if not second_run.takes_text():
         return None
-    told = now.against.removeprefix("text:") if now.against.startswith("text:") else ""
-    key = mirror("block_text", told)
+    key = mirror("block_text", second_run.told_text())
     st.text_input(
         say("block.paths_second"), key=key, placeholder=say("block.paths_second_hint"), width=560,
-        on_change=lambda: view.change(against=f"text:{st.session_state[key]}" if st.session_state[key].strip() else ""),
+        on_change=second_run.keep_text, args=(key,),
     )  # fmt: skip
-    if not told.strip():
-        return None
-    try:
-        return current_run.second(replace(now, text=told, target=""), now.model)
-    except HeadlightError as error:
-        st.warning(language.explain(error))
-        return None
+    return second_run.of_text()

@@ -10,9 +10,9 @@ import streamlit as st
 from model.errors import HeadlightError
 from viz.ui import language
 from viz.ui.compare import counterparts as comparing_heads
-from viz.ui.compare import second_run, two_heads
+from viz.ui.compare import two_heads
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, second_run
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import jobs, model_list, random_model_offer, view
 

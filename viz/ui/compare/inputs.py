@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.errors import HeadlightError
 from viz.base import numbers
-from viz.ui import language
-from viz.ui.compare import second_run, two_heads, window
+from viz.ui.compare import two_heads, window
 from viz.ui.compare.pair import HeadOfRun, HeadPair
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, page_text, side_bar
+from viz.ui.shared import figure_footer, page_text, second_run, side_bar
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import current_run, model_list, view
 
@@ -47,24 +44,17 @@ def show(trace: Trace) -> None:
 
 def _second(trace: Trace) -> Trace | None:
     """The other text's run; what cannot be run is said, and the page stays."""
-    now = view.current()
-    told = now.against.removeprefix("text:") if now.against.startswith("text:") else ""
-    if model_list.is_trace(now.model) or getattr(current_run.model(), "reads", "text") != "text":
+    now, told = view.current(), second_run.told_text()
+    if not second_run.takes_text():
         st.info(say("comparing.no_second"))
         return None
     key = mirror("comparing_text", told)
     st.text_area(
         say("comparing.second"), key=key, placeholder=say("comparing.second_hint"), height=96,
-        on_change=lambda: view.change(against=f"text:{st.session_state[key]}" if st.session_state[key].strip() else ""),
+        on_change=second_run.keep_text, args=(key,),
     )  # fmt: skip
     _example(now, told)
-    if not told.strip():
-        return None
-    try:
-        return second_run.run(replace(now, text=told, target=""), now.model)
-    except HeadlightError as error:
-        st.warning(language.explain(error))
-        return None
+    return second_run.of_text()
 
 
 def _example(now: view.View, told: str) -> None:
