@@ -36,6 +36,7 @@ from model.instrumentation.operators.recorder import Frame, OperatorRecorder, re
 from model.instrumentation.operators.tracker import ScoreTracker
 from model.instrumentation.qk_sources import ProjectionSources
 from model.instrumentation.refusals import check_followed
+from model.instrumentation.sequences import Sequences
 from model.instrumentation.sides import SideMaker
 from model.instrumentation.token_texts import TokenTexts
 from model.trace import logits as logit_parts
@@ -96,9 +97,10 @@ class Instrumented:
         recorder = OperatorRecorder(self.module.parameters(), _bare(self.module))
         sources, descent = ProjectionSources(recorder), Descent(inputs)
         columns = KeyColumns(sources, self.module.named_parameters(), descent)
-        reader = ModuleReader(recorder, sources, columns, descent)
+        sequences = Sequences(inputs, descent, recorder.is_parameter)
+        reader = ModuleReader(recorder, sources, columns, descent, sequences)
         tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found, descent)
-        recorder.followers += [columns.see, descent.see, layers.see]
+        recorder.followers += [columns.see, descent.see, sequences.see, layers.see]
 
         def left(frame: Frame, out: object) -> None:
             layers.left(frame, out)

@@ -30,6 +30,7 @@ from model.instrumentation.operators.terms import (
     with_nan_rows,
 )
 from model.instrumentation.qk_sources import ProjectionSources
+from model.instrumentation.sequences import Sequences
 from model.trace.mask_and_bias import is_masked, simplest_mask
 
 
@@ -49,11 +50,15 @@ class ModuleReader(ScoreReader):
 
     learned_queries = True
 
-    def __init__(self, recorder: OperatorRecorder, sources: ProjectionSources, columns: KeyColumns, descent: Descent):
+    def __init__(
+        self, recorder: OperatorRecorder, sources: ProjectionSources, columns: KeyColumns, descent: Descent,
+        sequences: Sequences,
+    ):  # fmt: skip
         self.ambiguous = False
         self.found: list[AttentionCall] = []
         self._certain: dict[int, AttentionCall] = {}
         self._recorder, self._sources, self._columns, self._descent = recorder, sources, columns, descent
+        self._sequences = sequences
 
     def softmax(
         self, scores: Scores, tensor: Tensor | None, weights: Tensor | None, lse: Tensor | None, shape: torch.Size
@@ -78,6 +83,7 @@ class ModuleReader(ScoreReader):
             scores.q.clone(), scores.k.clone(), scores.scale, simplest_mask(terms.allowed), parts, tuple(shape),
             scores.softcap, from_elsewhere=elsewhere, columns=columns,
             descent=tuple(map(self._descent.of, scores.factors)),
+            places=tuple(map(self._sequences.of, scores.factors)),
         )  # fmt: skip
         if certain:
             self._certain[id(call)] = call
@@ -86,6 +92,7 @@ class ModuleReader(ScoreReader):
     def weighted_values(self, call: AttentionCall) -> None:
         self.found.append(call)
         self._descent.attended(call)
+        self._sequences.attended(call)
         shape = call.shape
         lead = [size for size in shape[:-2] if size != 1]
         if id(call) in self._certain:  # every axis besides queries and keys is of heads

@@ -104,7 +104,7 @@ def sites(calls: Sequence[AttentionCall]) -> dict[Site, AttentionCall]:
             read = read_by(call, stack, stacks)
             taken = any(each.name == "encoder" for each in stacks)  # by a stack of its own, that these keys are not of
             keys = read.name if read is not None else "input" if taken else "encoder"
-        sides, call.beside = lists.sides(site, call, keys), bool(beside)
+        sides, call.beside = lists.sides(site, call, keys, beside), bool(beside)
         found[replace(_named_beside(site, beside, found), sides=sides)] = call
     return found
 

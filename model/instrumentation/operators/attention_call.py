@@ -13,7 +13,28 @@ from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 Columns = tuple[tuple[str | None, int], ...]  # runs of keys: None for positions of the sequence, else what they are
 Origin = tuple[
     str, str | int
-]  # ("call", place), ("input", number) or ("ids", number): see `model.instrumentation.descent`
+]  # ("call", place), ("input", number), ("ids", number) or ("learned", memory): see `descent` and `sequences`
+
+
+@dataclass(frozen=True)
+class Places:
+    """Whose positions the rows of a tensor are: those of ids, inputs or learned vectors (`origins`), each where it was, but for
+    the operators that put them elsewhere (`moved`, by their numbers) or left some out (`cut`); nothing where it is not known.
+    """
+
+    origins: frozenset[Origin] = frozenset()
+    moved: frozenset[int] = frozenset()
+    cut: bool = False
+
+    def apart(self, other: Places) -> bool:
+        """Whether the rows of the two are known to be of different sequences, or of one in another order."""
+        if not self.origins or not other.origins:
+            return False
+        return (self.moved, self.cut) != (other.moved, other.cut) or not (self.origins & other.origins)
+
+    def same(self, other: Places) -> bool:
+        """Whether the rows of the two are known to be of one sequence, each where it was."""
+        return bool(self.origins) and (self.origins, self.moved, self.cut) == (other.origins, other.moved, other.cut)
 
 
 @dataclass(eq=False)
@@ -25,7 +46,7 @@ class AttentionCall:
     and output [q, d] where they were found; projector: of several matrices that made the output, until W_O is known. path:
     names and classes of the modules it ran in; entries: which call of each that was. from_elsewhere: whether keys come from
     another tensor than queries, None where it cannot be told. columns: what its keys are, where some are no positions of
-    its own sequence. descent: what its queries, and its keys, descend from. heads: the calls it was put together of. beside:
+    its own sequence. descent: what its queries, and its keys, descend from; places: whose positions they are. heads: the calls it was put together of. beside:
     whether another of its kind comes before it in its layer.
     """
 
@@ -42,6 +63,7 @@ class AttentionCall:
     from_elsewhere: bool | None = None
     columns: Columns = ()
     descent: tuple[frozenset[Origin], frozenset[Origin]] = (frozenset(), frozenset())
+    places: tuple[Places, Places] = (Places(), Places())
     v: Tensor | None = None
     context: Tensor | None = None
     projection: Tensor | None = None
@@ -94,4 +116,4 @@ def join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
     shared = [pair for pair in first.path if all(pair in call.path for call in calls)]
     return AttentionCall(q, k, first.scale, first.mask, parts, first.shape, first.softcap, path=shared, v=v, context=context,
                          entries=first.entries, from_elsewhere=first.from_elsewhere, columns=first.columns, descent=first.descent,
-                         heads=calls)  # fmt: skip
+                         places=first.places, heads=calls)  # fmt: skip

@@ -1,0 +1,214 @@
+"""Two sequences of one length, and rows that were put elsewhere: a picture has a word only where the word is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model import instrument
+from model.trace.trace import Trace
+from tests.model.test_instrument_sequences import WORDS, Attention, D, held
+
+N = 5
+NUMBERS = tuple(map(str, range(N)))
+IDS = torch.tensor([[7, 3, 11, 2, 5]])
+TEXT = tuple(WORDS[i] for i in IDS[0].tolist())
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+class BiLayer(nn.Module):
+    """Two streams a layer, which may read each other (co-attention: Lu et al. 2019, section 2.3)."""
+
+    def __init__(self, co: bool):
+        super().__init__()
+        self.text, self.image = Attention(), Attention()
+        self.text_reads, self.image_reads = (Attention(), Attention()) if co else (None, None)
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        x, y = x + self.text(x), y + self.image(y)
+        if self.text_reads is not None:
+            x, y = x + self.text_reads(x, y), y + self.image_reads(y, x)
+        return x, y
+
+
+class TwoStreams(nn.Module):
+    def __init__(self, co: bool, positions: bool):
+        super().__init__()
+        self.emb, self.project = nn.Embedding(len(WORDS), D), nn.Linear(3, D)
+        self.positions = nn.Parameter(torch.randn(N, D)) if positions else 0
+        self.layers = nn.ModuleList(BiLayer(co) for _ in range(2))
+
+    def forward(self, ids: Tensor, image: Tensor) -> Tensor:
+        x, y = self.emb(ids) + self.positions, self.project(image) + self.positions
+        for layer in self.layers:
+            x, y = layer(x, y)
+        return torch.cat([x, y], 1)
+
+
+def sides_by_module(trace: Trace) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Path of each attention's module -> the tokens of its rows, and of its columns."""
+    modules = trace.facts["modules"]
+    return {
+        modules[str(site)]: (tuple(trace.tokens(site.query_side)), tuple(trace.tokens(site.key_side)))
+        for site in trace.sites
+    }
+
+
+@pytest.mark.parametrize("positions", [False, True], ids=["", "one table of positions for both"])
+@pytest.mark.parametrize("co", [False, True], ids=["side by side", "co-attention"])
+def test_two_streams_of_one_length_in_a_layer(co: bool, positions: bool):
+    module = TwoStreams(co, positions).eval()
+    trace = instrument(module, WORDS).trace(IDS, torch.randn(1, N, 3))
+    held(trace, module)
+    words = {"text": TEXT, "image": NUMBERS}
+    found = sides_by_module(trace)
+    assert len(found) == (8 if co else 4)
+    for path, (rows, columns) in found.items():
+        stream, _, reads = path.rpartition(".")[2].partition("_")
+        other = "image" if stream == "text" else "text"
+        assert (rows, columns) == (words[stream], words[other if reads else stream]), path
+
+
+class Latents(nn.Module):
+    """Learned latents read a text, then themselves (Jaegle et al. 2021, section 3.1)."""
+
+    def __init__(self):
+        super().__init__()
+        self.emb, self.latents = nn.Embedding(len(WORDS), D), nn.Parameter(torch.randn(1, N, D))
+        self.reads, self.layers = Attention(), nn.ModuleList(Attention() for _ in range(2))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.latents + self.reads(self.latents, self.emb(ids))
+        for layer in self.layers:
+            x = x + layer(x)
+        return x
+
+
+def test_as_many_latents_as_words():
+    module = Latents().eval()
+    trace = instrument(module, WORDS).trace(IDS)
+    held(trace, module)
+    found = sides_by_module(trace)
+    assert found == {"reads": (NUMBERS, TEXT), "layers.0": (NUMBERS, NUMBERS), "layers.1": (NUMBERS, NUMBERS)}
+
+
+class Inducing(nn.Module):
+    """Set attention through inducing points: they read the set, the set reads them (Lee et al. 2019, equation 9)."""
+
+    def __init__(self):
+        super().__init__()
+        self.points, self.into, self.back = nn.Parameter(torch.randn(1, N, D)), Attention(), Attention()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.back(x, self.points + self.into(self.points, x))
+
+
+def test_as_many_inducing_points_as_words():
+    module = nn.Sequential(nn.Embedding(len(WORDS), D), Inducing(), Inducing()).eval()
+    trace = instrument(module, WORDS).trace(IDS)
+    held(trace, module)
+    wanted = {"into": (NUMBERS, TEXT), "back": (TEXT, NUMBERS)}
+    assert sides_by_module(trace) == {f"{at}.{name}": sides for at in (1, 2) for name, sides in wanted.items()}
+
+
+ELSEWHERE: dict[str, Callable[[Tensor], Tensor]] = {
+    "flipped": lambda x: x.flip(1), "rolled": lambda x: x.roll(1, 1),
+    "picked": lambda x: x[:, torch.tensor([4, 0, 3, 1, 2])], "sorted": lambda x: x.sort(1)[0],
+    "shifted by padding": lambda x: F.pad(x, (0, 0, 1, -1)),
+    "shifted by concatenation": lambda x: torch.cat([torch.zeros(1, 1, D), x[:, :-1]], 1),
+    "halves exchanged": lambda x: torch.cat([x[:, 2:], x[:, :2]], 1),
+    "first row repeated": lambda x: x[:, :1].expand(-1, N, -1), "mean repeated": lambda x: x.mean(1, keepdim=True) + torch.zeros(1, N, D),
+}  # fmt: skip
+
+
+class Moved(nn.Module):
+    def __init__(self, move: Callable[[Tensor], Tensor], before: bool):
+        super().__init__()
+        self.emb, self.layers = nn.Embedding(len(WORDS), D), nn.ModuleList(Attention() for _ in range(3))
+        self.move, self.before = move, before
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.emb(ids)
+        for at, layer in enumerate(self.layers):
+            x = self.move(x) if at == (0 if self.before else 1) else x
+            x = x + layer(x)
+        return x
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before the first layer", "between layers"])
+@pytest.mark.parametrize("move", ELSEWHERE)
+def test_words_do_not_stay_where_rows_were_put_elsewhere(move: str, before: bool):
+    module = Moved(ELSEWHERE[move], before).eval()
+    trace = instrument(module, WORDS).trace(IDS)
+    held(trace, module)
+    moved = (NUMBERS, NUMBERS)
+    wanted = {f"layers.{at}": moved if before or at else (TEXT, TEXT) for at in range(3)}
+    assert sides_by_module(trace) == wanted
+
+
+IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
+    "ids flipped before they are looked up": lambda x: x,
+    "halves of each vector exchanged": lambda x: torch.cat(x.chunk(2, -1)[::-1], -1),
+    "mixed with the row before": lambda x: 0.5 * x + 0.5 * F.pad(x, (0, 0, 1, -1)),
+    "a first row put on and taken off": lambda x: torch.cat([torch.zeros(1, 1, D), x], 1)[:, 1:],
+    "positions first": lambda x: x.transpose(0, 1).contiguous().transpose(0, 1),
+    "convolution": lambda x: F.conv1d(x.mT, torch.ones(D, 1, 3), padding=1, groups=D).mT,
+    "normalised by hand": lambda x: (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True),
+    "gated by the mean": lambda x: x * x.mean(1, keepdim=True).sigmoid(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", IN_PLACE)
+def test_words_stay_where_rows_stay(change: str):
+    module = Moved(IN_PLACE[change], True).eval()
+    flipped = change.startswith("ids")
+    forward = (lambda ids: module(ids.flip(1))) if flipped else None
+    trace = instrument(module, WORDS, forward=forward).trace(IDS)
+    held(trace, module)
+    wanted = TEXT[::-1] if flipped else TEXT
+    assert set(sides_by_module(trace).values()) == {(wanted, wanted)}
+
+
+class Backwards(Attention):
+    """Keys and values are those of the rows in the other order."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x, x.flip(1))
+
+
+def test_keys_in_another_order_than_the_queries():
+    module = nn.Sequential(nn.Embedding(len(WORDS), D), Backwards()).eval()
+    trace = instrument(module, WORDS).trace(IDS)
+    held(trace, module)
+    assert sides_by_module(trace) == {"1": (TEXT, NUMBERS)}
+
+
+class Joint(nn.Module):
+    """Two streams that attend as one sequence, then each by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.emb, self.project = nn.Embedding(len(WORDS), D), nn.Linear(3, D)
+        self.joint, self.text, self.image = Attention(), Attention(), Attention()
+
+    def forward(self, ids: Tensor, image: Tensor) -> Tensor:
+        both = torch.cat([self.emb(ids), self.project(image)], 1)
+        both = both + self.joint(both)
+        x, y = both.split(N, 1)
+        return torch.cat([x + self.text(x), y + self.image(y)], 1)
+
+
+def test_streams_that_were_one_sequence_and_are_two_again():
+    module = Joint().eval()
+    trace = instrument(module, WORDS).trace(IDS, torch.randn(1, N, 3))
+    held(trace, module)
+    both = tuple(map(str, range(2 * N)))
+    assert sides_by_module(trace) == {"joint": (both, both), "text": (TEXT, TEXT), "image": (NUMBERS, NUMBERS)}
