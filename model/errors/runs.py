@@ -74,6 +74,30 @@ class WeightsChanged(HeadlightError):
     )
 
 
+class NoSoftmax(HeadlightError):
+    code = "no_softmax"
+    sentence = (
+        "In {module} values are mixed by two products without a softmax of their scores between them (by a sigmoid, by "
+        "exponentials that are divided afterwards, or as linear attention): such attention is not recorded."
+    )
+
+
+class OtherScores(HeadlightError):
+    code = "other_scores"
+    sentence = (
+        "In {module} the softmax reads scores that are no product of queries and keys (additive attention, say): such "
+        "attention is not recorded."
+    )
+
+
+class MixedByCell(HeadlightError):
+    code = "mixed_by_cell"
+    sentence = (
+        "In {module} each weight multiplies its value by itself, and a sum adds them up: write it as a product of matrices "
+        "(weights @ values), which is recorded."
+    )
+
+
 class SharedOut(HeadlightError):
     code = "shared_out"
     sentence = (
@@ -101,8 +125,8 @@ class HiddenOperator(HeadlightError):
 class AttentionLost(HeadlightError):
     code = "attention_lost"
     sentence = (
-        "The attention of {module} cannot be followed: its scores or weights take axes apart or together that are neither "
-        "heads, queries nor keys."
+        "The attention of {module} cannot be followed: one softmax takes several products together, or scores or weights "
+        "take axes apart or together that are neither heads, queries nor keys."
     )
 
 

@@ -31,11 +31,12 @@ from model.instrumentation.layer_streams import LayerStreams
 from model.instrumentation.module_reader import BatchSeen, ModuleReader
 from model.instrumentation.name_sites import sites
 from model.instrumentation.operators.attention_call import AttentionCall
+from model.instrumentation.operators.other_forms import OtherForms
 from model.instrumentation.operators.output_projection import settle
 from model.instrumentation.operators.recorder import Frame, OperatorRecorder, record_operators, slow_path
 from model.instrumentation.operators.tracker import ScoreTracker
 from model.instrumentation.qk_sources import ProjectionSources
-from model.instrumentation.refusals import check_followed
+from model.instrumentation.refusals import check_followed, missing
 from model.instrumentation.sequences import Sequences
 from model.instrumentation.sides import SideMaker
 from model.instrumentation.token_texts import TokenTexts
@@ -100,7 +101,8 @@ class Instrumented:
         sequences = Sequences(inputs, descent, recorder.is_parameter)
         reader = ModuleReader(recorder, sources, columns, descent, sequences)
         tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found, descent)
-        recorder.followers += [columns.see, descent.see, sequences.see, layers.see]
+        forms = OtherForms(tracker, lambda tensor: bool(descent.of(tensor)), sequences.axis)
+        recorder.followers += [forms.see, columns.see, descent.see, sequences.see, layers.see]
 
         def left(frame: Frame, out: object) -> None:
             layers.left(frame, out)
@@ -117,13 +119,13 @@ class Instrumented:
             if hidden := re.search(r"HigherOrderOperator (\w+)", str(error)):
                 raise HiddenOperator(module=self.name, operator=hidden[1]) from error
             raise
-        check_followed(tracker, self.name)
+        check_followed(tracker, forms, self.name)
         for call in tracker.calls:
             settle(call)
         if reader.ambiguous and (examples := _examples(args, kwargs)) > 1:
             raise OneExample(got=examples)
         sides = SideMaker(self.texts, inputs, descent, tokens or {})
-        return self._trace(tracker, layers, sides, output, args, kwargs)
+        return self._trace(tracker, layers, sides, output, args, kwargs, missing(tracker, forms))
 
     def _check_mode(self) -> None:
         for part in self.module.modules():
@@ -135,7 +137,7 @@ class Instrumented:
 
     def _trace(
         self, tracker: ScoreTracker, layers: LayerStreams, maker: SideMaker, output: Any, args: tuple,
-        kwargs: Mapping[str, Any],
+        kwargs: Mapping[str, Any], lost: Sequence[str],
     ) -> Trace:  # fmt: skip
         found = sites(tracker.calls)
         tensors: dict[str, Tensor] = {}
@@ -161,7 +163,7 @@ class Instrumented:
             attention={site: AttentionRecord(site=site, store=store, **fact) for site, fact in facts.items()},
             store=store,
             vocabulary=self.texts.vocabulary if scores is not None else (),
-            facts=self._facts(found, sides, store, [*tracker.lost_scores, *tracker.by_cell]),
+            facts=self._facts(found, sides, store, lost),
             plain_logits=plain_logits if scores is not None else None,
         )  # fmt: skip
 

@@ -75,7 +75,7 @@ class ModuleReader(ScoreReader):
         sums = log_sum_exp(scores, terms, tensor, weights, sums)
         if weights is not None and bool((lost := weights.isnan().any(-1, keepdim=True)).any()):
             terms = with_nan_rows(terms, scores.shape, lost)
-        parts = {} if sums is None else {"lse": sums}
+        parts = {name: part for name, part in (("lse", sums), ("sinks", scores.sinks)) if part is not None}
         if terms.kind:
             parts[terms.kind] = terms.bias.clone(memory_format=torch.contiguous_format)
         columns, elsewhere = (f(*scores.factors, scores.k.shape[1]) for f in (self._columns.of, self._columns.differ))

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from model.errors import AttentionLost, DropoutOn, NoAttention, SharedOut, WeightsChanged
+from model.errors import (
+    AttentionLost,
+    DropoutOn,
+    MixedByCell,
+    NoAttention,
+    NoSoftmax,
+    OtherScores,
+    SharedOut,
+    WeightsChanged,
+)
+from model.instrumentation.operators.other_forms import OtherForms
 from model.instrumentation.operators.tracker import ScoreTracker
 
 
-def check_followed(tracker: ScoreTracker, name: str) -> None:
-    """Raises SharedOut, WeightsChanged, DropoutOn, AttentionLost or NoAttention: attention that was met but not recorded."""
+def check_followed(tracker: ScoreTracker, forms: OtherForms, name: str) -> None:
+    """Raises SharedOut, WeightsChanged, DropoutOn or AttentionLost for attention that was met but not recorded; where nothing
+    was recorded, what was met instead: MixedByCell, NoSoftmax, OtherScores, else NoAttention.
+    """
     if shared := [path for call, path in tracker.over_queries if call.context is None]:
         raise SharedOut(module=shared[0] or name)
-    for call, path, operator in tracker.changed:
+    for call, path, operator in tracker.changes.changed:
         if call.context is not None:  # it met its values unchanged too
             continue
-        if path in tracker.random:
+        if path in tracker.changes.random:
             raise DropoutOn(module=path or name)
         raise WeightsChanged(module=path or name, operator=operator) if operator else AttentionLost(module=path or name)
-    if not tracker.calls:
-        raise AttentionLost(module=tracker.lost_scores[0] or name) if tracker.lost_scores else NoAttention(module=name)
+    if tracker.calls:
+        return
+    kinds = ((AttentionLost, tracker.lost_scores), (MixedByCell, _by_cell(tracker)), (NoSoftmax, forms.paths),
+             (OtherScores, forms.of_other_scores))  # fmt: skip
+    for kind, paths in kinds:
+        if paths:
+            raise kind(module=paths[0] or name)
+    raise NoAttention(module=name)
+
+
+def _by_cell(tracker: ScoreTracker) -> list[str]:
+    return [path for call, path in tracker.changes.by_cell if call.context is None]
+
+
+def missing(tracker: ScoreTracker, forms: OtherForms) -> list[str]:
+    """Paths of the modules whose attention was met beside what was recorded, and is not in the record."""
+    return [*tracker.lost_scores, *_by_cell(tracker), *forms.paths, *forms.of_other_scores]

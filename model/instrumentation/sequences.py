@@ -7,9 +7,9 @@ places of the words that they were made of.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from model.instrumentation.descent import Descent
 from model.instrumentation.operators.attention_call import AttentionCall, Origin, Places
+from model.instrumentation.operators.layout import axis_after_reshape, axis_of_positions, only_axis_of_size
 from model.instrumentation.operators.recorder import (
     COPIES,
     PRODUCTS,
@@ -56,7 +57,7 @@ class Sequences:
         self._moves = 0
         for number, tensor in enumerate(inputs):
             if tensor not in self._rows:
-                self._rows[tensor] = _Rows(frozenset({("input", number)}), axis=_axis_of_input(tensor))
+                self._rows[tensor] = _Rows(frozenset({("input", number)}), axis=axis_of_positions(tensor))
 
     def attended(self, call: AttentionCall) -> None:
         """The operator that is seen next made the context of `call`."""
@@ -64,21 +65,26 @@ class Sequences:
 
     def of(self, tensor: Tensor) -> Places:
         found = self._of(tensor)
-        return Places(found.origins, found.moved, found.cut)
+        return Places(found.origins, found.moved, found.cut, found.span)
+
+    def axis(self, tensor: Tensor) -> int | None:
+        """The axis of the tensor's positions, None where it is not known."""
+        return self._of(tensor).axis
 
     def _of(self, tensor: Tensor) -> _Rows:
         known = self._rows.get(tensor)
         if known is None and self._is_parameter(tensor):
-            return _Rows(frozenset({("learned", memory_of(tensor))}), axis=_axis_of_input(tensor))
+            return _Rows(frozenset({("learned", memory_of(tensor))}), axis=axis_of_positions(tensor))
         return known or _NONE
 
     def see(self, operation: Operation) -> None:
         results = list(tensors_in((operation.result,)))
         found = self._views(operation, results) if operation.name in VIEWS else [self._after(operation)] * len(results)
         if self._attended is not None:
-            own, n = self._attended.places[0], self._attended.q.shape[1]
-            at = found[0].axis if found[0].axis is not None else _only(results[0], n)
-            found = [_Rows(own.origins, own.moved, own.cut, at, found[0].parts if found[0].axis == at else ())] * len(results)
+            own, at = self._attended.places[0], found[0].axis
+            at = only_axis_of_size(results[0], self._attended.q.shape[1]) if at is None else at
+            parts = found[0].parts if found[0].axis == at else ()
+            found = [_Rows(own.origins, own.moved, own.cut, own.span, at, parts)] * len(results)
             self._attended = None
         for result, rows in zip(results, found, strict=True):
             if rows.origins or operation.in_place:
@@ -97,7 +103,7 @@ class Sequences:
         if name in _REDUCES and isinstance(args[0], Tensor) and result.numel() < args[0].numel():
             read, shape = self._of(args[0]), args[0].shape
             whole = read.axis is not None and result.shape[: read.axis + 1] == shape[: read.axis + 1]
-            return read if whole else replace(read, axis=None, parts=(), cut=True)
+            return read if whole else replace(read, axis=None, parts=(), cut=True, span=None)
         if name == "cat":
             return self._concatenated(operation, result)
         rows = self._pointwise(args, result)
@@ -110,7 +116,7 @@ class Sequences:
         """Ids are a sequence of their own, in the order in which they are looked up; places that the module counts are none."""
         if ids.is_floating_point():
             return self._of(ids)
-        flat, axis = ids.reshape(-1), _axis_of_input(ids)
+        flat, axis = ids.reshape(-1), axis_of_positions(ids)
         counted = torch.equal(flat, torch.arange(len(flat), device=flat.device)) or not bool((flat != flat[:1]).any())
         if len(flat) > 1 and counted and not self._of(ids).origins:
             return _Rows(frozenset({("learned", memory_of(table))}), axis=axis)
@@ -120,15 +126,16 @@ class Sequences:
         """Of a layer the rows of what it is applied to; of two tensors of data the rows of both, the left one's on its axis."""
         learned = [self._is_parameter(part) for part in operation.factors]
         left, right = operation.factors
-        sides = ((left, left.dim() - 2, result.dim() - 2), (right, right.dim() - 1, result.dim() - 1))
-        given = [(self._of(part), at, to) for part, at, to in sides]
+        given = [
+            (self._of(left), left.dim() - 2, result.dim() - 2),
+            (self._of(right), right.dim() - 1, result.dim() - 1),
+        ]
         if learned[0] != learned[1]:
             given = [each for each, own in zip(given, learned, strict=True) if not own]
         rows, at, to = given[0]
         axis = to if rows.origins and rows.axis == at and to >= 0 else None
         read = [each for each, _, _ in given]
-        cut = all(each.cut for each in read)
-        return _Rows(*_union(read), cut, axis, rows.parts if axis is not None else ())
+        return _Rows(*_union(read), *_cut(read), axis, rows.parts if axis is not None else ())
 
     def _pointwise(self, args: Sequence[object], result: Tensor) -> _Rows:
         """Of what has as many numbers as the result."""
@@ -136,8 +143,7 @@ class Sequences:
         whole = [part for part in given if part.numel() == result.numel()]
         rows = [(part, found) for part in whole if (found := self._of(part)).origins]
         if not rows:  # a vector that is repeated for every row
-            spread = [found for part in given if (found := self._of(part)).origins]
-            return _Rows(*_union(spread), cut=True) if spread else _NONE
+            return replace(_Rows(*_union(list(map(self._of, given)))), cut=True)
         still = [each for _, each in rows if not each.moved]
         # A stream to which something is added that was moved stays at its places.
         kept = any(one.origins & each.origins for one in still for _, each in rows if each.moved)
@@ -145,7 +151,7 @@ class Sequences:
         axes = [each.axis + result.dim() - part.dim() for part, each in rows if each.axis is not None]
         axis = axes[0] if axes and axes[0] >= 0 else None
         parts = next((each.parts for _, each in rows if each.parts), ()) if axis is not None else ()
-        return _Rows(origins, frozenset() if kept else moved, all(each.cut for _, each in rows), axis, parts)
+        return _Rows(origins, frozenset() if kept else moved, *_cut([each for _, each in rows]), axis, parts)
 
     def _moves_rows(self, operation: Operation) -> bool:
         name, args = operation.name, operation.args
@@ -171,7 +177,13 @@ class Sequences:
         axis = axes.pop() if len(axes) == 1 else None
         origins, moved = _union(rows)
         if axis != along:
-            return _Rows(origins, moved, all(each.cut for each in rows), axis)
+            return _Rows(origins, moved, *_cut(rows), axis)
+        spans = [each.span for each in rows]
+        alike = None not in spans and len({(each.origins, each.moved) for each in rows}) == 1
+        if alike and all(one[1] == other[0] for one, other in pairwise(spans)):
+            start, stop, size = spans[0][0], *spans[-1][1:]
+            whole = (start, stop) == (0, size)
+            return _Rows(origins, moved, not whole, None if whole else (start, stop, size), axis)
         if moved or any(each.cut and not _learned(each) for each in rows):
             self._moves += 1
             return _Rows(origins, moved | {self._moves}, axis=axis)
@@ -183,7 +195,7 @@ class Sequences:
         if not read.origins or operation.name in COPIES:
             return [read] * len(results)
         if read.axis is None or operation.name in RESHAPES:
-            axes = [_reshaped_axis(before.shape, result.shape, read.axis) for result in results]
+            axes = [axis_after_reshape(before.shape, result.shape, read.axis) for result in results]
             return [replace(read, axis=at, parts=() if at is None else read.parts) for at in axes]
         # Strides that name the axes: a view says by them where each has gone, and by its offset where it begins.
         names = [1 << at for at in range(before.dim())]
@@ -195,13 +207,27 @@ class Sequences:
             at = next((at for at, name in enumerate(view.stride()) if name == names[read.axis]), None)
             if at is None:  # one row, or one repeated
                 spread = operation.name == "expand"
-                found.append(replace(read, axis=read.axis if spread else None, parts=(), cut=True))
+                found.append(replace(read, axis=read.axis if spread else None, parts=(), cut=True, span=None))
                 continue
             start, size = view.storage_offset() // names[read.axis], view.shape[at]
             whole = size == before.shape[read.axis]
-            part = None if whole else _part(read.parts, start, size)
-            found.append(replace(part or read, axis=at) if whole or part else replace(read, axis=at, parts=(), cut=True))
+            part = read if whole else _part(read.parts, start, size)
+            found.append(replace(part or _run(read, start, size, before.shape[read.axis]), axis=at))
         return found
+
+
+def _run(rows: _Rows, start: int, size: int, there: int) -> _Rows:
+    """The rows from `start` on, of as many as are `there`."""
+    first, of = (rows.span[0], rows.span[2]) if rows.span else (0, there)
+    span = (first + start, first + start + size, of) if rows.span or not rows.cut else None
+    return replace(rows, cut=True, span=span, parts=())
+
+
+def _cut(rows: Sequence[Places]) -> tuple[bool, tuple[int, int, int] | None]:
+    """Whether all of several were cut, and the run of rows that they are, where they are the same."""
+    spans = {each.span for each in rows}
+    cut = bool(rows) and all(each.cut for each in rows)
+    return cut, spans.pop() if cut and len(spans) == 1 else None
 
 
 def _part(parts: tuple[tuple[int, _Rows], ...], start: int, size: int) -> _Rows | None:
@@ -223,24 +249,3 @@ def _union(rows: Sequence[Places]) -> tuple[frozenset[Origin], frozenset[int]]:
 
 def _learned(rows: Places) -> bool:
     return all(kind == "learned" for kind, _ in rows.origins)
-
-
-def _axis_of_input(tensor: Tensor) -> int | None:
-    """The axis of positions of ids [1, n] or vectors [1, n, d], [n, 1, d], [n, d]; None of anything else."""
-    shape = tensor.shape[:-1] if tensor.is_floating_point() else tensor.shape
-    long = [at for at, size in enumerate(shape) if size != 1]
-    return long[0] if len(long) == 1 else len(shape) - 1 if shape and not long else None
-
-
-def _only(made: Tensor, n: int) -> int | None:
-    """The one axis of a context that has as many places as there were queries."""
-    found = [at for at, size in enumerate(made.shape) if size == n]
-    return found[0] if len(found) == 1 else None
-
-
-def _reshaped_axis(before: Sequence[int], after: Sequence[int], axis: int | None) -> int | None:
-    """Where an axis is after a reshape that leaves it whole; None where it was merged or taken apart."""
-    if axis is None:
-        return None
-    ahead, size = math.prod(before[:axis]), before[axis]
-    return next((at for at, own in enumerate(after) if own == size and math.prod(after[:at]) == ahead), None)

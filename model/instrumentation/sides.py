@@ -43,7 +43,9 @@ class TokenLists:
             read = self._list(keys, own or m, call.places[1], f"{keys}.for.{site.stack}.{site.layer}")
         if not call.columns:
             elsewhere = keys is None and (n != m or call.places[0].apart(call.places[1]))
-            return rows, self._list(f"{rows}.keys", m, call.places[1], f"{rows}.keys.{site.layer}") if elsewhere else read
+            return rows, self._list(
+                f"{rows}.keys", m, call.places[1], f"{rows}.keys.{site.layer}"
+            ) if elsewhere else read
         names = [f"{read}.keys", *(f"{read}.keys.{number}" for number in range(1, len(self.lengths) + 2))]
         known = (read, call.columns)
         name = next(each for each in names if self.columns.get(each, None if each in self.lengths else known) == known)
@@ -105,8 +107,9 @@ class SideMaker:
     def _side(self, side: str, length: int, places: Places) -> Side:
         ids = self._ids(length, places)
         words = self.given.get(side)
+        start = places.span[0] if places.span else 0
         if words is None:
-            words = self.texts.tokens(ids) if ids is not None else [str(i) for i in range(length)]
+            words = self.texts.tokens(ids) if ids is not None else [str(start + i) for i in range(length)]
         if len(words) != length:
             raise TokensDoNotFit(got=len(words), side=side, allowed=length)
         special = tuple(self.texts.is_special(word) for word in words)
@@ -118,8 +121,12 @@ class SideMaker:
         What was looked up in a table of the vocabulary's size counts first; a table of positions or of kinds of tokens has
         another. Without one an input counts that flowed in, if it is the only one that fits.
         """
-        if places.moved or places.cut:
+        if places.moved or (places.cut and places.span is None):
             return None
+        if places.span is not None:  # a run of the rows of a longer one
+            start, stop, size = places.span
+            ids = self._ids(size, Places(places.origins))
+            return None if ids is None else ids[start:stop]
         numbers = sorted(number for kind, number in places.origins if kind == "ids")
         looked_up = [self.descent.ids[number] for number in numbers if self.descent.ids[number][0].numel() == length]
         size = len(self.texts.vocabulary)

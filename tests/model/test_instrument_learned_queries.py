@@ -174,7 +174,7 @@ def test_weights_that_meet_values_one_by_one_are_no_change_of_weights():
     def forward(x: Tensor) -> Tensor:
         return ((x @ module["query"]).softmax(-1)[..., None] * x).sum(1)
 
-    with pytest.raises(errors.NoAttention, match="a softmax between two products"):
+    with pytest.raises(errors.MixedByCell, match="each weight multiplies its value"):
         instrument(module, forward=forward).trace(torch.randn(1, N, D))
 
 

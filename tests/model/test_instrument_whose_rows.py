@@ -125,7 +125,8 @@ ELSEWHERE: dict[str, Callable[[Tensor], Tensor]] = {
     "shifted by padding": lambda x: F.pad(x, (0, 0, 1, -1)),
     "shifted by concatenation": lambda x: torch.cat([torch.zeros(1, 1, D), x[:, :-1]], 1),
     "halves exchanged": lambda x: torch.cat([x[:, 2:], x[:, :2]], 1),
-    "first row repeated": lambda x: x[:, :1].expand(-1, N, -1), "mean repeated": lambda x: x.mean(1, keepdim=True) + torch.zeros(1, N, D),
+    "first row repeated": lambda x: x[:, :1].expand(-1, N, -1),
+    "mean repeated": lambda x: x.mean(1, keepdim=True) + torch.zeros(1, N, D),
 }  # fmt: skip
 
 

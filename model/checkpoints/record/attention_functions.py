@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model.instrumentation.operators.kernel_sums import log_sum_exp_of
+from model.instrumentation.operators.fused_kernels import log_sum_exp_of
 from model.instrumentation.operators.recorder import Operation, OperatorRecorder
 from model.transformer.attention import softmax
 

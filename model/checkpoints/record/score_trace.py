@@ -70,7 +70,7 @@ class ScoreTracer(ScoreReader):
         sums = log_sum_exp(scores, terms, tensor, weights, lse)
         if stop:
             raise _Reached(terms, sums)
-        parts = {} if sums is None else {"lse": sums}
+        parts = {name: part for name, part in (("lse", sums), ("sinks", scores.sinks)) if part is not None}
         again = self._again(frame, index, sums) if terms.dense else None
         parts |= {terms.kind: terms.bias} if terms.kind and not terms.dense else {}
         mask = simplest_mask(terms.allowed)

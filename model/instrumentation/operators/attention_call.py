@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from model.trace.mask_and_bias import simplest_mask
 from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 
 Columns = tuple[tuple[str | None, int], ...]  # runs of keys: None for positions of the sequence, else what they are
@@ -20,34 +22,41 @@ Origin = tuple[
 class Places:
     """Whose positions the rows of a tensor are: those of ids, inputs or learned vectors (`origins`), each where it was, but for
     the operators that put them elsewhere (`moved`, by their numbers) or left some out (`cut`); nothing where it is not known.
+    span: of a run of rows that was cut out (first, last + 1, how many there were).
     """
 
     origins: frozenset[Origin] = frozenset()
     moved: frozenset[int] = frozenset()
     cut: bool = False
+    span: tuple[int, int, int] | None = None
+
+    @property
+    def where(self) -> tuple[frozenset[int], bool, tuple[int, int, int] | None]:
+        """Which rows of its sequence they are, in which order."""
+        return self.moved, self.cut, self.span
 
     def apart(self, other: Places) -> bool:
         """Whether the rows of the two are known to be of different sequences, or of one in another order."""
         if not self.origins or not other.origins:
             return False
-        return (self.moved, self.cut) != (other.moved, other.cut) or not (self.origins & other.origins)
+        return self.where != other.where or not (self.origins & other.origins)
 
     def same(self, other: Places) -> bool:
         """Whether the rows of the two are known to be of one sequence, each where it was."""
-        return bool(self.origins) and (self.origins, self.moved, self.cut) == (other.origins, other.moved, other.cut)
+        return bool(self.origins) and (self.origins, self.where) == (other.origins, other.where)
 
 
 @dataclass(eq=False)
 class AttentionCall:
     """One attention, batch axis gone: q [h, q, d_k], k [h_kv, k, d_k], v [h_kv, k, d_v], context [h, q, d_v].
 
-    parts: "lse" [h, q], and "bias" [h, q, k] or "bias_offsets" [h, q + k − 1]; `make_bias` makes a dense bias when it is
-    asked for. shape: that of the weights in the model, batch and all. projection W_O [h · d_v, d], projection_bias b_O [d]
-    and output [q, d] where they were found; projector: of several matrices that made the output, until W_O is known. path:
-    names and classes of the modules it ran in; entries: which call of each that was. from_elsewhere: whether keys come from
-    another tensor than queries, None where it cannot be told. columns: what its keys are, where some are no positions of
-    its own sequence. descent: what its queries, and its keys, descend from; places: whose positions they are. heads: the calls it was put together of. beside:
-    whether another of its kind comes before it in its layer.
+    parts: "lse" [h, q], "sinks" [h], and "bias" [h, q, k] or "bias_offsets" [h, q + k − 1]; `make_bias` makes a dense bias
+    when it is asked for. shape: that of the weights in the model, batch and all. projection W_O [h · d_v, d], projection_bias
+    b_O [d] and output [q, d] where they were found; projector: of several matrices that made the output, until W_O is known.
+    path: names and classes of the modules it ran in; entries: which call of each that was. from_elsewhere: whether keys come
+    from another tensor than queries, None where it cannot be told. columns: what its keys are, where some are no positions of
+    its own sequence. descent: what its queries, and its keys, descend from; places: whose positions they are. heads: the calls
+    it was put together of. beside: whether another of its kind comes before it in its layer.
     """
 
     q: Tensor
@@ -98,7 +107,60 @@ def compact(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     return k, v
 
 
-def join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
+def join(calls: list[AttentionCall], result: Tensor) -> AttentionCall | None:
+    """Calls whose contexts were concatenated to `result` as one: run by run of queries, or head by head; None where neither."""
+    if len(set(map(id, calls))) < len(calls):
+        return None
+    joined = _join_queries(calls) if calls[0].places[0].span else _join_heads(calls)
+    if joined is None or joined.context.numel() != result.numel():
+        return None
+    made, flat = joined.context.nan_to_num(), result.reshape(-1).nan_to_num()
+    orders = (made, made.transpose(0, 1), made.permute(1, 2, 0))
+    return joined if any(torch.equal(each.reshape(-1), flat) for each in orders) else None
+
+
+def _join_queries(calls: list[AttentionCall]) -> AttentionCall | None:
+    """Runs of queries, one after the other, that read the same keys; their biases cell by cell."""
+    first, spans = calls[0], [call.places[0].span for call in calls]
+    if None in spans or any(one[1] != other[0] for one, other in pairwise(spans)):
+        return None
+    for call in calls[1:]:
+        alike = (call.scale, call.softcap, call.columns) == (first.scale, first.softcap, first.columns)
+        same = all(torch.equal(one, other) for one, other in ((call.k, first.k), (call.v, first.v)))
+        if not alike or not same or call.parts.keys() != first.parts.keys() or call.make_bias is not None:
+            return None
+    allowed = torch.cat([call.mask.allowed(*call.weights_shape[1:]) for call in calls])
+    parts = {
+        name: torch.cat([call.parts[name] for call in calls], 1) for name in first.parts if name in ("lse", "bias")
+    }
+    if "sinks" in first.parts:
+        parts["sinks"] = first.parts["sinks"]
+        if not all(torch.allclose(call.parts["sinks"], parts["sinks"], rtol=1e-4) for call in calls):
+            return None
+    if "bias_offsets" in first.parts:
+        parts["bias"] = torch.cat([_cell_by_cell(call) for call in calls], 1)
+    whole = spans[0][0] == 0 and spans[-1][1] == spans[0][2]
+    rows = Places(
+        first.places[0].origins, first.places[0].moved, not whole, None if whole else (spans[0][0], *spans[-1][1:])
+    )
+    q, context = (torch.cat([getattr(call, name) for call in calls], 1) for name in ("q", "context"))
+    return replace(
+        first, q=q, context=context, mask=simplest_mask(allowed), parts=parts, heads=calls,
+        places=(rows, first.places[1]), path=_shared_path(calls),
+    )  # fmt: skip
+
+
+def _cell_by_cell(call: AttentionCall) -> Tensor:
+    """The bias [h, q, k] of offsets [h, q + k − 1]."""
+    i, j = (torch.arange(size, device=call.q.device) for size in call.weights_shape[1:])
+    return call.parts["bias_offsets"][:, j[None] - i[:, None] + len(i) - 1]
+
+
+def _shared_path(calls: list[AttentionCall]) -> list[tuple[str, str]]:
+    return [pair for pair in calls[0].path if all(pair in call.path for call in calls)]
+
+
+def _join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
     """Calls that were made head by head as the heads of one, or None where they differ in anything but their numbers."""
     first = calls[0]
     n, m = first.q.shape[1], first.k.shape[1]
@@ -113,7 +175,4 @@ def join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
             return None
     q, k, v, context = (torch.cat([getattr(call, name) for call in calls]) for name in ("q", "k", "v", "context"))
     parts = {name: torch.cat([call.parts[name] for call in calls]) for name in first.parts}
-    shared = [pair for pair in first.path if all(pair in call.path for call in calls)]
-    return AttentionCall(q, k, first.scale, first.mask, parts, first.shape, first.softcap, path=shared, v=v, context=context,
-                         entries=first.entries, from_elsewhere=first.from_elsewhere, columns=first.columns, descent=first.descent,
-                         places=first.places, heads=calls)  # fmt: skip
+    return replace(first, q=q, k=k, v=v, context=context, parts=parts, path=_shared_path(calls), heads=calls)

@@ -10,6 +10,7 @@ from torch import Tensor
 from model.instrumentation.operators import layout
 from model.instrumentation.operators.attention_call import AttentionCall
 from model.instrumentation.operators.recorder import Frame
+from model.trace.mask_and_bias import is_masked
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -29,7 +30,8 @@ class Scores:
     the left and the right factor. factors: the tensors that were multiplied. softcap c makes c · tanh(scale · q · kᵀ / c).
     `erased` cells were multiplied by 0 and must end up masked. `rounded`: they were in half precision on their way.
     `opaque`: they passed an operator that is none of these; terms and masks are those after it. `learned`: q is a parameter:
-    learned queries, or a layer that has its matrix on the left.
+    learned queries, or a layer that has its matrix on the left. `known`: of opaque scores what they were before that. sinks
+    [h]: the score beside each row's whose weight is left out.
     """
 
     q: Tensor
@@ -45,6 +47,8 @@ class Scores:
     opaque: bool = False
     learned: bool = False
     owner: Frame | None = None
+    known: Scores | None = None
+    sinks: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -77,7 +81,21 @@ class Scores:
 
     def unknown(self) -> Scores:
         """The scores after an operator that is not read; what was added before it is in there somewhere."""
-        return replace(self, terms=(), dropped=(), erased=(), softcap=None, opaque=True)
+        return replace(
+            self, terms=(), dropped=(), erased=(), softcap=None, opaque=True, known=self.known if self.opaque else self
+        )  # fmt: skip
+
+    def without_row_terms(self) -> tuple[Scores, Tensor | None]:
+        """Without what was added to whole rows (their maximum, taken off), which no softmax sees; and what that was in all."""
+        rows = [part for part in self.terms if self._of_rows(part[0])]
+        if self.opaque or not rows:
+            return self, None
+        kept = tuple(part for part in self.terms if not any(part is each for each in rows))
+        return replace(self, terms=kept), sum(term * weight for term, weight in rows)
+
+    def _of_rows(self, term: Tensor) -> bool:
+        """Whether a term is alike for all keys of a row, and masks none."""
+        return term.shape[2] == 1 < self.k.shape[1] and bool(term.isfinite().all()) and not bool(is_masked(term).any())
 
     def with_keys_on(self, axis: int) -> Scores | None:
         """With q and k told apart by the axis of the softmax: the keys are on it, whole."""
@@ -138,3 +156,10 @@ def unscaled(tensor: Tensor, note: object) -> tuple[Tensor, float]:
     if isinstance(note, Scores) and note.learned and not note.opaque:  # what a layer made, times a number
         factor = note.scale
     return (tensor / factor, factor) if factor != 1 else (tensor, 1.0)
+
+
+def turned(note: object) -> Scores | Weights | None:
+    """The note of scores or weights whose last two axes are exchanged."""
+    if not isinstance(note, Scores | Weights):
+        return None
+    return replace(note, layout=(*note.layout[:-2], *note.layout[:-3:-1]))

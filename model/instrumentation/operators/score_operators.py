@@ -1,18 +1,20 @@
-"""What an operator makes of scores: scale, soft cap, mask or bias are read; after any other the scores are `opaque`.
+"""What an operator makes of scores, and of weights.
 
-Each function takes the scores, which of the operator's arguments they are, and the operator, whose result has their shape.
+Of scores scale, soft cap, mask or bias are read; after any other they are `opaque`. Each function takes the scores,
+which of the operator's arguments they are, and the operator, whose result has their shape.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from model.instrumentation.operators.notes import Scores, number
-from model.instrumentation.operators.recorder import Operation
+from model.instrumentation.operators.attention_call import AttentionCall
+from model.instrumentation.operators.notes import Scores, Weights, number
+from model.instrumentation.operators.recorder import RANDOM, VIEWS, Operation
 from model.trace.mask_and_bias import is_masked
 
 
@@ -86,3 +88,36 @@ OPERATORS: dict[str, Callable[[Scores, int, Operation], Scores]] = {
     "mul": _scaled, "div": _scaled, "add": _added, "sub": _added, "masked_fill": _filled, "where": _where,
     "clamp": _floor, "clamp_min": _floor, "maximum": _floor, "tanh": _capped,
 }  # fmt: skip
+
+
+@dataclass(eq=False)
+class WeightChanges:
+    """What was done to weights that were recorded, before they met their values.
+
+    changed: (call, path, operator) of what read them and was not followed, "" for a view that mixes axes; by_cell: (call, path)
+    of weights that met values in no product of matrices; random: paths that drew numbers.
+    """
+
+    changed: list[tuple[AttentionCall, str, str]] = field(default_factory=list)
+    by_cell: list[tuple[AttentionCall, str]] = field(default_factory=list)
+    random: set[str] = field(default_factory=set)
+
+    def after(self, operation: Operation, note: Callable[[object], object], path: str) -> Weights | None:
+        """The note of the result, where the operator changed weights cell by cell."""
+        if operation.name in RANDOM:
+            self.random.add(path)
+        if operation.name in VIEWS or operation.name.endswith("_like"):
+            return None
+        for arg in operation.args:
+            weights = note(arg)
+            if not isinstance(weights, Weights) or weights.call is None:
+                continue
+            if (
+                operation.name == "mul" and operation.result.numel() > arg.numel()
+            ):  # a value times its weight, to be summed
+                self.by_cell.append((weights.call, path))
+                return None
+            self.changed.append((weights.call, path, operation.name))
+            alike = isinstance(operation.result, Tensor) and operation.result.shape == arg.shape
+            return replace(weights, altered=True) if alike else None
+        return None

@@ -167,7 +167,7 @@ def log_sum_exp(scores: Scores, terms: ScoreTerms, tensor: Tensor | None, weight
 
     0 for a row with no key: its weights are then exp(−∞ − 0) = 0. None where half precision has rounded the scores.
     """
-    if scores.rounded or (weights is not None and weights.dtype in HALF):
+    if lse is None and (scores.rounded or (weights is not None and weights.dtype in HALF)):
         return None
     if lse is None:  # of each row's largest cell: log w = s − lse, without a second pass of exponentials
         lse = tensor.amax(-1) - weights.amax(-1).log()

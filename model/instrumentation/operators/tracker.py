@@ -17,24 +17,33 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from model.instrumentation.operators import layout
 from model.instrumentation.operators import recorder as operators
-from model.instrumentation.operators.attention_call import AttentionCall, compact, join_heads
-from model.instrumentation.operators.kernel_sums import log_sum_exp_of
-from model.instrumentation.operators.notes import HALF, Context, Output, Scaled, Scores, Weights, number, unscaled
+from model.instrumentation.operators.attention_call import AttentionCall, compact, join
+from model.instrumentation.operators.fused_kernels import log_sum_exp_of, scores_of
+from model.instrumentation.operators.notes import (
+    HALF,
+    Context,
+    Output,
+    Scaled,
+    Scores,
+    Weights,
+    number,
+    turned,
+    unscaled,
+)
 from model.instrumentation.operators.output_projection import add_bias, given, project
 from model.instrumentation.operators.recorder import Frame, Operation, OperatorRecorder
 from model.instrumentation.operators.regroup import heads_apart
-from model.instrumentation.operators.score_operators import OPERATORS, unknown
+from model.instrumentation.operators.score_operators import OPERATORS, WeightChanges, unknown
 from model.instrumentation.operators.score_reader import ScoreReader
+from model.instrumentation.operators.written_softmax import Widened, widened, written_softmax
 
 
 class ScoreTracker:
     """`see` every operator; `calls` are the attentions found, in the order in which their values were weighted.
 
     lost: paths of the modules of softmaxes that weighted something, but whose scores or weights could not be followed;
-    lost_scores: those of them that did read scores, and are no router's.
-    changed: (call, path, operator) of what read the weights of a call and was not followed, "" for a
-    view that mixes axes; random: paths that drew numbers; over_queries: (call, path) of weights that were summed along queries;
-    by_cell: paths where one query's weights met their values in no product of matrices.
+    lost_scores: those of them that did read scores, and are no router's. changes: what was done to weights before they met
+    values; over_queries: (call, path) of weights that were summed along queries.
     """
 
     def __init__(self, reader: ScoreReader, recorder: OperatorRecorder):
@@ -42,10 +51,8 @@ class ScoreTracker:
         self.calls: list[AttentionCall] = []
         self.lost: list[str] = []
         self.lost_scores: list[str] = []
-        self.random: set[str] = set()
-        self.changed: list[tuple[AttentionCall, str, str]] = []
         self.over_queries: list[tuple[AttentionCall, str]] = []
-        self.by_cell: list[str] = []
+        self.changes = WeightChanges()
         self._notes = WeakTensorKeyDictionary()
         recorder.followers.append(self.see)
 
@@ -53,28 +60,14 @@ class ScoreTracker:
         return self._notes.get(tensor) if isinstance(tensor, Tensor) else None
 
     def see(self, operation: Operation) -> None:
-        found = _handler(operation.name)(self, operation) or self._changes_weights(operation)
+        found = _handler(operation.name)(self, operation) or self.changes.after(
+            operation, self.note, self.recorder.innermost
+        )
         result = operation.result
         if found is not None:
             self._notes[result[0] if isinstance(result, tuple) else result] = found
         elif operation.in_place and self.note(operation.args[0]) is not None:
             del self._notes[operation.args[0]]  # changed in place in a way that is not followed
-
-    def _changes_weights(self, operation: Operation) -> Weights | None:
-        if operation.name in operators.RANDOM:
-            self.random.add(self.recorder.innermost)
-        for note in map(self.note, operation.args):
-            numbers = operation.name not in operators.VIEWS and not operation.name.endswith("_like")
-            if numbers and isinstance(note, Weights) and note.call is not None:
-                shape = next(arg.shape for arg in operation.args if self.note(arg) is note)
-                wider = operation.name == "mul" and operation.result.numel() > shape.numel()
-                if wider and note.call.weights_shape[1] == 1:  # a value times its weight, to be summed: no product
-                    self.by_cell.append(self.recorder.innermost)
-                    return None
-                self.changed.append((note.call, self.recorder.innermost, operation.name))
-                alike = isinstance(operation.result, Tensor) and operation.result.shape == shape
-                return replace(note, altered=True) if alike else None
-        return None
 
     def left(self, frame: Frame, out: object) -> None:
         """A module that ran has given `out`: it may have been a projection of several matrices, or the whole sub-layer."""
@@ -85,6 +78,9 @@ class ScoreTracker:
         """An operator that may read scores: of two, those that passed nothing unknown (products of positions are no q · kᵀ)."""
         args, result = operation.args, operation.result
         found = [(at, note) for at, arg in enumerate(args) if isinstance(note := self.note(arg), Scores)]
+        beside = [note for arg in args if isinstance(note := self.note(arg), Widened)]
+        if beside and isinstance(result, Tensor):
+            return beside[0].after(operation)
         if not found or any(isinstance(self.note(arg), Weights) for arg in args):
             return _BESIDE.get(operation.name, _nothing)(self, operation)
         at, scores = min(found, key=lambda pair: pair[1].opaque)
@@ -96,14 +92,17 @@ class ScoreTracker:
         note, result = self.note(operation.args[0]), operation.result
         if isinstance(note, Scaled) or note is None or not isinstance(result, Tensor):
             return note if isinstance(result, Tensor) else None
+        if isinstance(note, Widened):
+            return note.after(operation)
         if isinstance(note, Scores) or (isinstance(note, Weights) and note.call is not None):
             found = layout.after(operation, note.layout)
             if found is None:
-                self.changed += [(note.call, self.recorder.innermost, "")] if isinstance(note, Weights) else []
+                self.changes.changed += [(note.call, self.recorder.innermost, "")] if isinstance(note, Weights) else []
                 return None
             rounded = {"rounded": note.rounded or result.dtype in HALF} if isinstance(note, Scores) else {}
             return replace(note, layout=found, **rounded)
-        return note if result.numel() == operation.args[0].numel() else None
+        lost = isinstance(note, Weights) and note.of_scores  # the weights of several products, taken apart again
+        return note if lost or result.numel() == operation.args[0].numel() else None
 
     def _multiplied(self, operation: Operation) -> Any:
         """Weights of one token times its value; or q or k, scaled before they are multiplied."""
@@ -133,8 +132,12 @@ class ScoreTracker:
         if isinstance(left, Weights):
             return self._weighted_values(left, a, b, result)
         if isinstance(right, Weights):
-            swapped = (*right.layout[:-2], *right.layout[:-3:-1])
-            return self._weighted_values(replace(right, layout=swapped), b.mT, a.mT, result.mT)
+            return self._weighted_values(turned(right), b.mT, a.mT, result.mT)
+        for note, x, y, made in ((left, a, b, result), (turned(right), b.mT, a.mT, result.mT)):
+            if isinstance(note, Scores) and note.known is not None and not self.recorder.is_parameter(y):
+                weights = written_softmax(note, x, self.reader)
+                if weights is not None:
+                    return self._weighted_values(weights, x, y, made)
         if isinstance(left, Context) and (a.dim() == 2 or a.shape[0] == b.shape[0] == 1):
             return self._projected(left.call, layout.matrix(a), layout.matrix(b), added, layout.matrix(result))
         # A product with a parameter is a layer (a router or a gate has a softmax over its own outputs), or learned queries.
@@ -150,10 +153,12 @@ class ScoreTracker:
         beta = float(operation.kwargs.get("beta", 1))
         return scores if added is None or beta == 0 else scores.plus(scores.cells(added, result.shape), beta)
 
-    def _softmax(self, operation: Operation) -> Weights | None:
+    def _softmax(self, operation: Operation) -> Any:
         given, result = operation.args[0], operation.result
         axis = operation.args[1] % max(1, result.dim())
         note = self.note(given)
+        if isinstance(note, Widened):
+            return Weights(None) if note.scores is None else note.after(operation)
         scores = None
         if isinstance(note, Scores):
             scores = note.with_keys_on(axis)
@@ -164,6 +169,8 @@ class ScoreTracker:
             found = Weights(None, of_scores=isinstance(note, Scores))
             return found if result.dim() >= 3 and axis == result.dim() - 1 else None
         tensor, weights = (scores.cells(t, given.shape) for t in (given, result))
+        scores, rows = scores.without_row_terms()
+        tensor = tensor if rows is None else tensor - rows
         call = self.reader.softmax(scores, tensor, weights, None, result.shape)
         return None if call is None else Weights(call, scores.layout)
 
@@ -202,23 +209,13 @@ class ScoreTracker:
         return None if found is None else self._attended(call, *found)
 
     def _fused(self, operation: Operation) -> Context | None:
-        given, context = operation.named(), operation.result[0]
-        query, key, v = (given[name] for name in ("query", "key", "value"))
-        q, k = query[0], key[0]
-        scale, mask = given.get("scale"), given.get("attn_mask", given.get("attn_bias"))
+        scores = scores_of(operation, self.recorder.frames[-1] if self.recorder.frames else None)
+        if scores is None:
+            return None
+        query, key = scores.factors
         shape = torch.Size((*query.shape[:3], key.shape[2]))
-        owner = self.recorder.frames[-1] if self.recorder.frames else None
-        scale = q.shape[-1] ** -0.5 if scale is None else float(scale)
-        scores = Scores(q, k, (query, key), layout.contiguous(shape), scale, owner=owner)
-        if given.get("is_causal"):
-            i, j = (torch.arange(size, device=q.device) for size in shape[2:])
-            scores = scores.without((j[None] > i[:, None])[None])
-        if mask is not None:
-            if (cells := scores.cells(mask, shape)) is None:
-                return None
-            scores = scores.without(~cells) if mask.dtype == torch.bool else scores.plus(cells)
         call = self.reader.softmax(scores, None, None, log_sum_exp_of(operation)[0], shape)
-        return None if call is None else self._attended(call, v[0], context[0])
+        return None if call is None else self._attended(call, operation.named()["value"][0], operation.result[0][0])
 
     def _projected(self, call: AttentionCall, x: Tensor, weight: Tensor, bias: Tensor | None, result: Tensor) -> Any:
         found = project(call, x, weight, bias, result)
@@ -227,13 +224,13 @@ class ScoreTracker:
             self.reader.projected(call)
         return found
 
-    def _joined(self, operation: Operation) -> Context | None:
-        """Heads that were computed one by one and are concatenated here become one call."""
+    def _joined(self, operation: Operation) -> Context | Widened | None:
+        """Heads or runs of queries that were computed one by one and are concatenated here become one call."""
         notes = [self.note(part) for part in operation.args[0]]
         if len(notes) < 2 or not all(isinstance(note, Context) for note in notes):
-            return None
+            return widened(operation, notes) if operation.name == "cat" else None
         calls = [note.call for note in notes]
-        joined = join_heads(calls) if len(set(map(id, calls))) == len(calls) else None
+        joined = join(calls, operation.result)
         if joined is None:
             return None
         at = self.calls.index(calls[0])
