@@ -19,6 +19,7 @@ from model.instrumentation.qk_sources import ProjectionSources
 
 _REPEATS = {"expand", "repeat", "index_select"}
 _KEEP_A_NAME = _REPEATS | {"mul", "div", "add", "sub", "neg", "embedding"}
+Place = tuple[int, int]  # (address, numbers) of what was projected
 ZERO, CACHE, MEMORY = "zero", "cache", "memory"
 
 
@@ -30,7 +31,7 @@ class KeyColumns:
         self._parameters = {memory_of(tensor): _last(name) for name, tensor in parameters}
         self._names = WeakTensorKeyDictionary()  # a view or copy of a parameter -> its name
         self._learned = WeakTensorKeyDictionary()  # what was computed of parameters alone -> the name of the first
-        self._columns = WeakTensorKeyDictionary()  # projected keys -> what their positions are
+        self._columns = WeakTensorKeyDictionary()  # projected keys -> (label, size, what was projected) of their parts
         self._parts = WeakTensorKeyDictionary()  # what is to be projected -> its parts (tensor, name, size)
 
     def see(self, operation: Operation) -> None:
@@ -81,20 +82,29 @@ class KeyColumns:
             (self._sources.origin(part), self._name(part) or self._learned.get(part), size)
             for part, size in zip(parts, sizes, strict=True)
         ]
-        columns: list[tuple[str | None, int]] = []
+        columns: list[tuple[str | None, int, frozenset[Place]]] = []
         for part, size in zip(parts, sizes, strict=True):
-            columns += self._columns.get(part) or [(self._label(part), size)]
-        if len({label is None for label, _ in columns}) == 2:
-            self._columns[result] = tuple(columns)
+            columns += self._columns.get(part) or [(self._label(part), size, frozenset(self._sources.places(part)))]
+        self._columns[result] = tuple(columns)
 
     def of(self, queries: Tensor, keys: Tensor, count: int) -> Columns:
         """What each run of these `count` keys is; () where all are positions, or nothing can be told."""
         found = self._columns.get(keys)
         if found is not None:
+            columns = self._of_parts(queries, found)
             own = self._learned.get(queries)  # learned queries (latents) that are among the keys are no extra ones
-            fits = sum(size for _, size in found) == count and (own is None or own not in dict(found))
-            return found if fits else ()
+            fits = sum(size for _, size in columns) == count and (own is None or own not in dict(columns))
+            return columns if fits and len({label is None for label, _ in columns}) == 2 else ()
         return self._before_projection(queries, keys, count)
+
+    def _of_parts(self, queries: Tensor, parts: Iterable[tuple[str | None, int, frozenset[Place]]]) -> Columns:
+        """The columns of keys whose parts were projected apart: what comes from elsewhere than the queries is memory."""
+        read = self._sources.places(queries)
+        mixed = any(label is None and read & places for label, _, places in parts)
+        return tuple(
+            (MEMORY if label is None and mixed and places and not read & places else label, size)
+            for label, size, places in parts
+        )  # fmt: skip
 
     def differ(self, queries: Tensor, keys: Tensor, count: int) -> bool | None:
         """`ProjectionSources.differ`, where vectors beside the sequence that were projected with it make no other source."""

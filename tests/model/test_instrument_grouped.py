@@ -44,6 +44,20 @@ class GroupsFirst(Grouped):
         return torch.einsum("bgrqk,bkgd->bqgrd", s.masked_fill(self.future(n), -math.inf).softmax(-1), v)
 
 
+class GroupsInside(Grouped):
+    """Each head's group is the inner axis: query projection and W_O have the heads in an order that the product has not."""
+
+    causal = False
+
+    def projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = super().projected(x)
+        return q.reshape(*q.shape[:2], HEADS // self.groups, self.groups, D_K), k, v
+
+    def mixed(self, q, k, v, n):
+        w = (torch.einsum("bqrgd,bkgd->brgqk", q, k) / math.sqrt(D_K)).softmax(-1)
+        return torch.einsum("brgqk,bkgd->bqrgd", w, v)
+
+
 class QueriesBeforeGroups(Grouped):
     """The queries are not the last axis before the keys: the mask says where they are."""
 
@@ -145,3 +159,18 @@ def test_the_check_notices_heads_in_another_order(kind: type[Grouped]):
     store = trace.record(site).store
     store._tensors[f"{site}.q"] = trace.q(site).flip(0)
     assert not trace.fidelity().holds
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, N, 6, 7])
+def test_heads_are_in_the_order_of_their_projections(n: int):
+    torch.manual_seed(n)
+    module, x = GroupsInside().eval(), torch.randn(1, n, D)
+    trace = instrument(module).trace(x)
+    (site,) = trace.sites
+    with torch.no_grad():
+        q, k, _ = (part.double()[0] for part in module.projected(x))
+        scores = torch.einsum("qrgd,kgd->rgqk", q, k) / math.sqrt(D_K)
+    got = torch.stack([trace.weights(site, head) for head in range(HEADS)])
+    assert torch.allclose(got.double(), scores.softmax(-1).flatten(0, 1), atol=1e-6)
+    assert torch.equal(trace.parameter(site, "W_O"), module.o.weight.T)
+    assert trace.fidelity().compared == {str(site): "output"} and trace.fidelity().holds

@@ -213,3 +213,47 @@ def test_streams_that_were_one_sequence_and_are_two_again():
     held(trace, module)
     both = tuple(map(str, range(2 * N)))
     assert sides_by_module(trace) == {"joint": (both, both), "text": (TEXT, TEXT), "image": (NUMBERS, NUMBERS)}
+
+
+class ProjectedMemory(Attention):
+    """Keys and values of a memory, projected by matrices of their own, beside those of the sequence."""
+
+    def __init__(self, first: bool):
+        super().__init__()
+        self.memory_k, self.memory_v, self.first = nn.Linear(3, D), nn.Linear(3, D), first
+
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        self.memory = memory
+        return super().forward(x)
+
+    def with_extra(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        pairs = ((self.heads(self.memory_k(self.memory)), k), (self.heads(self.memory_v(self.memory)), v))
+        return tuple(torch.cat(pair if self.first else pair[::-1], 2) for pair in pairs)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+def test_a_projected_memory_beside_the_sequence(first: bool):
+    module = nn.ModuleDict({"emb": nn.Embedding(len(WORDS), D), "attention": ProjectedMemory(first)}).eval()
+    forward = lambda ids, memory: module["attention"](module["emb"](ids), memory)  # noqa: E731
+    trace = instrument(module, WORDS, forward=forward).trace(IDS, torch.randn(1, 2, 3))
+    held(trace, module)
+    memory = ("memory[0]", "memory[1]")
+    assert sides_by_module(trace) == {"attention": (TEXT, (*memory, *TEXT) if first else (*TEXT, *memory))}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_scores_that_half_precision_rounds_are_those_that_the_module_had(dtype: torch.dtype):
+    """A number that all scores share leaves them fewer digits: the record has what the softmax read."""
+    module = Attention().eval().to(dtype)
+    module.mixed = lambda q, k, v: _mixed_high(module, q, k, v)
+    trace = instrument(module).trace(torch.randn(1, N, D, dtype=dtype))
+    kept = module.weights[0].double()
+    got = torch.stack([trace.weights("encoder.0.self", head) for head in range(kept.shape[0])]).double()
+    torch.testing.assert_close(got, kept, atol=4 * torch.finfo(dtype).eps, rtol=0)
+    assert trace.fidelity().holds
+
+
+def _mixed_high(module: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights = (q @ k.mT + 200).softmax(-1)
+    module.weights.append(weights[0].detach())
+    return module.o((weights @ v).transpose(1, 2).reshape(1, N, D))

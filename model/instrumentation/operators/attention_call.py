@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -56,7 +57,8 @@ class AttentionCall:
     path: names and classes of the modules it ran in; entries: which call of each that was. from_elsewhere: whether keys come
     from another tensor than queries, None where it cannot be told. columns: what its keys are, where some are no positions of
     its own sequence. descent: what its queries, and its keys, descend from; places: whose positions they are. heads: the calls
-    it was put together of. beside: whether another of its kind comes before it in its layer.
+    it was put together of. head_sizes: of the axes that its heads were on, outermost first. beside: whether another of its
+    kind comes before it in its layer.
     """
 
     q: Tensor
@@ -80,6 +82,7 @@ class AttentionCall:
     output: Tensor | None = None
     projector: nn.Module | None = None
     heads: list[AttentionCall] = field(default_factory=list)
+    head_sizes: tuple[int, ...] = ()
     beside: bool = False
 
     @property
@@ -92,6 +95,18 @@ class AttentionCall:
     def weights_shape(self) -> tuple[int, int, int]:
         """(h, q, k)"""
         return self.q.shape[0], self.q.shape[1], self.k.shape[1]
+
+
+def exchange_heads(call: AttentionCall, order: Sequence[int]) -> None:
+    """Put the heads in another order of their axes, `order` of `head_sizes`: (group, head of it) as (head of a group, group)."""
+    count = math.prod(call.head_sizes)
+    places = torch.arange(count).reshape(call.head_sizes).permute(*order).reshape(-1).to(call.q.device)
+    call.k, call.v = (part.repeat_interleave(count // part.shape[0], 0) for part in (call.k, call.v))
+    for name in ("q", "k", "v", "context"):
+        setattr(call, name, getattr(call, name)[places])
+    call.parts = {name: part[places] for name, part in call.parts.items()}
+    call.k, call.v = compact(call.k, call.v)
+    call.head_sizes = tuple(call.head_sizes[at] for at in order)
 
 
 def compact(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

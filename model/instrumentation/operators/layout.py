@@ -91,6 +91,12 @@ def kind(stride: int, scores: tuple[int, int, int]) -> int:
     return 0 if stride >= q * k else 1 if stride >= k else 2
 
 
+def head_sizes(layout: Layout, scores: tuple[int, int, int]) -> tuple[int, ...]:
+    """How many heads each axis of heads has, in the order of the record's heads: (groups, heads of each), say."""
+    found = [piece for axis in layout for piece in pieces(axis, scores) or () if kind(piece[1], scores) == 0]
+    return tuple(size for size, _ in sorted(found, key=lambda piece: -piece[1]))
+
+
 def of_queries(axis: Factors, scores: tuple[int, int, int]) -> bool:
     """Whether an axis is of queries alone."""
     found = pieces(axis, scores)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import permutations
 
 import torch
 from torch import Tensor, nn
 
-from model.instrumentation.operators.attention_call import AttentionCall
+from model.instrumentation.operators.attention_call import AttentionCall, exchange_heads
 from model.instrumentation.operators.notes import Context, Output
 from model.instrumentation.operators.recorder import Frame, first_output
 from model.jobs.device import device_of
@@ -25,12 +26,17 @@ _ATTENTION = re.compile("att|mha", re.IGNORECASE)
 def project(call: AttentionCall, x: Tensor, weight: Tensor, bias: Tensor | None, result: Tensor) -> Output | None:
     """Note W_O, b_O and the output of `call` where x [q, h · d_v] is its context, in some order of its axes.
 
-    W_O is kept with its rows head by head.
+    W_O is kept with its rows head by head. Heads on several axes are put in the order in which W_O reads them.
     """
     heads, queries, width = call.context.shape
     fits = x.shape == (queries, heads * width) and weight.shape[0] == heads * width
     if call.projection is not None or not fits or (bias is not None and bias.dim() != 1):
         return None
+    for order in list(permutations(range(len(call.head_sizes))))[1:7]:
+        own = call.context.unflatten(0, call.head_sizes).permute(*order, -2, -1).flatten(0, -3)
+        if call.make_bias is None and _equal(x, own.to(x.dtype).transpose(0, 1).reshape(queries, -1)):
+            exchange_heads(call, order)
+            break
     context = call.context.to(x.dtype)
     if _equal(x, context.transpose(0, 1).reshape(queries, -1)):
         call.projection = weight.detach()

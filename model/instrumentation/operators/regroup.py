@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import islice, permutations
 
 import torch
 from torch import Tensor
@@ -48,7 +49,7 @@ def heads_apart(scores: Scores, projection: tuple[int, Tensor | None] | None) ->
             return scores if rows == k or not others else None
         found.append(_apart(scores, split, others, queries[0]) if others else scores)
     if len(found) > 1:  # as many heads as queries, and nothing but their numbers tells which is which
-        found = [each for each in found if made is not None and made_of(each.q, made)]
+        found = [each for each in found if made is not None and _made_of(each, made)]
     return found[0] if len(found) == 1 else None
 
 
@@ -165,6 +166,14 @@ def _regrouped(
 def _weight_of_heads(weight: float | Tensor, times: int) -> float | Tensor:
     many = isinstance(weight, Tensor) and weight.shape[0] > 1
     return weight.repeat_interleave(times, 0) if many else weight
+
+
+def _made_of(scores: Scores, made: Tensor) -> bool:
+    """Whether the queries are the numbers of a product, its heads in some order of their axes."""
+    sizes = layout.head_sizes(scores.layout, scores.shape) or (scores.q.shape[0],)
+    parts = scores.q.unflatten(0, sizes)
+    orders = islice(permutations(range(len(sizes))), 6)
+    return any(made_of(parts.permute(*order, -2, -1).flatten(0, -3), made) for order in orders)
 
 
 def made_of(q: Tensor, made: Tensor) -> bool:

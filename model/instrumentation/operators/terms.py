@@ -154,10 +154,14 @@ def reproduces(scores: Scores, terms: ScoreTerms, weights: Tensor) -> bool:
     error = (again[:, real].nan_to_num() - weights[:, rows][:, real].to(wide).nan_to_num()).abs()
     # A score is a sum of d_k products, rounded in the module's own precision: large ones leave the weights fewer digits.
     size = q.norm(dim=-1).amax() * k.norm(dim=-1).amax() * abs(scores.scale)
-    half = scores.rounded or weights.dtype in HALF
+    halves = [part.dtype for part in (scores.q, weights) if part.dtype in HALF] or (HALF if scores.rounded else [])
     # Scores made in float32 stay so when a float64 mask is added to them.
     eps = max(torch.finfo(part.dtype).eps for part in (scores.q, scores.k, weights))
-    bound = 0.1 if half else 16 * eps * (10 + size)
+    bound = 16 * eps * (10 + size)
+    if (
+        halves
+    ):  # a weight moves by at most a quarter of what its score does, which was rounded when made and when scaled
+        bound = max(torch.finfo(dtype).eps for dtype in halves) * (2 + size / 2)
     return not error.numel() or bool((error <= bound).all())
 
 

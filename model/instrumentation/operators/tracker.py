@@ -172,6 +172,8 @@ class ScoreTracker:
         scores, rows = scores.without_row_terms()
         tensor = tensor if rows is None else tensor - rows
         call = self.reader.softmax(scores, tensor, weights, None, result.shape)
+        if call is not None:
+            call.head_sizes = layout.head_sizes(scores.layout, scores.shape)
         return None if call is None else Weights(call, scores.layout)
 
     def _weighted_values(self, note: Weights, weights: Tensor, v: Tensor, result: Tensor) -> Context | None:
