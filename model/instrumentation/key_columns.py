@@ -73,7 +73,7 @@ class KeyColumns:
                 self._learned.pop(result, None)
 
     def _concatenated(self, operation: Operation) -> None:
-        parts, result = operation.args[0], operation.result
+        parts, result = [part for part in operation.args[0] if part.numel()], operation.result  # a cache begins empty
         axis = operation.named().get("dim", 0) % max(1, result.dim())
         if axis == result.dim() - 1 or len(parts) < 2:
             return

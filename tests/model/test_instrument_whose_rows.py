@@ -257,3 +257,14 @@ def _mixed_high(module: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     weights = (q @ k.mT + 200).softmax(-1)
     module.weights.append(weights[0].detach())
     return module.o((weights @ v).transpose(1, 2).reshape(1, N, D))
+
+
+def test_a_cache_that_is_still_empty_is_no_column():
+    class Cached(Attention):
+        def with_extra(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+            return torch.cat([k.new_zeros(0), k], 2), torch.cat([k[:, :, :0], v], 2)
+
+    module = nn.Sequential(nn.Embedding(len(WORDS), D), Cached()).eval()
+    trace = instrument(module, WORDS).trace(IDS)
+    held(trace, module)
+    assert sides_by_module(trace) == {"1": (TEXT, TEXT)} and set(trace.sides) == {"encoder"}
