@@ -29,8 +29,8 @@ from model.instrumentation.operators.recorder import (
     tensors_in,
 )
 
-# Operators that put rows at other places, and which of their arguments names the axis.
-_MOVES = {"flip": 1, "roll": 2, "index_select": 1, "gather": 1, "sort": 1, "constant_pad_nd": None, "index": None}
+# Operators that put rows at other places.
+_MOVES = {"flip", "roll", "index_select", "gather", "sort", "constant_pad_nd", "index"}
 _REDUCES = {"mean", "sum", "amax", "amin", "max", "min", "logsumexp", "argmax", "argmin", "topk"}
 
 
