@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import shutil
@@ -273,3 +274,20 @@ def test_a_profile_says_how_its_runs_check(visit, monkeypatch, profile: Profile,
     }[of]
     feet = [caption.value for caption in seen.at.caption if caption.value.endswith(said)]
     assert len(feet) == 2  # every head's, and one head's
+
+
+def test_every_head_is_a_line_over_the_medians_of_its_measures(visit, profile: Profile) -> None:
+    seen = visit("corpus", **AT, set="corpus-parallel.1").sound()
+    (chart,) = seen.at.get("plotly_chart")
+    axes = json.loads(chart.proto.spec)["data"][0]["dimensions"]
+    drawn = {axis["name"]: axis["values"] for axis in axes}
+    applies = [name for name in profile.measures if np.isfinite(profile.values(name)).any()]
+    assert list(drawn) == ["site", *applies]
+    for name in applies:
+        wanted = np.array([
+            np.median(column[np.isfinite(column)]) if np.isfinite(column).any() else np.nan
+            for column in profile.values(name).astype(np.float64).T
+        ])  # fmt: skip
+        lines = np.frombuffer(base64.b64decode(drawn[name]["bdata"]), drawn[name]["dtype"])
+        np.testing.assert_allclose(lines[np.isfinite(wanted)], wanted[np.isfinite(wanted)], rtol=1e-9)
+        assert (lines[np.isnan(wanted)] < wanted[np.isfinite(wanted)].min()).all()

@@ -12,7 +12,7 @@ from model import open_model
 from model.measures.registry import DRAWN
 from tests import bounds
 from tests.app.visit import Visit
-from viz.ui.measures import parallel
+from viz.ui.shared import parallel
 
 TEXT = "I like cats"
 

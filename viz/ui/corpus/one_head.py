@@ -26,7 +26,7 @@ _LONGEST = 110  # characters of a text in a list
 _KEPT = "corpus-selected"
 
 
-def _same_model(profile: Profile) -> bool:
+def same_model(profile: Profile) -> bool:
     """Whether the profile is of the model that is looked at, whose selection is then the page's."""
     return view.current().model in (profile.about["model"], profile.about["given"])
 
@@ -34,7 +34,7 @@ def _same_model(profile: Profile) -> bool:
 def selected(profile: Profile) -> tuple[str, int]:
     """The app's selected head where the profile has it, else what was selected here, else the first."""
     now = view.current()
-    here = [(now.site, now.head)] if _same_model(profile) else []
+    here = [(now.site, now.head)] if same_model(profile) else []
     here.append(st.session_state.get(_KEPT, ("", 0)))
     return next((head for head in here if head in profile.heads), profile.heads[0])
 
@@ -51,7 +51,7 @@ def show(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, in
     """values [text] of the head: its pickers, the histogram, three lists of texts."""
     import numpy as np
 
-    st.session_state["corpus-same"] = _same_model(profile)
+    st.session_state["corpus-same"] = same_model(profile)
     page_text.heading("corpus.one", what="")
     _pickers(profile, head)
     told = int(np.isfinite(values).sum())

@@ -10,7 +10,7 @@ import streamlit as st
 from model.errors import HeadlightError
 from viz.base import export, numbers
 from viz.ui import language
-from viz.ui.corpus import one_head, profiles
+from viz.ui.corpus import lines, one_head, profiles
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
@@ -46,6 +46,7 @@ def show() -> None:
     values, quantiles = _numbers(profile, measure)
     head = one_head.selected(profile)
     _every_head(profile, measure, quantiles, head)
+    lines.show(profile, lambda name: _numbers(profile, name)[1])
     one_head.show(profile, measure, values[:, profile.heads.index(head)], head)
 
 

@@ -13,8 +13,7 @@ from viz.base import export
 from viz.ui import language, navigation
 from viz.ui.atlas import compute
 from viz.ui.language import say
-from viz.ui.measures import parallel
-from viz.ui.shared import figure_footer, measure_words, page_text
+from viz.ui.shared import figure_footer, measure_words, page_text, parallel
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import current_run, jobs, picked_heads, view
 
@@ -30,7 +29,7 @@ def show(trace: Trace) -> None:
 
     table = measured(trace)
     _maps(trace, table)
-    parallel.show(trace, table, pictures.rows(trace, short_names(trace)))
+    parallel.show("measures", lambda: _lines(trace, table, pictures.rows(trace, short_names(trace))))
     _links(trace)
     _table(trace, table)
     _meanings()
@@ -50,6 +49,16 @@ def measured(trace: Trace) -> pd.DataFrame:
         return head_table.table(trace, known.measures)
 
     return jobs.cached("measures", "table", (trace.key,), table, say("measures.wait"))
+
+
+def _lines(trace: Trace, table: pd.DataFrame, rows: dict[str, str]) -> parallel.Heads:
+    from model.measures import table as head_table
+
+    return parallel.Heads(
+        "measures", table, parallel.axes([measure.column for measure in TABLE], rows), trace.key,
+        say("measures.parallel_sentence", heads=len(table)), figure_footer.worst_badge(trace, trace.sites),
+        figure_footer.safe(trace.key.model), (head_table.table,),
+    )  # fmt: skip
 
 
 def _words() -> dict[str, str]:

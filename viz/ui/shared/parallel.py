@@ -1,0 +1,136 @@
+"""Heads as parallel coordinates over their measures: those that pass through the brushed ranges are picked everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from model.measures.registry import BY_COLUMN
+from viz.base import export
+from viz.ui import components
+from viz.ui.language import say
+from viz.ui.shared import figure_footer, measure_words, page_text
+from viz.ui.state import page_controls, picked_heads
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from viz.plotly_figures.parallel import Axes, Range
+    from viz.ui.shared.figure_footer import CheckNote
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Heads in numbers that are drawn as lines.
+
+    place: what keys, links and files of this page begin with. table: a row a head, with "site" and "head". axes: its columns'
+    names. identity: tells one table from another. sentence: what the figure shows; badge: how it checks; code: what made it.
+    pickable: whether they are heads of the model that is open, which can be picked.
+    """
+
+    place: str
+    table: pd.DataFrame
+    axes: Axes
+    identity: Hashable
+    sentence: str
+    badge: CheckNote
+    slug: str
+    code: tuple[Callable[..., object], ...]
+    pickable: bool = True
+
+    @property
+    def brush(self) -> str:
+        """The key of the brushes."""
+        return f"{self.place}-brush"
+
+
+def show(place: str, heads: Callable[[], Heads]) -> None:
+    """Closed until it is asked for: the browser's plotly takes longer to come than the rest of the page.
+
+    place: as that of `heads`, which are made when they are shown.
+    """
+    page_text.heading("measures.parallel")
+    if not st.toggle(say("measures.parallel_open"), **page_controls.switch(f"{place}-parallel")):
+        return
+    from viz.plotly_figures import parallel
+    from viz.ui.theme import theme
+
+    drawn = heads()
+    table, axes = drawn.table, drawn.axes
+    figure = parallel.lines(table, axes, theme()).update_layout(width=None)  # as wide as there is room
+    box = f"{place}-parallel-strip"
+    with st.container(key=box):
+        st.plotly_chart(
+            figure, width="stretch", theme=None, key=f"{place}-parallel-chart",
+            config={"displayModeBar": False},
+        )  # fmt: skip
+    ranges = _ranges(drawn)
+    components.brush(key=drawn.brush, data={"box": f"st-key-{box}", "ranges": ranges}, on_ranges_change=_brushed(drawn))
+    if ranges:
+        st.caption(_what_is_kept(len(parallel.kept(table, axes, ranges)), drawn))
+    figure_footer.draw(
+        f"{place}-parallel", drawn.sentence, drawn.badge,
+        lambda: {f"{drawn.slug}-{place}-parallel.csv": lambda: export.table_csv(table)},
+        code=(*drawn.code, parallel.places, parallel.kept),
+    )  # fmt: skip
+
+
+def axes(columns: Iterable[str], rows: dict[str, str]) -> Axes:
+    """The axes of these columns under their short names. rows: the short name of each sub-layer."""
+    from viz.plotly_figures import parallel
+
+    return parallel.Axes(
+        {name: measure_words.short_name(name) if name in BY_COLUMN else name for name in columns},
+        rows, say("measures.site"), say("measures.parallel_layer"),
+    )  # fmt: skip
+
+
+def _what_is_kept(count: int, heads: Heads) -> str:
+    total = len(heads.table)
+    if not heads.pickable:
+        return say("measures.parallel_other", n=count, all=total)
+    if not count:
+        return say("measures.parallel_nobody")
+    if count > picked_heads.MOST:
+        return say("measures.parallel_many", n=count, all=total, most=picked_heads.MOST)
+    return say("measures.parallel_kept", n=count, all=total)
+
+
+def _ranges(heads: Heads) -> dict[str, list[Range]]:
+    """What is brushed of this table."""
+    of, ranges = st.session_state.get(f"{heads.place}-brushed", (None, {}))
+    return ranges if of == heads.identity else {}
+
+
+def _brushed(heads: Heads) -> Callable[[], None]:
+    """Pick the heads that remain; without a range, or with more heads than can be picked, the picks stay."""
+
+    def take() -> None:
+        from viz.plotly_figures import parallel
+
+        told = st.session_state[heads.brush].get("ranges")
+        if not isinstance(told, dict):
+            return
+        ranges = {name: parts for name, given in told.items() if (parts := read(given))}
+        st.session_state[f"{heads.place}-brushed"] = (heads.identity, ranges)
+        table, rows = heads.table, parallel.kept(heads.table, heads.axes, ranges)
+        if heads.pickable and ranges and 0 < len(rows) <= picked_heads.MOST:
+            picked_heads.pick([(table["site"][row], table["head"][row]) for row in rows])
+        else:
+            page_controls.act()
+
+    return take
+
+
+def read(given: object) -> list[Range]:
+    """The browser's list of [low, high]; what is none is left out."""
+    pairs = given if isinstance(given, list) else []
+    return [
+        (float(pair[0]), float(pair[1])) for pair in pairs
+        if isinstance(pair, list) and len(pair) == 2
+        and all(isinstance(end, int | float) and math.isfinite(end) for end in pair)
+    ]  # fmt: skip
