@@ -129,7 +129,7 @@ def trace_sound(
     if read is not None:
         special = special_ids(model.tokenizer)
         sides["decoder"] = replace(side(model.tokenizer, read.ids), special=tuple(i in special for i in read.ids))
-    source = f"sound {hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
+    source = _source(samples)
     options = (("max_new_tokens", max_new_tokens),) if read is not None and read.generated else ()
     return Trace(
         key=TraceKey(
@@ -142,6 +142,15 @@ def trace_sound(
         facts=facts,
         plain_logits=(lambda: model.plain(inputs)) if model.untouched and logits.comparable(store) else None,
     )
+
+
+def source_of(samples: np.ndarray, rate: int) -> str:
+    """What the key of a run calls these samples: the hash of what is read, at 16 kHz."""
+    return _source(resample(_checked(samples, "sound"), rate))
+
+
+def _source(samples: np.ndarray) -> str:
+    return f"sound {hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
 
 
 def module_input(module: nn.Module) -> str:
