@@ -44,6 +44,12 @@ def test_every_sub_layer_is_there_in_order(run: Trace, words: dict):
             assert part["target"] in {str(site) for site in run.sites}
 
 
+def test_the_hatching_is_named(trace: Trace, words: dict):
+    """The decoder's future is masked, and nothing is NaN."""
+    header, _ = unpack(overview_frame(trace, (CROSS, 0), None, words))
+    assert header["hatched"] == words["hatched_masked"]
+
+
 def test_attention_pictures_are_the_weights_in_256_steps(run: Trace, words: dict):
     header, arrays = unpack(overview_frame(run, None, None, words))
     for part in parts(header):

@@ -9,6 +9,7 @@ import numpy as np
 
 from model.trace.site import Site
 from viz.base import axes, numbers, tokens
+from viz.base.cell_states import MASKED, NAN
 from viz.base.payload import pack
 from viz.overview.model_parts import Arrays, stacks
 
@@ -157,6 +158,15 @@ def _ribbons(
     }
 
 
+def _hatched(arrays: Arrays) -> str | None:
+    """What the hatched cells of the thumbnails are, "masked", "nan" or "both"; None where there are none."""
+    states = [array for name, array in arrays.items() if name.endswith(".state")]
+    masked, broken = (any(bool((array == kind).any()) for array in states) for kind in (MASKED, NAN))
+    if not (masked or broken):
+        return None
+    return "both" if masked and broken else "masked" if masked else "nan"
+
+
 def same_words(one: Site, two: Site) -> bool:
     """Whether two sites join the same rows of words, so that either's weights are ribbons between them."""
     return (one.query_side, one.key_side) == (two.query_side, two.key_side)
@@ -202,6 +212,8 @@ def overview_frame(
         "doors": doors or [],
         "direction": "ltr",
     }
+    if (hatched := _hatched(arrays)) is not None:
+        header["hatched"] = words[f"hatched_{hatched}"]
     if ribbon_head is not None and drawable(trace):
         header |= _ribbons(trace, ribbon_head, ribbon_title, arrays, merge, selection)
     if (found := _next(trace, selection, words)) is not None:
