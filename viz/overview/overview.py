@@ -158,13 +158,13 @@ def _ribbons(
     }
 
 
-def _hatched(arrays: Arrays) -> str | None:
-    """What the hatched cells of the thumbnails are, "masked", "nan" or "both"; None where there are none."""
+def _hatched(arrays: Arrays, words: dict[str, str]) -> str:
+    """What the hatched cells of the thumbnails are, in words; "" where there are none."""
     states = [array for name, array in arrays.items() if name.endswith(".state")]
     masked, broken = (any(bool((array == kind).any()) for array in states) for kind in (MASKED, NAN))
-    if not (masked or broken):
-        return None
-    return "both" if masked and broken else "masked" if masked else "nan"
+    if masked and broken:
+        return words["hatched_both"]
+    return words["hatched_nan"] if broken else words["hatched_masked"] if masked else ""
 
 
 def same_words(one: Site, two: Site) -> bool:
@@ -212,8 +212,8 @@ def overview_frame(
         "doors": doors or [],
         "direction": "ltr",
     }
-    if (hatched := _hatched(arrays)) is not None:
-        header["hatched"] = words[f"hatched_{hatched}"]
+    if hatched := _hatched(arrays, words):
+        header["hatched"] = hatched
     if ribbon_head is not None and drawable(trace):
         header |= _ribbons(trace, ribbon_head, ribbon_title, arrays, merge, selection)
     if (found := _next(trace, selection, words)) is not None:

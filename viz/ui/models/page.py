@@ -74,7 +74,12 @@ def _row(entry: Entry) -> None:
 
 def _refused(entry: Entry) -> HeadlightError | None:
     """Why what is listed would not open, told from its settings and headers: weights that are packed, say."""
-    return model_list.refusal(str(entry.path)) if entry.kind in ("folder", "hub cache") else None
+    return _refusal(str(entry.path)) if entry.kind in ("folder", "hub cache") else None
+
+
+@st.cache_resource(ttl=20, max_entries=64, show_spinner=False)
+def _refusal(path: str) -> HeadlightError | None:
+    return path_kind.refusal(Path(path))
 
 
 def _cost(entry: Entry) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from model.checkpoints.convert import path_kind
 from model.checkpoints.disk import cost, discovery, families, packages
 from model.checkpoints.disk.card import card_of
 from model.checkpoints.disk.discovery import Entry
@@ -90,12 +89,6 @@ def _typed(name: str) -> Entry | None:
     family = families.family_of(str(family)) if family else None
     reads = families.rules_of(str(family)).reads
     return Entry(name, "folder", folder, str(family), folder.name, 0, reads=reads) if family else None
-
-
-@st.cache_resource(ttl=20, max_entries=64, show_spinner=False)
-def refusal(path: str) -> HeadlightError | None:
-    """Why a listed folder would not open, as far as its settings and headers tell; None where they tell of nothing."""
-    return path_kind.refusal(Path(path))
 
 
 def names(chosen: str) -> list[str]:
