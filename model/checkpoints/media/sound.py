@@ -22,6 +22,7 @@ from model.checkpoints.disk.families import rules_of
 from model.checkpoints.media import writing
 from model.checkpoints.media.wav import LONGEST, RATE, read_wav, resample, wav_bytes
 from model.checkpoints.record.forward import record
+from model.checkpoints.record.position_tables import adds_positions
 from model.checkpoints.task_heads import outputs as head_outputs
 from model.checkpoints.tokens.encode import side, tokenized
 from model.checkpoints.tokens.token_texts import special_ids
@@ -124,7 +125,7 @@ def trace_sound(
         "family": model.family, "task": model.task, "norm": "unknown", "reads": "sound", "sound": name,
         "seconds": len(samples) / RATE, "frame_seconds": step / RATE, "sound_end": end, "padding": positions - 1 - end,
         "modules": recorded.modules, **({"opening": model.opening.facts()} if model.opening else {}),
-        **_told(model, store, read), **facts_of(model.module),
+        "adds_positions": adds_positions(model.module), **_told(model, store, read), **facts_of(model.module),
     }  # fmt: skip
     if read is not None:
         special = special_ids(model.tokenizer)

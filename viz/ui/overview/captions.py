@@ -10,7 +10,7 @@ from viz.base import tokens
 from viz.heads import thumbnails
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.state import current_run, model_list, view
+from viz.ui.state import model_list, view
 
 if TYPE_CHECKING:
     from model.trace.site import Site
@@ -50,15 +50,11 @@ def of_picture(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dict[st
 
 
 def _inputs(trace: Trace) -> str:
-    """What the first layer reads: embeddings, with positions added to them or not, or vectors that nothing more is known of."""
-    told = {str(trace.facts["positions"])} if trace.facts.get("positions") else set()
-    if not told and not trace.facts.get("own_module") and (model := current_run.model()) is not None:
-        from model.checkpoints.library.describe import positions_of
-        from model.positions.tables import position_tables
-
-        # Some have a table to add and a bias of the scores.
-        told = {"learned"} if position_tables(model.module) else set(positions_of(model.module))
-    if told:
-        return say("overview.inputs") if told & {"sinusoidal", "learned"} else say("overview.inputs_alone")
-    turned = any(f"{site}.rotary" in trace.store for site in trace.sites)
-    return say("overview.inputs_alone") if turned else say("overview.inputs_unknown")
+    """What the first layer reads: embeddings, with positions added to them or not; where the run does not tell, that alone."""
+    if trace.facts.get("positions"):
+        added: object = trace.facts["positions"] in ("sinusoidal", "learned")
+    else:
+        added = trace.facts.get("adds_positions")
+    if added is not None:
+        return say("overview.inputs") if added else say("overview.inputs_alone")
+    return say("overview.inputs_unknown") if trace.facts.get("own_module") else say("overview.inputs_perhaps")
