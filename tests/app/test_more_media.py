@@ -177,7 +177,10 @@ def test_an_end_that_is_written_at_once_is_drawn(visit) -> None:
     assert [token["text"] for token in header["target"]] == ["<end>"] and arrays["hero"].shape == (1, 17)
     assert arrays["hero"].sum() == pytest.approx(1, abs=bounds.WEIGHT * 17)
     header, arrays = visit("overview", model="trocr", target="the cat sat", lang="en").figure("overview")
-    assert [token["text"] for token in header["target"]] == ["the", "cat", "sat"] and arrays["hero"].shape == (3, 17)
+    assert [token["text"] for token in header["target"]] == ["the", "cat", "sat", "<end>"] and arrays["hero"].shape == (
+        4,
+        17,
+    )
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

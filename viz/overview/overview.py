@@ -21,10 +21,16 @@ RIBBONS = 64
 
 
 def written_rows(trace: Trace) -> int:
-    """How many decoder rows are drawn by what they wrote: all, without the last where that ends a text of others.
+    """How many decoder rows are drawn by what they wrote: all, without the last where that ends a text that the model wrote.
 
-    A special token before it (Whisper's language) has its row, and an end that is all that was written is drawn.
+    A special token before it (Whisper's language) has its row, and an end that is all that was written is drawn. Behind a
+    text that was forced the end is the model's own word on it.
     """
+    return _words_written(trace) if trace.facts.get("generated", True) else len(trace.written())
+
+
+def _words_written(trace: Trace) -> int:
+    """The same without the row that ends the text, whoever wrote it."""
     written = tokens.written_labels(trace)
     ends = len(written) > 1 and written[-1]["kind"] == "special"
     return len(written) - ends
@@ -68,7 +74,7 @@ def _step_shown(trace: Trace, side: str, selection: dict[str, Any] | None) -> in
         return int(gaps[0])
     if selection is not None and str(selection["site"]).startswith(side):
         return int(selection["row"])
-    return max(0, (written_rows(trace) or len(trace.tokens(side))) - 1)
+    return max(0, (_words_written(trace) or len(trace.tokens(side))) - 1)
 
 
 def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str]) -> dict[str, Any] | None:
