@@ -53,7 +53,7 @@ def best_head(trace: Trace, card: dict[str, Any], language: str | None) -> tuple
     sharpness = {
         (site, head): pointed(trace, site, head) for site in candidates for head in range(trace.record(site).heads)
     }
-    return max(sharpness, key=sharpness.__getitem__)
+    return max(sharpness, key=lambda place: np.nan_to_num(sharpness[place], nan=-1.0))  # one of NaN only where all are
 
 
 def pointed(trace: Trace, site: Site, head: int) -> float:

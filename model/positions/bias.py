@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model.positions.tables import position_tables, table_weight
+from model.checkpoints.record.position_tables import position_tables, table_weight, turns
 from model.trace.attention_record import AttentionRecord
 from model.trace.difference import max_difference
 from model.trace.fidelity import allowed
@@ -121,5 +121,9 @@ def kind_of(trace: Trace, module: nn.Module | None = None) -> str:
             return "t5" if slopes_of(curves) is None else "alibi"
     if any(f"{site}.bias" in trace.store for site in trace.sites if site.kind == "self"):
         return "scores"
-    tables = position_tables(module) if module is not None else []
+    if module is None:
+        return ""
+    if turns(module):
+        return "rotary"
+    tables = position_tables(module)
     return ("learned" if tables[0].trained else "sinusoidal") if tables else ""

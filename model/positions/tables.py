@@ -5,14 +5,13 @@ Every number is made by the code that the model itself runs (`model.transformer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from model.checkpoints.disk.families import rules_of
+from model.checkpoints.record.position_tables import PositionTable
 from model.trace.difference import max_difference
 from model.trace.fidelity import allowed, allowed_norm, allowed_weights
 from model.trace.record_own import record_run
@@ -20,7 +19,7 @@ from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.layer_norm import layer_norm
-from model.transformer.positions import SINUSOID_BASE, Learned, sinusoidal
+from model.transformer.positions import SINUSOID_BASE, sinusoidal
 
 
 def products(table: Tensor) -> Tensor:
@@ -70,46 +69,6 @@ def rotation_error(length: int, d: int, shift: int, n: float = SINUSOID_BASE) ->
 def rotation_limit(length: int, shift: int) -> float:
     """How large `rotation_error` may be: an angle of up to `length` + `shift` radians, rounded to float64 on either way."""
     return allowed(float(length + shift), 2, torch.float64)
-
-
-@dataclass(frozen=True, eq=False)
-class PositionTable:
-    """A table of a model's parameters, rows [k, d]: row `first` + i is added at position i. `name`: its dotted path."""
-
-    name: str
-    rows: Tensor
-    first: int
-    trained: bool = True
-    stack: str = "encoder"
-
-
-def position_tables(module: nn.Module) -> list[PositionTable]:
-    """Every table of absolute positions that a model adds to its embeddings: ours, BERT's, GPT-2's, BART's, ViT's …"""
-    rules = rules_of(str(getattr(getattr(module, "config", None), "model_type", "")))
-    is_table, found = re.compile(rules.position_table).fullmatch, []
-    for path, part in module.named_modules():
-        last = path.rpartition(".")[2]
-        stack = "decoder" if "decoder" in path or rules.architecture == "decoder" else "encoder"
-        if isinstance(part, Learned):
-            stack = "decoder" if path.startswith("target") else "encoder"
-            found.append(PositionTable(f"{path}.table", part.table.detach(), 0, True, stack))
-        elif isinstance(part, nn.Embedding) and is_table(last):
-            pad = part.padding_idx
-            first = int(getattr(part, "offset", 0)) or (0 if pad is None else pad + 1)
-            trained = "Sinusoid" not in type(part).__name__
-            found.append(PositionTable(f"{path}.weight", table_weight(part), first, trained, stack))
-        for name, parameter in part.named_parameters(recurse=False):
-            if is_table(name) and parameter.dim() == 3 and parameter.shape[0] == 1:
-                full = f"{path}.{name}".lstrip(".")
-                found.append(PositionTable(full, parameter.detach()[0], 0, True, stack))
-    return found
-
-
-def table_weight(part: nn.Module) -> Tensor:
-    """The weight of an embedding, also where it is kept on disk."""
-    from model.checkpoints.record import offload
-
-    return offload.parameter(part, "weight").detach()
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,12 @@ def _thin(rows: Tensor) -> dict[str, Tensor]:
     return {"logits": best.values, "ids": best.indices, "lse": rows.logsumexp(-1)}
 
 
+def hold_nan(store: Store) -> bool:
+    """Whether any of the logits that are kept, of tokens or of another head, is NaN."""
+    names = ("logits", "likeliest.logits", *NAMED)
+    return any(bool(store[name].isnan().any()) for name in names if name in store)
+
+
 def has_logits(store: Store) -> bool:
     """Whether the run has logits of tokens, in either form."""
     return "logits" in store or "likeliest.logits" in store

@@ -66,7 +66,7 @@ def test_the_difference_is_b_less_a(visit, trace) -> None:
     )
     found = compare_heads.compared(trace.record("encoder.1.self"), 2, trace.record("encoder.0.self"), 1)
     told = seen.say("comparing.numbers", mean=f"{found.mean:.3f}", r=f"{found.correlation:.3f}")
-    assert told in [text.value for text in seen.at.markdown]
+    assert told.replace("-", "−") in [text.value for text in seen.at.markdown]
     choice = next(box for box in seen.at.selectbox if box.label == seen.say("comparing.b"))
     choice.set_value(2)
     seen.at.run()

@@ -20,6 +20,7 @@ from model.profile.rows import highest, lowest, quantiles, typical
 from tests import bounds
 from tests.app.visit import Visit
 from tests.model import tiny
+from tests.viz.test_numbers import read
 from viz import corpus
 from viz.base import numbers
 from viz.ui.corpus import profiles
@@ -72,7 +73,7 @@ def check(seen: Visit, profile: Profile, measure: str, head: tuple[str, int]) ->
     for kind, pick in KINDS.items():
         told = [label.split(" ", 1) for label in texts(seen, kind)]
         assert [text for _, text in told] == [profile.sources[row] for row in pick(one, 6)]
-        assert [np.float32(value.strip("`")) for value, _ in told] == pytest.approx(
+        assert [np.float32(read(value.strip("`"))) for value, _ in told] == pytest.approx(
             [one[row] for row in pick(one, 6)], rel=1e-6
         )
     return seen

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 
 from model import open_model
 from model.measures.registry import DRAWN
@@ -39,6 +40,10 @@ def test_the_table_is_the_runs_statistics(visit, trace) -> None:
     assert list(shown["head"]) == list(want["head"])
     for name in ("entropy", "previous", "first", "mean_distance", "positional_share", "effective_rank"):
         assert shown[name].to_list() == bounds.near(want[name].to_list(), 64, size=[1.0, *want[name]])
+    read = convert_arrow_bytes_to_pandas_df(seen.at.dataframe[0].proto.arrow_data.styler.display_values)
+    exact = [f"{value:.3f}".replace("-", "−").replace("nan", "–") for value in want["mean_distance"]]
+    assert list(read["mean_distance"]) == exact
+    assert any(text.startswith("−") for text in read["mean_distance"])
     for role, (_, row) in zip(shown["role"], want.iterrows(), strict=True):
         masses = {n: row[n] for n in ("previous", "next", "diagonal", "first", "special", "induction", "duplicate")}
         known = {n: v for n, v in masses.items() if v >= 0.5}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -53,6 +54,28 @@ def test_what_people_take_for_a_model_is_told_by_its_kind(visit, models: Path, t
     assert not opens
     captions, opens = typed(seen, tmp_path / "sentences")
     assert model_list.about(tmp_path / "sentences" / "0_Transformer") in captions and opens
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_listed_folder_of_packed_weights_is_called_that_and_has_no_button(
+    visit, models: Path, monkeypatch, tmp_path: Path, lang: str
+) -> None:
+    packed = {"gptq": {"quantization_config": {"quant_method": "gptq", "bits": 4}, "_name_or_path": "some/base"},
+              "awq": {"quantization_config": {"quant_method": "awq", "bits": 4}},
+              "bnb": {"quantization_config": {"load_in_8bit": True}}, "plain": {}}  # fmt: skip
+    for name, told in packed.items():
+        folder = Path(shutil.copytree(models / "gpt2", tmp_path / "listed" / name))
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | told))
+    monkeypatch.setenv("HEADLIGHT_MODELS", str(tmp_path / "listed"))
+    model_list.found.clear()
+    seen = visit("models", lang=lang).sound()
+    assert {f"open-{name}" for name in packed} & {button.key for button in seen.at.button} == {"open-plain"}
+    said = [re.sub(r"\\([^A-Za-z0-9])", r"\1", caption.value) for caption in seen.at.caption]
+    root = tmp_path / "listed"
+    for name, kind in (("awq", "AWQ, 4 bits"), ("bnb", "bitsandbytes, 8 bits")):
+        assert seen.say("error.quantised", path=root / name, kind=kind) in said
+    assert seen.say("error.quantised_from", path=root / "gptq", kind="GPTQ, 4 bits", base="some/base") in said
 
 
 def test_a_checkpoint_and_a_saved_trace_are_told_apart(visit, models: Path) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("transformers")
 
+from model import open_model
 from model.checkpoints.disk.families import entry, small_model
 from model.checkpoints.library.opening_check import OpeningCheck
+from model.checkpoints.media import samples, sound
+from model.checkpoints.media.picture_files import sample_picture
+from model.checkpoints.media.samples import sample_read
+from model.checkpoints.media.sound import sample_sound, trace_sound
 from model.trace.site import Site
 from tests import bounds
 from tests.model.test_more_media import folder, wav2vec2
 from viz.ui.language import catalogue
-from viz.ui.state import default_head
+from viz.ui.state import default_head, uploads
 from viz.ui.state.model_list import found
 
 KINDS = {"siglip": "siglip", "trocr": "vision-encoder-decoder", "wav2vec2": "", "moonshine": "moonshine"}
@@ -69,6 +76,40 @@ def test_every_page_of_a_run_is_there(visit, name: str, lang: str) -> None:
         assert [warning.value for warning in seen.at.warning] == (
             [seen.say("note.missing", names="`vision_model.head.attention`")] if name == "siglip" else []
         ), page
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize(("name", "sample"), [("trocr", "picture"), ("siglip", "picture"), ("wav2vec2", "tones")])
+def test_the_first_screen_shows_what_was_read_and_that_it_is_a_sample(
+    visit, monkeypatch, tmp_path: Path, name: str, sample: str, lang: str
+) -> None:
+    monkeypatch.setattr(sound, "SPOKEN", tmp_path / "none.wav")
+    samples._sounds.cache_clear()
+    seen = visit("overview", model=name, lang=lang)
+    assert not seen.at.exception and not seen.at.error
+    words = catalogue(lang)
+    if sample == "picture":
+        assert len(seen.at.get("image")) == 1 and not seen.at.get("audio")
+        shown = words["overview.seen_size"].format(width=16, height=16, rows=4, columns=4)
+    else:
+        assert len(seen.at.get("audio")) == 1 and len(seen.at.get("vega_lite_chart")) == 1
+        shown = words["overview.heard_length"].format(seconds=2, frames=99)
+    assert f"{shown}  \n{words[f'overview.sample_{sample}']}" in said(seen)
+    samples._sounds.cache_clear()
+
+
+def test_what_a_visitor_gave_is_no_sample(visit, kinds: Path) -> None:
+    picture = sample_picture(32).rgb[::-1]
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    seen = visit("overview", model="trocr", media=uploads.keep(file.getvalue(), "mine.png"), lang="en").sound()
+    assert len(seen.at.get("image")) == 1 and seen.say("overview.sample_picture") not in said(seen)
+    opened = open_model(kinds / "wav2vec2")
+    read = {
+        rate: sample_read(trace_sound(opened, wave, rate=rate))
+        for wave, rate in (sample_sound(), (sample_sound()[0], 8000))
+    }
+    assert read == {16000: "tones", 8000: ""}
 
 
 def test_two_towers_hand_nothing_over(visit) -> None:
@@ -136,7 +177,10 @@ def test_an_end_that_is_written_at_once_is_drawn(visit) -> None:
     assert [token["text"] for token in header["target"]] == ["<end>"] and arrays["hero"].shape == (1, 17)
     assert arrays["hero"].sum() == pytest.approx(1, abs=bounds.WEIGHT * 17)
     header, arrays = visit("overview", model="trocr", target="the cat sat", lang="en").figure("overview")
-    assert [token["text"] for token in header["target"]] == ["the", "cat", "sat"] and arrays["hero"].shape == (3, 17)
+    assert [token["text"] for token in header["target"]] == ["the", "cat", "sat", "<end>"] and arrays["hero"].shape == (
+        4,
+        17,
+    )
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

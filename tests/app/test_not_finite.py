@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -51,6 +52,25 @@ def test_no_page_breaks_and_each_says_it(visit, broken, name: str, tensor: str, 
         assert not [error for error in seen.at.error if "gave up" in error.value], page
     warned = [element.value for element in visit(model=str(folder), text="the cat sat").at.warning]
     assert any("NaN" in text and tensor.rsplit(".", 1)[0].split(".", 1)[-1] in text for text in warned)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_first_screen_does_not_call_nan_right(visit, broken, lang: str):
+    """One head of NaN in the first layer, and all of the second: the drawn head is one with numbers, the hatching is named."""
+    seen = visit(model=str(broken(*CASES[0])), text="the cat sat", lang=lang)
+    header, arrays = seen.figure("overview")
+    assert header["hero"]["site"] == "encoder.0.self" and header["hero"]["head"] != 0
+    assert np.isfinite(arrays["hero"]).all() and header["hatched"] == seen.say("overview.hatched_nan")
+    (foot,) = [each.value for each in seen.at.caption if each.value.startswith(seen.say("overview.sentence"))]
+    assert seen.say("foot.nan") in foot and seen.say("foot.nan_logits") in foot
+    assert seen.say("foot.unchecked") not in foot.replace(seen.say("foot.nan"), "") and "NaN on average" not in foot
+    for key in ("foot.opening", "foot.logits"):
+        before, after = seen.say(key, error="\0").split("\0")
+        assert not re.search(re.escape(before) + "[^ ]+" + re.escape(after), foot.replace(nan_opening(seen), ""))
+
+
+def nan_opening(seen) -> str:
+    return seen.say("foot.nan_opening", error="\0").split("\0")[0]
 
 
 def test_a_run_that_cannot_be_checked_for_nan_is_refused_by_that(broken):

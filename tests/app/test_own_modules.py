@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from model import instrument
+from model import instrument, open_model
+from model.checkpoints.media.picture_files import sample_picture
+from model.checkpoints.media.pictures import trace_picture
 from model.trace.trace import Trace
 from tests.app import test_many_sequences as many
 from tests.app.visit import PAGES, Visit
@@ -190,6 +193,20 @@ def test_every_page_shows_the_second_cross_attention(saved: dict[str, Path]):
 def test_positions_stand_on_the_first_screen_where_they_are_added(visit, models: Path, name: str, text: str):
     seen = visit(model=str(models / name) if name.startswith("saved") else name).sound()
     assert seen.figure("overview")[0]["words"]["inputs"] == seen.say(f"overview.{text}")
+
+
+@pytest.mark.parametrize(("name", "text"), [("bert", "inputs"), ("llama", "inputs_alone"), ("vit", "inputs")])
+def test_a_saved_run_says_the_same_of_its_positions(visit, models: Path, tmp_path: Path, name: str, text: str):
+    opened = open_model(models / name)
+    run = trace_picture(opened, sample_picture(32)) if name == "vit" else opened.trace("the cat sat")
+    for facts, key in (
+        (run.facts, text),
+        ({k: v for k, v in run.facts.items() if k != "adds_positions"}, "inputs_perhaps"),
+    ):
+        path = tmp_path / f"{key}.safetensors"
+        replace(run, facts=facts).save(path)
+        seen = visit(model=str(path)).sound()
+        assert seen.figure("overview")[0]["words"]["inputs"] == seen.say(f"overview.{key}")
 
 
 def test_masks_say_why_some_are_missing_and_lead_to_a_site_that_is_masked(saved: dict[str, Path]):

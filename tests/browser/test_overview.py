@@ -140,6 +140,26 @@ def test_a_long_row_goes_to_the_selected_word(screen, repeat: int, row: int) -> 
     assert all(node.evaluate(IN_SIGHT) for node in below.all())
 
 
+def test_a_long_row_begins_at_its_left_where_the_selected_words_are_in_sight(screen) -> None:
+    screen.open(model="gpt2", text=LONG, site="decoder.0.self", head=0, q=10, k=9, lang="en")
+    scroll = screen.find(".headlight.overview .hero .scroll")
+    assert scroll.evaluate("(node) => node.scrollWidth > node.clientWidth && node.scrollLeft === 0")
+    for kind, at in (("source", 9), ("target", 10)):
+        chip = screen.find(f".headlight.overview .words.{kind} .chip").nth(at)
+        assert chip.evaluate("(node) => node.matches('.selected')") and chip.evaluate(IN_SIGHT)
+
+
+def test_a_models_name_is_not_cut_within_a_letter(screen) -> None:
+    screen.open(model="gpt2", text="I like cats", lang="en")
+    box = screen.find("[data-testid=stSidebar] [data-testid=stSelectbox] input").first
+    assert box.evaluate("(node) => getComputedStyle(node).textOverflow") == "ellipsis"
+    box.click()
+    names = screen.find("[role=listbox] [role=option] > div")
+    expect(names.first).to_be_visible()
+    assert names.evaluate_all("(all) => all.every((node) => node.scrollWidth <= node.clientWidth)")
+    assert names.first.evaluate("(node) => getComputedStyle(node).whiteSpace") == "normal"
+
+
 def test_the_heads_of_a_layer_lie_in_one_line_at_every_width(screen) -> None:
     """Half a pixel of width that is rounded up puts the last head on a line of its own."""
     screen.open(text="I like cats", to="zh", lang="en")

@@ -22,6 +22,7 @@ MIXED = {
     "qwen3 listed": ("Qwen3Moe", {"mlp_only_layers": [1, 3]}, [1, 3]),
     "qwen2": ("Qwen2Moe", {"decoder_sparse_step": 2, "shared_expert_intermediate_size": 64}, [0, 2]),
     "qwen3 next": ("Qwen3Next", {"decoder_sparse_step": 2, "shared_expert_intermediate_size": 64}, [0, 2]),
+    "llama4": ("Llama4", {"interleave_moe_layer_step": 2, "num_local_experts": 4, "intermediate_size_mlp": 64}, [0, 2]),
     "ernie": ("Ernie4_5_Moe", {"moe_num_experts": 4, "moe_k": 2, "moe_layer_start_index": 1, "moe_layer_end_index": -1,
                                "moe_layer_interval": 2, "moe_num_shared_experts": 1}, [0, 2]),
 }  # fmt: skip
@@ -29,8 +30,12 @@ MIXED = {
 
 def small(family: str, said: dict) -> nn.Module:
     torch.manual_seed(0)
-    config = getattr(transformers, f"{family}Config")(**(SMALL | said))
+    config = getattr(transformers, f"{family}TextConfig" if family == "Llama4" else f"{family}Config")(**(SMALL | said))
     return forward.prepare(getattr(transformers, f"{family}ForCausalLM")(config).eval())
+
+
+def feed_forward(layer: nn.Module) -> str:
+    return "mlp" if hasattr(layer, "mlp") else "feed_forward"
 
 
 @pytest.mark.parametrize(("family", "said", "dense"), MIXED.values(), ids=MIXED)
@@ -39,11 +44,11 @@ def test_units_are_of_the_layer_asked_for(family: str, said: dict, dense: list[i
     inputs = {"input_ids": torch.tensor([[3, 7, 11, 5, 9]])}
     own: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
     handles = [
-        layer.mlp.down_proj.register_forward_hook(
+        getattr(layer, feed_forward(layer)).down_proj.register_forward_hook(
             lambda _, inputs, output, i=i: own.__setitem__(i, (inputs[0][0].clone(), output[0].clone()))
         )
         for i, layer in enumerate(module.model.layers)
-        if hasattr(layer.mlp, "down_proj")
+        if hasattr(getattr(layer, feed_forward(layer)), "down_proj")
     ]
     with torch.no_grad(), mlp_hooks.capture_outputs(module, ("decoder",), "decoder", LAYERS) as fed:
         module(**inputs)
@@ -53,7 +58,8 @@ def test_units_are_of_the_layer_asked_for(family: str, said: dict, dense: list[i
     for layer in range(LAYERS):
         with torch.no_grad(), mlp_hooks.capture_hidden(module, ("decoder",), "decoder", layer, LAYERS) as captured:
             module(**inputs)
-        assert [each.name for each in captured] == [f"model.layers.{layer}.mlp.down_proj"] * (layer in dense)
+        own_name = f"model.layers.{layer}.{feed_forward(module.model.layers[layer])}.down_proj"
+        assert [each.name for each in captured] == [own_name] * (layer in dense)
         if layer in dense:
             units = captured[0].units()
             torch.testing.assert_close(units.post, own[layer][0].reshape(units.post.shape))

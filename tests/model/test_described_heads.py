@@ -65,6 +65,23 @@ def test_the_published_sizes_of_latent_attention(name: str):
     assert Sizes.of(getattr(transformers, f"{name}Config")().to_dict()).d_k == 128 + 64
 
 
+def test_a_group_of_layers_counts_as_many():
+    """ALBERT with inner_group_num 2 runs two layers in the place of each."""
+    config = {
+        "vocab_size": 97,
+        "hidden_size": 32,
+        "embedding_size": 16,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+    }
+    config |= {"num_hidden_layers": 3, "num_hidden_groups": 1, "inner_group_num": 2, "max_position_embeddings": 64}
+    module = made("AlbertForMaskedLM", "AlbertConfig", config)
+    with torch.no_grad():
+        recorded = forward.record(forward.prepare(module), {"input_ids": torch.randint(4, 90, (1, 8))})
+    sizes = Sizes.of(module.config.to_dict())
+    assert sizes.layers == sizes.calls == len(recorded.attention) == 6
+
+
 def test_where_positions_are_told_elsewhere():
     roformer = made("RoFormerForMaskedLM", "RoFormerConfig", SMALL)
     assert positions_of(roformer) == ("rotary",)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.checkpoints.record.position_tables import adds_positions, position_tables
 from model.positions import bias as bias
 from model.positions import rotary as turns
 from model.positions import tables as views
@@ -55,7 +56,7 @@ def test_the_sum_is_of_what_was_recorded(make_model, positions: str):
         bounds.close(found.embedding, rows, 64)
         bounds.close(found.total, rows + found.positions.numpy(), 64)
         assert max(found.error, found.factor_error) <= bounds.off(rows, 2) and found.factor == 4
-    tables = views.position_tables(opened.module)
+    tables = position_tables(opened.module)
     assert [table.stack for table in tables] == (["encoder", "decoder"] if positions == "learned" else [])
     assert bias.kind_of(trace, opened.module) == positions
 
@@ -81,11 +82,40 @@ def library(family: str, **changes: object):
 def test_the_tables_of_library_models(family: str, count: int, first: int):
     changes = {"pad_token_id": 1} if family == "roberta" else {}
     module = library(family, **changes)
-    tables = views.position_tables(module)
+    tables = position_tables(module)
     assert [table.first for table in tables] == [first] * count
     parameters = dict(module.named_parameters())
     for table in tables:
         np.testing.assert_array_equal(table.rows, parameters[table.name].detach().squeeze(0))
+
+
+@pytest.mark.parametrize(
+    ("family", "trained"),
+    [("whisper", {"encoder": False, "decoder": True}), ("marian", {"encoder": False, "decoder": False})],
+)
+def test_a_table_of_sinusoids_is_not_called_trained(family: str, trained: dict[str, bool]):
+    """Also of a model that was loaded, where the library no longer marks what it made itself."""
+    module = library(family)
+    tables = position_tables(module)
+    assert {table.stack: table.trained for table in tables} == trained
+    assert module.get_parameter(tables[0].name).requires_grad is False or not tables[0].trained
+
+
+def test_a_table_that_turns_queries_and_keys_is_not_added():
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(3)
+    small = {
+        "vocab_size": 97,
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+    }
+    module = transformers.RoFormerForMaskedLM(transformers.RoFormerConfig(**small)).eval()
+    assert position_tables(module) == [] and not adds_positions(module)
+    assert (
+        adds_positions(library("bert")) and adds_positions(library("whisper")) and not adds_positions(library("llama"))
+    )
 
 
 def test_buckets_are_the_librarys():

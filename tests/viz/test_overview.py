@@ -44,6 +44,12 @@ def test_every_sub_layer_is_there_in_order(run: Trace, words: dict):
             assert part["target"] in {str(site) for site in run.sites}
 
 
+def test_the_hatching_is_named(trace: Trace, words: dict):
+    """The decoder's future is masked, and nothing is NaN."""
+    header, _ = unpack(overview_frame(trace, (CROSS, 0), None, words))
+    assert header["hatched"] == words["hatched_masked"]
+
+
 def test_attention_pictures_are_the_weights_in_256_steps(run: Trace, words: dict):
     header, arrays = unpack(overview_frame(run, None, None, words))
     for part in parts(header):
@@ -82,6 +88,9 @@ def test_pooling_keeps_every_firing_unit(run: Trace, words: dict):
 
 
 def test_the_answer_leaves_the_end_token_out(trace: Trace, words: dict):
+    forced = overview_frame(trace, (CROSS, 3), None, words)
+    assert [item["text"] for item in unpack(forced)[0]["target"]] == ["我", "喜欢", "猫", "。", "</s>"]
+    trace = replace(trace, facts=trace.facts | {"generated": True})
     header, arrays = unpack(overview_frame(trace, (CROSS, 3), {"site": "encoder.0.self", "head": 1}, words, "title"))
     assert written_rows(trace) == 4
     assert [item["text"] for item in header["target"]] == ["我", "喜欢", "猫", "。"]
@@ -98,7 +107,7 @@ def test_the_answer_leaves_the_end_token_out(trace: Trace, words: dict):
     (["<fr>", "喜欢", "猫", "。", "</s>"], 4),
 ])  # fmt: skip
 def test_only_the_row_that_ends_the_text_is_not_drawn(trace: Trace, words: dict, written: list[str], drawn: int):
-    made = replace(trace, facts=trace.facts | {"written": written})
+    made = replace(trace, facts=trace.facts | {"written": written, "generated": True})
     header, arrays = unpack(overview_frame(made, (CROSS, 3), None, words))
     assert [item["text"] for item in header["target"]] == written[:drawn]
     np.testing.assert_array_equal(arrays["hero"], trace.weights(CROSS, 3).numpy()[:drawn])

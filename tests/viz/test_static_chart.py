@@ -11,7 +11,7 @@ import pytest
 
 from model import Trace
 from model.steps.head import head_steps
-from viz.base import palette, static_chart, svg
+from viz.base import check_note, palette, static_chart, svg
 
 ROWS, COLUMNS = ["the", "cat's", "a\\b", "猫"], ["<s>", "it's", "⏎", "the", "the"]
 VALUES = np.linspace(0, 1, 20).reshape(4, 5)
@@ -20,6 +20,16 @@ VALUES = np.linspace(0, 1, 20).reshape(4, 5)
 def texts(svg: bytes) -> list[str]:
     root = ElementTree.fromstring(svg)
     return ["".join(node.itertext()) for node in root.iter() if node.tag.endswith("}text")]
+
+
+def test_every_word_of_a_file_is_in_the_typeface_of_the_app():
+    """Also where signs are, which a plain "sans-serif" lacks: a renderer would set the whole line in a serif face."""
+    chart = static_chart.heat_map(VALUES, ROWS, COLUMNS, titles=("query", "key", "weight"))
+    stamped = check_note.stamped(".svg", static_chart.svg(chart), check_note.note("✓ 3.0·10⁻⁷ 注意", True))
+    faces = [node.get("font-family") for node in ElementTree.fromstring(stamped).iter() if node.tag.endswith("}text")]
+    assert len(faces) > 10 and set(faces) == {palette.FACE}
+    drawn = svg.drawing([svg.text((9, 9), "q")], 20, 20, "a letter")
+    assert ElementTree.fromstring(drawn).get("font-family") == palette.FACE
 
 
 def colours(svg: bytes) -> list[tuple[int, int, int]]:

@@ -113,13 +113,13 @@ def _svg(data: bytes, check: CheckNote) -> bytes:
     for side, size in (("width", width), ("height", height)):  # those in %, of a drawing, stay
         root = re.sub(rf' {side}="[0-9.]+"', f' {side}="{size:g}"', root, count=1)
     root = root.replace(f"max-width:{wide:g}px", f"max-width:{width:g}px")
-    family = "Noto Sans CJK SC, sans-serif" if any(ord(letter) > 0x2E7F for letter in check.text) else "sans-serif"
     colour = palette.ERROR if check.fails else palette.QUIET
     spans = "".join(
         f'<tspan x="{x + _MARGIN:g}" y="{y + high + _LEADING + place * _LEADING:g}">{_signed(line, x + _MARGIN)}</tspan>'
         for place, line in enumerate(lines)
     )
-    told = f'<text class="check" font-family="{family}" font-size="{_SIZE:g}" text-anchor="start" fill="{colour}">{spans}</text>'
+    how = f'font-family="{palette.FACE}" font-size="{_SIZE:g}" text-anchor="start" fill="{colour}"'
+    told = f'<text class="check" {how}>{spans}</text>'
     inside = picture[opening.end() : picture.rindex("</svg>")]
     # A chart's page is a rectangle of its own size.
     inside = re.sub(

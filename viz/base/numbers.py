@@ -31,6 +31,12 @@ def short(value: float, digits: int = 3) -> str:
     return f"{value:.{decimals}f}".replace("-", "−")
 
 
+def minus(text: str) -> str:
+    """A number as Python writes it, with the sign of a minus instead of a hyphen, and "e-05" as a power of ten."""
+    digits, exponent, power = text.partition("e")
+    return (f"{digits}·10{str(int(power)).translate(_SUPERSCRIPT)}" if exponent else digits).replace("-", "−")
+
+
 def tex(value: float, digits: int = 3) -> str:
     """The same for LaTeX."""
     if math.isinf(value):

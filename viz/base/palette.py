@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import math
 
+# The typeface of the app in files, which carry none: under its own names, or as the Latin of the CJK face that took it over
+# (a renderer of PNG that has neither takes a serif one where a sign is missing), else the system's.
+FACE = "Source Sans, Source Sans Pro, Noto Sans CJK SC, Source Han Sans SC, system-ui, Segoe UI, Noto Sans, sans-serif"
 THEMES = {
     "light": {"background": "#ffffff", "text": "#1b1c26"},
     "dark": {"background": "#0f1117", "text": "#e8e6e1"},

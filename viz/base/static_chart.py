@@ -5,6 +5,7 @@ Masked, NaN and clipped cells look as they do on the canvas: hatched cells canno
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -143,4 +144,6 @@ def svg(chart: alt.TopLevelMixin) -> bytes:
 def _specification(chart: alt.TopLevelMixin) -> str:
     """The chart with its data in it; Altair's guard of 5,000 rows is for pages, and a map of 128 × 128 has more."""
     with alt.data_transformers.enable("default", max_rows=None):
-        return chart.to_json()
+        told = chart.to_dict()
+    told["config"] = {"font": palette.FACE} | told.get("config", {})
+    return json.dumps(told)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viz.base import tokens
+from viz.base import numbers, tokens
 from viz.steps.equation import WEIGHTS, EquationFrame, shared_scale
 
 if TYPE_CHECKING:
@@ -102,5 +102,5 @@ def fill_table(fills: list[Fill], words: dict[str, str]) -> str:
             dead = words["fill_uniform"].format(weight=f"{most:.3g}")
         else:
             dead = words["fill_open"].format(most=f"{most:.3g}")
-        lines.append(f"| {fill.dtype} | {names[fill.name]} | {fill.leak:.3g} | {dead} |")
+        lines.append(f"| {fill.dtype} | {names[fill.name]} | {numbers.short(fill.leak)} | {dead} |")
     return "\n".join(lines)

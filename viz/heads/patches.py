@@ -47,28 +47,35 @@ def patches_frame(trace: Trace, site: Site, head: int, selection: tuple[int, int
     return pack(header, image=trace.store["image"].numpy(), weights=trace.weights(site, head).numpy())
 
 
-def attention_over_sound(trace: Trace, site: Site, head: int, row: int, words: dict[str, str]) -> alt.VConcatChart:
-    """Above the sound's wave, below the weight of each frame for one query; time in seconds, silence at the end cut."""
-    weights = trace.row(site, head, row).numpy()
-    step = float(trace.facts["frame_seconds"])
-    end = max(1, int(trace.facts["sound_end"]) + 1)
+def wave(trace: Trace, title: str) -> alt.Chart:
+    """The sound that was read, as the lowest and highest sample of each of 600 moments; time without numbers."""
     samples = trace.store["samples"].float().numpy()
     size = max(1, -(-len(samples) // _POINTS))
     padded = np.pad(samples, (0, -len(samples) % size)).reshape(-1, size)
-    seconds = float(trace.facts["seconds"])
-    times = np.linspace(0, seconds, padded.shape[0], endpoint=False)
-    wave = pd.DataFrame({"t": times, "low": padded.min(1), "high": padded.max(1)})
-    heard = pd.DataFrame({"t": np.arange(end) * step, "weight": weights[:end]})
-    scale = alt.Scale(domain=[0, max(end * step, seconds)])
-    above = alt.Chart(wave).mark_area(opacity=0.6).encode(
-        x=alt.X("t:Q", title=None, axis=alt.Axis(labels=False), scale=scale),
-        y=alt.Y("low:Q", title=words["wave"], axis=alt.Axis(labels=False, ticks=False)), y2="high:Q",
+    times = np.linspace(0, float(trace.facts["seconds"]), padded.shape[0], endpoint=False)
+    table = pd.DataFrame({"t": times, "low": padded.min(1), "high": padded.max(1)})
+    return alt.Chart(table).mark_area(opacity=0.6).encode(
+        x=alt.X("t:Q", title=None, axis=alt.Axis(labels=False), scale=_time(trace)),
+        y=alt.Y("low:Q", title=title, axis=alt.Axis(labels=False, ticks=False)), y2="high:Q",
     ).properties(height=70)  # fmt: skip
+
+
+def _time(trace: Trace) -> alt.Scale:
+    """From 0 to the end of the sound, or of the last frame that hears it where that is later."""
+    end = max(1, int(trace.facts["sound_end"]) + 1)
+    return alt.Scale(domain=[0, max(end * float(trace.facts["frame_seconds"]), float(trace.facts["seconds"]))])
+
+
+def attention_over_sound(trace: Trace, site: Site, head: int, row: int, words: dict[str, str]) -> alt.VConcatChart:
+    """Above the sound's wave, below the weight of each frame for one query; time in seconds, silence at the end cut."""
+    weights = trace.row(site, head, row).numpy()
+    end = max(1, int(trace.facts["sound_end"]) + 1)
+    heard = pd.DataFrame({"t": np.arange(end) * float(trace.facts["frame_seconds"]), "weight": weights[:end]})
     below = alt.Chart(heard).mark_bar(width=2).encode(
-        x=alt.X("t:Q", title=words["seconds"], scale=scale), y=alt.Y("weight:Q", title=words["weight"]),
+        x=alt.X("t:Q", title=words["seconds"], scale=_time(trace)), y=alt.Y("weight:Q", title=words["weight"]),
         tooltip=[alt.Tooltip("t:Q", format=".2f"), alt.Tooltip("weight:Q", format=".4f")],
     ).properties(height=140)  # fmt: skip
-    return alt.vconcat(above, below, spacing=4)
+    return alt.vconcat(wave(trace, words["wave"]), below, spacing=4)
 
 
 def share_on_padding(trace: Trace, site: Site, head: int, row: int) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from model.trace.site import Site
 from viz.base import axes, numbers, tokens
+from viz.base.cell_states import MASKED, NAN
 from viz.base.payload import pack
 from viz.overview.model_parts import Arrays, stacks
 
@@ -20,10 +21,16 @@ RIBBONS = 64
 
 
 def written_rows(trace: Trace) -> int:
-    """How many decoder rows are drawn by what they wrote: all, without the last where that ends a text of others.
+    """How many decoder rows are drawn by what they wrote: all, without the last where that ends a text that the model wrote.
 
-    A special token before it (Whisper's language) has its row, and an end that is all that was written is drawn.
+    A special token before it (Whisper's language) has its row, and an end that is all that was written is drawn. Behind a
+    text that was forced the end is the model's own word on it.
     """
+    return _words_written(trace) if trace.facts.get("generated", True) else len(trace.written())
+
+
+def _words_written(trace: Trace) -> int:
+    """The same without the row that ends the text, whoever wrote it."""
     written = tokens.written_labels(trace)
     ends = len(written) > 1 and written[-1]["kind"] == "special"
     return len(written) - ends
@@ -67,7 +74,7 @@ def _step_shown(trace: Trace, side: str, selection: dict[str, Any] | None) -> in
         return int(gaps[0])
     if selection is not None and str(selection["site"]).startswith(side):
         return int(selection["row"])
-    return max(0, (written_rows(trace) or len(trace.tokens(side))) - 1)
+    return max(0, (_words_written(trace) or len(trace.tokens(side))) - 1)
 
 
 def _next(trace: Trace, selection: dict[str, Any] | None, words: dict[str, str]) -> dict[str, Any] | None:
@@ -157,6 +164,15 @@ def _ribbons(
     }
 
 
+def _hatched(arrays: Arrays, words: dict[str, str]) -> str:
+    """What the hatched cells of the thumbnails are, in words; "" where there are none."""
+    states = [array for name, array in arrays.items() if name.endswith(".state")]
+    masked, broken = (any(bool((array == kind).any()) for array in states) for kind in (MASKED, NAN))
+    if masked and broken:
+        return words["hatched_both"]
+    return words["hatched_nan"] if broken else words["hatched_masked"] if masked else ""
+
+
 def same_words(one: Site, two: Site) -> bool:
     """Whether two sites join the same rows of words, so that either's weights are ribbons between them."""
     return (one.query_side, one.key_side) == (two.query_side, two.key_side)
@@ -202,6 +218,8 @@ def overview_frame(
         "doors": doors or [],
         "direction": "ltr",
     }
+    if hatched := _hatched(arrays, words):
+        header["hatched"] = hatched
     if ribbon_head is not None and drawable(trace):
         header |= _ribbons(trace, ribbon_head, ribbon_title, arrays, merge, selection)
     if (found := _next(trace, selection, words)) is not None:

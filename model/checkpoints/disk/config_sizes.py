@@ -86,7 +86,9 @@ def _of_stack(told: Mapping[str, Any], stack: str) -> Sizes:
     if told.get("multi_query") and not told.get("new_decoder_architecture"):
         groups = 1  # Falcon's number of key/value heads is one that this kind does not read
     return Sizes(
-        layers=of_either("layers", "layers", "num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+        # ALBERT runs a group of so many layers in the place of each.
+        layers=of_either("layers", "layers", "num_hidden_layers", "n_layer", "n_layers", "num_layers")
+        * (first("", "inner_group_num") or 1),
         d=d,
         heads=heads,
         groups=groups,

@@ -14,14 +14,13 @@ from model.checkpoints.disk import max_length
 from model.checkpoints.disk.config_sizes import Sizes
 from model.checkpoints.disk.families import TOWERS, rules_of
 from model.checkpoints.disk.max_length import UNLIMITED
-from model.checkpoints.record import offload
+from model.checkpoints.record.position_tables import sinusoidal_rows, turns
 from model.checkpoints.task_heads.outputs import classes_how
 
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
 
 T = TypeVar("T")
-_ENOUGH_ROWS = 8  # of a few rows, trained ones too could be of one length by chance
 _FRAMES = re.compile(r"(^|\.)(encoder\.conv\d|feature_extractor|feature_projection)\.")
 
 
@@ -158,8 +157,7 @@ def _positions(config: Any, module: nn.Module) -> str:
     names = [name for name, _ in module.named_modules()]
     if getattr(config, "alibi", False) or getattr(getattr(config, "attn_config", None), "alibi", False):
         return "alibi"
-    turns = any(hasattr(part, "apply_rotary_position_embeddings") for part in module.modules())  # RoFormer's attention
-    if turns or any("rotary" in name for name in names) or getattr(config, "rotary_dim", None):
+    if turns(module) or any("rotary" in name for name in names) or getattr(config, "rotary_dim", None):
         return "rotary"
     if any("relative_attention_bias" in name or "rel_embeddings" in name for name in names):
         return "relative"
@@ -173,17 +171,6 @@ def _positions(config: Any, module: nn.Module) -> str:
         "position_embed" in n for n, _ in module.named_parameters()
     )
     return "learned" if learned else rules_of(config.model_type).positions
-
-
-def sinusoidal_rows(part: nn.Module) -> bool:
-    """Whether an embedding's rows are sinusoids: all of one length then, as sin² + cos² of every pair of columns is 1.
-
-    Told by the numbers: what the library fixes as it makes a model (Whisper) is no longer marked so in one that was loaded.
-    """
-    if not isinstance(part, nn.Embedding) or part.num_embeddings < _ENOUGH_ROWS:
-        return False
-    squares = offload.parameter(part, "weight").detach().float().square().mean(-1)
-    return 0 < squares.max().item() < 1.01 * squares.min().item()  # in bfloat16 they differ by some 1 in 250
 
 
 def _parts(module: nn.Module) -> tuple[tuple[str, int], ...]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoints.disk.tasks import has_head
+from model.checkpoints.record.position_tables import adds_positions
 from model.checkpoints.task_heads import outputs as head_outputs
 from model.checkpoints.task_heads.answers import answer_facts
 from model.checkpoints.tokens.encode import Encoded, ids_of, side
@@ -47,7 +48,7 @@ def run_facts(
 ) -> dict[str, object]:
     """`Trace.facts` of a run of `model` on what it read, those that are known of how it was run (`facts`) among them."""
     facts = {"family": model.family, "task": model.task, "norm": "unknown", **facts}
-    facts |= facts_of(model.module)
+    facts |= facts_of(model.module) | {"adds_positions": adds_positions(model.module)}
     if model.opening is not None:
         facts["opening"] = model.opening.facts()
     if model.card.get("adapter"):

@@ -19,6 +19,7 @@ from model.checkpoints.media import writing
 from model.checkpoints.media.picture_files import Picture, read_picture, sample_picture
 from model.checkpoints.media.processors import both_ways, image_processor, refused_settings, vision_config
 from model.checkpoints.record.forward import Recorded, record
+from model.checkpoints.record.position_tables import adds_positions
 from model.checkpoints.tokens.encode import side, tokenized
 from model.errors import (
     BadConfig,
@@ -192,6 +193,7 @@ def _facts(model: HuggingFaceModel, picture: Picture, settings: Mapping[str, obj
         **facts_of(model.module),
         "family": model.family,
         "norm": "unknown",
+        "adds_positions": adds_positions(model.module),
         "reads": "picture",
         **({"opening": model.opening.facts()} if model.opening else {}),
         "picture": picture.name,

@@ -22,6 +22,7 @@ from model.checkpoints.disk.families import rules_of
 from model.checkpoints.media import writing
 from model.checkpoints.media.wav import LONGEST, RATE, read_wav, resample, wav_bytes
 from model.checkpoints.record.forward import record
+from model.checkpoints.record.position_tables import adds_positions
 from model.checkpoints.task_heads import outputs as head_outputs
 from model.checkpoints.tokens.encode import side, tokenized
 from model.checkpoints.tokens.token_texts import special_ids
@@ -124,12 +125,12 @@ def trace_sound(
         "family": model.family, "task": model.task, "norm": "unknown", "reads": "sound", "sound": name,
         "seconds": len(samples) / RATE, "frame_seconds": step / RATE, "sound_end": end, "padding": positions - 1 - end,
         "modules": recorded.modules, **({"opening": model.opening.facts()} if model.opening else {}),
-        **_told(model, store, read), **facts_of(model.module),
+        "adds_positions": adds_positions(model.module), **_told(model, store, read), **facts_of(model.module),
     }  # fmt: skip
     if read is not None:
         special = special_ids(model.tokenizer)
         sides["decoder"] = replace(side(model.tokenizer, read.ids), special=tuple(i in special for i in read.ids))
-    source = f"sound {hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
+    source = _source(samples)
     options = (("max_new_tokens", max_new_tokens),) if read is not None and read.generated else ()
     return Trace(
         key=TraceKey(
@@ -142,6 +143,15 @@ def trace_sound(
         facts=facts,
         plain_logits=(lambda: model.plain(inputs)) if model.untouched and logits.comparable(store) else None,
     )
+
+
+def source_of(samples: np.ndarray, rate: int) -> str:
+    """What the key of a run calls these samples: the hash of what is read, at 16 kHz."""
+    return _source(resample(_checked(samples, "sound"), rate))
+
+
+def _source(samples: np.ndarray) -> str:
+    return f"sound {hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
 
 
 def module_input(module: nn.Module) -> str:

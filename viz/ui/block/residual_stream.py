@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from viz.ui.block import common
 from viz.ui.block.common import BlockSelection, layer_name
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
+from viz.ui.shared.widgets import signed
 from viz.ui.state import current_run, page_controls
 
 if TYPE_CHECKING:
@@ -55,12 +57,12 @@ def show(chosen: BlockSelection) -> None:
 
     st.altair_chart(draw(), width="stretch")
     with st.expander(say("block.in_numbers"), expanded=False):
-        st.dataframe(
-            {say("block.sublayer"): table["name"], words["comes_in"]: table["comes_in"].round(4),
-             words["adds"]: table["adds"].round(4), say("block.ratio"): (table["adds"] / table["comes_in"]).round(3),
-             say("block.cosine"): table["cosine"].round(3)},
-            hide_index=True, width=760,
-        )  # fmt: skip
+        shown = {
+            say("block.sublayer"): table["name"], words["comes_in"]: table["comes_in"], words["adds"]: table["adds"],
+            say("block.ratio"): table["adds"] / table["comes_in"], say("block.cosine"): table["cosine"],
+        }  # fmt: skip
+        digits = dict(zip(list(shown)[1:], (4, 4, 3, 3), strict=True))
+        st.dataframe(signed(pd.DataFrame(shown), digits), hide_index=True, width=760)
     checked = [item for item in found if item.error is not None]
     worst = max(checked, key=lambda item: item.error / item.limit, default=None)
     badge = chosen.check if worst is None else figure_footer.fidelity_badge(worst.error, worst.limit, chosen.trace)

@@ -15,7 +15,7 @@ from viz.ui.compare.two_heads import head_name
 from viz.ui.language import say
 from viz.ui.measures import page as measures
 from viz.ui.shared import figure_footer, page_text, side_bar
-from viz.ui.shared.widgets import parts
+from viz.ui.shared.widgets import parts, signed
 from viz.ui.state import view
 from viz.ui.theme import theme
 
@@ -109,10 +109,10 @@ def _table(trace: Trace, counterparts: Counterparts) -> None:
     shown.insert(0, "other", [head_name(*row.other) if row.other else "–" for row in counterparts.heads])
     shown.insert(0, "head", [head_name(row.site, row.head) for row in counterparts.heads])
     key = f"comparing-counterparts-{language.current()}"
-    number = {name: st.column_config.NumberColumn(say(f"comparing.column_{name}"), format="%.3f")
-              for name in ("r", "divergence", "place_r", "place_divergence")}  # fmt: skip
+    digits = dict.fromkeys(("r", "divergence", "place_r", "place_divergence"), 3)
+    number = {name: st.column_config.NumberColumn(say(f"comparing.column_{name}")) for name in digits}
     st.dataframe(
-        shown, hide_index=True, placeholder="–", height=min(300, 38 + 35 * len(shown)), key=key,
+        signed(shown, digits), hide_index=True, placeholder="–", height=min(300, 38 + 35 * len(shown)), key=key,
         selection_mode="single-row", on_select=lambda: _ticked(key, counterparts),
         column_config=number | {
             name: st.column_config.TextColumn(say(f"comparing.column_{name}"), pinned=name == "head")
@@ -145,7 +145,7 @@ def _selected(
     partner = place if against == "place" else row.other
     if partner is None:
         nearest = head_name(*row.nearest) if row.nearest else ""
-        st.info(say(f"comparing.none_{row.why}", nearest=nearest, r=f"{row.r:.3f}"))
+        st.info(say(f"comparing.none_{row.why}", nearest=nearest, r=numbers.minus(f"{row.r:.3f}")))
         return
     _pair(trace, other, partner, sides, titles)
 

@@ -132,7 +132,7 @@ def in_words(
 ) -> None:
     """Mean divergence, r, and the cell that differs most."""
     size, i, j = largest
-    st.markdown(say("comparing.numbers", mean=f"{mean:.3f}", r="–" if np.isnan(r) else f"{r:.3f}"))
+    st.markdown(say("comparing.numbers", mean=f"{mean:.3f}", r="–" if np.isnan(r) else numbers.minus(f"{r:.3f}")))
     if size > 0:
         st.markdown(say("comparing.largest", size=numbers.short(size), query=page_text.code(queries[i]),
                         column=page_text.code(keys[j])))  # fmt: skip

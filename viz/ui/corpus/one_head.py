@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.base import export
+from viz.base import export, numbers
 from viz.ui import language
 from viz.ui.corpus import profiles
 from viz.ui.language import say
@@ -136,8 +136,9 @@ def _text(profile: Profile, kind: str, row: int, value: float, head: tuple[str, 
     source = profile.sources[row]
     short = source if len(source) <= _LONGEST else f"{source[:_LONGEST]}…"
     short = " ".join(short.split()) or "·"
+    exact = numbers.minus(f"{value:.7g}")
     st.button(
-        f"`{value:.7g}` {language.plain(short)}", key=f"corpus-{kind}-{row}", type="tertiary", disabled=not model,
+        f"`{exact}` {language.plain(short)}", key=f"corpus-{kind}-{row}", type="tertiary", disabled=not model,
         help=say("corpus.open", line=f"{int(profile.texts[row]) + 1:,}"), on_click=_open,
         args=(model, source, profile.about["language"], head),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from viz.ui.atlas import compute
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, page_text, parallel
 from viz.ui.shared.side_bar import site_name
+from viz.ui.shared.widgets import signed
 from viz.ui.state import current_run, jobs, picked_heads, view
 
 if TYPE_CHECKING:
@@ -156,16 +157,15 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
     shown = table.assign(site=[site_name(trace.record(site).site) for site in table["site"]])
     shown.insert(2, "role", told)
     number = {
-        name: st.column_config.NumberColumn(
-            measure_words.short_name(name), format="%.3f", help=measure_words.about(name)
-        )
+        name: st.column_config.NumberColumn(measure_words.short_name(name), help=measure_words.about(name))
         for name in head_table.COLUMNS
     }
     heads = list(zip(table["site"], table["head"], strict=True))
     ticked = [place for place, head in enumerate(heads) if head in picked_heads.picked(trace)]
     key = _table_key()
     st.dataframe(
-        shown, hide_index=True, placeholder="–", height=min(420, 38 + 35 * len(shown)), key=key, selection_mode="multi-row",
+        signed(shown, dict.fromkeys(number, 3)), hide_index=True, placeholder="–", height=min(420, 38 + 35 * len(shown)),
+        key=key, selection_mode="multi-row",
         on_select=lambda: _ticked(key, heads), selection_default={"selection": {"rows": ticked}},
         column_config=number | {
             "site": st.column_config.TextColumn(say("measures.site"), pinned=True),

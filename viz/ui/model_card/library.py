@@ -71,7 +71,7 @@ def show_foreign(model: Any) -> None:
         say("card.class"): type(model.module).__name__,
         say("card.max_length"): _number(model.max_length),
         say("card.licence"): known.licence if known else "",
-        say("card.hash"): model.weights_hash,
+        say("card.hash"): f"{model.weights_hash}…",
     }
     table = pd.DataFrame({say("card.fact"): rows.keys(), say("card.value"): rows.values()})
     st.dataframe(table, hide_index=True, height="content", width=640)
@@ -98,7 +98,7 @@ def _facts(model: HuggingFaceModel, facts: Description) -> dict[str, str]:
         say("card.dtype"): facts.dtype,
         say("card.device"): model.device if model.device != "cpu" else "",
         say("card.licence"): known.licence if known else "",
-        say("card.hash"): model.weights_hash,
+        say("card.hash"): f"{model.weights_hash}…",
     }
 
 

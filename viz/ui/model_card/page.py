@@ -71,7 +71,7 @@ def _ours(model: OwnModel) -> None:
         say("card.max_length"): str(config.max_length),
         say("card.licence"): str(card.get("licence", "–")),
         say("card.seed"): f"{card.get('seed', '–')} · {card.get('steps', '–')}",
-        say("card.hash"): model.weights_hash,
+        say("card.hash"): f"{model.weights_hash}…",
         **({say("card.device"): model.device} if model.device != "cpu" else {}),
     }
     left.dataframe(

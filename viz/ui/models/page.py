@@ -20,6 +20,7 @@ from viz.ui.state.model_list import about
 if TYPE_CHECKING:
     from model.checkpoints.disk.discovery import Entry
     from model.checkpoints.disk.packages import Package
+    from model.errors import HeadlightError
 
 _ROWS = 40
 _PATH = "models-path"
@@ -52,19 +53,33 @@ def _found() -> None:
 
 
 def _row(entry: Entry) -> None:
-    """One model: what it is, where it is from, what opening it takes, and the button."""
+    """One model: what it is, where it is from, what opening it takes, and the button; or why it would not open."""
     now = view.current().model == entry.name
-    words, cost, button = st.columns([5, 3, 2], vertical_alignment="center")
+    refused = _refused(entry)
+    words, cost, *button = st.columns([5, 3, 2] if refused is None else [5, 5], vertical_alignment="center")
     kind = entry.kind.replace(" ", "_")
     facts = [entry.family if entry.kind != "trace" else "", say(f"kind.{kind}"), entry.licence]
     words.markdown(
         f"**{language.plain(model_list.title(entry.name))}**  \n" + " · ".join(language.plain(f) for f in facts if f)
     )
+    if refused is not None:
+        cost.caption(language.explain(refused))
+        return
     cost.caption(_cost(entry))
-    button.button(
+    button[0].button(
         say("models.shown") if now else say("models.open"), key=f"open-{entry.name}", disabled=now,
         on_click=_choose, args=(entry.name,),
     )  # fmt: skip
+
+
+def _refused(entry: Entry) -> HeadlightError | None:
+    """Why what is listed would not open, told from its settings and headers: weights that are packed, say."""
+    return _refusal(str(entry.path)) if entry.kind in ("folder", "hub cache") else None
+
+
+@st.cache_resource(ttl=20, max_entries=64, show_spinner=False)
+def _refusal(path: str) -> HeadlightError | None:
+    return path_kind.refusal(Path(path))
 
 
 def _cost(entry: Entry) -> str:

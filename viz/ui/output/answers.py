@@ -73,11 +73,11 @@ def _ends(trace: Trace, badge: str) -> None:
     texts = [item["text"] for item in tokens.labels(trace, name)]
     bar = st.column_config.ProgressColumn(format="%.4f", min_value=0.0, max_value=1.0)
     columns = {
-        say("output.at"): range(len(texts)), say("card.token"): texts,
+        say("output.place"): range(len(texts)), say("card.token"): texts,
         say("output.start"): first.tolist(), say("output.end"): last.tolist(),
     }  # fmt: skip
     height = _HEIGHT if len(texts) > 11 else "content"
-    config = {say("output.start"): bar, say("output.end"): bar, say("output.at"): st.column_config.Column(width=70)}
+    config = {say("output.start"): bar, say("output.end"): bar, say("output.place"): st.column_config.Column(width=70)}
     st.dataframe(columns, column_config=config, hide_index=True, width=760, height=height)
     saved = pd.DataFrame({"position": range(len(texts)), "token": list(trace.side(name).texts),
                           "start": first.numpy(), "end": last.numpy()})  # fmt: skip

@@ -6,12 +6,14 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from viz.base import export, numbers, tokens
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
+from viz.ui.shared.widgets import signed
 from viz.ui.state import page_controls, view
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ def _table(candidates, tempered: Tempered, temperature: float) -> None:
     columns = {
         say("card.token"): candidates["token"],
         say("card.id"): candidates["id"],
-        say("output.logit"): candidates["logit"].round(4),
+        say("output.logit"): candidates["logit"],
         say("steps.probability"): candidates["p"],
         say("steps.exact"): [numbers.short(p, 4) for p in candidates["p"]],
     }
@@ -126,4 +128,5 @@ def _table(candidates, tempered: Tempered, temperature: float) -> None:
         else:
             ends = zip(candidates["p_T_low"], candidates["p_T_high"], strict=True)
             columns[name] = [f"{numbers.short(low, 3)} … {numbers.short(high, 3)}" for low, high in ends]
-    st.dataframe(columns, column_config=config, hide_index=True, width=760 if temperature == 1 else "stretch")
+    table = signed(pd.DataFrame(columns), {say("output.logit"): 4})
+    st.dataframe(table, column_config=config, hide_index=True, width=760 if temperature == 1 else "stretch")

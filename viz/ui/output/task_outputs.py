@@ -120,7 +120,7 @@ def _replaced(trace: Trace) -> None:
 def _places(trace: Trace) -> dict[str, Any]:
     side = next(iter(trace.sides))
     texts = [item["text"] for item in tokens.labels(trace, side)]
-    return {say("output.at"): list(range(len(texts))), say("card.token"): texts}
+    return {say("output.place"): list(range(len(texts))), say("card.token"): texts}
 
 
 def _saved_places(trace: Trace) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -12,15 +12,15 @@ from model.errors import Stopped
 from model.jobs.progress import tick
 from model.measures import default_head
 from model.trace.site import Site
-from viz.base import axes, export, numbers, tokens
-from viz.base.check_note import CheckNote, note
+from viz.base import axes, export, numbers
 from viz.heads import matrix, thumbnails
 from viz.overview import overview
-from viz.ui import components, language
+from viz.ui import components
 from viz.ui.language import say
+from viz.ui.overview import captions, checks
 from viz.ui.shared import figure_footer
 from viz.ui.shared.side_bar import site_name
-from viz.ui.state import current_run, jobs, model_list, page_controls, view
+from viz.ui.state import jobs, model_list, page_controls, view
 from viz.ui.state.default_head import drawn_head
 
 if TYPE_CHECKING:
@@ -94,53 +94,6 @@ def _blocks_show(trace: Trace) -> str:
     return how
 
 
-def _picture_words(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dict[str, str]:
-    """The captions, which say what the rows of ribbons are for this model, and what the blocks of a long text show."""
-    words = language.group("overview")
-    if any(map(thumbnails.pooled, trace.attention.values())):
-        words["legend"] = say(f"overview.legend_{how}")
-    reads = trace.facts.get("reads")
-    if reads:
-        words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
-    elif model_list.is_trace(view.current().model):
-        words["source"] = say("overview.read")
-    words["inputs"] = _inputs(trace)
-    stack = ribbon_head[0].key_side.partition(".")[0]
-    if stack not in ("encoder", "decoder"):
-        words["source"] = language.stack(stack)
-    words |= {name: language.stack(name) for name in {site.stack for site in trace.sites} - {"encoder", "decoder"}}
-    if st.session_state.get("towers"):
-        words |= {name: (stack := language.stack(name))[:1].upper() + stack[1:] for name in ("encoder", "decoder")}
-    if not any(site.kind == "cross" for site in trace.sites):  # two towers side by side hand nothing over
-        words |= {"memory": "", "shifted": say("overview.compared")}
-    elif trace.facts.get("own_module") and not trace.written():
-        words["shifted"] = say("overview.read")
-    if ribbon_head[0].kind == "cross" and not trace.written():
-        words["target"] = language.stack(ribbon_head[0].query_side)
-    elif ribbon_head[0].kind == "self":
-        parts = reads or tokens.numbered(trace, ribbon_head[0].query_side)
-        words["target"] = say("overview.asking_parts") if parts else say("overview.asking")
-    elif not trace.facts.get("generated", True):
-        words["target"] = say("overview.forced")
-    written = " ".join(trace.written()[:-1]) if ribbon_head[0].kind == "cross" else ""
-    return words | {"alt": say("overview.alt_text", source=trace.key.source[:200], target=written)}
-
-
-def _inputs(trace: Trace) -> str:
-    """What the first layer reads: embeddings, with positions added to them or not, or vectors that nothing more is known of."""
-    told = {str(trace.facts["positions"])} if trace.facts.get("positions") else set()
-    if not told and not trace.facts.get("own_module") and (model := current_run.model()) is not None:
-        from model.checkpoints.library.describe import positions_of
-        from model.positions.tables import position_tables
-
-        # Some have a table to add and a bias of the scores.
-        told = {"learned"} if position_tables(model.module) else set(positions_of(model.module))
-    if told:
-        return say("overview.inputs") if told & {"sinusoidal", "learned"} else say("overview.inputs_alone")
-    turned = any(f"{site}.rotary" in trace.store for site in trace.sites)
-    return say("overview.inputs_alone") if turned else say("overview.inputs_unknown")
-
-
 def model_picture(trace: Trace) -> None:
     """The first screen: the sentence, the answer, and the model with what every part computed."""
     now = view.current()
@@ -160,7 +113,7 @@ def model_picture(trace: Trace) -> None:
         trace,
         ribbon_head,
         selection,
-        _picture_words(trace, ribbon_head, how),
+        captions.of_picture(trace, ribbon_head, how),
         ribbon_title,
         doors,
         editable,
@@ -184,7 +137,7 @@ def model_picture(trace: Trace) -> None:
     figure_footer.draw(
         "overview",
         " ".join(_picture_remarks(trace, ribbon_head, how)),
-        _badges(trace),
+        checks.of_run(trace),
         files,
         _ribbons(trace, ribbon_head, merge),
     )
@@ -213,12 +166,9 @@ def _picture_remarks(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> l
     if any(map(thumbnails.pooled, trace.attention.values())):
         remarks.append(say(f"overview.pooled_{how}"))
     if overview.drawable(trace):
-        remarks.append(
-            say(
-                f"overview.pointed_{ribbon_head[0].kind}",
-                weight=numbers.short(default_head.pointed(trace, *ribbon_head)),
-            )
-        )
+        weight = default_head.pointed(trace, *ribbon_head)
+        if not math.isnan(weight):
+            remarks.append(say(f"overview.pointed_{ribbon_head[0].kind}", weight=numbers.short(weight)))
     else:
         remarks.append(say("overview.long", n=f"{longest:,}"))
     if _weights(trace) > _TABLE:
@@ -229,17 +179,3 @@ def _picture_remarks(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> l
 def _weights(trace: Trace) -> int:
     """All weights of a run."""
     return sum(record.heads * record.queries * record.keys for record in trace.attention.values())
-
-
-def _badges(trace: Trace) -> CheckNote:
-    fidelity = trace.fidelity()
-    check = figure_footer.worst_badge(trace, trace.sites)
-    if fidelity.rows is not None:
-        first = replace(check.parts[0], said=f"{check.parts[0].said} {say('foot.rows', rows=fidelity.rows)}")
-        check = CheckNote((first, *check.parts[1:]))
-    if fidelity.logits_error is not None and fidelity.logits_hold:
-        check += note(say("foot.logits", error=numbers.short(fidelity.logits_error)), True)
-    opening = trace.facts.get("opening", {})
-    if "weights" in opening:
-        check += note(say("foot.opening", error=numbers.short(opening["weights"])), True)
-    return check

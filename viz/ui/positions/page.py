@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared.widgets import parts
 from viz.ui.state import current_run, random_model_offer
@@ -28,9 +29,8 @@ def show(trace: Trace) -> str:
     own = kind_of(trace, module)
     first = own if own in KINDS else "sinusoidal"
     kind = parts("positions", say("positions.kinds"), KINDS, first, lambda k: say(f"positions.kind_{k}"))
-    name = say(f"positions.kind_{own}") if own in (*KINDS, "scores") else say("positions.not_known")
     st.markdown(say(f"positions.about_{kind}"))
-    st.caption(say("positions.own", kind=name))
+    st.caption(say("positions.own", kind=_own(own, module)))
     panels: dict[str, Callable[[Trace, Any], None]] = {
         "sinusoidal": tables.sinusoidal, "learned": tables.learned,
         "relative": bias.relative, "t5": bias.t5, "alibi": bias.alibi,
@@ -39,3 +39,15 @@ def show(trace: Trace) -> str:
     with st.container(key="figures"):
         panels[kind](trace, model)
     return kind
+
+
+def _own(kind: str, module: Any) -> str:
+    """The model's own kind in words; of tables that are computed in one stack and trained in the other (Whisper), each."""
+    from model.checkpoints.record.position_tables import position_tables
+
+    if kind in ("sinusoidal", "learned") and module is not None:
+        kinds = {each.stack: "learned" if each.trained else "sinusoidal" for each in position_tables(module)}
+        if len(set(kinds.values())) > 1:
+            named = ((language.stack(stack), say(f"positions.kind_{each}")) for stack, each in kinds.items())
+            return say("error.comma").join(say("positions.own_stack", stack=stack, kind=each) for stack, each in named)
+    return say(f"positions.kind_{kind}") if kind in (*KINDS, "scores") else say("positions.not_known")

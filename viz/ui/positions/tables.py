@@ -218,23 +218,27 @@ def _sum(trace: Trace, stack: str, embedding_sum: Sum, made: bool = False) -> No
 
 def learned(trace: Trace, model: Any) -> None:
     """The opened model's own table, dot products between its rows, and the sum where the record allows it."""
+    from model.checkpoints.record.position_tables import position_tables
     from model.positions import tables as views
 
     module = getattr(model, "module", None)
-    tables = views.position_tables(module) if module is not None else []
+    tables = position_tables(module) if module is not None else []
     if not tables:
         lacking("learned")
         return
-    number = 0
+    number = next((i for i, each in enumerate(tables) if each.trained), 0)
     if len(tables) > 1:
         number = st.segmented_control(
             say("positions.which"), range(len(tables)), required=True, format_func=lambda i: tables[i].name,
-            **page_controls.among(f"positions-which@{trace.key.model}", 0, range(len(tables))),
+            **page_controls.among(f"positions-which@{trace.key.model}", number, range(len(tables))),
         )  # fmt: skip
     table = tables[number or 0]
     rows = table.rows[table.first :].double()
     length = slider("shown", min(8, len(rows)), min(256, len(rows)), 128)
-    page_text.heading("positions.learned_name", small=True, name=f"`{table.name}`", rows=len(rows), d=rows.shape[1])
+    page_text.heading(
+        "positions.learned_name" if table.trained else "positions.fixed_name", what="positions.learned_what", small=True,
+        name=f"`{table.name}`", rows=len(rows), d=rows.shape[1],
+    )  # fmt: skip
     _table_grid("learned", rows[:length], share=0.995)
     sentence = (
         say("positions.learned_sentence")
@@ -246,7 +250,7 @@ def learned(trace: Trace, model: Any) -> None:
     from viz.positions import diverging
 
     figure_footer.draw("positions-learned", sentence, None, files("learned", *named),
-              static(*named, diverging(named[0], 0.995), _TABLE), [views.position_tables])  # fmt: skip
+              static(*named, diverging(named[0], 0.995), _TABLE), [position_tables])  # fmt: skip
     _products(rows[:length], views.products, 0.98)
     if table.stack in trace.sides:
         own = views.recorded_sum(trace, table.stack, module)

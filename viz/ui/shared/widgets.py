@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from viz.base import numbers
 from viz.ui import language
 from viz.ui.state import view
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandas.io.formats.style import Styler
 
 
 def mirror(name: str, value: object, of: str = "") -> str:
@@ -33,6 +39,15 @@ def listed(name: str, value: int, labels: Sequence[str]) -> str:
     """`mirror` for a list whose labels change with the run: under one key the browser would send back the text that it
     had chosen among the old ones, which the new ones may not have."""
     return mirror(name, value, f"{zlib.crc32(chr(0).join(labels).encode()):08x}")
+
+
+def signed(table: pd.DataFrame, digits: Mapping[str, int]) -> Styler:
+    """A table for `st.dataframe` whose numbers have so many decimals and a true minus sign; what is NaN is a dash."""
+
+    def shown(decimals: int) -> Callable[[float], str]:
+        return lambda value: "–" if math.isnan(value) else numbers.minus(f"{value:.{decimals}f}")
+
+    return table.style.format({name: shown(decimals) for name, decimals in digits.items()})
 
 
 def keep(name: str, key: str) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from model.trace.site import Site
 from viz.base import export, numbers, tokens
+from viz.base.numbers import minus
 from viz.steps import equation, latex
 from viz.ui import components, language, tile_server
 from viz.ui.language import say
@@ -57,12 +58,12 @@ def _cell(cell, d_k: int) -> None:
         text, total = latex.written_out(cell)
         st.code(f"q·k = {text}", language=None, wrap_lines=True)
         st.caption(
-            say("steps.calculator", printed=f"{total:.4f}", exact=f"{cell.product:.7f}", root=f"{1 / cell.scale:.4f}",
-                score=f"{cell.score:.7f}", weight=f"{cell.weight:.7f}")
+            say("steps.calculator", printed=minus(f"{total:.4f}"), exact=minus(f"{cell.product:.7f}"),
+                root=f"{1 / cell.scale:.4f}", score=minus(f"{cell.score:.7f}"), weight=f"{cell.weight:.7f}")
         )  # fmt: skip
         if len(cell.row_scores) <= _ROW_SCORES:
             scores = ", ".join(f"{s:.4f}" for s in cell.row_scores)
-            st.caption(say("steps.row_scores", scores=scores.replace("-inf", "−∞").replace("-", "−")))
+            st.caption(say("steps.row_scores", scores=minus(scores.replace("-inf", "-∞"))))
 
 
 def _unfold(count: int) -> int:

@@ -28,7 +28,8 @@ def _every(name: str) -> str:
 
 # A model outside the registry: no exception is known of it, and its modules may be called as in any family.
 _OTHER = Family(
-    "", "", "AutoModel", "AutoConfig", {}, cross_attention=_every("cross_attention"), feed_forward=_every("feed_forward"),
+    "", "", "AutoModel", "AutoConfig", {}, cross_attention=_every("cross_attention"),
+    feed_forward=rf"{_every('feed_forward')}|feed_forward\.down_proj",  # the dense layers of Llama 4, of Jamba
     position_table=_every("position_table"),
 )  # fmt: skip
 _ENTRIES = {family.model_type: family for family in FAMILIES}

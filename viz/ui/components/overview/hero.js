@@ -72,12 +72,14 @@ export class Hero {
     if (hero) return [this.targets[at?.[0]], this.sources[at?.[1]]].filter(Boolean);
     return chipsAt(marked?.[this.keys], this.source, this.sources);
   }
-  /** A row that is longer than the page goes to the selected pair: to its middle, or where that leaves it out, to its query. */
+  /** A row that is longer than the page goes to the selected pair where that is out of sight: to its middle, or where that
+   *  leaves it out, to its query. */
   reveal() {
     const nodes = this.chosen();
     if (!nodes.length) return;
-    const { scroll } = this, frame = scroll.getBoundingClientRect();
-    const places = nodes.map((node) => node.getBoundingClientRect()).map(({ left, width }) => left + width / 2 - frame.left + scroll.scrollLeft);
+    const { scroll } = this, frame = scroll.getBoundingClientRect(), boxes = nodes.map((node) => node.getBoundingClientRect());
+    if (boxes.every(({ left, right }) => left >= frame.left && right <= frame.right)) return;
+    const places = boxes.map(({ left, width }) => left + width / 2 - frame.left + scroll.scrollLeft);
     const span = Math.max(...places) - Math.min(...places), fits = span < 0.8 * frame.width;
     const middle = fits ? places.reduce((sum, x) => sum + x, 0) / places.length : places[0];
     scroll.scrollLeft = middle - frame.width / 2;

@@ -88,10 +88,11 @@ class Overview {
       const line = el("span", "item", legend);
       const mark = el("i", look, line);
       if (look === "ramp") mark.style.background = ramp(this.theme.sequential);
-      else for (const height of [35, 60, 100]) el("b", "", mark).style.height = `${height}%`;
+      if (look === "steps") for (const height of [35, 60, 100]) el("b", "", mark).style.height = `${height}%`;
       el("span", "", line, fill(text, { max: number(max) }));
     };
     item(words.legend, 1, "ramp");
+    if (this.header.hatched) item(this.header.hatched, 1, "hatch");
     if (has("ffn")) item(words.ffn_legend, ffn, "ramp");
     if (has("norm")) item(words.norm_legend, norm, "steps");
   }
