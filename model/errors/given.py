@@ -38,6 +38,16 @@ class NotInThisModel(HeadlightError):
     sentence = "{what} is not something this model does: it {does}."
 
 
+class NotRun(HeadlightError):
+    code = "not_run"
+    sentence = "The library does not run this model on this input: {reason}. Try another one."
+
+
+class NoEndToken(NotRun):
+    code = "no_end_token"
+    sentence = "This model reads its answer where the end token {token} stands, and this text has none: write {token} at its end."
+
+
 class OutOfRange(HeadlightError):
     code = "out_of_range"
     sentence = "{what} {got} is out of range: choose 0 to {last}."

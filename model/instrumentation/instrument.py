@@ -181,7 +181,7 @@ class Instrumented:
         if task == "seq2seq":
             facts["generated"] = False  # the decoder's text was given
         if lost:
-            facts["missing"] = sorted(set(lost))
+            facts["missing"] = sorted({path or type(self.module).__name__ for path in lost})
         if "decoder" in sides and self.texts.vocabulary and logit_parts.has_logits(store):
             ((best, _),) = logit_parts.most_probable(store, -1, 1)
             facts["written"] = [*sides["decoder"].texts[1:], self.texts.tokens([best])[0]]

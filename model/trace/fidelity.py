@@ -16,6 +16,7 @@ order d(A v) = Σ_j A_j (v_j − A v) ds_j, and the variance of x · W is that o
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -61,10 +62,10 @@ class Fidelity:
     sites: per sub-layer, softmax(q kᵀ · scale + mask) · v · W_O, computed in float64 from the record, against the
     module's own output; where W_O is not one matrix that is known, without it, against the module's own context: `compared`
     says which, "output" or "context". logits_error: the recorded run against the model as its own library or author runs it,
-    untouched (None without logits).
-    rows: how many query rows of each long sub-layer were checked, None where all were. limits: how large the difference
-    may be where the numbers of a sub-layer allow most. relative: the largest difference as a part of what its own number
-    allows, so that a model of large numbers and one of small ones are judged alike; above 1 the record does not hold.
+    untouched (None without logits). rows: how many query rows of each long sub-layer were checked, None where all were.
+    limits: how large the difference may be where the numbers of a sub-layer allow most. relative: the largest difference as
+    a part of what its own number allows, so that large numbers and small ones are judged alike; above 1 the record does
+    not hold.
     """
 
     sites: dict[str, float] = field(default_factory=dict)
@@ -78,8 +79,7 @@ class Fidelity:
     @property
     def max_error(self) -> float:
         """NaN where any figure is, or where nothing was measured: neither may pass for a good figure."""
-        figures = list(self.sites.values())
-        return max(figures) if figures and not any(map(math.isnan, figures)) else math.nan
+        return max(self.sites.values(), key=share_or_worst, default=math.nan)
 
     @property
     def holds(self) -> bool:
@@ -94,12 +94,18 @@ class Fidelity:
         if not self.sites:
             return "not checked"
         logits = "" if self.logits_error is None else f", logits to {self.logits_error:.1e}"
-        worst = max(self.sites, key=lambda site: share_or_worst(self.relative_at(site)))
+        worst = self.worst(self.sites)
         if not self.holds_at(worst):
-            own = f"the module’s own {self.compared.get(worst, 'output')}"
-            return f"does not check: {worst} is {self.sites[worst]:.1e} off {own}{logits}"
+            what = self.compared.get(worst, "output")
+            return f"does not check: {worst} is {self.sites[worst]:.1e} off the module’s own {what}{logits}"
         kinds = " or ".join(sorted(set(self.compared.values()), reverse=True)) or "output"
         return f"checks to {self.max_error:.1e} of the modules’ own {kinds}{logits}"
+
+    def worst(self, sites: Iterable[str]) -> str:
+        """Of these the one that checks least well: where one fails, by what its numbers allow; "" where none was measured."""
+        known = [site for site in sites if site in self.sites]
+        figure = self.sites.get if all(map(self.holds_at, known)) else self.relative_at
+        return max(known, key=lambda site: share_or_worst(figure(site)), default="")
 
     def holds_at(self, site: str) -> bool:
         """Whether one sub-layer's figure is within what is allowed; one that was not measured is not known to fail."""
@@ -119,10 +125,8 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Checked:
-    """One sub-layer: max |implied − real|, the most that any of its numbers is allowed, and the largest share of that.
-
-    compared: "output" or "context".
-    """
+    """One sub-layer: max |implied − real|, the most that any of its numbers is allowed, the largest share of that, and what
+    was compared, "output" or "context"."""
 
     error: float
     limit: float
@@ -206,11 +210,9 @@ def check(record: AttentionRecord, W_O: Tensor | None, b_O: Tensor | None) -> Ch
         return _compared(*_output(record, W_O, b_O, rows), record.output[rows], "output")
     if not record.has("context"):
         return None
-    found = []
-    for h in range(record.heads):
-        head = _compared(*_context(record, h, rows), record.head("context", h, torch.float64)[rows], "context")
-        found += [] if head is None else [head]
-    return max(found, key=lambda each: share_or_worst(each.relative)) if found else None
+    heads = (_compared(*_context(record, h, rows), record.head("context", h, torch.float64)[rows], "context")
+             for h in range(record.heads))  # fmt: skip
+    return max(filter(None, heads), key=lambda each: share_or_worst(each.relative), default=None)
 
 
 def _compared(implied: Tensor, variance: Tensor, real: Tensor, what: str) -> Checked | None:
@@ -228,9 +230,7 @@ def dtype_of(record: AttentionRecord) -> torch.dtype:
 
 def _product(x: Tensor, W: Tensor, b: Tensor | None, u: float, variance: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """x · W + b and the variance of its error. The sum passes through about √(Σ x² W²), more where its terms agree in sign."""
-    value, squares = x @ W, W.square()
-    if b is not None:
-        value = value + b.double()
+    value, squares = x @ W if b is None else x @ W + b.double(), W.square()
     size = torch.maximum(value.square(), x.square() @ squares)
     own = W.shape[0] * u**2 * size
     return value, own if variance is None else own + variance @ squares

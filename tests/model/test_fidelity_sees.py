@@ -117,6 +117,13 @@ def test_the_result_in_words() -> None:
     assert Fidelity({}, 3.0).told == "does not check: logits 3.0e+00 off the untouched model’s"
 
 
+def test_the_worst_of_several_is_the_furthest_off_by_its_numbers_where_one_fails_else_the_largest_error() -> None:
+    holding = Fidelity({"a": 1e-6, "b": 1e-7}, relative={"a": 0.1, "b": 0.9})
+    assert holding.worst("ab") == "a" and holding.worst(["b", "unmeasured"]) == "b" and holding.worst(["c"]) == ""
+    failing = Fidelity({"a": 1e-2, "b": 1e-5, "c": math.nan}, relative={"a": 0.5, "b": 8.0, "c": math.nan})
+    assert failing.worst("ab") == "b" and failing.worst("abc") == "c" and failing.worst("a") == "a"
+
+
 def test_a_share_decides_where_it_is_known() -> None:
     assert Fidelity({"a": 3e-2}, limits={"a": 1e-3}, relative={"a": 0.4}).holds
     assert not Fidelity({"a": 3e-7}, limits={"a": 1e-3}, relative={"a": 1.1}).holds

@@ -15,6 +15,7 @@ pytest.importorskip("gguf")
 pytest.importorskip("accelerate")
 
 import gguf
+from transformers import PretrainedConfig
 
 from model import errors, open_model
 from model.checkpoints.convert import convert as conversion
@@ -59,19 +60,24 @@ def packed(weight: np.ndarray, kind: gguf.GGMLQuantizationType) -> np.ndarray:
 
 
 def written(
-    path: Path, architecture: str = "llama", kind: str = "F32", told: tuple = (), spelled: str = "gpt2"
-) -> Path:
-    """A random model of one layer, its matrices in the format `kind`; `told`: further pairs of the metadata."""
+    path: Path, architecture: str = "llama", kind: str = "F32", told: tuple = (), spelled: str = "gpt2",
+    config: PretrainedConfig | None = None,
+) -> Path:  # fmt: skip
+    """A random model of one layer, its matrices in the format `kind`; `told`: further pairs of the metadata.
+
+    config: what it is a model of, else as `described`.
+    """
     from transformers import AutoModelForCausalLM
     from transformers.modeling_gguf_pytorch_utils import TensorProcessor, get_gguf_hf_weights_map
 
     with torch.device("meta"):
-        module = AutoModelForCausalLM.from_config(described(architecture))
+        module = AutoModelForCausalLM.from_config(config or described(architecture))
     state, numbers = module.state_dict(), np.random.default_rng(1)
     writer = gguf.GGUFWriter(str(path), architecture)
     for add, value in (
-        (writer.add_name, "tiny"), (writer.add_context_length, 64), (writer.add_embedding_length, D),
-        (writer.add_block_count, 1), (writer.add_feed_forward_length, F), (writer.add_head_count, H),
+        (writer.add_name, "tiny"), (writer.add_context_length, getattr(config, "n_positions", 64)),
+        (writer.add_embedding_length, D), (writer.add_block_count, 1),
+        (writer.add_feed_forward_length, getattr(config, "n_inner", F)), (writer.add_head_count, H),
         (writer.add_head_count_kv, [KV] if architecture == "lfm2" else KV), (writer.add_layer_norm_rms_eps, 1e-5),
         (writer.add_layer_norm_eps, 1e-5), (writer.add_shortconv_l_cache, 3),
         (writer.add_rope_freq_base, 10000.0), (writer.add_key_length, D // H), (writer.add_tokenizer_model, spelled),
@@ -86,6 +92,8 @@ def written(
         if tied and name == "output.weight":
             continue
         weight = numbers.standard_normal(tuple(state[there].shape), dtype=np.float32)
+        if module.config.model_type == "gpt2" and weight.ndim == 2 and name.startswith("blk."):
+            weight = np.ascontiguousarray(weight.T)  # its layers keep matrices the other way round
         if kind == "F32" or weight.ndim == 1:
             writer.add_tensor(name, weight)
         elif kind == "F16":
@@ -135,6 +143,21 @@ def test_so_does_every_family(tmp_path: Path, architecture: str):
         "llama" if architecture == "gemma2" else "gpt2"
     )  # as its class does, so that the library reads its own again
     same(written(tmp_path / "tiny.gguf", architecture, "Q8_0", spelled=spelled), tmp_path)
+
+
+@pytest.mark.parametrize(("positions", "inner"), [(64, F), (1024, 4 * D), (1024, 96), (48, 4 * D)])
+def test_sizes_that_are_not_the_defaults_of_gpt2_are_those_of_the_file(tmp_path: Path, positions: int, inner: int):
+    """The library's reader takes them only from a configuration that it is given: its table calls them otherwise."""
+    from transformers import AutoModelForCausalLM, GPT2Config
+
+    sizes = GPT2Config(n_embd=D, n_layer=1, n_head=H, vocab_size=len(WORDS), n_positions=positions, n_inner=inner)
+    path = written(tmp_path / "tiny.gguf", "gpt2", config=sizes)
+    by_library = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file=path.name, config=sizes, dtype=torch.float32)
+    model = open_model(path)
+    expected, got = by_library.state_dict(), model.module.state_dict()
+    assert got.keys() == expected.keys() and all(torch.equal(got[name], expected[name]) for name in got)
+    assert got["transformer.wpe.weight"].shape == (positions, D) and model.max_length == positions
+    assert model.card["fresh"] == model.card["unused"] == [] and model.trace("abcd").fidelity().holds
 
 
 @pytest.mark.parametrize("told", [

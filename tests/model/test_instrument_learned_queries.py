@@ -187,4 +187,5 @@ def test_a_pooling_that_is_not_recorded_beside_attention_is_said():
         return ((x @ module["pool"].query).softmax(-1)[..., None] * x).sum(1)
 
     trace = instrument(module, forward=forward).trace(torch.randn(1, N, D))
-    assert [str(site) for site in trace.sites] == ["encoder.0.self"] and len(trace.facts["missing"]) == 1
+    assert [str(site) for site in trace.sites] == ["encoder.0.self"]
+    assert trace.facts["missing"] == ["ModuleDict"]  # it happens in no part: the class of the whole is named

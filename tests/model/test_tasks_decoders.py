@@ -8,8 +8,9 @@ import pytest
 import torch
 
 pytest.importorskip("transformers")
+from tokenizers.processors import TemplateProcessing
 
-from model.errors import NotInThisModel
+from model.errors import NoEndToken, NotInThisModel
 from tests.model.test_tasks import FOX, headed, logits
 
 
@@ -50,6 +51,24 @@ def test_a_target_is_forced_on_a_bare_model(tmp_path: Path, made: str, class_nam
     labels = model.tokenizer("the cat").input_ids
     assert trace.token_ids("decoder") == [model.module.config.decoder_start_token_id, *labels[:-1]]
     assert trace.facts["generated"] is False and "decoder_reads" not in trace.facts
+
+
+@pytest.mark.parametrize(
+    ("made", "class_name"),
+    [
+        ("bart", "BartForSequenceClassification"),
+        ("t5", "T5ForSequenceClassification"),
+    ],
+)
+def test_a_classifier_whose_text_has_no_end_token_says_so(tmp_path: Path, made: str, class_name: str):
+    model = headed(tmp_path / made, made, class_name)
+    end = model.tokenizer.convert_ids_to_tokens(model.module.config.eos_token_id)
+    model.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", special_tokens=[])
+    with pytest.raises(NoEndToken) as refused:
+        model.trace(FOX)
+    assert end in str(refused.value) and ".." not in str(refused.value)
+    trace = model.trace(f"{FOX} {end}")  # as the sentence advises
+    assert trace.token_ids("encoder")[-1] == model.module.config.eos_token_id and trace.fidelity().holds
 
 
 @pytest.mark.parametrize(

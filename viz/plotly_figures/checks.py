@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.trace.fidelity import share_or_worst
 from viz.base import numbers
 from viz.base.check_note import CheckNote, note
 
@@ -37,15 +36,12 @@ def site_check(trace: Trace, site: Site) -> CheckNote:
 
 
 def run_check(trace: Trace) -> CheckNote:
-    """How well all sub-layers of a run check: the one that is worst by what its numbers allow, else the largest error."""
+    """How well all sub-layers of a run check: as the worst of them."""
     fidelity = trace.fidelity()
-    known = [site for site in trace.sites if str(site) in fidelity.sites]
-    if not known:
-        return _logits(trace) if not fidelity.logits_hold else note("not checked")
-    failing = [site for site in known if not fidelity.holds_at(str(site))]
-    if failing:
-        return site_check(trace, max(failing, key=lambda site: share_or_worst(fidelity.relative_at(str(site)))))
-    return site_check(trace, max(known, key=lambda site: fidelity.sites[str(site)]))
+    worst = fidelity.worst(map(str, trace.sites))
+    if not worst:
+        return note("not checked") if fidelity.logits_hold else _logits(trace)
+    return site_check(trace, next(site for site in trace.sites if str(site) == worst))
 
 
 def _logits(trace: Trace) -> CheckNote:

@@ -22,6 +22,9 @@ from model.jobs.progress import tick
 _VOCABULARY, _TOKENS = "tokenizer.", "tokenizer.ggml.tokens"
 _COUNTS = 8  # bytes before the two numbers that say how many tensors and how many pairs follow
 _BLOCK = 2**24
+# What the library's table of metadata calls by a name that the configuration's class does not have: the class would keep its
+# default, and a GPT-2 of 64 positions would be one of 1,024. -> the class's own name.
+_OWN_NAMES = {"n_ctx": "n_positions", "feed_forward_length": "n_inner"}
 
 
 def read(copy: Path, header: Gguf) -> tuple[nn.Module, list[str]]:
@@ -37,7 +40,10 @@ def read(copy: Path, header: Gguf) -> tuple[nn.Module, list[str]]:
         told.setdefault("vocab_size", header.lists[_TOKENS].length)
     if told["model_type"] not in CONFIG_MAPPING:
         raise ValueError(f"the installed transformers library does not know its architecture, {header.architecture}")
-    config = CONFIG_MAPPING[told["model_type"]].from_dict(told)
+    kind = CONFIG_MAPPING[told["model_type"]]
+    told |= {own: told[name] for name, own in _OWN_NAMES.items()
+             if name in told and not hasattr(kind(), name) and hasattr(kind(), own)}  # fmt: skip
+    config = kind.from_dict(told)
     with torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     check_size(empty, header)

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from model.checkpoints.disk import cost
 from model.checkpoints.disk.cost import Running
-from model.checkpoints.disk.families import FAMILIES, rules_of
+from model.checkpoints.disk.families import rules_of
 from model.checkpoints.disk.max_length import longest
 from model.checkpoints.disk.tasks import task_of
-from model.checkpoints.library import decoder_input
+from model.checkpoints.library import decoder_input, load_errors
 from model.checkpoints.library.head_runs import choices, head_facts
 from model.checkpoints.library.opening_check import OpeningCheck
 from model.checkpoints.library.run_facts import as_labelled, run_facts, sides_of
@@ -29,7 +29,7 @@ from model.checkpoints.record.forward import Recorded, plain, record
 from model.checkpoints.task_heads.sentence_pooling import pooling
 from model.checkpoints.tokens import languages
 from model.checkpoints.tokens.encode import Encoded, encode, vocabulary
-from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnsupportedFamily
+from model.errors import HeadlightError, NotInThisModel, TextTooLong
 from model.jobs.device import device_of
 from model.jobs.progress import tick
 from model.trace import logits
@@ -161,14 +161,13 @@ class HuggingFaceModel:
         return self._trace(key, given, inputs, recorded, said)
 
     def _record(self, inputs: Mapping[str, Tensor]) -> Recorded:
-        """One recorded forward. Raises UnsupportedFamily where the recorder can't follow what this family computes."""
+        """One recorded forward. Raises what `load_errors.not_recorded` makes of a failure."""
         try:
             return record(self.module, inputs)
         except HeadlightError:
             raise
         except ValueError as error:
-            names = ", ".join(known.model_type for known in FAMILIES)
-            raise UnsupportedFamily(path=self.name, family=self.family, reason=f"and {error}", allowed=names) from error
+            raise load_errors.not_recorded(self, inputs, error) from error
 
     def record_ids(self, ids: Sequence[int]) -> Recorded:
         """One forward over these ids as they are, of a model with one stack. Raises TextTooLong."""

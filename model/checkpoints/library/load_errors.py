@@ -1,4 +1,4 @@
-"""Errors of the library while it opens a folder, turned into errors of `model.errors`."""
+"""Errors of the library while it opens a folder or runs a model, turned into errors of `model.errors`."""
 
 from __future__ import annotations
 
@@ -6,30 +6,36 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model.checkpoints.convert.raw_tensors import asked_for
 from model.checkpoints.disk import cost, quantised
 from model.checkpoints.disk import files as checkpoint_files
 from model.checkpoints.disk.families import FAMILIES
-from model.checkpoints.library_logging import loading
+from model.checkpoints.library_logging import loading, quiet
+from model.checkpoints.record.forward import run
 from model.errors import (
     BadConfig,
     BadFile,
     HeadlightError,
     NeedsPackage,
+    NoEndToken,
     NoMatchingWeights,
     NoTensors,
     NotOpened,
+    NotRun,
     OutOfMemory,
     UnsafeWeights,
     UnsupportedFamily,
     WrongShape,
 )  # fmt: skip
 from model.errors.library_text import library_text
+
+if TYPE_CHECKING:
+    from model.checkpoints.library.library_model import HuggingFaceModel
 
 _NAMED = 3  # families that a sentence names
 
@@ -128,6 +134,21 @@ def first_line(error: object, lines: int = 1) -> str:
     if isinstance(error, AttributeError | TypeError | ZeroDivisionError):  # the library reads sizes without looking
         return f"the library cannot build the model that it describes: {library_text(error)}"
     return library_text(error, lines)
+
+
+def not_recorded(model: HuggingFaceModel, inputs: Mapping[str, Tensor], error: ValueError) -> HeadlightError:
+    """Why a recorded forward failed: the text, where the library's own run of it fails too; else what the family computes."""
+    try:
+        with quiet(), torch.no_grad():
+            run(model.untouched or model.module, inputs)
+    except ValueError as own:
+        end = getattr(model.module.config, "eos_token_id", None)
+        # Classifiers with a decoder read their class at the end token, wherever it stands.
+        if "<eos>" in str(own) and isinstance(end, int) and end < len(model.tokenizer):
+            return NoEndToken(token=model.tokenizer.convert_ids_to_tokens(end))
+        return NotRun(reason=library_text(own))
+    reason = f"and {library_text(error)}"
+    return UnsupportedFamily(path=model.name, family=model.family, reason=reason, allowed=families(model.reads))
 
 
 def refuse(folder: Path, family: str, reason: str, reads: str = "text") -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.trace.fidelity import share_or_worst
 from model.trace.site import Site
 from viz.base import export, numbers
 from viz.base.check_note import CheckNote, note, stamped
@@ -142,8 +141,7 @@ def site_badge(trace: Trace, site: Site) -> CheckNote:
 
 def worst_badge(trace: Trace, sites: Sequence[Site]) -> CheckNote:
     """How well a figure of all these checks: the one that is worst by what its numbers allow."""
-    known = [site for site in sites if str(site) in trace.fidelity().sites]
-    return site_badge(trace, loosest(trace, known or sites)) if sites else verdict(None, False)
+    return site_badge(trace, loosest(trace, sites)) if sites else verdict(None, False)
 
 
 def logits_badge(trace: Trace) -> CheckNote:
@@ -165,19 +163,9 @@ def run_badge(trace: Trace) -> CheckNote:
 
 
 def loosest(trace: Trace, sites: Sequence[Site]) -> Site:
-    """Of several sub-layers the one that checks least well: a figure of all of them is as good as that one.
-
-    Where one fails, the one that is worst by what its numbers allow; where all hold, the one with the largest error.
-    """
-    fidelity = trace.fidelity()
-    holds = all(fidelity.holds_at(str(site)) for site in sites)
-
-    def share(site: Site) -> float:
-        if str(site) not in fidelity.sites:
-            return 0.0
-        return fidelity.sites[str(site)] if holds else share_or_worst(fidelity.relative_at(str(site)))
-
-    return max(dict.fromkeys(sites), key=share)
+    """Of several sub-layers the one that checks least well (`Fidelity.worst`), the first where none was measured."""
+    worst = trace.fidelity().worst(map(str, sites))
+    return next((site for site in sites if str(site) == worst), sites[0])
 
 
 def safe(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from model.checkpoints.disk.families.family import VOCABULARY, Family
 
 _VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
@@ -40,73 +42,28 @@ _MOONSHINE = {
     "max_position_embeddings": 24, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1,
 }  # fmt: skip
 
+_pictures = partial(Family, reads="pictures", positions="learned")
+_towers = partial(_pictures, architecture="dual encoder", sharpen=1.0)
+_writes = partial(Family, architecture="encoder-decoder", card="transformer")
+
 MEDIA = (
-    Family(
-        "vit", "ViT", "ViTForImageClassification", "ViTConfig", _VIT | _PIXELS, "patches as tokens",
-        architecture="encoder",
-        reads="pictures",
-        positions="learned",
-        processor="ViTImageProcessor",
-    ),
-    Family(
-        "clip", "CLIP", "CLIPModel", "CLIPConfig", _CLIP, "a tower for pictures and one for texts",
-        architecture="dual encoder",
-        reads="pictures",
-        tower_types=("clip_vision_model",),
-        positions="learned",
-        processor="CLIPImageProcessor",
-        center_crop=True,
-        sharpen=1.0,
-    ),
-    Family(
-        "siglip", "SigLIP", "SiglipModel", "SiglipConfig", _SIGLIP, "a tower for pictures and one for texts, neither masked",
-        architecture="dual encoder",
-        unregistered=True,
-        reads="pictures",
-        tower_types=("siglip_vision_model",),
-        positions="learned",
-        processor="SiglipImageProcessor",
-        captions="sigmoid",
-        pads_texts=True,
-        sharpen=1.0,
-    ),
-    Family(
-        "vision-encoder-decoder", "TrOCR", "VisionEncoderDecoderModel", "VisionEncoderDecoderConfig", _TROCR,
-        "patches read, text written",
-        architecture="encoder-decoder",
-        route="",
-        reads="pictures",
-        positions="learned",
-        norm="",
-        processor="ViTImageProcessor",
-        card="transformer",
-    ),
-    Family(
-        "wav2vec2", "Wav2Vec2", "Wav2Vec2ForCTC", "Wav2Vec2Config", _WAV2VEC2, "audio frames as tokens, a character for each",
-        architecture="encoder",
-        reads="sound",
-        like=("hubert", "unispeech", "unispeech-sat", "data2vec-audio"),
-        positions="convolutional",
-        norm="post",
-        feed_forward=r"feed_forward\.output_dense",
-        processor="Wav2Vec2FeatureExtractor",
-    ),
-    Family(
-        "moonshine", "Moonshine", "MoonshineForConditionalGeneration", "MoonshineConfig", _MOONSHINE,
-        "audio frames as tokens",
-        architecture="encoder-decoder",
-        reads="sound",
-        positions="rotary",
-        gated=("decoder",),
-        processor="Wav2Vec2FeatureExtractor",
-        card="transformer",
-    ),
-    Family(
-        "whisper", "Whisper", "WhisperForConditionalGeneration", "WhisperConfig", _WHISPER, "audio frames as tokens",
-        architecture="encoder-decoder",
-        reads="sound",
-        positions="learned",
-        processor="WhisperFeatureExtractor",
-        card="transformer",
-    ),
+    _pictures("vit", "ViT", "ViTForImageClassification", "ViTConfig", _VIT | _PIXELS, "patches as tokens", architecture="encoder",
+              processor="ViTImageProcessor"),
+    _towers("clip", "CLIP", "CLIPModel", "CLIPConfig", _CLIP, "a tower for pictures and one for texts",
+            tower_types=("clip_vision_model",), processor="CLIPImageProcessor", center_crop=True),
+    _towers("siglip", "SigLIP", "SiglipModel", "SiglipConfig", _SIGLIP, "a tower for pictures and one for texts, neither masked",
+            unregistered=True, tower_types=("siglip_vision_model",), processor="SiglipImageProcessor", captions="sigmoid",
+            pads_texts=True),
+    _writes("vision-encoder-decoder", "TrOCR", "VisionEncoderDecoderModel", "VisionEncoderDecoderConfig", _TROCR,
+            "patches read, text written", route="", reads="pictures", positions="learned", norm="",
+            processor="ViTImageProcessor"),
+    Family("wav2vec2", "Wav2Vec2", "Wav2Vec2ForCTC", "Wav2Vec2Config", _WAV2VEC2,
+           "audio frames as tokens, a character for each", architecture="encoder", reads="sound",
+           like=("hubert", "unispeech", "unispeech-sat", "data2vec-audio"), positions="convolutional", norm="post",
+           feed_forward=r"feed_forward\.output_dense", processor="Wav2Vec2FeatureExtractor"),
+    _writes("moonshine", "Moonshine", "MoonshineForConditionalGeneration", "MoonshineConfig", _MOONSHINE,
+            "audio frames as tokens", reads="sound", positions="rotary", gated=("decoder",),
+            processor="Wav2Vec2FeatureExtractor"),
+    _writes("whisper", "Whisper", "WhisperForConditionalGeneration", "WhisperConfig", _WHISPER, "audio frames as tokens",
+            reads="sound", positions="learned", processor="WhisperFeatureExtractor"),
 )  # fmt: skip
