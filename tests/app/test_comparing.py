@@ -17,7 +17,7 @@ from model.compare.heads import LN2
 from model.trace.site import Site
 from tests import bounds
 from tests.app.acting import put, stays_stopped, stop_during, wait_for_stop
-from viz.base import export
+from viz.base import cell_states, export
 from viz.ui.compare import pair as comparing_pair
 from viz.ui.compare import window
 from viz.ui.state import jobs, model_cache
@@ -155,6 +155,41 @@ def test_the_example_of_tired_and_wide(visit) -> None:
     assert seen.view.text == TEXT and seen.view.against == f"text:{OTHER}" and seen.view.head == 2
 
 
+def spread(weights: np.ndarray, places: tuple[int | None, ...]) -> np.ndarray:
+    """Weights over the tokens of both texts, NaN where this one lacks one of the two."""
+    rows = [i for i, place in enumerate(places) if place is not None]
+    own = [place for place in places if place is not None]
+    found = np.full((len(places), len(places)), np.nan)
+    found[np.ix_(rows, rows)] = weights[np.ix_(own, own)]
+    return found
+
+
+def test_tokens_that_only_one_text_has_are_drawn_and_every_head_is_ranked(visit, opened) -> None:
+    """The three matrices have the same rows, columns and room for labels; what a text lacks is hatched, and 0 in the change."""
+    first, second = "I like big red cats", "I like cats and dogs"
+    link = {"text": first, "to": "zh", "site": "encoder.1.self", "head": 2, "against": f"text:{second}"}
+    seen = visit("comparing", tab="comparing.inputs", **link).sound()
+    one, other = (opened.trace(text, language="zh") for text in (first, second))
+    sides = aligned_runs.aligned_sides(one, other)
+    slots = aligned_runs.merged(sides["encoder"])
+    A, B = (spread(run.weights("encoder.1.self", 2).numpy(), own)
+            for run, own in zip((one, other), zip(*slots, strict=True), strict=True))  # fmt: skip
+    change = np.where([[None in slot] for slot in slots], np.nan, np.nan_to_num(B) - np.nan_to_num(A))
+    headers = []
+    for place, want in enumerate((A, B, change)):
+        header, arrays = seen.figure(f"comparing-input-{place}")
+        np.testing.assert_allclose(arrays["values"], want, atol=2 * bounds.WEIGHT)
+        assert ((arrays["state"] == cell_states.MASKED) == np.isnan(want)).all() and np.isnan(want).any()
+        headers.append(header)
+    assert headers[0]["room"] == headers[1]["room"] == headers[2]["room"]
+    assert headers[0]["words"]["masked"] == seen.say("comparing.absent")
+    assert [label["text"] for label in headers[0]["columns"] if label["kind"] == "absent"] == ["and", "dogs"]
+    table = next(table.value for table in seen.at.dataframe if "divergence" in table.value)
+    ranked = aligned_runs.ranked_changes(one, other, sides)
+    np.testing.assert_allclose(table["divergence"], [each.mean for each in ranked], atol=1e-9)
+    assert len(table) == 24 and list(table["divergence"]) == sorted(table["divergence"], reverse=True)
+
+
 LONG = "a cat saw the mat and the dog . " * 9
 
 
@@ -166,39 +201,42 @@ def test_a_long_text_is_drawn_in_a_window_that_moves(visit, models) -> None:
     own = open_model(models / "gpt2")
     one, other = own.trace(LONG.strip()), own.trace(second)
     places = aligned_runs.aligned_sides(one, other)["decoder"]
-    pairs = sorted((*places.pairs, *places.changed))
-    firsts, seconds = np.array(pairs).T
-    assert len(pairs) > window.MOST and (firsts != seconds).any()
-    A = one.weights("decoder.1.self", 1).numpy()[np.ix_(firsts, firsts)]
-    B = other.weights("decoder.1.self", 1).numpy()[np.ix_(seconds, seconds)]
+    pairs = aligned_runs.merged(places)
+    firsts, seconds = zip(*pairs, strict=True)
+    assert len(pairs) > window.MOST and firsts != seconds and None in firsts
+    A, B = (spread(run.weights("decoder.1.self", 1).numpy(), own) for run, own in ((one, firsts), (other, seconds)))
+    change = np.where([[None in pair] for pair in pairs], np.nan, np.nan_to_num(B) - np.nan_to_num(A))
 
     def drawn(rows: int, columns: int) -> None:
         size = window.MOST
         part = np.s_[rows : rows + size, columns : columns + size]
-        for place, want in enumerate((A, B, B - A)):
+        for place, want in enumerate((A, B, change)):
             header, arrays = seen.figure(f"comparing-input-{place}")
             np.testing.assert_allclose(arrays["values"], want[part], atol=2 * bounds.WEIGHT)
-            numbers = [int(label["text"].split()[0]) for label in header["rows"]]
-            assert numbers == list((seconds if place else firsts)[part[0]])
-        spans = {
-            f"{name}_{which}": f"{side[start]}–{side[start + size - 1]}"
+            assert ((arrays["state"] == cell_states.MASKED) == np.isnan(want[part])).all()
+            for label, number in zip(header["rows"], (seconds if place else firsts)[part[0]], strict=True):
+                assert label["kind"] == ("absent" if number is None else "word")
+                assert number is None or label["text"].split()[0] == str(number)
+        own = {
+            (name, which): [number for number in side[start : start + size] if number is not None]
             for name, start in (("queries", rows), ("keys", columns))
             for which, side in (("first", firsts), ("second", seconds))
         }
+        spans = {f"{name}_{which}": f"{told[0]}–{told[-1]}" for (name, which), told in own.items()}
         assert seen.say("comparing.window", **spans) in [caption.value for caption in seen.at.caption]
 
     def start(at: int) -> int:
         return min(max(0, at - 24), len(pairs) - 48)
 
-    i, j = np.unravel_index(np.abs(B - A).argmax(), A.shape)
+    i, j = np.unravel_index(np.abs(np.nan_to_num(change)).argmax(), A.shape)
     drawn(start(i), start(j))
     rows, columns = (s for s in seen.at.slider if "comparing-input" in s.key)
-    rows.set_value(int(firsts[len(pairs) - 48]))
-    columns.set_value(int(firsts[3]))
+    rows.set_value(len(pairs) - 48)  # counted over both texts, because the second has tokens of its own
+    columns.set_value(3)
     seen.at.run()
     seen.sound()
     drawn(len(pairs) - 48, 3)
-    assert f"comparing-input-keys.{firsts[3]}" in seen.link["set"]
+    assert "comparing-input-keys.3" in seen.link["set"]
     seen = visit("comparing", **seen.link).sound()
     drawn(len(pairs) - 48, 3)
 
@@ -251,7 +289,7 @@ def test_files_of_two_heads_are_written_part_by_part(trace, opened, monkeypatch)
     two = comparing_pair.HeadPair("input", ends, places, places, "")
     A, B = (run.weights("encoder.1.self", 2).numpy() for run in (trace, other))
     monkeypatch.setattr(export, "_CELLS", 40)
-    parts = list(two.rows(1, less=0))
+    parts = list(two.rows())
     assert len(parts) == 4 and [rows.start for rows, _ in parts] == [0, 3, 6, 9]
     np.testing.assert_allclose(np.concatenate([part for _, part in parts]), B - A, atol=2 * bounds.WEIGHT)
     made = export.rows_npz({"before": (A.shape, np.float32, two.rows(0))}, js=np.zeros(3))

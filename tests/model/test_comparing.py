@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from model.compare import aligned_runs
 from model.compare import heads as compare_heads
+from model.compare.heads import aligned
 from model.errors import HeadlightError, Stopped, UnknownOption
 from model.jobs.progress import ProgressListener, report_to
+from tests import bounds
 from tests.model.test_statistics import KINDS, weights
 
 pytestmark = pytest.mark.float32
@@ -127,3 +130,49 @@ def test_tokens_are_aligned_and_nothing_is_guessed() -> None:
     swapped = compare_heads.aligned(["the", "cat", "sat"], ["the", "dog", "sat"])
     assert swapped.changed == ((1, 1),) and swapped.pairs == ((0, 0), (2, 2))
     assert compare_heads.aligned([], ["a"]).only_second == (0,)
+
+
+def test_every_token_of_two_texts_stands_once() -> None:
+    one, other = (
+        ["the", "bank", "paid", "good", "interest", "today"],
+        ["a", "the", "bank", "by", "the", "river", "today", "."],
+    )
+    side = aligned(one, other)
+    slots = aligned_runs.merged(side)
+    assert [i for i, _ in slots if i is not None] == list(range(6))
+    assert [j for _, j in slots if j is not None] == list(range(8))
+    both = {(i, j) for i, j in slots if i is not None and j is not None}
+    assert both == {*side.pairs, *side.changed} and len(slots) == 6 + 8 - len(both)
+    assert aligned_runs.merged(aligned(one, one)) == tuple((i, i) for i in range(6))
+
+
+def test_keys_that_one_text_lacks_count_as_nothing_there(translator, monkeypatch) -> None:
+    """As NumPy computes it over the union of both texts' tokens; every head is ranked by that."""
+    monkeypatch.setattr(aligned_runs, "CELLS", 30)
+    one, other = (translator.trace(text, language="zh") for text in ("I like big red cats", "I like cats and dogs"))
+    sides = aligned_runs.aligned_sides(one, other)
+    slots = aligned_runs.merged(sides["encoder"])
+    assert [i for i, _ in slots].count(None) == 2 and [j for _, j in slots].count(None) == 2
+    found = {}
+    for site in map(str, one.sites):
+        if not site.startswith("encoder"):
+            continue
+        for head in range(one.record(site).heads):
+            A, B = (run.weights(site, head).double().numpy() for run in (one, other))
+            rows = [(i, j) for i, j in slots if None not in (i, j)]
+            a = np.array([[0 if k is None else A[i, k] for k, _ in slots] for i, _ in rows])
+            b = np.array([[0 if k is None else B[j, k] for _, k in slots] for _, j in rows])
+            told = aligned_runs.pair(one.record(site), head, other.record(site), head, slots, slots)
+            have = ~np.isnan(told.rows.numpy())
+            assert have.tolist() == [None not in slot for slot in slots]
+            bounds.close(told.rows.numpy()[have], [js(x, y) for x, y in zip(a, b, strict=True)], 64, size=1.0)
+            _, j, before, after = told.changed[0]
+            assert aligned_runs.size(before, after) == pytest.approx(np.abs(b - a).max(), abs=bounds.WEIGHT)
+            assert (np.isnan(before), np.isnan(after)) == tuple(place is None for place in slots[j])
+            shared = [k for k, slot in enumerate(slots) if None not in slot]
+            lost = max(1 - a[:, shared].sum(1).min(), 1 - b[:, shared].sum(1).min())
+            assert told.outside == pytest.approx(lost, abs=bounds.WEIGHT) and told.outside > 0
+            found[site, head] = told.mean
+    ranked = aligned_runs.ranked_changes(one, other, {"encoder": sides["encoder"]})
+    assert {(str(each.site), each.head): each.mean for each in ranked} == found
+    assert [each.mean for each in ranked] == sorted(found.values(), reverse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -14,6 +14,7 @@ from viz.base.payload import pack
 from viz.heads import matrix
 
 if TYPE_CHECKING:
+    from model.compare.aligned_runs import HeadChange
     from model.compare.heads import PairwiseSimilarity
     from model.trace.site import Site
     from model.trace.trace import Trace
@@ -46,16 +47,17 @@ def _end(values: np.ndarray, allowed: np.ndarray) -> float:
 
 def plain_frame(
     values: np.ndarray, rows: Sequence[Label], columns: Sequence[Label], scale: dict[str, Any], words: Words,
-    sides: tuple[str, str], max_height: int = 420, more: dict[str, Any] | None = None,
+    sides: tuple[str, str], max_height: int = 420, more: dict[str, Any] | None = None, known: np.ndarray | None = None,
 ) -> bytes:  # fmt: skip
-    """A matrix that is no head's own: aligned tokens, or heads with each other. sides: for what is hovered elsewhere."""
+    """A matrix that is no head's own: aligned tokens, or heads with each other. sides: for what is hovered elsewhere. known:
+    which cells there are, all unless told."""
     told = {
         "selection": None, "words": words, "row_title": words["row"], "column_title": words["column"],
         "row_side": sides[0], "column_side": sides[1], "row_start": 0, "column_start": 0, "rows": list(rows),
         "columns": list(columns), "scale": scale, "max_height": max_height, **(more or {}),
     }  # fmt: skip
     return pack(
-        told, values=values.astype(np.float32), state=cell_states.states(values, None, scale["low"], scale["high"])
+        told, values=values.astype(np.float32), state=cell_states.states(values, known, scale["low"], scale["high"])
     )
 
 
@@ -217,7 +219,29 @@ def changed_table(
     """The cells that differ most, largest first, as `model.compare.aligned_runs.Pair` has them."""
     return pd.DataFrame({
         words["query"]: [rows[i] for i, *_ in changed], words["key"]: [columns[j] for _, j, *_ in changed],
-        words["before"]: [numbers.short(a) for *_, a, _ in changed],
-        words["after"]: [numbers.short(b) for *_, b in changed],
-        "Δ": [numbers.short(b - a) for *_, a, b in changed],
+        words["before"]: [_weight(a) for *_, a, _ in changed], words["after"]: [_weight(b) for *_, b in changed],
+        "Δ": [numbers.short((0 if np.isnan(b) else b) - (0 if np.isnan(a) else a)) for *_, a, b in changed],
     })  # fmt: skip
+
+
+def _weight(value: float) -> str:
+    """A weight, or a dash where the text lacks the key."""
+    return "–" if np.isnan(value) else numbers.short(value)
+
+
+def ranked_table(
+    found: Sequence[HeadChange], names: Mapping[tuple[str, str], tuple[Sequence[str], Sequence[str]]]
+) -> pd.DataFrame:
+    """One row a head, most changed first: its mean JS, and the cell that changed most, as a person reads it.
+
+    names: the texts of (queries, keys) by the two sides of a sub-layer.
+    """
+    rows = []
+    for each in found:
+        queries, keys = names[each.site.query_side, each.site.key_side]
+        i, j, a, b = each.changed
+        rows.append({
+            "site": str(each.site), "head": each.head, "divergence": each.mean, "query": queries[i], "key": keys[j],
+            "before": a, "after": b, "cell": f"{queries[i]} → {keys[j]}: {_weight(a)} → {_weight(b)}",
+        })  # fmt: skip
+    return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""One head on two inputs: tokens that stand for each other, both matrices over them, and what changed."""
+"""One head on two inputs: both matrices over the tokens of both, what changed, and every head by how much it changed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.base import numbers
+from viz.base import export, numbers
+from viz.ui import language
 from viz.ui.compare import two_heads, window
 from viz.ui.compare.pair import HeadOfRun, HeadPair
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text, second_run, side_bar
 from viz.ui.shared.widgets import mirror
-from viz.ui.state import current_run, model_list, view
+from viz.ui.state import current_run, jobs, model_list, view
 
 if TYPE_CHECKING:
+    from model.compare.aligned_runs import HeadChange
     from model.compare.heads import Aligned
     from model.trace.trace import Trace
 
@@ -39,7 +41,7 @@ def show(trace: Trace) -> None:
     every = aligned_runs.aligned_sides(trace, other)
     found = {side: every[side] for side in (site.query_side, site.key_side)}
     two_heads.tokens_line(trace, other, found)
-    _figures(trace, other, found)
+    _figures(trace, other, found, every)
 
 
 def _second(trace: Trace) -> Trace | None:
@@ -78,15 +80,13 @@ def _example(now: view.View, told: str) -> None:
               on_click=lambda: view.change(text=pair[0], against=f"text:{pair[1]}", **head))  # fmt: skip
 
 
-def _figures(trace: Trace, other: Trace, aligned: dict[str, Aligned]) -> None:
+def _figures(trace: Trace, other: Trace, aligned: dict[str, Aligned], every: dict[str, Aligned]) -> None:
     from model.compare import aligned_runs
     from viz.compare import heads as pictures
 
     site, head, _, _ = view.selected()
-    rows, columns = (
-        tuple(sorted((*aligned[side].pairs, *aligned[side].changed))) for side in (site.query_side, site.key_side)
-    )
-    if not rows or not columns:
+    rows, columns = (aligned_runs.merged(aligned[side]) for side in (site.query_side, site.key_side))
+    if not all(aligned[side].pairs or aligned[side].changed for side in (site.query_side, site.key_side)):
         st.info(say("comparing.nothing_aligned"))
         return
     ends = [
@@ -107,6 +107,50 @@ def _figures(trace: Trace, other: Trace, aligned: dict[str, Aligned]) -> None:
         "query": say("matrix.query"),
         "key": say("matrix.key"),
     }
-    page_text.heading("comparing.most_changed", what="")
-    table = pictures.changed_table(numbers_of.changed, *two.both(window.long(two)), told)
-    st.dataframe(table, hide_index=True, width=640)
+    with st.container(key="beside-changes"):
+        left, right = st.columns([1, 1], gap="large")
+    with left:
+        page_text.heading("comparing.most_changed", what="")
+        table = pictures.changed_table(numbers_of.changed, *two.both(window.long(two)), told)
+        st.dataframe(table, hide_index=True)
+    with right:
+        _ranked(trace, other, every)
+
+
+def _ranked(trace: Trace, other: Trace, sides: dict[str, Aligned]) -> None:
+    """Every head by how much it changes from the first text to the second; a row that is ticked selects its head."""
+    from model.compare import aligned_runs
+    from viz.compare import heads as pictures
+
+    page_text.heading("comparing.ranked")
+    found = jobs.cached("comparing", "ranked", (trace.key, other.key),
+                        lambda: aligned_runs.ranked_changes(trace, other, sides), say("comparing.wait_ranked"))  # fmt: skip
+    names = {
+        (site.query_side, site.key_side): HeadPair(
+            "", (HeadOfRun(trace, site, 0, ""), HeadOfRun(other, site, 0, "")),
+            aligned_runs.merged(sides[site.query_side]), aligned_runs.merged(sides[site.key_side]), "",
+        ).both()
+        for site in {each.site for each in found}
+    }  # fmt: skip
+    table = pictures.ranked_table(found, names)
+    shown = table[["divergence", "cell"]].copy()
+    shown.insert(0, "head", [two_heads.head_name(each.site, each.head) for each in found])
+    key = f"comparing-ranked-{language.current()}"
+    st.dataframe(
+        shown, hide_index=True, height=min(38 + 35 * 12, 38 + 35 * len(shown)), key=key, selection_mode="single-row",
+        on_select=lambda: _ticked(key, found),
+        column_config={
+            "head": st.column_config.TextColumn(say("pick.head"), pinned=True),
+            "divergence": st.column_config.NumberColumn(say("comparing.column_change"), format="%.3f"),
+            "cell": st.column_config.TextColumn(say("comparing.column_cell")),
+        },
+    )  # fmt: skip
+    slug = f"{figure_footer.safe(trace.key.model)}-two-inputs-heads"
+    check = two_heads.badges(*(figure_footer.worst_badge(run, [each.site for each in found]) for run in (trace, other)))
+    figure_footer.draw("comparing-ranked", "", check, lambda: {f"{slug}.csv": lambda: export.table_csv(table)}, None,
+                       (aligned_runs.ranked_changes, aligned_runs.pair))  # fmt: skip
+
+
+def _ticked(key: str, found: tuple[HeadChange, ...]) -> None:
+    for place in st.session_state[key].selection.rows:
+        view.change(site=str(found[place].site), head=found[place].head, heads="")

@@ -1,4 +1,4 @@
-"""A pair of heads to compare: two ends, and the tokens that both have."""
+"""A pair of heads to compare: two ends, and the tokens that they are compared over."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from model.trace.site import Site
 from viz.base import export, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from model.compare.aligned_runs import Places
+    from model.compare.aligned_runs import Slots
     from model.trace.trace import Trace
     from viz.base.tokens import Label
 
@@ -30,12 +30,13 @@ class HeadOfRun:
 
 @dataclass(frozen=True)
 class HeadPair:
-    """Both ends and the places of aligned (queries, keys). name: of the figure. less: the difference's title."""
+    """Both ends and the places of their (queries, keys): aligned ones, and those that only one run has. name: of the figure.
+    less: the difference's title."""
 
     name: str
     ends: tuple[HeadOfRun, HeadOfRun]
-    queries: Places
-    keys: Places
+    queries: Slots
+    keys: Slots
     less: str
 
     @property
@@ -43,39 +44,78 @@ class HeadPair:
         return (*((end.trace.key, str(end.site), end.head) for end in self.ends), self.queries, self.keys)
 
     def names(self, which: int) -> tuple[list[str], list[str]]:
-        """The (queries, keys) of the first or the second."""
-        end = self.ends[which]
-        queries, keys = (labels(end.trace, end.site) for labels in (tokens.query_labels, tokens.key_labels))
-        return [queries[p[which]]["text"] for p in self.queries], [keys[p[which]]["text"] for p in self.keys]
+        """The (queries, keys) of the first or the second; what it lacks is called as in the other."""
+        found = []
+        for labels, slots in ((tokens.query_labels, self.queries), (tokens.key_labels, self.keys)):
+            own, others = (labels(self.ends[w].trace, self.ends[w].site) for w in (which, 1 - which))
+            found.append(
+                [own[p[which]]["text"] if p[which] is not None else others[p[1 - which]]["text"] for p in slots]
+            )
+        return found[0], found[1]
 
     def both(self, placed: bool = False) -> tuple[list[str], list[str]]:
         """The same; a token that changed is called by both. placed: with the place, or both places where they differ."""
         found = []
         for first, second, pairs in zip(self.names(0), self.names(1), (self.queries, self.keys), strict=True):
             texts = [a if a == b else f"{a} → {b}" for a, b in zip(first, second, strict=True)]
-            numbers_of = [f"{i} " if i == j else f"{i}→{j} " for i, j in pairs] if placed else [""] * len(pairs)
+            numbers_of = [_place(*pair) for pair in pairs] if placed else [""] * len(pairs)
             found.append([number + text for number, text in zip(numbers_of, texts, strict=True)])
         return found[0], found[1]
 
     def labels(self, which: int, *parts: slice) -> list[list[Label]]:
-        """Of some (queries, keys) as a matrix has them; with their places in the run where they are a part of it."""
+        """Of some (queries, keys) as a matrix has them, pale where the run lacks them; with their places in the run where they
+        are a part of it."""
         found = []
         for texts, pairs, part in zip(self.names(which), (self.queries, self.keys), parts, strict=True):
             whole = part.stop - part.start == len(pairs)
-            items = zip(texts[part], pairs[part], strict=True)
-            found.append([{"text": text if whole else f"{at[which]} {text}", "kind": "word"} for text, at in items])
+            items = [(text, pair[which]) for text, pair in zip(texts[part], pairs[part], strict=True)]
+            found.append([
+                {"text": text if whole or at is None else f"{at} {text}", "kind": "word" if at is not None else "absent"}
+                for text, at in items
+            ])  # fmt: skip
         return found
 
     def weights(self, which: int, queries: slice = slice(None), keys: slice = slice(None)) -> np.ndarray:
-        """float32 weights between aligned tokens, or between some of them."""
+        """float32 weights of all tokens, or of some of them; NaN where the run lacks one of the two."""
         import torch
 
         end = self.ends[which]
         rows, columns = ([pair[which] for pair in pairs] for pairs in (self.queries[queries], self.keys[keys]))
-        return end.trace.record(end.site).weights(end.head, torch.tensor(rows))[:, columns].numpy()
+        found = np.full((len(rows), len(columns)), np.nan, np.float32)
+        (down, places), (across, keys_of) = (_known(told) for told in (rows, columns))
+        if places:
+            weights = end.trace.record(end.site).weights(end.head, torch.tensor(places))
+            found[np.ix_(down, across)] = weights[:, keys_of].numpy()
+        return found
 
-    def rows(self, which: int, less: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
-        """Every aligned query's weights in the first or the second, less those in the other, a part at a time."""
+    def present(self, which: int, queries: slice = slice(None), keys: slice = slice(None)) -> np.ndarray:
+        """bool [queries, keys]: whether the run has both tokens."""
+        rows, columns = (np.array([pair[which] is not None for pair in pairs])
+                         for pairs in (self.queries[queries], self.keys[keys]))  # fmt: skip
+        return rows[:, None] & columns
+
+    def change(self, queries: slice = slice(None), keys: slice = slice(None)) -> np.ndarray:
+        """The second's weights less the first's; a key that one lacks counts as 0 there, of a query that one lacks it is NaN."""
+        first, second = (
+            np.where(self.present(which, queries, keys), self.weights(which, queries, keys), np.float32(0))
+            for which in (0, 1)
+        )
+        lacks = np.array([None in pair for pair in self.queries[queries]])
+        return np.where(lacks[:, None], np.float32(np.nan), second - first)
+
+    def rows(self, which: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+        """Every query's weights in the first or the second, or their `change`, a part at a time."""
         for part in export.spans(len(self.queries), max(end.trace.record(end.site).keys for end in self.ends)):
-            found = self.weights(which, part)
-            yield part, found if less is None else found - self.weights(less, part)
+            yield part, self.change(part) if which is None else self.weights(which, part)
+
+
+def _known(places: Sequence[int | None]) -> tuple[list[int], list[int]]:
+    """(which of these have a place, the places)."""
+    found = [(i, place) for i, place in enumerate(places) if place is not None]
+    return [i for i, _ in found], [place for _, place in found]
+
+
+def _place(first: int | None, second: int | None) -> str:
+    """ "3 ", "3→4 ", or "–→4 " of what the first lacks."""
+    told = ["–" if place is None else str(place) for place in (first, second)]
+    return f"{told[0]} " if first == second else f"{'→'.join(told)} "

@@ -62,25 +62,43 @@ def matrices(two: HeadPair) -> None:
     from viz.compare import heads as pictures
 
     rows, columns = window.window(two, compared(two))
-    before, after = (two.weights(which, rows, columns) for which in (0, 1))
-    apart = after - before
-    end = float(np.abs(apart).max(initial=0.0)) or 1.0
+    apart = two.change(rows, columns)
+    end = float(np.abs(np.nan_to_num(apart)).max(initial=0.0)) or 1.0
     weights = {"kind": "sequential", "low": 0, "high": 1}
+    shared = np.array([None not in pair for pair in two.queries[rows]])[:, None] & np.ones(len(apart[0]), bool)
     figures = [
-        (two.ends[0].title, before, weights, say("matrix.legend"), 0),
-        (two.ends[1].title, after, weights, say("matrix.legend"), 1),
-        (two.less, apart, {"kind": "diverging", "low": -end, "high": end}, say("comparing.legend"), 1),
+        (
+            two.ends[0].title,
+            two.weights(0, rows, columns),
+            two.present(0, rows, columns),
+            weights,
+            say("matrix.legend"),
+        ),
+        (
+            two.ends[1].title,
+            two.weights(1, rows, columns),
+            two.present(1, rows, columns),
+            weights,
+            say("matrix.legend"),
+        ),
+        (two.less, apart, shared, {"kind": "diverging", "low": -end, "high": end}, say("comparing.legend")),
     ]
-    words = language.group("matrix") | {"row": say("matrix.query"), "column": say("matrix.key"), "help": ""}
+    words = language.group("matrix") | {
+        "row": say("matrix.query"), "column": say("matrix.key"), "help": "", "masked": say("comparing.absent")
+    }  # fmt: skip
+    labels = [two.labels(which, rows, columns) for which in (0, 1)]
+    # All three have room for the longest label of any, so that their cells are of one size and their rows on one line.
+    room = {"room": {"rows": labels[0][0] + labels[1][0], "columns": labels[0][1] + labels[1][1]}}
     with st.container(key=f"ways-{two.name}"):
-        for place, (area, (title, values, scale, legend, of)) in enumerate(zip(st.columns(3), figures, strict=True)):
-            labels = two.labels(of, rows, columns)
+        for place, (area, (title, values, present, scale, legend)) in enumerate(
+            zip(st.columns(3), figures, strict=True)
+        ):
             with area:
                 st.markdown(f"**{title}**")
                 components.matrix(
                     key=f"comparing-{two.name}-{place}",
-                    data=pictures.plain_frame(values, *labels, scale, words | {"legend": legend, "alt": title},
-                                              ("aligned-rows", "aligned-columns"), 360),
+                    data=pictures.plain_frame(values, *labels[min(place, 1)], scale, words | {"legend": legend, "alt": title},
+                                              ("aligned-rows", "aligned-columns"), 360, room, present),
                 )  # fmt: skip
 
 
@@ -96,7 +114,7 @@ def draw_footer(
     badge = badges(*(figure_footer.site_badge(end.trace, end.site) for end in two.ends))
 
     def csv() -> bytes:
-        return export.rows_csv(two.rows(1, less=0), *two.names(0))
+        return export.rows_csv(two.rows(), *two.both())
 
     def npz() -> bytes:
         shape = (len(two.queries), len(two.keys))

@@ -13,7 +13,7 @@ from viz.ui.state import page_controls
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
-    from model.compare.aligned_runs import Pair, Places
+    from model.compare.aligned_runs import Pair, Slots
     from viz.ui.compare.pair import HeadPair
 
 MOST = 48  # tokens of which a matrix is drawn; the numbers are over all
@@ -26,7 +26,7 @@ def long(two: HeadPair) -> bool:
 
 
 def window(two: HeadPair, pair: Pair) -> tuple[slice, slice]:
-    """(aligned queries, aligned keys) that are drawn. Where that is a part: the strip, the sliders, and the part in words."""
+    """(queries, keys) that are drawn. Where that is a part: the strip, the sliders, and the part in words."""
     if not long(two):
         return slice(0, len(two.queries)), slice(0, len(two.keys))
     _, i, j = pair.largest
@@ -45,8 +45,14 @@ def window(two: HeadPair, pair: Pair) -> tuple[slice, slice]:
     return both[0], both[1]
 
 
-def places(two: HeadPair, name: str) -> Places:
+def places(two: HeadPair, name: str) -> Slots:
     return two.queries if name == "queries" else two.keys
+
+
+def _counted(slots: Slots) -> list[int]:
+    """The number of each token: its place in the first run, or among the tokens of both where the first lacks some."""
+    firsts = [first for first, _ in slots if first is not None]
+    return firsts if len(firsts) == len(slots) else list(range(len(slots)))
 
 
 def _around(at: int, count: int) -> int:
@@ -60,24 +66,24 @@ def _key(two: HeadPair, name: str) -> str:
 
 
 def _part(two: HeadPair, name: str, at: int) -> slice:
-    """A slider that counts as the first run's tokens do; which of the aligned ones it means is looked up."""
+    """A slider that counts as `_counted` does."""
     pairs = places(two, name)
     count = len(pairs)
     if count <= MOST:
         return slice(0, count)
-    firsts = [pair[0] for pair in pairs]
+    numbers = _counted(pairs)
     place = st.slider(
-        say(f"comparing.{name}_from"), firsts[0], firsts[count - MOST],
-        **page_controls.between(_key(two, name), firsts[_around(at, count)], firsts[0], firsts[count - MOST]),
+        say(f"comparing.{name}_from"), numbers[0], numbers[count - MOST],
+        **page_controls.between(_key(two, name), numbers[_around(at, count)], numbers[0], numbers[count - MOST]),
         help=say("comparing.window_help"),
     )  # fmt: skip
-    start = int(np.searchsorted(firsts, place))
+    start = int(np.searchsorted(numbers, place))
     return slice(start, start + MOST)
 
 
 def _span(two: HeadPair, name: str, part: slice, which: int) -> str:
-    pairs = places(two, name)[part]
-    return f"{pairs[0][which]:,}–{pairs[-1][which]:,}"
+    found = [pair[which] for pair in places(two, name)[part] if pair[which] is not None]
+    return f"{found[0]:,}–{found[-1]:,}" if found else "–"
 
 
 def _strip(two: HeadPair, found: Pair, part: slice) -> None:
@@ -87,7 +93,8 @@ def _strip(two: HeadPair, found: Pair, part: slice) -> None:
     said = {name: say(f"comparing.{name}") for name in ("js", "place")} | {
         "query": say("matrix.query"), "alt": say("comparing.strip_alt")
     }  # fmt: skip
-    chart = pictures.strip(found.rows.numpy(), [pair[0] for pair in two.queries], two.both()[0], part, said, theme())
+    apart = found.rows.nan_to_num(0).numpy()  # a query that one text lacks has no second row
+    chart = pictures.strip(apart, _counted(two.queries), two.both()[0], part, said, theme())
     # A chart that keeps its click would send it again with the next move of the sliders.
     key = f"comparing-strip-{two.name}-{language.current()}-{part.start}-{hash(two.key)}"
     st.altair_chart(
@@ -101,8 +108,8 @@ def _clicked(two: HeadPair, key: str) -> None:
     if not points or points[-1].get("at") is None:
         return
     row = int(points[-1]["at"])
-    apart = np.abs(two.weights(1, slice(row, row + 1)) - two.weights(0, slice(row, row + 1)))[0]
+    apart = np.abs(np.nan_to_num(two.change(slice(row, row + 1))))[0]
     for name, at in zip(PARTS, (row, int(apart.argmax())), strict=True):
         pairs = places(two, name)
         if len(pairs) > MOST:
-            page_controls.put(_key(two, name), pairs[_around(at, len(pairs))][0])
+            page_controls.put(_key(two, name), _counted(pairs)[_around(at, len(pairs))])

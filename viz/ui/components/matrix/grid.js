@@ -40,16 +40,19 @@ export class Grid {
 
   /** Lays plot and labels out in a width; `context` measures the labels. */
   arrange(context, header, theme, available) {
-    const { n, m } = this;
+    const n = header.room?.n ?? this.n, m = header.room?.m ?? this.m;
     context.font = `12px ${theme.mono}`;
     const labels = (tokens, most) => {
       const longest = Math.min(most * context.measureText("0").width, available * 0.27);
       return tokens.map((token) => clipText(context, token.text, longest));
     };
     // A row may name two tokens, the one read and the one written.
-    const rows = labels(header.rows, 22), columns = labels(header.columns, 14);
+    const ofRows = (tokens) => labels(tokens, 22), ofColumns = (tokens) => labels(tokens, 14);
+    const rows = ofRows(header.rows), columns = ofColumns(header.columns), { room } = header;
     const widest = (texts) => texts.reduce((most, text) => Math.max(most, context.measureText(text).width), 0);
-    const across = widest(columns), along = widest(rows), tall = header.max_height || 620;
+    // Matrices side by side leave as much room as the longest label of any of them needs, and so have cells of one size.
+    const across = widest(room ? ofColumns(room.columns) : columns), along = widest(room ? ofRows(room.rows) : rows);
+    const tall = header.max_height || 620;
     context.font = `11px ${theme.font}`;
     const gutter = Math.ceil(Math.max(along, context.measureText(`${header.row_title} ↓`).width)) + (header.band ? 14 : 10);
     // Level labels where they fit, else on a slant, else upright: the first that does not collide.
@@ -62,7 +65,7 @@ export class Grid {
       // A very long or very wide matrix gives up the square before its thin side becomes unreadable.
       const cw = whole(n > 2 * m ? Math.max(square, Math.min(24, roomX)) : square);
       const ch = whole(m > 2 * n ? Math.max(square, Math.min(24, roomY)) : square);
-      Object.assign(this, { way, left: gutter, top: head, cw, ch, width: cw * m, height: ch * n, rows, columns, across });
+      Object.assign(this, { way, left: gutter, top: head, cw, ch, width: cw * this.m, height: ch * this.n, rows, columns, across });
       if ((way === "level" && across + 10 <= cw) || (way === "slant" && cw >= 17)) break;
     }
     this.farthest = Math.max(1, 64 / Math.min(this.cw, this.ch));

@@ -109,10 +109,18 @@ function paintCells(matrix, context) {
   const cw = grid.cellWidth, ch = grid.cellHeight, text = cw >= TEXT_FROM && ch >= 15;
   if (!text && (Math.min(cw, ch) < 6 || !(matrix.has(STATE.nan) || matrix.has(STATE.clipped)))) return;
   const most = Math.max(Math.abs(scale.low), Math.abs(scale.high)) || 1;
-  const decimals = scale.whole ? 0 : clamp(2 - Math.floor(Math.log10(most)) + (cw >= 52 && most <= 1 ? 1 : 0), 0, 6);
+  let decimals = scale.whole ? 0 : clamp(2 - Math.floor(Math.log10(most)) + (cw >= 52 && most <= 1 ? 1 : 0), 0, 6);
+  let size = cw >= 44 ? 12 : 11;
+  if (scale.low < 0) {
+    // A sign takes a letter's width: all are set so that the longest with a sign has room, and none is left out beside others.
+    context.font = `10px ${theme.mono}`;
+    const at10 = () => context.measureText(`−${most.toFixed(decimals)}`).width;
+    while (decimals > 1 && at10() > cw - 2) decimals -= 1;
+    size = clamp(Math.floor((10 * (cw - 2)) / at10()), 9, size);
+  }
   context.textAlign = "center";
   context.textBaseline = "middle";
-  context.font = `${cw >= 44 ? 12 : 11}px ${theme.mono}`;
+  context.font = `${size}px ${theme.mono}`;
   for (let row = Math.floor(grid.y); row < Math.min(n, grid.y + n / grid.zoom); row++)
     for (let column = Math.floor(grid.x); column < Math.min(m, grid.x + m / grid.zoom); column++) {
       const i = row * m + column, state = matrix.stateAt(i), x = grid.leftOf(column) - grid.left, y = grid.topOf(row) - grid.top;
@@ -124,7 +132,7 @@ function paintCells(matrix, context) {
         const shown = Number.isFinite(values[i]) ? values[i].toFixed(decimals) : number(values[i]);
         const nil = +shown === 0, label = nil ? shown.replace("-", "") : shown.replace("-", "−");
         const half = context.measureText(label).width / 2, centre = x + cw / 2;
-        if (half > cw / 2 - 2 || centre < half || centre + half > grid.width) continue;
+        if (half > cw / 2 - 1 || centre < half || centre + half > grid.width) continue;
         context.fillStyle = nil ? theme.faint : ink;
         context.fillText(label, x + cw / 2, y + ch / 2 + 0.5);
       }
