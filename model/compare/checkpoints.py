@@ -7,6 +7,7 @@ have, and r is at least `LEAST`; everything else is said to have none. Weights a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,6 +65,17 @@ class Counterparts:
     alone: tuple[Head, ...]
     same_shape: bool
     r: Mapping[tuple[str, str], tuple[tuple[Head, ...], tuple[Head, ...], Float[Tensor, "n m"]]]
+
+    @property
+    def by_change(self) -> tuple[Counterpart, ...]:
+        """The heads, most changed first: by r with the head in the same place, or with the most alike one where there are no
+        same places; those without an r last."""
+
+        def likeness(row: Counterpart) -> float:
+            r = row.place_r if self.same_shape else row.r
+            return math.inf if math.isnan(r) else r
+
+        return tuple(sorted(self.heads, key=likeness))
 
     def of(self, site: Site | str, head: int) -> Counterpart:
         return next(row for row in self.heads if (str(row.site), row.head) == (str(site), head))

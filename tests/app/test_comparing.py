@@ -40,10 +40,20 @@ def trace(opened):
 
 def test_picked_heads_stand_side_by_side(visit, trace) -> None:
     seen = visit("comparing", text=TEXT, to="zh", picks=PICKS).sound()
+    rooms = []
     for name in PICKS.split(","):
         site, _, head = name.rpartition(".")
-        _, arrays = seen.figure(f"comparing-{site}-{head}")
+        header, arrays = seen.figure(f"comparing-{site}-{head}")
+        rooms.append(header["room"])
         np.testing.assert_allclose(arrays["values"], trace.weights(site, int(head)), atol=bounds.WEIGHT)
+    assert rooms[0] == rooms[1] == rooms[2]
+
+
+def test_matrices_of_other_sides_have_cells_of_one_size(visit) -> None:
+    seen = visit("comparing", text=TEXT, to="zh", picks="encoder.1.self.2,decoder.1.cross.0").sound()
+    first, second = (seen.figure(f"comparing-{name}")[0] for name in ("encoder.1.self-2", "decoder.1.cross-0"))
+    assert first["room"] == second["room"] and first["room"]["rows"] == first["rows"] + second["rows"]
+    assert (first["room"]["n"], first["room"]["m"]) == (max(len(first["rows"]), len(second["rows"])), 11)
 
 
 def test_without_picks_the_selected_head_and_its_neighbour(visit, trace) -> None:
@@ -178,10 +188,11 @@ def test_tokens_that_only_one_text_has_are_drawn_and_every_head_is_ranked(visit,
     headers = []
     for place, want in enumerate((A, B, change)):
         header, arrays = seen.figure(f"comparing-input-{place}")
-        np.testing.assert_allclose(arrays["values"], want, atol=2 * bounds.WEIGHT)
+        np.testing.assert_allclose(arrays["values"], np.nan_to_num(want), atol=2 * bounds.WEIGHT)
         assert ((arrays["state"] == cell_states.MASKED) == np.isnan(want)).all() and np.isnan(want).any()
         headers.append(header)
     assert headers[0]["room"] == headers[1]["room"] == headers[2]["room"]
+    assert [label["text"] for label in headers[2]["rows"] if label["kind"] == "absent"] == ["big", "red", "and", "dogs"]
     assert headers[0]["words"]["masked"] == seen.say("comparing.absent")
     assert [label["text"] for label in headers[0]["columns"] if label["kind"] == "absent"] == ["and", "dogs"]
     table = next(table.value for table in seen.at.dataframe if "divergence" in table.value)
@@ -212,10 +223,10 @@ def test_a_long_text_is_drawn_in_a_window_that_moves(visit, models) -> None:
         part = np.s_[rows : rows + size, columns : columns + size]
         for place, want in enumerate((A, B, change)):
             header, arrays = seen.figure(f"comparing-input-{place}")
-            np.testing.assert_allclose(arrays["values"], want[part], atol=2 * bounds.WEIGHT)
+            np.testing.assert_allclose(arrays["values"], np.nan_to_num(want[part]), atol=2 * bounds.WEIGHT)
             assert ((arrays["state"] == cell_states.MASKED) == np.isnan(want[part])).all()
             for label, number in zip(header["rows"], (seconds if place else firsts)[part[0]], strict=True):
-                assert label["kind"] == ("absent" if number is None else "word")
+                assert place == 2 or label["kind"] == ("absent" if number is None else "word")
                 assert number is None or label["text"].split()[0] == str(number)
         own = {
             (name, which): [number for number in side[start : start + size] if number is not None]

@@ -56,8 +56,8 @@ def test_the_second_model_is_chosen_and_changes_the_numbers(visit, folder: Path)
         assert seen.view.against == seen.link["against"] == f"model:{name}" and seen.view.model == "base"
         second = trace(folder, name)
         found = compare_checkpoints.counterparts(first, second)
-        bounds.close(table(seen)["r"], [row.r for row in found.heads], 64)
-        bounds.close(table(seen)["divergence"], [row.divergence for row in found.heads], 64, size=1.0)
+        bounds.close(table(seen)["r"], [row.r for row in found.by_change], 64)
+        bounds.close(table(seen)["divergence"], [row.divergence for row in found.by_change], 64, size=1.0)
         told.append(list(table(seen)["r"]))
         shown = [text.value for text in seen.at.caption]
         assert (seen.say("comparing.other_shape") in shown) == (name == "small")
@@ -90,6 +90,22 @@ def test_the_maps_say_divergence_when_asked(visit) -> None:
     seen.set("alike", "divergence").sound()
     told = " ".join(caption.value for caption in seen.at.caption)
     assert seen.say("comparing.counterparts_sentence_divergence") in told
+
+
+def typed(seen, path: str) -> None:
+    seen.at.text_input(key="comparing-path").set_value(path)
+    seen.at.run()
+
+
+def test_the_second_model_may_be_a_path_of_ones_own(visit, folder: Path, tmp_path: Path) -> None:
+    elsewhere = tiny.write_checkpoint(tmp_path / "elsewhere", seed=9)
+    seen = visit("comparing", **LINK).sound()
+    typed(seen, "/no/such/folder")
+    assert seen.complaint() == seen.say("comparing.path_nothing", path="/no/such/folder") and seen.view.against == ""
+    typed(seen, str(elsewhere))
+    assert seen.sound().view.against == f"model:{elsewhere}"
+    found = compare_checkpoints.counterparts(trace(folder, "base"), trace(tmp_path, "elsewhere"))
+    bounds.close(table(seen)["place_r"], sorted(row.place_r for row in found.heads), 64)
 
 
 @pytest.mark.parametrize("name", ["nothing", "/no/such/folder"])
@@ -131,7 +147,7 @@ def test_the_second_model_can_be_stopped(visit, folder: Path, monkeypatch: pytes
     monkeypatch.setattr(model_cache, "opened", quick)
     seen.click("comparing-again").sound()
     found = compare_checkpoints.counterparts(trace(folder, "base"), trace(folder, "other"))
-    bounds.close(table(seen)["r"], [row.r for row in found.heads], 64)
+    bounds.close(table(seen)["r"], [row.r for row in found.by_change], 64)
 
 
 def test_a_model_is_not_compared_with_itself(visit) -> None:

@@ -34,13 +34,24 @@ def test_what_a_map_shows(how: str, where: str, values: list, texts: list[str]) 
     cells = chart.layer[0].data if chart.layer[0].data is not pictures.alt.Undefined else chart.data
     told = [None if math.isnan(value) else value for value in cells["value"].astype(float)]
     assert told == values and list(cells["text"]) == texts
-    domain = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
-    assert domain == ([-1, 1] if how == "correlation" else [0, pytest.approx(math.log(2), abs=1e-6)])
+    scale = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]
+    assert scale["domain"] == [0, 2 if how == "correlation" else pytest.approx(math.log(2), abs=1e-6)]
+    change = [None if value is None else 1 - value if how == "correlation" else value for value in values]
+    assert [None if math.isnan(each) else each for each in cells["change"].astype(float)] == change
+    # r = 0.98 is a tenth of the way from equal to opposite, where the page's colour cannot be mistaken for it.
+    assert scale["type"] == "sqrt" and (0.02 / scale["domain"][1]) ** 0.5 >= 0.1
     assert list(chart.layer[-1].data["id"]) == ["encoder.0.self.1"]
 
 
+def test_the_most_changed_head_is_first() -> None:
+    assert [row.head for row in FOUND.by_change] == [1, 2, 0]  # r with the same place: -0.2, 0.1, 0.9
+    assert [row.head for row in Counterparts(HEADS, (), False, {}).by_change] == [2, 1, 0]  # r with the most alike one
+    none = Counterpart(SITE, 3, None, "same", None, NAN, NAN, NAN, NAN)
+    assert Counterparts((none, *HEADS), (), True, {}).by_change[-1] is none
+
+
 def test_the_table_has_every_head_and_no_number_where_there_is_none() -> None:
-    table = pictures.frame(FOUND)
+    table = pictures.frame(FOUND.heads)
     assert list(table["moved"]) == [False, True, False] and list(table["why"]) == ["", "", "weak"]
     assert table["divergence"].isna().tolist() == [False, False, True] and table["nearest"][2] == "encoder.0.self.0"
     assert table["other_head"].tolist()[:2] == [0, 3] and table["other_head"].isna()[2]

@@ -23,7 +23,7 @@ _WRITTEN = 34  # a cell this wide has its number written in it
 _LN2 = 0.6931472
 
 
-def frame(counterparts: Counterparts) -> pd.DataFrame:
+def frame(heads: Sequence[Counterpart]) -> pd.DataFrame:
     """One row a head of the first: site, head, its counterpart's, why it has none, and every number; NaN where there is none."""
     return pd.DataFrame([
         {
@@ -32,7 +32,7 @@ def frame(counterparts: Counterparts) -> pd.DataFrame:
             "divergence": row.divergence, "place_r": row.place_r, "place_divergence": row.place_divergence,
             "nearest": f"{row.nearest[0]}.{row.nearest[1]}" if row.nearest else "",
         }
-        for row in counterparts.heads
+        for row in heads
     ]).astype({"other_head": "Int64"})  # fmt: skip
 
 
@@ -41,6 +41,8 @@ def heads_map(
     theme: str = "light",
 ) -> alt.LayerChart:  # fmt: skip
     """Layer × head of the first: r from −1 to 1, or JS from 0 to ln 2. A click is the point selection "head", field "id".
+
+    Equal is the page, and colour grows with the root of 1 − r or of JS: 0.98 is seen beside 1.
 
     how, where: of `HOW`, `WHERE`. named: site -> its row. A head with a counterpart elsewhere has that one's layer.head
     written in it, one with none a dash and no colour.
@@ -60,14 +62,18 @@ def heads_map(
     named_how = words[how]
     tips = [alt.Tooltip("id:N", title=words["head"]), alt.Tooltip("other:N", title=words["other"]),
             alt.Tooltip("value:Q", title=named_how, format=".4f")]  # fmt: skip
-    if how == "correlation":
-        scale = alt.Scale(domain=[-1, 1], range=palette.diverging(theme)[::4], interpolate="rgb")
-    else:
-        scale = alt.Scale(domain=[0, _LN2], range=palette.sequential(theme)[::4], interpolate="rgb", clamp=True)
-    legend = alt.Legend(orient="bottom", gradientLength=140, gradientThickness=7, tickCount=3, format=".2~f", offset=8)
+    correlated = how == "correlation"
+    most, ends = (2.0, (0, 0.02, 0.1, 0.5, 1, 2)) if correlated else (_LN2, (0, 0.01, 0.1, 0.3, _LN2))
+    scale = alt.Scale(
+        type="sqrt", domain=[0, most], range=palette.sequential(theme)[::4], interpolate="rgb", clamp=True
+    )
+    legend = alt.Legend(
+        orient="bottom", gradientLength=230, gradientThickness=7, values=ends, offset=8,
+        labelExpr=f"replace(format({'1 - datum.value' if correlated else 'datum.value'}, '.2~f'), '-', '−')",
+    )  # fmt: skip
     line = palette.THEMES[theme]["background"] if step > 12 else None
     cells = base.mark_rect(strokeWidth=1, **({"stroke": line} if line else {})).encode(
-        color=alt.Color("value:Q", title=named_how, scale=scale, legend=legend), tooltip=tips
+        color=alt.Color("change:Q", title=named_how, scale=scale, legend=legend), tooltip=tips
     )
     size = 11 if step >= _WRITTEN else 9
     written = [
@@ -94,13 +100,14 @@ def _cell(row: Counterpart, how: str, where: str, named: Words, written: bool, t
     text = f"→{short(*row.other)}" if match and row.moved and row.other else number
     if not written:
         text = "–" if missing else "•" if match and row.moved else ""
-    strength = 0.0 if missing else abs(value) / (1 if how == "correlation" else _LN2)
+    change = 1 - value if how == "correlation" else value
+    strength = 0.0 if missing else (max(change, 0.0) / (2 if how == "correlation" else _LN2)) ** 0.5
     # The ends of the scales are as far from the page as its text is.
     ink = "background" if strength > 0.55 else "text"
     other = row.other if match else (row.site, row.head)
     return {
         "id": f"{row.site}.{row.head}", "head": row.head, "row": named[str(row.site)],
-        "value": None if missing else value, "text": text, "ink": ink,
+        "value": None if missing else value, "change": None if missing else change, "text": text, "ink": ink,
         "other": f"{other[0]}.{other[1]}" if other and not missing else "–",
     }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -219,14 +219,14 @@ def changed_table(
     """The cells that differ most, largest first, as `model.compare.aligned_runs.Pair` has them."""
     return pd.DataFrame({
         words["query"]: [rows[i] for i, *_ in changed], words["key"]: [columns[j] for _, j, *_ in changed],
-        words["before"]: [_weight(a) for *_, a, _ in changed], words["after"]: [_weight(b) for *_, b in changed],
+        words["before"]: weights([a for *_, a, _ in changed]), words["after"]: weights([b for *_, b in changed]),
         "Δ": [numbers.short((0 if np.isnan(b) else b) - (0 if np.isnan(a) else a)) for *_, a, b in changed],
     })  # fmt: skip
 
 
-def _weight(value: float) -> str:
-    """A weight, or a dash where the text lacks the key."""
-    return "–" if np.isnan(value) else numbers.short(value)
+def weights(values: Iterable[float]) -> list[str]:
+    """Weights as a person reads them, a dash where the text lacks the key."""
+    return ["–" if np.isnan(value) else numbers.short(value) for value in values]
 
 
 def ranked_table(
@@ -242,6 +242,6 @@ def ranked_table(
         i, j, a, b = each.changed
         rows.append({
             "site": str(each.site), "head": each.head, "divergence": each.mean, "query": queries[i], "key": keys[j],
-            "before": a, "after": b, "cell": f"{queries[i]} → {keys[j]}: {_weight(a)} → {_weight(b)}",
+            "before": a, "after": b,
         })  # fmt: skip
     return pd.DataFrame(rows)

@@ -14,6 +14,8 @@ from viz.base.cell_states import states
 from viz.base.payload import pack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from model.trace.attention_record import AttentionRecord
     from model.trace.trace import Trace
 
@@ -66,26 +68,42 @@ def header(trace: Trace, site: Site, axes: Axes, selection: tuple[int, int] | No
     }
 
 
+def common_room(figures: Iterable[Axes]) -> dict[str, Any]:
+    """What matrices side by side leave room for, so that their cells are of one size: every label of any, the most rows and
+    columns of any."""
+    rows, columns = zip(*figures, strict=True)
+    return {
+        "rows": [label for axis in rows for label in axis.labels],
+        "columns": [label for axis in columns for label in axis.labels],
+        "n": max(len(axis.labels) for axis in rows), "m": max(len(axis.labels) for axis in columns),
+    }  # fmt: skip
+
+
 def matrix_frame(
     trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 620,
-    axes: Axes | None = None, end: float = 1.0, address: str = "",
+    axes: Axes | None = None, end: float = 1.0, address: str = "", room: dict[str, Any] | None = None,
 ) -> bytes:  # fmt: skip
     """The attention matrix of one head: rows are queries, columns keys, colour is the weight from 0 to `end`.
 
-    address: where the browser asks for the arithmetic of a cell, if each cell is one weight.
+    address: where the browser asks for the arithmetic of a cell, if each cell is one weight. room: `common_room` of the
+    matrices beside it.
     """
     axes = axes or token_axes(trace, site, selection or (0, 0))
     values, allowed = cells(trace.record(site), head, axes)
-    told = header(trace, site, axes, selection, words) | {
-        "rows": list(axes[0].labels),
-        "columns": list(axes[1].labels),
-        "row_breaks": axes[0].breaks,
-        "column_breaks": axes[1].breaks,
-        "scale": {"kind": "sequential", "low": 0, "high": end},
-        "max_height": max_height,
-        "sums": address if all(axis.single for axis in axes) else "",
-        "first": [axis.starts[0] for axis in axes],
-    }
+    told = (
+        header(trace, site, axes, selection, words)
+        | {
+            "rows": list(axes[0].labels),
+            "columns": list(axes[1].labels),
+            "row_breaks": axes[0].breaks,
+            "column_breaks": axes[1].breaks,
+            "scale": {"kind": "sequential", "low": 0, "high": end},
+            "max_height": max_height,
+            "sums": address if all(axis.single for axis in axes) else "",
+            "first": [axis.starts[0] for axis in axes],
+        }
+        | ({} if room is None else {"room": room})
+    )
     return pack(told, values=values, state=states(values, allowed, high=end))
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _PREFIX = "model:"
+_PATH, _NOTHING = "comparing-path", "comparing-path-nothing"
 
 
 def show(trace: Trace) -> None:
@@ -77,12 +78,29 @@ def _chosen() -> str:
     told = now.against.removeprefix(_PREFIX) if now.against.startswith(_PREFIX) else ""
     offered = [name for name in model_list.names(told or now.model) if name != now.model and _reads_text(name)]
     key = mirror("comparing_model", told if told in offered else None)
-    st.selectbox(
-        say("comparing.second_model"), offered, format_func=model_list.described, key=key, index=None, width=420,
-        placeholder=say("comparing.second_model_hint"), help=say("comparing.second_model_help"),
-        on_change=lambda: view.change(against=_PREFIX + st.session_state[key] if st.session_state[key] else ""),
-    )  # fmt: skip
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.selectbox(
+            say("comparing.second_model"), offered, format_func=model_list.described, key=key, index=None, width=420,
+            placeholder=say("comparing.second_model_hint"), help=say("comparing.second_model_help"),
+            on_change=lambda: view.change(against=_PREFIX + st.session_state[key] if st.session_state[key] else ""),
+        )  # fmt: skip
+        st.text_input(
+            say("comparing.path"), key=_PATH, placeholder=say("models.path_example"), width=420, on_change=_entered,
+            help=say("models.path_what"),
+        )  # fmt: skip
+    if nothing := st.session_state.pop(_NOTHING, ""):
+        st.warning(say("comparing.path_nothing", path=language.plain(nothing)))
     return told
+
+
+def _entered() -> None:
+    """The checkpoint at the path that was typed becomes the second model; where nothing lies, that is said at the field."""
+    path = st.session_state[_PATH].strip().strip('"')
+    place = model_list.place(path) if path else None
+    if place is not None and place.exists():
+        view.change(against=f"{_PREFIX}{place}")
+    elif path:
+        st.session_state[_NOTHING] = path
 
 
 def _reads_text(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -87,7 +87,7 @@ def _maps(trace: Trace, other: Trace, counterparts: Counterparts, titles: tuple[
         return measured.together({w: pictures.heads_map(counterparts, how, w, named, None, words) for w in wheres})
 
     figure_footer.draw("comparing-counterparts", say(f"comparing.counterparts_sentence_{how}"), badge, lambda: {
-        f"{slug}.csv": lambda: export.table_csv(pictures.frame(counterparts)),
+        f"{slug}.csv": lambda: export.table_csv(pictures.frame(counterparts.heads)),
         f"{slug}.npz": npz,
     }, static, (compare_checkpoints.counterparts, compare_checkpoints._correlations, compare_checkpoints._matched))  # fmt: skip
 
@@ -100,20 +100,22 @@ def _clicked(key: str) -> None:
 
 
 def _table(trace: Trace, counterparts: Counterparts) -> None:
-    """Sortable; a row that is ticked selects its head."""
+    """Most changed first, sortable; a row that is ticked selects its head."""
     from viz.compare import checkpoints as pictures
 
-    table = pictures.frame(counterparts)
+    order = counterparts.by_change
+    table = pictures.frame(order)
     shown = table[["r", "divergence", "place_r", "place_divergence"]].copy()
-    shown.insert(0, "what", [_what(row) for row in counterparts.heads])
-    shown.insert(0, "other", [head_name(*row.other) if row.other else "–" for row in counterparts.heads])
-    shown.insert(0, "head", [head_name(row.site, row.head) for row in counterparts.heads])
+    shown.insert(0, "what", [_what(row) for row in order])
+    shown.insert(0, "other", [head_name(*row.other) if row.other else "–" for row in order])
+    shown.insert(0, "head", [head_name(row.site, row.head) for row in order])
+    st.caption(say("comparing.sorted_place" if counterparts.same_shape else "comparing.sorted_match"))
     key = f"comparing-counterparts-{language.current()}"
     digits = dict.fromkeys(("r", "divergence", "place_r", "place_divergence"), 3)
     number = {name: st.column_config.NumberColumn(say(f"comparing.column_{name}")) for name in digits}
     st.dataframe(
         signed(shown, digits), hide_index=True, placeholder="–", height=min(300, 38 + 35 * len(shown)), key=key,
-        selection_mode="single-row", on_select=lambda: _ticked(key, counterparts),
+        selection_mode="single-row", on_select=lambda: _ticked(key, order),
         column_config=number | {
             name: st.column_config.TextColumn(say(f"comparing.column_{name}"), pinned=name == "head")
             for name in ("head", "other", "what")
@@ -125,9 +127,9 @@ def _what(row: Counterpart) -> str:
     return say(f"comparing.why_{row.why}") if row.why else say("comparing.moved" if row.moved else "comparing.stayed")
 
 
-def _ticked(key: str, counterparts: Counterparts) -> None:
+def _ticked(key: str, order: Sequence[Counterpart]) -> None:
     for place in st.session_state[key].selection.rows:
-        view.change(site=str(counterparts.heads[place].site), head=counterparts.heads[place].head, heads="")
+        view.change(site=str(order[place].site), head=order[place].head, heads="")
 
 
 def _selected(

@@ -107,8 +107,8 @@ def _figures(trace: Trace, other: Trace, aligned: dict[str, Aligned], every: dic
         "query": say("matrix.query"),
         "key": say("matrix.key"),
     }
-    with st.container(key="beside-changes"):
-        left, right = st.columns([1, 1], gap="large")
+    with st.container(key="ways"):
+        left, right = st.columns([1, 2], gap="large")
     with left:
         page_text.heading("comparing.most_changed", what="")
         table = pictures.changed_table(numbers_of.changed, *two.both(window.long(two)), told)
@@ -133,7 +133,9 @@ def _ranked(trace: Trace, other: Trace, sides: dict[str, Aligned]) -> None:
         for site in {each.site for each in found}
     }  # fmt: skip
     table = pictures.ranked_table(found, names)
-    shown = table[["divergence", "cell"]].copy()
+    shown = table[["divergence", "query", "key"]].assign(
+        **{name: pictures.weights(table[name]) for name in ("before", "after")}
+    )
     shown.insert(0, "head", [two_heads.head_name(each.site, each.head) for each in found])
     key = f"comparing-ranked-{language.current()}"
     st.dataframe(
@@ -142,7 +144,8 @@ def _ranked(trace: Trace, other: Trace, sides: dict[str, Aligned]) -> None:
         column_config={
             "head": st.column_config.TextColumn(say("pick.head"), pinned=True),
             "divergence": st.column_config.NumberColumn(say("comparing.column_change"), format="%.3f"),
-            "cell": st.column_config.TextColumn(say("comparing.column_cell")),
+            "query": st.column_config.TextColumn(say("matrix.query")), "key": st.column_config.TextColumn(say("matrix.key")),
+            **{name: st.column_config.TextColumn(say(f"comparing.{name}")) for name in ("before", "after")},
         },
     )  # fmt: skip
     slug = f"{figure_footer.safe(trace.key.model)}-two-inputs-heads"

@@ -68,18 +68,24 @@ def _heads(trace: Trace) -> None:
 
 def _side_by_side(trace: Trace, heads: list[picked_heads.Pick], at: tuple[int, int]) -> None:
     words = language.group("matrix")
+    heads = [(name, head) for name, head in heads if trace.fidelity().holds_at(name)]
+    records = {name: trace.record(name) for name, _ in heads}
+    places = {
+        name: at if at[0] < record.queries and at[1] < record.keys else (0, 0) for name, record in records.items()
+    }
+    room = (
+        matrix.common_room(axes.axes(trace, record.site, places[name]) for name, record in records.items())
+        if heads
+        else None
+    )
     for first in range(0, len(heads), _ACROSS):
         with st.container(key=f"ways-{first}"):
-            # A last row of fewer keeps the width of the ones above it.
             columns = st.columns(min(_ACROSS, len(heads)))
             for area, (name, head) in zip(columns, heads[first : first + _ACROSS], strict=False):
-                record = trace.record(name)
+                record, here = records[name], places[name]
                 site = record.site
-                if not trace.fidelity().holds_at(name):
-                    continue
-                here = at if at[0] < record.queries and at[1] < record.keys else (0, 0)
                 alt = say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys)
-                frame = matrix.matrix_frame(trace, site, head, here, words | {"alt": alt}, 330)
+                frame = matrix.matrix_frame(trace, site, head, here, words | {"alt": alt}, 330, room=room)
                 with area:
                     st.markdown(f"**{head_name(name, head)}**")
                     components.matrix(key=f"comparing-{name}-{head}", data=frame)

@@ -62,17 +62,20 @@ class HeadPair:
             found.append([number + text for number, text in zip(numbers_of, texts, strict=True)])
         return found[0], found[1]
 
-    def labels(self, which: int, *parts: slice) -> list[list[Label]]:
-        """Of some (queries, keys) as a matrix has them, pale where the run lacks them; with their places in the run where they
-        are a part of it."""
-        found = []
-        for texts, pairs, part in zip(self.names(which), (self.queries, self.keys), parts, strict=True):
+    def labels(self, which: int | None, *parts: slice) -> list[list[Label]]:
+        """Of some (queries, keys) as a matrix of the first, the second or, None, their change has them; pale where it has no
+        numbers of them, with their places in the run (the second's of a change) where they are a part of it."""
+        run, found = 1 if which is None else which, []
+        for axis, (texts, pairs, part) in enumerate(
+            zip(self.names(run), (self.queries, self.keys), parts, strict=True)
+        ):
             whole = part.stop - part.start == len(pairs)
-            items = [(text, pair[which]) for text, pair in zip(texts[part], pairs[part], strict=True)]
-            found.append([
-                {"text": text if whole or at is None else f"{at} {text}", "kind": "word" if at is not None else "absent"}
-                for text, at in items
-            ])  # fmt: skip
+            labels = []
+            for text, pair in zip(texts[part], pairs[part], strict=True):
+                lacks = None in pair and axis == 0 if which is None else pair[run] is None
+                named = text if whole or pair[run] is None else f"{pair[run]} {text}"
+                labels.append({"text": named, "kind": "absent" if lacks else "word"})
+            found.append(labels)
         return found
 
     def weights(self, which: int, queries: slice = slice(None), keys: slice = slice(None)) -> np.ndarray:

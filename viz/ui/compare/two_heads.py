@@ -86,7 +86,7 @@ def matrices(two: HeadPair) -> None:
     words = language.group("matrix") | {
         "row": say("matrix.query"), "column": say("matrix.key"), "help": "", "masked": say("comparing.absent")
     }  # fmt: skip
-    labels = [two.labels(which, rows, columns) for which in (0, 1)]
+    labels = [two.labels(which, rows, columns) for which in (0, 1, None)]
     # All three have room for the longest label of any, so that their cells are of one size and their rows on one line.
     room = {"room": {"rows": labels[0][0] + labels[1][0], "columns": labels[0][1] + labels[1][1]}}
     with st.container(key=f"ways-{two.name}"):
@@ -95,11 +95,13 @@ def matrices(two: HeadPair) -> None:
         ):
             with area:
                 st.markdown(f"**{title}**")
+                told = words | {"legend": legend, "alt": title}
+                shown = np.where(present, values, 0)
+                sides = ("aligned-rows", "aligned-columns")
                 components.matrix(
                     key=f"comparing-{two.name}-{place}",
-                    data=pictures.plain_frame(values, *labels[min(place, 1)], scale, words | {"legend": legend, "alt": title},
-                                              ("aligned-rows", "aligned-columns"), 360, room, present),
-                )  # fmt: skip
+                    data=pictures.plain_frame(shown, *labels[place], scale, told, sides, 360, room, present),
+                )
 
 
 def draw_footer(

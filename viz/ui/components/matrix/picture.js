@@ -115,8 +115,8 @@ function paintCells(matrix, context) {
     // A sign takes a letter's width: all are set so that the longest with a sign has room, and none is left out beside others.
     context.font = `10px ${theme.mono}`;
     const at10 = () => context.measureText(`−${most.toFixed(decimals)}`).width;
-    while (decimals > 1 && at10() > cw - 2) decimals -= 1;
-    size = clamp(Math.floor((10 * (cw - 2)) / at10()), 9, size);
+    while (decimals > 1 && at10() > cw - 7) decimals -= 1;
+    size = clamp(Math.floor((10 * (cw - 7)) / at10()), 9, size);
   }
   context.textAlign = "center";
   context.textBaseline = "middle";
