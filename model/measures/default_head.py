@@ -56,9 +56,12 @@ def best_head(trace: Trace, card: dict[str, Any], language: str | None) -> tuple
     return max(sharpness, key=lambda place: np.nan_to_num(sharpness[place], nan=-1.0))  # one of NaN only where all are
 
 
-def pointed(trace: Trace, site: Site, head: int) -> float:
-    """How sharply a head points: the mean over its rows of the strongest weight; in self-attention on a word not near."""
-    weights = trace.weights(site, head).numpy()
+def pointed(trace: Trace, site: Site, head: int, rows: int | None = None) -> float:
+    """How sharply a head points: the mean over its rows of the strongest weight; in self-attention on a word not near.
+
+    rows: over the first of them alone, all unless told.
+    """
+    weights = trace.weights(site, head)[:rows].numpy()
     if site.kind == "self":
         weights = elsewhere(trace, site, weights, near=1)
     return float(weights.max(axis=-1).mean())

@@ -7,6 +7,7 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from model import open_model
@@ -17,7 +18,7 @@ from model.compare.heads import LN2
 from model.trace.site import Site
 from tests import bounds
 from tests.app.acting import put, stays_stopped, stop_during, wait_for_stop
-from viz.base import cell_states, export
+from viz.base import axes, cell_states, export
 from viz.ui.compare import pair as comparing_pair
 from viz.ui.compare import window
 from viz.ui.state import jobs, model_cache
@@ -47,6 +48,38 @@ def test_picked_heads_stand_side_by_side(visit, trace) -> None:
         rooms.append(header["room"])
         np.testing.assert_allclose(arrays["values"], trace.weights(site, int(head)), atol=bounds.WEIGHT)
     assert rooms[0] == rooms[1] == rooms[2]
+
+
+def test_picked_heads_are_one_figure_and_one_table(visit, trace) -> None:
+    """The rows of a decoder say what was read and what was written."""
+    from viz.ui.compare import side_by_side
+    from viz.ui.shared import figure_footer
+
+    made = {}
+    heads = [("encoder.1.self", 2), ("decoder.1.cross", 0), ("decoder.0.self", 1), ("encoder.0.self", 1)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            figure_footer,
+            "draw",
+            lambda name, said, check, files, figure, code: made.update(files=files(), figure=figure()),
+        )
+        patch.setattr(figure_footer, "worst_badge", lambda *_: None)
+        patch.setattr(side_by_side, "say", lambda key, **_: key)
+        patch.setattr(side_by_side, "head_name", lambda name, head: f"{name} {head}")
+        side_by_side._footer(trace, heads, {name: axes.axes(trace, Site.parse(name), (0, 0)) for name, _ in heads})
+    table = pd.read_csv(io.BytesIO(made["files"]["translate-picked-heads.csv"]()))
+    assert list(dict.fromkeys(zip(table["site"], table["head"], strict=True))) == heads
+    cross = table[table["site"] == "decoder.1.cross"]
+    np.testing.assert_allclose(cross["weight"], trace.weights("decoder.1.cross", 0).flatten(), atol=bounds.WEIGHT)
+    assert set(cross["query_token"]) == {
+        f"{a} ▸ {b}" for a, b in zip(trace.tokens("decoder"), trace.written(), strict=True)
+    }
+    with np.load(io.BytesIO(made["files"]["translate-picked-heads.npz"]()), allow_pickle=False) as arrays:
+        assert set(arrays) == {f"{name}.{head}" for name, head in heads}
+        np.testing.assert_allclose(arrays["decoder.1.cross.0"], trace.weights("decoder.1.cross", 0), atol=bounds.WEIGHT)
+    drawn = made["figure"].to_dict()
+    titles = [chart["title"] for line in drawn["vconcat"] for chart in line["hconcat"]]
+    assert titles == [f"{name} {head}" for name, head in heads]
 
 
 def test_matrices_of_other_sides_have_cells_of_one_size(visit) -> None:

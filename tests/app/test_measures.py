@@ -13,6 +13,7 @@ from model import open_model
 from model.measures.registry import DRAWN
 from tests import bounds
 from tests.app.visit import Visit
+from viz.ui.language import catalogue
 from viz.ui.shared import parallel
 
 TEXT = "I like cats"
@@ -117,3 +118,12 @@ def test_parallel_coordinates_have_every_head_and_come_when_asked_for(visit, tra
 def test_what_is_no_range_is_left_out(given) -> None:
     assert parallel.read(given) == []
     assert parallel.read([[0.5, 1], ["a", 2]]) == [(0.5, 1.0)]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_share_that_is_averaged_over_some_queries_says_so(language: str) -> None:
+    """Of the previous token the first query has none: its row counts for other shares, and so they do not add up."""
+    for column in ("previous", "next", "induction", "duplicate"):
+        assert {"en": "over the queries that", "zh": "只算"}[language] in catalogue(language)[f"measures.h_{column}"]
+    for key in ("measures.role_help", "measures.maps_what"):
+        assert {"en": "do not add up", "zh": "不能相加"}[language] in catalogue(language)[key]

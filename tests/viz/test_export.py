@@ -45,8 +45,15 @@ def test_a_site_is_one_row_a_weight(trace: Trace):
     weights = [trace.weights(site, h).numpy() for h in range(4)]
     for name, h, i, j, query, key, weight in rows:
         assert name == "decoder.1.cross"
-        assert (query, key) == (trace.tokens("decoder")[int(i)], trace.tokens("encoder")[int(j)])
+        read_and_written = f"{trace.tokens('decoder')[int(i)]} ▸ {trace.written()[int(i)]}"
+        assert (query, key) == (read_and_written, trace.tokens("encoder")[int(j)])
         assert np.float32(weight) == weights[int(h)][int(i), int(j)]
+
+
+def test_some_heads_of_a_site_keep_their_numbers(trace: Trace):
+    _, *rows = read(export.site_csv(trace, Site.parse("decoder.1.cross"), heads=[3, 1]))
+    assert list(dict.fromkeys(row[1] for row in rows)) == ["3", "1"] and len(rows) == 2 * 5 * 8
+    assert np.float32(rows[0][6]) == trace.weights("decoder.1.cross", 3)[0, 0].item()
 
 
 def test_no_token_is_run_by_a_spreadsheet(trace: Trace):

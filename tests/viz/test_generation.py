@@ -8,9 +8,10 @@ import pytest
 from model.checkpoints import own_decoder
 from model.generation.beam import search
 from tests.model import tiny
-from viz.base import static_chart, svg
+from viz.base import numbers, static_chart, svg
 from viz.generation import charts as generation_charts
 from viz.generation import cost_charts
+from viz.ui.generation.beams import tree_table
 
 WORDS = {name: name for name in (*generation_charts.STATUSES, "step", "text", "status", "alt", "between", "chosen", "other",
                                  "probability", "key", "weight", "place", "before", "after", "without", "with", "macs",
@@ -41,6 +42,25 @@ def test_the_tree_has_every_hypothesis_and_its_parent(beams):
     assert len(lines) == len(nodes) - 1
     assert sum(row["way"] for row in nodes) == 4 and sum(row["way"] for row in lines) == 3
     assert static_chart.svg(chart).startswith(b"<svg") and b"w" in static_chart.svg(chart)
+
+
+def test_the_file_of_the_tree_says_what_the_picture_says(beams):
+    texts = [[f"w{one.token}" for one in step] for step in beams.steps]
+    table = tree_table(beams, texts, " ", lambda status: f"<{status}>")
+    nodes = next(
+        rows
+        for rows in data(generation_charts.tree(beams, texts, (2, 1), "<s>", WORDS | {"between": " "}))
+        if "id" in rows[0]
+    )
+    assert list(table["text"]) == [row["what"] for row in nodes[1:]]
+    assert list(table["status"]) == [f"<{row['status']}>" for row in nodes[1:]]
+    assert list(table["total"]) == [row["total"] for row in nodes[1:]]
+    assert all(row["under"].partition(".")[2] and len(row["under"].partition(".")[2]) == 3 for row in nodes[1:])
+
+
+def test_sums_that_differ_in_the_third_decimal_show_it():
+    assert [numbers.decimals(value) for value in (-12.3412, -12.3437)] == ["−12.341", "−12.344"]
+    assert numbers.decimals(float("-inf")) == "−∞"
 
 
 def test_the_formula_is_the_sum_and_the_quotient():

@@ -122,3 +122,19 @@ def test_maps_in_a_row_name_what_they_cut() -> None:
     assert "C [0–2, 0–127]" in drawn and ">a<" in drawn
     nothing = static_chart.in_a_row([("S", np.full((2, 2), np.nan), None, None)])
     assert static_chart.svg(nothing).count(b"?") >= 4
+
+
+def test_cells_with_room_carry_their_number_and_labels_stand_as_on_the_screen() -> None:
+    values = np.array([[0.5, -0.25, 0.0], [-0.004, 0.123, np.nan]])
+    allowed = np.array([[True, True, True], [True, False, True]])
+    chart = static_chart.heat_map(values, ["a", "b"], ["x", "y", "z"], -0.5, 0.5, allowed)
+    written = texts(static_chart.svg(chart))
+    for shown in ("0.50", "−0.25", "0", "×", "?"):
+        assert shown in written
+    assert "0.12" not in written  # masked
+    assert chart.to_dict()["layer"][0]["encoding"]["x"]["axis"]["labelAngle"] == 0
+    long = static_chart.heat_map(VALUES, ROWS, ["a long token"] * 5).to_dict()
+    assert long["layer"][0]["encoding"]["x"]["axis"]["labelAngle"] == -45
+    many = static_chart.heat_map(np.zeros((60, 60)), ["a"] * 60, ["a long token"] * 60)
+    assert many.to_dict()["layer"][0]["encoding"]["x"]["axis"]["labelAngle"] == -90
+    assert len(many.layer) == 1  # cells of 9 px have no numbers

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from model.attention.rows import in_blocks
+from viz.base import tokens
 
 if TYPE_CHECKING:
     from model.trace.attention_record import AttentionRecord
@@ -114,12 +115,16 @@ def _texts(column: pd.Series) -> list[str]:
     return [str(value) for value in column.fillna("")]
 
 
-def site_csv(trace: Trace, site: Site, begins: bool = True) -> bytes:
-    """Every head of one site, one row a weight: site, head, query, key, their tokens, weight; `begins` as of `table_csv`."""
+def site_csv(trace: Trace, site: Site, begins: bool = True, heads: Sequence[int] | None = None) -> bytes:
+    """Every head of one site, or these, one row a weight: site, head, query, key, their tokens, weight; `begins` as of
+    `table_csv`."""
     record = trace.record(site)
-    weights = np.stack([record.weights(head).numpy() for head in range(record.heads)])
+    heads = range(record.heads) if heads is None else heads
+    weights = np.stack([record.weights(head).numpy() for head in heads])
     head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
-    rows, columns = (np.array([cell_text(t) for t in trace.tokens(side)]) for side in (site.query_side, site.key_side))
+    head = np.array(heads)[head]
+    named = (tokens.query_names(trace, site), trace.tokens(site.key_side))
+    rows, columns = (np.array([cell_text(t) for t in texts]) for texts in named)
     frame = pd.DataFrame(
         {
             "site": str(site),

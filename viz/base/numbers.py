@@ -37,6 +37,11 @@ def minus(text: str) -> str:
     return (f"{digits}·10{str(int(power)).translate(_SUPERSCRIPT)}" if exponent else digits).replace("-", "−")
 
 
+def decimals(value: float, count: int = 3) -> str:
+    """−12.34567 -> −12.346: for numbers that stand beside others of their size, which differ late."""
+    return f"{value:.{count}f}".replace("-", "−") if math.isfinite(value) else short(value)
+
+
 def tex(value: float, digits: int = 3) -> str:
     """The same for LaTeX."""
     if math.isinf(value):

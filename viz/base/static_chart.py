@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 import altair as alt
 import numpy as np
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 LARGEST = 128  # rows or columns; beyond that a file of marks is larger than its data
 _SIGNS = {MASKED: "×", NAN: "?", CLIPPED: "▴"}
 _CELLS = 560  # pixels that the longer side takes at most
+_WIDEST, _WRITTEN = 42.0, 34.0  # px of a cell; from here on it carries its number, as on the screen
+_SLANT = 17.0  # px from which labels that do not fit level stand on a slant, else upright
+_LETTER = 6.2  # px of a letter of a label
 
 
 def heat_map(
@@ -36,19 +40,20 @@ def heat_map(
 ) -> alt.Chart | alt.LayerChart:
     """values [rows, columns] between `low` and `high`: sequential from 0, diverging and symmetric where `low` is below 0.
 
-    titles: of the rows, of the columns and of the colours. Cells that are masked, NaN or outside the scale carry ×, ? or ▴.
+    titles: of the rows, of the columns and of the colours. Cells that are masked, NaN or outside the scale carry ×, ? or ▴;
+    cells with room for it their number, as on the screen, and labels stand as there.
     """
     i, j = (axis.ravel() for axis in np.indices(values.shape))
     kind = states(values, allowed, low, high).ravel()
     shown = np.where(kind == MASKED, np.nan, np.clip(values.ravel(), low, high))
     table = pd.DataFrame({"i": i, "j": j, "value": shown, "sign": [_SIGNS.get(int(k), "") for k in kind]})
     colours = palette.diverging(theme) if low < 0 else palette.sequential(theme)
-    size = max(3.0, min(26.0, _CELLS / max(values.shape)))
+    size = max(3.0, min(_WIDEST, _CELLS / max(values.shape)))
     names = dict.fromkeys("ij", "datum.value < {n} ? {texts}[datum.value] : ''")
     axis = {
         "i": alt.Axis(labelExpr=_label(names["i"], rows), title=titles[0] or None, ticks=False, domain=False),
         "j": alt.Axis(labelExpr=_label(names["j"], columns), title=titles[1] or None, ticks=False, domain=False,
-                      orient="top", labelAngle=-60 if max(map(len, columns), default=0) > 2 else 0),
+                      orient="top", labelAngle=_angle(columns, size), labelLimit=140, labelOverlap=False),
     }  # fmt: skip
     base = alt.Chart(table).encode(x=alt.X("j:O", axis=axis["j"]), y=alt.Y("i:O", axis=axis["i"]))
     cells = base.mark_rect(stroke=None).encode(
@@ -61,7 +66,36 @@ def heat_map(
     layers = [cells]
     if kind.any():
         layers.append(base.mark_text(fontSize=min(10.0, size), color="#888888").encode(text="sign:N"))
+    if size >= _WRITTEN:
+        table["number"], ink = _numbers(shown, low, high)
+        for name, colour in _inks(theme).items():
+            layers.append(
+                base.mark_text(fontSize=10, color=colour).encode(text="number:N").properties(data=table[ink == name])
+            )
     return alt.layer(*layers).properties(width=size * values.shape[1], height=size * values.shape[0])
+
+
+def _angle(labels: Sequence[str], size: float) -> int:
+    """Labels of columns stand level where they fit, else on a slant, else upright."""
+    wide = sum(_LETTER * (1 + (east_asian_width(c) in "WF")) for c in max(labels, key=len, default=""))
+    return 0 if wide + 6 <= size else -45 if size >= _SLANT else -90
+
+
+def _inks(theme: str) -> dict[str, str]:
+    """Colours of numbers: of a 0, on a pale cell, on a strong one."""
+    return {"nil": "#888888", "text": palette.THEMES[theme]["text"], "background": palette.THEMES[theme]["background"]}
+
+
+def _numbers(values: np.ndarray, low: float, high: float) -> tuple[list[str], np.ndarray]:
+    """Each value with the decimals that the largest of the scale needs for three digits, "" where there is none; and its ink."""
+    most = max(abs(low), abs(high)) or 1.0
+    places = int(np.clip(2 - np.floor(np.log10(most)), 0, 3 if low >= 0 else 2))
+    texts = ["" if np.isnan(value) else f"{value:.{places}f}".replace("-", "−") for value in values]
+    nil = np.array([not text.strip("−0.") for text in texts])
+    strong = np.abs(np.nan_to_num(values)) > 0.55 * most
+    return ["0" if text and zero else text for text, zero in zip(texts, nil, strict=True)], np.where(
+        nil, "nil", np.where(strong, "background", "text")
+    )
 
 
 def step_map(step: Step, names: dict[str, list[str]], at: tuple[int, int]) -> alt.Chart | alt.LayerChart:

@@ -71,6 +71,14 @@ def query_labels(trace: Trace, site: Site) -> list[Label]:
     return _made.get(trace, ("query", site.query_side), lambda: _query_labels(trace, site))
 
 
+def query_names(trace: Trace, site: Site) -> list[str]:
+    """What a file calls the rows: each token as it is, a decoder's as "read ▸ writes"."""
+    read = trace.tokens(site.query_side)
+    if site.query_side != "decoder" or not trace.written():
+        return list(read)
+    return [f"{token} ▸ {after}" for token, after in zip(read, trace.written(), strict=True)]
+
+
 def _query_labels(trace: Trace, site: Site) -> list[Label]:
     rows = _numbered(labels(trace, site.query_side))
     if site.query_side != "decoder" or not trace.written():

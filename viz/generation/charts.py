@@ -130,7 +130,7 @@ def tree(
             solid, on = status in ("runs", "finished", "limit"), (t, i) in way
             text = words["between"].join(texts[s][j] for s, j in _ids(beams, t, i))
             rows.append({"id": f"{t}-{i}", "step": t + 1, "place": float(i), "token": texts[t][i], "p": np.exp(one.log_p),
-                         "status": words[status], "total": one.total, "under": numbers.short(one.total), "way": on,
+                         "status": words[status], "total": one.total, "under": numbers.decimals(one.total), "way": on,
                          "solid": solid, "what": text})  # fmt: skip
             lines.append({"step": t, "place": float(max(0, one.parent)), "step2": t + 1, "place2": float(i), "way": on,
                           "solid": solid})  # fmt: skip

@@ -11,11 +11,10 @@ from model.attention import rows
 from viz.base import axes, export, tokens
 from viz.heads import matrix
 from viz.ui import components, language
-from viz.ui.compare import all_pairs, checkpoints, inputs, two_heads
+from viz.ui.compare import all_pairs, checkpoints, inputs, side_by_side, two_heads
 from viz.ui.compare.two_heads import head_name
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text, side_bar
-from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror, parts
 from viz.ui.state import jobs, picked_heads, view
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 PARTS = ("heads", "pairs", "inputs", "checkpoints")
-_ACROSS = 3
 
 
 def show(trace: Trace) -> str:
@@ -61,34 +59,9 @@ def _heads(trace: Trace) -> None:
             )
     if not picked_heads.picked(trace):
         st.caption(say("comparing.nothing_picked"))
-    _side_by_side(trace, heads, (row, column))
+    side_by_side.show(trace, heads, (row, column))
     if len(heads) > 1:
         _difference(trace, heads, (row, column))
-
-
-def _side_by_side(trace: Trace, heads: list[picked_heads.Pick], at: tuple[int, int]) -> None:
-    words = language.group("matrix")
-    heads = [(name, head) for name, head in heads if trace.fidelity().holds_at(name)]
-    records = {name: trace.record(name) for name, _ in heads}
-    places = {
-        name: at if at[0] < record.queries and at[1] < record.keys else (0, 0) for name, record in records.items()
-    }
-    room = (
-        matrix.common_room(axes.axes(trace, record.site, places[name]) for name, record in records.items())
-        if heads
-        else None
-    )
-    for first in range(0, len(heads), _ACROSS):
-        with st.container(key=f"ways-{first}"):
-            columns = st.columns(min(_ACROSS, len(heads)))
-            for area, (name, head) in zip(columns, heads[first : first + _ACROSS], strict=False):
-                record, here = records[name], places[name]
-                site = record.site
-                alt = say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys)
-                frame = matrix.matrix_frame(trace, site, head, here, words | {"alt": alt}, 330, room=room)
-                with area:
-                    st.markdown(f"**{head_name(name, head)}**")
-                    components.matrix(key=f"comparing-{name}-{head}", data=frame)
 
 
 def _pair(heads: list[picked_heads.Pick]) -> tuple[picked_heads.Pick, picked_heads.Pick]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from viz.ui.state import model_list, page_controls
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from model.checkpoints.library.generate import Compared
     from model.generation.beam import Beams, FinishedHypothesis
     from model.generation.decoder import Decoder
@@ -98,7 +100,7 @@ def _clicked() -> None:
 def _ended(beams: Beams) -> str:
     """Why the search was over."""
     if beams.done == "bound" and beams.bound is not None:
-        best, worst = (numbers.short(value, 4) for value in beams.bound)
+        best, worst = (numbers.decimals(value) for value in beams.bound)
         return say("generation.stopped_bound", k=beams.k, best=best, worst=worst, step=len(beams.steps))
     return say("generation.stopped_limit", step=len(beams.steps))
 
@@ -114,17 +116,35 @@ def _footer(trace: Trace, beams: Beams, texts: list[list[str]], chart: Any, comp
             say("generation.differs", step=compared.differs + 1), False)  # fmt: skip
 
     def csv() -> bytes:
-        every = [(t, i, one) for t, step in enumerate(beams.steps) for i, one in enumerate(step)]
-        values = np.array([[t + 1, i, one.parent, one.log_p, one.total, np.nan if one.score is None else one.score]
-                           for t, i, one in every])  # fmt: skip
-        rows = [f"{texts[t][i]} ({one.status})" for t, i, one in every]
-        columns = ["step", "index", "parent", "log_p", "total", "score"]
-        return export.matrix_csv(values, rows, columns)
+        return export.table_csv(
+            tree_table(beams, texts, joined(trace, ["", ""]), lambda status: say(f"generation.{status}"))
+        )
 
     code: list[Callable[..., object]] = [beam.Beams.advance, beam.Beams._candidates, beam.Beams._stop]
     code.append(beam.search if compared is None else generate.beam_search)
     figure_footer.draw("generation-beams", sentence, badge, lambda: {f"{figure_footer.safe(trace.key.model)}-beams.csv": csv},
               lambda: chart, code)  # fmt: skip
+
+
+def tree_table(beams: Beams, texts: Sequence[Sequence[str]], between: str, named: Callable[[str], str]) -> pd.DataFrame:
+    """One row a hypothesis, in the words of the picture: its token, its text so far, what became of it, and its numbers.
+
+    named: how a status is called. parent: the index in the step before, −1 of the start. score: NaN where it did not finish.
+    """
+    import pandas as pd
+
+    rows, so_far = [], [[""]]
+    for t, step in enumerate(beams.steps):
+        so_far.append([])
+        for i, one in enumerate(step):
+            before = so_far[t][max(one.parent, 0)]
+            so_far[-1].append(between.join(filter(None, (before, texts[t][i]))))
+            rows.append({
+                "step": t + 1, "index": i, "parent": one.parent, "token": export.cell_text(texts[t][i]),
+                "text": export.cell_text(so_far[-1][i]), "status": named(beams.status(t, i)), "log_p": one.log_p,
+                "total": one.total, "score": np.nan if one.score is None else one.score,
+            })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _ranking(trace: Trace, beams: Beams, read: Callable[[int], str]) -> None:
@@ -138,9 +158,9 @@ def _ranking(trace: Trace, beams: Beams, read: Callable[[int], str]) -> None:
     st.dataframe({
         say("generation.place"): [str(i + 1) if each.in_best else "–" for i, each in enumerate(every)],
         say("generation.text"): texts,
-        "Σ log p": [numbers.short(total, 4) for total in totals],
+        "Σ log p": [numbers.decimals(total) for total in totals],
         say("generation.length"): [len(each.tokens) for each in every],
-        say("generation.score"): [numbers.short(each.score, 4) for each in every],
+        say("generation.score"): [numbers.decimals(each.score, 4) for each in every],
         say("generation.status"): [say(f"generation.status_{beams.steps[each.step][each.index].status}") if each.in_best
                                  else say("generation.pushed_out") for each in every],
     }, hide_index=True, width="stretch")  # fmt: skip
@@ -152,7 +172,7 @@ def _beside_greedy(trace: Trace, beams: Beams, alone: Beams, read: Callable[[int
         (found.finished[0].tokens, found.steps[found.finished[0].step][found.finished[0].index].total)
         for found in (beams, alone)
     )
-    values = {"greedy": numbers.short(greedy[1], 4), "best": numbers.short(best[1], 4), "k": beams.k}
+    values = {"greedy": numbers.decimals(greedy[1]), "best": numbers.decimals(best[1]), "k": beams.k}
     text = page_text.code(joined(trace, [read(number) for number in greedy[0]]))
     same = "same" if best[0] == greedy[0] else "better" if best[1] > greedy[1] else "longer"
     st.markdown(say(f"generation.greedy_{same}", text=text, **values))

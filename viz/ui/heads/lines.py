@@ -10,7 +10,7 @@ import streamlit as st
 
 from model.errors import Stopped
 from model.trace.site import Site
-from viz.base import axes, export
+from viz.base import axes, export, tokens
 from viz.heads import lines, patches
 from viz.ui import components, language
 from viz.ui.heads import matrix as head_matrix
@@ -144,11 +144,8 @@ def _csv(trace: Trace, site: Site, rows: list[tuple[int, int, int, float]]) -> b
 
     table = pd.DataFrame(rows, columns=["head", "query", "key", "weight"])
     table.insert(0, "site", str(site))
-    for name, side in (("query", site.query_side), ("key", site.key_side)):
-        texts = trace.tokens(side)
-        table[f"{name}_token"] = [
-            f"'{t}" if t.startswith(("=", "+", "-", "@")) else t for t in (texts[i] for i in table[name])
-        ]
+    for name, texts in (("query", tokens.query_names(trace, site)), ("key", trace.tokens(site.key_side))):
+        table[f"{name}_token"] = [export.cell_text(texts[i]) for i in table[name]]
     return export.table_csv(table)
 
 

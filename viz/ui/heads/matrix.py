@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from model.trace.site import Site
-from viz.base import axes, export, numbers
+from viz.base import axes, export, numbers, tokens
 from viz.heads import color_scale, matrix, patches
 from viz.ui import components, language, tile_server
 from viz.ui.language import say
@@ -29,7 +29,7 @@ def _matrix_files(trace: Trace, site: Site, head: int) -> dict[str, Callable[[],
     rows, columns = trace.tokens(site.query_side), trace.tokens(site.key_side)
 
     def csv() -> bytes:
-        return export.head_csv(record, head, rows, columns)
+        return export.head_csv(record, head, tokens.query_names(trace, site), columns)
 
     def npz() -> bytes:
         return export.head_npz(

@@ -48,8 +48,13 @@ def notes_key(trace: Trace) -> str:
 
 
 def _drawn(trace: Trace, site: Site, head: int) -> Tensor:
-    """The rows whose words are drawn."""
+    """The weights of the rows whose words are drawn."""
     return trace.weights(site, head)[: overview.written_rows(trace)]
+
+
+def _drawn_rows(trace: Trace, site: Site) -> int | None:
+    """How many of the first rows have ribbons, None where all have."""
+    return overview.written_rows(trace) if site.query_side == "decoder" and trace.written() else None
 
 
 def _go(trace: Trace, words: axes.Axes | None) -> None:
@@ -166,7 +171,7 @@ def _picture_remarks(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> l
     if any(map(thumbnails.pooled, trace.attention.values())):
         remarks.append(say(f"overview.pooled_{how}"))
     if overview.drawable(trace):
-        weight = default_head.pointed(trace, *ribbon_head)
+        weight = default_head.pointed(trace, *ribbon_head, _drawn_rows(trace, ribbon_head[0]))
         if not math.isnan(weight):
             remarks.append(say(f"overview.pointed_{ribbon_head[0].kind}", weight=numbers.short(weight)))
     else:

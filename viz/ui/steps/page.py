@@ -177,7 +177,8 @@ def _files(trace: Trace, site: Site, step: Step):
     side = {"query": site.query_side, "key": site.key_side}.get(step.result.rows or "")
     # Of a long text's later steps only a window of the queries was made.
     start = step.start if step.result.rows == "query" else 0
-    rows = trace.tokens(side)[start:][: values.shape[0]] if side else [str(i) for i in range(values.shape[0])]
+    names = tokens.query_names(trace, site) if step.result.rows == "query" else trace.tokens(side) if side else ()
+    rows = names[start:][: values.shape[0]] if side else [str(i) for i in range(values.shape[0])]
     columns = trace.tokens(site.key_side) if step.result.columns == "key" else [str(i) for i in range(values.shape[1])]
     slug = f"{figure_footer.safe(trace.key.model)}-{site}-head{view.current().head}-{step.key}"
     return {
