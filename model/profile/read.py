@@ -129,12 +129,20 @@ class Profile:
             raise DamagedProfile(path=self.name) from error
 
 
-def is_profile(path: Path) -> bool:
-    """Whether a file says of itself that it is a profile; only its footer is read."""
+def language_of(path: Path) -> str | None:
+    """The language that a profile's runs wrote, "" where the model has no choice; None of a file that does not say of itself
+    that it is a profile. Only its footer is read."""
     try:
-        return FORMAT.encode() in (pq.read_schema(path).metadata or {}).get(KEY, b"")
+        told = (pq.read_schema(path).metadata or {}).get(KEY, b"")
     except (pa.ArrowException, OSError):
-        return False
+        return None
+    if FORMAT.encode() not in told:
+        return None
+    try:
+        found = json.loads(told).get("language")
+    except (ValueError, AttributeError, RecursionError):  # opening it says what is wrong
+        return ""
+    return found if isinstance(found, str) else ""
 
 
 def _read(place: bytes | Path, columns: list[str]) -> pa.Table:

@@ -41,7 +41,7 @@ def looked_for_anew() -> None:
     model_list.found.clear()
 
 
-AT = {"site": "encoder.0.self", "head": 0}
+AT = {"site": "encoder.0.self", "head": 0, "to": "zh"}
 
 
 def rows(seen: Visit, place: int) -> list[dict]:
@@ -89,13 +89,13 @@ def test_it_opens_on_the_profile_that_ships(visit, profile: Profile) -> None:
 
 @pytest.mark.parametrize("measure", ["mean_distance", "first", "induction"])
 def test_another_measure(visit, profile: Profile, measure: str) -> None:
-    seen = visit("corpus", site="decoder.1.self", head=2).set("corpus-by", measure)
+    seen = visit("corpus", to="zh", site="decoder.1.self", head=2).set("corpus-by", measure)
     check(seen, profile, measure, ("decoder.1.self", 2))
     assert seen.link["tab"] == f"corpus_by.{measure}"
 
 
 def test_another_head_by_the_pickers_and_by_a_click(visit, profile: Profile) -> None:
-    seen = visit("corpus").set("corpus-site", "decoder.1.cross")
+    seen = visit("corpus", to="zh").set("corpus-site", "decoder.1.cross")
     seen = check(seen.set("corpus-head", 3), profile, "entropy", ("decoder.1.cross", 3))
     assert (seen.link["site"], seen.link["head"]) == ("decoder.1.cross", "3")
     (element,) = [e for e in seen.at.get("vega_lite_chart") if e.proto.id]
@@ -108,7 +108,7 @@ def test_another_head_by_the_pickers_and_by_a_click(visit, profile: Profile) -> 
 
 
 def test_a_measure_that_says_nothing_of_a_head(visit, profile: Profile) -> None:
-    seen = visit("corpus", site="decoder.0.cross", head=1, tab="corpus_by.previous")
+    seen = visit("corpus", to="zh", site="decoder.0.cross", head=1, tab="corpus_by.previous")
     check(seen, profile, "previous", ("decoder.0.cross", 1))
     assert [info.value for info in seen.at.info] == [
         seen.say("corpus.no_value", measure=seen.say("corpus.by_previous"))
@@ -120,7 +120,11 @@ def test_a_press_on_a_text_opens_it_with_this_head(visit, profile: Profile, kind
     head = ("decoder.1.cross", 2)
     values = profile.values("entropy")[:, profile.heads.index(head)]
     row = KINDS[kind](values, 6)[1]
-    seen = visit("corpus", site=head[0], head=head[1], to="fr", target="le chat").click(f"corpus-{kind}-{row}").sound()
+    seen = (
+        visit("corpus", profile="translate/profile", site=head[0], head=head[1], to="fr", target="le chat")
+        .click(f"corpus-{kind}-{row}")
+        .sound()
+    )
     assert [title.value for title in seen.at.title] == [seen.say("heads.title")]
     view = seen.view
     assert (view.model, view.text, view.to, view.target) == ("translate", profile.sources[row], "zh", "")
@@ -144,8 +148,8 @@ def made(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_profiles_in_the_folders_of_models_are_offered(visit, made: Path) -> None:
-    seen = visit("corpus")
-    assert seen.at.selectbox(key="profile-en").options == ["translate/profile", "ours/few"]
+    seen = visit("corpus", to="zh")
+    assert seen.at.selectbox(key="profile-en").options == ["translate/profile", "translate/profile-fr", "ours/few"]
     seen = check(seen.set("profile", "ours/few"), Profile.open(made), "entropy", ("encoder.0.self", 0))
     assert seen.link["profile"] == "ours/few" and seen.view.model == "translate"
     (table,) = [t.value for t in seen.at.dataframe]
@@ -163,6 +167,17 @@ def test_profiles_in_the_folders_of_models_are_offered(visit, made: Path) -> Non
     seen.click("corpus-typical-0").sound()
     assert (seen.view.model, seen.view.text, seen.view.to) == ("ours", "the cat", "fr")
     assert (seen.view.site, seen.view.head) == ("decoder.1.self", 0)
+
+
+def test_it_follows_the_language_that_is_chosen(visit) -> None:
+    french = Profile.open(SHIPPED / "translate" / "profile-fr.parquet")
+    seen = check(visit("corpus", **AT | {"to": "fr"}), french, "entropy", ("encoder.0.self", 0))
+    assert seen.say("corpus.into", language="français") in " ".join(markdown.value for markdown in seen.at.markdown)
+    captions = [caption.value for caption in seen.at.caption]
+    told = seen.say("corpus.other_language", there="中文", here="français")
+    assert told not in captions and "profile" not in seen.link
+    seen = seen.set("profile", "translate/profile").sound()  # by hand, which stays
+    assert told in [caption.value for caption in seen.at.caption]
 
 
 def test_its_own_model_first(visit, made: Path) -> None:
@@ -210,7 +225,7 @@ def test_what_does_not_open_is_one_sentence_and_another_is_shown(visit, profile,
         pq.write_table(found.slice(0, 11_999), path)
     elif BAD[code]:
         path.write_bytes(BAD[code])
-    seen = visit("corpus")
+    seen = visit("corpus", to="zh")
     (field,) = [field for field in seen.at.text_input if field.key == "corpus-path"]
     field.set_value(f' "{path}" ')
     seen.at.run()
@@ -248,7 +263,7 @@ def test_a_small_file_may_be_handed_in(visit, profile: Profile) -> None:
 def test_without_any_profile_the_command_is_shown(visit, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(profiles, "SHIPPED", tmp_path)
     monkeypatch.setenv("HEADLIGHT_MODELS", str(tmp_path))
-    seen = visit("corpus").sound()
+    seen = visit("corpus", to="zh").sound()
     assert [info.value for info in seen.at.info] == [seen.say("corpus.none")]
     assert any("python -m model profile" in code.value for code in seen.at.code)
 

@@ -26,7 +26,7 @@ from model.errors import (
     UnknownOption,
 )
 from model.profile import read, rows, table
-from model.profile.read import Profile
+from model.profile.read import Profile, language_of
 from model.profile.rows import highest, lowest, quantiles, typical
 from model.profile.schema import VERSION
 from model.training.recipes import held_out
@@ -56,6 +56,15 @@ def test_it_is_small_and_says_how_it_was_made(profile: Profile) -> None:
     assert about["texts"] == about["measured"] == 500 and about["refused"]["count"] == 0
     texts = (SHIPPED / "translate" / "held_out.txt").read_text(encoding="utf-8").splitlines()
     assert profile.sources == texts
+
+
+def test_the_french_one_is_of_the_same_texts(profile: Profile) -> None:
+    french = Profile.open(SHIPS.with_name("profile-fr.parquet"))
+    assert french.sources == profile.sources and french.heads == profile.heads and french.about["refused"]["count"] == 0
+    assert french.about["weights_hash"] == profile.about["weights_hash"] and french.check["holds"] == 500
+    told = {place.stem: language_of(place) for place in sorted(SHIPS.parent.glob("*.parquet"))}
+    assert told == {"profile": "zh", "profile-fr": "fr"} and language_of(SHIPS.with_name("card.json")) is None
+    assert shlex.split(french.about["command"])[-3:] == ["checkpoints/translate/profile-fr.parquet", "--language", "fr"]
 
 
 @pytest.mark.shipped
@@ -196,8 +205,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     for name in "abc":
         with pytest.raises(NotAProfile):
             Profile.open(tmp_path / f"{name}.parquet")
-        assert not read.is_profile(tmp_path / f"{name}.parquet")
-    assert read.is_profile(SHIPS)
+        assert read.language_of(tmp_path / f"{name}.parquet") is None
+    assert read.language_of(SHIPS) == "zh"
 
 
 def test_every_damaged_byte_is_said_or_harmless(tmp_path: Path) -> None:

@@ -72,6 +72,9 @@ def _facts(profile: Profile) -> None:
     now = view.current().model
     if about["model"] != now and model_list.entry(about["model"]) is not None:
         st.caption(say("corpus.other_model", model=language.plain(model_list.title(now))))
+    elif about["model"] == now and about["language"] and view.current().to not in ("", about["language"]):
+        there, here = (language.name(code) for code in (about["language"], view.current().to))
+        st.caption(say("corpus.other_language", there=there, here=here))
     if other := _other_weights(profile):
         st.warning(other)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
@@ -43,18 +43,25 @@ class _Given:
         return Profile.open(self.content, self.name)
 
 
-@st.cache_resource(ttl=20, show_spinner=False)
-def found() -> dict[str, Path]:
-    """Name -> profile, of the shipped checkpoints and the folders of models, the shipped first."""
-    from model.profile.read import is_profile
+class Found(NamedTuple):
+    """A profile on this computer, and the language that its runs wrote, "" where the model has no choice."""
 
-    places: dict[str, Path] = {}
+    path: Path
+    language: str
+
+
+@st.cache_resource(ttl=20, show_spinner=False)
+def found() -> dict[str, Found]:
+    """Name -> profile, of the shipped checkpoints and the folders of models, the shipped first."""
+    from model.profile.read import language_of
+
+    places: dict[str, Found] = {}
     for path in _files():
         name, number = f"{path.parent.name}/{path.stem}", 2
         while name in places:
             name, number = f"{path.parent.name}/{path.stem} ({number})", number + 1
-        if is_profile(path):
-            places[name] = path
+        if (language := language_of(path)) is not None:
+            places[name] = Found(path, language)
     return places
 
 
@@ -62,18 +69,21 @@ def _files() -> Iterator[Path]:
     for root in (SHIPPED, *discovery.configured()):
         for depth in range(_DEPTH + 1):
             try:
-                yield from sorted(path for path in root.glob("*/" * depth + "*.parquet") if path.is_file())
+                paths = (path for path in root.glob("*/" * depth + "*.parquet") if path.is_file())
+                yield from sorted(paths, key=lambda path: (path.parent, path.stem))
             except OSError:
                 continue
 
 
 def chosen() -> str:
-    """The profile of the link; where it names none, one of the model that is looked at, else the first."""
+    """The profile of the link; where it names none, one of the model that is looked at, in the language that it is to write
+    where there is one; else the first."""
     now = view.current()
     if now.profile:
         return now.profile
     same = [name for name in found() if name.startswith(f"{now.model}/")]
-    return next(iter([*same, *found()]), "")
+    written = [name for name in same if found()[name].language == now.to]
+    return next(iter([*written, *same, *found()]), "")
 
 
 def picker() -> None:
@@ -137,7 +147,8 @@ def _open(name: str) -> Profile:
         if given.profile is None:
             given.profile = jobs.run(("profile", given.name), given.open, say("corpus.opening"))
         return given.profile
-    place = found().get(name) or model_list.place(name)
+    known = found().get(name)
+    place = known.path if known else model_list.place(name)
     if place is None:
         raise NotAllowed(path=name) if model_list.confined() else NoProfile(path=name)
     if not place.is_file():
