@@ -85,6 +85,10 @@ def test_picked_heads_are_one_figure_and_one_table(visit, trace) -> None:
 def test_matrices_of_other_sides_have_cells_of_one_size(visit) -> None:
     seen = visit("comparing", text=TEXT, to="zh", picks="encoder.1.self.2,decoder.1.cross.0").sound()
     first, second = (seen.figure(f"comparing-{name}")[0] for name in ("encoder.1.self-2", "decoder.1.cross-0"))
+    assert (
+        first["room"]["titles"] == [first["row_title"], second["row_title"]]
+        and first["row_title"] != second["row_title"]
+    )
     assert first["room"] == second["room"] and first["room"]["rows"] == first["rows"] + second["rows"]
     assert (first["room"]["n"], first["room"]["m"]) == (max(len(first["rows"]), len(second["rows"])), 11)
 

@@ -93,9 +93,8 @@ def _numbers(values: np.ndarray, low: float, high: float) -> tuple[list[str], np
     texts = ["" if np.isnan(value) else f"{value:.{places}f}".replace("-", "−") for value in values]
     nil = np.array([not text.strip("−0.") for text in texts])
     strong = np.abs(np.nan_to_num(values)) > 0.55 * most
-    return ["0" if text and zero else text for text, zero in zip(texts, nil, strict=True)], np.where(
-        nil, "nil", np.where(strong, "background", "text")
-    )
+    signless = [text.removeprefix("−") if zero else text for text, zero in zip(texts, nil, strict=True)]
+    return signless, np.where(nil, "nil", np.where(strong, "background", "text"))
 
 
 def step_map(step: Step, names: dict[str, list[str]], at: tuple[int, int]) -> alt.Chart | alt.LayerChart:

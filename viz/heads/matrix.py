@@ -14,7 +14,7 @@ from viz.base.cell_states import states
 from viz.base.payload import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from model.trace.attention_record import AttentionRecord
     from model.trace.trace import Trace
@@ -68,13 +68,15 @@ def header(trace: Trace, site: Site, axes: Axes, selection: tuple[int, int] | No
     }
 
 
-def common_room(figures: Iterable[Axes]) -> dict[str, Any]:
-    """What matrices side by side leave room for, so that their cells are of one size: every label of any, the most rows and
-    columns of any."""
-    rows, columns = zip(*figures, strict=True)
+def common_room(trace: Trace, figures: Mapping[Site, Axes], words: Words) -> dict[str, Any]:
+    """What matrices side by side leave room for, so that their cells are of one size: every label and title of any, the most
+    rows and columns of any."""
+    rows, columns = zip(*figures.values(), strict=True)
+    titles = [header(trace, site, shown, None, words)["row_title"] for site, shown in figures.items()]
     return {
         "rows": [label for axis in rows for label in axis.labels],
         "columns": [label for axis in columns for label in axis.labels],
+        "titles": list(dict.fromkeys(titles)),
         "n": max(len(axis.labels) for axis in rows), "m": max(len(axis.labels) for axis in columns),
     }  # fmt: skip
 

@@ -39,19 +39,18 @@ def show(trace: Trace, heads: Sequence[Pick], at: tuple[int, int]) -> None:
         name: at if at[0] < record.queries and at[1] < record.keys else (0, 0) for name, record in records.items()
     }
     shown = {name: axes.axes(trace, record.site, places[name]) for name, record in records.items()}
-    words, room = language.group("matrix"), matrix.common_room(shown.values())
-    for first in range(0, len(heads), _ACROSS):
-        with st.container(key=f"ways-{first}"):
-            columns = st.columns(min(_ACROSS, len(heads)))
-            for area, (name, head) in zip(columns, heads[first : first + _ACROSS], strict=False):
-                record = records[name]
-                alt = say("matrix.alt_text", site=site_name(name), head=head, rows=record.queries, columns=record.keys)
-                frame = matrix.matrix_frame(
-                    trace, record.site, head, places[name], words | {"alt": alt}, 330, shown[name], room=room
-                )
-                with area:
-                    st.markdown(f"**{head_name(name, head)}**")
-                    components.matrix(key=f"comparing-{name}-{head}", data=frame)
+    words = language.group("matrix")
+    room = matrix.common_room(trace, {records[name].site: both for name, both in shown.items()}, words)
+    with st.container(key="ways-heads"):
+        for area, (name, head) in zip(st.columns(len(heads)), heads, strict=True):
+            record = records[name]
+            alt = say("matrix.alt_text", site=site_name(name), head=head, rows=record.queries, columns=record.keys)
+            frame = matrix.matrix_frame(
+                trace, record.site, head, places[name], words | {"alt": alt}, 330, shown[name], room=room
+            )
+            with area:
+                st.markdown(f"**{head_name(name, head)}**")
+                components.matrix(key=f"comparing-{name}-{head}", data=frame)
     _footer(trace, heads, shown)
 
 

@@ -54,7 +54,8 @@ export class Grid {
     const across = widest(room ? ofColumns(room.columns) : columns), along = widest(room ? ofRows(room.rows) : rows);
     const tall = header.max_height || 620;
     context.font = `11px ${theme.font}`;
-    const gutter = Math.ceil(Math.max(along, context.measureText(`${header.row_title} ↓`).width)) + (header.band ? 14 : 10);
+    const titles = (room?.titles ?? [header.row_title]).map((title) => `${title} ↓`);
+    const gutter = Math.ceil(Math.max(along, widest(titles))) + (header.band ? 14 : 10);
     // Level labels where they fit, else on a slant, else upright: the first that does not collide.
     for (const way of ["level", "slant", "upright"]) {
       const head = Math.ceil(TITLE + { level: 20, slant: across * 0.71 + 14, upright: across + (header.band ? 14 : 10) }[way]);
