@@ -54,7 +54,7 @@ def _drawn(trace: Trace, site: Site, head: int) -> Tensor:
 
 def _drawn_rows(trace: Trace, site: Site) -> int | None:
     """How many of the first rows have ribbons, None where all have."""
-    return overview.written_rows(trace) if site.query_side == "decoder" and trace.written() else None
+    return overview.written_rows(trace) if site.kind == "cross" and trace.written() else None
 
 
 def _go(trace: Trace, words: axes.Axes | None) -> None:
