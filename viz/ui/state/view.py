@@ -18,6 +18,8 @@ from viz.ui.state import model_list, page_controls
 RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
 # Where the colours of a matrix may end, other than where its weights suggest.
 SCALES = ("1", "max")
+# Pictures without the first token: the other weights as they are, or each row scaled to sum to 1.
+WITHOUT_SINK = ("out", "scaled")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class View:
     by_word: int = 0  # 1: the tokens of a word are shown as one
     media: str = ""  # which picture or sound is read
     scale: str = ""  # where a matrix's colours end: "1", "max", or "" as its weights suggest
+    sink: str = ""  # pictures without the first token: "out", "scaled", or "" with it
     other: str = ""  # the text whose vector is compared
     tab: str = ""  # which part of a page is open: "block.norm,masks.causal"
     picks: str = ""  # the heads picked to be looked at together: "decoder.0.self.3,encoder.1.self.0"
