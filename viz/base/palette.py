@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 THEMES = {
-    "light": {"background": "#ffffff", "text": "#1b1c26"},
-    "dark": {"background": "#0f1117", "text": "#e8e6e1"},
+    "light": {"background": "#ffffff", "text": "#1b1c26", "accent": "#3d3a9e"},
+    "dark": {"background": "#0f1117", "text": "#e8e6e1", "accent": "#f2b04c"},
 }
 # Of the line under a saved picture, on the light page: what fails, and what need not be read first.
 ERROR, QUIET = "#b3261e", "#6b6d7a"

@@ -69,7 +69,7 @@ def _pickers(trace: Trace, heads: Heads) -> None:
         for kind, (site, head) in heads.items():
             options = [
                 (other.layer, number)
-                for other in trace.sites if kind_of(other) == kind
+                for other in reversed(trace.sites) if kind_of(other) == kind
                 for number in range(trace.record(other).heads)
             ]  # fmt: skip
             key = mirror(f"joint-{kind}", (site.layer, head))

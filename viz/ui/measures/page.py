@@ -29,7 +29,7 @@ def show(trace: Trace) -> None:
 
     table = measured(trace)
     _maps(trace, table)
-    parallel.show("measures", lambda: _lines(trace, table, pictures.rows(trace, short_names(trace))))
+    parallel.show("measures", lambda: _lines(trace, table, pictures.rows(trace, short_names(trace), upwards=True)))
     _links(trace)
     _table(trace, table)
     _meanings()
@@ -90,7 +90,10 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
 
     named, picked = pictures.rows(trace, short_names(trace)), picked_heads.picked(trace)
 
-    found = pictures.maps(table, named, picked, _words(), theme())
+    site, head, *_ = view.selected()
+    chosen = (str(site), head)
+
+    found = pictures.maps(table, named, picked, _words(), theme(), chosen)
     page_text.heading("measures.maps")
     kinds = {(site.stack, site.kind) for site in trace.sites}
     if len(kinds) > 1 and all(stack in ("encoder", "decoder") for stack, _ in kinds):
@@ -115,7 +118,7 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
 
     figure_footer.draw("measures", say("measures.sentence", heads=len(table)), figure_footer.worst_badge(trace, trace.sites),
               lambda: {f"{slug}-measures.csv": csv, f"{slug}-measures.npz": npz},
-              lambda: pictures.together(pictures.maps(table, named, picked, _words())),
+              lambda: pictures.together(pictures.maps(table, named, picked, _words(), selected=chosen)),
               (head_table.table, head_statistics.statistics, one_pass.measured_in_one_pass, effective_rank))  # fmt: skip
 
 

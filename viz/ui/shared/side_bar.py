@@ -127,7 +127,7 @@ def head_picker(trace: Trace, words: bool = True, sinks: bool = False) -> None:
     """
     from viz.base import axes
 
-    names = [str(site) for site in trace.sites]
+    names = [str(site) for site in reversed(trace.sites)]  # the last layer on top, as the model is drawn
     now = view.current()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pickers"):
         key = mirror("site", now.site)
