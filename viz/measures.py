@@ -34,19 +34,28 @@ def rows(trace: Trace, short: Words, upwards: bool = False) -> dict[str, str]:
     def of_kind(site: Site) -> str:
         return short[f"{site.stack}_{site.kind}"] if len(kinds) > 1 else ""
 
-    stacks = list(dict.fromkeys(site.stack for site in trace.sites))
+    stacks, way = list(dict.fromkeys(site.stack for site in trace.sites)), 1 if upwards else -1
 
     return {
         str(site): of_kind(site) + str(site.layer)
         for site in sorted(
             trace.sites,
-            key=lambda site: (site.stack != "encoder", stacks.index(site.stack), site.kind != "self", site.layer if upwards else -site.layer),
+            key=lambda site: (
+                site.stack != "encoder",
+                stacks.index(site.stack),
+                site.kind != "self",
+                way * site.layer,
+            ),
         )
     }
 
 
 def maps(
-    measures: pd.DataFrame, named: dict[str, str], marked: Sequence[Head], words: Words, theme: str = "light",
+    measures: pd.DataFrame,
+    named: dict[str, str],
+    marked: Sequence[Head],
+    words: Words,
+    theme: str = "light",
     selected: Head | None = None,
 ) -> dict[str, alt.LayerChart]:
     """One map a measure that is drawn; the table has them all. Rows are sub-layers, columns heads.

@@ -37,7 +37,9 @@ def test_rows_are_called_by_what_they_are(trace) -> None:
 
 def test_every_head_is_a_cell_with_its_number(trace) -> None:
     table = trace.statistics()
-    found = measures.maps(table, measures.rows(trace, SHORT), [("decoder.0.self", 1)], WORDS, selected=("encoder.1.self", 2))
+    found = measures.maps(
+        table, measures.rows(trace, SHORT), [("decoder.0.self", 1)], WORDS, selected=("encoder.1.self", 2)
+    )
     assert (
         set(found) <= {measure.column for measure in registry.DRAWN}
         and "entropy" in found
@@ -53,7 +55,9 @@ def test_every_head_is_a_cell_with_its_number(trace) -> None:
         }
         assert told == pytest.approx(want)
         frames = {("decoder.0.self", 1): "text", ("encoder.1.self", 2): "accent"}  # picked, and selected
-        wanted = {f"{site}.{head}": THEMES["light"][ink] for (site, head), ink in frames.items() if (site, head) in want}
+        wanted = {
+            f"{site}.{head}": THEMES["light"][ink] for (site, head), ink in frames.items() if (site, head) in want
+        }
         assert {row["id"]: row["frame"] for row in framed} == wanted
         low, high = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
         assert low <= min(want.values()) and (max(want.values()) <= high + 1e-6)

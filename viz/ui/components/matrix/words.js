@@ -39,6 +39,7 @@ export function fillReadout(matrix, chosen = false) {
       if (state === STATE.clipped) say(words.clipped, "faint exact");
     }
   }
+  if (column !== null && header.notes?.[column]) say(header.notes[column], "faint exact");
   say(words.help, parts.length ? "faint help quiet" : "faint help");
   parts.at(-1).title = words.help;
   matrix.readout.replaceChildren(...parts);
@@ -55,6 +56,11 @@ export function fillFoot(matrix) {
   el("span", "bar", key).style.background = ramp(theme[scale.kind], 17);
   el("span", "end", key, brief(scale.high));
   el("span", "name", foot, words.legend);
+  if (header.curve?.length) {
+    const item = el("span", "key", foot);
+    el("span", "stroke", item);
+    el("span", "", item, words.curve);
+  }
   const signs = [[STATE.masked, words.masked, masked], [STATE.masked, words.left_out, column !== null]];
   signs.push([STATE.nan, words.nan, matrix.has(STATE.nan)], [STATE.clipped, words.clipped, matrix.has(STATE.clipped)]);
   for (const [kind, word, there] of signs) {
