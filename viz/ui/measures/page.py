@@ -166,10 +166,11 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
     }
     heads = list(zip(table["site"], table["head"], strict=True))
     ticked = [place for place, head in enumerate(heads) if head in picked_heads.picked(trace)]
-    key = _table_key()
+    key = f"measures-table-{language.current()}"
+    _tick(key, ticked)
     st.dataframe(
         shown, hide_index=True, placeholder="–", height=min(420, 38 + 35 * len(shown)), key=key, selection_mode="multi-row",
-        on_select=lambda: _ticked(key, heads), selection_default={"selection": {"rows": ticked}},
+        on_select=lambda: _ticked(key, heads),
         column_config=number | {
             "site": st.column_config.TextColumn(say("measures.site"), pinned=True),
             "head": st.column_config.NumberColumn(say("pick.head"), pinned=True),
@@ -180,19 +181,16 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def _table_key() -> str:
-    """The table keeps its order while it does the picking itself; picks from elsewhere make it a new one."""
-    state, now = st.session_state, view.current().picks
-    own, count = state.get("measures-ticked", (None, 0))
-    if own != now:
-        state["measures-ticked"] = (now, count + 1)
-    return f"measures-table-{language.current()}-{state['measures-ticked'][1]}"
+def _tick(key: str, places: list[int]) -> None:
+    """Tick these rows. The table stays the same one, so that the order in which a person sorted it stays too."""
+    known = st.session_state.get(key)
+    if known is None or sorted(known["selection"]["rows"]) != places:
+        st.session_state[key] = {"selection": {"rows": places, "columns": [], "cells": []}}
 
 
 def _ticked(key: str, heads: list[picked_heads.Pick]) -> None:
     rows = list(st.session_state[key].selection.rows)
     picked_heads.pick([heads[row] for row in rows])
-    st.session_state["measures-ticked"] = (view.current().picks, st.session_state["measures-ticked"][1])
 
 
 def _meanings() -> None:

@@ -67,7 +67,7 @@ def change(**values: object) -> None:
             values = {"site": "", "head": 0, "heads": ""} | values  # another language has another best head
         if other_model:
             values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": "", "tab": ""} | values
-            values |= {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
+            values |= {"site": "", "head": 0, "target": "", "to": "", "heads": "", "picks": "", "area": ""}
     st.session_state.view = replace(before, **values)
     fill_defaults(new=other_model)
 
@@ -124,6 +124,12 @@ def selected() -> tuple[Site, int, int, int]:
     # A name does not say which lists of tokens a site's rows and columns have; the run that is shown does.
     site = st.session_state.get("sites", {}).get(now.site) or Site.parse(now.site)
     return site, now.head, now.row, now.column
+
+
+def selected_token(side: str) -> int | None:
+    """The selected token of a list of tokens: where it asks there, else where it is asked, else none."""
+    site, _, row, column = selected()
+    return row if site.query_side == side else column if site.key_side == side else None
 
 
 def heads_shown(count: int) -> list[int]:
