@@ -18,7 +18,7 @@ def drawing(parts: Iterable[str], width: float, height: float, alt: str) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="100%" role="img" '
         f'aria-label="{escape(alt, quote=True)}" style="max-width:{width:g}px" font-size="13" '
-        'font-family="system-ui, -apple-system, Noto Sans, Noto Sans CJK SC, sans-serif">'
+        'font-family="Source Sans, Source Sans Pro, Noto Sans, Noto Sans CJK SC, sans-serif">'
     )
     return f"{head}<title>{escape(alt)}</title>{''.join(parts)}</svg>"
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from model.trace.trace import Trace
 
-_DOORS = ("heads", "atlas", "steps", "by_hand")
+_DOORS = ("heads", "atlas", "steps", "by_hand", "models")
 _TABLE = 2_000_000  # weights of which a table with a row each is made: 100 MB of text
 
 

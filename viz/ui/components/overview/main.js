@@ -94,6 +94,11 @@ class Overview {
     item(words.legend, 1, "ramp");
     if (has("ffn")) item(words.ffn_legend, ffn, "ramp");
     if (has("norm")) item(words.norm_legend, norm, "steps");
+    if (this.root.querySelector(".chip.selected")) {
+      const line = el("span", "item", legend);
+      el("i", "chip selected", line);
+      el("span", "", line, words.outlined);
+    }
   }
 
   /** A word under the pointer, here or in another figure: its ribbons, its chips and its row or column in every head. */
