@@ -68,11 +68,12 @@ def header(trace: Trace, site: Site, axes: Axes, selection: tuple[int, int] | No
 
 def matrix_frame(
     trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 620,
-    axes: Axes | None = None, end: float = 1.0, address: str = "",
+    axes: Axes | None = None, end: float = 1.0, address: str = "", said: bool = False,
 ) -> bytes:  # fmt: skip
     """The attention matrix of one head: rows are queries, columns keys, colour is the weight from 0 to `end`.
 
-    address: where the browser asks for the arithmetic of a cell, if each cell is one weight.
+    address: where the browser asks for the arithmetic of a cell, if each cell is one weight. said: the selected cell is told
+    beside the figure, which does not repeat it.
     """
     axes = axes or token_axes(trace, site, selection or (0, 0))
     record = trace.record(site)
@@ -86,6 +87,7 @@ def matrix_frame(
         "max_height": max_height,
         "sums": address if all(axis.single for axis in axes) else "",
         "first": [axis.starts[0] for axis in axes],
+        "said": said,
         "left_out": _left_out(record, axes[1]),
         "causal": record.mask.causal and site.query_side == site.key_side,
     }

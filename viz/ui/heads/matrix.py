@@ -88,7 +88,7 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
         _map(picture, site, head, (row, column), words, end)
     # The arithmetic is of the weight as the model has it: not of one that was scaled.
     address = "" if view.current().sink == "scaled" else tile_server.address(trace, site, head)
-    frame = matrix.matrix_frame(picture, site, head, (row, column), words, max_height, shown, end, address)
+    frame = matrix.matrix_frame(picture, site, head, (row, column), words, max_height, shown, end, address, True)
     components.matrix(
         key="matrix", data=frame, on_select_change=lambda: select_cell("matrix", record, head, shown)
     )  # fmt: skip

@@ -194,13 +194,15 @@ def _rest(attention: TokenAttention) -> str:
     total, left, count, largest = text_view.rest(attention)
     values = {"total": numbers.short(total, 4), "left": numbers.short(left), "n": f"{count:,}",
               "most": numbers.short(largest), "masked": f"{int((~attention.allowed).sum()):,}"}  # fmt: skip
+    out = bool(view.current().sink)  # the first token is told above, and counted with what is masked
     if not count:
-        said = say("reading.rest_none", **values)
+        said = say("reading.rest_none_else", **values) if out else say("reading.rest_none", **values)
     elif attention.how == "max":
         said = say("reading.rest_max", **values)
     else:
         said = say(f"reading.rest_{attention.mode}", **values)
-    return said + (f" {say('reading.rest_masked', **values)}" if not attention.allowed.all() else "")
+    closed = say("reading.rest_masked_out", **values) if out else say("reading.rest_masked", **values)
+    return said + (f" {closed}" if not attention.allowed.all() else "")
 
 
 def _legend(attention: TokenAttention, end: float, scale: str) -> str:

@@ -26,6 +26,7 @@ export function fillReadout(matrix, chosen = false) {
   const whole = row !== null && column !== null;
   matrix.sums.show(whole && header.sums ? { row: row + header.first[0], column: column + header.first[1] } : null, free || chosen);
   const say = (text, name) => parts.push(el("span", name, null, text));
+  if (free && header.said) return matrix.readout.replaceChildren(el("span", "faint help", null, words.help));
   if (row !== null) parts.push(chip(header.rows[row], header.rows[row].text));
   if (row !== null && column !== null) say(words.arrow, "faint");
   if (column !== null) parts.push(chip(header.columns[column], header.columns[column].text));
@@ -34,8 +35,7 @@ export function fillReadout(matrix, chosen = false) {
     if (state === STATE.masked) say(whyEmpty(matrix, row, column), "faint");
     else if (state === STATE.nan) say(words.nan, "faint");
     else {
-      say(number(value), "value");
-      parts.at(-1).title = exact(value); // once on the screen: every digit is a tooltip
+      say(exact(value), "value"); // once, with every digit
       if (state === STATE.clipped) say(words.clipped, "faint exact");
     }
   }
