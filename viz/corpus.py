@@ -61,7 +61,7 @@ def strips(
     names: what a site is called. A click gives `site` and `head` under the name "cell". A head that has no value is empty.
     """
     table = _cells(quantiles, heads, names, ends)
-    rows = list(dict.fromkeys(site for site, _ in heads))
+    rows = _rows(heads)
     across = max(head for _, head in heads) + 1
     thick = 36 if len(rows) <= 8 else 28 if len(rows) <= 16 else 20
     labels = "[" + ",".join(f"'{names[site]}'" for site in rows) + "]"
@@ -102,12 +102,20 @@ def strips(
     return alt.layer(*parts).properties(height=thick * len(rows) + _AXIS, view=_BARE, description=words["alt"])
 
 
+def _rows(heads: Sequence[tuple[str, int]]) -> list[str]:
+    """The sub-layers kind by kind, each with its last layer on top."""
+    told = [site.split(".") for site in dict.fromkeys(site for site, _ in heads)]
+    kinds = list(dict.fromkeys((stack, kind) for stack, _, kind in told))
+    order = sorted(told, key=lambda site: (kinds.index((site[0], site[2])), -int(site[1])))
+    return [".".join(site) for site in order]
+
+
 def _cells(
     quantiles: np.ndarray, heads: Sequence[tuple[str, int]], names: Mapping[str, str], ends: tuple[float, float]
 ) -> pd.DataFrame:
     """One row a head: where its cell lies, where in it the quantiles a … e lie, and the numbers as text."""
     low, high = ends
-    rows = {site: row for row, site in enumerate(dict.fromkeys(site for site, _ in heads))}
+    rows = {site: row for row, site in enumerate(_rows(heads))}
     inside = np.clip((quantiles - low) / (high - low), 0, 1) * (1 - 2 * _EDGE) + _EDGE
     table = pd.DataFrame(
         [

@@ -24,36 +24,53 @@ _BARS = 16
 _EDGE = "#88888855"  # a cell of 0 has the page's colour: its edge tells it from a measure that does not apply
 
 
-def rows(trace: Trace, short: Words) -> dict[str, str]:
-    """site -> how its row is called: its layer's number, with a letter in front where there is more than one kind."""
+def rows(trace: Trace, short: Words, upwards: bool = False) -> dict[str, str]:
+    """site -> how its row is called: its layer's number, with a letter in front where there is more than one kind.
+
+    Kind by kind, each with its last layer on top, as the model is drawn; upwards: for an axis that begins below.
+    """
     kinds = {(site.stack, site.kind) for site in trace.sites}
 
     def of_kind(site: Site) -> str:
         return short[f"{site.stack}_{site.kind}"] if len(kinds) > 1 else ""
 
-    stacks = list(dict.fromkeys(site.stack for site in trace.sites))
+    stacks, way = list(dict.fromkeys(site.stack for site in trace.sites)), 1 if upwards else -1
 
     return {
         str(site): of_kind(site) + str(site.layer)
         for site in sorted(
             trace.sites,
-            key=lambda site: (site.stack != "encoder", stacks.index(site.stack), site.kind != "self", site.layer),
+            key=lambda site: (
+                site.stack != "encoder",
+                stacks.index(site.stack),
+                site.kind != "self",
+                way * site.layer,
+            ),
         )
     }
 
 
 def maps(
-    measures: pd.DataFrame, named: dict[str, str], marked: Sequence[Head], words: Words, theme: str = "light"
+    measures: pd.DataFrame,
+    named: dict[str, str],
+    marked: Sequence[Head],
+    words: Words,
+    theme: str = "light",
+    selected: Head | None = None,
 ) -> dict[str, alt.LayerChart]:
     """One map a measure that is drawn; the table has them all. Rows are sub-layers, columns heads.
 
-    named: `rows`. marked: the picked heads, framed. A click is the point selection "head" with the field "id".
+    named: `rows`. marked: the picked heads, framed; selected: the one that every page shows, framed in the accent colour.
+    A click is the point selection "head" with the field "id".
     """
     table = measures.assign(
         row=[named[site] for site in measures["site"]],
         id=[f"{site}.{head}" for site, head in zip(measures["site"], measures["head"], strict=True)],
     )
-    frames = {f"{site}.{head}" for site, head in marked}
+    ink, accent = (palette.THEMES[theme][name] for name in ("text", "accent"))
+    frames = {f"{site}.{head}": ink for site, head in marked}
+    if selected is not None:
+        frames[f"{selected[0]}.{selected[1]}"] = accent
     drawn = [measure for measure in registry.DRAWN if not table[measure.column].isna().all()]
     return {one.column: _map(table, one, list(named.values()), frames, words, theme) for one in drawn}
 
@@ -70,7 +87,7 @@ def together(charts: dict[str, alt.LayerChart]) -> alt.ConcatChart:
 
 
 def _map(
-    table: pd.DataFrame, measure: Measure, order: list[str], frames: set[str], words: Words, theme: str
+    table: pd.DataFrame, measure: Measure, order: list[str], frames: dict[str, str], words: Words, theme: str
 ) -> alt.LayerChart:
     name = measure.column
     data = table[["id", "site", "head", "row", name]].rename(columns={name: "value"}).dropna()
@@ -90,10 +107,9 @@ def _map(
         tooltip=[alt.Tooltip("site:N", title=words["site"]), alt.Tooltip("head:O", title=words["head"]),
                  alt.Tooltip("value:Q", title=words[name], format=".4f")],
     )  # fmt: skip
-    framed = data[data["id"].isin(frames)]
-    around = (
-        alt.Chart(framed).mark_rect(filled=False, stroke=palette.THEMES[theme]["text"], strokeWidth=2).encode(x=x, y=y)
-    )
+    framed = data[data["id"].isin(frames)].assign(frame=lambda told: told["id"].map(frames))
+    around = alt.Chart(framed).mark_rect(filled=False, strokeWidth=2.5)
+    around = around.encode(x=x, y=y, stroke=alt.Stroke("frame:N", scale=None))
     return alt.layer(cells, around).properties(
         width=step * high, height=tall * len(order), description=words["alt"].format(measure=words[name]),
         title=alt.TitleParams(words[name], anchor="start", fontSize=13, fontWeight=600, offset=8),

@@ -43,8 +43,13 @@ def diverging(values: np.ndarray, share: float = 1.0) -> dict[str, Any]:
 def grid_frame(
     values: np.ndarray, rows: Sequence[Label], columns: Sequence[Label], words: Words, scale: dict[str, Any],
     selection: tuple[int, int] | None = None, max_height: int = 420, sides: tuple[str, str] = ("grid-rows", "grid-columns"),
+    curve: np.ndarray | None = None, notes: Sequence[str] = (),
 ) -> bytes:  # fmt: skip
-    """values [rows, columns] as a frame of the matrix component; `words` holds "row" and "column", the axes' titles."""
+    """values [rows, columns] as a frame of the matrix component; `words` holds "row" and "column", the axes' titles.
+
+    curve [columns]: a row of each column, fractions too, joined by a line over the cells, which words["curve"] names.
+    notes: what the cell's line says of each column.
+    """
     header = {
         "selection": None if selection is None else {"row": selection[0], "column": selection[1]},
         "words": words,
@@ -58,6 +63,8 @@ def grid_frame(
         "columns": list(columns),
         "scale": scale,
         "max_height": max_height,
+        "curve": [] if curve is None else curve.tolist(),
+        "notes": list(notes),
     }
     return pack(header, values=values.astype(np.float32), state=states(values, None, scale["low"], scale["high"]))
 
@@ -88,12 +95,12 @@ def rotation_frame(letter: str, before: np.ndarray, after: np.ndarray, labels: S
     return frame.frame()
 
 
-def curves(table: np.ndarray, dims: Sequence[int], words: Words) -> alt.Chart:
-    """The numbers of a few dimensions of a table [k, d] along the positions."""
+def curves(table: np.ndarray, dims: Sequence[int], words: Words, at: int | None = None) -> alt.Chart | alt.LayerChart:
+    """The numbers of a few dimensions of a table [k, d] along the positions; a rule at the position `at`."""
     names = [words["dimension"].format(i=i) for i in dims]
     data = pd.DataFrame({name: table[:, i] for name, i in zip(names, dims, strict=True)})
     long = data.assign(position=range(len(table))).melt("position", names, var_name="dimension", value_name="value")
-    return (
+    lines = (
         alt.Chart(long)
         .mark_line(strokeWidth=2)
         .encode(
@@ -105,6 +112,10 @@ def curves(table: np.ndarray, dims: Sequence[int], words: Words) -> alt.Chart:
         )
         .properties(height=300, description=words["alt"])
     )  # fmt: skip
+    if at is None:
+        return lines
+    rule = alt.Chart(pd.DataFrame({"position": [at]})).mark_rule(color=_GREY, strokeDash=[3, 3]).encode(x="position:Q")
+    return alt.layer(lines, rule).properties(height=300, description=words["alt"])
 
 
 def _plane(data: pd.DataFrame, reach: float, titles: tuple[str, str]) -> alt.Chart:

@@ -83,7 +83,7 @@ def block_weights(
     scores = block_scores(record, heads, rows, columns, masked)
     if not record.plain:
         each = zip(range(heads.start, heads.stop), scores, strict=True)
-        return torch.stack([softmax(s, record.sink(h, s.dtype))[0] for h, s in each])
+        return torch.stack([softmax(s, record.sink(h, s.dtype, rows))[0] for h, s in each])
     weights = torch.softmax(scores, -1, out=scores)
     if masked is not None and masked[1].shape[1] == scores.shape[2]:  # a row may have no key at all
         weights.masked_fill_(masked[1].all(-1)[:, None], 0)

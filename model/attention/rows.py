@@ -51,7 +51,7 @@ def column(record: AttentionRecord, head: int, j: int) -> Float[Tensor, " q"]:
 def _recorded(record: AttentionRecord, head: int) -> Float[Tensor, " q"]:
     """The recorded log-sum-exp; NaN where there is none, or where q and k were rounded after it was computed."""
     exact = record.store.first(f"{record.site}.q", 0).dtype in (torch.float32, torch.float64)
-    if exact and f"{record.site}.lse" in record.store:
+    if exact and record.has("lse"):
         return record.head("lse", head, torch.float64)
     return torch.full((record.queries,), torch.nan, dtype=torch.float64)
 
@@ -64,7 +64,7 @@ def _log_sums(record: AttentionRecord, rows: Tensor) -> Tensor:
         tick("rows", start / len(rows))
         part = rows[start : start + step]
         scores = record.scores(0, part, span(record, slice(int(part[0]), int(part[-1]) + 1)), torch.float64)
-        found.append(softmax(scores, record.sink(0, torch.float64))[1])
+        found.append(softmax(scores, record.sink(0, torch.float64, part))[1])
     return torch.cat(found)
 
 
@@ -85,13 +85,13 @@ def strongest(weights: Tensor, most: int) -> list[tuple[int, float]]:
 def blocks(record: AttentionRecord, head: int, rows: slice = slice(None)) -> Iterator[tuple[slice, int, Tensor]]:
     """(rows, first key, float64 weights) of a head, block by block; keys outside of a block are masked for all its rows."""
     single = record.select([head], torch.float64)
-    sink = single.sink(0, torch.float64)
     first, last, _ = rows.indices(record.queries)
     start = first
     while start < last:
         stop = min(last, start + max(1, CELLS // record.keys))
         here = slice(start, stop)
         columns = span(record, here)
+        sink = single.sink(0, torch.float64, here)
         yield here, columns.start, softmax(single.scores(0, here, columns, torch.float64), sink)[0]
         start = stop
 

@@ -28,6 +28,11 @@ def products(table: Tensor) -> Tensor:
     return table @ table.T
 
 
+def wavelengths(d: int, n: float = SINUSOID_BASE) -> Tensor:
+    """After how many positions each dimension of the sinusoidal table repeats, float64 [d]: λ_2i = λ_2i+1 = 2π · n^(2i / d)."""
+    return 2 * torch.pi * n ** (2 * (torch.arange(d, dtype=torch.float64) // 2) / d)
+
+
 def rotation(pair: int, shift: int, d: int, n: float = SINUSOID_BASE) -> Tensor:
     """R with R · PE(k)_pair = PE(k + shift)_pair for every k, float64 [2, 2] (Vaswani et al. 2017, section 3.5).
 

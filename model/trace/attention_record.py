@@ -25,6 +25,7 @@ from model.transformer.positions import alibi_bias, offsets
 # What a store may hold of a record that scores, and that values, are made of.
 _SCORES = ("q", "k", "bias", "bias_offsets", "sinks", "relative_keys")
 _VALUES = ("v", "relative_values")
+Mask = RuleMask | IntervalMask | DenseMask
 CELLS = 2**20  # scores or weights in float64 that are held at once: 8 MiB
 
 
@@ -41,7 +42,7 @@ class AttentionRecord:
 
     site: Site
     scale: float
-    mask: RuleMask | IntervalMask | DenseMask
+    mask: Mask
     store: Store
     slopes: Tensor | None = None
     distance: int | None = None
@@ -112,6 +113,11 @@ class AttentionRecord:
     def has(self, part: str) -> bool:
         """Whether the record holds this part of the sub-layer."""
         return self._name(part) in self.store
+
+    @property
+    def left_out(self) -> int | None:
+        """A key that pictures of this record are without; see `model.attention.without_sink`."""
+        return None
 
     @property
     def plain(self) -> bool:
@@ -193,8 +199,8 @@ class AttentionRecord:
             return self.store.first(self._name("bias_offsets"), head)[j - i + self.queries - 1]
         return None
 
-    def sink(self, head: int, dtype: torch.dtype) -> Tensor | None:
-        """The score whose weight is dropped (GPT-OSS): a number, or None."""
+    def sink(self, head: int, dtype: torch.dtype, rows: slice | Tensor = slice(None)) -> Tensor | None:
+        """The score of these rows whose weight is dropped (GPT-OSS): a number for all of them, or None."""
         return self.store.first(self._name("sinks"), head).to(dtype) if self._name("sinks") in self.store else None
 
     def weights(
@@ -210,11 +216,15 @@ class AttentionRecord:
         is rounded to float32, which moves a weight near 1 by up to 1.5·10⁻⁵. A column alone: see `model.attention.rows.column`.
         """
         if columns == slice(None):
-            return softmax(self.scores(head, rows, dtype=dtype), self.sink(head, dtype))[0]
-        sink = self.sink(self.check_head(head), torch.float64)
+            return softmax(self.scores(head, rows, dtype=dtype), self.sink(head, dtype, rows))[0]
+        self.check_head(head)
         blocks = torch.arange(self.queries)[rows].split(max(1, CELLS // self.keys))
-        parts = (softmax(self.scores(head, block, dtype=torch.float64), sink)[0][:, columns] for block in blocks)
+        parts = (self._rows(head, block)[:, columns] for block in blocks)
         return torch.cat([part.to(dtype) for part in parts])
+
+    def _rows(self, head: int, rows: Tensor) -> Tensor:
+        """Whole rows of weights in float64."""
+        return softmax(self.scores(head, rows, dtype=torch.float64), self.sink(head, torch.float64, rows))[0]
 
     def head_output(self, head: int, rows: slice | Tensor = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
         """weights · v, as the record implies it: [rows, d_v]; with Shaw's positions the offsets' values are added."""

@@ -6,7 +6,7 @@ from viz.ui.shared import page, page_text, side_bar
 
 page_text.headline()
 trace = page.shown(card_hint=True)
-side_bar.overview_switch(trace)
+side_bar.overview_switches(trace)
 media.shown(trace)
 overview.model_picture(trace)
 page_text.notes(overview.notes_key(trace))

@@ -126,6 +126,7 @@ def test_any_link_leads_to_a_view_whose_own_link_leads_there_again(streamlit_alo
         now = view.current()
         assert now.head >= 0 and now.step >= -1 and (now.row < 0) == (now.column < 0)
         assert now.chat in (0, 1) and now.by_word in (0, 1) and 0 <= now.new <= 60 and now.scale in ("", *view.SCALES)
+        assert now.sink in ("", *view.WITHOUT_SINK)
         assert view.heads_shown(8) and all(0 <= head < 10**6 for head in view.heads_shown(8))
         address_bar.write()
         written = dict(streamlit.session_state.written_link)

@@ -14,6 +14,7 @@ from tests import bounds
 from tests.app.acting import pick
 from tests.app.visit import Visit
 from tests.model import naive
+from viz.base import numbers
 from viz.ui.positions.page import KINDS
 
 TEXT = "the cat sat on the mat"
@@ -46,8 +47,10 @@ def test_the_sinusoidal_table_follows_its_controls(visit) -> None:
     want = naive.sinusoid(20, 16)
     bounds.close(values(seen, "table"), want, 64)
     bounds.close(values(seen, "products"), want @ want.T, 64)
+    assert seen.figure("positions-products")[0]["scale"] == {"kind": "diverging", "low": -8.0, "high": 8.0}
     seen.at.select_slider(key="positions-base").set_value(10)
     seen.at.run()
+    assert seen.figure("positions-products")[0]["scale"] == {"kind": "diverging", "low": -8.0, "high": 8.0}
     k, i = np.arange(20)[:, None], np.arange(8)[None]
     bounds.close(values(seen.sound(), "table")[:, 0::2], np.sin(k / 10 ** (2 * i / 16)), 64)
 
@@ -55,6 +58,13 @@ def test_the_sinusoidal_table_follows_its_controls(visit) -> None:
 def test_a_click_in_the_table_chooses_the_pair_that_turns(visit) -> None:
     seen = pick(visit("positions", text=TEXT), "positions-table", {"row": 7, "column": 5}).sound()
     assert (seen.at.slider(key="positions-k").value, seen.at.slider(key="positions-pair").value) == (7, 2)
+    assert seen.at.multiselect(key="positions-dims").value == [5]  # its wave, and how long it is
+    waves = 2 * np.pi * 10000.0 ** (2 * (np.arange(64) // 2) / 64)
+    header, _ = seen.figure("positions-table")
+    np.testing.assert_allclose(header["curve"], waves, rtol=1e-12)
+    assert header["selection"] == {"row": 7, "column": 5} and numbers.short(waves[5]) in header["notes"][5]
+    assert f"**{numbers.short(waves[5])}**" in " ".join(text.value for text in seen.at.markdown)
+    np.testing.assert_allclose(seen.at.dataframe[0].value["wave"], waves[::2], rtol=1e-12)
     seen = slide(seen, "shift", 4).sound()
     w = 10000 ** (-4 / 64)
     formulas = " ".join(formula.value for formula in seen.at.latex)

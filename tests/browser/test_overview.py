@@ -32,6 +32,14 @@ def test_the_sentence_is_edited_in_place(overview, translator) -> None:
     expect(overview.find(".st-key-text-en input")).to_have_value("the cat sat on the mat")
 
 
+def test_words_and_ribbons_stand_whole_where_they_fit_closer_together(overview) -> None:
+    """They were cut off at the end of the row while there was room between and inside the chips."""
+    overview.open(text=" ".join(["the cat sat on the mat"] * 4), to="zh")
+    hidden = "([box]) => box.scrollWidth - box.clientWidth"
+    expect(sources(overview)).to_have_count(24)
+    assert overview.find(".headlight.overview .scroll").evaluate_all(hidden) <= 1
+
+
 def test_the_side_bars_sentence_is_run(overview) -> None:
     box = overview.find(".st-key-text-en input")
     box.fill("she gave him a red apple")

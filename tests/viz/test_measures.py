@@ -10,6 +10,7 @@ from model.measures import registry
 from model.measures.table import COLUMNS
 from viz import measures
 from viz.base import static_chart
+from viz.base.palette import THEMES
 
 pytestmark = pytest.mark.float32
 
@@ -30,13 +31,15 @@ def drawn(chart) -> list[dict]:
 
 def test_rows_are_called_by_what_they_are(trace) -> None:
     named = measures.rows(trace, SHORT)
-    assert list(named.values()) == ["E0", "E1", "D0", "D1", "C0", "C1"]
+    assert list(named.values()) == ["E1", "E0", "D1", "D0", "C1", "C0"]  # the last layer on top
     assert named["encoder.1.self"] == "E1" and named["decoder.0.cross"] == "C0"
 
 
 def test_every_head_is_a_cell_with_its_number(trace) -> None:
     table = trace.statistics()
-    found = measures.maps(table, measures.rows(trace, SHORT), [("decoder.0.self", 1)], WORDS)
+    found = measures.maps(
+        table, measures.rows(trace, SHORT), [("decoder.0.self", 1)], WORDS, selected=("encoder.1.self", 2)
+    )
     assert (
         set(found) <= {measure.column for measure in registry.DRAWN}
         and "entropy" in found
@@ -51,7 +54,11 @@ def test_every_head_is_a_cell_with_its_number(trace) -> None:
             if not math.isnan(value)
         }
         assert told == pytest.approx(want)
-        assert [row["id"] for row in framed] == ([] if ("decoder.0.self", 1) not in want else ["decoder.0.self.1"])
+        frames = {("decoder.0.self", 1): "text", ("encoder.1.self", 2): "accent"}  # picked, and selected
+        wanted = {
+            f"{site}.{head}": THEMES["light"][ink] for (site, head), ink in frames.items() if (site, head) in want
+        }
+        assert {row["id"]: row["frame"] for row in framed} == wanted
         low, high = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
         assert low <= min(want.values()) and (max(want.values()) <= high + 1e-6)
         assert (low, high) == (0, 1) if registry.BY_COLUMN[name].share else high > 0

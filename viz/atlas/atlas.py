@@ -48,9 +48,9 @@ def groups(sites: Sequence[Site]) -> list[str]:
 
 
 def in_order(sites: Sequence[Site]) -> list[Site]:
-    """Kind by kind, each from its first layer to its last."""
+    """Kind by kind, each with its last layer on top, as the model is drawn."""
     kinds = groups(sites)
-    return sorted(sites, key=lambda site: (kinds.index(group(site)), site.layer))
+    return sorted(sites, key=lambda site: (kinds.index(group(site)), -site.layer))
 
 
 def exact(trace: Trace, bins: int) -> bool:

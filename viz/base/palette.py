@@ -13,8 +13,8 @@ import math
 # (a renderer of PNG that has neither takes a serif one where a sign is missing), else the system's.
 FACE = "Source Sans, Source Sans Pro, Noto Sans CJK SC, Source Han Sans SC, system-ui, Segoe UI, Noto Sans, sans-serif"
 THEMES = {
-    "light": {"background": "#ffffff", "text": "#1b1c26"},
-    "dark": {"background": "#0f1117", "text": "#e8e6e1"},
+    "light": {"background": "#ffffff", "text": "#1b1c26", "accent": "#3d3a9e"},
+    "dark": {"background": "#0f1117", "text": "#e8e6e1", "accent": "#f2b04c"},
 }
 # Of the line under a saved picture, on the light page: what fails, and what need not be read first.
 ERROR, QUIET = "#b3261e", "#6b6d7a"

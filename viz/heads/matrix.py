@@ -8,7 +8,7 @@ import numpy as np
 
 from model.trace.per_trace import PerTrace
 from model.trace.site import Site
-from viz.base.axes import BLOCKS, Axes, by_word, map_axes
+from viz.base.axes import BLOCKS, Axes, Axis, by_word, map_axes
 from viz.base.axes import axes as token_axes
 from viz.base.cell_states import states
 from viz.base.payload import pack
@@ -83,30 +83,37 @@ def common_room(trace: Trace, figures: Mapping[Site, Axes], words: Words) -> dic
 
 def matrix_frame(
     trace: Trace, site: Site, head: int, selection: tuple[int, int] | None, words: Words, max_height: int = 620,
-    axes: Axes | None = None, end: float = 1.0, address: str = "", room: dict[str, Any] | None = None,
+    axes: Axes | None = None, end: float = 1.0, address: str = "", said: bool = False, room: dict[str, Any] | None = None,
 ) -> bytes:  # fmt: skip
     """The attention matrix of one head: rows are queries, columns keys, colour is the weight from 0 to `end`.
 
-    address: where the browser asks for the arithmetic of a cell, if each cell is one weight. room: `common_room` of the
-    matrices beside it.
+    address: where the browser asks for the arithmetic of a cell, if each cell is one weight. said: the selected cell is told
+    beside the figure, which does not repeat it. room: `common_room` of the matrices beside it.
     """
     axes = axes or token_axes(trace, site, selection or (0, 0))
-    values, allowed = cells(trace.record(site), head, axes)
-    told = (
-        header(trace, site, axes, selection, words)
-        | {
-            "rows": list(axes[0].labels),
-            "columns": list(axes[1].labels),
-            "row_breaks": axes[0].breaks,
-            "column_breaks": axes[1].breaks,
-            "scale": {"kind": "sequential", "low": 0, "high": end},
-            "max_height": max_height,
-            "sums": address if all(axis.single for axis in axes) else "",
-            "first": [axis.starts[0] for axis in axes],
-        }
-        | ({} if room is None else {"room": room})
-    )
+    record = trace.record(site)
+    values, allowed = cells(record, head, axes)
+    told = header(trace, site, axes, selection, words) | {
+        "rows": list(axes[0].labels),
+        "columns": list(axes[1].labels),
+        "row_breaks": axes[0].breaks,
+        "column_breaks": axes[1].breaks,
+        "scale": {"kind": "sequential", "low": 0, "high": end},
+        "max_height": max_height,
+        "sums": address if all(axis.single for axis in axes) else "",
+        "first": [axis.starts[0] for axis in axes],
+        "said": said,
+        "left_out": _left_out(record, axes[1]),
+        "causal": record.mask.causal and site.query_side == site.key_side,
+    }
+    told |= {} if room is None else {"room": room}
     return pack(told, values=values, state=states(values, allowed, high=end))
+
+
+def _left_out(record: AttentionRecord, keys: Axis) -> int | None:
+    """The column that is hatched because the picture is without it, not because it is masked."""
+    item = None if record.left_out is None else keys.item(record.left_out)
+    return item if item is not None and keys.tokens(item) == slice(record.left_out, record.left_out + 1) else None
 
 
 def map_frame(

@@ -9,8 +9,9 @@ import numpy as np
 import streamlit as st
 
 from model.jobs.held_bytes import held_bytes
+from viz.ui.shared import sink
 from viz.ui.state import jobs as work
-from viz.ui.state import memory_budget
+from viz.ui.state import memory_budget, view
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,20 +41,23 @@ class Gathered:
         return not self.measures or any(site not in self.pooled[how] for how in hows for site in sites)
 
 
-def gathered(key: TraceKey, size: int) -> Gathered:
-    """The one of this run, for every session that looks at it."""
-    return memory_budget.shared().get("pictures", ("atlas", key, size), Gathered, held_bytes)
+def gathered(key: TraceKey, size: int, sink: str = "") -> Gathered:
+    """The one of this run, for every session that looks at it; sink: of pictures without it, which share the measures."""
+    found = memory_budget.shared().get("pictures", ("atlas", key, size, sink), Gathered, held_bytes)
+    if sink:
+        found.measures = gathered(key, size).measures
+    return found
 
 
-def _fill(trace: Trace, gathered: Gathered, sites: list[Site], size: int, hows: tuple[str, ...]) -> None:
+def _fill(trace: Trace, drawn: Trace, gathered: Gathered, sites: list[Site], size: int, hows: tuple[str, ...]) -> None:
     from model.attention.downsample import allowed_bins
     from model.attention.downsample_heads import trace_thumbnails
     from model.measures.head_statistics import trace_statistics
 
     for how in hows:
         left = [site for site in sites if site not in gathered.pooled[how]]
-        for site, values in trace_thumbnails(trace, size, how, left):
-            gathered.closed[site] = ~allowed_bins(trace.record(site), size).numpy()
+        for site, values in trace_thumbnails(drawn, size, how, left):
+            gathered.closed[site] = ~allowed_bins(drawn.record(site), size).numpy()
             gathered.pooled[how][site] = values
     if not gathered.measures:
         gathered.measures.update(trace_statistics(trace))
@@ -69,11 +73,12 @@ def job(trace: Trace, gathered: Gathered, sites: list[Site], size: int, hows: tu
     if not gathered.lacks(sites, hows):
         jobs.pop("atlas", None)
         return None
-    key = ("atlas", trace.key, size, hows)
+    drawn = sink.drawn(trace)
+    key = ("atlas", trace.key, size, hows, view.current().sink)
     if known is None or known.key != key:
         if known is not None:
             known.stopping.set()
-        known = jobs["atlas"] = work.Job(key, lambda: _fill(trace, gathered, sites, size, hows))
+        known = jobs["atlas"] = work.Job(key, lambda: _fill(trace, drawn, gathered, sites, size, hows))
         known.thread.start()
         known.thread.join(PATIENCE)
     if not known.thread.is_alive() and known.error is None:

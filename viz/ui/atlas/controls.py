@@ -13,7 +13,7 @@ from viz.atlas import atlas
 from viz.base import numbers
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.shared import measure_words
+from viz.ui.shared import measure_words, sink
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import view
 
@@ -95,6 +95,7 @@ def row(trace: Trace, exact: bool, layout: atlas.Shown, values: Mapping[atlas.He
         if len(kinds) > 1 or values:
             with st.popover(say("atlas.filter"), width="content"):
                 _filters(kinds, layout, values)
+        sink.switches()
 
 
 def _filters(kinds: list[str], layout: atlas.Shown, values: Mapping[atlas.Head, float]) -> None:

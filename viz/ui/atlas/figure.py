@@ -14,7 +14,7 @@ from viz.base import export
 from viz.ui import components, language
 from viz.ui.atlas import compute, controls
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, measure_words
+from viz.ui.shared import figure_footer, measure_words, sink
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import picked_heads
 from viz.ui.state import view as session
@@ -114,7 +114,7 @@ def draw(view: View, layout: atlas.Shown, values: dict[atlas.Head, float], whole
     measures = {measure_words.on_card(name): atlas.measured(found.measures, name) for name in ORDERABLE}
     names, legend = _names(view.sites), _legend(view)
     site, head, _, _ = session.selected()
-    texts = language.group("atlas")
+    texts = sink.masked(language.group("atlas"))
     words = {name: texts[name] for name in _WORDS} | {
         "legend": legend,
         "alt": say("atlas.alt_text", shown=len(order), heads=len(view.heads), sites=len(view.sites)),

@@ -14,8 +14,9 @@ from viz.ui import language, navigation
 from viz.ui.atlas import compute, controls
 from viz.ui.atlas.figure import View, draw
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, page_text
+from viz.ui.shared import figure_footer, page_text, sink
 from viz.ui.state import picked_heads
+from viz.ui.state import view as session
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
@@ -31,7 +32,7 @@ def show(trace: Trace) -> None:
     if not sites:
         return
     size = atlas.size(trace)
-    view = View(trace, sites, size, compute.gathered(trace.key, size))
+    view = View(trace, sites, size, compute.gathered(trace.key, size, session.current().sink))
     job = compute.job(trace, view.found, sites, size, view.hows)
     values = view.values()
     asked = controls.shown(trace, values)
@@ -48,6 +49,7 @@ def _shown(view: View, job: jobs.Job | None, layout: atlas.Shown, values: dict[a
             _follow(view, job)
         elif job is not None:
             _ended(job)
+    sink.say_shares(list(atlas.measured(view.found.measures, "first").values()))
     draw(view, layout, values, whole=not filling)
 
 

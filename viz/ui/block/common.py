@@ -76,7 +76,7 @@ def layer_picker(chosen: BlockSelection, layers: int) -> int:
         go(chosen.trace, chosen.stack, st.session_state[key])
 
     if layers > _BUTTONS:
-        st.selectbox(say("block.layer"), range(layers), key=key, on_change=choose, width=120)
+        st.selectbox(say("block.layer"), range(layers)[::-1], key=key, on_change=choose, width=120)
     else:
         st.segmented_control(
             say("block.layer"), range(layers), key=key, on_change=choose, required=True, width="content"

@@ -50,10 +50,10 @@ def _pickers(trace: Trace, stacks: tuple[str, ...]) -> BlockSelection:
     """The selection's own stack and query: another choice is another selection, on every page."""
     from model.steps.step import window
 
-    site, _, row, _ = view.selected()
+    site, *_ = view.selected()
     stack = site.query_side if site.query_side in stacks else stacks[0]
     labels = [f"{i}: {label['text']}" for i, label in enumerate(tokens.labels(trace, stack))]
-    row = min(row, len(labels) - 1)
+    row = min(view.selected_token(stack) or 0, len(labels) - 1)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pickers"):
         if len(stacks) > 1:
             key = mirror("block-stack", stack)

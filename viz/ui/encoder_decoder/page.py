@@ -49,7 +49,8 @@ def chosen_cross(trace: Trace) -> Chosen:
     crosses = cross_alignment.crosses(trace)
     if site not in crosses:
         best, best_head = current_run.best_head(trace)
-        row = row if site.query_side == "decoder" else 1
+        told = view.selected_token("decoder")
+        row = 1 if told is None else told
         site, head = (best, best_head) if best in crosses else (crosses[-1], 0)
     return site, head, min(row, trace.record(site).queries - 1)
 

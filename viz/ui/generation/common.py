@@ -61,7 +61,7 @@ def reads(trace: Trace) -> Callable[[int], str]:
 def head_pickers(trace: Trace) -> tuple[int, int]:
     """Layer and head of the decoder; each is the app's own selection."""
     layer, head = chosen_head(trace)
-    layers = sorted({site.layer for site in trace.sites if site.stack == "decoder"})
+    layers = sorted({site.layer for site in trace.sites if site.stack == "decoder"}, reverse=True)
     heads = range(trace.record(f"decoder.{layer}.self").heads)
     for name, options, now in (("layer", layers, layer), ("head", heads, head)):
         key = mirror(f"generation-{name}", now)

@@ -13,7 +13,7 @@ from viz.base import axes, export, numbers
 from viz.heads import color_scale
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, page_text
+from viz.ui.shared import figure_footer, page_text, sink
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import view
 
@@ -37,14 +37,16 @@ def joint_view(trace: Trace) -> None:
     _pickers(trace, heads)
     if any(figure_footer.refused(trace, other) for other, _ in heads.values()):
         return
-    parts = joint_matrix.encoder_decoder_matrix(trace, heads)
+    parts = joint_matrix.encoder_decoder_matrix(sink.drawn(trace), heads)
     most = max(float(part.weights[part.allowed].max()) if bool(part.allowed.any()) else 0.0 for part in parts.values())
     end = color_scale.end(most, view.current().scale)
     titles = {
         kind: f"{say(f'joint.{kind}')} · {say('joint.place', layer=s.layer, head=h)}" for kind, (s, h) in heads.items()
     }
     sizes = {side: len(trace.side(side).tokens) for side in ("encoder", "decoder")}
-    words = language.group("joint") | {"alt": say("joint.alt_text", n=sizes["encoder"], m=sizes["decoder"])}
+    words = sink.masked(language.group("joint")) | {
+        "alt": say("joint.alt_text", n=sizes["encoder"], m=sizes["decoder"])
+    }
     frame = pictures.joint_frame(trace, parts, (site, row, column), titles, end, _legend(most, end), words)
     components.joint_matrix(key="joint", data=frame, on_select_change=lambda: _select(trace, heads, parts))
     _footer(trace, parts, end)
@@ -67,7 +69,7 @@ def _pickers(trace: Trace, heads: Heads) -> None:
         for kind, (site, head) in heads.items():
             options = [
                 (other.layer, number)
-                for other in trace.sites if kind_of(other) == kind
+                for other in reversed(trace.sites) if kind_of(other) == kind
                 for number in range(trace.record(other).heads)
             ]  # fmt: skip
             key = mirror(f"joint-{kind}", (site.layer, head))
@@ -93,7 +95,7 @@ def _select(trace: Trace, heads: Heads, parts: dict[str, Part]) -> None:
     if not (told := st.session_state["joint"].get("select")):
         return
     part, cell = parts[told["block"]], (int(told["row"]), int(told["column"]))
-    record = trace.record(part.site)
+    record = sink.drawn(trace).record(part.site)
     both = [
         axes.Axis(tuple(range(0, total, step)), total, (), total)
         for total, step in zip((record.queries, record.keys), part.step, strict=True)

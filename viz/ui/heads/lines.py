@@ -15,7 +15,7 @@ from viz.heads import lines, patches
 from viz.ui import components, language
 from viz.ui.heads import matrix as head_matrix
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, sink
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror, parts
 from viz.ui.state import jobs, view
@@ -73,7 +73,10 @@ def _select_heads(key: str) -> None:
 
 
 def _words(site: Site) -> dict[str, str]:
-    return language.group("lines") | {"alt": say("lines.alt_text", site=site_name(site))}
+    words = language.group("lines")
+    if view.current().sink:
+        words["drawn"] = words["drawn_rest"]
+    return words | {"alt": say("lines.alt_text", site=site_name(site))}
 
 
 # ---- short, or the part around the selection
@@ -81,10 +84,11 @@ def _words(site: Site) -> dict[str, str]:
 
 def _near(trace: Trace, site: Site, rule: str) -> None:
     _, head, row, column = view.selected()
-    record = trace.record(site)
+    picture = sink.drawn(trace)
+    record = picture.record(site)
     switched_on = view.heads_shown(record.heads)
     shown = axes.axes(trace, site, (row, column), bool(view.current().by_word), axes.LINES)
-    frame = lines.lines_frame(trace, site, head, switched_on, (row, column), _words(site), shown, rule)
+    frame = lines.lines_frame(picture, site, head, switched_on, (row, column), _words(site), shown, rule)
     components.lines(
         key="lines", data=frame, on_select_change=lambda: head_matrix.select_cell("lines", record, head, shown),
         on_heads_change=lambda: _select_heads("lines"),
@@ -154,13 +158,13 @@ def _csv(trace: Trace, site: Site, rows: list[tuple[int, int, int, float]]) -> b
 
 def _far(trace: Trace, site: Site, rule: str) -> None:
     _, head, row, column = view.selected()
-    record = trace.record(site)
+    record = sink.drawn(trace).record(site)
     switched_on = view.heads_shown(record.heads)
     try:
         if lines.known(record, switched_on, rule):
             found = lines.far(record, switched_on, rule)
         else:
-            key = ("lines", trace.key, str(site), tuple(switched_on), rule)
+            key = ("lines", trace.key, str(site), tuple(switched_on), rule, view.current().sink)
             found = jobs.run(key, lambda: lines.far(record, switched_on, rule), say("lines.working"))
     except Stopped:
         st.info(say("lines.stopped"), icon=":material/info:")
@@ -212,4 +216,4 @@ def share_sentence(counted: lines.DrawnShare) -> str:
         "share": f"{share:.3f} %" if 99.95 < share < 100 else f"{share:.1f} %",
     }  # fmt: skip
     more = f" {say('lines.strongest', **values)}" if counted.asked > counted.drawn else ""
-    return say("lines.drawn", **values) + more
+    return say("lines.drawn_rest" if view.current().sink else "lines.drawn", **values) + more

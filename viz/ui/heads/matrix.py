@@ -13,7 +13,7 @@ from viz.base import axes, export, numbers, tokens
 from viz.heads import color_scale, matrix, patches
 from viz.ui import components, language, tile_server
 from viz.ui.language import say
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, sink
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import view
 
@@ -74,7 +74,8 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     site, head, row, column = view.selected()
     if figure_footer.refused(trace, site):
         return
-    record = trace.record(site)
+    picture = sink.drawn(trace)
+    record = picture.record(site)
     words = language.group("matrix") | {
         "alt": say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys)
     }
@@ -84,16 +85,17 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     words["legend"] = _legend(most, end)
     words |= {"sums": say("map.sums"), "added": say("map.added"), "log_sum": say("map.log_sum")}
     if not all(axis.whole for axis in shown):
-        _map(trace, site, head, (row, column), words, end)
-    address = tile_server.address(trace, site, head)
-    frame = matrix.matrix_frame(trace, site, head, (row, column), words, max_height, shown, end, address)
+        _map(picture, site, head, (row, column), words, end)
+    # The arithmetic is of the weight as the model has it: not of one that was scaled.
+    address = "" if view.current().sink == "scaled" else tile_server.address(trace, site, head)
+    frame = matrix.matrix_frame(picture, site, head, (row, column), words, max_height, shown, end, address, True)
     components.matrix(
         key="matrix", data=frame, on_select_change=lambda: select_cell("matrix", record, head, shown)
     )  # fmt: skip
     sentence = f"{say('matrix.sentence')} {remarks(trace, site, shown)} {_files_hold(record, shown)}".rstrip()
     figure_footer.draw(
         "matrix", sentence, figure_footer.site_badge(trace, site), lambda: _matrix_files(trace, site, head),
-        figure=_static(trace, site, head, shown, end), code=code_of(record),
+        figure=_static(picture, site, head, shown, end), code=code_of(trace.record(site)),
     )  # fmt: skip
 
 
@@ -138,7 +140,8 @@ def _legend(most: float, end: float) -> str:
 def _map(trace: Trace, site: Site, head: int, at: tuple[int, int], words: dict[str, str], end: float) -> None:
     """The whole head in blocks; a click moves the window below it to the block's strongest cell."""
     record = trace.record(site)
-    frame = matrix.map_frame(trace, site, head, at, words | {"help": say("axes.map_help")}, end=end)
+    words = sink.masked(words) | {"help": say("axes.map_help")}
+    frame = matrix.map_frame(trace, site, head, at, words, end=end)
     blocks = axes.map_axes(record)
     components.matrix(
         key="map", data=frame, on_select_change=lambda: select_cell("map", record, head, blocks)
@@ -155,12 +158,12 @@ def beside(trace: Trace) -> None:
     if patches.has_picture(trace, site):
         asks = "alt_text" if site.query_side == site.key_side else "alt_written"
         words = language.group("patches") | {"alt": say(f"patches.{asks}", site=site_name(site), head=head)}
-        frame = patches.patches_frame(trace, site, head, (row, column), words)
+        frame = patches.patches_frame(sink.drawn(trace), site, head, (row, column), words)
         components.patches(key="patches", data=frame, on_select_change=lambda: _select_patch(trace, site, head))
         st.caption(say("patches.sentence"))
     elif patches.has_sound(trace, site):
         words = language.group("sound")
-        st.altair_chart(patches.attention_over_sound(trace, site, head, row, words))
+        st.altair_chart(patches.attention_over_sound(sink.drawn(trace), site, head, row, words))
         if trace.facts["padding"]:
             share = numbers.short(patches.share_on_padding(trace, site, head, row))
             st.caption(say("sound.sentence", share=share))

@@ -30,7 +30,7 @@ def show(trace: Trace) -> None:
 
     table = measured(trace)
     _maps(trace, table)
-    parallel.show("measures", lambda: _lines(trace, table, pictures.rows(trace, short_names(trace))))
+    parallel.show("measures", lambda: _lines(trace, table, pictures.rows(trace, short_names(trace), upwards=True)))
     _links(trace)
     _table(trace, table)
     _meanings()
@@ -91,7 +91,10 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
 
     named, picked = pictures.rows(trace, short_names(trace)), picked_heads.picked(trace)
 
-    found = pictures.maps(table, named, picked, _words(), theme())
+    site, head, *_ = view.selected()
+    chosen = (str(site), head)
+
+    found = pictures.maps(table, named, picked, _words(), theme(), chosen)
     page_text.heading("measures.maps")
     kinds = {(site.stack, site.kind) for site in trace.sites}
     if len(kinds) > 1 and all(stack in ("encoder", "decoder") for stack, _ in kinds):
@@ -116,7 +119,7 @@ def _maps(trace: Trace, table: pd.DataFrame) -> None:
 
     figure_footer.draw("measures", say("measures.sentence", heads=len(table)), figure_footer.worst_badge(trace, trace.sites),
               lambda: {f"{slug}-measures.csv": csv, f"{slug}-measures.npz": npz},
-              lambda: pictures.together(pictures.maps(table, named, picked, _words())),
+              lambda: pictures.together(pictures.maps(table, named, picked, _words(), selected=chosen)),
               (head_table.table, head_statistics.statistics, one_pass.measured_in_one_pass, effective_rank))  # fmt: skip
 
 
@@ -162,11 +165,12 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
     }
     heads = list(zip(table["site"], table["head"], strict=True))
     ticked = [place for place, head in enumerate(heads) if head in picked_heads.picked(trace)]
-    key = _table_key()
+    key = f"measures-table-{language.current()}"
+    _tick(key, ticked)
     st.dataframe(
         signed(shown, dict.fromkeys(number, 3)), hide_index=True, placeholder="–", height=min(420, 38 + 35 * len(shown)),
         key=key, selection_mode="multi-row",
-        on_select=lambda: _ticked(key, heads), selection_default={"selection": {"rows": ticked}},
+        on_select=lambda: _ticked(key, heads),
         column_config=number | {
             "site": st.column_config.TextColumn(say("measures.site"), pinned=True),
             "head": st.column_config.NumberColumn(say("pick.head"), pinned=True),
@@ -177,19 +181,16 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def _table_key() -> str:
-    """The table keeps its order while it does the picking itself; picks from elsewhere make it a new one."""
-    state, now = st.session_state, view.current().picks
-    own, count = state.get("measures-ticked", (None, 0))
-    if own != now:
-        state["measures-ticked"] = (now, count + 1)
-    return f"measures-table-{language.current()}-{state['measures-ticked'][1]}"
+def _tick(key: str, places: list[int]) -> None:
+    """Tick these rows. The table stays the same one, so that the order in which a person sorted it stays too."""
+    known = st.session_state.get(key)
+    if known is None or sorted(known["selection"]["rows"]) != places:
+        st.session_state[key] = {"selection": {"rows": places, "columns": [], "cells": []}}
 
 
 def _ticked(key: str, heads: list[picked_heads.Pick]) -> None:
     rows = list(st.session_state[key].selection.rows)
     picked_heads.pick([heads[row] for row in rows])
-    st.session_state["measures-ticked"] = (view.current().picks, st.session_state["measures-ticked"][1])
 
 
 def _meanings() -> None:

@@ -13,7 +13,7 @@ from viz.base import export, numbers, tokens
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
-from viz.ui.shared.widgets import signed
+from viz.ui.shared.widgets import listed, signed
 from viz.ui.state import page_controls, view
 
 if TYPE_CHECKING:
@@ -42,12 +42,19 @@ def show(trace: Trace, gap: bool) -> None:
 
 
 def _position(trace: Trace, gap: bool) -> int:
-    """Where it is asked: the selected row, the gap, or the end."""
+    """Where it is asked: the gap, or the selected token, which another choice selects on every page, or the end."""
     side = trace.predicting_side
     labels = [f"{i}: {item['text']}" for i, item in enumerate(tokens.labels(trace, side))]
     gaps = trace.facts.get("gaps") or ()
-    selected = view.current().row if view.current().site.startswith(side) else len(labels) - 1
-    at = gaps[0] if gaps else len(labels) - 1 if not gap else min(selected, len(labels) - 1)
+    if not gaps and view.selected()[0].query_side == side:
+        row = min(view.current().row, len(labels) - 1)
+        key = listed("output-token", row, labels)
+        return st.selectbox(
+            say("output.at"), range(len(labels)), format_func=labels.__getitem__, width=320, key=key,
+            on_change=lambda: view.change(row=st.session_state[key]),
+        )  # fmt: skip
+    told = view.selected_token(side)
+    at = gaps[0] if gaps else len(labels) - 1 if told is None else min(told, len(labels) - 1)
     how = page_controls.among(
         f"output-at@{zlib.crc32(repr((trace.key, language.current())).encode()):08x}", at, range(len(labels))
     )

@@ -18,7 +18,7 @@ from viz.overview import overview
 from viz.ui import components
 from viz.ui.language import say
 from viz.ui.overview import captions, checks
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, sink
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import jobs, model_list, page_controls, view
 from viz.ui.state.default_head import drawn_head
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from model.trace.trace import Trace
 
-_DOORS = ("heads", "atlas", "steps", "by_hand")
+_DOORS = ("heads", "atlas", "steps", "by_hand", "models")
 _TABLE = 2_000_000  # weights of which a table with a row each is made: 100 MB of text
 
 
@@ -95,13 +95,13 @@ def _blocks_show(trace: Trace) -> str:
                 tick("pictures", i / len(records))
                 thumbnails.heads(record, how)
 
-        jobs.run(("overview_pictures", trace.key, how), make, say("overview.wait_pictures"))
+        jobs.run(("overview_pictures", trace.key, how, view.current().sink), make, say("overview.wait_pictures"))
     return how
 
 
 def model_picture(trace: Trace) -> None:
     """The first screen: the sentence, the answer, and the model with what every part computed."""
-    now = view.current()
+    now, picture = view.current(), sink.drawn(trace)
     site, head, row, column = view.selected()
     # The run that is shown: after a refused text that is the last good one's.
     ribbon_head = drawn_head(trace)
@@ -111,11 +111,11 @@ def model_picture(trace: Trace) -> None:
     editable = not model_list.is_trace(now.model) and not trace.facts.get("reads")
     merge = bool(now.by_word) and overview.drawable(trace)
     try:
-        how = _blocks_show(trace)
+        how = _blocks_show(picture)
     except Stopped:  # the other pictures are there
-        how = "max" if all(map(thumbnails.is_made, trace.attention.values())) else "mean"
+        how = "max" if all(map(thumbnails.is_made, picture.attention.values())) else "mean"
     frame = overview.overview_frame(
-        trace,
+        picture,
         ribbon_head,
         selection,
         captions.of_picture(trace, ribbon_head, how),
@@ -127,8 +127,9 @@ def model_picture(trace: Trace) -> None:
     )
 
     def go() -> None:
-        _go(trace, overview.ribbon_axes(trace, ribbon_head[0], True) if merge else None)
+        _go(picture, overview.ribbon_axes(trace, ribbon_head[0], True) if merge else None)
 
+    _say_sink(trace, ribbon_head)
     components.overview(key="overview", data=frame, on_go_change=go, on_text_change=go)
 
     def files() -> dict[str, Callable[[], bytes]]:
@@ -144,8 +145,14 @@ def model_picture(trace: Trace) -> None:
         " ".join(_picture_remarks(trace, ribbon_head, how)),
         checks.of_run(trace),
         files,
-        _ribbons(trace, ribbon_head, merge),
+        _ribbons(picture, ribbon_head, merge),
     )
+
+
+def _say_sink(trace: Trace, ribbon_head: tuple[Site, int]) -> None:
+    """What the pictures are without: of all heads, or of a long text of the one that is selected."""
+    drawable = overview.drawable(trace)
+    sink.say_share(trace, *(ribbon_head if drawable else view.selected()[:2]), every=drawable)
 
 
 def _ribbons(trace: Trace, ribbon_head: tuple[Site, int], merge: bool) -> Callable[[], alt.LayerChart] | None:

@@ -60,6 +60,7 @@ def grid(
     words = language.group("matrix") | {
         "row": row, "column": column, "arrow": "·", "value": say("positions.value") if plain else say("matrix.value"),
         "legend": f"{say('positions.value') if plain else say('matrix.legend')} · {row} ↓ · {column} →",
+        "curve": say("positions.curve"),
         "alt": say("positions.alt_grid", name=say(f"positions.{key}_name"), rows=values.shape[0], columns=values.shape[1]),
     }  # fmt: skip
     if select is None:

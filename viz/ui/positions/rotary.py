@@ -81,9 +81,9 @@ def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:
     from viz.positions import numbered
 
     selected, _, row, column = view.selected()
-    chosen = selected == site
-    query = min(row if chosen else len(found.q) - 1, len(found.q) - 1)
-    key = min(column if chosen else 0, len(found.k) - 1)
+    here = {selected.query_side, selected.key_side} == {site.query_side}  # the same tokens ask and answer in each layer
+    query = min(row if here else len(found.q) - 1, len(found.q) - 1)
+    key = min(column if here else 0, len(found.k) - 1)
     values = products_at_every_two_positions(found, query, key)[:_LONGEST, :_LONGEST]
     offsets, mean, spread = by_offset(values)
     words = {name: page_text.code(labels[i]["text"]) for name, i in (("asks", query), ("answers", key))}

@@ -11,7 +11,7 @@ from viz.base import export, numbers, tokens
 from viz.steps import equation
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.positions import space
+from viz.ui.positions import space, waves
 from viz.ui.positions.common import WIDTH, files, grid, lacking, slider, static
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.state import page_controls
@@ -28,7 +28,6 @@ _PAIRS = ("position", "other")
 _DIMS = 24
 _BASES = [10, 100, 1000, 10_000, 100_000]
 _LONGEST = 40
-_CURVES = 6
 
 
 def sinusoidal(trace: Trace, model: Any) -> None:
@@ -51,23 +50,29 @@ def sinusoidal(trace: Trace, model: Any) -> None:
     def select(row: int, column: int) -> None:
         page_controls.put("positions-k", row)
         page_controls.put("positions-pair", column // 2)
+        page_controls.put("positions-dims", [column])  # its wave, beside the table
 
-    page_text.heading("positions.table_name", small=True)
-    _table_grid("table", table, select, (position, 2 * pair))
+    lengths = views.wavelengths(d, n)
+    dims = waves.dimensions(d)
+    chosen = dims[0] if len(dims) == 1 and dims[0] // 2 == pair else 2 * pair
+    with st.container(key="beside-waves"):
+        left, right = st.columns([6, 5], gap="medium")
+    with left:
+        page_text.heading("positions.table_name", small=True)
+        notes = [say("positions.wavelength", value=numbers.short(float(value))) for value in lengths]
+        _table_grid("table", table, select, (position, chosen), curve=lengths.numpy(), notes=notes)
+    with right:
+        waves.show(table, lengths, dims, position)
     st.latex(r"PE_{(k,\,2i)} = \sin\frac{k}{n^{2i/d}},\qquad PE_{(k,\,2i+1)} = \cos\frac{k}{n^{2i/d}}")
     st.latex(r"0 \le k < L,\qquad 0 \le i < d/2")
     figure_footer.draw("positions-table", say("positions.table_sentence"), None, files("sinusoidal", *_named(table)),
-              static(*_named(table), {"low": -1, "high": 1}, _TABLE), [make])  # fmt: skip
+              static(*_named(table), {"low": -1, "high": 1}, _TABLE), [make, views.wavelengths])  # fmt: skip
     space.table(table)
     stack = "encoder" if "encoder" in trace.sides else "decoder"
     found = views.recorded_sum(trace, stack, getattr(model, "module", None))
     if found is not None and trace.facts.get("positions") == "sinusoidal":
         _sum(trace, stack, found)
-    left, right = st.columns(2, gap="large")
-    with left:
-        _products(table, views.products)
-    with right:
-        _curves(table, d)
+    _products(table, views.products)
     _turn(table, length, d, n)
 
 
@@ -82,13 +87,14 @@ def _named(table: torch.Tensor) -> tuple[Any, list[str], list[str]]:
 
 
 def _table_grid(key: str, table: torch.Tensor, select: Any = None, selection: tuple[int, int] | None = None,
-                share: float = 1.0) -> None:  # fmt: skip
+                share: float = 1.0, **more: Any) -> None:  # fmt: skip
+    """more: of `viz.positions.grid_frame`, the line over the cells and what is noted of each column."""
     from viz.positions import diverging, numbered
 
     rows, columns = table.shape
     scale = diverging(table.numpy(), share)
     grid(key, table.numpy(), numbered(rows), numbered(columns), scale, _TABLE, select, selection=selection,
-         max_height=440)  # fmt: skip
+         max_height=440, **more)  # fmt: skip
 
 
 def _products(table: torch.Tensor, make: Any, share: float = 1.0) -> None:
@@ -96,40 +102,13 @@ def _products(table: torch.Tensor, make: Any, share: float = 1.0) -> None:
 
     page_text.heading("positions.products_name", small=True)
     values = make(table)
-    scale = diverging(values.numpy(), share)
-    if float(values.min()) >= 0:
-        scale |= {"kind": "sequential", "low": 0.0}
+    scale = diverging(values.numpy(), share)  # of one kind whatever n is, also where no number is negative
     sentence = say("positions.products_sentence")
     if share < 1:
         sentence += " " + say("positions.cut_scale", share=f"{100 * share:g}")
     grid("products", values.numpy(), numbered(len(values)), numbered(len(values)), scale, _PAIRS, max_height=340)
     figure_footer.draw("positions-products", sentence, None, files("products", *_named(values)),
               static(*_named(values), scale, _PAIRS), [make])  # fmt: skip
-
-
-def _curves(table: torch.Tensor, d: int) -> None:
-    from model.transformer.positions import sinusoidal as make
-    from viz import positions as pictures
-
-    page_text.heading("positions.curves_name", small=True)
-    how = page_controls.several("positions-dims", [0, 1, *([8, 9] if d > 9 else [])], range(d), _CURVES)
-    dims = st.multiselect(say("positions.dims"), range(d), max_selections=_CURVES, label_visibility="collapsed", **how)
-    dims = sorted(dims) or [0]
-    words = {name: say(f"positions.{name}") for name in ("dimension", "position", "value")}
-
-    def draw() -> Any:
-        return pictures.curves(table.numpy(), dims, words | {"alt": say("positions.curves_what")})
-
-    st.altair_chart(draw())
-    values, rows, _ = _named(table[:, dims])
-    figure_footer.draw(
-        "positions-curves",
-        say("positions.curves_sentence"),
-        None,
-        files("curves", values, rows, [str(i) for i in dims]),
-        draw,
-        [make],
-    )
 
 
 def _turn(table: torch.Tensor, length: int, d: int, n: float) -> None:

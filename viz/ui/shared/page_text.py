@@ -184,13 +184,17 @@ def selection_line(trace: Trace) -> None:
     site, head, row, column = view.selected()
     query = tokens.query_labels(trace, site)[row]["text"]
     key = tokens.key_labels(trace, site)[column]["text"]
-    weight = float(trace.weights(site, head, row, column)[0, 0])
+    record = trace.record(site)
+    weight = float(record.weights(head, slice(row, row + 1), slice(column, column + 1))[0, 0])
     parts = [
         site_name(site),
         say("site.head", head=head),
         f"{code(query)} ← {code(key)}",
         f"**{numbers.short(weight)}**",
     ]
+    if not bool(record.allowed(slice(row, row + 1), slice(column, column + 1))):
+        later = record.mask.causal and site.query_side == site.key_side and column > row
+        parts.append(say("matrix.masked_later") if later else say("matrix.masked"))
     with st.container(key="selection-line"):
         st.markdown(" · ".join(parts))
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.shared import more_inputs
+from viz.ui.shared import more_inputs, sink
 from viz.ui.shared.widgets import keep, listed, mirror, switch
 from viz.ui.state import model_list, page_controls, view
 
@@ -119,14 +119,15 @@ def site_name(site: object) -> str:
     return say("site.name", stack=language.stack(stack), layer=layer, kind=say(f"site.{kind}"))
 
 
-def head_picker(trace: Trace, words: bool = True) -> None:
+def head_picker(trace: Trace, words: bool = True, sinks: bool = False) -> None:
     """Site and head in one row; changing either keeps the selected cell where it still exists.
 
-    words: offer the switches of a page with the matrix: to whole words, and where the colours end.
+    words: offer the switches of a page with the matrix: to whole words, and where the colours end. sinks: offer the one
+    that leaves the first token out.
     """
     from viz.base import axes
 
-    names = [str(site) for site in trace.sites]
+    names = [str(site) for site in reversed(trace.sites)]  # the last layer on top, as the model is drawn
     now = view.current()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pickers"):
         key = mirror("site", now.site)
@@ -146,6 +147,8 @@ def head_picker(trace: Trace, words: bool = True) -> None:
             scale_switch(trace)
         if words and axes.mergeable(trace, trace.record(now.site).site):
             word_switch()
+        if sinks:
+            sink.switches()
 
 
 def scale_switch(trace: Trace) -> None:
@@ -156,20 +159,24 @@ def scale_switch(trace: Trace) -> None:
     now = view.current()
     site, head, row, column = view.selected()
     shown = axes.axes(trace, site, (row, column), bool(now.by_word))
-    key = mirror("scale", now.scale or color_scale.suggested(color_scale.largest(trace.record(site), head, shown)))
+    key = mirror(
+        "scale", now.scale or color_scale.suggested(color_scale.largest(sink.drawn(trace).record(site), head, shown))
+    )
     st.segmented_control(
         say("pick.scale"), view.SCALES, format_func=lambda end: say(f"pick.scale_{end}"), key=key, on_change=keep,
         args=("scale", key), required=True, width="content", help=say("pick.scale_help"),
     )  # fmt: skip
 
 
-def overview_switch(trace: Trace) -> None:
-    """The same switch above the ribbons, where a word of them is several tokens."""
+def overview_switches(trace: Trace) -> None:
+    """The switches above the ribbons: to words where one is several tokens, and to pictures without the sink."""
     from viz.base import axes
     from viz.overview import overview
 
-    if overview.drawable(trace) and any(axes.mergeable(trace, site) for site in trace.sites[:1]):
-        word_switch()
+    with st.container(horizontal=True, vertical_alignment="center", key="overview-switches"):
+        if overview.drawable(trace) and any(axes.mergeable(trace, site) for site in trace.sites[:1]):
+            word_switch()
+        sink.switches()
 
 
 def word_switch() -> None:

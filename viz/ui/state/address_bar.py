@@ -19,11 +19,12 @@ from viz.ui.state import long_texts, model_list, page_controls, view
 _IN_LINK = {
     "model": "model", "text": "text", "target": "target", "to": "to", "site": "site", "head": "head", "row": "q",
     "column": "k", "heads": "heads", "step": "step", "hand": "hand", "pair": "pair", "chat": "chat", "new": "new",
-    "by_word": "words", "media": "media", "scale": "scale", "other": "other", "tab": "tab",
+    "by_word": "words", "media": "media", "scale": "scale", "sink": "sink", "other": "other", "tab": "tab",
     "picks": "picks", "area": "area", "against": "against", "profile": "profile",
 }  # fmt: skip
 # More tokens than this are not written at once, whatever a link says.
 _MOST = {"new": 60, "chat": 1, "by_word": 1}
+_CHOICES = {"scale": view.SCALES, "sink": view.WITHOUT_SINK}
 _SWITCHES = ("chat", "new", "by_word")
 _FROM_ZERO = (*_SWITCHES, "head")
 _ASKED = ("head", "q", "k", "to", "lang")
@@ -84,7 +85,7 @@ def _take(link: dict[str, str], asked: dict[str, str]) -> None:
         if key in numbers:
             if re.fullmatch(r"-?[0-9]{1,6}", value):
                 values[key] = max(0 if key in _FROM_ZERO else -1, min(int(value), _MOST.get(key, 999_999)))
-        elif key != "scale" or value in view.SCALES:
+        elif key not in _CHOICES or value in _CHOICES[key]:
             values[key] = value
     if min(values.get("row", -1), values.get("column", -1)) < 0:
         values |= {"row": -1, "column": -1}

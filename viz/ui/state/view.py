@@ -18,6 +18,8 @@ from viz.ui.state import model_list, page_controls
 RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
 # Where the colours of a matrix may end, other than where its weights suggest.
 SCALES = ("1", "max")
+# Pictures without the first token: the other weights as they are, or each row scaled to sum to 1.
+WITHOUT_SINK = ("out", "scaled")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class View:
     by_word: int = 0  # 1: the tokens of a word are shown as one
     media: str = ""  # which picture or sound is read
     scale: str = ""  # where a matrix's colours end: "1", "max", or "" as its weights suggest
+    sink: str = ""  # pictures without the first token: "out", "scaled", or "" with it
     other: str = ""  # the text whose vector is compared
     tab: str = ""  # which part of a page is open: "block.norm,masks.causal"
     picks: str = ""  # the heads picked to be looked at together: "decoder.0.self.3,encoder.1.self.0"
@@ -64,7 +67,7 @@ def change(**values: object) -> None:
             values = {"site": "", "head": 0, "heads": ""} | values  # another language has another best head
         if other_model:
             values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": "", "tab": ""} | values
-            values |= {"site": "", "head": 0, "target": "", "to": "", "heads": ""}
+            values |= {"site": "", "head": 0, "target": "", "to": "", "heads": "", "picks": "", "area": ""}
     st.session_state.view = replace(before, **values)
     fill_defaults(new=other_model)
 
@@ -121,6 +124,12 @@ def selected() -> tuple[Site, int, int, int]:
     # A name does not say which lists of tokens a site's rows and columns have; the run that is shown does.
     site = st.session_state.get("sites", {}).get(now.site) or Site.parse(now.site)
     return site, now.head, now.row, now.column
+
+
+def selected_token(side: str) -> int | None:
+    """The selected token of a list of tokens: where it asks there, else where it is asked, else none."""
+    site, _, row, column = selected()
+    return row if site.query_side == side else column if site.key_side == side else None
 
 
 def heads_shown(count: int) -> list[int]:

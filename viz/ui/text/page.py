@@ -14,7 +14,7 @@ from viz.heads import color_scale
 from viz.text import text as text_view
 from viz.ui import components, language
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, page_text, side_bar
+from viz.ui.shared import figure_footer, page_text, side_bar, sink
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import parts
 from viz.ui.state import address_bar, jobs, picked_heads, view
@@ -30,7 +30,7 @@ _NAMED = 3  # heads that a sentence names
 def show(trace: Trace) -> None:
     """The head's picker and the text; one sentence where what is read is no text."""
     site, *_ = view.selected()
-    side_bar.head_picker(trace, words=False)
+    side_bar.head_picker(trace, words=False, sinks=True)
     if not _is_text(trace, site):
         st.info(say("reading.no_text"), icon=":material/info:")
     elif not figure_footer.refused(trace, site):
@@ -58,7 +58,8 @@ def _text(trace: Trace) -> None:
     other = _other(found)
     with line:
         page_text.selection_line(trace)
-    words = language.group("reading") | {"alt": say("reading.alt_text", n="{n}")}
+        sink.say_share(trace, site, head)
+    words = sink.masked(language.group("reading")) | {"alt": say("reading.alt_text", n="{n}")}
     frame = text_view.text_frame(trace, site, words, _names(trace, site))
     with st.container(key="ways"):
         left, right = st.columns([8, 4], gap="medium")
@@ -135,12 +136,12 @@ def _look(trace: Trace, heads: list[tuple[Site, int]], mode: str, how: str) -> T
     index = row if mode == "attends" else column
 
     def make() -> TokenAttention:
-        return text_view.token_attention(trace, heads, mode, index, how)
+        return text_view.token_attention(sink.drawn(trace), heads, mode, index, how)
 
     if mode == "attends":
         return make()
     names = tuple((str(site), head) for site, head in heads)
-    return jobs.run(("reading", trace.key, names, index, how), make, say("reading.working"))
+    return jobs.run(("reading", trace.key, names, index, how, view.current().sink), make, say("reading.working"))
 
 
 def _other(attention: TokenAttention) -> int:
@@ -193,13 +194,15 @@ def _rest(attention: TokenAttention) -> str:
     total, left, count, largest = text_view.rest(attention)
     values = {"total": numbers.short(total, 4), "left": numbers.short(left), "n": f"{count:,}",
               "most": numbers.short(largest), "masked": f"{int((~attention.allowed).sum()):,}"}  # fmt: skip
+    out = bool(view.current().sink)  # the first token is told above, and counted with what is masked
     if not count:
-        said = say("reading.rest_none", **values)
+        said = say("reading.rest_none_else", **values) if out else say("reading.rest_none", **values)
     elif attention.how == "max":
         said = say("reading.rest_max", **values)
     else:
         said = say(f"reading.rest_{attention.mode}", **values)
-    return said + (f" {say('reading.rest_masked', **values)}" if not attention.allowed.all() else "")
+    closed = say("reading.rest_masked_out", **values) if out else say("reading.rest_masked", **values)
+    return said + (f" {closed}" if not attention.allowed.all() else "")
 
 
 def _legend(attention: TokenAttention, end: float, scale: str) -> str:

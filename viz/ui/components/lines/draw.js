@@ -48,13 +48,14 @@ function strokeLine(context, view, head, row, column, weight) {
   context.stroke();
 }
 
-/** The chosen pair's line with a rim of the accent colour. */
+/** The chosen pair's line with a rim of the accent colour, both as strong as its weight: a faint pair stays faint. */
 function drawHalo(context, view, { row, column }) {
   const { theme, layout } = view, head = view.lead() ?? view.current(), weight = view.at(head, row, column) || 0;
+  if (view.masked(row, column)) return;
   context.setLineDash([]);
   // Glow, edge, then page under the line itself, so that the accent never mixes with the head's colour.
-  const size = thickness(layout, weight), fine = size < 1.5;
-  for (const [extra, tint, alpha] of [[8, theme.accent, 0.2], [fine ? 1 : 3, theme.accent, 1], [0, theme.background, fine ? 0 : 1]]) {
+  const size = thickness(layout, weight), fine = size < 1.5, own = opacity(weight);
+  for (const [extra, tint, alpha] of [[8, theme.accent, 0.2 * own], [fine ? 1 : 3, theme.accent, own], [0, theme.background, fine ? 0 : 1]]) {
     context.strokeStyle = tint;
     context.globalAlpha = alpha;
     context.lineWidth = size + extra;

@@ -75,9 +75,9 @@ export function drawLines(view) {
       context.stroke();
     };
     context.setLineDash([]);
-    stroke(theme.background, 1, 3 + 3 * weight); // apart from the pale ones below
+    stroke(theme.background, 1, 2.3 + 3 * weight); // apart from the pale ones below
     context.setLineDash(view.dash(lines.head[i]));
-    stroke(view.colour(lines.head[i]), 0.7 + 0.3 * weight, 1.3 + 3 * weight);
+    stroke(view.colour(lines.head[i]), 0.25 + 0.75 * weight, 0.8 + 3 * weight);
   }
   context.globalAlpha = 1;
   context.setLineDash([]);

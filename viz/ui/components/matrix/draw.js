@@ -24,6 +24,7 @@ export function drawFrame(matrix) {
   screen.rect(grid.left - 2, grid.top - 2, grid.width + 4, grid.height + 4);
   screen.clip();
   drawBreaks(matrix);
+  drawCurve(matrix);
   const soft = theme.mode === "light" ? "rgba(27,28,38,0.55)" : "rgba(232,230,225,0.6)";
   if (selection) drawBand(matrix, selection, theme.accent);
   drawBand(matrix, foreign, soft);
@@ -60,6 +61,19 @@ function drawBreaks({ screen, grid, header, theme }) {
   }
   screen.stroke();
   screen.setLineDash([]);
+}
+
+/** A row of each column as one line over the cells, on a rim of the page's colour. */
+function drawCurve({ screen, grid, header, theme }) {
+  if (!header.curve?.length) return;
+  screen.beginPath();
+  header.curve.forEach((row, column) => screen.lineTo(grid.leftOf(column + 0.5), grid.topOf(row + 0.5)));
+  screen.lineJoin = "round";
+  for (const [colour, width] of [[theme.background, 4], [theme.text, 1.5]]) {
+    screen.strokeStyle = colour;
+    screen.lineWidth = width;
+    screen.stroke();
+  }
 }
 
 /** Of a cell so small that its frame would cover it, how far off the frame stands, px. */

@@ -6,6 +6,7 @@ import { chipsAt, placeOf, Ribbons, THIN } from "./ribbons.js";
 import { percent, unitOf } from "./weights.js";
 
 export const ROOMY = 820; // px; from here on labels stand beside the pictures
+const TIGHT = 15; // px: a letter smaller than this stands in a narrower chip
 const SIDES = 380; // px: the captions left and right of the words
 
 export class Hero {
@@ -132,23 +133,30 @@ export class Hero {
     const { box } = this;
     const rows = [...box.querySelectorAll(".words")];
     box.style.setProperty("--size", "20px");
-    const sums = rows.map((row) => [...row.querySelectorAll(".chip")].reduce((sum, node) => sum + node.offsetWidth + 10, 0));
-    const longest = Math.max(...sums);
-    const inset = width >= ROOMY && longest <= width - SIDES;
+    const measure = (gap) => rows.map((row) => [...row.querySelectorAll(".chip")].reduce((sum, node) => sum + node.offsetWidth + gap, 0));
+    box.classList.remove("tight");
+    let sums = measure(10), part = 2; // a gap is this part of a letter's size
+    const inset = width >= ROOMY && Math.max(...sums) <= width - SIDES;
     const room = width - (inset ? SIDES : 16);
-    const size = clamp((20 * room) / longest, 13, 20);
+    if ((20 * room) / Math.max(...sums) < TIGHT) {
+      box.classList.add("tight"); // closer together before words or ribbons are cut off at an end
+      [sums, part] = [measure(4), 5];
+    }
+    const longest = Math.max(...sums), count = rows[sums.indexOf(longest)].querySelectorAll(".chip").length;
+    const edges = 3 * count; // borders do not shrink with the letters, and each width is rounded up
+    const size = clamp((20 * (room - edges)) / (longest - edges), 11, 20);
     const space = Math.max(room, (longest * size) / 20 / 0.94); // rows that scroll still end together
     box.classList.toggle("inset", inset);
     box.style.setProperty("--size", `${size}px`);
     this.height = width >= ROOMY ? 136 : 112;
     rows.forEach((row, k) => {
-      const count = row.querySelectorAll(".chip").length;
+      const chips = row.querySelectorAll(".chip").length;
       // A short row stays in sight, and its ribbons follow, while a much longer one scrolls beside it.
       const stays = space > room && sums[k] < 0.6 * longest && (sums[k] * size) / 20 < room;
-      const air = ((stays ? room : space) * 0.94 - (sums[k] * size) / 20) / Math.max(1, count - 1);
+      const air = ((stays ? room : space) * 0.94 - (sums[k] * size) / 20) / Math.max(1, chips - 1);
       row.classList.toggle("stays", stays);
       row.style.width = stays ? `${this.scroll.clientWidth}px` : "";
-      row.style.gap = `${size / 2 + clamp(air, 0, width >= ROOMY ? 64 : 30)}px`;
+      row.style.gap = `${size / part + clamp(air, 0, width >= ROOMY ? 64 : 30)}px`;
     });
     this.ribbons?.draw(this.height);
     this.fade();

@@ -95,6 +95,11 @@ class Overview {
     if (this.header.hatched) item(this.header.hatched, 1, "hatch");
     if (has("ffn")) item(words.ffn_legend, ffn, "ramp");
     if (has("norm")) item(words.norm_legend, norm, "steps");
+    if (this.root.querySelector(".chip.selected")) {
+      const line = el("span", "item", legend);
+      el("i", "chip selected", line);
+      el("span", "", line, words.outlined);
+    }
   }
 
   /** A word under the pointer, here or in another figure: its ribbons, its chips and its row or column in every head. */

@@ -29,7 +29,7 @@ export function readTheme(root) {
     line: light ? "#dcdce4" : "#30333f",
     accent: value("--st-primary-color", light ? "#3a3a9f" : "#f2b04c"),
     font: value("--st-font", "system-ui, sans-serif"),
-    mono: "ui-monospace, 'SF Mono', 'Source Code Pro', Menlo, Consolas, 'Noto Sans Mono CJK SC', 'Noto Sans CJK SC', monospace",
+    mono: "'Source Code', 'Source Code Pro', ui-monospace, 'SF Mono', Menlo, Consolas, 'Noto Sans Mono CJK SC', 'Noto Sans CJK SC', monospace",
     sequential: TABLES[mode].sequential,
     diverging: TABLES[mode].diverging,
     heads: PALETTE.heads,
