@@ -85,8 +85,8 @@ class NoSoftmax(HeadlightError):
 class OtherScores(HeadlightError):
     code = "other_scores"
     sentence = (
-        "In {module} the softmax reads scores that are no product of queries and keys (additive attention, say): such "
-        "attention is not recorded."
+        "In {module} the softmax reads scores that no product of matrices of queries and keys made (additive "
+        "attention, pooling): such attention is not recorded."
     )
 
 

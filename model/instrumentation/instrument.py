@@ -35,9 +35,9 @@ from model.instrumentation.operators.other_forms import OtherForms
 from model.instrumentation.operators.output_projection import settle
 from model.instrumentation.operators.recorder import Frame, OperatorRecorder, record_operators, slow_path
 from model.instrumentation.operators.tracker import ScoreTracker
+from model.instrumentation.places.sequences import Sequences
 from model.instrumentation.qk_sources import ProjectionSources
 from model.instrumentation.refusals import check_followed, missing
-from model.instrumentation.sequences import Sequences
 from model.instrumentation.sides import SideMaker
 from model.instrumentation.token_texts import TokenTexts
 from model.trace import logits as logit_parts
@@ -101,7 +101,7 @@ class Instrumented:
         sequences = Sequences(inputs, descent, recorder.is_parameter)
         reader = ModuleReader(recorder, sources, columns, descent, sequences)
         tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found, descent)
-        forms = OtherForms(tracker, lambda tensor: bool(descent.of(tensor)), sequences.axis)
+        forms = OtherForms(tracker, lambda tensor: bool(descent.of(tensor)), sequences.on)
         recorder.followers += [forms.see, columns.see, descent.see, sequences.see, layers.see]
 
         def left(frame: Frame, out: object) -> None:

@@ -18,7 +18,7 @@ from model.instrumentation.operators.recorder import PRODUCTS, VIEWS, Operation,
 from model.instrumentation.qk_sources import ProjectionSources
 
 _REPEATS = {"expand", "repeat", "index_select"}
-_KEEP_A_NAME = _REPEATS | {"mul", "div", "add", "sub", "neg", "embedding"}
+_KEEP_A_NAME = _REPEATS | {"mul", "div", "add", "sub", "neg"}
 Place = tuple[int, int]  # (address, numbers) of what was projected
 ZERO, CACHE, MEMORY = "zero", "cache", "memory"
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from model.errors import AttentionLost
 from model.instrumentation.descent import Descent
 from model.instrumentation.key_columns import KeyColumns
-from model.instrumentation.operators.attention_call import AttentionCall
+from model.instrumentation.operators.attention_call import AttentionCall, Places
 from model.instrumentation.operators.notes import Scores
 from model.instrumentation.operators.recorder import OperatorRecorder
 from model.instrumentation.operators.regroup import made_of
@@ -29,8 +29,8 @@ from model.instrumentation.operators.terms import (
     weighted,
     with_nan_rows,
 )
+from model.instrumentation.places.sequences import Sequences
 from model.instrumentation.qk_sources import ProjectionSources
-from model.instrumentation.sequences import Sequences
 from model.trace.mask_and_bias import is_masked, simplest_mask
 
 
@@ -83,7 +83,7 @@ class ModuleReader(ScoreReader):
             scores.q.clone(), scores.k.clone(), scores.scale, simplest_mask(terms.allowed), parts, tuple(shape),
             scores.softcap, from_elsewhere=elsewhere, columns=columns,
             descent=tuple(map(self._descent.of, scores.factors)),
-            places=tuple(map(self._sequences.of, scores.factors)),
+            places=self._places(scores),
         )  # fmt: skip
         if certain:
             self._certain[id(call)] = call
@@ -101,6 +101,12 @@ class ModuleReader(ScoreReader):
             raise BatchSeen(shape[0], self._recorder.innermost)
         self.ambiguous |= len(shape) == 3 or (len(shape) > 3 and shape[0] != 1)
 
+    def _places(self, scores: Scores) -> tuple[Places, Places]:
+        """Of the queries and of the keys."""
+        lengths = scores.q.shape[1], scores.k.shape[1]
+        q, k = map(self._sequences.of, scores.factors, lengths, scores.inner)
+        return q, k
+
     def _check_groups(self, scores: Scores) -> bool:
         """Whether the queries are one for each vector that they were projected from; None of which is known tells nothing.
 
@@ -108,6 +114,9 @@ class ModuleReader(ScoreReader):
         left out, or its keys are not all of them either. Raises AttentionLost where positions are on no axis of their own.
         """
         (heads, n, k), found = scores.shape, self._sources.projection(scores.factors[0])
+        rows = self._places(scores)[0].rows
+        if rows is not None and len(set(rows)) == n:  # which place of the sequence each query is, one by one
+            return True
         if found is None or not found.rows:
             return False
         positions = found.rows

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.errors import TokensDoNotFit, UnknownOption
 from model.instrumentation.descent import Descent
-from model.instrumentation.operators.attention_call import AttentionCall, Columns, Places
+from model.instrumentation.operators.attention_call import AttentionCall, Columns, Origin, Places, Row
 from model.instrumentation.token_texts import TokenTexts
 from model.trace.site import Site
 from model.trace.trace_key import Side
@@ -38,14 +38,14 @@ class TokenLists:
         own = sum(size for label, size in call.columns if label is None)
         if call.columns and own not in ((n,) if keys is None else range(1, m)):
             call.columns, own = (), 0
-        read = rows
+        read, other = rows, f"{rows}.keys.{site.layer}"
         if keys is not None:
-            read = self._list(keys, own or m, call.places[1], f"{keys}.for.{site.stack}.{site.layer}")
+            read = self._list(keys, own or m, call.own_keys, f"{keys}.for.{site.stack}.{site.layer}")
+        elif call.columns and not call.places[0].same(call.own_keys) and call.own_keys.rows is not None:
+            read = self._list(f"{rows}.keys", own, call.own_keys, other)
         if not call.columns:
-            elsewhere = keys is None and (n != m or call.places[0].apart(call.places[1]))
-            return rows, self._list(
-                f"{rows}.keys", m, call.places[1], f"{rows}.keys.{site.layer}"
-            ) if elsewhere else read
+            elsewhere = keys is None and (n != m or not call.places[0].same(call.places[1]))
+            return rows, self._list(f"{rows}.keys", m, call.places[1], other) if elsewhere else read
         names = [f"{read}.keys", *(f"{read}.keys.{number}" for number in range(1, len(self.lengths) + 2))]
         known = (read, call.columns)
         name = next(each for each in names if self.columns.get(each, None if each in self.lengths else known) == known)
@@ -59,19 +59,18 @@ class TokenLists:
         stem = other.rpartition(".")[0]
         alike = [each for each in self.lengths if each.rpartition(".")[0] == stem and each.rpartition(".")[2].isdigit()]
         # A list of the same sequence has its words, whichever stack it was met in first.
-        same = [each for each, own in self.places.items() if own.same(places)]
+        same = [each for each, own in self.places.items() if own.rows is not None and own.same(places)]
         free = chain([other], (f"{other}_{number}" for number in count(2)))
         found = next((each for each in [*same, *alike] if self._fits(each, length, places)), None)
         found = found or next(each for each in free if each not in self.lengths or self._fits(each, length, places))
         return self._take(found, length, places)
 
     def _fits(self, name: str, length: int, places: Places) -> bool:
-        return self.lengths[name] == length and name not in self.columns and not self.places[name].apart(places)
+        return self.lengths[name] == length and name not in self.columns and self.places[name].same(places)
 
     def _take(self, name: str, length: int, places: Places) -> str:
         self.lengths[name] = length
-        if not self.places.setdefault(name, places).origins:
-            self.places[name] = places
+        self.places.setdefault(name, places)
         return name
 
 
@@ -83,6 +82,7 @@ class SideMaker:
     inputs: Sequence[Tensor]
     descent: Descent
     given: Mapping[str, Sequence[str]]
+    known: dict[frozenset[Origin], list[int] | None] = field(default_factory=dict)  # ids of sequences, found once
 
     def sides(self, found: Mapping[Site, AttentionCall]) -> dict[str, Side]:
         """All lists, the encoder's first; raises TokensDoNotFit, or UnknownOption for the tokens of a list that is not there."""
@@ -94,7 +94,7 @@ class SideMaker:
                 read = site.key_side.rpartition(".keys")[0]
                 with_columns[site.key_side] = read, call.columns
                 own = sum(size for label, size in call.columns if label is None)
-                first.setdefault(read, (own, call.places[1]))
+                first.setdefault(read, (own, call.own_keys))
             else:
                 first.setdefault(site.key_side, (call.k.shape[1], call.places[1]))
         for side in self.given:
@@ -105,41 +105,59 @@ class SideMaker:
         return sides | {side: _with_keys(sides[rows], columns) for side, (rows, columns) in with_columns.items()}
 
     def _side(self, side: str, length: int, places: Places) -> Side:
-        ids = self._ids(length, places)
+        rows = places.rows if places.rows is not None and len(places.rows) == length else ()
+        ids = [self._id(row) for row in rows] or [None] * length
         words = self.given.get(side)
-        start = places.span[0] if places.span else 0
         if words is None:
-            words = self.texts.tokens(ids) if ids is not None else [str(start + i) for i in range(length)]
+            texts = iter(self.texts.tokens([i for i in ids if i is not None]) if self.texts.reads else ())
+            words = [next(texts, n) if i is not None else n for i, n in zip(ids, _numbers(rows, length), strict=True)]
         if len(words) != length:
             raise TokensDoNotFit(got=len(words), side=side, allowed=length)
         special = tuple(self.texts.is_special(word) for word in words)
-        return Side(tuple(words), tuple(ids if ids is not None else range(length)), special)
+        return Side(tuple(words), tuple(at if i is None else i for at, i in enumerate(ids)), special)
 
-    def _ids(self, length: int, places: Places) -> list[int] | None:
-        """The ids whose places a list's rows are at; None where it is of anything else, of rows put elsewhere, or not known.
+    def _id(self, row: Row) -> int | None:
+        """The id at a row's place of its sequence."""
+        sequence, place = row
+        if sequence not in self.known:
+            self.known[sequence] = self._ids(sequence)
+        ids = self.known[sequence]
+        return ids[place] if ids is not None and 0 <= place < len(ids) else None
 
-        What was looked up in a table of the vocabulary's size counts first; a table of positions or of kinds of tokens has
-        another. Without one an input counts that flowed in, if it is the only one that fits.
+    def _ids(self, sequence: frozenset[Origin]) -> list[int] | None:
+        """The ids of a sequence's tokens; None where it is of anything else, or it cannot be told.
+
+        What was looked up in a table of the vocabulary's size counts first, then in a larger one, then an input that is no
+        count; tables of positions and of kinds of tokens have others. Without a table an input counts.
         """
-        if places.moved or (places.cut and places.span is None):
-            return None
-        if places.span is not None:  # a run of the rows of a longer one
-            start, stop, size = places.span
-            ids = self._ids(size, Places(places.origins))
-            return None if ids is None else ids[start:stop]
-        numbers = sorted(number for kind, number in places.origins if kind == "ids")
-        looked_up = [self.descent.ids[number] for number in numbers if self.descent.ids[number][0].numel() == length]
+        numbers = sorted(number for kind, number in sequence if kind == "ids")
+        looked_up = [(self.descent.ids[number][0].tolist(), self.descent.ids[number][1]) for number in numbers]
         size = len(self.texts.vocabulary)
-        told = [ids.tolist() for ids, rows in looked_up if rows == size]
-        inputs = [self.inputs[number] for kind, number in places.origins if kind == "input"]
-        given = [each.reshape(-1).tolist() for each in inputs if is_ids(each) and each.numel() == length]
-        others = [ids.tolist() for ids, _ in looked_up]
-        for found in (told, [ids for ids in others if ids in given], others, given):
-            # Places and kinds of tokens are numbers too.
-            real = [ids for ids in found if found is told or (ids != list(range(length)) and set(ids) - {0, 1})]
+        given = {at: each.reshape(-1).tolist() for at, each in enumerate(self.inputs) if is_ids(each)}
+        read = [given[number] for kind, number in sequence if kind == "input" and number in given]
+        others = [ids for ids, _ in looked_up]
+        ranked = [
+            [ids for ids, rows in looked_up if rows == size],
+            [ids for ids, rows in looked_up if size and rows > size > max(ids, default=0)],
+            [ids for ids in others if ids in given.values() and _of_words(ids)],
+            *([others] if not size else []), *([read] if not looked_up else []),
+        ]  # fmt: skip
+        for found in ranked:
+            real = list(filter(_of_words, found))
             if len({tuple(ids) for ids in real or found}) == 1:
                 return (real or found)[0]
         return None
+
+
+def _of_words(ids: Sequence[int]) -> bool:
+    """Whether numbers may be those of words: places and kinds of tokens run on by ones."""
+    return list(ids) != sorted(ids) or set(ids) != set(range(min(ids), max(ids) + 1))
+
+
+def _numbers(rows: Sequence[Row], length: int) -> list[str]:
+    """What rows are called without words: by their places in their sequence, else in the list."""
+    one = len({sequence for sequence, _ in rows}) == 1 and len(set(rows)) == length
+    return [str(place) for _, place in rows] if one else [str(at) for at in range(length)]
 
 
 def _with_keys(rows: Side, columns: Columns) -> Side:

@@ -23,6 +23,11 @@ class TokenTexts:
     def __init__(self, tokenizer: Any = None):
         self._tokenizer = tokenizer
 
+    @property
+    def reads(self) -> bool:
+        """Whether ids have texts at all."""
+        return self._tokenizer is not None
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """One text an id; numbers from 0 without a tokenizer."""
         tokenizer, ids = self._tokenizer, [int(i) for i in ids]

@@ -203,3 +203,107 @@ def test_what_mixes_no_rows_is_no_attention(beside: str):
     module = nn.ModuleDict({"usual": Attention(), "experts": Experts()}).eval()
     forward = lambda x: SIMILARITY[beside](module, module["usual"](x))  # noqa: E731
     assert not instrument(module, forward=forward).trace(torch.randn(1, N, D)).facts.get("missing")
+
+
+def mean_pool(x: Tensor) -> Tensor:
+    return x.mean(-1, keepdim=True).tanh().softmax(1)
+
+
+POOLED = {
+    "one by one": lambda x: (mean_pool(x) * x).sum(1),
+    "by a product": lambda x: mean_pool(x).mT @ x,
+    "over the last axis": lambda x: mean_pool(x).squeeze(-1).unsqueeze(1) @ x,
+    "by an einsum": lambda x: torch.einsum("bn,bnd->bd", x.mean(-1).tanh().softmax(-1), x),
+    "query times key, cell by cell": lambda x: ((x[:, -1:] * x).sum(-1).softmax(-1)[..., None] * x).sum(1),
+}
+
+
+class Pool(nn.Module):
+    def __init__(self, pool: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pool(x)
+
+
+@pytest.mark.parametrize("pool", POOLED)
+def test_pooling_by_a_softmax_over_positions_is_said(pool: str):
+    torch.manual_seed(0)
+    module = nn.ModuleDict({"usual": Attention(), "pool": Pool(POOLED[pool])}).eval()
+    x = torch.randn(1, N, D)
+    trace = instrument(module, forward=lambda x: module["pool"](module["usual"](x))).trace(x)
+    assert [str(site) for site in trace.sites] == ["encoder.0.self"] and trace.facts["missing"] == ["pool"]
+    with pytest.raises(errors.OtherScores, match="pool"):
+        instrument(module, forward=lambda x: module["pool"](x)).trace(x)
+
+
+WRITTEN_AS = {
+    "powers of two": lambda s: (s * math.log2(math.e)).exp2() / (s * math.log2(math.e)).exp2().sum(-1, keepdim=True),
+    "a column of 0": lambda s: F.pad(s, (1, 0)).softmax(-1)[..., 1:],
+    "padded and cut": lambda s: F.pad(s, (0, 2))[..., :-2].softmax(-1),
+}
+
+
+@pytest.mark.parametrize("way", WRITTEN_AS)
+def test_a_softmax_as_kernels_write_it(way: str):
+    torch.manual_seed(0)
+    module = Form(lambda form, q, k, v: WRITTEN_AS[way](scores(q, k)) @ v).eval()
+    trace = instrument(module).trace(torch.randn(1, N, D))
+    beside = [torch.zeros(1, 1, 1)] if "column" in way else []
+    got = torch.stack([trace.weights("encoder.0.self", head) for head in range(H)]).double()
+    torch.testing.assert_close(got, softmax(module.kept, *beside).detach(), atol=1e-6, rtol=0)
+    assert trace.fidelity().holds and not trace.facts.get("missing")
+
+
+def by_queries(form: Form, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    heads = []
+    for h in range(H):
+        rows = [(k[0, h] @ q[0, h, j] / math.sqrt(D_K)).softmax(-1) @ v[0, h] for j in range(N)]
+        heads.append(torch.stack(rows))
+    return torch.stack(heads)[None]
+
+
+def runs_of_heads(form: Form, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    runs = [
+        torch.cat([scores(part[:, h : h + 1], k[:, h : h + 1]).softmax(-1) @ v[:, h : h + 1] for h in range(H)], 1)
+        for part in q.split([1, 3, 2], 2)
+    ]
+    return torch.cat(runs, 2)
+
+
+@pytest.mark.parametrize("mix", [by_queries, runs_of_heads])
+def test_queries_and_heads_one_by_one_are_one_attention(mix: Callable):
+    torch.manual_seed(0)
+    module = Form(mix).eval()
+    trace = instrument(module).trace(torch.randn(1, N, D))
+    record = trace.record("encoder.0.self")
+    assert [str(site) for site in trace.sites] == ["encoder.0.self"]
+    assert (record.heads, record.queries, record.keys) == (H, N, N)
+    got = torch.stack([record.weights(head) for head in range(H)]).double()
+    torch.testing.assert_close(got, softmax(module.kept).detach(), atol=1e-6, rtol=0)
+    assert trace.fidelity().holds and trace.tokens("encoder") == [str(i) for i in range(N)]
+
+
+def test_a_sigmoid_is_no_softmax_in_half_precision():
+    torch.manual_seed(0)
+    module = Form(lambda form, q, k, v: (scores(q, k) - 4).sigmoid() @ v).eval().to(torch.bfloat16)
+    with pytest.raises(errors.NoSoftmax):
+        instrument(module).trace(torch.randn(1, N, D, dtype=torch.bfloat16))
+
+
+HYPER = {
+    "matrices made of the text": lambda x: torch.relu(x @ x.mean(1).view(1, D, 1)) @ x[:, 0].view(1, 1, D),
+    "similarity after a gate": lambda x: (y := x * (x @ x.mT).mean(-1, keepdim=True).sigmoid()) @ y.mT,
+}
+
+
+@pytest.mark.parametrize("form", HYPER)
+def test_products_along_features_are_no_attention(form: str):
+    torch.manual_seed(0)
+    module = Attention().eval()
+    assert (
+        not instrument(module, forward=lambda x: HYPER[form](module(x)))
+        .trace(torch.randn(1, N, D))
+        .facts.get("missing")
+    )

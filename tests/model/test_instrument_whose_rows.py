@@ -119,14 +119,34 @@ def test_as_many_inducing_points_as_words():
     assert sides_by_module(trace) == {f"{at}.{name}": sides for at in (1, 2) for name, sides in wanted.items()}
 
 
-ELSEWHERE: dict[str, Callable[[Tensor], Tensor]] = {
-    "flipped": lambda x: x.flip(1), "rolled": lambda x: x.roll(1, 1),
-    "picked": lambda x: x[:, torch.tensor([4, 0, 3, 1, 2])], "sorted": lambda x: x.sort(1)[0],
-    "shifted by padding": lambda x: F.pad(x, (0, 0, 1, -1)),
-    "shifted by concatenation": lambda x: torch.cat([torch.zeros(1, 1, D), x[:, :-1]], 1),
-    "halves exchanged": lambda x: torch.cat([x[:, 2:], x[:, :2]], 1),
-    "first row repeated": lambda x: x[:, :1].expand(-1, N, -1),
-    "mean repeated": lambda x: x.mean(1, keepdim=True) + torch.zeros(1, N, D),
+def rows(*places: int | None) -> tuple[str, ...]:
+    """The words at these places of the text; what is none is called by its own place in the list."""
+    return tuple(str(at) if place is None else TEXT[place] for at, place in enumerate(places))
+
+
+def written(x: Tensor) -> Tensor:
+    y = torch.zeros_like(x)
+    y[:, 1:] = x[:, :-1]
+    return y
+
+
+PERMUTED = torch.tensor([4, 0, 3, 1, 2])
+ELSEWHERE: dict[str, tuple[Callable[[Tensor], Tensor], tuple[str, ...]]] = {
+    "flipped": (lambda x: x.flip(1), TEXT[::-1]), "rolled": (lambda x: x.roll(1, 1), rows(4, 0, 1, 2, 3)),
+    "picked": (lambda x: x[:, PERMUTED], rows(4, 0, 3, 1, 2)), "sorted": (lambda x: x.sort(1)[0], NUMBERS),
+    "shifted by padding": (lambda x: F.pad(x, (0, 0, 1, -1)), rows(None, 0, 1, 2, 3)),
+    "shifted by concatenation": (lambda x: torch.cat([torch.zeros(1, 1, D), x[:, :-1]], 1), rows(None, 0, 1, 2, 3)),
+    "halves exchanged": (lambda x: torch.cat([x[:, 2:], x[:, :2]], 1), rows(2, 3, 4, 0, 1)),
+    "first row repeated": (lambda x: x[:, :1].expand(-1, N, -1), NUMBERS),
+    "mean repeated": (lambda x: x.mean(1, keepdim=True) + torch.zeros(1, N, D), NUMBERS),
+    "scattered": (lambda x: torch.zeros_like(x).scatter(1, PERMUTED[None, :, None].expand_as(x), x), NUMBERS),
+    "copied to places": (lambda x: torch.zeros_like(x).index_copy(1, PERMUTED, x), NUMBERS),
+    "permuted by a product": (lambda x: F.one_hot(PERMUTED, N).float() @ x, NUMBERS),
+    "mixed along the text": (lambda x: (x.mT @ torch.ones(N, N).softmax(-1)).mT, NUMBERS),
+    "written in place": (written, NUMBERS),
+    "chosen by a mask": (lambda x: torch.where(torch.zeros(1, N, 1).bool(), x, x.flip(1)), NUMBERS),
+    "largest first": (lambda x: x.topk(N, 1)[0], NUMBERS),
+    "by numpy": (lambda x: torch.from_numpy(x.detach().numpy()[:, ::-1].copy()), NUMBERS),
 }  # fmt: skip
 
 
@@ -146,13 +166,31 @@ class Moved(nn.Module):
 
 @pytest.mark.parametrize("before", [True, False], ids=["before the first layer", "between layers"])
 @pytest.mark.parametrize("move", ELSEWHERE)
-def test_words_do_not_stay_where_rows_were_put_elsewhere(move: str, before: bool):
-    module = Moved(ELSEWHERE[move], before).eval()
+def test_words_go_where_their_rows_go(move: str, before: bool):
+    change, found = ELSEWHERE[move]
+    module = Moved(change, before).eval()
     trace = instrument(module, WORDS).trace(IDS)
     held(trace, module)
-    moved = (NUMBERS, NUMBERS)
-    wanted = {f"layers.{at}": moved if before or at else (TEXT, TEXT) for at in range(3)}
+    wanted = {f"layers.{at}": (found, found) if before or at else (TEXT, TEXT) for at in range(3)}
     assert sides_by_module(trace) == wanted
+
+
+def test_rows_that_a_reshape_exchanges():
+    ids = torch.tensor([[7, 3, 11, 2, 5, 14]])
+    module = Moved(lambda x: x.view(1, 2, 3, D).transpose(1, 2).reshape(1, 6, D), False).eval()
+    trace = instrument(module, WORDS).trace(ids)
+    held(trace, module)
+    text = [WORDS[i] for i in ids[0].tolist()]
+    scanned = tuple(text[at] for at in (0, 3, 1, 4, 2, 5))
+    assert {name: rows for name, (rows, _) in sides_by_module(trace).items()} == {
+        "layers.0": tuple(text), "layers.1": scanned, "layers.2": scanned,
+    }  # fmt: skip
+
+
+def turned(x: Tensor) -> Tensor:
+    """Rotary positions, pairs side by side (Su et al. 2021, equation 34)."""
+    even, odd = x[..., ::2], x[..., 1::2]
+    return x * 0.6 + torch.stack([-odd, even], -1).flatten(-2) * 0.8
 
 
 IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
@@ -163,6 +201,13 @@ IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "positions first": lambda x: x.transpose(0, 1).contiguous().transpose(0, 1),
     "convolution": lambda x: F.conv1d(x.mT, torch.ones(D, 1, 3), padding=1, groups=D).mT,
     "normalised by hand": lambda x: (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True),
+    "turned as positions are": lambda x: turned(x), "turned as complex numbers": lambda x: torch.view_as_real(
+        torch.view_as_complex(x.view(1, N, D // 2, 2)) * torch.polar(torch.ones(N, D // 2), torch.randn(N, D // 2))
+    ).flatten(-2),
+    "a learned table that is indexed": lambda x: x + nn.Parameter(torch.randn(9, D))[torch.arange(N) + 2],
+    "windows and back": lambda x: F.pad(x, (0, 0, 0, 1)).view(1, 3, 2, D).reshape(1, 6, D)[:, :N],
+    "every row, by its number": lambda x: x[:, torch.arange(N)],
+    "stacked one by one": lambda x: torch.stack(list(x.unbind(1)), 1),
     "gated by the mean": lambda x: x * x.mean(1, keepdim=True).sigmoid(),
 }  # fmt: skip
 
@@ -189,7 +234,7 @@ def test_keys_in_another_order_than_the_queries():
     module = nn.Sequential(nn.Embedding(len(WORDS), D), Backwards()).eval()
     trace = instrument(module, WORDS).trace(IDS)
     held(trace, module)
-    assert sides_by_module(trace) == {"1": (TEXT, NUMBERS)}
+    assert sides_by_module(trace) == {"1": (TEXT, TEXT[::-1])}
 
 
 class Joint(nn.Module):
@@ -211,7 +256,7 @@ def test_streams_that_were_one_sequence_and_are_two_again():
     module = Joint().eval()
     trace = instrument(module, WORDS).trace(IDS, torch.randn(1, N, 3))
     held(trace, module)
-    both = tuple(map(str, range(2 * N)))
+    both = (*TEXT, *(str(N + at) for at in range(N)))
     assert sides_by_module(trace) == {"joint": (both, both), "text": (TEXT, TEXT), "image": (NUMBERS, NUMBERS)}
 
 
@@ -268,3 +313,74 @@ def test_a_cache_that_is_still_empty_is_no_column():
     trace = instrument(module, WORDS).trace(IDS)
     held(trace, module)
     assert sides_by_module(trace) == {"1": (TEXT, TEXT)} and set(trace.sides) == {"encoder"}
+
+
+class Channels(Attention):
+    """Attention between the channels of a head (El-Nouby et al. 2021, equation 5): as many here as there are words."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (f(x).view(1, N, -1, N).permute(0, 2, 3, 1) for f in (self.q, self.k, self.v))
+        self.weights.append((q @ k.mT).softmax(-1)[0].detach())
+        return self.o(((q @ k.mT).softmax(-1) @ v).permute(0, 3, 1, 2).reshape(1, N, -1))
+
+
+def test_channels_are_no_words():
+    module = nn.ModuleList([nn.Embedding(len(WORDS), 2 * N), Channels()]).eval()
+    module[1].q, module[1].k, module[1].v, module[1].o = (nn.Linear(2 * N, 2 * N) for _ in range(4))
+    trace = instrument(module, WORDS, forward=lambda ids: module[1](module[0](ids))).trace(IDS)
+    assert sides_by_module(trace) == {"1": (NUMBERS, NUMBERS)}
+
+
+def test_places_are_no_words():
+    """Vectors are given, and their places are counted from 2, in a table that is smaller than the vocabulary."""
+    module = nn.ModuleDict({"places": nn.Embedding(9, D), "attention": Attention()}).eval()
+    trace = instrument(module, WORDS, forward=lambda x: module["attention"](x + module["places"](torch.arange(N) + 2)))
+    trace = trace.trace(torch.randn(1, N, D))
+    held(trace, module)
+    assert sides_by_module(trace) == {"attention": (NUMBERS, NUMBERS)}
+
+
+def test_a_sum_of_two_streams_and_one_of_them_alone():
+    module = nn.ModuleDict({"emb": nn.Embedding(len(WORDS), D), "sum": Attention(), "image": Attention()}).eval()
+
+    def forward(ids: Tensor, image: Tensor) -> Tensor:
+        both = module["emb"](ids) + image
+        return both + module["sum"](both) + module["image"](image)
+
+    trace = instrument(module, WORDS, forward=forward).trace(IDS, torch.randn(1, N, D))
+    held(trace, module)
+    assert sides_by_module(trace) == {"sum": (TEXT, TEXT), "image": (NUMBERS, NUMBERS)}
+
+
+class Packed(nn.Module):
+    """Two streams with packed projections of their own, joined (Esser et al. 2024, figure 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.emb, self.text, self.image = nn.Embedding(len(WORDS), D), nn.Linear(D, 3 * D), nn.Linear(D, 3 * D)
+
+    def forward(self, ids: Tensor, image: Tensor) -> Tensor:
+        parts = zip(self.text(self.emb(ids)).chunk(3, -1), self.image(image).chunk(3, -1), strict=True)
+        q, k, v = (torch.cat(pair, 1).view(1, 2 * N, 4, -1).transpose(1, 2) for pair in parts)
+        return F.scaled_dot_product_attention(q, k, v)
+
+
+def test_two_packed_projections_of_one_attention():
+    trace = instrument(Packed().eval(), WORDS).trace(IDS, torch.randn(1, N, D))
+    both = (*TEXT, *(str(N + at) for at in range(N)))
+    assert sides_by_module(trace) == {"": (both, both)} and trace.record("encoder.0.self").heads == 4
+
+
+def test_runs_that_read_the_keys_so_far_have_their_own_words():
+    class SoFar(Attention):
+        def mixed(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            runs = [
+                F.scaled_dot_product_attention(q[:, :, a:b], k[:, :, :b], v[:, :, :b])
+                for a, b in ((0, 2), (2, 4), (4, 5))
+            ]
+            return self.o(torch.cat(runs, 2).transpose(1, 2).reshape(1, N, D))
+
+    module = nn.Sequential(nn.Embedding(len(WORDS), D), SoFar()).eval()
+    trace = instrument(module, WORDS).trace(IDS)
+    found = [(tuple(trace.tokens(s.query_side)), tuple(trace.tokens(s.key_side))) for s in trace.sites]
+    assert found == [(TEXT[:2], TEXT[:2]), (TEXT[2:4], TEXT[:4]), (TEXT[4:], TEXT)]

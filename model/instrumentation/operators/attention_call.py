@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import compress
 
 import torch
 from torch import Tensor, nn
@@ -16,35 +16,36 @@ from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 Columns = tuple[tuple[str | None, int], ...]  # runs of keys: None for positions of the sequence, else what they are
 Origin = tuple[
     str, str | int
-]  # ("call", place), ("input", number), ("ids", number) or ("learned", memory): see `descent` and `sequences`
+]  # ("call", place), ("input", number), ("ids", number) or ("learned", memory): see `descent` and `places`
 
 
-@dataclass(frozen=True)
+Row = tuple[
+    frozenset[Origin], int
+]  # (the sequence that a row is of: what it was looked up or given as; its place there)
+
+
+@dataclass(frozen=True, eq=False)
 class Places:
-    """Whose positions the rows of a tensor are: those of ids, inputs or learned vectors (`origins`), each where it was, but for
-    the operators that put them elsewhere (`moved`, by their numbers) or left some out (`cut`); nothing where it is not known.
-    span: of a run of rows that was cut out (first, last + 1, how many there were).
-    """
+    """Which place of which sequence each row of a tensor is, in their order; None where that is not known."""
 
-    origins: frozenset[Origin] = frozenset()
-    moved: frozenset[int] = frozenset()
-    cut: bool = False
-    span: tuple[int, int, int] | None = None
-
-    @property
-    def where(self) -> tuple[frozenset[int], bool, tuple[int, int, int] | None]:
-        """Which rows of its sequence they are, in which order."""
-        return self.moved, self.cut, self.span
-
-    def apart(self, other: Places) -> bool:
-        """Whether the rows of the two are known to be of different sequences, or of one in another order."""
-        if not self.origins or not other.origins:
-            return False
-        return self.where != other.where or not (self.origins & other.origins)
+    rows: tuple[Row, ...] | None = None
 
     def same(self, other: Places) -> bool:
-        """Whether the rows of the two are known to be of one sequence, each where it was."""
-        return bool(self.origins) and (self.origins, self.where) == (other.origins, other.where)
+        """Whether the rows of the two are the same ones; what is not known may be anything that is not known."""
+        if self.rows is None or other.rows is None or self.rows is other.rows:
+            return self.rows is other.rows
+        return len(self.rows) == len(other.rows) and all(map(_same_row, self.rows, other.rows))
+
+    def at(self, chosen: Sequence[bool]) -> Places:
+        return Places(None if self.rows is None else tuple(compress(self.rows, chosen)))
+
+
+def _same_row(one: Row, other: Row) -> bool:
+    """A row to which vectors of another sequence were added is the same; one of which the words are gone is not."""
+    if one[1] != other[1] or one[0] == other[0]:
+        return one[1] == other[1]
+    words = ({origin for origin in row[0] if origin[0] == "ids"} for row in (one, other))
+    return next(words) == next(words) and bool(one[0] & other[0])
 
 
 @dataclass(eq=False)
@@ -92,6 +93,12 @@ class AttentionCall:
         return f"{name}@{self.entries.get(name, 0)}"
 
     @property
+    def own_keys(self) -> Places:
+        """Of the keys that are positions of a sequence; of all where none is anything else."""
+        chosen = [label is None for label, size in self.columns for _ in range(size)]
+        return self.places[1].at(chosen) if self.columns else self.places[1]
+
+    @property
     def weights_shape(self) -> tuple[int, int, int]:
         """(h, q, k)"""
         return self.q.shape[0], self.q.shape[1], self.k.shape[1]
@@ -126,7 +133,8 @@ def join(calls: list[AttentionCall], result: Tensor) -> AttentionCall | None:
     """Calls whose contexts were concatenated to `result` as one: run by run of queries, or head by head; None where neither."""
     if len(set(map(id, calls))) < len(calls):
         return None
-    joined = _join_queries(calls) if calls[0].places[0].span else _join_heads(calls)
+    apart = {call.places[0].rows for call in calls}
+    joined = _join_queries(calls) if None not in apart and len(apart) == len(calls) else _join_heads(calls)
     if joined is None or joined.context.numel() != result.numel():
         return None
     made, flat = joined.context.nan_to_num(), result.reshape(-1).nan_to_num()
@@ -135,10 +143,8 @@ def join(calls: list[AttentionCall], result: Tensor) -> AttentionCall | None:
 
 
 def _join_queries(calls: list[AttentionCall]) -> AttentionCall | None:
-    """Runs of queries, one after the other, that read the same keys; their biases cell by cell."""
-    first, spans = calls[0], [call.places[0].span for call in calls]
-    if None in spans or any(one[1] != other[0] for one, other in pairwise(spans)):
-        return None
+    """Runs of queries that read the same keys, in their order; their biases cell by cell."""
+    first = calls[0]
     for call in calls[1:]:
         alike = (call.scale, call.softcap, call.columns) == (first.scale, first.softcap, first.columns)
         same = all(torch.equal(one, other) for one, other in ((call.k, first.k), (call.v, first.v)))
@@ -154,11 +160,8 @@ def _join_queries(calls: list[AttentionCall]) -> AttentionCall | None:
             return None
     if "bias_offsets" in first.parts:
         parts["bias"] = torch.cat([_cell_by_cell(call) for call in calls], 1)
-    whole = spans[0][0] == 0 and spans[-1][1] == spans[0][2]
-    rows = Places(
-        first.places[0].origins, first.places[0].moved, not whole, None if whole else (spans[0][0], *spans[-1][1:])
-    )
     q, context = (torch.cat([getattr(call, name) for call in calls], 1) for name in ("q", "context"))
+    rows = Places(tuple(row for call in calls for row in call.places[0].rows))
     return replace(
         first, q=q, context=context, mask=simplest_mask(allowed), parts=parts, heads=calls,
         places=(rows, first.places[1]), path=_shared_path(calls),

@@ -36,7 +36,7 @@ def scores_of(operation: Operation, owner: Frame | None) -> Scores | None:
     q, k, scale = query[0], key[0], given.get("scale")
     shape = torch.Size((*query.shape[:3], key.shape[2]))
     scale = q.shape[-1] ** -0.5 if scale is None else float(scale)
-    scores = Scores(q, k, (query, key), layout.contiguous(shape), scale, owner=owner)
+    scores = Scores(q, k, (query, key), layout.contiguous(shape), scale, owner=owner, inner=(-1, -1))
     if given.get("is_causal"):
         i, j = (torch.arange(size, device=q.device) for size in shape[2:])
         scores = scores.without((j[None] > i[:, None])[None])

@@ -198,24 +198,3 @@ def cube(tensor: Tensor) -> Tensor:
 def matrix(tensor: Tensor) -> Tensor:
     """[1, n, m] -> [n, m]; two axes stay."""
     return tensor[0] if tensor.dim() == 3 else tensor
-
-
-def axis_after_reshape(before: Sequence[int], after: Sequence[int], axis: int | None) -> int | None:
-    """Where an axis is after a reshape that leaves it whole; None where it was merged or taken apart."""
-    if axis is None:
-        return None
-    ahead, size = math.prod(before[:axis]), before[axis]
-    return next((at for at, own in enumerate(after) if own == size and math.prod(after[:at]) == ahead), None)
-
-
-def axis_of_positions(tensor: Tensor) -> int | None:
-    """The axis of positions of ids [1, n] or vectors [1, n, d], [n, 1, d], [n, d]; None of anything else."""
-    shape = tensor.shape[:-1] if tensor.is_floating_point() else tensor.shape
-    long = [at for at, size in enumerate(shape) if size != 1]
-    return long[0] if len(long) == 1 else len(shape) - 1 if shape and not long else None
-
-
-def only_axis_of_size(made: Tensor, n: int) -> int | None:
-    """The one axis of a tensor that has `n` places, None where none or several have."""
-    found = [at for at, size in enumerate(made.shape) if size == n]
-    return found[0] if len(found) == 1 else None

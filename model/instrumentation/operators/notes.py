@@ -31,7 +31,8 @@ class Scores:
     `erased` cells were multiplied by 0 and must end up masked. `rounded`: they were in half precision on their way.
     `opaque`: they passed an operator that is none of these; terms and masks are those after it. `learned`: q is a parameter:
     learned queries, or a layer that has its matrix on the left. `known`: of opaque scores what they were before that. sinks
-    [h]: the score beside each row's whose weight is left out.
+    [h]: the score beside each row's whose weight is left out. inner: which axis of each factor the product added up.
+    `normalised`: opaque ones met numbers of whole rows (a sum).
     """
 
     q: Tensor
@@ -49,6 +50,8 @@ class Scores:
     owner: Frame | None = None
     known: Scores | None = None
     sinks: Tensor | None = None
+    inner: tuple[int, int] = (-1, -2)
+    normalised: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -81,8 +84,10 @@ class Scores:
 
     def unknown(self) -> Scores:
         """The scores after an operator that is not read; what was added before it is in there somewhere."""
+        rows = any(term.shape[2] == 1 < term.shape[1] for term, _ in self.terms)
         return replace(
-            self, terms=(), dropped=(), erased=(), softcap=None, opaque=True, known=self.known if self.opaque else self
+            self, terms=(), dropped=(), erased=(), softcap=None, opaque=True, known=self.known if self.opaque else self,
+            normalised=self.normalised or rows,
         )  # fmt: skip
 
     def without_row_terms(self) -> tuple[Scores, Tensor | None]:
@@ -110,7 +115,7 @@ class Scores:
             return tuple(part.transpose(1, 2) for part in cells)
 
         return replace(
-            self, q=self.k, k=self.q, factors=self.factors[::-1],
+            self, q=self.k, k=self.q, factors=self.factors[::-1], inner=self.inner[::-1],
             layout=layout.transposed(self.layout, rows, columns), dropped=swapped(self.dropped),
             terms=tuple((term.transpose(1, 2), weight) for term, weight in self.terms), erased=swapped(self.erased),
         )  # fmt: skip
@@ -148,6 +153,17 @@ def number(value: object) -> float | None:
     if isinstance(value, int | float):
         return float(value)
     return float(value.item()) if isinstance(value, Tensor) and value.numel() == 1 else None
+
+
+def scaled(note: object, tensor: object, value: object, divides: bool) -> Scaled | None:
+    """The note of a tensor times a number, or over it; None where it is anything else."""
+    factor = number(value)
+    if not factor or not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        return None
+    factor = 1 / factor if divides else factor
+    if isinstance(note, Scaled):
+        return Scaled(note.factor * factor)
+    return Scaled(factor) if note is None else None
 
 
 def unscaled(tensor: Tensor, note: object) -> tuple[Tensor, float]:

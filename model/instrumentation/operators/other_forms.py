@@ -1,8 +1,9 @@
 """Attention of other forms than softmax(q kᵀ) v, which is not recorded, but must not be passed over in silence.
 
-Whatever mixes rows by rows is two products of data, the second with what was made of the first: weights by a sigmoid or a
-power, linear attention (Katharopoulos et al. 2020, equation 5), state spaces in their dual form (Dao and Gu 2024, section 3).
-One product alone (a similarity, a gate) mixes nothing.
+Whatever mixes positions is two products of data, of which one adds positions up and the second reads what was made of the
+first: weights by a sigmoid or a power, linear attention (Katharopoulos et al. 2020, equation 5), state spaces in their dual
+form (Dao and Gu 2024, section 3). One product alone (a similarity, a gate), or two along features, mix nothing. A softmax
+over positions that weights them is attention too, whatever its scores are.
 """
 
 from __future__ import annotations
@@ -12,46 +13,60 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from model.instrumentation.operators.notes import Context, Weights
-from model.instrumentation.operators.recorder import PRODUCTS, Operation, tensors_in
+from model.instrumentation.operators.notes import Context, Scores, Weights
+from model.instrumentation.operators.recorder import PRODUCTS, SOFTMAX, VIEWS, Operation, tensors_in
 from model.instrumentation.operators.tracker import ScoreTracker
+
+_Made = tuple[frozenset[int], bool]  # (numbers of the second products on the way, whether one added positions up)
 
 
 class OtherForms:
-    """Follows every operator, after `tracker`. is_data: whether a tensor was computed of the module's inputs; axis: which axis of
-    a tensor its positions are on.
+    """Follows every operator, after `tracker`. is_data: whether a tensor was computed of the module's inputs; on: whether a
+    tensor's positions lie along an axis, None where it is not known.
     """
 
-    def __init__(self, tracker: ScoreTracker, is_data: Callable[[Tensor], bool], axis: Callable[[Tensor], int | None]):
-        self._tracker, self._is_data, self._axis = tracker, is_data, axis
+    def __init__(
+        self, tracker: ScoreTracker, is_data: Callable[[Tensor], bool], on: Callable[[Tensor, int], bool | None]
+    ):
+        self._tracker, self._is_data, self._on = tracker, is_data, on
         self.of_other_scores: list[str] = []  # paths where a softmax of no product of queries and keys mixed positions
-        self._made = (
-            WeakTensorKeyDictionary()
-        )  # of a product of data -> the numbers of the second products it went through
+        self._made = WeakTensorKeyDictionary()  # what was computed of a product of data -> `_Made`
+        self._shares = WeakTensorKeyDictionary()  # the softmax over positions of anything but scores
         self._second: list[str] = []  # paths of the modules of second products
         self._recorded: set[int] = set()
 
     def see(self, operation: Operation) -> None:
         if operation.is_kernel:
             return
-        parts = operation.factors if operation.name in PRODUCTS else tensors_in(operation.args)
-        made = [found for part in parts if (found := self._made.get(part)) is not None]
-        numbers = frozenset().union(*made)
         if operation.name in PRODUCTS:
-            data = not any(map(self._tracker.recorder.is_parameter, parts)) and all(map(self._is_data, parts))
-            if isinstance(self._tracker.note(operation.result), Context):
-                self._recorded |= numbers  # scores of a recorded attention
-                return
-            if not data:
-                return
-            self._weighted(*parts)
-            if made:
-                numbers |= {len(self._second)}
-                self._second.append(self._tracker.recorder.innermost)
-        elif not made:
+            self._product(operation)
             return
-        for result in tensors_in((operation.result,)):
-            self._made[result] = numbers
+        self._weights_of_positions(operation)
+        made = [found for part in tensors_in(operation.args) if (found := self._made.get(part)) is not None]
+        for result in tensors_in((operation.result,)) if made else ():
+            self._made[result] = _union(made)
+
+    def _product(self, operation: Operation) -> None:
+        left, right = operation.factors
+        made = [found for part in (left, right) if (found := self._made.get(part)) is not None]
+        numbers, summed = _union(made)
+        if isinstance(self._tracker.note(operation.result), Context):
+            self._recorded |= numbers  # scores of a recorded attention
+            return
+        self._weighted(left, right)
+        if any(map(self._tracker.recorder.is_parameter, (left, right))) or not all(map(self._is_data, (left, right))):
+            return
+        ends = (left, left.dim() - 1), (right, max(0, right.dim() - 2))
+        along = [self._on(part, axis) for part, axis in ends]
+        # What is not known may be positions where the other factor is made of a product already.
+        here = any(on or (on is None and bool(made)) for on in along)
+        if made and (here or (summed and any(self._rows(part) for part in (left, right)))):
+            numbers |= {len(self._second)}
+            self._second.append(self._tracker.recorder.innermost)
+        self._made[operation.result] = numbers, summed or here
+
+    def _rows(self, tensor: Tensor) -> bool:
+        return any(self._on(tensor, axis) for axis in range(tensor.dim()))
 
     @property
     def paths(self) -> list[str]:
@@ -63,5 +78,30 @@ class OtherForms:
         for weights, values, along in ((left, right, right.dim() - 2), (right, left, left.dim() - 1)):
             note = self._tracker.note(weights)
             lost = isinstance(note, Weights) and note.call is None and not note.of_scores
-            if lost and self._axis(values) == along:
+            lost = lost and along >= 0 and bool(self._on(values, along))
+            if (lost or weights in self._shares) and self._is_data(values):
                 self.of_other_scores.append(self._tracker.recorder.innermost)
+
+    def _weights_of_positions(self, operation: Operation) -> None:
+        """A softmax over positions themselves (pooling, a pointer), and the values that it multiplies one by one."""
+        args, name = operation.args, operation.name
+        if name in SOFTMAX:
+            if not isinstance(self._tracker.note(args[0]), Scores) and self._on(
+                args[0], args[1] % max(1, args[0].dim())
+            ):
+                self._shares[operation.result] = True
+            return
+        if not args or not isinstance(args[0], Tensor):
+            return
+        shares = [part for part in tensors_in(args) if part in self._shares]
+        if not shares:
+            return
+        if name in VIEWS:
+            for result in tensors_in((operation.result,)):
+                self._shares[result] = True
+        elif name == "mul" and operation.result.numel() > shares[0].numel():
+            self.of_other_scores.append(self._tracker.recorder.innermost)
+
+
+def _union(made: list[_Made]) -> _Made:
+    return frozenset().union(*(numbers for numbers, _ in made)), any(summed for _, summed in made)

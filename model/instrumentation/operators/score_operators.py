@@ -6,6 +6,7 @@ which of the operator's arguments they are, and the operator, whose result has t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -80,14 +81,29 @@ def _capped(scores: Scores, at: int, operation: Operation) -> Scores:
     return scores.capped()
 
 
+def _power_of_two(scores: Scores, at: int, operation: Operation) -> Scores:
+    """2ˢ = exp(s · ln 2), as kernels write it."""
+    return scores.times(math.log(2)).unknown()
+
+
 def _cells(scores: Scores, at: int, operation: Operation, other: Tensor) -> Tensor | None:
     return scores.cells(other, operation.args[at].shape)
 
 
 OPERATORS: dict[str, Callable[[Scores, int, Operation], Scores]] = {
     "mul": _scaled, "div": _scaled, "add": _added, "sub": _added, "masked_fill": _filled, "where": _where,
-    "clamp": _floor, "clamp_min": _floor, "maximum": _floor, "tanh": _capped,
+    "clamp": _floor, "clamp_min": _floor, "maximum": _floor, "tanh": _capped, "exp2": _power_of_two,
 }  # fmt: skip
+
+
+def after(scores: Scores, at: int, operation: Operation) -> Scores | None:
+    """What an operator makes of scores, which are its argument number `at`; None where its result has another shape."""
+    args, result = operation.args, operation.result
+    if not isinstance(result, Tensor) or args[at].shape != result.shape:
+        return None
+    found = OPERATORS.get(operation.name, unknown)(scores, at, operation)
+    rows = any(isinstance(arg, Tensor) and 1 < arg.numel() < result.numel() for arg in args)
+    return replace(found, normalised=True) if found.opaque and (rows or operation.name == "_log_softmax") else found
 
 
 @dataclass(eq=False)

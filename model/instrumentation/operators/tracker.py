@@ -26,16 +26,16 @@ from model.instrumentation.operators.notes import (
     Scaled,
     Scores,
     Weights,
-    number,
+    scaled,
     turned,
     unscaled,
 )
 from model.instrumentation.operators.output_projection import add_bias, given, project
 from model.instrumentation.operators.recorder import Frame, Operation, OperatorRecorder
 from model.instrumentation.operators.regroup import heads_apart
-from model.instrumentation.operators.score_operators import OPERATORS, WeightChanges, unknown
+from model.instrumentation.operators.score_operators import WeightChanges, after
 from model.instrumentation.operators.score_reader import ScoreReader
-from model.instrumentation.operators.written_softmax import Widened, widened, written_softmax
+from model.instrumentation.operators.written_softmax import Widened, padded, widened, written_softmax
 
 
 class ScoreTracker:
@@ -84,9 +84,9 @@ class ScoreTracker:
         if not found or any(isinstance(self.note(arg), Weights) for arg in args):
             return _BESIDE.get(operation.name, _nothing)(self, operation)
         at, scores = min(found, key=lambda pair: pair[1].opaque)
-        if not isinstance(result, Tensor) or args[at].shape != result.shape:
-            return None
-        return OPERATORS.get(operation.name, unknown)(scores, at, operation)
+        if operation.name == "constant_pad_nd":
+            return padded(operation, scores)
+        return after(scores, at, operation)
 
     def _view(self, operation: Operation) -> Any:
         note, result = self.note(operation.args[0]), operation.result
@@ -106,16 +106,10 @@ class ScoreTracker:
 
     def _multiplied(self, operation: Operation) -> Any:
         """Weights of one token times its value; or q or k, scaled before they are multiplied."""
-        tensor, factor = operation.args[0], number(operation.args[1])
-        note = self.note(tensor)
+        note = self.note(operation.args[0])
         if isinstance(note, Weights):
             return self._single(operation, note)
-        if not factor or not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            return None
-        factor = 1 / factor if operation.name == "div" else factor
-        if isinstance(note, Scaled):
-            return Scaled(note.factor * factor)
-        return Scaled(factor) if note is None else None
+        return scaled(note, *operation.args[:2], divides=operation.name == "div")
 
     def _biased(self, operation: Operation) -> None:
         note, bias = self.note(operation.args[0]), operation.args[1]
@@ -124,20 +118,16 @@ class ScoreTracker:
 
     def _product(self, operation: Operation) -> Any:
         (a, b), result = operation.factors, operation.result
-        axes = result.dim()
+        factors, axes = (a, b), result.dim()
         if b.dim() == 1:
             b, result = b[:, None], result[:, None]
         left, right = self.note(a), self.note(b)
         added = operation.args[0] if operators.PRODUCTS[operation.name] else None
-        if isinstance(left, Weights):
-            return self._weighted_values(left, a, b, result)
-        if isinstance(right, Weights):
-            return self._weighted_values(turned(right), b.mT, a.mT, result.mT)
         for note, x, y, made in ((left, a, b, result), (turned(right), b.mT, a.mT, result.mT)):
-            if isinstance(note, Scores) and note.known is not None and not self.recorder.is_parameter(y):
-                weights = written_softmax(note, x, self.reader)
-                if weights is not None:
-                    return self._weighted_values(weights, x, y, made)
+            if isinstance(note, Scores) and not self.recorder.is_parameter(y):
+                note = written_softmax(note, x, self.reader)
+            if isinstance(note, Weights):
+                return self._weighted_values(note, x, y, made)
         if isinstance(left, Context) and (a.dim() == 2 or a.shape[0] == b.shape[0] == 1):
             return self._projected(left.call, layout.matrix(a), layout.matrix(b), added, layout.matrix(result))
         # A product with a parameter is a layer (a router or a gate has a softmax over its own outputs), or learned queries.
@@ -149,7 +139,17 @@ class ScoreTracker:
         owner = self.recorder.frames[-1] if self.recorder.frames else None
         scale = by_q * by_k * float(operation.kwargs.get("alpha", 1))
         lies = layout.contiguous((*q.shape[:2], k.shape[1]))[-result.dim() :][:axes]
-        scores = Scores(q, k, (a, b), lies, scale, rounded=result.dtype in HALF, learned=learned, owner=owner)
+        scores = Scores(
+            q,
+            k,
+            factors,
+            lies,
+            scale,
+            rounded=result.dtype in HALF,
+            learned=learned,
+            owner=owner,
+            inner=(-1, -min(2, factors[1].dim())),
+        )
         beta = float(operation.kwargs.get("beta", 1))
         return scores if added is None or beta == 0 else scores.plus(scores.cells(added, result.shape), beta)
 
@@ -158,7 +158,7 @@ class ScoreTracker:
         axis = operation.args[1] % max(1, result.dim())
         note = self.note(given)
         if isinstance(note, Widened):
-            return Weights(None) if note.scores is None else note.after(operation)
+            return Weights(None) if note.scores is None else note.after(operation).normalised()
         scores = None
         if isinstance(note, Scores):
             scores = note.with_keys_on(axis)

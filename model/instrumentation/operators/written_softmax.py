@@ -29,6 +29,10 @@ class Widened:
     start: int
     size: int
 
+    def normalised(self) -> Widened:
+        """After a softmax."""
+        return replace(self, scores=replace(self.scores, normalised=True))
+
     def after(self, operation: Operation) -> Widened | Scores | None:
         """What a view or an operator of one cell makes of them; the scores, not read, where the other columns are left out."""
         result, given = operation.result, next(arg for arg in operation.args if isinstance(arg, Tensor))
@@ -39,6 +43,16 @@ class Widened:
             return None
         start, stop, _ = slice(named.get("start"), named.get("end")).indices(given.shape[self.axis])
         return self.scores if (start, stop) == (self.start, self.start + self.size) else None
+
+
+def padded(operation: Operation, scores: Scores) -> Widened | None:
+    """The note of scores with a column or more of one number beside them."""
+    given, pad = operation.args[0], operation.named()["pad"]
+    axes = [given.dim() - 1 - at // 2 for at, size in enumerate(pad) if size]
+    if len(set(axes)) != 1 or min(pad) < 0:
+        return None
+    at = 2 * (given.dim() - 1 - axes[0])
+    return Widened(scores.unknown(), axes[0], pad[at], given.shape[axes[0]])
 
 
 def widened(operation: Operation, notes: list[object]) -> Widened | None:
@@ -55,6 +69,8 @@ def widened(operation: Operation, notes: list[object]) -> Widened | None:
 
 def written_softmax(note: Scores, weights: Tensor, reader: ScoreReader) -> Weights | None:
     """The weights that a tensor is, made of the scores of `note` by operators that are not read; None where it is no softmax."""
+    if note.known is None or not note.normalised:  # by a sum over the keys
+        return None
     scores = replace(note.known, layout=note.layout).with_keys_on(weights.dim() - 1)
     scores = None if scores is None else heads_apart(scores, reader.projection(scores.factors[0]))
     cells = None if scores is None else scores.cells(weights, weights.shape)
@@ -86,9 +102,8 @@ def _as_softmax(scores: Scores, weights: Tensor) -> tuple[Scores, Tensor] | None
     masked = (given == 0) & (again > torch.finfo(torch.float32).eps)
     eps = _rounding(scores, weights)
     # An exponential is as far off, as a part of itself, as its exponent is.
-    part = eps * (
-        10 + scores.q.norm(dim=-1).amax().double() * scores.k.norm(dim=-1).amax().double() * abs(scores.scale)
-    )
+    size = scores.q.norm(dim=-1).amax().double() * scores.k.norm(dim=-1).amax().double() * abs(scores.scale)
+    part = eps * (2 + size / 2)
     off = (again.masked_fill(masked, 0) - given).abs() > part * given + torch.finfo(torch.float32).tiny
     if bool(off.any()) or bool((given < 0).any()) or bool((shares > 1 + part).any()):
         return None
@@ -103,11 +118,11 @@ def _as_softmax(scores: Scores, weights: Tensor) -> tuple[Scores, Tensor] | None
 
 
 def _rounding(scores: Scores, weights: Tensor) -> float:
-    """What one operator may be off by, as a part of its result; several that are rounded to float32 or finer count as 16."""
+    """What one operator may be off by, as a part of its result; many that are rounded to float32 or finer count as 64."""
     known = [dtype for dtype in (scores.q.dtype, weights.dtype) if dtype in HALF]
     if known or scores.rounded:
         return max(torch.finfo(dtype).eps for dtype in known or HALF)
-    return 16 * max(torch.finfo(dtype).eps for dtype in (scores.q.dtype, weights.dtype))
+    return 64 * max(torch.finfo(dtype).eps for dtype in (scores.q.dtype, weights.dtype))
 
 
 def _sinks(keys: Tensor, shares: Tensor, least: float, part: Tensor) -> Tensor | None:
