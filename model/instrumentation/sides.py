@@ -138,7 +138,7 @@ class SideMaker:
         others = [ids for ids, _ in looked_up]
         ranked = [
             [ids for ids, rows in looked_up if rows == size],
-            [ids for ids, rows in looked_up if size and rows > size > max(ids, default=0)],
+            [ids for ids, rows in looked_up if size and rows > size > max(ids, default=0) and _of_words(ids)],
             [ids for ids in others if ids in given.values() and _of_words(ids)],
             *([others] if not size else []), *([read] if not looked_up else []),
         ]  # fmt: skip

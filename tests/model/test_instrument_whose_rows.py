@@ -331,9 +331,10 @@ def test_channels_are_no_words():
     assert sides_by_module(trace) == {"1": (NUMBERS, NUMBERS)}
 
 
-def test_places_are_no_words():
-    """Vectors are given, and their places are counted from 2, in a table that is smaller than the vocabulary."""
-    module = nn.ModuleDict({"places": nn.Embedding(9, D), "attention": Attention()}).eval()
+@pytest.mark.parametrize("size", [9, 512])
+def test_places_are_no_words(size: int):
+    """Vectors are given, and their places are counted from 2, in a table that has not the vocabulary's size."""
+    module = nn.ModuleDict({"places": nn.Embedding(size, D), "attention": Attention()}).eval()
     trace = instrument(module, WORDS, forward=lambda x: module["attention"](x + module["places"](torch.arange(N) + 2)))
     trace = trace.trace(torch.randn(1, N, D))
     held(trace, module)
