@@ -1,4 +1,7 @@
-"""A run that is off, and one that cannot be checked: every file of every figure says so, pictures in red."""
+"""A run that is off, and one that cannot be checked: every figure says so, its pictures in red.
+
+That its files say what the figure does is held for one of the three; writing them takes longer than the runs.
+"""
 
 from __future__ import annotations
 
@@ -58,11 +61,10 @@ def test_no_file_of_a_run_whose_logits_are_off_is_silent(visit, monkeypatch, run
     """The last of a page's tabs; the other two tests see the first."""
     tab = TABS.get(page, [""])[-1]
     run_is(logits_off)
-    for name, (check, files) in feet_of(visit, monkeypatch, page, tab, sound=False, png=False).items():
+    for name, (check, files) in feet_of(visit, monkeypatch, page, tab, sound=False, kinds=()).items():
         if name not in NO_RUN | OTHER_RUNS:
-            assert check.fails and "✗ does not check: logits" in check.text, name
+            assert files and check.fails and "✗ does not check: logits" in check.text, name
             assert "✓" not in check.text or name.startswith("step-"), name
-        hold_to(check, files)
 
 
 # Their figures' numbers are right or wrong by themselves, whatever the attention's record is worth.
@@ -73,7 +75,7 @@ OWN_ANSWERS = ("generation-", "block-", "output-", "positions-")
 def test_no_file_of_a_record_that_is_off_is_silent(visit, monkeypatch, run_is, page: str) -> None:
     """Where a page draws no picture of it there is no file either."""
     run_is(values_off)
-    for name, (check, files) in feet_of(visit, monkeypatch, page, "", sound=False, png=False).items():
+    for name, (check, files) in feet_of(visit, monkeypatch, page, "", sound=False, kinds=("csv", "npz", "svg")).items():
         if name not in NO_RUN | OTHER_RUNS and not name.startswith(OWN_ANSWERS):
             assert check.fails and "✗ does not check" in check.text, name
         hold_to(check, files)
@@ -86,7 +88,6 @@ CONTEXTS = {"steps", "together", "encoder_decoder"}
 @pytest.mark.parametrize("page", [page for page in PAGES_WITH_FEET if page not in CONTEXTS])
 def test_a_record_that_nothing_was_held_against_says_so(visit, monkeypatch, run_is, page: str) -> None:
     run_is(unchecked)
-    for name, (check, files) in feet_of(visit, monkeypatch, page, "", sound=False, png=False).items():
+    for name, (check, files) in feet_of(visit, monkeypatch, page, "", sound=False, kinds=()).items():
         if name not in NO_RUN | OTHER_RUNS and not name.startswith(OWN_ANSWERS):
-            assert check.text == "not checked", name
-        hold_to(check, files)
+            assert files and check.text == "not checked", name
