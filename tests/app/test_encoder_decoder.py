@@ -38,7 +38,7 @@ def bars(seen: Visit, place: int) -> np.ndarray:
 
 
 def heat(seen: Visit) -> np.ndarray:
-    (table,) = [rows for rows in charts(seen)[3]["rows"] if "value" in rows]
+    table = max((rows for rows in charts(seen)[3]["rows"] if "value" in rows), key=len)  # others are of written numbers
     return table["value"].to_numpy().reshape(table["i"].max() + 1, table["j"].max() + 1)
 
 

@@ -49,7 +49,8 @@ def test_the_matrix_as_csv(heads, trace) -> None:
     assert {row.pop() for row in rows[1:]} == {
         "✓ " + numbers.short(trace.fidelity().sites[SITE]) + " off the module’s own output"
     }
-    assert [row[1] for row in rows[1:]] == trace.tokens("decoder")
+    read_and_written = zip(trace.tokens("decoder"), trace.written(), strict=True)
+    assert [row[1] for row in rows[1:]] == [f"{read} ▸ {written}" for read, written in read_and_written]
     np.testing.assert_allclose(np.array([row[2:] for row in rows[1:]], np.float32), exact(trace), rtol=2e-7, atol=0)
 
 

