@@ -117,8 +117,8 @@ class DropoutOn(HeadlightError):
 class HiddenOperator(HeadlightError):
     code = "hidden_operator"
     sentence = (
-        "{module} calls {operator}, whose inside is not shown to a recorder: call scaled_dot_product_attention there, or "
-        "write the softmax out."
+        "{module} calls {operator}, whose inside is not shown to a recorder: call scaled_dot_product_attention there with "
+        "a plain mask, or write the softmax out."
     )
 
 

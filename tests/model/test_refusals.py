@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention.bias import causal_lower_right
 from torch.nn.attention.flex_attention import flex_attention
 
 from model import errors, instrument
@@ -67,6 +68,15 @@ class Flex(Attention):
         return self.out(flex_attention(*self.parts(x)).transpose(1, 2).reshape(x.shape))
 
 
+class LowerRight(Attention):
+    """A mask that is a kind of tensor of its own, which no dispatch mode of PyTorch lets come into being."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.parts(x)
+        mask = causal_lower_right(q.shape[2], k.shape[2])
+        return self.out(F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).reshape(x.shape))
+
+
 class Windows(Attention):
     """Windows of three positions on the batch axis, as Swin has them."""
 
@@ -115,6 +125,7 @@ class KeysInBlocks(Attention):
         (Dropped, (X,), errors.DropoutOn, "training=self.training"),
         (FusedDropped, (X,), errors.DropoutOn, "dropout_p=0.0"),
         (Flex, (X,), errors.HiddenOperator, "flex_attention"),
+        (LowerRight, (X,), errors.HiddenOperator, "CausalBias"),
         (KeysInBlocks, (X,), errors.AttentionLost, "KeysInBlocks cannot be followed"),
         (Windows, (X,), errors.GroupsOnBatch, "Windows attention runs over 2 groups"),
         (OneHeadedWindows, (X,), errors.GroupsOnBatch, "OneHeadedWindows attention runs over 2 groups"),
