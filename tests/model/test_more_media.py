@@ -50,7 +50,7 @@ def opened(tmp_path: Path, family: str) -> HuggingFaceModel:
 
 
 def exact(trace: Trace, model: HuggingFaceModel, inputs: dict[str, torch.Tensor], parts: dict[str, str]) -> None:
-    """Every weight within 2·10⁻⁶ of eager attention, the logits of the untouched model bit for bit.
+    """Every weight as eager attention has it, up to the rounding of both, the logits of the untouched model bit for bit.
 
     parts: `encoder.{}.self` -> where the library's output has its weights.
     """
@@ -68,8 +68,10 @@ def exact(trace: Trace, model: HuggingFaceModel, inputs: dict[str, torch.Tensor]
             found = getattr(found, name)
         for layer, weights in enumerate(found):
             seen.add(site.format(layer))
-            mine = torch.stack([trace.weights(site.format(layer), head) for head in range(4)])
-            torch.testing.assert_close(mine, weights[0], atol=2e-6, rtol=0)
+            record = trace.record(site.format(layer))
+            for head in range(4):
+                rounding = 2 * bounds.weight(record.scores(head, dtype=torch.float64), record.d_k, torch.float32)
+                torch.testing.assert_close(record.weights(head), weights[0, head], atol=max(2e-6, rounding), rtol=0)
     assert {str(site) for site in trace.sites} == seen
 
 
