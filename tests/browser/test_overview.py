@@ -131,13 +131,19 @@ IN_SIGHT = """(node) => {
 }"""
 
 
+@pytest.fixture
+def narrow(screen):
+    """As narrow a window as a few dozen words do not stand in whole."""
+    screen.page.set_viewport_size({"width": 760, "height": 900})
+    yield screen
+    screen.page.set_viewport_size({"width": 1280, "height": 900})
+
+
 @pytest.mark.parametrize(("repeat", "row"), [(1, 33), (4, 180)])
-def test_a_long_row_goes_to_the_selected_word(screen, repeat: int, row: int) -> None:
+def test_a_long_row_goes_to_the_selected_word(narrow, repeat: int, row: int) -> None:
     """With ribbons, whose two rows scroll together, and of a text that is too long for them."""
     text = " ".join([LONG] * repeat)
-    if repeat == 1:  # on a wide screen these words stand whole
-        screen.page.set_viewport_size({"width": 760, "height": 900})
-    screen.open(model="gpt2", text=text, site="decoder.0.self", head=0, q=row, k=row - 3, lang="en")
+    screen = narrow.open(model="gpt2", text=text, site="decoder.0.self", head=0, q=row, k=row - 3, lang="en")
     chips = screen.find(f".headlight.overview .words.{'target' if repeat == 1 else 'source'} .chip")
     scroll = screen.find(".headlight.overview .hero .scroll")
     assert scroll.evaluate("(node) => node.scrollWidth > node.clientWidth && node.scrollLeft > 0")
