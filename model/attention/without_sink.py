@@ -10,6 +10,7 @@ besides is too faint to be seen. Left out, its weight is not handed to anyone: t
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,8 +53,7 @@ class RecordWithoutSink(AttentionRecord):
         if self.scaled:
             return None
         own = super().sink(head, dtype, rows)
-        told = {field.name: getattr(self, field.name) for field in fields(AttentionRecord)} | {"mask": self.opened}
-        score = AttentionRecord(**told).scores(head, rows, slice(SINK, SINK + 1), dtype)
+        score = AttentionRecord(**_facts(self) | {"mask": self.opened}).scores(head, rows, slice(SINK, SINK + 1), dtype)
         return score if own is None else torch.logaddexp(score, own)
 
 
@@ -68,8 +68,12 @@ def without_sink(trace: Trace, scaled: bool = False) -> Trace:
 
 
 def _record(record: AttentionRecord, scaled: bool) -> RecordWithoutSink:
-    told = {field.name: getattr(record, field.name) for field in fields(AttentionRecord)}
-    return RecordWithoutSink(**told | {"mask": _closed(record)}, opened=record.mask, scaled=scaled)
+    return RecordWithoutSink(**_facts(record) | {"mask": _closed(record)}, opened=record.mask, scaled=scaled)
+
+
+def _facts(record: AttentionRecord) -> dict[str, Any]:
+    """What any record is made of, by name."""
+    return {field.name: getattr(record, field.name) for field in fields(AttentionRecord)}
 
 
 def _closed(record: AttentionRecord) -> Mask:

@@ -65,7 +65,8 @@ class ModuleReader(ScoreReader):
     ) -> AttentionCall:
         if weights is None and shape[0] != 1:
             raise BatchSeen(shape[0], self._recorder.innermost)
-        certain = self._check_groups(scores)
+        places = self._places(scores)
+        certain = self._check_groups(scores, places[0])
         terms = terms_of(scores, even_rows=True)
         sums = lse
         if tensor is not None:
@@ -83,7 +84,7 @@ class ModuleReader(ScoreReader):
             scores.q.clone(), scores.k.clone(), scores.scale, simplest_mask(terms.allowed), parts, tuple(shape),
             scores.softcap, from_elsewhere=elsewhere, columns=columns,
             descent=tuple(map(self._descent.of, scores.factors)),
-            places=self._places(scores),
+            places=places,
         )  # fmt: skip
         if certain:
             self._certain[id(call)] = call
@@ -107,15 +108,16 @@ class ModuleReader(ScoreReader):
         q, k = map(self._sequences.of, scores.factors, lengths, scores.inner)
         return q, k
 
-    def _check_groups(self, scores: Scores) -> bool:
+    def _check_groups(self, scores: Scores, places: Places) -> bool:
         """Whether the queries are one for each vector that they were projected from; None of which is known tells nothing.
 
         Raises BatchSeen where what looks like heads holds positions: each head has fewer than were projected, yet none was
         left out, or its keys are not all of them either. Raises AttentionLost where positions are on no axis of their own.
         """
         (heads, n, k), found = scores.shape, self._sources.projection(scores.factors[0])
-        rows = self._places(scores)[0].rows
-        if rows is not None and len(set(rows)) == n:  # which place of the sequence each query is, one by one
+        if (
+            places.rows is not None and len(set(places.rows)) == n
+        ):  # which place of the sequence each query is, one by one
             return True
         if found is None or not found.rows:
             return False

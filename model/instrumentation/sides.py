@@ -38,14 +38,14 @@ class TokenLists:
         own = sum(size for label, size in call.columns if label is None)
         if call.columns and own not in ((n,) if keys is None else range(1, m)):
             call.columns, own = (), 0
-        read, other = rows, f"{rows}.keys.{site.layer}"
+        read, apart = rows, f"{rows}.keys.{site.layer}"
         if keys is not None:
             read = self._list(keys, own or m, call.own_keys, f"{keys}.for.{site.stack}.{site.layer}")
         elif call.columns and not call.places[0].same(call.own_keys) and call.own_keys.rows is not None:
-            read = self._list(f"{rows}.keys", own, call.own_keys, other)
+            read = self._list(f"{rows}.keys", own, call.own_keys, apart)
         if not call.columns:
             elsewhere = keys is None and (n != m or not call.places[0].same(call.places[1]))
-            return rows, self._list(f"{rows}.keys", m, call.places[1], other) if elsewhere else read
+            return rows, self._list(f"{rows}.keys", m, call.places[1], apart) if elsewhere else read
         names = [f"{read}.keys", *(f"{read}.keys.{number}" for number in range(1, len(self.lengths) + 2))]
         known = (read, call.columns)
         name = next(each for each in names if self.columns.get(each, None if each in self.lengths else known) == known)

@@ -14,9 +14,9 @@ from model.measures.default_cell import first_cell
 from tests import bounds
 from tests.app.acting import pick
 from tests.app.visit import APP, PAGES
+from viz.base import export
 from viz.heads import color_scale, thumbnails
 from viz.ui.language import LANGUAGES, catalogue
-from viz.ui.overview import page as first_screen
 from viz.ui.state import model_list as cards
 
 EQUATIONS = 14
@@ -111,7 +111,7 @@ def test_the_matrix_of_the_steps_is_the_matrix_of_the_heads(visit, translator) -
 
 def test_a_table_of_more_weights_than_a_file_should_hold_is_not_offered(visit, models: Path, monkeypatch) -> None:
     for most, offered in ((10**9, True), (100, False)):
-        monkeypatch.setattr(first_screen, "_TABLE", most)
+        monkeypatch.setattr(export, "MOST_ROWS", most)
         seen = visit(model="gpt2", text="the dog jumps over the cat").sound()
         keys = {button.key for button in seen.at.download_button}
         assert ("overview-csv" in keys) == offered and {"overview-npz", "overview-safetensors"} <= keys

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 Array = np.ndarray | Sequence[str]
 Part = tuple[slice, np.ndarray]
 _CELLS = 2**20  # of a matrix that are held at once
+MOST_ROWS = 2_000_000  # weights of which a table with a row each is made: 100 MB of text
+LARGEST = (
+    128  # rows or columns of a matrix that is saved as a figure; beyond that a file of marks is larger than its data
+)
 
 
 def table_csv(frame: pd.DataFrame, begins: bool = True) -> bytes:

@@ -14,13 +14,13 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from viz.base import palette
+from viz.base import numbers, palette
 from viz.base.cell_states import CLIPPED, MASKED, NAN, states
+from viz.base.export import LARGEST
 
 if TYPE_CHECKING:
     from model.steps.step import Step
 
-LARGEST = 128  # rows or columns; beyond that a file of marks is larger than its data
 _SIGNS = {MASKED: "×", NAN: "?", CLIPPED: "▴"}
 _CELLS = 560  # pixels that the longer side takes at most
 _WIDEST, _WRITTEN = 42.0, 34.0  # px of a cell; from here on it carries its number, as on the screen
@@ -90,7 +90,7 @@ def _numbers(values: np.ndarray, low: float, high: float) -> tuple[list[str], np
     """Each value with the decimals that the largest of the scale needs for three digits, "" where there is none; and its ink."""
     most = max(abs(low), abs(high)) or 1.0
     places = int(np.clip(2 - np.floor(np.log10(most)), 0, 3 if low >= 0 else 2))
-    texts = ["" if np.isnan(value) else f"{value:.{places}f}".replace("-", "−") for value in values]
+    texts = ["" if np.isnan(value) else numbers.decimals(value, places) for value in values]
     nil = np.array([not text.strip("−0.") for text in texts])
     strong = np.abs(np.nan_to_num(values)) > 0.55 * most
     signless = [text.removeprefix("−") if zero else text for text, zero in zip(texts, nil, strict=True)]

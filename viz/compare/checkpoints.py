@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from viz.base import palette
+from viz.base import numbers, palette
 from viz.compare.heads import short
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _cell(row: Counterpart, how: str, where: str, named: Words, written: bool, t
         ("divergence", True): row.divergence, ("divergence", False): row.place_divergence,
     }[how, match]  # fmt: skip
     missing = bool(np.isnan(value))
-    number = "–" if missing else f"{value:.2f}".replace("-", "−")
+    number = "–" if missing else numbers.decimals(value, 2)
     text = f"→{short(*row.other)}" if match and row.moved and row.other else number
     if not written:
         text = "–" if missing else "•" if match and row.moved else ""

@@ -32,7 +32,7 @@ def after(operation: Operation, layout: Layout) -> Layout | None:
     if operation.name in COPIES:
         return layout
     if operation.name in RESHAPES:
-        return _reshaped(layout, result.shape)
+        return reshaped(layout, result.shape)
     # Strides that name the axes: a view says by them where each has gone.
     names = [1 << at for at in range(before.dim())]
     moved = operation.func(
@@ -42,7 +42,8 @@ def after(operation: Operation, layout: Layout) -> Layout | None:
     return tuple(() if at is None else layout[at] for at in found)
 
 
-def _reshaped(layout: Layout, shape: Sequence[int]) -> Layout | None:
+def reshaped(layout: Layout, shape: Sequence[int]) -> Layout | None:
+    """The layout of a reshape's result; None where a factor lies across two of its axes."""
     left = [factor for axis in layout for factor in axis][::-1]
     found: list[Factors] = []
     for size in shape:

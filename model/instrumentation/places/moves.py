@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from model.instrumentation.operators.recorder import COPIES, RESHAPES, Operation, tensors_in
-from model.instrumentation.places.rows import UNKNOWN, Rows, along, merged, plain
+from model.instrumentation.places.rows import NOTHING, UNKNOWN, Rows, along, merged, plain
 
 Shape = list[int]
 
@@ -24,10 +23,8 @@ def moved(own: Rows, operation: Operation) -> list[Rows]:
         return [own] * len(results)
     if operation.name in RESHAPES:
         return [own.reshaped(result.shape) for result in results]
-    shape = [
-        math.prod(size for size, _ in factors) for factors in own.layout
-    ]  # an operator in place has changed its argument
-    found = _MOVES[operation.name](own, shape, operation.named(), results)
+    # By the rows' own shape: an operator in place has changed that of its argument.
+    found = _MOVES[operation.name](own, own.shape, operation.named(), results)
     return found if isinstance(found, list) else [found] * len(results)
 
 
@@ -43,7 +40,7 @@ def concatenated(parts: Sequence[Rows | None], tensors: Sequence[Tensor], axis: 
     for part, tensor in zip(parts, tensors, strict=True):
         size = tensor.shape[axis]
         if part is None:
-            rows += [(frozenset(), -1)] * size
+            rows += [NOTHING] * size
         elif part.layout[axis] == along(size) and len(part.rows) == size:
             rows += part.rows
         else:

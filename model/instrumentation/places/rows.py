@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from model.instrumentation.operators import layout as layouts
 from model.instrumentation.operators.attention_call import Row
 
-Factors = tuple[tuple[int, int], ...]  # (size, how many rows a step goes; 0 along anything else), the outermost first
-Layout = tuple[Factors, ...]  # of every axis; one of size 1 has no factor
+# As over scores, but a step along a factor goes so many rows, and 0 along anything else.
+Factors, Layout = layouts.Factors, layouts.Layout
 NOTHING: Row = (frozenset(), -1)  # a row that is no position of a sequence: padding, a constant
 
 
@@ -23,25 +24,24 @@ class Rows:
     layout: Layout = ()
     learned: bool = False
 
+    @property
+    def shape(self) -> list[int]:
+        """That of the tensor which the rows are of."""
+        return [math.prod(size for size, _ in factors) for factors in self.layout]
+
     def fits(self, shape: Sequence[int]) -> bool:
         """Whether the layout is one of a tensor of this shape."""
-        return self.rows is None or [math.prod(size for size, _ in factors) for factors in self.layout] == list(shape)
+        return self.rows is None or self.shape == list(shape)
 
     def on(self, axis: int) -> bool:
         """Whether rows, or runs of them, lie along an axis."""
         return self.rows is not None and any(stride for _, stride in self.layout[axis])
 
-    @property
-    def axis(self) -> int | None:
-        """The one axis that all rows lie on, None where it is not known."""
-        found = [at for at in range(len(self.layout)) if self.on(at)]
-        return found[0] if len(found) == 1 and (len(self.rows), 1) in self.layout[found[0]] else None
-
     def resized(self, shape: Sequence[int]) -> Rows:
         """With the axes as long as they are in `shape`; unknown where rows are on one that has another length."""
         if self.rows is None or len(shape) != len(self.layout):
             return UNKNOWN
-        sizes = [math.prod(size for size, _ in factors) for factors in self.layout]
+        sizes = self.shape
         if any(own != size and self.on(at) for at, (own, size) in enumerate(zip(sizes, shape, strict=True))):
             return UNKNOWN
         changed = (
@@ -75,22 +75,8 @@ class Rows:
         """After a reshape: runs of rows that come to lie on one axis are its rows, in their new order."""
         if self.rows is None:
             return UNKNOWN
-        left, found = [factor for factors in self.layout for factor in factors][::-1], []
-        for size in shape:
-            factors: list[tuple[int, int]] = []
-            while size > 1:
-                if not left:
-                    return UNKNOWN
-                own, stride = left.pop()
-                if own > size and own % size == 0:
-                    left.append((own // size, stride))
-                    own, stride = size, stride * (own // size)
-                if size % own:
-                    return UNKNOWN
-                factors.append((own, stride))
-                size //= own
-            found.append(_joined(factors))
-        return replace(self, layout=tuple(found))._in_order()
+        found = layouts.reshaped(self.layout, shape)
+        return UNKNOWN if found is None else replace(self, layout=found)._in_order()
 
     def _in_order(self) -> Rows:
         """With rows whose runs lie on one axis in another order put into that order."""
@@ -165,13 +151,3 @@ def _in_place(part: Rows) -> bool:
 def _share(one: tuple[Row, ...], other: tuple[Row, ...]) -> bool:
     """Whether two have a sequence in common."""
     return bool(frozenset().union(*(of for of, _ in one)) & frozenset().union(*(of for of, _ in other)))
-
-
-def _joined(factors: Sequence[tuple[int, int]]) -> Factors:
-    """Factors with those put together that follow each other."""
-    found: list[tuple[int, int]] = []
-    for size, stride in factors:
-        if found and found[-1][1] == size * stride:
-            size *= found.pop()[0]
-        found.append((size, stride))
-    return tuple(found)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from viz.ui.state.picked_heads import Pick
 
 _ACROSS = 3
-_TABLE = 2_000_000  # weights of which a table with a row each is made: 100 MB of text
 
 
 def show(trace: Trace, heads: Sequence[Pick], at: tuple[int, int]) -> None:
@@ -78,7 +77,7 @@ def _footer(trace: Trace, heads: Sequence[Pick], shown: dict[str, Axes]) -> None
         return export.rows_npz(whole)
 
     def files() -> dict[str, Callable[[], bytes]]:
-        return ({f"{slug}.csv": csv} if cells <= _TABLE else {}) | {f"{slug}.npz": npz}
+        return ({f"{slug}.csv": csv} if cells <= export.MOST_ROWS else {}) | {f"{slug}.npz": npz}
 
     def figure() -> alt.VConcatChart:
         from viz.base import static_chart
@@ -97,5 +96,5 @@ def _footer(trace: Trace, heads: Sequence[Pick], shown: dict[str, Axes]) -> None
     largest = max(len(axis.labels) for both in shown.values() for axis in both)
     figure_footer.draw(
         "comparing-picked", say("matrix.sentence"), figure_footer.worst_badge(trace, [each.site for each in records.values()]),
-        files, figure if largest <= 128 else None, (type(next(iter(records.values()))).weights,),
+        files, figure if largest <= export.LARGEST else None, (type(next(iter(records.values()))).weights,),
     )  # fmt: skip

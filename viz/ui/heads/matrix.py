@@ -103,7 +103,7 @@ def _static(
     trace: Trace, site: Site, head: int, shown: axes.Axes, end: float
 ) -> Callable[[], alt.Chart | alt.LayerChart] | None:
     """The matrix as it is shown, for a file; None where it has more rows or columns than a file of marks should."""
-    if max(len(axis.labels) for axis in shown) > 128:  # viz.base.static_chart.LARGEST, without altair
+    if max(len(axis.labels) for axis in shown) > export.LARGEST:
         return None
 
     def draw() -> alt.Chart | alt.LayerChart:

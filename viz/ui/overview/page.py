@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _DOORS = ("heads", "atlas", "steps", "by_hand", "models")
-_TABLE = 2_000_000  # weights of which a table with a row each is made: 100 MB of text
 
 
 def notes_key(trace: Trace) -> str:
@@ -134,7 +133,7 @@ def model_picture(trace: Trace) -> None:
 
     def files() -> dict[str, Callable[[], bytes]]:
         name = figure_footer.safe(now.model)
-        table = {f"{name}-weights.csv": lambda: export.trace_csv(trace)} if _weights(trace) <= _TABLE else {}
+        table = {f"{name}-weights.csv": lambda: export.trace_csv(trace)} if _weights(trace) <= export.MOST_ROWS else {}
         return {
             f"{name}-trace.npz": lambda: export.trace_npz(trace), **table,
             f"{name}-trace.safetensors": lambda: export.trace_file(trace),
@@ -183,7 +182,7 @@ def _picture_remarks(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> l
             remarks.append(say(f"overview.pointed_{ribbon_head[0].kind}", weight=numbers.short(weight)))
     else:
         remarks.append(say("overview.long", n=f"{longest:,}"))
-    if _weights(trace) > _TABLE:
+    if _weights(trace) > export.MOST_ROWS:
         remarks.append(say("overview.no_table", n=f"{_weights(trace):,}"))
     return remarks
 
