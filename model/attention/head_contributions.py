@@ -18,7 +18,8 @@ from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed_product, dtype_of
+from model.trace.fidelity import dtype_of
+from model.trace.rounding import allowed_product
 from model.trace.site import Site
 from model.trace.trace import Trace
 

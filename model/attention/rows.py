@@ -18,6 +18,7 @@ from model.attention.row_blocks import span
 from model.errors import UnknownOption
 from model.jobs.progress import tick
 from model.trace.attention_record import CELLS, AttentionRecord
+from model.trace.fidelity import sums_are_used
 from model.trace.per_trace import PerTrace
 from model.transformer.attention import softmax
 
@@ -50,8 +51,7 @@ def column(record: AttentionRecord, head: int, j: int) -> Float[Tensor, " q"]:
 
 def _recorded(record: AttentionRecord, head: int) -> Float[Tensor, " q"]:
     """The recorded log-sum-exp; NaN where there is none, or where q and k were rounded after it was computed."""
-    exact = record.store.first(f"{record.site}.q", 0).dtype in (torch.float32, torch.float64)
-    if exact and record.has("lse"):
+    if sums_are_used(record):
         return record.head("lse", head, torch.float64)
     return torch.full((record.queries,), torch.nan, dtype=torch.float64)
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from model.checkpoints.record.position_tables import position_tables, table_weight, turns
 from model.trace.attention_record import AttentionRecord
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed
 from model.trace.mask_and_bias import per_offset
+from model.trace.rounding import allowed
 from model.trace.trace import Trace
 
 

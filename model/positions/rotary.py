@@ -11,7 +11,7 @@ from model.steps.head import head_steps
 from model.steps.projections import from_input
 from model.steps.step import Matrix, Step
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed
+from model.trace.rounding import allowed
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.positions import Rotary

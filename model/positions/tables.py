@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from model.checkpoints.record.position_tables import PositionTable
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed, allowed_norm, allowed_weights
 from model.trace.record_own import record_run
+from model.trace.rounding import allowed, allowed_norm, allowed_weights
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed, unit_roundoff
+from model.trace.rounding import allowed, unit_roundoff
 from model.trace.site import Site
 from model.trace.trace import Trace
 

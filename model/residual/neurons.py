@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model.jobs.device import host
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed, allowed_product
+from model.trace.rounding import allowed, allowed_product
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from model.errors import UnknownOption
 from model.residual.additions import Addition, by_layer, limit_of
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed, check_norm
 from model.trace.record_own import entering, leaving, record_run
+from model.trace.rounding import allowed, check_norm
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.layer_norm import layer_norm

@@ -17,8 +17,9 @@ from model.steps.scores import score_steps
 from model.steps.step import WHOLE, Matrix, Step, verbatim, window
 from model.trace.attention_record import AttentionRecord
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed, allowed_context, allowed_output, allowed_product, check_norm
+from model.trace.fidelity import allowed_context, allowed_output
 from model.trace.record_own import entering
+from model.trace.rounding import allowed, allowed_product, check_norm
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.positions import Rotary

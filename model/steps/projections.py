@@ -13,7 +13,8 @@ from torch import Tensor
 from model.steps.step import Matrix, Step, verbatim
 from model.trace.attention_record import AttentionRecord
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed, allowed_norm, allowed_product, dtype_of
+from model.trace.fidelity import dtype_of
+from model.trace.rounding import allowed, allowed_norm, allowed_product
 from model.trace.site import Site
 from model.trace.trace import Trace
 from model.transformer.layer_norm import layer_norm, rms_norm

@@ -10,7 +10,8 @@ import torch
 from model.steps.step import Matrix, Step
 from model.trace.attention_record import AttentionRecord
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed, allowed_weights, dtype_of
+from model.trace.fidelity import dtype_of
+from model.trace.rounding import allowed, allowed_weights
 from model.transformer.attention import softmax
 from model.transformer.positions import alibi_bias
 

@@ -1,16 +1,8 @@
 """Fidelity of a record: the largest difference from what the model computed, against bounds on rounding error.
 
-One rule judges every figure that has a right answer, in every dtype: a sum of n numbers may be off by
-
-    FEW · u · √n · size
-
-where u is the dtype's unit roundoff and `size` the largest value that the sum passes through. Each of the n roundings is
-at most u · size, but they are as often up as down, so that they grow with √n and not with n (Wilkinson's rule of thumb:
-Higham 2002, Accuracy and Stability of Numerical Algorithms, sections 2.8 and 3.1; proved in Higham & Mary 2019, "A New
-Approach to Probabilistic Rounding Error Analysis"). The order in which a processor adds the numbers up does not matter to it.
-
 Where one sum feeds the next (scores, softmax, context, W_O) each number carries the variance of its error along: to first
-order d(A v) = Σ_j A_j (v_j − A v) ds_j, and the variance of x · W is that of x times W².
+order d(A v) = Σ_j A_j (v_j − A v) ds_j, and the variance of x · W is that of x times W². What one sum may be off by is said
+in `model.trace.rounding`.
 """
 
 from __future__ import annotations
@@ -24,35 +16,13 @@ from torch import Tensor
 
 from model.trace.attention_record import AttentionRecord
 from model.trace.difference import apart as differences
-from model.trace.difference import max_difference
+from model.trace.rounding import FEW, allowed, product, unit_roundoff
 from model.transformer.attention import softmax
-from model.transformer.layer_norm import Normalised, layer_norm
 
-# In units of √n · u · size. Over 40 families in four precisions and the trained models at hand the worst is 2.6, and 2.5
-# in float32.
-FEW = 4.0
 # Up to here every row is checked; of a longer input this many, evenly spaced, because one row costs O(h · n · d).
 ALL_ROWS = 256
 SOME_ROWS = 64
-_ROUNDINGS = 4  # of a number that is shifted, divided, multiplied and shifted again
 _UNTOLD = 256  # terms of a sum of numbers about 1, where nothing tells how many there are
-
-
-def unit_roundoff(*dtypes: torch.dtype) -> float:
-    """u of the coarsest of the dtypes, half the distance from 1 to the next number: 6·10⁻⁸ in float32 (Higham 2002, 2.1)."""
-    return max(torch.finfo(dtype).eps for dtype in dtypes) / 2
-
-
-def allowed(size: float | Tensor, terms: int = 1, dtype: torch.dtype = torch.float32) -> float:
-    """How far a sum of `terms` numbers in `dtype` may be off: FEW · u · √terms · size.
-
-    size: the largest value on the way, or a tensor whose largest finite number that is.
-    """
-    if isinstance(size, Tensor):
-        finite = size[size.isfinite()]
-        size = finite.abs().max().item() if finite.numel() else 0.0
-    # Below the smallest normal number the distance to the next one no longer shrinks.
-    return FEW * unit_roundoff(dtype) * math.sqrt(max(1, terms)) * max(size, torch.finfo(dtype).tiny)
 
 
 @dataclass(frozen=True)
@@ -61,11 +31,11 @@ class Fidelity:
 
     sites: per sub-layer, softmax(q kᵀ · scale + mask) · v · W_O, computed in float64 from the record, against the
     module's own output; where W_O is not one matrix that is known, without it, against the module's own context: `compared`
-    says which, "output" or "context". logits_error: the recorded run against the model as its own library or author runs it,
-    untouched (None without logits). rows: how many query rows of each long sub-layer were checked, None where all were.
-    limits: how large the difference may be where the numbers of a sub-layer allow most. relative: the largest difference as
-    a part of what its own number allows, so that large numbers and small ones are judged alike; above 1 the record does
-    not hold.
+    says which, "output" or "context", or "lse" where the log-sum-exp is off. logits_error: the recorded run against the
+    model as its own library or author runs it, untouched (None without logits). rows: how many query rows of each long
+    sub-layer were checked, None where all were. limits: how large the difference may be where the numbers of a sub-layer
+    allow most. relative: the largest difference as a part of what its own number allows, so that large numbers and small
+    ones are judged alike; above 1 the record does not hold.
     """
 
     sites: dict[str, float] = field(default_factory=dict)
@@ -96,7 +66,7 @@ class Fidelity:
         logits = "" if self.logits_error is None else f", logits to {self.logits_error:.1e}"
         worst = self.worst(self.sites)
         if not self.holds_at(worst):
-            what = self.compared.get(worst, "output")
+            what = self.compared.get(worst, "output").replace("lse", "log-sum-exp")
             return f"does not check: {worst} is {self.sites[worst]:.1e} off the module’s own {what}{logits}"
         kinds = " or ".join(sorted(set(self.compared.values()), reverse=True)) or "output"
         return f"checks to {self.max_error:.1e} of the modules’ own {kinds}{logits}"
@@ -126,19 +96,12 @@ class Fidelity:
 @dataclass(frozen=True)
 class Checked:
     """One sub-layer: max |implied − real|, the most that any of its numbers is allowed, the largest share of that, and what
-    was compared, "output" or "context"."""
+    was compared: "output", "context" or, where it is off, "lse"."""
 
     error: float
     limit: float
     relative: float
     compared: str = "output"
-
-
-def allowed_product(
-    x: Tensor, W: Tensor, b: Tensor | None = None, dtype: torch.dtype = torch.float32, variance: Tensor | None = None
-) -> Tensor:
-    """How far each number of x · W + b may be off, float64 [n, d], where x [n, m] itself is off with `variance` or exact."""
-    return FEW * _product(x.double(), W.double(), b, unit_roundoff(dtype), variance)[1].sqrt()
 
 
 def allowed_context(record: AttentionRecord, head: int, rows: slice | Tensor = slice(None)) -> Tensor:
@@ -150,31 +113,8 @@ def allowed_output(
     record: AttentionRecord, W_O: Tensor, b_O: Tensor | None, rows: slice | Tensor = slice(None)
 ) -> Tensor:
     """How far each number of the sub-layer's output may be off, by its scores, softmax, context and W_O: float64 [rows, d]."""
-    return FEW * _output(record, W_O, b_O, rows)[1].sqrt()
-
-
-def allowed_weights(scores: Tensor, terms: int) -> float:
-    """How far a softmax in float32 of these scores, sums of `terms` products, may be off: dA_ij = A_ij (ds_ij − Σ A ds)."""
-    return max(allowed(scores, terms), allowed(1.0, terms))
-
-
-def allowed_norm(x: Tensor, mean: Tensor, sigma: Tensor, gain: Tensor, dtype: torch.dtype, off: float = 0.0) -> float:
-    """How far (x − μ) / σ · gain may be off: x [n, d], which itself is off by `off`, μ and σ [n, 1], gain [d].
-
-    The mean is a sum of d numbers divided by d, and so as far off as one rounding of √d · μ.
-    """
-    grown = gain.abs() / sigma
-    size = (x.abs() + math.sqrt(x.shape[-1]) * mean.abs()) * grown
-    return off * grown.max().item() + allowed(size, _ROUNDINGS, dtype)
-
-
-def check_norm(
-    x: Tensor, gamma: Tensor, beta: Tensor, recorded: Tensor, off: float = 0.0
-) -> tuple[Normalised, float, float]:
-    """LayerNorm of x [n, d], which itself is off by `off`, in float64: what it gives, max |it − recorded|, what is allowed."""
-    found = layer_norm(x, gamma, beta)
-    limit = allowed_norm(x, found.mean, found.sigma, gamma, recorded.dtype, off) + allowed(beta, dtype=recorded.dtype)
-    return found, max_difference(found.y, recorded), limit
+    implied = [_context(record, head, rows) for head in range(record.heads)]
+    return FEW * _output(record, W_O, b_O, implied)[1].sqrt()
 
 
 def share_or_worst(share: float) -> float:
@@ -202,17 +142,33 @@ def _rows_checked(record: AttentionRecord, part: str) -> slice | Tensor:
 def check(record: AttentionRecord, W_O: Tensor | None, b_O: Tensor | None) -> Checked | None:
     """What the record implies against what the sub-layer computed, over the rows checked; NaN where any real row is.
 
-    None where the record has neither an output with its W_O nor a context, or no number of it is finite: nothing can be
-    checked. NaN is as right as any number where the module gave it too, and wrong where it did not.
+    The output where W_O is known, unless a context or a log-sum-exp that was recorded beside it is off: pictures use them
+    too, and what is compared with the output is made of neither. None where the record has neither an output with its W_O
+    nor a context, or no number of it is finite: nothing can be checked. NaN is as right as any number where the module gave
+    it too, and wrong where it did not.
     """
-    rows = _rows_checked(record, "context" if W_O is None or not record.has("output") else "output")
-    if W_O is not None and record.has("output"):
-        return _compared(*_output(record, W_O, b_O, rows), record.output[rows], "output")
-    if not record.has("context"):
+    known = W_O is not None and record.has("output")
+    if not known and not record.has("context"):
         return None
-    heads = (_compared(*_context(record, h, rows), record.head("context", h, torch.float64)[rows], "context")
-             for h in range(record.heads))  # fmt: skip
-    return max(filter(None, heads), key=lambda each: share_or_worst(each.relative), default=None)
+    rows = _rows_checked(record, "output" if known else "context")
+    implied = [_context(record, head, rows) for head in range(record.heads)]
+    contexts = [
+        _compared(*each, record.head("context", head, torch.float64)[rows], "context")
+        for head, each in enumerate(implied if record.has("context") else ())
+    ]
+    sums = [_log_sums(record, head, rows) for head in range(record.heads if sums_are_used(record) else 0)]
+    worst = max(filter(None, contexts + sums), key=lambda each: share_or_worst(each.relative), default=None)
+    if worst is not None and not worst.relative <= 1:
+        return worst
+    if not known:
+        return max(filter(None, contexts), key=lambda each: share_or_worst(each.relative), default=None)
+    return _compared(*_output(record, W_O, b_O, implied), record.output[rows], "output")
+
+
+def sums_are_used(record: AttentionRecord) -> bool:
+    """Whether a tile is made with the recorded log-sum-exp: it is there, and q and k are not rounded to less than it was of."""
+    exact = record.store.first(f"{record.site}.q", 0).dtype in (torch.float32, torch.float64)
+    return exact and record.has("lse")
 
 
 def _compared(implied: Tensor, variance: Tensor, real: Tensor, what: str) -> Checked | None:
@@ -226,14 +182,6 @@ def _compared(implied: Tensor, variance: Tensor, real: Tensor, what: str) -> Che
 def dtype_of(record: AttentionRecord) -> torch.dtype:
     """The coarsest of the dtypes of q, k and v: what the sub-layer computed in."""
     return max((part.dtype for part in (record.q, record.k, record.v)), key=unit_roundoff)
-
-
-def _product(x: Tensor, W: Tensor, b: Tensor | None, u: float, variance: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """x · W + b and the variance of its error. The sum passes through about √(Σ x² W²), more where its terms agree in sign."""
-    value, squares = x @ W if b is None else x @ W + b.double(), W.square()
-    size = torch.maximum(value.square(), x.square() @ squares)
-    own = W.shape[0] * u**2 * size
-    return value, own if variance is None else own + variance @ squares
 
 
 def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
@@ -253,8 +201,25 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     return value, spread.clamp_min(0) + own + check
 
 
-def _output(record: AttentionRecord, W_O: Tensor, b_O: Tensor | None, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
-    """What the record says the sub-layer put out, and the variance of its error: float64 [rows, d] each. W_O is [h · d_v, d]."""
-    parts = [_context(record, head, rows) for head in range(record.heads)]
-    value, variance = (torch.cat(each, dim=-1) for each in zip(*parts, strict=True))
-    return _product(value, W_O.double(), b_O, unit_roundoff(dtype_of(record), record.output.dtype), variance)
+def _log_sums(record: AttentionRecord, head: int, rows: slice | Tensor) -> Checked | None:
+    """One head's log Σ_j exp(score) against the recorded one, of the rows that have one: where a score is NaN so is the row."""
+    some = torch.arange(record.queries)[rows]
+    scores = record.scores(head, some, dtype=torch.float64)
+    held = ~scores.isneginf().all(-1) & ~scores.isnan().any(-1)
+    some, scores = some[held], scores[held]
+    q, k = (record.head(name, head, torch.float64) for name in "qk")
+    implied = softmax(scores, record.sink(head, torch.float64))[1]
+    # A row's log-sum-exp moves by no more than the score that moves most, and is one sum more.
+    size = (record.scale * (q[some].square() @ k.square().T).sqrt()).amax(-1)
+    size = torch.maximum(size, scores.masked_fill(~scores.isfinite(), 0).abs().amax(-1))
+    u = unit_roundoff(dtype_of(record))
+    variance = u**2 * ((record.d_k + record.keys) * size.square() + implied.square())
+    return _compared(implied, variance, record.head("lse", head, torch.float64)[some], "lse")
+
+
+def _output(
+    record: AttentionRecord, W_O: Tensor, b_O: Tensor | None, contexts: list[tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """What the contexts of all heads, with their variances, put out by W_O [h · d_v, d], and its variance: float64 [rows, d]."""
+    value, variance = (torch.cat(each, dim=-1) for each in zip(*contexts, strict=True))
+    return product(value, W_O.double(), b_O, unit_roundoff(dtype_of(record), record.output.dtype), variance)

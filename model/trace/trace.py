@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from model.errors import UnknownOption, UnknownSite
-from model.trace import file as trace_file
 from model.trace import logits
 from model.trace.attention_record import AttentionRecord
 from model.trace.fidelity import ALL_ROWS, SOME_ROWS, Fidelity, check
 from model.trace.per_trace import derived_bytes
+from model.trace.saved import file as trace_file
 from model.trace.site import Site, predicting_side
 from model.trace.tensors import Store
 from model.trace.trace_key import Side, TraceKey

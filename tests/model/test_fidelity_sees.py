@@ -1,4 +1,4 @@
-"""How small a fault the badges' rule sees: numbers that are off by 10⁻⁵ of themselves, in any of the five that a record has."""
+"""How small a fault the badges' rule sees: numbers that are off by 10⁻⁵ of themselves, in any of the seven that a record has."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from model import Trace, instrument
-from model.trace.fidelity import Checked, Fidelity, allowed, check, unit_roundoff
+from model.trace.fidelity import Checked, Fidelity, check
 from model.trace.logits import limit
+from model.trace.rounding import allowed, unit_roundoff
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from tests import bounds
@@ -19,7 +20,7 @@ from tests.model import tiny
 
 pytestmark = pytest.mark.float32
 
-PARTS = ("q", "k", "v", "output", "W_O")
+PARTS = ("q", "k", "v", "lse", "context", "output", "W_O")
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +31,16 @@ def trained(translator) -> Trace:
 def shaken(trace: Trace, site: Site, part: str, by: float) -> Checked:
     """How the sub-layer checks with every number of one tensor moved by `by` of itself, up or down at random."""
     record, W_O, b_O = trace.record(site), trace.parameter(site, "W_O"), trace.parameter(site, "b_O")
-    old = W_O if part == "W_O" else getattr(record, part)
+    old = W_O if part == "W_O" else record.store[f"{site}.{part}"]
     signs = torch.randint(0, 2, old.shape, generator=torch.Generator().manual_seed(1)).to(old) * 2 - 1
     new = old * (1 + by * signs)
-    tensors = {f"{site}.{name}": getattr(record, name) for name in ("q", "k", "v", "output")} | {f"{site}.{part}": new}
+    tensors = {f"{site}.{name}": record.store[f"{site}.{name}"] for name in _parts(record)} | {f"{site}.{part}": new}
     record = dataclasses.replace(record, store=MemoryStore(tensors))
     return check(record, new if part == "W_O" else W_O, b_O)
+
+
+def _parts(record) -> list[str]:
+    return [part for part in PARTS if record.has(part)]
 
 
 def test_a_correct_run_is_well_inside(trained: Trace) -> None:
@@ -77,7 +82,10 @@ def test_large_numbers_and_small_ones_are_judged_alike(trained: Trace) -> None:
     plain = check(record, W_O, b_O)
     for power in (-10, 10):
         tensors = {name: record.store[name] for name in record.store.names()}
-        tensors |= {f"{record.site}.{part}": tensors[f"{record.site}.{part}"] * 2.0**power for part in ("v", "output")}
+        tensors |= {
+            f"{record.site}.{part}": tensors[f"{record.site}.{part}"] * 2.0**power
+            for part in ("v", "context", "output")
+        }
         found = check(dataclasses.replace(record, store=MemoryStore(tensors)), W_O, b_O * 2.0**power)
         assert found.error == plain.error * 2.0**power
         assert found.limit == pytest.approx(plain.limit * 2.0**power) and found.relative == pytest.approx(

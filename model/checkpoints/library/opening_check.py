@@ -23,7 +23,8 @@ from model.checkpoints.task_heads import outputs as head_outputs
 from model.jobs.device import host
 from model.trace import logits as logit_parts
 from model.trace.difference import max_difference
-from model.trace.fidelity import allowed, allowed_weights, share_or_worst
+from model.trace.fidelity import share_or_worst
+from model.trace.rounding import allowed, allowed_weights
 from model.trace.site import Site
 
 # Eager attention holds all of them at once, 256 MiB: Whisper's window of 1,500 frames is long where the model has many heads.

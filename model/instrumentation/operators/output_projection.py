@@ -18,7 +18,7 @@ from model.instrumentation.operators.attention_call import AttentionCall, exchan
 from model.instrumentation.operators.notes import Context, Output
 from model.instrumentation.operators.recorder import Frame, first_output
 from model.jobs.device import device_of
-from model.trace.fidelity import allowed_product
+from model.trace.rounding import allowed_product
 
 _ATTENTION = re.compile("att|mha", re.IGNORECASE)
 

@@ -58,7 +58,7 @@ def _decimal(name: str, low: float, high: float, first: float, step: float) -> f
 
 def _distribution(trace: Trace, stages: list[SamplingStage], how: SamplingOptions) -> None:
     from model.generation import sampling
-    from model.trace.fidelity import allowed
+    from model.trace.rounding import allowed
     from model.transformer.attention import entropy
     from viz.generation import cost_charts
 

@@ -82,7 +82,7 @@ def _written(trace: Trace) -> None:
 def _vector(trace: Trace) -> None:
     """The sentence's vector, and how near another sentence's is."""
     from model.checkpoints.library.outputs import sentence_vector
-    from model.trace.fidelity import allowed
+    from model.trace.rounding import allowed
 
     page_text.heading("output.vector")
     if not trace.facts.get("head"):  # else its name is said above

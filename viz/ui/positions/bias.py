@@ -166,7 +166,7 @@ def alibi(trace: Trace, _model: Any) -> None:
     import torch
 
     from model.positions.bias import Curves, recorded_bias, slopes_of
-    from model.trace.fidelity import allowed
+    from model.trace.rounding import allowed
     from model.transformer.positions import alibi_bias, alibi_slopes
 
     found = _recorded(trace, alibi=True)
