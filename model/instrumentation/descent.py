@@ -36,6 +36,10 @@ class Descent:
         """The operator that is seen next made the context of `call`."""
         self._attended = call
 
+    def written(self, call: AttentionCall, tensor: Tensor) -> None:
+        """A tensor was filled, part by part, with the context of `call`."""
+        self._from[tensor] = frozenset({("call", call.place)}).union(self.of(tensor), *call.descent)
+
     def of(self, tensor: Tensor) -> frozenset[Origin]:
         return self._from.get(tensor, _NOTHING)
 

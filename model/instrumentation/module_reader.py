@@ -102,6 +102,14 @@ class ModuleReader(ScoreReader):
             raise BatchSeen(shape[0], self._recorder.innermost)
         self.ambiguous |= len(shape) == 3 or (len(shape) > 3 and shape[0] != 1)
 
+    def merged(self, call: AttentionCall) -> None:
+        self._descent.attended(call)
+        self._sequences.attended(call)
+
+    def written(self, call: AttentionCall, tensor: Tensor) -> None:
+        self._descent.written(call, tensor)
+        self._sequences.written(call, tensor)
+
     def _places(self, scores: Scores) -> tuple[Places, Places]:
         """Of the queries and of the keys."""
         lengths = scores.q.shape[1], scores.k.shape[1]

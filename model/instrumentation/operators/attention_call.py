@@ -1,27 +1,22 @@
-"""One attention of a forward: its facts as they were found, keys that heads share kept once, heads put together."""
+"""One attention of a forward: its facts as they were found, keys that heads share kept once."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import compress
 
 import torch
 from torch import Tensor, nn
 
-from model.trace.mask_and_bias import simplest_mask
 from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 
 Columns = tuple[tuple[str | None, int], ...]  # runs of keys: None for positions of the sequence, else what they are
-Origin = tuple[
-    str, str | int
-]  # ("call", place), ("input", number), ("ids", number) or ("learned", memory): see `descent` and `places`
-
-
-Row = tuple[
-    frozenset[Origin], int
-]  # (the sequence that a row is of: what it was looked up or given as; its place there)
+# ("call", place), ("input", number), ("ids", number) or ("learned", memory): see `descent` and `places`
+Origin = tuple[str, str | int]
+# (the sequence that a row is of: what it was looked up or given as; its place there)
+Row = tuple[frozenset[Origin], int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +53,8 @@ class AttentionCall:
     path: names and classes of the modules it ran in; entries: which call of each that was. from_elsewhere: whether keys come
     from another tensor than queries, None where it cannot be told. columns: what its keys are, where some are no positions of
     its own sequence. descent: what its queries, and its keys, descend from; places: whose positions they are. heads: the calls
-    it was put together of. head_sizes: of the axes that its heads were on, outermost first. beside: whether another of its
-    kind comes before it in its layer.
+    it was put together of: heads, runs of queries or blocks of keys. head_sizes: of the axes that its heads were on, outermost
+    first. beside: whether another of its kind comes before it in its layer.
     """
 
     q: Tensor
@@ -127,70 +122,3 @@ def compact(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         ):
             return k[:: heads // kept].clone(), v[:: heads // kept].clone()
     return k, v
-
-
-def join(calls: list[AttentionCall], result: Tensor) -> AttentionCall | None:
-    """Calls whose contexts were concatenated to `result` as one: run by run of queries, or head by head; None where neither."""
-    if len(set(map(id, calls))) < len(calls):
-        return None
-    apart = {call.places[0].rows for call in calls}
-    joined = _join_queries(calls) if None not in apart and len(apart) == len(calls) else _join_heads(calls)
-    if joined is None or joined.context.numel() != result.numel():
-        return None
-    made, flat = joined.context.nan_to_num(), result.reshape(-1).nan_to_num()
-    orders = (made, made.transpose(0, 1), made.permute(1, 2, 0))
-    return joined if any(torch.equal(each.reshape(-1), flat) for each in orders) else None
-
-
-def _join_queries(calls: list[AttentionCall]) -> AttentionCall | None:
-    """Runs of queries that read the same keys, in their order; their biases cell by cell."""
-    first = calls[0]
-    for call in calls[1:]:
-        alike = (call.scale, call.softcap, call.columns) == (first.scale, first.softcap, first.columns)
-        same = all(torch.equal(one, other) for one, other in ((call.k, first.k), (call.v, first.v)))
-        if not alike or not same or call.parts.keys() != first.parts.keys() or call.make_bias is not None:
-            return None
-    allowed = torch.cat([call.mask.allowed(*call.weights_shape[1:]) for call in calls])
-    parts = {
-        name: torch.cat([call.parts[name] for call in calls], 1) for name in first.parts if name in ("lse", "bias")
-    }
-    if "sinks" in first.parts:
-        parts["sinks"] = first.parts["sinks"]
-        if not all(torch.allclose(call.parts["sinks"], parts["sinks"], rtol=1e-4) for call in calls):
-            return None
-    if "bias_offsets" in first.parts:
-        parts["bias"] = torch.cat([_cell_by_cell(call) for call in calls], 1)
-    q, context = (torch.cat([getattr(call, name) for call in calls], 1) for name in ("q", "context"))
-    rows = Places(tuple(row for call in calls for row in call.places[0].rows))
-    return replace(
-        first, q=q, context=context, mask=simplest_mask(allowed), parts=parts, heads=calls,
-        places=(rows, first.places[1]), path=_shared_path(calls),
-    )  # fmt: skip
-
-
-def _cell_by_cell(call: AttentionCall) -> Tensor:
-    """The bias [h, q, k] of offsets [h, q + k − 1]."""
-    i, j = (torch.arange(size, device=call.q.device) for size in call.weights_shape[1:])
-    return call.parts["bias_offsets"][:, j[None] - i[:, None] + len(i) - 1]
-
-
-def _shared_path(calls: list[AttentionCall]) -> list[tuple[str, str]]:
-    return [pair for pair in calls[0].path if all(pair in call.path for call in calls)]
-
-
-def _join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
-    """Calls that were made head by head as the heads of one, or None where they differ in anything but their numbers."""
-    first = calls[0]
-    n, m = first.q.shape[1], first.k.shape[1]
-    allowed = first.mask.allowed(n, m)
-    for call in calls:
-        shapes = [(t.shape[1:], u.shape[1:]) for t, u in ((call.q, first.q), (call.k, first.k), (call.v, first.v))]
-        if any(a != b for a, b in shapes) or (call.scale, call.softcap) != (first.scale, first.softcap):
-            return None
-        if not torch.equal(call.mask.allowed(n, m), allowed) or call.parts.keys() != first.parts.keys():
-            return None
-        if call.k.shape[0] != call.q.shape[0] or call.make_bias is not None or call.columns != first.columns:
-            return None
-    q, k, v, context = (torch.cat([getattr(call, name) for call in calls]) for name in ("q", "k", "v", "context"))
-    parts = {name: torch.cat([call.parts[name] for call in calls]) for name in first.parts}
-    return replace(first, q=q, k=k, v=v, context=context, parts=parts, path=_shared_path(calls), heads=calls)

@@ -43,8 +43,14 @@ class OtherForms:
             return
         self._weights_of_positions(operation)
         made = [found for part in tensors_in(operation.args) if (found := self._made.get(part)) is not None]
+        if operation.name == "cumsum" and operation.result.is_floating_point() and self._sums_positions(operation):
+            made.append((frozenset(), True))  # linear attention that is causal: sums of k vᵀ up to each position
         for result in tensors_in((operation.result,)) if made else ():
             self._made[result] = _union(made)
+
+    def _sums_positions(self, operation: Operation) -> bool:
+        given, axis = operation.args[:2]
+        return self._is_data(given) and self._on(given, axis % max(1, given.dim())) is not False
 
     def _product(self, operation: Operation) -> None:
         left, right = operation.factors

@@ -27,6 +27,12 @@ class ScoreReader:
     def weighted_values(self, call: AttentionCall) -> None:
         """The weights of `call` were multiplied by values."""
 
+    def merged(self, call: AttentionCall) -> None:
+        """An operator gave the context of `call`, whose keys were read block by block."""
+
+    def written(self, call: AttentionCall, tensor: Tensor) -> None:
+        """A tensor was filled, part by part, with the context of `call`."""
+
     def projected(self, call: AttentionCall) -> None:
         """W_O was found."""
 

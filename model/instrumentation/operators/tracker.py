@@ -17,8 +17,9 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from model.instrumentation.operators import layout
 from model.instrumentation.operators import recorder as operators
-from model.instrumentation.operators.attention_call import AttentionCall, compact, join
+from model.instrumentation.operators.attention_call import AttentionCall, compact
 from model.instrumentation.operators.fused_kernels import log_sum_exp_of, scores_of
+from model.instrumentation.operators.in_parts.parts import Parts
 from model.instrumentation.operators.notes import (
     HALF,
     Context,
@@ -49,6 +50,7 @@ class ScoreTracker:
     def __init__(self, reader: ScoreReader, recorder: OperatorRecorder):
         self.reader, self.recorder = reader, recorder
         self.calls: list[AttentionCall] = []
+        self._parts = Parts(self.calls, reader)
         self.lost: list[str] = []
         self.lost_scores: list[str] = []
         self.over_queries: list[tuple[AttentionCall, str]] = []
@@ -63,7 +65,7 @@ class ScoreTracker:
         found = _handler(operation.name)(self, operation) or self.changes.after(
             operation, self.note, self.recorder.innermost
         )
-        result = operation.result
+        result, found = operation.result, self._parts.summed(operation) or found
         if found is not None:
             self._notes[result[0] if isinstance(result, tuple) else result] = found
         elif operation.in_place and self.note(operation.args[0]) is not None:
@@ -89,7 +91,8 @@ class ScoreTracker:
         return after(scores, at, operation)
 
     def _view(self, operation: Operation) -> Any:
-        note, result = self.note(operation.args[0]), operation.result
+        given, result = operation.args[0], operation.result
+        note = self.note(given) or self._parts.read(given)
         if isinstance(note, Scaled) or note is None or not isinstance(result, Tensor):
             return note if isinstance(result, Tensor) else None
         if isinstance(note, Widened):
@@ -102,7 +105,7 @@ class ScoreTracker:
             rounded = {"rounded": note.rounded or result.dtype in HALF} if isinstance(note, Scores) else {}
             return replace(note, layout=found, **rounded)
         lost = isinstance(note, Weights) and note.of_scores  # the weights of several products, taken apart again
-        return note if lost or result.numel() == operation.args[0].numel() else None
+        return note if lost or result.numel() == given.numel() else None
 
     def _multiplied(self, operation: Operation) -> Any:
         """Weights of one token times its value; or q or k, scaled before they are multiplied."""
@@ -155,8 +158,7 @@ class ScoreTracker:
 
     def _softmax(self, operation: Operation) -> Any:
         given, result = operation.args[0], operation.result
-        axis = operation.args[1] % max(1, result.dim())
-        note = self.note(given)
+        axis, note = operation.args[1] % max(1, result.dim()), self.note(given)
         if isinstance(note, Widened):
             return Weights(None) if note.scores is None else note.after(operation).normalised()
         scores = None
@@ -198,6 +200,7 @@ class ScoreTracker:
         call.k, call.v = compact(call.k, call.v)
         self.reader.weighted_values(call)
         self.calls.append(call)
+        self._parts.attended(call)
         return Context(call)
 
     def _single(self, operation: Operation, note: Weights) -> Context | None:
@@ -231,14 +234,12 @@ class ScoreTracker:
         notes = [self.note(part) for part in operation.args[0]]
         if len(notes) < 2 or not all(isinstance(note, Context) for note in notes):
             return widened(operation, notes) if operation.name == "cat" else None
-        calls = [note.call for note in notes]
-        joined = join(calls, operation.result)
-        if joined is None:
-            return None
-        at = self.calls.index(calls[0])
-        self.calls[:] = [call for call in self.calls if call not in calls]
-        self.calls.insert(at, joined)
-        return Context(joined)
+        return self._parts.concatenated([note.call for note in notes], operation.result)
+
+    def _copied(self, operation: Operation) -> None:
+        """A context that is written into a part of a tensor."""
+        if isinstance(note := self.note(operation.args[1]), Context):
+            self._parts.written(operation, note)
 
 
 def _nothing(tracker: ScoreTracker, operation: Operation) -> None:
@@ -246,7 +247,7 @@ def _nothing(tracker: ScoreTracker, operation: Operation) -> None:
 
 
 _HANDLERS = {
-    "cat": ScoreTracker._joined, "stack": ScoreTracker._joined,
+    "cat": ScoreTracker._joined, "stack": ScoreTracker._joined, "copy": ScoreTracker._copied,
     **dict.fromkeys(operators.PRODUCTS, ScoreTracker._product), **dict.fromkeys(operators.SOFTMAX, ScoreTracker._softmax),
     **dict.fromkeys(operators.VIEWS, ScoreTracker._view),
 }  # fmt: skip

@@ -41,6 +41,10 @@ class Sequences:
         """The operator that is seen next made the context of `call`."""
         self._attended = call
 
+    def written(self, call: AttentionCall, tensor: Tensor) -> None:
+        """The context of `call` fills a tensor that was written to part by part."""
+        self._rows[tensor] = _context(call, None, tensor), next(self._clock)
+
     def of(self, tensor: Tensor, length: int, inner: int = -1) -> Places:
         """The places of a tensor's `length` rows, of the last two axes on that which is not `inner`, what a product adds up;
         nothing where they lie on another.
