@@ -103,6 +103,14 @@ for page, needs in (("overview", ""), ("models", ""), ("generation", "altair"), 
     assert not seen.at.exception, (page, seen.at.exception[0].value)
     assert [error.value.count(needs) > 0 for error in seen.at.error] == [True] * bool(needs), page
 
+from tests.model.test_pictures_towers import vit
+from pathlib import Path
+os.environ["HEADLIGHT_MODELS"] = str(vit(Path(sys.argv[1])))
+seen = Visit("overview", model=sys.argv[1])
+assert [error.value for error in seen.at.error] == [
+    "This needs the package pillow, which is not installed: pip install pillow."
+], seen.at.error
+
 def nobody(_uid):
     raise KeyError("uid not found")
 
@@ -126,6 +134,6 @@ assert not Visit("overview", text="I like cats").at.exception
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a user without an entry is one of POSIX")
-def test_pages_say_what_they_lack_and_the_others_work_and_so_do_models_without_a_home() -> None:
-    said = hidden(("PIL", "altair"), PAGES).strip()
+def test_pages_say_what_they_lack_and_the_others_work_and_so_do_models_without_a_home(tmp_path: Path) -> None:
+    said = hidden(("PIL", "altair"), PAGES, tmp_path).strip().splitlines()[-1]
     assert "no home folder" in said and "HEADLIGHT_CACHE" in said and not Path("~").exists()

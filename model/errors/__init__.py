@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from model.errors.base import (
     HeadlightError,
+    LacksPackage,
     Stopped,
     Unexpected,
     bounded,
@@ -129,6 +130,7 @@ __all__ = [
     "HalfCharacter",
     "HeadlightError",
     "HiddenOperator",
+    "LacksPackage",
     "MissingFile",
     "MissingShard",
     "MixedByCell",

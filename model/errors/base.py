@@ -10,6 +10,9 @@ from model.errors.library_text import library_text
 
 LONGEST = 300  # characters of a sentence: what is said of a file is never as long as its maker likes
 _SHORTEST, _LISTED = 12, 60  # that a value, and a list of what is allowed, is cut to, however many there are
+# Modules whose package has another name; and those of this project.
+_PACKAGES = {"PIL": "pillow", "vl_convert": "vl-convert-python"}
+_OWN = ("", "model", "viz", "pages")
 _BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 
 
@@ -58,12 +61,26 @@ class Stopped(HeadlightError):
     sentence = "Stopped: nothing was changed."
 
 
+class LacksPackage(HeadlightError):
+    code = "lacks_package"
+    sentence = "This needs the package {package}, which is not installed: {command}."
+
+    @classmethod
+    def of(cls, error: ModuleNotFoundError) -> LacksPackage | None:
+        """The sentence for an import that failed; None where it is one of ours, which is a fault."""
+        name = (error.name or "").partition(".")[0]
+        package = _PACKAGES.get(name, name)
+        return None if name in _OWN else cls(package=package, command=f"pip install {package}")
+
+
 class Unexpected(HeadlightError):
     code = "unexpected"
     sentence = "The model gave up on this input ({reason}): nothing was changed. Try another input; the server's log says more."
 
     @classmethod
-    def of(cls, error: BaseException) -> Unexpected:
-        """The sentence for what nobody foresaw."""
+    def of(cls, error: BaseException) -> HeadlightError:
+        """The sentence for what nobody foresaw, or for a package that is not installed."""
+        if isinstance(error, ModuleNotFoundError) and (lacking := LacksPackage.of(error)) is not None:
+            return lacking
         kind, told = type(error).__name__, library_text(error)
         return cls(reason=kind if told == kind else f"{kind}: {told}")

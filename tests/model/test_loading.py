@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from model import (
     errors,
     open_model,
 )
+from model.checkpoints.convert import convert
 from model.checkpoints.disk import cost, discovery, packages
 from model.checkpoints.disk.families import FAMILIES, small_model
 from model.checkpoints.library import load as loading
@@ -249,8 +253,12 @@ def test_weights_left_on_disk_give_the_same_record(family: str, tmp_path: Path, 
     made = write(tmp_path / family, family)
     whole = open_model(made).trace("the cat sat on the mat")
     monkeypatch.setenv(cost.LIMIT, "60KB")
+    monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path / "cache"))
     model = open_model(made)
     assert any(parameter.is_meta for parameter in model.module.parameters())
+    left = tmp_path / "cache" / "offload"
+    convert.sweep()
+    assert len(list(left.iterdir())) == 1  # a model that is open needs it
     parts = model.trace("the cat sat on the mat")
     assert set(parts.sites) == set(whole.sites) and torch.equal(parts.logits, whole.logits)
     for site in whole.sites:
@@ -262,3 +270,21 @@ def test_weights_left_on_disk_give_the_same_record(family: str, tmp_path: Path, 
         for part in ("weight", "bias"):
             if isinstance(module, torch.nn.Linear) and getattr(module, part) is not None:
                 assert torch.equal(offload.parameter(held[name], part), getattr(module, part))
+    del model, parts, held, module
+    gc.collect()
+    assert not list(left.iterdir())
+
+
+def test_what_a_killed_process_left_of_weights_on_disk_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path))
+    program = """
+import os, pathlib, sys
+from model.checkpoints.convert import cache_entry
+folder, _ = cache_entry.scratch("a", pathlib.Path(sys.argv[1]) / "offload" / "of-a-model")
+(folder / "weight.dat").write_bytes(b"0" * 1000)
+os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert list((tmp_path / "offload").iterdir())
+    convert.sweep()
+    assert not list((tmp_path / "offload").iterdir())

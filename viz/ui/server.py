@@ -16,7 +16,7 @@ from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from model.errors import HeadlightError, NeedsPackage
+from model.errors import HeadlightError, LacksPackage
 from viz.ui import language, tile_server
 from viz.ui.components import scripts
 
@@ -60,10 +60,6 @@ def freeze_modules() -> None:
     gc.freeze()
 
 
-# Modules whose package has another name.
-_PACKAGES = {"PIL": "pillow", "vl_convert": "vl-convert-python"}
-
-
 def run(page: StreamlitPage) -> None:
     """Run a page; what a part of it did not foresee is one sentence where the rest would have been."""
     try:
@@ -71,11 +67,9 @@ def run(page: StreamlitPage) -> None:
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
     except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        if name in ("", "model", "viz", "pages"):  # a fault of ours, of which the log tells
+        lacking = LacksPackage.of(error)
+        if lacking is None:  # a fault of ours, of which the log tells
             raise
-        package = _PACKAGES.get(name, name)
-        lacking = NeedsPackage(path=page.title, package=package, command=f"pip install {package}")
         st.error(language.explain(lacking), icon=":material/error:")
 
 

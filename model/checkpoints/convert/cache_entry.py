@@ -13,7 +13,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -114,6 +114,21 @@ def sweep(parent: Path) -> None:
             finally:
                 if lock is not None:
                     os.close(lock)
+
+
+def scratch(source: Path | str, target: Path) -> tuple[Path, Callable[[], None]]:
+    """A new folder beside `target` for as long as this process needs it, and what removes it; a killed one's is swept.
+
+    Raises NoCache.
+    """
+    folder, lock = _new(source, target)
+
+    def remove() -> None:
+        _remove(folder)
+        if lock is not None:
+            os.close(lock)
+
+    return folder, remove
 
 
 def make_folder(source: Path | str, folder: Path) -> None:

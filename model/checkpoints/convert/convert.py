@@ -19,6 +19,7 @@ from model.jobs.progress import tick
 
 VARIABLE = "HEADLIGHT_CACHE"
 _FOLDER = "converted"
+OFFLOADED = "offload"  # weights that do not fit the memory, while a model is open
 _VERSION = 3  # part of the key: a changed conversion is done again
 
 
@@ -72,7 +73,11 @@ def convert(source: Path) -> Path | None:
 
 def sweep() -> None:
     """Remove what a killed process left half made in the cache."""
-    for folder in (cache_folder() / _FOLDER, *cache_folder().glob("small/*")):  # the latter of random_models
+    for folder in (
+        cache_folder() / _FOLDER,
+        cache_folder() / OFFLOADED,
+        *cache_folder().glob("small/*"),
+    ):  # the latter of random_models
         cache_entry.sweep(folder)
 
 

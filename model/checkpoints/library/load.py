@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from model.checkpoints.convert import cache_entry
-from model.checkpoints.convert.convert import cache_folder
+from model.checkpoints.convert.convert import OFFLOADED, cache_folder
 from model.checkpoints.disk import cost, generation_config, quantised
 from model.checkpoints.disk import files as checkpoint_files
 from model.checkpoints.disk.families import entry, family_of
@@ -121,12 +122,13 @@ def read(folder: Path, adapter_in: Path | None = None) -> Loaded:
     digest = checkpoint_files.digest(weights)
     cache_entry.check_weights(weights, digest)
     tick("loading", None)
-    options = _room(folder, digest)
+    options, give_back = _room(folder, digest)
     mapping, safe = checkpoint_files.without_wrappers(weights), weights[0].suffix == ".safetensors"
     module, info = _from_files(folder, config, weights, mapping, options)
     kept_whole = all(name.startswith("model.") for name in info["unexpected_keys"])
     if load_errors.none_fits(module, info) and kept_whole:  # a trainer's module had the model under that name
         module, info = _from_files(folder, config, weights, (mapping or {}) | {r"^model\.": ""}, options)
+    weakref.finalize(module, give_back)
     load_errors.check(weights, module, info)
     converted = checkpoint_files.settings(folder / checkpoint_files.CONVERSION)  # what the file said that it came from
     fresh = sorted({*info["missing_keys"], *converted.get("fresh", ())})
@@ -214,16 +216,16 @@ def _sees(config: Any) -> bool:
     return getattr(found, "main_input_name", "") == "pixel_values"
 
 
-def _room(folder: Path, digest: str) -> dict[str, Any]:
-    """What from_pretrained is told where the weights do not fit: the library then leaves a part of them on disk."""
+def _room(folder: Path, digest: str) -> tuple[dict[str, Any], Callable[[], None]]:
+    """What from_pretrained is told where the weights do not fit: the library then leaves a part of them on disk, in a folder
+    that lives as long as the module; and what removes it."""
     needed, limit = cost.before_loading(folder).weight_bytes, cost.memory_limit()
     if needed <= limit:
-        return {}
+        return {}, lambda: None
     if importlib.util.find_spec("accelerate") is None:
         cost.refuse_weights(needed)
-    offload = cache_folder() / "offload" / digest
-    cache_entry.make_folder(folder, offload)
-    return {"device_map": "auto", "max_memory": {"cpu": limit}, "offload_folder": str(offload)}
+    offload, remove = cache_entry.scratch(folder, cache_folder() / OFFLOADED / digest)
+    return {"device_map": "auto", "max_memory": {"cpu": limit}, "offload_folder": str(offload)}, remove
 
 
 def _tokenizer(folder: Path) -> Any:
