@@ -80,7 +80,8 @@ class FamilyResult:
     def told(self) -> str:
         """The result in words."""
         if self.result not in ("exact", "partly"):
-            return f"{self.result}: {self.why}"
+            # A reason goes on from "This is a …": "and its attention …", "which reads …".
+            return f"{self.result}: {self.why.removeprefix('and ').removeprefix('which ')}"
         how = "through the registry" if self.way == "registry" else "operator by operator"
         return f"{self.result}, to {self.error:.0e}, {how}" + (f": {self.why}" if self.why else "")
 

@@ -82,7 +82,7 @@ def check(
         for path in recorded.modules.values():
             if path in left:
                 left.remove(path)
-        missing = tuple(left)
+        missing = tuple(dict.fromkeys(left))
     return OpeningCheck(weights, _output(recorded, own, type(module).__name__), compared, missing)
 
 
