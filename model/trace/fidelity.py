@@ -191,11 +191,19 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     scores = record.scores(head, rows, dtype=torch.float64)
     weights = softmax(scores, record.sink(head, torch.float64))[0]  # as `record.weights`, whose scores are needed too
     value = weights @ v if record.distance is None else record.head_output(head, rows, torch.float64)
-    terms = record.scale**2 * (q[rows].square() @ k.square().T)
+    k_squares, v_squares = k.square(), v.square()
+    if (
+        record.distance is not None
+    ):  # a vector of the offset is added to each key and value: the largest, dimension by dimension
+        k_squares, v_squares = (
+            2 * (squares + record.store[f"{record.site}.relative_{name}"].double().square().amax(0))
+            for squares, name in ((k_squares, "keys"), (v_squares, "values"))
+        )
+    terms = record.scale**2 * (q[rows].square() @ k_squares.T)
     size = torch.maximum(scores.masked_fill(~scores.isfinite(), 0).square(), terms)
     moved = weights.square() * (record.d_k * u**2 * size)  # the variance of A_j ds_j
-    spread = moved @ v.square() - 2 * value * (moved @ v) + value.square() * moved.sum(-1, keepdim=True)
-    own = record.keys * u**2 * torch.maximum(value.square(), weights.square() @ v.square())
+    spread = moved @ v_squares - 2 * value * (moved @ v) + value.square() * moved.sum(-1, keepdim=True)
+    own = record.keys * u**2 * torch.maximum(value.square(), weights.square() @ v_squares)
     # A record in float64 is no better than this check: exp(s − lse) is off by u · |s| itself, alike in the whole row.
     check = (unit_roundoff(torch.float64) * value).square() * size.amax(-1, keepdim=True)
     return value, spread.clamp_min(0) + own + check
