@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from model.errors import UnknownOption
 from model.residual.additions import Addition, by_layer, limit_of
 from model.trace.difference import max_difference
-from model.trace.record_own import entering, leaving, record_run
+from model.trace.record_own import KINDS, entering, leaving, record_run
 from model.trace.rounding import allowed, check_norm
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
@@ -29,17 +29,17 @@ def stacks(trace: Trace) -> tuple[str, ...]:
 
 def own(trace: Trace) -> bool:
     """Whether the record holds every activation of the blocks, as our own models' do."""
-    return any(name.endswith(".ffn.residual") for name in trace.store.names())
+    return any(name.endswith(".self.residual") for name in trace.store.names())
 
 
 def streams(trace: Trace, stack: str) -> list[str]:
     """Names of the residual stream before the first layer and after each: layers + 1 of them, [] where not recorded."""
     names = set(trace.store.names())
     if own(trace):
-        after, found, layer = leaving(_norm(trace)), [f"{stack}.input"], 0
-        while f"{stack}.{layer}.ffn.{after}" in names:
-            found.append(f"{stack}.{layer}.ffn.{after}")
-            layer += 1
+        after, found = leaving(_norm(trace)), [f"{stack}.input"]
+        while f"{stack}.{len(found) - 1}.self.{after}" in names:
+            ends = (f"{stack}.{len(found) - 1}.{kind}.{after}" for kind in reversed(KINDS))
+            found.append(next(name for name in ends if name in names))
         return found if len(found) > 1 and found[0] in names else []
     count = sum(name.startswith(f"{stack}.") and name.endswith(".stream") for name in names)
     found = [f"{stack}.{i}.stream" for i in range(count)]
@@ -48,9 +48,8 @@ def streams(trace: Trace, stack: str) -> list[str]:
 
 def sublayers(trace: Trace, stack: str) -> list[str]:
     """The sub-layers of our own model's stack in the order of the computation: `encoder.0.self`, `encoder.0.ffn`, …"""
-    kinds = ("self", "cross", "ffn")
     layers = range(len(streams(trace, stack)) - 1)
-    return [f"{stack}.{i}.{k}" for i in layers for k in kinds if f"{stack}.{i}.{k}.residual" in trace.store]
+    return [f"{stack}.{i}.{k}" for i in layers for k in KINDS if f"{stack}.{i}.{k}.residual" in trace.store]
 
 
 def stream_into(trace: Trace, name: str) -> str:

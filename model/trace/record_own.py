@@ -15,6 +15,7 @@ from model.transformer.encoder_decoder import Transformer
 from model.transformer.hook_points import run_with_hooks
 from model.transformer.masks import RuleMask
 
+KINDS = ("self", "cross", "ffn")  # the sub-layers of a layer, in the order of the computation
 # Module paths on the left, names of the record on the right; the first match applies.
 _NAMES = (
     (re.compile(r"^source\.encoding$"), "encoder.positions"),
@@ -28,15 +29,19 @@ _NAMES = (
 )
 
 
-def record_run(module: Transformer, source: Tensor, target: Tensor) -> tuple[MemoryStore, dict[Site, AttentionRecord]]:
-    """Run source ids [n] and target ids [m] once, in evaluation mode, and keep the activations at every hook point."""
+def record_run(
+    module: Transformer, source: Tensor | None, target: Tensor | None
+) -> tuple[MemoryStore, dict[Site, AttentionRecord]]:
+    """Run source ids [n] and target ids [m], of which an encoder or a decoder alone has one, once in evaluation mode, and
+    keep the activations at every hook point."""
     if module.training:
         raise ValueError("the model is in training mode, where dropout changes every weight: call eval() first")
+    batch = [None if ids is None else ids[None] for ids in (source, target)]
     with torch.no_grad(), run_with_hooks(module) as activations:
-        module(source[None], target[None])
+        module(*batch)
     tensors = {_rename(path): value[0] for path, value in activations.items()}
     tensors |= {f"parameters/{name}": value for name, value in attention_parameters(module).items()}
-    masks = module.masks(source[None], target[None])
+    masks = module.masks(*batch)
     store = MemoryStore(tensors)
     sites = [name.removesuffix(".q") for name in tensors if re.match(r"^\w+\.\d+\.(self|cross)\.q$", name)]
     return store, {Site.parse(site): _attention(module, Site.parse(site), masks, store) for site in sites}
@@ -96,7 +101,8 @@ def entering(store: Store, name: str, norm: str) -> str:
     """Name of the residual stream that enters the sub-layer `name`: `encoder.0.self`, `decoder.1.cross`, `decoder.1.ffn`."""
     stack, number, kind = name.split(".")
     layer = int(number)
-    if kind == "self":
-        return f"{stack}.input" if layer == 0 else f"{stack}.{layer - 1}.ffn.{leaving(norm)}"
-    crosses = kind == "ffn" and f"{stack}.{layer}.cross.residual" in store
-    return f"{stack}.{layer}.{'cross' if crosses else 'self'}.{leaving(norm)}"
+    before = [f"{stack}.{layer}.{each}" for each in KINDS[: KINDS.index(kind)]]
+    if layer > 0:
+        before = [*(f"{stack}.{layer - 1}.{each}" for each in KINDS), *before]
+    there = [each for each in before if f"{each}.residual" in store]
+    return f"{there[-1]}.{leaving(norm)}" if there else f"{stack}.input"

@@ -1,4 +1,4 @@
-"""Our own encoder–decoder Transformer, as in "Attention Is All You Need" (Vaswani et al. 2017), figure 1."""
+"""Our own Transformer, as in "Attention Is All You Need" (Vaswani et al. 2017), figure 1, and its two halves."""
 
 from __future__ import annotations
 
@@ -40,22 +40,25 @@ class Embedding(nn.Module):
 
 
 class Transformer(nn.Module):
-    """source ids [b, n], target ids [b, m] (shifted right, beginning with a start token) -> logits [b, m, V].
+    """source ids [b, n] and target ids [b, m] (shifted right, beginning with a start token) -> logits [b, m, V].
 
-    logits[:, t] scores the token that follows target position t. Padding (`config.pad_id`) is masked on the key axis.
+    logits[:, t] scores the token that follows target position t. Without encoder layers source is None and the same holds
+    of the target alone; without decoder layers target is None, and logits[:, i] [b, n, V] scores the token at source position
+    i itself, over the source's vocabulary. Padding (`config.pad_id`) is masked on the key axis.
     """
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.config = config
-        self.source = Embedding(config.source_vocabulary, config)
-        self.target = Embedding(config.target_vocabulary, config)
+        sides = config.vocabularies
+        self.source = Embedding(sides["source"], config) if "source" in sides else None
+        self.target = Embedding(sides["target"], config) if "target" in sides else None
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         ends = config.norm == "pre"  # pre-LN leaves the stream unnormalised, so each stack closes with one more norm
-        self.encoder_norm = LayerNorm(config.d_model) if ends else nn.Identity()
-        self.decoder_norm = LayerNorm(config.d_model) if ends else nn.Identity()
-        self.project = nn.Linear(config.d_model, config.target_vocabulary)
+        self.encoder_norm = LayerNorm(config.d_model) if ends and self.encoder else nn.Identity()
+        self.decoder_norm = LayerNorm(config.d_model) if ends and self.decoder else nn.Identity()
+        self.project = nn.Linear(config.d_model, sides.get("target", config.source_vocabulary))
         self.memory, self.final, self.logits = HookPoint(), HookPoint(), HookPoint()
         self._initialise()
 
@@ -65,7 +68,7 @@ class Transformer(nn.Module):
                 nn.init.xavier_uniform_(parameter)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
-        for embedding in (self.source, self.target):
+        for embedding in filter(None, (self.source, self.target)):
             with torch.no_grad():
                 embedding.tokens.weight[self.config.pad_id].zero_()
 
@@ -74,14 +77,17 @@ class Transformer(nn.Module):
         """Where the parameters lie, and where inputs are moved before they are read."""
         return self.project.weight.device
 
-    def masks(self, source: Tensor, target: Tensor) -> dict[str, RuleMask]:
-        """The three rules: encoder self (padding), decoder self (causal and padding), cross (the source's padding)."""
-        pad = self.config.pad_id
-        return {
-            "encoder.self": padding(source, pad),
-            "decoder.self": padding(target, pad, causal=True),
-            "decoder.cross": padding(source, pad),
-        }
+    def masks(self, source: Tensor | None, target: Tensor | None) -> dict[str, RuleMask]:
+        """The rules of the attentions that are there: encoder self (padding), decoder self (causal and padding), cross (the
+        source's padding)."""
+        pad, rules = self.config.pad_id, {}
+        if source is not None:
+            rules["encoder.self"] = padding(source, pad)
+        if target is not None:
+            rules["decoder.self"] = padding(target, pad, causal=True)
+        if source is not None and target is not None:
+            rules["decoder.cross"] = padding(source, pad)
+        return rules
 
     def encode(self, source: Int[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
         source = source.to(self.device)
@@ -92,14 +98,29 @@ class Transformer(nn.Module):
         return self.memory(self.encoder_norm(x))
 
     def decode(
-        self, target: Int[Tensor, "b m"], memory: Float[Tensor, "b n d"], source: Int[Tensor, "b n"]
+        self,
+        target: Int[Tensor, "b m"],
+        memory: Float[Tensor, "b n d"] | None = None,
+        source: Int[Tensor, "b n"] | None = None,
     ) -> Float[Tensor, "b m V"]:
-        source, target, memory = (given.to(self.device) for given in (source, target, memory))
+        source, target, memory = (
+            None if given is None else given.to(self.device) for given in (source, target, memory)
+        )
         masks = self.masks(source, target)
         x = self.target(target)
         for layer in self.decoder:
-            x = layer(x, memory, masks["decoder.self"], masks["decoder.cross"])
+            x = layer(x, memory, masks["decoder.self"], masks.get("decoder.cross"))
         return self.logits(self.project(self.final(self.decoder_norm(x))))
 
-    def forward(self, source: Int[Tensor, "b n"], target: Int[Tensor, "b m"]) -> Float[Tensor, "b m V"]:
-        return self.decode(target, self.encode(source), source)
+    def forward(
+        self, source: Int[Tensor, "b n"] | None = None, target: Int[Tensor, "b m"] | None = None
+    ) -> Float[Tensor, "b _ V"]:
+        self._check_sides(source, target)
+        memory = self.encode(source) if self.encoder else None
+        return self.decode(target, memory, source) if self.decoder else self.logits(self.project(memory))
+
+    def _check_sides(self, source: Tensor | None, target: Tensor | None) -> None:
+        given = {name for name, ids in (("source", source), ("target", target)) if ids is not None}
+        if given != set(self.config.vocabularies):
+            wanted = " and ".join(self.config.vocabularies)
+            raise ValueError(f"this shape reads {wanted} ids, and was given {' and '.join(sorted(given)) or 'none'}")

@@ -59,35 +59,37 @@ class AddNorm(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then feed-forward: [b, n, d] -> [b, n, d]."""
+    """Self-attention, then feed-forward where there is one: [b, n, d] -> [b, n, d]."""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
         c = config
         self.self_attention = MultiHeadAttention(c.d_model, c.heads, c.dropout, c.positions, c.relative_distance)
         self.self_add = AddNorm(c.d_model, c.dropout, c.norm)
-        self.ffn = FeedForward(c.d_model, c.d_ff, c.dropout)
-        self.ffn_add = AddNorm(c.d_model, c.dropout, c.norm)
+        self.ffn = FeedForward(c.d_model, c.d_ff, c.dropout) if c.d_ff else None
+        self.ffn_add = AddNorm(c.d_model, c.dropout, c.norm) if c.d_ff else None
 
     def forward(self, x: Tensor, mask: RuleMask) -> Tensor:
         x = self.self_add(x, lambda y: self.self_attention(y, y, mask))
-        return self.ffn_add(x, self.ffn)
+        return x if self.ffn is None else self.ffn_add(x, self.ffn)
 
 
 class DecoderLayer(nn.Module):
-    """Masked self-attention, attention to the encoder's output, feed-forward: [b, m, d], [b, n, d] -> [b, m, d]."""
+    """Masked self-attention, attention to the encoder's output and feed-forward, the last two where they are there:
+    [b, m, d], [b, n, d] or None -> [b, m, d]."""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
-        c = config
+        c, crosses = config, bool(config.encoder_layers)
         self.self_attention = MultiHeadAttention(c.d_model, c.heads, c.dropout, c.positions, c.relative_distance)
         self.self_add = AddNorm(c.d_model, c.dropout, c.norm)
-        self.cross_attention = MultiHeadAttention(c.d_model, c.heads, c.dropout)
-        self.cross_add = AddNorm(c.d_model, c.dropout, c.norm)
-        self.ffn = FeedForward(c.d_model, c.d_ff, c.dropout)
-        self.ffn_add = AddNorm(c.d_model, c.dropout, c.norm)
+        self.cross_attention = MultiHeadAttention(c.d_model, c.heads, c.dropout) if crosses else None
+        self.cross_add = AddNorm(c.d_model, c.dropout, c.norm) if crosses else None
+        self.ffn = FeedForward(c.d_model, c.d_ff, c.dropout) if c.d_ff else None
+        self.ffn_add = AddNorm(c.d_model, c.dropout, c.norm) if c.d_ff else None
 
-    def forward(self, x: Tensor, memory: Tensor, mask: RuleMask, memory_mask: RuleMask) -> Tensor:
+    def forward(self, x: Tensor, memory: Tensor | None, mask: RuleMask, memory_mask: RuleMask | None) -> Tensor:
         x = self.self_add(x, lambda y: self.self_attention(y, y, mask))
-        x = self.cross_add(x, lambda y: self.cross_attention(y, memory, memory_mask))
-        return self.ffn_add(x, self.ffn)
+        if self.cross_attention is not None:
+            x = self.cross_add(x, lambda y: self.cross_attention(y, memory, memory_mask))
+        return x if self.ffn is None else self.ffn_add(x, self.ffn)

@@ -73,17 +73,20 @@ def shaw(q: Array, k: Array, v: Array, a_k: Array, a_v: Array, allowed: Array) -
 
 
 class Run:
-    """One forward pass of one example; `got[name]` holds every quantity."""
+    """One forward pass of one example, of any of the three shapes; `got[name]` holds every quantity."""
 
-    def __init__(self, state: dict, config: dict, source: list[int], target: list[int]):
+    def __init__(self, state: dict, config: dict, source: list[int] | None, target: list[int] | None):
         self.p = {name: tensor.detach().double().numpy() for name, tensor in state.items()}
         self.c, self.got = config, {}
-        padding = np.array(source) != config["pad_id"]
-        own = np.array(target) != config["pad_id"]
-        n, m = len(source), len(target)
-        memory = self.stack("encoder", source, {"self": np.tile(padding, (n, 1))}, None)
-        causal = np.tril(np.ones((m, m), bool)) & own
-        final = self.stack("decoder", target, {"self": causal, "cross": np.tile(padding, (m, 1))}, memory)
+        final = memory = None
+        if source is not None:
+            padding = np.array(source) != config["pad_id"]
+            final = memory = self.stack("encoder", source, {"self": np.tile(padding, (len(source), 1))}, None)
+        if target is not None:
+            m = len(target)
+            causal = np.tril(np.ones((m, m), bool)) & (np.array(target) != config["pad_id"])
+            crosses = {} if source is None else {"cross": np.tile(padding, (m, 1))}
+            final = self.stack("decoder", target, {"self": causal} | crosses, memory)
         self.got["logits"] = self.linear("project", final)
 
     def linear(self, name: str, x: Array) -> Array:
@@ -111,6 +114,8 @@ class Run:
                 at = f"{name}.{layer}.{kind}"
                 x = self.around(at, x, lambda y, at=at, kind=kind: self.attention(
                     at, y, memory if kind == "cross" else y, allowed[kind], kind == "self"))  # fmt: skip
+            if self.c["d_ff"] == 0:
+                continue
             x = self.around(f"{name}.{layer}.ffn", x, lambda y, at=f"{name}.{layer}.ffn": self.ffn(at, y))
         if self.c["norm"] == "pre":
             x = layer_norm(x, self.p[f"{name}_norm.gamma"], self.p[f"{name}_norm.beta"])

@@ -65,11 +65,11 @@ def test_every_switch_builds_and_runs(positions: str, norm: str, sizes: dict):
     [
         ({"d_model": 10, "heads": 3}, ["d_model", "10", "divisible", "3"]),
         ({"heads": 0}, ["heads", "0", "at least 1"]),
-        ({"d_ff": -2}, ["d_ff", "-2", "at least 1"]),
+        ({"d_ff": -2}, ["d_ff", "-2", "at least 0"]),
         ({"heads": True}, ["heads", "True", "whole number"]),
         ({"source_vocabulary": 0}, ["source_vocabulary", "0"]),
         ({"max_length": 0}, ["max_length", "0"]),
-        ({"encoder_layers": 0}, ["encoder_layers", "0", "one layer"]),
+        ({"encoder_layers": 0, "decoder_layers": 0}, ["decoder_layers", "0", "encoder_layers", "at least 1"]),
         ({"decoder_layers": -1}, ["decoder_layers", "-1"]),
         ({"dropout": 1.0}, ["dropout", "1.0", "below 1"]),
         ({"dropout": -0.1}, ["dropout", "-0.1"]),

@@ -44,7 +44,7 @@ def copy_attention(theirs: nn.MultiheadAttention, ours: MultiHeadAttention) -> N
 def copy_layer(theirs: nn.Module, ours: EncoderLayer | DecoderLayer) -> None:
     copy_attention(theirs.self_attn, ours.self_attention)
     norms = [ours.self_add, ours.ffn_add]
-    if isinstance(ours, DecoderLayer):
+    if isinstance(ours, DecoderLayer) and ours.cross_attention is not None:
         copy_attention(theirs.multihead_attn, ours.cross_attention)
         norms.insert(1, ours.cross_add)
     theirs.linear1.load_state_dict(ours.ffn.W_1.state_dict())
