@@ -77,8 +77,8 @@ class WeightsChanged(HeadlightError):
 class NoSoftmax(HeadlightError):
     code = "no_softmax"
     sentence = (
-        "In {module} values are mixed by two products without a softmax of their scores between them (by a sigmoid, by "
-        "exponentials that are divided afterwards, or as linear attention): such attention is not recorded."
+        "In {module} values are mixed by weights that are no softmax over the keys that they meet (a sigmoid, exponentials "
+        "divided by another sum or later, linear attention): such attention is not recorded."
     )
 
 
@@ -119,6 +119,13 @@ class HiddenOperator(HeadlightError):
     sentence = (
         "{module} calls {operator}, whose inside is not shown to a recorder: call scaled_dot_product_attention there with "
         "a plain mask, or write the softmax out."
+    )
+
+
+class RecorderFailed(HeadlightError):
+    code = "recorder_failed"
+    sentence = (
+        "Recording stopped at {operator} in {module} ({reason}): that is a fault of Headlight, not of the module."
     )
 
 

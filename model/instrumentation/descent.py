@@ -38,7 +38,7 @@ class Descent:
 
     def written(self, call: AttentionCall, tensor: Tensor) -> None:
         """A tensor was filled, part by part, with the context of `call`."""
-        self._from[tensor] = frozenset({("call", call.place)}).union(self.of(tensor), *call.descent)
+        self._from[tensor] = _origins(call).union(self.of(tensor), *call.descent)
 
     def of(self, tensor: Tensor) -> frozenset[Origin]:
         return self._from.get(tensor, _NOTHING)
@@ -46,7 +46,7 @@ class Descent:
     def see(self, operation: Operation) -> None:
         found = _NOTHING.union(*map(self.of, tensors_in((*operation.args, *operation.kwargs.values()))))
         if self._attended is not None:
-            found |= {("call", self._attended.place)}
+            found |= _origins(self._attended)
             self._attended = None
         if operation.name == "embedding" and not operation.args[1].is_floating_point():
             found |= {("ids", len(self.ids))}
@@ -56,3 +56,9 @@ class Descent:
         for result in tensors_in((operation.result,)):
             kept = found if result.is_floating_point() else frozenset(each for each in found if each[0] == "input")
             self._from[result] = kept
+
+
+def _origins(call: AttentionCall) -> frozenset[Origin]:
+    """The attention itself, and where it ran."""
+    numbers = (each.number for each in (call.heads or [call]))
+    return frozenset({("call", call.place), *(("attention", number) for number in numbers)})

@@ -37,7 +37,7 @@ from model.instrumentation.operators.recorder import Frame, OperatorRecorder, re
 from model.instrumentation.operators.tracker import ScoreTracker
 from model.instrumentation.places.sequences import Sequences
 from model.instrumentation.qk_sources import ProjectionSources
-from model.instrumentation.refusals import check_followed, missing
+from model.instrumentation.refusals import check_followed, guarded, missing
 from model.instrumentation.sides import SideMaker
 from model.instrumentation.token_texts import TokenTexts
 from model.trace import logits as logit_parts
@@ -103,6 +103,7 @@ class Instrumented:
         tracker, layers = ScoreTracker(reader, recorder), LayerStreams(reader.found, descent)
         forms = OtherForms(tracker, lambda tensor: bool(descent.of(tensor)), sequences.on)
         recorder.followers += [forms.see, columns.see, descent.see, sequences.see, layers.see]
+        recorder.followers[:] = [guarded(follow, recorder, self.name) for follow in recorder.followers]
 
         def left(frame: Frame, out: object) -> None:
             layers.left(frame, out)

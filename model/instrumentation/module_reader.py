@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.errors import AttentionLost
 from model.instrumentation.descent import Descent
-from model.instrumentation.key_columns import KeyColumns
+from model.instrumentation.key_columns import MEMORY, KeyColumns
 from model.instrumentation.operators.attention_call import AttentionCall, Places
 from model.instrumentation.operators.notes import Scores
 from model.instrumentation.operators.recorder import OperatorRecorder
@@ -80,11 +80,13 @@ class ModuleReader(ScoreReader):
         if terms.kind:
             parts[terms.kind] = terms.bias.clone(memory_format=torch.contiguous_format)
         columns, elsewhere = (f(*scores.factors, scores.k.shape[1]) for f in (self._columns.of, self._columns.differ))
+        if {label for label, _ in columns} == {None, MEMORY} and _are_words(places[1]):
+            columns = ()  # words that were looked up apart are words all the same
         call = AttentionCall(
             scores.q.clone(), scores.k.clone(), scores.scale, simplest_mask(terms.allowed), parts, tuple(shape),
             scores.softcap, from_elsewhere=elsewhere, columns=columns,
             descent=tuple(map(self._descent.of, scores.factors)),
-            places=places,
+            places=places, projected_from=(self.projection(scores.factors[0]) or (None,))[0],
         )  # fmt: skip
         if certain:
             self._certain[id(call)] = call
@@ -92,6 +94,7 @@ class ModuleReader(ScoreReader):
 
     def weighted_values(self, call: AttentionCall) -> None:
         self.found.append(call)
+        call.number = len(self.found)
         self._descent.attended(call)
         self._sequences.attended(call)
         shape = call.shape
@@ -153,6 +156,11 @@ class ModuleReader(ScoreReader):
 
     def keep(self, tensor: Tensor) -> Tensor:
         return tensor.clone()
+
+
+def _are_words(places: Places) -> bool:
+    """Whether each row is known to be of a sequence of ids."""
+    return places.rows is not None and all(any(kind == "ids" for kind, _ in sequence) for sequence, _ in places.rows)
 
 
 def _masked(scores: Scores) -> Tensor:

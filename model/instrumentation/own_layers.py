@@ -19,10 +19,12 @@ def own_layers(calls: Sequence[AttentionCall], groups: Sequence[Group]) -> list[
     where the same weights serve several layers. What has no number in a stack of numbered layers (a fusion behind its
     encoders) comes after them.
     """
-    layers = _layers(calls, groups)
+    layers, depths = _layers(calls, groups), _depths(calls)
     members: dict[Group, dict[Hashable, list[int]]] = {}
     for at, (group, (block, run)) in enumerate(zip(groups, layers, strict=True)):
-        members.setdefault(group, {}).setdefault((block, run) if block else at, []).append(at)
+        members.setdefault(group, {}).setdefault((block, run) if block else (calls[at].place, depths[at]), []).append(
+            at
+        )
     paths = {
         group: [layers[inside[0]][0] or path_of(calls[inside[0]]) for inside in own.values()]
         for group, own in members.items()
@@ -57,6 +59,17 @@ def _layers(calls: Sequence[AttentionCall], groups: Sequence[Group]) -> list[tup
         seen[group, path] = seen.get((group, path), 0) + 1
         # A layer that is a bare container never runs itself: an attention that comes again tells that it does.
         found.append((block, call.entries[block] if block in call.entries else seen[group, path]))
+    return found
+
+
+def _depths(calls: Sequence[AttentionCall]) -> list[int]:
+    """How many attentions each reads one after the other: two of one depth in one module without numbers are no two layers."""
+    depth: dict[int, int] = {}
+    found = []
+    for call in calls:
+        read = (depth.get(number, -1) for kind, number in call.descent[0] | call.descent[1] if kind == "attention")
+        found.append(1 + max(read, default=-1))
+        depth |= dict.fromkeys((each.number for each in (call.heads or [call])), found[-1])
     return found
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from model.errors import (
     AttentionLost,
     DropoutOn,
+    HeadlightError,
     MixedByCell,
     NoAttention,
     NoSoftmax,
     OtherScores,
+    RecorderFailed,
     SharedOut,
     WeightsChanged,
 )
+from model.errors.library_text import library_text
+from model.instrumentation.module_reader import BatchSeen
 from model.instrumentation.operators.other_forms import OtherForms
+from model.instrumentation.operators.recorder import Operation, OperatorRecorder
 from model.instrumentation.operators.tracker import ScoreTracker
 
 
@@ -45,3 +52,18 @@ def _by_cell(tracker: ScoreTracker) -> list[str]:
 def missing(tracker: ScoreTracker, forms: OtherForms) -> list[str]:
     """Paths of the modules whose attention was met beside what was recorded, and is not in the record."""
     return [*tracker.lost_scores, *_by_cell(tracker), *forms.paths, *forms.of_other_scores]
+
+
+def guarded(follow: Callable[[Operation], None], recorder: OperatorRecorder, name: str) -> Callable[[Operation], None]:
+    """A follower whose own faults are told as such: a module that runs alone runs on whatever is recorded of it."""
+
+    def followed(operation: Operation) -> None:
+        try:
+            follow(operation)
+        except (HeadlightError, BatchSeen):
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {library_text(error)}"
+            raise RecorderFailed(operator=operation.name, module=recorder.innermost or name, reason=reason) from error
+
+    return followed

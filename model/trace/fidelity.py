@@ -180,8 +180,9 @@ def _compared(implied: Tensor, variance: Tensor, real: Tensor, what: str) -> Che
 
 
 def dtype_of(record: AttentionRecord) -> torch.dtype:
-    """The coarsest of the dtypes of q, k and v: what the sub-layer computed in."""
-    return max((part.dtype for part in (record.q, record.k, record.v)), key=unit_roundoff)
+    """What the sub-layer computed in: the coarsest of the dtypes of q, k, v and of the log-sum-exp, the softmax's own."""
+    parts = [record.store.first(f"{record.site}.{part}", 0) for part in ("q", "k", "v", "lse") if record.has(part)]
+    return max((part.dtype for part in parts), key=unit_roundoff)
 
 
 def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
@@ -204,9 +205,9 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     moved = weights.square() * (record.d_k * u**2 * size)  # the variance of A_j ds_j
     spread = moved @ v_squares - 2 * value * (moved @ v) + value.square() * moved.sum(-1, keepdim=True)
     own = record.keys * u**2 * torch.maximum(value.square(), weights.square() @ v_squares)
-    # A record in float64 is no better than this check: exp(s − lse) is off by u · |s| itself, alike in the whole row.
-    check = (unit_roundoff(torch.float64) * value).square() * size.amax(-1, keepdim=True)
-    return value, spread.clamp_min(0) + own + check
+    # exp(s − lse) is off by u · |s| itself, alike in the whole row: of this check, and of keys that were read block by block.
+    shared = (u * value).square() * size.amax(-1, keepdim=True)
+    return value, spread.clamp_min(0) + own + shared
 
 
 def _log_sums(record: AttentionRecord, head: int, rows: slice | Tensor) -> Checked | None:

@@ -145,3 +145,21 @@ def test_attention_between_two_sequences_may_have_more_keys():
         X, torch.randn(1, 9, D), torch.randn(1, 9, D)
     )
     assert [str(site) for site in trace.sites] == ["decoder.0.cross"] and trace.fidelity().holds
+
+
+def test_a_fault_of_the_recorder_is_one_sentence_that_says_whose_it_is(monkeypatch):
+    from model.instrumentation.operators import tracker
+
+    def broken(self, operation):
+        raise KeyError("scores")
+
+    monkeypatch.setattr(tracker.ScoreTracker, "_product", broken)
+    monkeypatch.setitem(tracker._HANDLERS, "addmm", broken)
+    tracker._handler.cache_clear()
+    try:
+        with pytest.raises(errors.RecorderFailed, match=r"stopped at addmm in .*\(KeyError: .*fault of Headlight"):
+            instrument(nn.MultiheadAttention(8, 2, batch_first=True).eval(), forward=None).trace(
+                *[torch.randn(1, 3, 8)] * 3
+            )
+    finally:
+        tracker._handler.cache_clear()

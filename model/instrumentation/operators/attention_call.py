@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 
 Columns = tuple[tuple[str | None, int], ...]  # runs of keys: None for positions of the sequence, else what they are
-# ("call", place), ("input", number), ("ids", number) or ("learned", memory): see `descent` and `places`
+# ("call", place), ("attention", number), ("input", number), ("ids", number) or ("learned", memory): see `descent`, `places`
 Origin = tuple[str, str | int]
 # (the sequence that a row is of: what it was looked up or given as; its place there)
 Row = tuple[frozenset[Origin], int]
@@ -54,7 +54,8 @@ class AttentionCall:
     from another tensor than queries, None where it cannot be told. columns: what its keys are, where some are no positions of
     its own sequence. descent: what its queries, and its keys, descend from; places: whose positions they are. heads: the calls
     it was put together of: heads, runs of queries or blocks of keys. head_sizes: of the axes that its heads were on, outermost
-    first. beside: whether another of its kind comes before it in its layer.
+    first. beside: whether another of its kind comes before it in its layer. number: which attention of the forward it is.
+    projected_from: how many vectors its queries were projected from, None where that is not known.
     """
 
     q: Tensor
@@ -80,6 +81,8 @@ class AttentionCall:
     heads: list[AttentionCall] = field(default_factory=list)
     head_sizes: tuple[int, ...] = ()
     beside: bool = False
+    number: int = 0
+    projected_from: int | None = None
 
     @property
     def place(self) -> str:
@@ -97,6 +100,12 @@ class AttentionCall:
     def weights_shape(self) -> tuple[int, int, int]:
         """(h, q, k)"""
         return self.q.shape[0], self.q.shape[1], self.k.shape[1]
+
+
+def independent(calls: list[AttentionCall]) -> bool:
+    """Whether none of them reads what another gave, as a later layer does."""
+    numbers = {("attention", call.number) for call in calls}
+    return not any(numbers & (call.descent[0] | call.descent[1]) for call in calls)
 
 
 def exchange_heads(call: AttentionCall, order: Sequence[int]) -> None:

@@ -31,6 +31,8 @@ def after(operation: Operation, layout: Layout) -> Layout | None:
         return None
     if operation.name in COPIES:
         return layout
+    if operation.in_place:  # what was before is no more: a vector times a matrix ends with squeeze_(0)
+        return _squeezed(layout, operation) if operation.name == "squeeze" else None
     if operation.name in RESHAPES:
         return reshaped(layout, result.shape)
     # Strides that name the axes: a view says by them where each has gone.
@@ -40,6 +42,13 @@ def after(operation: Operation, layout: Layout) -> Layout | None:
     )
     found = (names.index(name) if size > 1 else None for size, name in zip(moved.shape, moved.stride(), strict=True))
     return tuple(() if at is None else layout[at] for at in found)
+
+
+def _squeezed(layout: Layout, operation: Operation) -> Layout | None:
+    dims = operation.args[1] if len(operation.args) > 1 else [at for at, axis in enumerate(layout) if not axis]
+    gone = {at % len(layout) for at in (dims if isinstance(dims, list | tuple) else [dims])}
+    found = tuple(axis for at, axis in enumerate(layout) if at not in gone or axis)
+    return found if len(found) == operation.result.dim() else None
 
 
 def reshaped(layout: Layout, shape: Sequence[int]) -> Layout | None:

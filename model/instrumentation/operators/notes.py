@@ -84,7 +84,7 @@ class Scores:
 
     def unknown(self) -> Scores:
         """The scores after an operator that is not read; what was added before it is in there somewhere."""
-        rows = any(term.shape[2] == 1 < term.shape[1] for term, _ in self.terms)
+        rows = any(term.shape[2] == 1 < min(term.shape[1], self.k.shape[1]) for term, _ in self.terms)
         return replace(
             self, terms=(), dropped=(), erased=(), softcap=None, opaque=True, known=self.known if self.opaque else self,
             normalised=self.normalised or rows,

@@ -103,7 +103,10 @@ def after(scores: Scores, at: int, operation: Operation) -> Scores | None:
         return None
     found = OPERATORS.get(operation.name, unknown)(scores, at, operation)
     rows = any(isinstance(arg, Tensor) and 1 < arg.numel() < result.numel() for arg in args)
-    return replace(found, normalised=True) if found.opaque and (rows or operation.name == "_log_softmax") else found
+    # Of one key alone exp(s − s) is 1 whatever it goes on to be: only what was divided by its sum is a softmax.
+    alone = operation.name == "div" and min(scores.shape[1:]) == 1 and isinstance(args[1], Tensor)
+    whole = rows or alone or operation.name == "_log_softmax"
+    return replace(found, normalised=True) if found.opaque and whole else found
 
 
 @dataclass(eq=False)

@@ -174,6 +174,6 @@ def log_sum_exp(scores: Scores, terms: ScoreTerms, tensor: Tensor | None, weight
     if lse is None and (scores.rounded or (weights is not None and weights.dtype in HALF)):
         return None
     if lse is None:  # of each row's largest cell: log w = s − lse, without a second pass of exponentials
-        lse = tensor.amax(-1) - weights.amax(-1).log()
+        lse = (tensor.amax(-1) - weights.amax(-1).log()).to(weights.dtype)  # no better than what it is made of
     lse = lse if terms.shift is None else lse - terms.shift
     return lse.masked_fill(~(terms.allowed.any(-1) & lse.isfinite()), 0)

@@ -62,10 +62,9 @@ class ScoreTracker:
         return self._notes.get(tensor) if isinstance(tensor, Tensor) else None
 
     def see(self, operation: Operation) -> None:
-        found = _handler(operation.name)(self, operation) or self.changes.after(
-            operation, self.note, self.recorder.innermost
-        )
-        result, found = operation.result, self._parts.summed(operation) or found
+        result = operation.result
+        found = self._parts.summed(operation, self.note) or _handler(operation.name)(self, operation)
+        found = found or self.changes.after(operation, self.note, self.recorder.innermost)
         if found is not None:
             self._notes[result[0] if isinstance(result, tuple) else result] = found
         elif operation.in_place and self.note(operation.args[0]) is not None:
@@ -73,6 +72,7 @@ class ScoreTracker:
 
     def left(self, frame: Frame, out: object) -> None:
         """A module that ran has given `out`: it may have been a projection of several matrices, or the whole sub-layer."""
+        self._parts.left()
         read = self.note(frame.args[0]) if len(frame.args) == 1 else None
         given(self.calls, read, frame, out, self.reader.keep)
 
@@ -109,8 +109,7 @@ class ScoreTracker:
 
     def _multiplied(self, operation: Operation) -> Any:
         """Weights of one token times its value; or q or k, scaled before they are multiplied."""
-        note = self.note(operation.args[0])
-        if isinstance(note, Weights):
+        if isinstance(note := self.note(operation.args[0]), Weights):
             return self._single(operation, note)
         return scaled(note, *operation.args[:2], divides=operation.name == "div")
 
@@ -159,6 +158,8 @@ class ScoreTracker:
     def _softmax(self, operation: Operation) -> Any:
         given, result = operation.args[0], operation.result
         axis, note = operation.args[1] % max(1, result.dim()), self.note(given)
+        if not result.numel():  # a last chunk, or a block, of nothing
+            return None
         if isinstance(note, Widened):
             return Weights(None) if note.scores is None else note.after(operation).normalised()
         scores = None
@@ -215,7 +216,7 @@ class ScoreTracker:
 
     def _fused(self, operation: Operation) -> Context | None:
         scores = scores_of(operation, self.recorder.frames[-1] if self.recorder.frames else None)
-        if scores is None:
+        if scores is None or not operation.result[0].numel():
             return None
         query, key = scores.factors
         shape = torch.Size((*query.shape[:3], key.shape[2]))
@@ -232,14 +233,13 @@ class ScoreTracker:
     def _joined(self, operation: Operation) -> Context | Widened | None:
         """Heads or runs of queries that were computed one by one and are concatenated here become one call."""
         notes = [self.note(part) for part in operation.args[0]]
-        if len(notes) < 2 or not all(isinstance(note, Context) for note in notes):
+        real = [note for note, part in zip(notes, operation.args[0], strict=True) if part.numel()]
+        if len(real) < 2 or not all(isinstance(note, Context) for note in real):
             return widened(operation, notes) if operation.name == "cat" else None
-        return self._parts.concatenated([note.call for note in notes], operation.result)
+        return self._parts.concatenated(operation, [note.call for note in real])
 
     def _copied(self, operation: Operation) -> None:
-        """A context that is written into a part of a tensor."""
-        if isinstance(note := self.note(operation.args[1]), Context):
-            self._parts.written(operation, note)
+        self._parts.written(operation, self.note)
 
 
 def _nothing(tracker: ScoreTracker, operation: Operation) -> None:

@@ -1,71 +1,92 @@
-"""Calls that are parts of one attention as one call: head by head, run by run of queries, or block by block of keys."""
+"""Calls that are parts of one attention as one call: head by head, or run by run of queries."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import chain
 
 import torch
 from torch import Tensor
 
-from model.instrumentation.operators.attention_call import AttentionCall, Places, Row, compact
+from model.instrumentation.operators.attention_call import AttentionCall, Places, Row, independent
+from model.instrumentation.operators.in_parts.keys import (
+    bias_of,
+    cells,
+    parts_of,
+    shared_path,
+    union_of_keys,
+    with_keys,
+)
 from model.trace.mask_and_bias import simplest_mask
 
-
-def join(calls: list[AttentionCall], result: Tensor) -> AttentionCall | None:
-    """Calls whose contexts were put side by side in `result` as one: runs of queries, or heads; None where neither."""
-    if len(set(map(id, calls))) < len(calls) or any(call.context is None for call in calls):
-        return None
-    apart = {call.places[0].rows for call in calls}
-    runs = None not in apart and len(apart) == len(calls)
-    joined = _join_queries(calls) if runs else _join_heads(calls)
-    return joined if joined is not None and _is_context(joined, result) else None
+FILLED = 0  # no axis counted from the end
 
 
-def merge(calls: list[AttentionCall]) -> AttentionCall | None:
-    """Calls of the same queries over blocks of the keys as one call: each context weighs as the sum of its block's e^scores.
+def join(calls: list[AttentionCall], result: Tensor, axis: int | None) -> AttentionCall | None:
+    """Calls whose contexts were put side by side in `result` as one: heads, runs of queries, or heads of each run.
 
-    C = Σ_b e^(lse_b − lse) C_b with lse = log Σ_b e^lse_b (Dao et al. 2022, FlashAttention, section 3.1: equations of the
-    decomposed softmax). None where the keys are not parts of one sequence, or a sum is not known.
+    axis: the one of the contexts, counted from the end, along which they were concatenated; None where they were stacked, and
+    FILLED where they were written into a tensor that has an axis for heads and one for queries. None where they are no parts
+    of one attention: layers, whose later one reads the earlier, or attentions of other keys.
     """
-    keys = _union_of_keys(calls) if are_blocks(calls) else None
-    if keys is None or any("lse" not in call.parts or "sinks" in call.parts for call in calls):
+    if len(set(map(id, calls))) < len(calls) or not all(map(_alone, calls)) or not independent(calls):
         return None
-    allowed, bias = _cells(calls, keys, [slice(None)] * len(calls))
-    read = [call.mask.allowed(*call.weights_shape[1:]).any(-1).to(call.q.device) for call in calls]
-    sums = torch.stack([c.parts["lse"].masked_fill(~some, -torch.inf) for c, some in zip(calls, read, strict=True)])
-    total = sums.logsumexp(0)
-    shares = (sums - total).exp().nan_to_num()
-    context = sum(share[..., None] * call.context.nan_to_num() for share, call in zip(shares, calls, strict=True))
-    parts = {"lse": total.masked_fill(~total.isfinite(), 0)} | bias
-    return _with_keys(calls, keys, context=context, mask=simplest_mask(allowed), parts=parts)
+    if len({call.v.shape[-1] for call in calls}) > 1:
+        return None
+    runs = _runs(calls, axis)
+    if runs and axis != FILLED and 1 < len(runs) < len(calls):  # which head goes on in which run is not told by a list
+        return None
+    heads = [_join_heads(run) if len(run) > 1 else run[0] for run in runs or ()]
+    if not heads or None in heads:
+        return None
+    joined = _join_queries(heads) if len(heads) > 1 else heads[0]
+    if joined is None:
+        return None
+    joined = replace(joined, heads=parts_of(calls))
+    return next((each for each in (joined, _in_order(joined)) if each is not None and _is_context(each, result)), None)
 
 
-def are_blocks(calls: list[AttentionCall]) -> bool:
-    """Whether they have the same queries, and each has keys of its own, all of one sequence."""
-    first = calls[0]
-    rows = [call.places[1].rows for call in calls]
-    if len(calls) < 2 or None in rows or any(call.columns for call in calls):
-        return False
-    every = list(chain(*rows))
-    return (
-        len(set(every)) == len(every)
-        and len({origin for origin, _ in every}) == 1
-        and all(call.scale == first.scale and call.softcap == first.softcap for call in calls)
-        and all(call.q.shape == first.q.shape and torch.equal(call.q, first.q) for call in calls[1:])
+def _alone(call: AttentionCall) -> bool:
+    """Whether nothing was made of its context yet."""
+    return call.context is not None and call.projection is None and call.output is None
+
+
+def _runs(calls: list[AttentionCall], axis: int | None) -> list[list[AttentionCall]] | None:
+    """The calls of each run of queries, which are its heads; None where it is not known which is which."""
+    if all(call.places[0].rows is not None for call in calls):
+        found: dict[tuple[Row, ...], list[AttentionCall]] = {}
+        for call in calls:
+            found.setdefault(call.places[0].rows, []).append(call)
+        return list(found.values()) if len({len(run) for run in found.values()}) == 1 else None
+    positions = {call.projected_from for call in calls}
+    queries = {call.q.shape[1] for call in calls}
+    if axis != -2 and len(queries) == 1 and (positions == queries or (axis == -1 and positions == {None})):
+        return [calls]
+    whole = positions == {sum(call.q.shape[1] for call in calls)}
+    return [[call] for call in calls] if axis == -2 and (whole or positions == {None}) else None
+
+
+def _in_order(joined: AttentionCall) -> AttentionCall | None:
+    """With the queries in the order of their sequence, where they were computed in another one (every other row, say)."""
+    rows = joined.places[0].rows
+    if rows is None or len({origin for origin, _ in rows}) > 1:
+        return None
+    order = sorted(range(len(rows)), key=lambda at: rows[at][1])
+    if order == list(range(len(rows))):
+        return None
+    at = torch.tensor(order)
+    allowed = joined.mask.allowed(*joined.weights_shape[1:])[at]
+    turned = {name: part if name == "sinks" else part[:, at] for name, part in joined.parts.items()}
+    if "bias_offsets" in turned:
+        return None
+    places = Places(tuple(rows[each] for each in order)), joined.places[1]
+    return replace(
+        joined,
+        q=joined.q[:, at],
+        context=joined.context[:, at],
+        mask=simplest_mask(allowed),
+        parts=turned,
+        places=places,
     )
-
-
-def as_context(joined: AttentionCall, result: Tensor) -> Tensor | None:
-    """The tensor [h, q, d_v], where it is the joined context up to rounding; None where it is anything else."""
-    made = joined.context.to(result.dtype)
-    error = 64 * torch.finfo(torch.promote_types(result.dtype, torch.float16)).eps * made.abs().max()
-    h, n, d = made.shape
-    for sizes, order in (((h, n, d), (0, 1, 2)), ((n, h, d), (1, 0, 2)), ((n, d, h), (2, 0, 1))):
-        found = result.reshape(sizes).permute(order)
-        if bool(((made - found).abs() <= error).all()):
-            return found
-    return None
 
 
 def _is_context(joined: AttentionCall, result: Tensor) -> bool:
@@ -76,61 +97,6 @@ def _is_context(joined: AttentionCall, result: Tensor) -> bool:
     return any(torch.equal(each.reshape(-1), flat) for each in orders)
 
 
-def _union_of_keys(calls: list[AttentionCall]) -> tuple[Row, ...] | None:
-    """The keys that any of the calls has, each once, in the order of their places; None where that is not known."""
-    rows = [call.places[1].rows for call in calls]
-    if None in rows or any(call.columns or len(set(own)) < len(own) for call, own in zip(calls, rows, strict=True)):
-        return None
-    every = dict.fromkeys(chain(*rows))
-    one = len({origin for origin, _ in every}) == 1
-    return tuple(sorted(every, key=lambda row: row[1]) if one else every)
-
-
-def _at(call: AttentionCall, keys: tuple[Row, ...]) -> Tensor:
-    """Which of `keys` those of the call are."""
-    number = {row: at for at, row in enumerate(keys)}
-    return torch.tensor([number[row] for row in call.places[1].rows])
-
-
-def _cells(
-    calls: list[AttentionCall], keys: tuple[Row, ...] | None, rows: list[slice]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """(allowed [q, k], {"bias": [h, q, k]} or nothing) of all keys, where each call has some `rows` and the keys that it has.
-
-    keys: None where all calls have the same.
-    """
-    first = calls[0]
-    n = max(rows[-1].stop or 0, first.q.shape[1])
-    m = first.k.shape[1] if keys is None else len(keys)
-    allowed = torch.zeros(n, m, dtype=torch.bool)
-    biased = any(name.startswith("bias") for call in calls for name in call.parts)
-    bias = torch.zeros(first.q.shape[0], n if biased else 0, m, dtype=first.q.dtype, device=first.q.device)
-    for call, own in zip(calls, rows, strict=True):
-        at = torch.arange(m) if keys is None else _at(call, keys)
-        allowed[own, at] = call.mask.allowed(*call.weights_shape[1:]).cpu()
-        if biased and (given := _bias(call)) is not None:
-            bias[:, own, at.to(bias.device)] = given.to(bias.dtype)
-    return allowed, {"bias": bias} if biased else {}
-
-
-def _with_keys(calls: list[AttentionCall], keys: tuple[Row, ...], **facts: object) -> AttentionCall | None:
-    """The first call with the facts and the keys of all; None where one key is not the same in two of them."""
-    first, columns = calls[0], [_at(call, keys) for call in calls]
-    heads = first.q.shape[0]
-    made: list[Tensor] = []
-    for name in ("k", "v"):
-        parts = [part.repeat_interleave(heads // part.shape[0], 0) for part in (getattr(call, name) for call in calls)]
-        whole = parts[0].new_zeros(heads, len(keys), parts[0].shape[-1])
-        for at, part in zip(columns, parts, strict=True):
-            whole[:, at] = part
-        if not all(torch.equal(whole[:, at], part) for at, part in zip(columns, parts, strict=True)):
-            return None
-        made.append(whole)
-    k, v = compact(*made)
-    places = (facts.pop("queries", first.places[0]), Places(keys))
-    return replace(first, k=k, v=v, places=places, path=shared_path(calls), heads=calls, **facts)
-
-
 def _join_queries(calls: list[AttentionCall]) -> AttentionCall | None:
     """Runs of queries, in their order, that read the same keys or some of one sequence's; their biases cell by cell."""
     first = calls[0]
@@ -138,14 +104,17 @@ def _join_queries(calls: list[AttentionCall]) -> AttentionCall | None:
         alike = (call.scale, call.softcap, call.columns) == (first.scale, first.softcap, first.columns)
         if not alike or call.q.shape[::2] != first.q.shape[::2] or call.make_bias is not None:
             return None
-    same = all(torch.equal(one, first_one) for call in calls[1:]
-               for one, first_one in ((call.k, first.k), (call.v, first.v)) )  # fmt: skip
-    keys = None if same else _union_of_keys(calls)
+    equal = all(torch.equal(call.k, first.k) and torch.equal(call.v, first.v) for call in calls[1:])
+    known = all(call.places[1].rows is not None for call in calls)
+    same = all(call.places[1].same(first.places[1]) for call in calls) if known else equal
+    if same and not equal:  # the same keys of other heads
+        return None
+    keys = None if same else union_of_keys(calls)
     if not same and keys is None:
         return None
     stops = torch.tensor([call.q.shape[1] for call in calls]).cumsum(0).tolist()
     rows = [slice(stop - call.q.shape[1], stop) for call, stop in zip(calls, stops, strict=True)]
-    allowed, parts = _cells(calls, keys, rows)
+    allowed, parts = cells(calls, keys, rows)
     if all("lse" in call.parts for call in calls):
         parts["lse"] = torch.cat([call.parts["lse"] for call in calls], 1)
     sinks = [call.parts.get("sinks") for call in calls]
@@ -157,23 +126,11 @@ def _join_queries(calls: list[AttentionCall]) -> AttentionCall | None:
         return None
     q, context = (torch.cat([getattr(call, name) for call in calls], 1) for name in ("q", "context"))
     facts = {"q": q, "context": context, "mask": simplest_mask(allowed), "parts": parts}
-    queries = Places(tuple(row for call in calls for row in call.places[0].rows))
+    rows_known = all(call.places[0].rows is not None for call in calls)
+    queries = Places(tuple(row for call in calls for row in call.places[0].rows) if rows_known else None)
     if keys is not None:
-        return _with_keys(calls, keys, queries=queries, **facts)
+        return with_keys(calls, keys, queries=queries, **facts)
     return replace(first, places=(queries, first.places[1]), path=shared_path(calls), heads=calls, **facts)
-
-
-def _bias(call: AttentionCall) -> Tensor | None:
-    """The bias [h, q, k] of a call, whose parts may have one number an offset [h, q + k − 1]."""
-    if "bias_offsets" not in call.parts:
-        return call.parts.get("bias")
-    i, j = (torch.arange(size, device=call.q.device) for size in call.weights_shape[1:])
-    return call.parts["bias_offsets"][:, j[None] - i[:, None] + len(i) - 1]
-
-
-def shared_path(calls: list[AttentionCall]) -> list[tuple[str, str]]:
-    """The modules that all of them ran in."""
-    return [pair for pair in calls[0].path if all(pair in call.path for call in calls)]
 
 
 def _join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
@@ -186,8 +143,9 @@ def _join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
             return None
         if call.k.shape[0] != call.q.shape[0] or call.make_bias is not None or call.columns != first.columns:
             return None
-    if are_blocks(calls):
-        return None  # the same queries: not heads, but parts of the keys
+        # Heads have the same keys: what reads others is another attention, and has their words.
+        if not (call.places[1].same(first.places[1]) and call.descent[1] == first.descent[1]):
+            return None
     masks = [call.mask.allowed(n, m) for call in calls]
     names = {name for call in calls for name in call.parts}
     biased = bool(names & {"bias", "bias_offsets"}) and any(call.parts.keys() != first.parts.keys() for call in calls)
@@ -205,7 +163,7 @@ def _with_masks(calls: list[AttentionCall], masks: list[Tensor]) -> AttentionCal
         return None
     allowed, biases = torch.stack(masks).any(0), []
     for call, mask in zip(calls, masks, strict=True):
-        own = _bias(call)
+        own = bias_of(call)
         own = call.q.new_zeros(call.weights_shape) if own is None else own
         biases.append(own.masked_fill((allowed & ~mask).to(own.device), -torch.inf))
     parts = {name: torch.cat([call.parts[name] for call in calls]) for name in others[0]}
