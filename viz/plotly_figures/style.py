@@ -21,6 +21,7 @@ GRID = {"light": "#dcdce4", "dark": "#3a3e4c"}
 # Of masked cells: no colour of the scale of weights, which has a hue from its second step on.
 MASKED = {"light": "#d9d9dc", "dark": "#3b3c40"}
 _STEPS = 32
+NAME = 52  # px of the small print above a figure in a page
 TITLE = 86  # px above the figure that a title of two lines takes
 
 
@@ -65,6 +66,16 @@ def title(said: str, check: CheckNote | None, theme: str, note: str = "") -> dic
         "text": escape(said), "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 16, "t": 14}, "y": 1,
         "yanchor": "top", "font": {"size": 17}, "subtitle": {"text": below, "font": {"size": 12, "color": QUIET[theme]}},
     }  # fmt: skip
+
+
+def named(figure: go.Figure, said: str, check: CheckNote | None, theme: str) -> go.Figure:
+    """The figure with its name and its check above it, in small print: what a file of it has to say without a page around it."""
+    told = title(said, check, theme)
+    told |= {"font": {"size": 13}, "pad": {"l": 4, "t": 8}}
+    height, top = figure.layout.height, figure.layout.margin.t or 0
+    bar = {"bgcolor": "rgba(0,0,0,0)", "color": QUIET[theme], "activecolor": palette.THEMES[theme]["text"]}
+    figure.update_layout(title=told, margin={"t": top + NAME}, modebar=bar)
+    return figure if height is None else figure.update_layout(height=height + NAME)
 
 
 def scene(
