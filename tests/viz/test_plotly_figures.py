@@ -266,3 +266,12 @@ def test_a_figure_of_a_page_has_its_name_and_check_above_it(trace: Trace, theme:
     assert shown.layout.title.text == "model &lt;i&gt; · head 3"
     assert style.FAILS[theme] in shown.layout.title.subtitle.text and "&lt;b&gt;" in shown.layout.title.subtitle.text
     assert shown.layout.height - height == shown.layout.margin.t - top == style.NAME
+
+
+def test_names_of_axes_keep_their_distance_in_chinese_too(trace: Trace):
+    """Five characters and the sign for "not applicable" took more than the 70 px from one axis to the next."""
+    table = trace.statistics()
+    column = next(measure.column for measure in TABLE if table[measure.column].isna().any())
+    axes = parallel.Axes({column: "均方根距离", "entropy": "熵"}, {str(site): str(site) for site in trace.sites})
+    labels = [axis.label for axis in parallel.lines(table, axes, "light").data[0].dimensions]
+    assert labels[1:] == ["均方根距离<br>∅", "熵"]

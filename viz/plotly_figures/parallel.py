@@ -160,7 +160,9 @@ def _label(name: str, axes: Axes, table: DataFrame) -> str:
     words = axes.measures[name].split(" ")
     if table[name].isna().any():
         words.append(axes.none)
-    if len(" ".join(words)) <= _LETTERS or len(words) == 1:
+    if style.letters(" ".join(words)) <= _LETTERS or len(words) == 1:
         return " ".join(words)
-    cut = min(range(1, len(words)), key=lambda i: max(len(" ".join(words[:i])), len(" ".join(words[i:]))))
+    cut = min(
+        range(1, len(words)), key=lambda i: max(style.letters(" ".join(words[:i])), style.letters(" ".join(words[i:])))
+    )
     return f"{' '.join(words[:cut])}<br>{' '.join(words[cut:])}"

@@ -111,9 +111,9 @@ def thinned(labels: list[str], room: float, size: float = 12.0, across: bool = T
 
 def length(labels: list[str], size: float = 12.0) -> float:
     """px that the longest of these takes in the face of tokens."""
-    return max((_wide(label) for label in labels), default=1.0) * 0.62 * size
+    return max((letters(label) for label in labels), default=1.0) * 0.62 * size
 
 
-def _wide(text: str) -> float:
+def letters(text: str) -> float:
     """Length in letters; a letter of Chinese, Japanese or Korean is as wide as 1.7 others."""
     return sum(1.7 if ord(letter) > 0x2E7F else 1.0 for letter in text)
