@@ -114,6 +114,11 @@ def length(labels: list[str], size: float = 12.0) -> float:
     return max((letters(label) for label in labels), default=1.0) * 0.62 * size
 
 
+def in_space(label: str) -> str:
+    """A label among the points of a space, where plotly knows tags and no entities: a joiner of no width keeps "<b>" no tag."""
+    return label.replace("<", "<\u2060")
+
+
 def letters(text: str) -> float:
     """Length in letters; a letter of Chinese, Japanese or Korean is as wide as 1.7 others."""
     return sum(1.7 if ord(letter) > 0x2E7F else 1.0 for letter in text)
