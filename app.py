@@ -3,7 +3,7 @@
 import streamlit as st
 
 from viz.ui import navigation, server
-from viz.ui.shared import side_bar
+from viz.ui.shared import recent_models, side_bar
 from viz.ui.state import address_bar
 
 app = st.App(__file__, lifespan=server.lifespan, routes=server.routes(), middleware=server.middleware())
@@ -14,6 +14,6 @@ if server.in_session():
     navigation.configure(page)
     side_bar.side_bar()
     server.run(page)
-    address_bar.write()
+    address_bar.write(recent=recent_models.noted())
     navigation.follow()
     server.freeze_modules()

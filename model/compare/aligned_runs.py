@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -39,6 +39,15 @@ def aligned_sides(first: Trace, second: Trace) -> dict[str, Aligned]:
         same = Aligned(tuple((i, i) for i in range(len(one))), (), (), ())
         found[side] = same if one == other else aligned(one, other)
     return found
+
+
+def cut_apart(side: Aligned) -> Aligned:
+    """Of one text that two tokenizers cut: tokens that differ are no counterparts, though they may stand at the same place."""
+    firsts, seconds = zip(*side.changed, strict=True) if side.changed else ((), ())
+    return replace(
+        side, changed=(), only_first=tuple(sorted((*side.only_first, *firsts))),
+        only_second=tuple(sorted((*side.only_second, *seconds))),
+    )  # fmt: skip
 
 
 def merged(side: Aligned) -> Slots:
@@ -113,6 +122,14 @@ def pair(
         changed = sorted([*changed, *_changed(a, b, places)], key=lambda cell: -size(*cell[2:]))[:MOST]
     r = float(likeness.values(len(shared))[0, 1])
     return Pair(every, float(every[shared].mean()), r, tuple(changed), outside)
+
+
+def spread(found: Pair, queries: Slots, keys: Slots, all_queries: Slots, all_keys: Slots) -> Pair:
+    """What `pair` found of (queries, keys), told by their places among more of them, whose rows are NaN."""
+    rows = torch.full((len(all_queries),), torch.nan).double()
+    down, across = ([every.index(slot) for slot in few] for few, every in ((queries, all_queries), (keys, all_keys)))
+    rows[torch.tensor(down)] = found.rows
+    return replace(found, rows=rows, changed=tuple((down[i], across[j], a, b) for i, j, a, b in found.changed))
 
 
 def _places(slots: Slots, which: int) -> tuple[Int[Tensor, " n"], Bool[Tensor, " n"]]:

@@ -12,6 +12,7 @@ import torch
 
 from model import open_model
 from model.checkpoints.library import library_model, outputs
+from model.compare import aligned_runs
 from tests.app.acting import put
 from tests.app.visit import PAGES, Visit
 from tests.model import tiny
@@ -249,6 +250,35 @@ def test_a_training_step_leaves_the_model_as_it_is(visit, models: Path, name: st
     assert losses == pytest.approx([found.loss_before, found.loss_after], rel=1e-3) and losses[0] != losses[1]
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     assert not module.training and all(p.grad is None for p in module.parameters())
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_training_step_shows_the_attention_that_it_changed(visit, models: Path, lang: str) -> None:
+    seen = visit("output", model="t5", text="I like cats", site="decoder.1.cross", head=0, lang=lang).sound()
+    assert not [key for key in seen.figures() if key.startswith("comparing-step")]
+    seen.at.text_input(key="train-target").set_value("and dogs")
+    seen.at.run()
+    seen.click("train-step").sound()
+    step = outputs.training_step(open_model(models / "t5"), "I like cats", "and dogs", learning_rate=1e-4)
+
+    def drawn(head: int, site: str) -> None:
+        frames = [seen.figure(f"comparing-step-{place}") for place in range(3)]
+        before, after = (run.weights(site, head).numpy() for run in (step.before, step.after))
+        for (header, arrays), wanted in zip(frames, (before, after, after - before), strict=True):
+            assert arrays["values"].shape == wanted.shape and abs(arrays["values"] - wanted).max() < 1e-5
+            assert header["rows"][-1]["text"].endswith("</s>") and header["words"]["legend"]
+        scale = frames[2][0]["scale"]
+        assert scale["kind"] == "diverging" and scale["low"] == -scale["high"] < 0
+        assert scale["high"] == pytest.approx(abs(after - before).max(), rel=0.05)
+
+    drawn(0, "decoder.1.cross")
+    assert seen.say("output.attention_limits") in [caption.value for caption in seen.at.caption]
+    both = step.before, step.after
+    most = aligned_runs.ranked_changes(*both, aligned_runs.aligned_sides(*both))[0]
+    seen.click("train-most").sound()
+    assert (seen.view.site, seen.view.head) == (str(most.site), most.head)
+    drawn(most.head, str(most.site))
+    assert not [button for button in seen.at.button if button.key == "train-most"]
 
 
 def test_what_nobody_foresaw_is_one_sentence(visit, models: Path, monkeypatch) -> None:

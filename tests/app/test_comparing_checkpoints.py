@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from model import open_model
+from model.compare import aligned_runs
 from model.compare import checkpoints as compare_checkpoints
 from tests import bounds
 from tests.app.acting import stays_stopped, stop_during, wait_for_stop
@@ -163,3 +165,51 @@ def test_an_untrained_model_with_the_same_words_is_made_for_comparison(visit, tm
     seen.click("comparing-untrained").sound()
     assert seen.view.model == "translate" and seen.view.against == f"model:{make.folder('shaw')}"
     assert any("Shaw" in text.value or "random-shaw" in text.value for text in seen.at.markdown)
+
+
+@pytest.fixture
+def two_tokenizers(models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same weights twice, "whole" and "pieces": the second's tokenizer lacks the merges that make longer tokens."""
+    from tests.app import checkpoints
+
+    pytest.importorskip("transformers")
+    for name in ("whole", "pieces"):
+        checkpoints.write(tmp_path / name, "gpt2")
+    path = tmp_path / "pieces" / "tokenizer.json"
+    told = json.loads(path.read_text("utf-8"))
+    merges = told["model"]["merges"]
+    told["model"]["merges"] = merges[: len(merges) // 2]
+    path.write_text(json.dumps(told), "utf-8")
+    monkeypatch.setenv("HEADLIGHT_MODELS", str(tmp_path))
+    looked_for.clear()
+    return tmp_path
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_tokens_that_two_tokenizers_cut_apart_are_drawn_each_in_its_own_matrix(
+    visit, two_tokenizers: Path, lang: str
+) -> None:
+    text = "the cat sat on the mat"
+    first, second = (open_model(str(two_tokenizers / name)).trace(text) for name in ("whole", "pieces"))
+    one, other = first.side("decoder").texts, second.side("decoder").texts
+    assert one != other and "".join(one) == "".join(other)
+    shared = aligned_runs.aligned_sides(first, second)["decoder"]
+    assert shared.pairs and shared.only_first + shared.only_second
+    slots = aligned_runs.merged(aligned_runs.cut_apart(shared))
+    assert sorted(i for i, _ in slots if i is not None) == list(range(len(one)))
+    assert sorted(j for _, j in slots if j is not None) == list(range(len(other)))
+    seen = visit("comparing", model="whole", text=text, tab="comparing.checkpoints,counterpart.place", lang=lang,
+                 against="model:pieces", site="decoder.0.self", head=0).sound()  # fmt: skip
+    frames = [seen.figure(f"comparing-checkpoints-{place}") for place in range(3)]
+    (_, b), weights = frames[1], second.weights("decoder.0.self", 0).numpy()
+    for at, (i, j) in enumerate(slots):
+        kinds = [header["rows"][at]["kind"] for header, _ in frames]
+        assert kinds == ["absent" if missing else "word" for missing in (i is None, j is None, None in (i, j))]
+        columns = [k for k, slot in enumerate(slots) if slot[1] is not None]
+        if j is not None:
+            np.testing.assert_allclose(b["values"][at][columns], weights[j], atol=2 * bounds.WEIGHT)
+    header, apart = frames[2]
+    both = [None not in slot for slot in slots]
+    assert header["words"]["masked"] == seen.say("comparing.cut_apart")
+    assert not apart["values"][~np.outer(both, both)].any() and apart["values"].any()
+    assert seen.say("comparing.cut_apart_what") in [caption.value for caption in seen.at.caption]

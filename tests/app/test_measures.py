@@ -127,3 +127,12 @@ def test_a_share_that_is_averaged_over_some_queries_says_so(language: str) -> No
         assert {"en": "over the queries that", "zh": "只算"}[language] in catalogue(language)[f"measures.h_{column}"]
     for key in ("measures.role_help", "measures.maps_what"):
         assert {"en": "do not add up", "zh": "不能相加"}[language] in catalogue(language)[key]
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_columns_of_the_table_are_named_alike(visit, lang: str) -> None:
+    seen = visit("measures", text="the cat sat", lang=lang).sound()
+    labels = [
+        column["label"] for column in json.loads(seen.at.dataframe[0].proto.columns).values() if "label" in column
+    ]
+    assert seen.say("measures.column_head") in labels and labels == [label.lower() for label in labels]

@@ -102,3 +102,16 @@ def test_the_lines_of_a_long_text_are_scrolled_to_the_selected_pair(screen) -> N
     lines.evaluate("(root) => { root.querySelector('.stage').scrollTop = 0; }")
     screen.page.wait_for_timeout(300)
     assert lines.evaluate("(root) => root.querySelector('.stage').scrollTop") == 0
+
+
+def test_what_was_opened_is_offered_after_the_page_is_loaded_anew(new_screen) -> None:
+    """The browser keeps it, as long as it runs; another visitor's does not have it."""
+    mine, another = new_screen(), new_screen()
+    mine.open("models", lang="en").find(".st-key-open-gpt2 button").click()
+    mine.shows_title("headline.title")
+    mine.wait_for_link(model="gpt2")
+    for screen, offered in ((mine, 1), (another, 0)):
+        screen.open("models", lang="en")
+        expect(screen.find(".st-key-models-recent [data-testid=stButton]")).to_have_count(offered)
+    (cookie,) = [told for told in mine.context.cookies() if told["name"] == "headlight-recent"]
+    assert cookie["expires"] == -1 and cookie["sameSite"] == "Strict"

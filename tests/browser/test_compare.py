@@ -33,3 +33,17 @@ def test_two_inputs_stand_on_one_line_and_show_every_sign(new_screen) -> None:
     written = screen.page.evaluate("window.written")
     # cats → big 0.762 in the first text alone; and to the right of it, what the second gives more.
     assert "−0.76" in written and "0.71" in written
+
+
+def test_rows_are_named_whole_where_two_matrices_share_a_narrow_window(new_screen) -> None:
+    screen = new_screen()
+    screen.context.add_init_script(RECORD)
+    screen.page.set_viewport_size({"width": 900, "height": 1200})
+    link = {"text": "the grandmother gave him a beautiful red apple", "to": "fr", "lang": "en"}
+    screen.open("comparing", picks="decoder.0.self.3,encoder.1.self.0", **link)
+    hosts = screen.page.locator("[data-testid=stBidiComponentIsolated]:has(.headlight.matrix)")
+    assert hosts.count() == 2
+    assert len({round(place["y"]) for place in hosts.evaluate_all(PLACES)}) == 1  # beside each other
+    written = set(screen.page.evaluate("window.written"))
+    assert {"la ▸ grand-mère", "grand-mère ▸ lui", "belle ▸ pomme", "beautiful"} <= written
+    assert not [text for text in written if text.endswith("…")]

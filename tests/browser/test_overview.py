@@ -192,3 +192,12 @@ def test_the_heads_of_a_layer_lie_in_one_line_at_every_width(screen) -> None:
             assert lines and set(lines) == {1}, width
     finally:
         screen.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_there_is_no_hole_beside_the_decoder(overview) -> None:
+    """The encoder is shorter: what leads on from here fills the room above it from top to bottom."""
+    parts = (".stack.encoder .top", ".stack.decoder", ".doors .door:first-child", ".doors .door:last-child")
+    box = {name: overview.find(f".headlight.overview {name}").bounding_box() for name in parts}
+    first, last = box[".doors .door:first-child"], box[".doors .door:last-child"]
+    assert abs(first["y"] - box[".stack.decoder"]["y"]) < 12
+    assert 0 < box[".stack.encoder .top"]["y"] - (last["y"] + last["height"]) < 48

@@ -63,3 +63,29 @@ def test_the_heads_in_two_brushed_ranges_are_picked_everywhere(screen: Screen, t
     ).click()
     screen.shows_title("comparing.title")
     screen.wait_for_link(picks="%2C".join(wanted))
+
+
+@pytest.mark.parametrize(
+    ("page", "link", "name", "said"),
+    [
+        ("measures", {"set": "measures-parallel.1"}, "translate-measures-parallel.svg", "measures.parallel_of"),
+        ("positions", {"set": "positions-surface.1"}, "headlight-surface.png", ""),
+    ],
+)
+def test_a_figure_of_plotly_is_saved_under_its_name_with_its_check(
+    screen: Screen, tmp_path, page: str, link: dict[str, str], name: str, said: str
+) -> None:
+    screen.open(page, text=TEXT, to="zh", lang="en", **link)
+    button = screen.find(".js-plotly-plot .modebar-btn")
+    expect(button).to_have_count(1, timeout=PATIENCE)  # one that saves, and none that moves the picture
+    with screen.page.expect_download(timeout=PATIENCE) as told:
+        button.click()
+    assert told.value.suggested_filename == name
+    told.value.save_as(tmp_path / name)
+    saved = (tmp_path / name).read_bytes()
+    if name.endswith(".png"):
+        assert saved.startswith(b"\x89PNG") and len(saved) > 20_000
+        return
+    texts = re.findall(r">([^<>]+)</(?:text|tspan)>", saved.decode("utf-8"))
+    assert f"translate · {screen.say(said, n=24)}" in texts
+    assert any("off the module" in text for text in texts) and "C1" in texts

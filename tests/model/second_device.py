@@ -247,7 +247,13 @@ def beyond(name: str) -> dict[str, float]:
     on_each("beams", lambda model, trace: generate.beam_search(model, trace, 3, 1.0, 5).tokens)
     on_each("drawn", lambda model, trace: generate.sample(model, trace, 2, 5, SamplingOptions(), seed=1))
     on_each("continued", lambda model, trace: outputs.sample(model, TEXT, 2, new_tokens=5, seed=1))
-    on_each("trained", lambda model, trace: outputs.training_step(model, TEXT, "the mat"))
+
+    def trained(model: Any, trace: Any) -> list[Any]:
+        step = outputs.training_step(model, TEXT, "the mat")
+        return [step.labels, step.loss_before, step.loss_after, step.gradient_norm,
+                *(record.q for record in step.before.attention.values())]  # fmt: skip
+
+    on_each("trained", trained)
     on_each("cached", lambda model, trace: [run().logits.cpu() for run in generate.real_steps(model, trace, 3)])
     on_each("probe", lambda model, trace: list(generate.probe(model, 3, 5).logits.shape))
     on_each("units", units)

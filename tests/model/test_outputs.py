@@ -154,6 +154,34 @@ def test_a_training_step_by_hand(opened, name: str, rate: float):
     assert all(p.grad is None for p in model.module.parameters()) and not model.module.training
 
 
+@pytest.mark.parametrize("name", ["t5", "bart", "gpt2", "llama"])
+def test_a_steps_runs_are_what_it_learned_from_before_and_after(opened, name: str):
+    model = opened(name)
+    source, target = ("the fox", FOX) if model.task == "seq2seq" else (FOX, " the cat sat")
+    found = training_step(model, source, target, learning_rate=1e-3)
+    labels = (
+        model.tokenizer(target).input_ids
+        if model.task == "seq2seq"
+        else model.tokenizer(target, add_special_tokens=False).input_ids
+    )
+    last = slice(None) if model.task == "seq2seq" else slice(-1 - len(labels), -1)
+    for run, loss in ((found.before, found.loss_before), (found.after, found.loss_after)):
+        logits = run.logits[last].double().log_softmax(-1)
+        assert -logits[range(len(labels)), labels].mean().item() == pytest.approx(loss, rel=1e-4)
+        assert run.fidelity().holds and run.fidelity().logits_error is not None  # with its own weights
+    plain = model.trace(source, target) if model.task == "seq2seq" else model.trace(source + target)
+    if [plain.token_ids(side) for side in plain.sides] == [found.before.token_ids(side) for side in found.before.sides]:
+        for site in plain.sites:
+            assert torch.allclose(plain.weights(site, 0), found.before.weights(site, 0), atol=1e-6)
+    else:
+        assert model.task != "seq2seq"
+    assert found.before.key != found.after.key
+    apart = max(
+        (found.after.weights(site, 0) - found.before.weights(site, 0)).abs().max() for site in found.before.sites
+    )
+    assert apart > 1e-4
+
+
 def test_a_step_needs_labels_and_a_model_that_writes(opened, monkeypatch: pytest.MonkeyPatch):
     model = opened("t5")
     with pytest.raises(HeadlightError, match="without labels there is no loss"):

@@ -18,7 +18,9 @@ from model import Trace
 from model.errors import OutOfRange, UnknownOption, UnknownSite
 from model.measures.registry import TABLE
 from model.trace.fidelity import Fidelity
+from tests.viz.test_palette import contrast
 from viz.base import palette
+from viz.base.check_note import note
 from viz.plotly_figures import attention, checks, parallel, style
 from viz.ui.shared import figure_footer
 
@@ -243,3 +245,33 @@ def test_importing_viz_does_not_import_plotly(root: Path):
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == ["plotly_head", "plotly_layer", "plotly_measures"]
+
+
+@pytest.mark.parametrize(("theme", "least"), [("light", 3.4), ("dark", 5.5)])
+def test_a_line_of_any_layer_is_seen_on_its_page(trace: Trace, theme: str, least: float):
+    """A line of one px is smoothed into the page: it needs more contrast than an area does."""
+    figure = viz.plotly_measures(trace, theme)
+    scale = [colour for _, colour in figure.data[0].line.colorscale]
+    assert len(set(scale)) == 9
+    assert min(contrast(colour, palette.THEMES[theme]["background"]) for colour in scale) >= least
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_figure_of_a_page_has_its_name_and_check_above_it(trace: Trace, theme: str):
+    axes = parallel.Axes({"entropy": "entropy"}, {str(site): str(site) for site in trace.sites})
+    bare = parallel.lines(trace.statistics(), axes, theme)
+    height, top = bare.layout.height, bare.layout.margin.t
+    failed = note("holds", True) + note("off <b>by</b> 2", False)
+    shown = style.named(bare, "model <i> · head 3", failed, theme)
+    assert shown.layout.title.text == "model &lt;i&gt; · head 3"
+    assert style.FAILS[theme] in shown.layout.title.subtitle.text and "&lt;b&gt;" in shown.layout.title.subtitle.text
+    assert shown.layout.height - height == shown.layout.margin.t - top == style.NAME
+
+
+def test_names_of_axes_keep_their_distance_in_chinese_too(trace: Trace):
+    """Five characters and the sign for "not applicable" took more than the 70 px from one axis to the next."""
+    table = trace.statistics()
+    column = next(measure.column for measure in TABLE if table[measure.column].isna().any())
+    axes = parallel.Axes({column: "均方根距离", "entropy": "熵"}, {str(site): str(site) for site in trace.sites})
+    labels = [axis.label for axis in parallel.lines(table, axes, "light").data[0].dimensions]
+    assert labels[1:] == ["均方根距离<br>∅", "熵"]

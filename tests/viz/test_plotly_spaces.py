@@ -38,6 +38,8 @@ def test_a_pair_stands_at_its_position_before_and_after(theme: str):
     for part, points in ((first, before), (second, after)):
         np.testing.assert_array_equal(np.stack([part.x, part.y, part.z], 1), np.column_stack([points, range(5)]))
         assert list(part.customdata) == ["0: a", "1: &lt;b&gt;", "2: a", "3: c", "4: a"]
+    # Plotly knows no entities among the points: "&lt;" would be read as it stands, and a tag would be taken for one.
+    assert list(second.text) == ["0: a", "1: <\u2060b>", "2: a", "3: c", "4: a"]
     assert [first.name, second.name] == ["before", "after"] and not arcs.showlegend
     assert np.isnan(arcs.x[3::4]).all() and (np.asarray(arcs.x)[1::4] == 0).all()
     scene = figure.layout.scene
@@ -61,6 +63,7 @@ def test_paths_have_a_line_a_token_and_a_stop_of_the_slider_a_depth(theme: str):
         list(lines.customdata[:2]) == ["0: &lt;t&gt;<br>in", "0: &lt;t&gt;<br>0"]
         and selected.name == "selected: 1: &lt;t&gt;"
     )
+    assert list(here.text) == [f"{i}: <\u2060t>" for i in range(3)] and here.customdata[0] == "0: &lt;t&gt;"
     steps = figure.layout.sliders[0].steps
     assert len(steps) == 4 and figure.layout.sliders[0].active == 3
     for depth, step in enumerate(steps):

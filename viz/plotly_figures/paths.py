@@ -79,9 +79,10 @@ def _lines(
 def _stand(points: Tensor, tokens: Sequence[str], colour: str, ink: str, side: str) -> go.Scatter3d:
     """Where the tokens stand after the last layer, with their names; the slider moves them."""
     (x,), (y,), (z,) = _coordinates([points[-1]])
-    named = [escape(token) for token in tokens]
+    named = [style.in_space(token) for token in tokens]
     return go.Scatter3d(
         x=x, y=y, z=z, mode="markers+text", text=named, textposition=side, showlegend=False,
         textfont={"size": 11, "color": ink, "family": style.MONO}, marker={"size": 4, "color": colour},
-        hovertemplate="%{text}<br>%{x:.3g}, %{y:.3g}, %{z:.3g}<extra></extra>",
+        customdata=[escape(token) for token in tokens],
+        hovertemplate="%{customdata}<br>%{x:.3g}, %{y:.3g}, %{z:.3g}<extra></extra>",
     )  # fmt: skip

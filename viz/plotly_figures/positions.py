@@ -44,6 +44,7 @@ def turning(
     labels: the tokens. words: "position" and "dimension" (with {i}) on the axes, "before" and "after" in the legend.
     """
     said = [f"{place}: {escape(label)}" for place, label in enumerate(labels)]
+    shown = [style.in_space(f"{place}: {label}") for place, label in enumerate(labels)]
     ink = palette.THEMES[style.known(theme)]["text"]
     numbers = "%{customdata}<br>%{x:.4~g}, %{y:.4~g}<extra></extra>"
     parts = [_arcs(before, after, theme)]
@@ -54,7 +55,7 @@ def turning(
         parts.append(
             go.Scatter3d(
                 x=points[:, 0], y=points[:, 1], z=np.arange(len(points)), name=name, customdata=said, hovertemplate=numbers,
-                mode="lines+markers+text" if turned else "lines+markers", text=said if turned else None,
+                mode="lines+markers+text" if turned else "lines+markers", text=shown if turned else None,
                 textposition="middle right", textfont={"size": 11, "family": style.MONO, "color": ink},
                 line={"color": colour, "width": 4 if turned else 2, "dash": "solid" if turned else "dash"},
                 marker={"size": 4 if turned else 3, "color": colour},

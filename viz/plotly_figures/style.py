@@ -21,6 +21,7 @@ GRID = {"light": "#dcdce4", "dark": "#3a3e4c"}
 # Of masked cells: no colour of the scale of weights, which has a hue from its second step on.
 MASKED = {"light": "#d9d9dc", "dark": "#3b3c40"}
 _STEPS = 32
+NAME = 52  # px of the small print above a figure in a page
 TITLE = 86  # px above the figure that a title of two lines takes
 
 
@@ -67,6 +68,16 @@ def title(said: str, check: CheckNote | None, theme: str, note: str = "") -> dic
     }  # fmt: skip
 
 
+def named(figure: go.Figure, said: str, check: CheckNote | None, theme: str) -> go.Figure:
+    """The figure with its name and its check above it, in small print: what a file of it has to say without a page around it."""
+    told = title(said, check, theme)
+    told |= {"font": {"size": 13}, "pad": {"l": 4, "t": 8}}
+    height, top = figure.layout.height, figure.layout.margin.t or 0
+    bar = {"bgcolor": "rgba(0,0,0,0)", "color": QUIET[theme], "activecolor": palette.THEMES[theme]["text"]}
+    figure.update_layout(title=told, margin={"t": top + NAME}, modebar=bar)
+    return figure if height is None else figure.update_layout(height=height + NAME)
+
+
 def scene(
     names: Sequence[str], theme: str, sides: dict[str, float] | None = None, eye: dict[str, float] | None = None
 ) -> dict[str, Any]:
@@ -100,9 +111,14 @@ def thinned(labels: list[str], room: float, size: float = 12.0, across: bool = T
 
 def length(labels: list[str], size: float = 12.0) -> float:
     """px that the longest of these takes in the face of tokens."""
-    return max((_wide(label) for label in labels), default=1.0) * 0.62 * size
+    return max((letters(label) for label in labels), default=1.0) * 0.62 * size
 
 
-def _wide(text: str) -> float:
+def in_space(label: str) -> str:
+    """A label among the points of a space, where plotly knows tags and no entities: a joiner of no width keeps "<b>" no tag."""
+    return label.replace("<", "<\u2060")
+
+
+def letters(text: str) -> float:
     """Length in letters; a letter of Chinese, Japanese or Korean is as wide as 1.7 others."""
     return sum(1.7 if ord(letter) > 0x2E7F else 1.0 for letter in text)

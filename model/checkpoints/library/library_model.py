@@ -158,7 +158,7 @@ class HuggingFaceModel:
         }  # fmt: skip
         told = tuple(sorted((name, value) for name, value in options.items() if value is not None))
         key = TraceKey(self.name, self.weights_hash, text, target, told)
-        return self._trace(key, given, inputs, recorded, said)
+        return self.as_trace(key, given, inputs, recorded, said)
 
     def _record(self, inputs: Mapping[str, Tensor]) -> Recorded:
         """One recorded forward. Raises what `load_errors.not_recorded` makes of a failure."""
@@ -248,9 +248,10 @@ class HuggingFaceModel:
         known = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
         return next((number for number in known if number is not None), None)
 
-    def _trace(
+    def as_trace(
         self, key: TraceKey, encoded: Encoded, inputs: dict[str, Tensor], recorded: Recorded, facts: dict[str, object]
     ) -> Trace:
+        """The trace of one recorded forward of `inputs`; encoded: what the text reads as, facts: how it was run."""
         store = recorded.store
         sides = sides_of(self.tokenizer, encoded, inputs, recorded.stacks)
         facts = run_facts(self, key, sides, store, facts, encoded) | {"modules": recorded.modules}

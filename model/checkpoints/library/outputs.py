@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from model.checkpoints.disk import cost
 from model.checkpoints.disk.generation_config import end_tokens
+from model.checkpoints.library.decoder_input import decoder_input
+from model.checkpoints.record.forward import record
 from model.checkpoints.task_heads.sentence_pooling import pooled, pooling
-from model.checkpoints.tokens.encode import check_ids, tokenized
+from model.checkpoints.tokens.encode import Encoded, check_ids, tokenized
 from model.checkpoints.tokens.languages import opening, reading_as
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, TooLargeToTrain
 from model.jobs.device import host
 from model.jobs.progress import tick
+from model.trace.trace_key import TraceKey
 
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
@@ -43,13 +47,18 @@ class Continuation:
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """One optimiser step on one pair: the cross-entropy before and after, per token of `labels`, and ‖gradient‖₂."""
+    """One optimiser step on one pair: the cross-entropy before and after, per token of `labels`, and ‖gradient‖₂.
+
+    before, after: the runs of the tokens that were learned from, with the weights before the step and after it.
+    """
 
     labels: tuple[str, ...]
     loss_before: float
     loss_after: float
     gradient_norm: float
     learning_rate: float
+    before: Trace
+    after: Trace
 
 
 def sample(
@@ -126,12 +135,24 @@ def training_step(
     if size > LARGEST_TRAINED:
         raise TooLargeToTrain(got=f"{size:,}", allowed=f"{LARGEST_TRAINED:,}")
     with reading_as(model.tokenizer, source_language, language):
-        given, labels = _pair(model, text, target, chat)
+        encoded, given, labels = _pair(model, text, target, chat)
+        read = _as_read(model, given, target, language)
     check_ids(model.tokenizer, labels, model.module.get_input_embeddings().weight.shape[0])
     _check(max(given["input_ids"].shape[1], labels.shape[1]), model.max_length)
     tick("training", 0.1)
+    options = {
+        "learning_rate": learning_rate,
+        "chat": chat or None,
+        "language": language,
+        "source_language": source_language,
+    }
+    told = tuple(sorted((name, value) for name, value in options.items() if value is not None))
+    key = TraceKey(model.name, model.weights_hash, text, target, told)
     with model.lock:
-        module = copy.deepcopy(model.module)
+        # Of the model itself: a record has its projections, which the step below changes in place.
+        before = _recorded(model, key, encoded, read, labels)
+        # Together, so that the copy as the library runs it has the copy's tensors.
+        module, untouched = copy.deepcopy((model.module, model.untouched))
     with torch.enable_grad():
         optimiser = torch.optim.Adam(module.parameters(), lr=learning_rate, betas=(0.9, 0.98), eps=1e-9)
         loss = module(**given, labels=labels, use_cache=False).loss
@@ -141,19 +162,44 @@ def training_step(
         tick("training", 0.7)
         optimiser.step()
     with torch.no_grad():
-        after = float(module(**given, labels=labels, use_cache=False).loss)
+        loss_after = float(module(**given, labels=labels, use_cache=False).loss)
+    stepped = replace(model, module=module, untouched=untouched, weights_hash=f"{model.weights_hash}+step")
+    after = _recorded(stepped, replace(key, weights_hash=stepped.weights_hash), encoded, read, labels)
+    after.fidelity()  # measured here: then the copies need not live as long as the run
     scored = labels[0][labels[0] != -100].tolist()
     names = tuple(model.vocabulary[i] if i < len(model.vocabulary) else f"#{i}" for i in scored)
-    return TrainingStep(names, float(loss.detach()), after, norm, learning_rate)
+    return TrainingStep(names, float(loss.detach()), loss_after, norm, learning_rate, before, after)
 
 
-def _pair(model: HuggingFaceModel, text: str, target: str, chat: bool) -> tuple[dict[str, Tensor], Tensor]:
-    ids = model.encode(text, None, chat).inputs["input_ids"]
+def _as_read(model: HuggingFaceModel, given: dict[str, Tensor], target: str, language: str | None) -> dict[str, Tensor]:
+    """What the forward reads while it learns: of an encoder–decoder the labels too, moved on by one."""
+    if model.task != "seq2seq":
+        return given
+    return given | {"decoder_input_ids": decoder_input(model, given["input_ids"], target, 1, language).ids}
+
+
+@torch.no_grad()
+def _recorded(
+    model: HuggingFaceModel, key: TraceKey, encoded: Encoded, read: dict[str, Tensor], labels: Tensor
+) -> Trace:  # fmt: skip
+    """The forward of a step, with the weights that the module has now."""
+    with cost.within_memory():
+        found = record(model.module, read)
+    said: dict[str, object] = {"generated": False, "prompt": encoded.length}
+    return model.as_trace(key, encoded, read, found, said | ({"after": int(labels[0, -1])} if model.decodes else {}))
+
+
+def _pair(
+    model: HuggingFaceModel, text: str, target: str, chat: bool
+) -> tuple[Encoded, dict[str, Tensor], Tensor]:  # fmt: skip
+    """(what the text reads as, what is given to the model, the labels [1, n], −100 where nothing is scored)."""
+    encoded = model.encode(text, None, chat)
+    ids = encoded.inputs["input_ids"]
     if model.task == "seq2seq":
-        return {"input_ids": ids}, tokenized(model.tokenizer, text_target=target).input_ids
+        return encoded, {"input_ids": ids}, tokenized(model.tokenizer, text_target=target).input_ids
     more = tokenized(model.tokenizer, target, add_special_tokens=False).input_ids
     labels = torch.cat([torch.full_like(ids, -100), more], dim=1)
-    return {"input_ids": torch.cat([ids, more], dim=1)}, labels
+    return encoded, {"input_ids": torch.cat([ids, more], dim=1)}, labels
 
 
 def sentence_vector(trace: Trace, how: str | None = None) -> Tensor:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.base import tokens
+from viz.ui import language
 from viz.ui.block import common
 from viz.ui.block.common import BlockSelection
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, page_text, second_run
+from viz.ui.shared import figure_footer, page_text, plotly_chart, second_run
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import page_controls
 
@@ -59,10 +60,12 @@ def _draw(chosen: BlockSelection, other: Trace | None, unit: bool) -> None:
     depths = [say("block.paths_before"), *(say("block.paths_after", layer=i) for i in range(len(names) - 1))]
     words = {"depth": say("block.depth"), "selected": say("block.paths_selected")}
     texts = [say(f"block.paths_text_{i}") for i in range(len(traces))]
-    st.plotly_chart(
-        pictures.figure(found, labels, texts, depths, chosen.row - cuts[0].start, words, theme()), width="stretch",
-        theme=None, key="block-paths-chart", config={"displayModeBar": False},
-    )  # fmt: skip
+    badge = chosen.check
+    if other is not None and (second := figure_footer.run_badge(other)) != badge:
+        badge += second
+    figure = pictures.figure(found, labels, texts, depths, chosen.row - cuts[0].start, words, theme())
+    said = f"{chosen.trace.key.model} · {language.stack(chosen.stack)} · {say('block.paths')}"
+    plotly_chart.draw(figure, said, badge, f"{chosen.slug}-paths", "block-paths-chart")
     table = pd.DataFrame(
         [
             (texts[run], depth, cuts[run].start + i, labels[run][i].split(": ", 1)[1], *point)
@@ -75,9 +78,6 @@ def _draw(chosen: BlockSelection, other: Trace | None, unit: bool) -> None:
     said = say("block.paths_sentence", share=f"{sum(found.share):.0%}")
     cut, count = cuts[0], len(chosen.texts)
     said += " " + say("block.plane_window", first=cut.start, last=cut.stop - 1) if count > _TOKENS else ""
-    badge = chosen.check
-    if other is not None and (second := figure_footer.run_badge(other)) != badge:
-        badge += second
     figure_footer.draw(
         "block-paths", said, badge, common.table_files(f"{chosen.slug}-paths", table),
         code=(stream_paths.paths, stream_paths.recorded),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -20,6 +21,7 @@ from viz.ui.state import view
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
+    from model.compare.aligned_runs import Pair
     from model.compare.checkpoints import Counterpart, Counterparts, Head
     from model.compare.heads import Aligned
     from model.trace.trace import Trace
@@ -61,7 +63,7 @@ def _maps(trace: Trace, other: Trace, counterparts: Counterparts, titles: tuple[
     now = view.current()
     selected = (now.site, now.head)
     words = {name: say(f"comparing.map_{name}") for name in ("match", "place", "other", "alt")} | {
-        "layer": say("comparing.layer"), "head": say("pick.head"),
+        "layer": say("comparing.layer"), "head": say("measures.column_head"),
         "correlation": say("comparing.legend_correlation"), "divergence": say("comparing.legend_divergence"),
     }  # fmt: skip
     wheres = pictures.WHERE if counterparts.same_shape else pictures.WHERE[:1]
@@ -152,6 +154,23 @@ def _selected(
     _pair(trace, other, partner, sides, titles)
 
 
+def _matrices(two: HeadPair, found: Pair, sides: Mapping[str, Aligned]) -> None:
+    """Both heads over all their tokens. What the tokenizers cut apart is drawn in its own matrix; its weights are those of
+    other pieces, so that it has no difference and is in none of the numbers."""
+    from model.compare import aligned_runs
+
+    site = two.ends[0].site
+    queries, keys = (
+        aligned_runs.merged(aligned_runs.cut_apart(sides[side])) for side in (site.query_side, site.key_side)
+    )
+    if (queries, keys) == (tuple(two.queries), tuple(two.keys)):
+        two_heads.matrices(two, found)
+        return
+    whole = replace(two, queries=queries, keys=keys, cut_apart=True)
+    two_heads.matrices(whole, aligned_runs.spread(found, two.queries, two.keys, queries, keys))
+    st.caption(say("comparing.cut_apart_what"))
+
+
 def _pair(
     trace: Trace, other: Trace, partner: Head, sides: Mapping[str, Aligned], titles: tuple[str, str]
 ) -> None:  # fmt: skip
@@ -165,8 +184,8 @@ def _pair(
         HeadOfRun(other, *partner, f"B · {head_name(*partner)}"),
     )
     two = HeadPair("checkpoints", ends, queries, keys, say("comparing.difference"))
-    two_heads.matrices(two)
     found = two_heads.compared(two)
+    _matrices(two, found, sides)
     names = two.names(0)
     with st.container(key="beside-checkpoints"):
         left, right = st.columns([3, 2], gap="large", vertical_alignment="center")

@@ -142,7 +142,7 @@ def _ranked(trace: Trace, other: Trace, sides: dict[str, Aligned]) -> None:
         shown, hide_index=True, height=min(38 + 35 * 12, 38 + 35 * len(shown)), key=key, selection_mode="single-row",
         on_select=lambda: _ticked(key, found),
         column_config={
-            "head": st.column_config.TextColumn(say("pick.head"), pinned=True),
+            "head": st.column_config.TextColumn(say("measures.column_head"), pinned=True),
             "divergence": st.column_config.NumberColumn(say("comparing.column_change"), format="%.3f"),
             "query": st.column_config.TextColumn(say("matrix.query")), "key": st.column_config.TextColumn(say("matrix.key")),
             **{name: st.column_config.TextColumn(say(f"comparing.{name}")) for name in ("before", "after")},

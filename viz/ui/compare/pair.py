@@ -31,13 +31,14 @@ class HeadOfRun:
 @dataclass(frozen=True)
 class HeadPair:
     """Both ends and the places of their (queries, keys): aligned ones, and those that only one run has. name: of the figure.
-    less: the difference's title."""
+    less: the difference's title. cut_apart: whether what one lacks is there in other pieces, so that it has no difference."""
 
     name: str
     ends: tuple[HeadOfRun, HeadOfRun]
     queries: Slots
     keys: Slots
     less: str
+    cut_apart: bool = False
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -72,7 +73,7 @@ class HeadPair:
             whole = part.stop - part.start == len(pairs)
             labels = []
             for text, pair in zip(texts[part], pairs[part], strict=True):
-                lacks = None in pair and axis == 0 if which is None else pair[run] is None
+                lacks = None in pair and (axis == 0 or self.cut_apart) if which is None else pair[run] is None
                 named = text if whole or pair[run] is None else f"{pair[run]} {text}"
                 labels.append({"text": named, "kind": "absent" if lacks else "word"})
             found.append(labels)
@@ -98,13 +99,19 @@ class HeadPair:
         return rows[:, None] & columns
 
     def change(self, queries: slice = slice(None), keys: slice = slice(None)) -> np.ndarray:
-        """The second's weights less the first's; a key that one lacks counts as 0 there, of a query that one lacks it is NaN."""
+        """The second's weights less the first's; a key that one lacks counts as 0 there, of a query that one lacks it is NaN,
+        and so it is of a key where the tokens are `cut_apart`."""
         first, second = (
             np.where(self.present(which, queries, keys), self.weights(which, queries, keys), np.float32(0))
             for which in (0, 1)
         )
-        lacks = np.array([None in pair for pair in self.queries[queries]])
-        return np.where(lacks[:, None], np.float32(np.nan), second - first)
+        return np.where(self.shared(queries, keys), second - first, np.float32(np.nan))
+
+    def shared(self, queries: slice = slice(None), keys: slice = slice(None)) -> np.ndarray:
+        """bool [queries, keys]: whether there is a difference."""
+        rows, columns = (np.array([None not in pair for pair in pairs], bool)
+                         for pairs in (self.queries[queries], self.keys[keys]))  # fmt: skip
+        return rows[:, None] & (columns if self.cut_apart else np.ones_like(columns))
 
     def rows(self, which: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
         """Every query's weights in the first or the second, or their `change`, a part at a time."""

@@ -57,15 +57,17 @@ def tokens_line(trace: Trace, other: Trace, aligned: dict[str, Aligned], left: s
         st.caption(" ".join(said))
 
 
-def matrices(two: HeadPair) -> None:
-    """A, B and B − A, side by side where there is room; of a long text the window that is asked for."""
+def matrices(two: HeadPair, found: Pair | None = None) -> None:
+    """A, B and B − A, side by side where there is room; of a long text the window that is asked for.
+
+    found: what is known of the two heads by their places in `two`, `compared` unless told.
+    """
     from viz.compare import heads as pictures
 
-    rows, columns = window.window(two, compared(two))
+    rows, columns = window.window(two, compared(two) if found is None else found)
     apart = two.change(rows, columns)
     end = float(np.abs(np.nan_to_num(apart)).max(initial=0.0)) or 1.0
     weights = {"kind": "sequential", "low": 0, "high": 1}
-    shared = np.array([None not in pair for pair in two.queries[rows]])[:, None] & np.ones(len(apart[0]), bool)
     figures = [
         (
             two.ends[0].title,
@@ -81,10 +83,17 @@ def matrices(two: HeadPair) -> None:
             weights,
             say("matrix.legend"),
         ),
-        (two.less, apart, shared, {"kind": "diverging", "low": -end, "high": end}, say("comparing.legend")),
+        (
+            two.less,
+            apart,
+            two.shared(rows, columns),
+            {"kind": "diverging", "low": -end, "high": end},
+            say("comparing.legend"),
+        ),
     ]
+    absent = say("comparing.cut_apart" if two.cut_apart else "comparing.absent")
     words = language.group("matrix") | {
-        "row": say("matrix.query"), "column": say("matrix.key"), "help": "", "masked": say("comparing.absent")
+        "row": say("matrix.query"), "column": say("matrix.key"), "help": "", "masked": absent
     }  # fmt: skip
     labels = [two.labels(which, rows, columns) for which in (0, 1, None)]
     # All three have room for the longest label of any, so that their cells are of one size and their rows on one line.

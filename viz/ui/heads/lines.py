@@ -213,6 +213,7 @@ def share_sentence(counted: lines.DrawnShare) -> str:
     share = 100 * counted.share
     values = {
         "n": f"{counted.drawn:,}", "m": f"{counted.cells:,}", "asked": f"{counted.asked:,}",
+        "more": f"{counted.asked - counted.drawn:,}",
         "share": f"{share:.3f} %" if 99.95 < share < 100 else f"{share:.1f} %",
     }  # fmt: skip
     more = f" {say('lines.strongest', **values)}" if counted.asked > counted.drawn else ""

@@ -66,7 +66,7 @@ def _words() -> dict[str, str]:
     names = {measure.column: measure_words.short_name(measure.column) for measure in TABLE}
     return names | {
         "site": say("measures.site"),
-        "head": say("pick.head"),
+        "head": say("measures.column_head"),
         "alt": say("measures.map_alt", measure="{measure}"),
     }
 
@@ -173,7 +173,7 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
         on_select=lambda: _ticked(key, heads),
         column_config=number | {
             "site": st.column_config.TextColumn(say("measures.site"), pinned=True),
-            "head": st.column_config.NumberColumn(say("pick.head"), pinned=True),
+            "head": st.column_config.NumberColumn(say("measures.column_head"), pinned=True),
             "role": st.column_config.TextColumn(
                 say("measures.role"), pinned=True, width=150, help=say("measures.role_help", least=f"{head_table.LEAST:g}")
             ),
@@ -233,7 +233,7 @@ def _induction_figure(trace: Trace, found: Any) -> None:
     table = found.table()
     named = {str(site): f"{site_name(site)} · {say('measures.head', head='{head}')}" for site, _ in found.heads}
     words = {name: say(f"measures.i_{name}") for name in ("induction", "low", "high", "n")}
-    words |= {"head": say("pick.head"), "alt": say("measures.induction_alt")}
+    words |= {"head": say("measures.column_head"), "alt": say("measures.induction_alt")}
     st.altair_chart(pictures.induction_bars(table, named, words, theme()), width="stretch")
     slug = figure_footer.safe(trace.key.model)
     said = say("measures.induction_sentence", n=f"{found.queries:,}", texts=len(found.by_text), length=found.length,

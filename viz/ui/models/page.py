@@ -13,7 +13,8 @@ from model.errors import UnknownModel
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.shared import page_text
+from viz.ui.models import folders
+from viz.ui.shared import page_text, recent_models
 from viz.ui.state import memory_budget, model_list, view
 from viz.ui.state.model_list import about
 
@@ -31,6 +32,8 @@ def show() -> None:
     if complaint := st.session_state.pop("complaint", None):
         st.error(complaint, icon=":material/error:")
     _own_path()
+    folders.show(_choose_path)
+    _recent()
     _found()
     _offered()
     _memory()
@@ -121,6 +124,24 @@ def _own_path() -> None:
         st.caption(
             _lying(place, kind) if exists else say("models.nothing") if _plainly(path) else say("models.no_path")
         )
+
+
+def _recent() -> None:
+    """What this visitor opened lately, and what of it is not there any more."""
+    known = [name for name in recent_models.offered() if name != view.current().model]
+    lost = recent_models.lost()
+    if not known and not lost:
+        return
+    page_text.heading("models.recent", what="")
+    with st.container(horizontal=True, gap="small", key="models-recent"):
+        for i, name in enumerate(known):
+            st.button(
+                language.plain(model_list.described(name)), key=f"models-recent-{i}", on_click=_choose, args=(name,),
+                help=language.plain(name),
+            )  # fmt: skip
+    if lost:
+        names = say("error.comma").join(f"`{language.plain(name)}`" for name in lost)
+        st.caption(say("models.recent_lost", names=names))
 
 
 def _plainly(path: str) -> bool:

@@ -9,10 +9,10 @@ import numpy as np
 import streamlit as st
 
 from model.errors import HeadlightError
-from viz.base import export, numbers, tokens
+from viz.base import export, numbers
 from viz.ui import language, navigation
 from viz.ui.language import say
-from viz.ui.output import next_token, task_outputs
+from viz.ui.output import next_token, task_outputs, training
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.widgets import keep, mirror
 from viz.ui.state import current_run, jobs, model_list, page_controls, view
@@ -20,7 +20,6 @@ from viz.ui.state import current_run, jobs, model_list, page_controls, view
 if TYPE_CHECKING:
     from model.trace.trace import Trace
 
-_RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]
 _POOLED = {
     "mean": r"\frac1n \sum_i x_i", "cls": "x_1", "last": "x_n", "max": r"\left(\max_i x_{ij}\right)_j",
 }  # fmt: skip
@@ -48,7 +47,7 @@ def show(trace: Trace) -> None:
         model = current_run.model()
         if model is not None:
             _continuations(model, trace)
-            _training(model, trace)
+            training.show(model, trace, _asked(trace))
 
 
 def notes(trace: Trace) -> None:
@@ -173,38 +172,6 @@ def _continuation(i: int, found: Any, change: dict[str, str]) -> None:
     left.markdown(f"{i + 1}. {said}")
     left.caption(facts)
     right.button(say("output.look"), key=f"sample-look-{i}", on_click=view.change, kwargs=change)
-
-
-def _training(model: Any, trace: Trace) -> None:
-    """One step of training on this pair, on a copy."""
-    from model.checkpoints.library import outputs
-
-    page_text.heading("output.training")
-    text, how = trace.key.source, _asked(trace)
-    left, middle, right = st.columns([5, 2, 1], vertical_alignment="bottom")
-    target = left.text_input(say("output.labels"), key="train-target", placeholder=say("output.labels_example"))
-    rate = middle.select_slider(say("output.rate"), _RATES, format_func=lambda r: f"{r:.0e}",
-                                **page_controls.among("train-rate", 1e-4, _RATES))  # fmt: skip
-    asked = (view.current().model, text, target, rate, *how.items())
-    if right.button(say("output.step"), key="train-step"):
-
-        def step() -> Any:
-            return outputs.training_step(model, text, target, learning_rate=rate, **how)
-
-        st.session_state.trained = _work(("train", *asked), step)
-        st.session_state.trained_for = asked
-    found = st.session_state.get("trained") if st.session_state.get("trained_for") == asked else None
-    if found is not None:
-        columns = st.columns(3)
-        columns[0].metric(say("output.loss_before"), numbers.short(found.loss_before, 5))
-        # Streamlit takes a change for a fall only where its sign is the keyboard's.
-        change = numbers.short(found.loss_after - found.loss_before).replace("−", "-")
-        columns[1].metric(
-            say("output.loss_after"), numbers.short(found.loss_after, 5), delta=change, delta_color="inverse"
-        )
-        columns[2].metric("‖∇‖", numbers.short(found.gradient_norm, 4))
-        labels = " ".join(page_text.code(tokens.readable(label)) for label in found.labels)
-        st.caption(f"{say('output.scored', n=len(found.labels))} {labels}")
 
 
 def _work(key: tuple[Any, ...], job: Any) -> Any:

@@ -72,7 +72,7 @@ def _plane(trace: Trace, rotated: Rotated, labels: list, pair: int, site: Site, 
                   np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]),
                   "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
               draw, [rotate])  # fmt: skip
-    space.pair(trace, rotated, before, after, labels, pair)
+    space.pair(trace, rotated, before, after, labels, pair, site, head)
 
 
 def _places(trace: Trace, found: Rotated, labels: list, site: Site) -> None:

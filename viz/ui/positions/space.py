@@ -10,14 +10,15 @@ import streamlit as st
 from viz.base import export
 from viz.ui.language import say
 from viz.ui.positions.common import files
-from viz.ui.shared import figure_footer
+from viz.ui.shared import figure_footer, plotly_chart
+from viz.ui.shared.side_bar import site_name
 from viz.ui.state import page_controls
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
     import torch
 
     from model.positions.rotary import Rotated
+    from model.trace.site import Site
     from model.trace.trace import Trace
 
 _SHOWN = 64  # turns that can still be told apart
@@ -33,7 +34,10 @@ def table(values: torch.Tensor) -> None:
 
     words = {name: say(f"positions.{key}") for name, key in
              (("position", "position"), ("dimension", "dimension_axis"), ("value", "value"))}  # fmt: skip
-    _chart("surface", pictures.surface(values.numpy(), words, theme()))
+    said = say("positions.surface_name", n=values.shape[0], d=values.shape[1])
+    plotly_chart.draw(
+        pictures.surface(values.numpy(), words, theme()), said, None, "headlight-surface", "positions-surface-chart"
+    )
     rows, columns = ([str(i) for i in range(0, size, step)] for size, step in zip(values.shape, (1, 2), strict=True))
     figure_footer.draw(
         "positions-surface", say("positions.surface_sentence"), None, files("surface", values[:, ::2].numpy(), rows, columns),
@@ -41,8 +45,10 @@ def table(values: torch.Tensor) -> None:
     )  # fmt: skip
 
 
-def pair(trace: Trace, rotated: Rotated, before: np.ndarray, after: np.ndarray, labels: list, pair: int) -> None:
-    """One pair of dimensions of the selected head's queries, turning along the positions. before, after: [n, 2]."""
+def pair(
+    trace: Trace, rotated: Rotated, before: np.ndarray, after: np.ndarray, labels: list, pair: int, site: Site, head: int
+) -> None:  # fmt: skip
+    """One pair of dimensions of a head's queries, turning along the positions. before, after: [n, 2]."""
     if not st.toggle(say("positions.helix_open"), **page_controls.switch("positions-helix")):
         return
     from model.positions.rotary import rotate
@@ -53,19 +59,19 @@ def pair(trace: Trace, rotated: Rotated, before: np.ndarray, after: np.ndarray, 
     words["dimension"] = say("positions.dimension", i="{i}")
     shown = slice(0, _SHOWN)
     names = [label["text"] for label in labels]
-    _chart("helix", pictures.turning(before[shown], after[shown], names[shown], rotated.pairs[pair], words, theme()))
+    badge = figure_footer.fidelity_badge(rotated.error, rotated.limit, trace)
+    first, second = rotated.pairs[pair]
+    said = f"{trace.key.model} · {site_name(site)} · {say('lines.head_name', head=head)} · q[{first}], q[{second}]"
+    plotly_chart.draw(
+        pictures.turning(before[shown], after[shown], names[shown], rotated.pairs[pair], words, theme()), said, badge,
+        f"{figure_footer.safe(trace.key.model)}-{site}-head{head}-helix", "positions-helix-chart",
+    )  # fmt: skip
     columns = [f"{when}_{d}" for when in ("before", "after") for d in rotated.pairs[pair]]
     sentence = say("positions.helix_sentence")
     if len(names) > _SHOWN:
         sentence += " " + say("positions.helix_first", n=_SHOWN, all=len(names))
     figure_footer.draw(
-        "positions-helix", sentence, figure_footer.fidelity_badge(rotated.error, rotated.limit, trace),
+        "positions-helix", sentence, badge,
         lambda: {"headlight-helix.csv": lambda: export.matrix_csv(np.hstack([before, after]), names, columns)},
         code=[rotate],
     )  # fmt: skip
-
-
-def _chart(name: str, figure: go.Figure) -> None:
-    st.plotly_chart(
-        figure, width="stretch", theme=None, key=f"positions-{name}-chart", config={"displayModeBar": False}
-    )

@@ -13,7 +13,7 @@ from model.measures.registry import BY_COLUMN
 from viz.base import export
 from viz.ui import components
 from viz.ui.language import say
-from viz.ui.shared import figure_footer, measure_words, page_text
+from viz.ui.shared import figure_footer, measure_words, page_text, plotly_chart
 from viz.ui.state import page_controls, picked_heads
 
 if TYPE_CHECKING:
@@ -64,10 +64,8 @@ def show(place: str, heads: Callable[[], Heads]) -> None:
     figure = parallel.lines(table, axes, theme()).update_layout(width=None)  # as wide as there is room
     box = f"{place}-parallel-strip"
     with st.container(key=box):
-        st.plotly_chart(
-            figure, width="stretch", theme=None, key=f"{place}-parallel-chart",
-            config={"displayModeBar": False},
-        )  # fmt: skip
+        said = f"{drawn.slug} · {say('measures.parallel_of', n=len(table))}"
+        plotly_chart.draw(figure, said, drawn.badge, f"{drawn.slug}-{place}-parallel", f"{place}-parallel-chart", "svg")
     ranges = _ranges(drawn)
     components.brush(key=drawn.brush, data={"box": f"st-key-{box}", "ranges": ranges}, on_ranges_change=_brushed(drawn))
     if ranges:

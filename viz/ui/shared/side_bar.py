@@ -9,7 +9,7 @@ import streamlit as st
 
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.shared import more_inputs, sink
+from viz.ui.shared import more_inputs, recent_models, sink
 from viz.ui.shared.widgets import keep, listed, mirror, switch
 from viz.ui.state import model_list, page_controls, view
 
@@ -29,7 +29,7 @@ def side_bar() -> None:
     with st.sidebar:
         key = mirror("model", now.model)
         st.selectbox(
-            say("bar.model"), [*model_list.names(now.model), _YOURS], format_func=_described, key=key,
+            say("bar.model"), [*_offered(now.model), _YOURS], format_func=_described, key=key,
             on_change=_choose_model, args=(key,),
         )  # fmt: skip
         if model_list.is_trace(now.model):
@@ -41,6 +41,11 @@ def side_bar() -> None:
             key=mirror("ui_language", language.current()), on_change=_switch_language, required=True,
             label_visibility="collapsed",
         )  # fmt: skip
+
+
+def _offered(chosen: str) -> list[str]:
+    """What is listed, the model that is open, and paths that were opened before it and still lead somewhere."""
+    return list(dict.fromkeys([*model_list.names(chosen), *recent_models.offered()]))
 
 
 def _described(name: str) -> str:

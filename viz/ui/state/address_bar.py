@@ -98,8 +98,10 @@ def _take(link: dict[str, str], asked: dict[str, str]) -> None:
     st.session_state.asked = asked if {"q", "k"} <= asked.keys() else {n: asked[n] for n in asked.keys() - {"q", "k"}}
 
 
-def write(part: str = "") -> None:
+def write(part: str = "", recent: str = "") -> None:
     """Mirror the view in the address bar, once, after the page is drawn; `part`: of a part of a page that runs by itself.
+
+    recent: the value of the cookie of recently opened models (`viz.ui.shared.recent_models`), "" leaves it as it is.
 
     Streamlit's own `query_params` would add an entry to the browser's history at each change: Back would lead through all of
     them, and two for each page.
@@ -117,6 +119,6 @@ def write(part: str = "") -> None:
     # A page that is opened without its link, from the menu, gets the same one again: it is told anew each time.
     st.session_state.writes = st.session_state.get("writes", 0) + 1
     words = None if part else language.group("address")
-    told = {"query": urlencode(values), "time": st.session_state.writes, "words": words}
+    told = {"query": urlencode(values), "time": st.session_state.writes, "words": words, "recent": recent}
     with st.sidebar if not part else st.container(key=f"address-of-{part}"):
         components.address(key=f"address{part}", data=told)

@@ -1,5 +1,5 @@
 // The address of what is shown. It takes the place of the one before it, so that Back leads to the page before, and a button
-// puts it on the clipboard.
+// puts it on the clipboard. Beside it the models that were opened, which the browser keeps for as long as it runs.
 
 import { button, el, mount } from "../shared/dom.js";
 
@@ -10,7 +10,8 @@ class Address {
     this.root = el("div", "headlight address", shadow);
     this.button = button("copy", this.root, null, () => this.copy());
   }
-  update({ query, words }) {
+  update({ query, words, recent }) {
+    if (recent) document.cookie = `headlight-recent=${recent}; path=/; SameSite=Strict`;
     const address = new URL(document.location.href);
     address.search = query;
     if (address.href !== document.location.href) history.replaceState(history.state, "", address);

@@ -1,7 +1,7 @@
 // One frame of the head view: the cached curves, and over them the chosen and the isolated lines with their weights.
 
 import { clamp, fill } from "../shared/numbers.js";
-import { lane, opacity, thickness, trace } from "./sheet.js";
+import { lane, opacity, readable, thickness, trace } from "./sheet.js";
 
 const FADED = 0.06;
 
@@ -96,13 +96,16 @@ function fillNotes(view, pick) {
   const { header, notes, sheet } = view, { words } = header, main = view.lead();
   notes.legend.textContent = words.legend;
   notes.told.textContent = tellDrawn(words, sheet.told);
+  const { asked } = sheet.told, crowded = asked > readable(view.visible());
+  notes.every.hidden = !crowded;
+  if (crowded) notes.every.textContent = fill(view.every ? words.fewer : words.every, { asked: asked.toLocaleString() });
   notes.hint.textContent = pick && main !== undefined ? fill(words.share, { head: header.heads[main].name }) : words.help;
 }
 
 /** How many lines are drawn of how many, and what they hold, as exact numbers. */
 function tellDrawn(words, { drawn, asked, cells, share }) {
   const values = {
-    n: drawn.toLocaleString(), asked: asked.toLocaleString(), m: cells.toLocaleString(),
+    n: drawn.toLocaleString(), asked: asked.toLocaleString(), m: cells.toLocaleString(), more: (asked - drawn).toLocaleString(),
     share: `${(100 * share).toFixed(share > 0.9995 && share < 1 ? 3 : 1)} %`,
   };
   return fill(words.drawn, values) + (asked > drawn ? ` ${fill(words.strongest, values)}` : "");

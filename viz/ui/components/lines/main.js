@@ -1,7 +1,7 @@
 // The head view: queries on the left, keys on the right, one curve a pair and head; width and opacity are the weight.
 // This part holds the state; the others lay out, draw, and listen.
 
-import { el, mount } from "../shared/dom.js";
+import { button, el, mount } from "../shared/dom.js";
 import { DASHES, fillPills } from "../shared/lines_heads.js";
 import { STATE, unpack } from "../shared/payload.js";
 import { announceHover, axesOf, listenFonts, listenHover, outside, shared, within } from "../shared/sync.js";
@@ -25,7 +25,8 @@ class Lines {
     this.canvas.setAttribute("aria-hidden", "true"); // the tokens are real elements; the group's label tells of the curves
     this.columns = { left: el("div", "column left", this.field), right: el("div", "column right", this.field) };
     const foot = el("div", "foot", this.root);
-    this.notes = { told: el("span", "told", foot), legend: el("span", "", foot), hint: el("span", "hint", foot) };
+    this.every = false; // whether all curves that the rule asks for are drawn, however many
+    this.notes = { told: el("span", "told", foot), every: button("every", foot, null, () => this.drawEvery()), legend: el("span", "", foot), hint: el("span", "hint", foot) };
     this.chips = { left: [], right: [] };
     this.hover = null; // or {left, right}: both for a line, one of them null for a token
     this.foreign = { left: null, right: null, sure: false }; // what is hovered in another figure
@@ -119,6 +120,11 @@ class Lines {
     if (!this.header) return;
     arrange(this);
     revealChosen(this);
+    this.schedule();
+  }
+  drawEvery() {
+    this.every = !this.every;
+    this.sheet.stale = true;
     this.schedule();
   }
   schedule() {

@@ -2,11 +2,15 @@
 // and draws only its own lines.
 
 const STEPS = 16; // opacities and widths that a head's curves are grouped into
-const MOST = 9000; // curves: beyond this the eye sees a blot and a redraw takes longer than a glance
+const MOST = 9000; // curves: beyond this a redraw takes longer than a glance
+const READABLE = 600; // curves of a head: more of them are a haze that shows none, and are drawn only where they are asked for
+const BINS = 10_000; // of weights from 0 to 1, where the threshold may lie
 const A_FRAME = 700; // curves painted into the cache in one frame, one head at least
 const LARGE = 16e6; // device pixels of the cached bitmap
 
 export const thickness = (layout, weight) => Math.max(0.5, (layout.pitch < 20 ? 4.5 : 6) * weight);
+/** How many curves of the shown heads can be told apart. */
+export const readable = (heads) => Math.min(MOST, READABLE * heads.length);
 export const opacity = (weight) => Math.max(0.05, 0.9 * weight); // of the weight alone: never shared out among the heads
 
 /** Heads that agree on a pair run side by side instead of hiding each other. */
@@ -39,16 +43,16 @@ export class Sheet {
     this.stale = true;
   }
 
-  /** 0, or what leaves the heaviest MOST curves of those that the rule asks for. The foot line states what is left out. */
+  /** 0, or what leaves the heaviest curves of those that the rule asks for. The foot line states what is left out. */
   threshold(heads) {
-    const { weights, wanted, n, m } = this.view;
-    const bins = new Uint32Array(1001);
+    const { weights, wanted, n, m, every } = this.view, most = every ? MOST : readable(heads);
+    const bins = new Uint32Array(BINS + 1);
     for (const head of heads)
       for (let i = head * n * m, end = i + n * m; i < end; i++)
-        if (wanted[i]) bins[Math.min(1000, Math.floor(weights[i] * 1000))] += 1;
-    let bin = 1000, count = 0;
-    while (bin >= 0 && count + bins[bin] <= MOST) count += bins[bin--];
-    return bin >= 0 ? (bin + 1) / 1000 : 0;
+        if (wanted[i]) bins[Math.min(BINS, Math.floor(weights[i] * BINS))] += 1;
+    let bin = BINS, count = 0;
+    while (bin >= 0 && count + bins[bin] <= most) count += bins[bin--];
+    return bin >= 0 ? (bin + 1) / BINS : 0;
   }
 
   /** A head's curves as a few paths, one a step of opacity. */

@@ -4,6 +4,7 @@ import { clipText } from "../shared/canvas.js";
 import { clamp } from "../shared/numbers.js";
 
 const LARGEST = 72; // px: a cell of a tiny matrix grows no further
+const NARROWEST = 14; // px: what a cell keeps when long labels of rows take of its width
 const TITLE = 18; // px: the line of the column title
 
 export class Grid {
@@ -42,12 +43,13 @@ export class Grid {
   arrange(context, header, theme, available) {
     const n = header.room?.n ?? this.n, m = header.room?.m ?? this.m;
     context.font = `12px ${theme.mono}`;
-    const labels = (tokens, most) => {
-      const longest = Math.min(most * context.measureText("0").width, available * 0.27);
+    const labels = (tokens, most, share) => {
+      const longest = Math.min(most * context.measureText("0").width, share);
       return tokens.map((token) => clipText(context, token.text, longest));
     };
-    // A row may name two tokens, the one read and the one written.
-    const ofRows = (tokens) => labels(tokens, 22), ofColumns = (tokens) => labels(tokens, 14);
+    // A row may name two tokens, the one read and the one written: where cells stay large enough to tell apart, both are whole.
+    const beside = clamp(available - NARROWEST * m, available * 0.27, available * 0.5);
+    const ofRows = (tokens) => labels(tokens, 22, beside), ofColumns = (tokens) => labels(tokens, 14, available * 0.38);
     const rows = ofRows(header.rows), columns = ofColumns(header.columns), { room } = header;
     const widest = (texts) => texts.reduce((most, text) => Math.max(most, context.measureText(text).width), 0);
     // Matrices side by side leave as much room as the longest label of any of them needs, and so have cells of one size.

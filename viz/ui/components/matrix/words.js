@@ -32,8 +32,11 @@ export function fillReadout(matrix, chosen = false) {
   if (column !== null) parts.push(chip(header.columns[column], header.columns[column].text));
   if (row !== null && column !== null) {
     const i = row * matrix.grid.m + column, value = values[i], state = matrix.stateAt(i);
-    if (state === STATE.masked) say(whyEmpty(matrix, row, column), "faint");
-    else if (state === STATE.nan) say(words.nan, "faint");
+    if (state === STATE.masked) {
+      const why = whyEmpty(matrix, row, column);
+      say(why, "faint why");
+      parts.at(-1).title = why;
+    } else if (state === STATE.nan) say(words.nan, "faint");
     else {
       say(exact(value), "value"); // once, with every digit
       if (state === STATE.clipped) say(words.clipped, "faint exact");
