@@ -13,7 +13,7 @@ validate = schemapi.SchemaBase.validate.__func__
 _held: set[tuple[type, str]] = set()
 # What the schema takes any text of, or any list or number of, is not part of a chart's form.
 _TEXTS = ("name", "title", "description", "labelExpr", "test", "calculate")
-_LISTS = ("domain", "values", "sort", "width", "height")  # a text under these is one of the schema's own words
+_LISTS = ("domain", "values", "sort", "views", "width", "height")  # a text under these is one of the schema's own words
 
 
 def hold_each_chart() -> None:

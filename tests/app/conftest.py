@@ -11,7 +11,7 @@ from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from tests import schema
+from tests import fonts, schema
 from tests.app import checkpoints
 from tests.app.visit import Visit
 from viz.ui import language
@@ -28,6 +28,11 @@ def told_in_full() -> None:
 def charts_are_held_against_their_schema() -> None:
     """As the app draws them, see `viz.base.chart_schema`, but none goes unchecked."""
     schema.hold_each_chart()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pictures_are_drawn_with_small_fonts() -> None:
+    fonts.without_large_ones()
 
 
 @pytest.fixture(scope="session", autouse=True)
