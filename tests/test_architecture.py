@@ -242,8 +242,7 @@ def test_a_folder_holds_one_concept(folder: Path):
 
 @pytest.mark.parametrize("path", [*MODEL, *VIZ, *UI, *PAGES], ids=name)
 def test_files_and_functions_can_be_read_at_a_sitting(path: Path):
-    text = path.read_text(encoding="utf-8")
-    tree = ast.parse(text)
+    text, tree = path.read_text(encoding="utf-8"), tree_of(path)
     assert len(text.splitlines()) <= 260
     assert ast.get_docstring(tree), "the first line says what a file is"
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
