@@ -7,7 +7,9 @@ import io
 import subprocess
 import sys
 import tokenize
+from collections.abc import Set
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,15 +35,22 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """A file's statements, read once for all that asks about them; nobody changes them."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def typed_only(tree: ast.Module) -> set[ast.AST]:
     """What stands under `if TYPE_CHECKING:` and is never run."""
     blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
     return {inner for block in blocks for statement in block.body for inner in ast.walk(statement)}
 
 
-def imports(path: Path, top_level: bool = False) -> set[str]:
+@cache
+def imports(path: Path, top_level: bool = False) -> frozenset[str]:
     """Dotted names that the file imports, `from viz import tokens` as viz.base.tokens; `top_level`: when it is imported."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     nodes = set(ast.walk(tree)) - typed_only(tree)
     if top_level:
         functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
@@ -53,10 +62,10 @@ def imports(path: Path, top_level: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name(path)}: imports are absolute"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
-def packages(found: set[str]) -> set[str]:
+def packages(found: Set[str]) -> set[str]:
     return {module.partition(".")[0] for module in found}
 
 
@@ -69,7 +78,7 @@ def words_of(path: Path) -> list[str]:
 
 def tensor_loads(path: Path) -> list[ast.Call]:
     """The calls `torch.load(…, weights_only=True)`, whose unpickler makes tensors and plain values and runs no code."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     told = [call for call in calls if ast.unparse(call.func) == "torch.load"]
     return [call for call in told if "weights_only=True" in map(ast.unparse, call.keywords)]
 
@@ -163,7 +172,7 @@ def test_pages_only_arrange(path: Path):
     found = imports(path)
     assert packages(found) <= {"streamlit", "viz", "__future__"}
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert ast.get_docstring(tree_of(path))
 
 
 def test_app_only_navigates():
@@ -233,8 +242,7 @@ def test_a_folder_holds_one_concept(folder: Path):
 
 @pytest.mark.parametrize("path", [*MODEL, *VIZ, *UI, *PAGES], ids=name)
 def test_files_and_functions_can_be_read_at_a_sitting(path: Path):
-    text = path.read_text(encoding="utf-8")
-    tree = ast.parse(text)
+    text, tree = path.read_text(encoding="utf-8"), tree_of(path)
     assert len(text.splitlines()) <= 260
     assert ast.get_docstring(tree), "the first line says what a file is"
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]

@@ -59,9 +59,7 @@ def addition_chart(table: pd.DataFrame, words: Words) -> alt.LayerChart:
                  alt.Tooltip("cosine:Q", format="+.3f", title=words["cosine"])],
     )  # fmt: skip
     texts = base.mark_text(align="left", dx=5, fontSize=10.5, color=_GREY).encode(text="said:N")
-    return alt.layer(bars, texts).properties(
-        height=(31 if len(table) <= 24 else 21) * len(table) + 110, description=words["alt"]
-    )
+    return alt.layer(bars, texts, height=(31 if len(table) <= 24 else 21) * len(table) + 110, description=words["alt"])
 
 
 def depth_lines(
@@ -197,7 +195,7 @@ def curves(points: pd.DataFrame, lines: dict[str, tuple[np.ndarray, np.ndarray]]
         .mark_point(size=18, filled=True, color=palette.PAIR[0], opacity=0.6)
         .encode(x=x, y=y, tooltip=tooltip)
     )
-    return alt.layer(line, units).properties(height=310, description=words["alt"])
+    return alt.layer(line, units, height=310, description=words["alt"])
 
 
 def quantile_chart(table: np.ndarray, names: Sequence[str], words: Words) -> alt.LayerChart:
@@ -217,7 +215,7 @@ def quantile_chart(table: np.ndarray, names: Sequence[str], words: Words) -> alt
     wide = base.mark_bar(height=5, color="#9cc3dd").encode(x="q5:Q", x2="q95:Q")
     box = base.mark_bar(height=11, color=palette.PAIR[0]).encode(x="q25:Q", x2="q75:Q")
     median = base.mark_tick(color="#ffffff", thickness=2, height=11).encode(x="q50:Q")
-    return alt.layer(whisker, wide, box, median).properties(height=28 * len(frame) + 80, description=words["alt"])
+    return alt.layer(whisker, wide, box, median, height=28 * len(frame) + 80, description=words["alt"])
 
 
 def plane_chart(plane: Plane, labels: Sequence[str], row: int, words: Words) -> alt.LayerChart:
@@ -235,7 +233,7 @@ def plane_chart(plane: Plane, labels: Sequence[str], row: int, words: Words) -> 
     if len(labels) <= 64:
         quiet = alt.condition(alt.datum.place == row, alt.value(palette.PAIR[1]), alt.value(_GREY))
         layers.append(base.mark_text(align="left", dx=7, fontSize=12).encode(text="token:N", color=quiet))
-    return alt.layer(*layers).properties(height=420, description=words["alt"])
+    return alt.layer(*layers, height=420, description=words["alt"])
 
 
 def _roomy(values: np.ndarray) -> alt.Scale:

@@ -99,7 +99,7 @@ def strips(
     tips = [alt.Tooltip("name:N", title=words["where"]), alt.Tooltip("head:Q", title=words["head"]),
             *(alt.Tooltip(f"{key}:N", title=words[key]) for key in ("median", "half", "most"))]  # fmt: skip
     parts.append(span("left", "right", opacity=0).encode(tooltip=tips).add_params(click))
-    return alt.layer(*parts).properties(height=thick * len(rows) + _AXIS, view=_BARE, description=words["alt"])
+    return alt.layer(*parts, height=thick * len(rows) + _AXIS, view=_BARE, description=words["alt"])
 
 
 def _rows(heads: Sequence[tuple[str, int]]) -> list[str]:
@@ -158,7 +158,7 @@ def legend(ends: tuple[float, float], unit: str, words: Mapping[str, str], theme
         spot = pd.DataFrame({"x": [place], "name": [f"{numbers.short(value)}{f' {unit}' if unit and place else ''}"]})
         text = alt.Chart(spot).mark_text(align=side, dx=-6 if side == "right" else 6, **said)
         parts.append(text.encode(x="x:Q", y=alt.value(15), text="name:N"))
-    return alt.layer(*parts).properties(width=420, height=46, view=_BARE)
+    return alt.layer(*parts, width=420, height=46, view=_BARE)
 
 
 def histogram(
@@ -180,7 +180,7 @@ def histogram(
     rule = alt.Chart(at).mark_rule(color=ink, strokeWidth=1.5).encode(x="low:Q")
     text = alt.Chart(at).mark_text(align="left", dx=5, dy=-2, baseline="top", color=ink, fontSize=11)
     text = text.encode(x="low:Q", y=alt.value(0), text="name:N")
-    return alt.layer(bars, rule, text).properties(height=180 + _AXIS, view=_BARE, description=words["alt"])
+    return alt.layer(bars, rule, text, height=180 + _AXIS, view=_BARE, description=words["alt"])
 
 
 def bins(values: np.ndarray, share: bool = False) -> pd.DataFrame:

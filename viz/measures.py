@@ -72,13 +72,16 @@ def maps(
     if selected is not None:
         frames[f"{selected[0]}.{selected[1]}"] = accent
     drawn = [measure for measure in registry.DRAWN if not table[measure.column].isna().all()]
-    return {one.column: _map(table, one, list(named.values()), frames, words, theme) for one in drawn}
+    return {one.column: _map(table, one, tuple(named.values()), frames, words, theme) for one in drawn}
 
 
 def clickable(chart: alt.LayerChart) -> alt.LayerChart:
     """A map whose cells answer to a click."""
     click = alt.selection_point(name="head", fields=["id"], on="click", toggle=False, clear=False, empty=False)
-    return chart.add_params(click).properties(autosize="pad")
+    copy = chart.copy(deep=["layer"])  # `add_params` and `properties` copy the whole chart thrice
+    copy.layer[0] = copy.layer[0].add_params(click)
+    copy["autosize"] = "pad"
+    return copy.copy(deep=False)
 
 
 def together(charts: dict[str, alt.LayerChart]) -> alt.ConcatChart:
@@ -87,7 +90,7 @@ def together(charts: dict[str, alt.LayerChart]) -> alt.ConcatChart:
 
 
 def _map(
-    table: pd.DataFrame, measure: Measure, order: list[str], frames: dict[str, str], words: Words, theme: str
+    table: pd.DataFrame, measure: Measure, order: tuple[str, ...], frames: dict[str, str], words: Words, theme: str
 ) -> alt.LayerChart:
     name = measure.column
     data = table[["id", "site", "head", "row", name]].rename(columns={name: "value"}).dropna()
@@ -110,8 +113,9 @@ def _map(
     framed = data[data["id"].isin(frames)].assign(frame=lambda told: told["id"].map(frames))
     around = alt.Chart(framed).mark_rect(filled=False, strokeWidth=2.5)
     around = around.encode(x=x, y=y, stroke=alt.Stroke("frame:N", scale=None))
-    return alt.layer(cells, around).properties(
-        width=step * high, height=tall * len(order), description=words["alt"].format(measure=words[name]),
+    return alt.layer(
+        cells, around, width=step * high, height=tall * len(order),
+        description=words["alt"].format(measure=words[name]),
         title=alt.TitleParams(words[name], anchor="start", fontSize=13, fontWeight=600, offset=8),
     )  # fmt: skip
 
@@ -156,4 +160,4 @@ def induction_bars(table: pd.DataFrame, named: Words, words: Words, theme: str =
         base.mark_tick(color=ink, thickness=2, size=10, orient="vertical").encode(x=alt.X(f"{end}:Q", **x))
         for end in ("low", "high")
     ]
-    return alt.layer(bars, halo, span, *caps).properties(height=alt.Step(20), description=words["alt"])
+    return alt.layer(bars, halo, span, *caps, height=alt.Step(20), description=words["alt"])

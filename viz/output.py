@@ -59,4 +59,4 @@ def bars(candidates: pd.DataFrame, temperature: float, words: dict[str, str]) ->
     scale = alt.Scale(domain=[0, 1])
     bar = base.mark_bar(height={"band": 0.85}).encode(x=alt.X("low:Q", title=words["probability"], scale=scale))
     reach = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
-    return alt.layer(bar, reach).properties(width=560, height=alt.Step(15), description=words["alt"])
+    return alt.layer(bar, reach, width=560, height=alt.Step(15), description=words["alt"])

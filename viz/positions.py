@@ -115,7 +115,7 @@ def curves(table: np.ndarray, dims: Sequence[int], words: Words, at: int | None 
     if at is None:
         return lines
     rule = alt.Chart(pd.DataFrame({"position": [at]})).mark_rule(color=_GREY, strokeDash=[3, 3]).encode(x="position:Q")
-    return alt.layer(lines, rule).properties(height=300, description=words["alt"])
+    return alt.layer(lines, rule, height=300, description=words["alt"])
 
 
 def _plane(data: pd.DataFrame, reach: float, titles: tuple[str, str]) -> alt.Chart:
@@ -148,7 +148,7 @@ def circle(rotation: PairRotation, trail: np.ndarray, position: int, shift: int,
         .encode(color=colour, tooltip=["name:N", alt.Tooltip("y:Q", title="sin", format=".4f"),
                                        alt.Tooltip("x:Q", title="cos", format=".4f")])
     )  # fmt: skip
-    return alt.layer(dots, lines, tips).properties(width=_SIZE, height=_SIZE, autosize="pad", description=words["alt"])
+    return alt.layer(dots, lines, tips, width=_SIZE, height=_SIZE, autosize="pad", description=words["alt"])
 
 
 def pair_plane(
@@ -175,7 +175,7 @@ def pair_plane(
     tips = _plane(data[data["kind"] == kinds[1]], reach, titles).mark_circle(size=60, opacity=1).encode(
         color=colour, tooltip=["word:N", "kind:N", alt.Tooltip("x:Q", format=".4f"), alt.Tooltip("y:Q", format=".4f")]
     )  # fmt: skip
-    return alt.layer(lines, tips).properties(width=_SIZE, height=_SIZE, autosize="pad", description=words["alt"])
+    return alt.layer(lines, tips, width=_SIZE, height=_SIZE, autosize="pad", description=words["alt"])
 
 
 def _range(count: int) -> list[str]:
@@ -242,7 +242,7 @@ def by_offset_chart(values: np.ndarray, offsets: np.ndarray, mean: np.ndarray, w
     dots = alt.Chart(points).mark_circle(size=26, color=palette.HEADS[0], opacity=1).encode(
         x=x, y=y, tooltip=["offset:Q", alt.Tooltip("value:Q", format=".5f")]
     )  # fmt: skip
-    return alt.layer(line, dots).properties(height=200, description=words["alt"])
+    return alt.layer(line, dots, height=200, description=words["alt"])
 
 
 def pair_of(rotated: Rotated, pair: int, letter: str) -> tuple[np.ndarray, np.ndarray]:

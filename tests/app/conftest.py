@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from altair.utils import schemapi
 from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from tests import fonts, schema
 from tests.app import checkpoints
 from tests.app.visit import Visit
 from viz.ui import language
@@ -24,10 +24,15 @@ def told_in_full() -> None:
     config.set_option("client.showErrorDetails", "full")
 
 
-@pytest.fixture(autouse=True)
-def charts_are_held_against_their_schema_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where every figure of every page is drawn; elsewhere it would take a tenth of the time."""
-    monkeypatch.setattr(schemapi, "DEBUG_MODE", request.path.name == "test_figure_footer.py")
+@pytest.fixture(scope="session", autouse=True)
+def charts_are_held_against_their_schema() -> None:
+    """As the app draws them, see `viz.base.chart_schema`, but none goes unchecked."""
+    schema.hold_each_chart()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pictures_are_drawn_with_small_fonts() -> None:
+    fonts.without_large_ones()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -54,7 +54,8 @@ def feet_of(
         real(name, sentence, check, files, figure, code)
 
     monkeypatch.setattr(figure_footer, "draw", draw)
-    seen_page = visit(page, text="the cat sat on the mat", site="encoder.1.self", head=2, q=1, k=2, tab=tab)
+    told = {"text": "the cat sat on the mat", "site": "encoder.1.self", "head": 2, "q": 1, "k": 2, "tab": tab}
+    seen_page = visit(page, straight=True, **told)
     if sound:
         seen_page.sound()
     assert not seen_page.at.exception, seen_page.at.exception[0].value

@@ -21,15 +21,17 @@ PAGES = {stem: f"pages/{section}/{stem}.py" for section, stems in navigation.SEC
 
 
 class Visit:
-    """A session; keyword arguments are the link's values."""
+    """A session; keyword arguments are the link's values. straight: the link leads to the page, not over the first one."""
 
-    def __init__(self, page: str = "overview", locale: str = "en-US", **link: object):
+    def __init__(self, page: str = "overview", locale: str = "en-US", straight: bool = False, **link: object):
         self.at = AppTest.from_file(str(APP), default_timeout=60)
         self.at.context["locale"] = locale
         self.at.query_params.update({name: str(value) for name, value in link.items()})
         self._follow_the_link()
+        if straight:
+            self.at.switch_page(PAGES[page])
         self.at.run()
-        if page != "overview":
+        if page != "overview" and not straight:
             self.go(page)
 
     def _follow_the_link(self) -> None:

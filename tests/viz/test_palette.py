@@ -123,5 +123,5 @@ def test_tables_are_the_scales():
     for theme in THEMES:
         for name, colours in (("sequential", sequential(theme)), ("diverging", diverging(theme))):
             text = found[theme][name]
-            assert ["#" + text[i : i + 6] for i in range(0, len(text), 6)] == colours
+            assert ["#" + text[i : i + 6] for i in range(0, len(text), 6)] == list(colours)
     assert found["heads"] == list(HEADS)

@@ -83,7 +83,7 @@ def chart(
         at(texts).mark_text(baseline="top", fontSize=10, color="#6b6d7a").encode(text="text:N"),
         at(more).mark_text(baseline="top", align="left", fontSize=11, color="#1b1c26").encode(text="text:N"),
     ]
-    return alt.layer(*layers).properties(width=width, height=height).configure_view(stroke=None)
+    return alt.layer(*layers, width=width, height=height).configure_view(stroke=None)
 
 
 def _grids(

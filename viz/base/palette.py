@@ -8,6 +8,7 @@ diverging one has the background in its middle and ends of equal lightness. Head
 from __future__ import annotations
 
 import math
+from functools import cache
 
 # The typeface of the app in files, which carry none: under its own names, or as the Latin of the CJK face that took it over
 # (a renderer of PNG that has neither takes a serif one where a sign is missing), else the system's.
@@ -71,8 +72,12 @@ def _polar(chroma: float, hue: float) -> tuple[float, float]:
     return chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue))
 
 
-def sequential(theme: str, steps: int = 256) -> list[str]:
-    """Weights 0..1: the page's background to deep indigo (light) or warm amber (dark), even in lightness."""
+@cache
+def sequential(theme: str, steps: int = 256) -> tuple[str, ...]:
+    """Weights 0..1: the page's background to deep indigo (light) or warm amber (dark), even in lightness.
+
+    A tuple, which Altair hands on where it copies a list, colour by colour, at every step that makes a chart.
+    """
     start, start_a, start_b = to_oklab(THEMES[theme]["background"])
     lightness, chroma, hue = _SEQUENTIAL_END[theme]
     colours = []
@@ -81,10 +86,11 @@ def sequential(theme: str, steps: int = 256) -> list[str]:
         a, b = _polar(chroma * t**0.8, _SEQUENTIAL_HUE[theme] + (hue - _SEQUENTIAL_HUE[theme]) * t)
         colours.append(from_oklab(start + (lightness - start) * t, start_a * (1 - t) + a, start_b * (1 - t) + b))
     colours[0] = THEMES[theme]["background"]
-    return colours
+    return tuple(colours)
 
 
-def diverging(theme: str, steps: int = 257) -> list[str]:
+@cache
+def diverging(theme: str, steps: int = 257) -> tuple[str, ...]:
     """Signed numbers −1..1: blue, background, orange; the two ends have equal lightness and chroma."""
     start, start_a, start_b = to_oklab(THEMES[theme]["background"])
     colours = []
@@ -97,7 +103,7 @@ def diverging(theme: str, steps: int = 257) -> list[str]:
             from_oklab(start + (lightness - start) * t, start_a + (a - start_a) * t, start_b + (b - start_b) * t)
         )
     colours[steps // 2] = THEMES[theme]["background"]
-    return colours
+    return tuple(colours)
 
 
 def luminance(colour: str) -> float:

@@ -72,7 +72,7 @@ def heat_map(
             if (ink == name).any():
                 text = base.mark_text(fontSize=10, color=colour).encode(text="number:N")
                 layers.append(text.properties(data=table[ink == name]))
-    return alt.layer(*layers).properties(width=size * values.shape[1], height=size * values.shape[0])
+    return alt.layer(*layers, width=size * values.shape[1], height=size * values.shape[0])
 
 
 def _angle(labels: Sequence[str], size: float) -> int:

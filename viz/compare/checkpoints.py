@@ -83,8 +83,8 @@ def heads_map(
     ]  # fmt: skip
     here = data[data["id"] == (f"{selected[0]}.{selected[1]}" if selected else "")]
     around = alt.Chart(here).mark_rect(filled=False, stroke=palette.THEMES[theme]["text"], strokeWidth=2)
-    return alt.layer(cells, *written, around.encode(x=x, y=y)).properties(
-        width=step * high, height=tall * len(order), description=words["alt"],
+    return alt.layer(
+        cells, *written, around.encode(x=x, y=y), width=step * high, height=tall * len(order), description=words["alt"],
         title=alt.TitleParams(words[where], anchor="start", fontSize=13, fontWeight=600, offset=8),
     )  # fmt: skip
 

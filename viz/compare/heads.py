@@ -111,8 +111,8 @@ def rows_chart(
             align="left" if after else "right", dx=4 if after else -4, dy=-7, color=ink, fontSize=11
         )
         layers.append(text.encode(**where, y=y, text="name:N"))
-    return alt.layer(*layers).properties(
-        height=170, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), description=words["alt"]
+    return alt.layer(
+        *layers, height=170, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), description=words["alt"]
     )
 
 
@@ -144,8 +144,13 @@ def strip(
     bars = base.mark_rect(color=palette.HEADS[0]).encode(y=y, y2=alt.datum(0))
     # A bar may be too low to hit: its whole height answers.
     hit = base.mark_rect(opacity=0, cursor="pointer").encode(y=alt.value(0), y2=alt.value("height")).add_params(click)
-    return alt.layer(bars, shown, hit).properties(
-        height=96, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), description=words["alt"]
+    return alt.layer(
+        bars,
+        shown,
+        hit,
+        height=96,
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        description=words["alt"],
     )
 
 

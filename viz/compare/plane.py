@@ -136,4 +136,4 @@ def plane(
         letters.mark_text(**strong, stroke=palette.THEMES[theme]["background"], strokeWidth=3, strokeJoin="round")
     )
     layers.append(letters.mark_text(**strong, color=ink))
-    return alt.layer(*layers).properties(width=SIDE, height=SIDE, autosize="pad", description=words["alt"])
+    return alt.layer(*layers, width=SIDE, height=SIDE, autosize="pad", description=words["alt"])

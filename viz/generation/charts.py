@@ -55,7 +55,7 @@ def candidates(
                        legend=alt.Legend(orient="top"))  # fmt: skip
     bars = base.mark_bar(height=13).encode(color=colour)
     said = base.mark_text(align="left", dx=4, fontSize=11, color=GREY).encode(text="shown:N")
-    return alt.layer(bars, said).properties(height=21 * len(names), autosize=FIT, description=words["alt"])
+    return alt.layer(bars, said, height=21 * len(names), autosize=FIT, description=words["alt"])
 
 
 def key_bars(texts: Sequence[str], weights: np.ndarray, words: Words, most: int = MOST_KEYS) -> alt.Chart:
@@ -171,8 +171,15 @@ def _drawn(rows: pd.DataFrame, lines: pd.DataFrame, beams: Beams, words: Words, 
     above = base.mark_text(dy=-12, fontSize=12, limit=COLUMN - 8, color=ink)
     above = above.encode(text="token:N", opacity=faint, tooltip=tips)
     below = base.mark_text(dy=13, fontSize=9.5, color=GREY).encode(text="under:N", tooltip=tips)
-    return alt.layer(edges, dots, above, below).properties(
-        width=COLUMN * (len(beams.steps) + 1), height=ROW * deepest + 20, autosize="pad", description=words["alt"]
+    return alt.layer(
+        edges,
+        dots,
+        above,
+        below,
+        width=COLUMN * (len(beams.steps) + 1),
+        height=ROW * deepest + 20,
+        autosize="pad",
+        description=words["alt"],
     )
 
 

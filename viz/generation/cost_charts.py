@@ -44,7 +44,7 @@ def cut_bars(
             chart = chart.mark_bar(height=15 if large else 7, opacity=0.5 if large else 1.0)
         tips = ["token:N", "kind:N", alt.Tooltip("p:Q", format=".4g")]
         layers.append(chart.encode(x=x, y=y, color=colour, tooltip=tips))
-    return alt.layer(*layers).properties(height=20 * len(labels), autosize=FIT, description=words["alt"])
+    return alt.layer(*layers, height=20 * len(labels), autosize=FIT, description=words["alt"])
 
 
 def cost_lines(steps: Sequence[tuple[int, int, int, int]], words: Words) -> alt.Chart:

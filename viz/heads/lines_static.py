@@ -58,4 +58,4 @@ def chart(
             .mark_text(align=align, dx=-8 if align == "right" else 8, fontSize=11)
             .encode(x=alt.X("x:Q", scale=across, axis=None), y=alt.Y("y:Q", scale=scale, axis=None), text="text:N")
         )
-    return alt.layer(*layers).properties(width=_WIDE, height=_HIGH).configure_view(stroke=None)
+    return alt.layer(*layers, width=_WIDE, height=_HIGH).configure_view(stroke=None)

@@ -62,7 +62,7 @@ def chart(
         }
         layers.append(alt.Chart(data).mark_text(fontSize=12, **style).encode(**at, text="text:N"))
     size = {"width": _WIDE * length, "height": 170} if across else {"width": 420, "height": _STEP * length}
-    return alt.layer(*layers).properties(**size).configure_view(stroke=None)
+    return alt.layer(*layers, **size).configure_view(stroke=None)
 
 
 def table_end(across: bool, queries: bool) -> float:

@@ -170,7 +170,7 @@ def saturation_curves(runs: Sequence[Saturation], d_k: int, words: dict[str, str
         )  # fmt: skip
         rule = alt.Chart(pd.DataFrame({"d_k": [d_k]})).mark_rule(strokeDash=[3, 3], color="#888888").encode(x="d_k:Q")
         description = f"{words['alt']} {words[field]}"
-        charts.append(alt.layer(line, rule).properties(width=310, height=270, description=description))
+        charts.append(alt.layer(line, rule, width=310, height=270, description=description))
     return charts
 
 

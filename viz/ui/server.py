@@ -29,13 +29,12 @@ def in_session() -> bool:
 def _import_ahead() -> None:
     """Import torch and open the first model while the browser still loads the page; a failure shows up there. Then what
     killed servers left half made is removed."""
-    from altair.utils import schemapi
-
     from model.checkpoints.convert import convert
     from model.checkpoints.disk.shipped import shipped
+    from viz.base import chart_schema
     from viz.ui.state import model_cache
 
-    schemapi.disable_debug_mode()  # the tests hold every chart against Vega-Lite's schema; each drawing need not again
+    chart_schema.lighten()
     for name in list(shipped())[:1]:
         model_cache.open_ahead(name)
     freeze_modules()

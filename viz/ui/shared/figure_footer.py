@@ -6,6 +6,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -75,7 +76,13 @@ def draw(
             with st.popover(say("foot.code"), type="tertiary", width="content"):
                 for function in code:
                     st.caption(f"`{function.__module__}.{function.__qualname__}`")
-                    st.code(textwrap.dedent(inspect.getsource(function)), language="python")
+                    st.code(_source(function), language="python")
+
+
+@cache
+def _source(function: Callable[..., object]) -> str:
+    """As it stands in its file, which is read through for it: once, not at every run of a page."""
+    return textwrap.dedent(inspect.getsource(function))
 
 
 def made(
