@@ -22,6 +22,7 @@ from model.transformer.attention import softmax
 # Up to here every row is checked; of a longer input this many, evenly spaced, because one row costs O(h · n · d).
 ALL_ROWS = 256
 SOME_ROWS = 64
+_STOPS = 16
 _UNTOLD = 256  # terms of a sum of numbers about 1, where nothing tells how many there are
 
 
@@ -204,10 +205,20 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     size = torch.maximum(scores.masked_fill(~scores.isfinite(), 0).square(), terms)
     moved = weights.square() * (record.d_k * u**2 * size)  # the variance of A_j ds_j
     spread = moved @ v_squares - 2 * value * (moved @ v) + value.square() * moved.sum(-1, keepdim=True)
-    own = record.keys * u**2 * torch.maximum(value.square(), weights.square() @ v_squares)
+    passed = torch.maximum(_passed(weights, v), value.square())
+    own = record.keys * u**2 * torch.maximum(passed, weights.square() @ v_squares)
     # exp(s − lse) is off by u · |s| itself, alike in the whole row: of this check, and of keys that were read block by block.
     shared = (u * value).square() * size.amax(-1, keepdim=True)
     return value, spread.clamp_min(0) + own + shared
+
+
+def _passed(weights: Tensor, v: Tensor) -> Tensor:
+    """The square of the largest sum that A · v passes through on its way over the keys, at `_STOPS` places: [rows, d_v].
+
+    Values that change sign along the text (a sound and then silence) add up far and come back.
+    """
+    blocks = zip(weights.tensor_split(_STOPS, 1), v.tensor_split(_STOPS), strict=True)
+    return torch.stack([part @ own for part, own in blocks]).cumsum(0).square().amax(0)
 
 
 def _log_sums(record: AttentionRecord, head: int, rows: slice | Tensor) -> Checked | None:

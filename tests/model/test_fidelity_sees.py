@@ -153,3 +153,18 @@ def test_a_module_without_w_o_is_checked_in_its_own_precision(dtype: torch.dtype
     found = instrument(Bare().eval()).trace(torch.randn(1, 5, 16, dtype=dtype)).fidelity()
     assert found.holds and found.compared["encoder.0.self"] == "context"
     assert found.max_error < 50 * torch.finfo(dtype).eps
+
+
+def test_a_sum_that_goes_far_and_comes_back_is_as_far_off_as_what_it_passed_through() -> None:
+    """A sound and then silence: values of one sign, then of the other, whose weighted sum is near 0."""
+
+    class Bare(torch.nn.Module):
+        def forward(self, x, v):
+            parts = [t.unflatten(-1, (2, 8)).transpose(1, 2) for t in (x, x, v)]
+            return torch.nn.functional.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
+
+    torch.manual_seed(0)
+    n = 4096
+    v = torch.where(torch.arange(n) < n // 2, 1.0, -1.0)[:, None] * (1 + 1e-3 * torch.randn(n, 16))
+    found = instrument(Bare().eval()).trace(1e-3 * torch.randn(1, n, 16), v[None]).fidelity()
+    assert found.holds and found.compared["encoder.0.self"] == "context"
