@@ -12,15 +12,18 @@ from typing import Any
 
 from altair.utils import schemapi
 
-prepare = schemapi._FromDict.__init__
 _Classes = tuple[type[schemapi.SchemaBase], ...]
+# Altair's own, by which a channel's class is found; a version that has none goes its own way.
+_FromDict = getattr(schemapi, "_FromDict", None)
+prepare = getattr(_FromDict, "__init__", None)
 
 
 def lighten() -> None:
     """From now on charts of this process are drawn unchecked, and its schema is read once. Twice is as good as once."""
     schemapi.disable_debug_mode()
     schemapi.SchemaBase.validate = classmethod(_take)
-    schemapi._FromDict.__init__ = _prepare_once
+    if "class_dict" in getattr(getattr(prepare, "__code__", None), "co_names", ()):
+        _FromDict.__init__ = _prepare_once
 
 
 def _take(_cls: type, _instance: Any, _schema: Any = None) -> None:
@@ -29,10 +32,10 @@ def _take(_cls: type, _instance: Any, _schema: Any = None) -> None:
 
 @cache
 def _by_schema(classes: _Classes) -> dict[int, list[type[schemapi.SchemaBase]]]:
-    read = schemapi._FromDict.__new__(schemapi._FromDict)
+    read = _FromDict.__new__(_FromDict)
     prepare(read, classes)
     return read.class_dict
 
 
-def _prepare_once(self: schemapi._FromDict, wrapper_classes: Iterable[type[schemapi.SchemaBase]], /) -> None:
+def _prepare_once(self: Any, wrapper_classes: Iterable[type[schemapi.SchemaBase]], /) -> None:
     self.class_dict = _by_schema(tuple(wrapper_classes))
