@@ -189,3 +189,21 @@ def test_the_list_of_models_leads_to_the_field_on_every_page(visit) -> None:
     assert seen.sound().view.model == "translate" and seen.view.text == "the cat sat"
     assert any(field.key == "models-path" for field in seen.at.text_input)
     assert seen.at.sidebar.selectbox[0].value == "translate"
+
+
+def test_two_folders_of_one_name_are_told_apart_by_the_folder_around_them(
+    visit, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for around in ("first", "second"):
+        shutil.copytree(models / "gpt2", tmp_path / around / "twin")
+    shutil.copytree(models / "bert", tmp_path / "first" / "alone")
+    monkeypatch.setenv("HEADLIGHT_MODELS", str(tmp_path))
+    seen = visit("models").sound()
+    named = [text.value for text in seen.at.markdown if "twin" in text.value or "alone" in text.value]
+    assert [sum(f"{around}/twin" in each for each in named) for around in ("first", "second")] == [1, 1]
+    assert not any("first/alone" in each for each in named) and any("alone" in each for each in named)
+
+
+def test_a_path_that_leads_nowhere_cannot_be_opened_and_a_name_can(visit, models: Path) -> None:
+    seen = visit("models")
+    assert not typed(seen, Path("/nowhere/at/all"))[1] and typed(seen, Path("nobody/nothing"))[1]

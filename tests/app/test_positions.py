@@ -186,4 +186,4 @@ def test_spaces_come_when_asked_for(visit, monkeypatch, name: str, control: str)
     parts = json.loads(seen.at.get("plotly_chart")[0].proto.spec)["data"]
     assert [part["type"] for part in parts] == (["surface"] if control == "surface" else ["scatter3d"] * 3)
     if control == "helix":
-        assert parts[2]["text"][:3] == ["0: &lt;zh&gt;", "1: 猫", "2: 坐"]
+        assert parts[2]["text"][:3] == ["0: <\u2060zh>", "1: 猫", "2: 坐"]

@@ -13,7 +13,7 @@ from model.checkpoints.disk import discovery
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.state import model_list
+from viz.ui.state import model_list, page_controls
 
 _FOLDER = "models-folder"  # where this session's picker stands; no link carries it
 _FILES = (".gguf", ".safetensors", ".pt", ".bin")
@@ -83,9 +83,9 @@ def _sayable(path: Path) -> bool:
     return path.name.isprintable()
 
 
-def show(choose: Callable[[str, bool], None]) -> None:
-    """A switch, and behind it the folders; `choose(path, True)` opens what was picked. Served to others, nothing."""
-    if model_list.confined() or not st.toggle(say("models.browse"), key="models-browse", persist_state="session"):
+def show(choose: Callable[[str], None]) -> None:
+    """A switch, and behind it the folders; `choose(path)` opens what was picked. Served to others, nothing."""
+    if model_list.confined() or not st.toggle(say("models.browse"), **page_controls.switch("models-browse")):
         return
     places = roots()
     if not places:
@@ -147,7 +147,7 @@ def _folders(found: Listing) -> None:
             )  # fmt: skip
 
 
-def _row(i: int, path: Path, kind: str, choose: Callable[[str, bool], None]) -> None:
+def _row(i: int, path: Path, kind: str, choose: Callable[[str], None]) -> None:
     """What opens: its name, what opening it takes, and the button; or why it would not."""
     refused = path_kind.refusal(path) if kind == "model" else None
     words, cost, button = st.columns([5, 3, 2], vertical_alignment="center")
@@ -157,7 +157,7 @@ def _row(i: int, path: Path, kind: str, choose: Callable[[str, bool], None]) -> 
         return
     told = say("kind.trace") + f" · {size(path.stat().st_size)}" if kind == "trace" else _about(path)
     cost.caption(told)
-    button.button(say("models.open"), key=f"models-pick-{i}", on_click=choose, args=(str(path), True))
+    button.button(say("models.open"), key=f"models-pick-{i}", on_click=choose, args=(str(path),))
 
 
 def _about(path: Path) -> str:

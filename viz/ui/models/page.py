@@ -9,7 +9,6 @@ import streamlit as st
 
 from model.checkpoints.convert import path_kind
 from model.checkpoints.disk import discovery, packages
-from model.errors import UnknownModel
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
@@ -97,13 +96,10 @@ def _choose(name: str) -> None:
     st.session_state.go_to = "overview"
 
 
-def _choose_path(path: str, exists: bool) -> None:
-    """What is plainly a path and leads nowhere is answered here; a hub's name is looked for when it is opened."""
-    if not exists and _plainly(path):
-        st.session_state.complaint = language.explain(UnknownModel(name=path, allowed=", ".join(model_list.found())))
-    else:
-        model_list.typed(path)
-        _choose(path)
+def _choose_path(path: str) -> None:
+    """What was typed or picked is opened; a name of the model hub is looked for then."""
+    model_list.typed(path)
+    _choose(path)
 
 
 def _own_path() -> None:
@@ -117,8 +113,8 @@ def _own_path() -> None:
     path, place, kind = _typed()
     exists = place is not None
     button.button(
-        say("models.open"), key="open-path", on_click=_choose_path, args=(path, exists), type="primary" if kind else "secondary",
-        disabled=not path or (exists and not kind),
+        say("models.open"), key="open-path", on_click=_choose_path, args=(path,), type="primary" if kind else "secondary",
+        disabled=not path or (not kind if exists else _plainly(path)),
     )  # fmt: skip
     if path:
         st.caption(
@@ -161,7 +157,7 @@ def _enter() -> None:
     """What lies there and opens is opened; a name of the model hub, which is asked for over the network, takes the button."""
     path, _, kind = _typed()
     if kind:
-        _choose_path(path, exists=True)
+        _choose_path(path)
 
 
 def _lying(place: Path, kind: str) -> str:

@@ -14,7 +14,7 @@ from viz.base import export
 from viz.ui import components
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, page_text, plotly_chart
-from viz.ui.state import page_controls, picked_heads
+from viz.ui.state import page_controls, picked_heads, view
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ def show(place: str, heads: Callable[[], Heads]) -> None:
     ranges = _ranges(drawn)
     components.brush(key=drawn.brush, data={"box": f"st-key-{box}", "ranges": ranges}, on_ranges_change=_brushed(drawn))
     if ranges:
-        st.caption(_what_is_kept(len(parallel.kept(table, axes, ranges)), drawn))
+        st.caption(_what_is_kept(parallel.kept(table, axes, ranges), drawn))
     figure_footer.draw(
         f"{place}-parallel", drawn.sentence, drawn.badge,
         lambda: {f"{drawn.slug}-{place}-parallel.csv": lambda: export.table_csv(table)},
@@ -87,15 +87,18 @@ def axes(columns: Iterable[str], rows: dict[str, str]) -> Axes:
     )  # fmt: skip
 
 
-def _what_is_kept(count: int, heads: Heads) -> str:
-    total = len(heads.table)
+def _what_is_kept(rows: list[int], heads: Heads) -> str:
+    count, total, table = len(rows), len(heads.table), heads.table
     if not heads.pickable:
         return say("measures.parallel_other", n=count, all=total)
     if not count:
         return say("measures.parallel_nobody")
     if count > picked_heads.MOST:
         return say("measures.parallel_many", n=count, all=total, most=picked_heads.MOST)
-    return say("measures.parallel_kept", n=count, all=total)
+    passed = {(str(table["site"][row]), int(table["head"][row])) for row in rows}
+    if passed <= set(picked_heads.parse(view.current().picks)):
+        return say("measures.parallel_kept", n=count, all=total)
+    return say("measures.parallel_let_go", n=count, all=total)  # other heads were picked since
 
 
 def _ranges(heads: Heads) -> dict[str, list[Range]]:

@@ -102,7 +102,10 @@ def title(name: str) -> str:
         return Path(name).name or name
     if known.kind == "package":
         return say(f"package.{name}")
-    return in_card(shipped()[name]["title"]) if name in shipped() else known.title
+    if name in shipped():
+        return in_card(shipped()[name]["title"])
+    alike = sum(other.title == known.title for other in found().values()) > (name in found())
+    return f"{known.title} · {known.path.parent.name}/{known.path.name}" if alike else known.title
 
 
 def is_ours(name: str) -> bool:
@@ -249,12 +252,8 @@ def about(path: Path, on_disk: int | None = None) -> str:
         found = cost.before_loading(path)
     except (HeadlightError, ValueError, OSError):
         return "" if on_disk is None else size(on_disk)
+    memory, seconds = size(found.weight_bytes), f"{max(1, round(found.seconds))}"
     if found.parameters is None:
         there = size(path.stat().st_size if on_disk is None else on_disk)
-        return say(
-            "models.cost_file", size=there, memory=size(found.weight_bytes), seconds=f"{max(1, round(found.seconds))}"
-        )
-    return say(
-        "models.cost", parameters=f"{found.parameters / 1e6:,.3g}", memory=size(found.weight_bytes),
-        seconds=f"{max(1, round(found.seconds))}",
-    )  # fmt: skip
+        return say("models.cost_file", size=there, memory=memory, seconds=seconds)
+    return say("models.cost", parameters=f"{found.parameters / 1e6:,.3g}", memory=memory, seconds=seconds)
