@@ -161,6 +161,15 @@ def test_how_sharply_the_drawn_head_points_is_a_number(visit, translator) -> Non
     assert float(told.split(before)[1].split(after)[0]) == pytest.approx(float(weights.max(-1).values.mean()), rel=5e-3)
 
 
+@pytest.mark.parametrize(("words", "too_many"), [(6, False), (84, True)])
+def test_a_text_that_is_too_long_for_ribbons_is_told_so_where_they_would_be(visit, words: int, too_many: bool) -> None:
+    seen = visit(text=" ".join(["the cat sat on the mat"] * (words // 6)), to="zh").sound()
+    said = [
+        caption for caption in captions(seen) if seen.say("overview.no_ribbons", n="§").partition("§")[2] in caption
+    ]
+    assert len(said) == too_many
+
+
 def test_what_is_too_long_for_ribbons_is_not_told_of_them(visit, models: Path) -> None:
     seen = visit(model="whisper").sound()
     said = " ".join(markdown.value for markdown in seen.at.markdown)

@@ -129,6 +129,8 @@ def model_picture(trace: Trace) -> None:
         _go(picture, overview.ribbon_axes(trace, ribbon_head[0], True) if merge else None)
 
     _say_sink(trace, ribbon_head)
+    if not overview.drawable(trace) and not trace.facts.get("reads"):
+        st.caption(say("overview.no_ribbons", n=f"{_longest(trace):,}"))
     components.overview(key="overview", data=frame, on_go_change=go, on_text_change=go)
 
     def files() -> dict[str, Callable[[], bytes]]:
@@ -172,7 +174,6 @@ def _ribbons(trace: Trace, ribbon_head: tuple[Site, int], merge: bool) -> Callab
 
 
 def _picture_remarks(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> list[str]:
-    longest = max(len(side.tokens) for side in trace.sides.values())
     remarks = [say("overview.sentence")]
     if any(map(thumbnails.pooled, trace.attention.values())):
         remarks.append(say(f"overview.pooled_{how}"))
@@ -181,10 +182,14 @@ def _picture_remarks(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> l
         if not math.isnan(weight):
             remarks.append(say(f"overview.pointed_{ribbon_head[0].kind}", weight=numbers.short(weight)))
     else:
-        remarks.append(say("overview.long", n=f"{longest:,}"))
+        remarks.append(say("overview.long", n=f"{_longest(trace):,}"))
     if _weights(trace) > export.MOST_ROWS:
         remarks.append(say("overview.no_table", n=f"{_weights(trace):,}"))
     return remarks
+
+
+def _longest(trace: Trace) -> int:
+    return max(len(side.tokens) for side in trace.sides.values())
 
 
 def _weights(trace: Trace) -> int:
