@@ -362,3 +362,22 @@ def test_sharp_scores_that_are_merged_by_their_sums_hold():
         torch.manual_seed(seed)
         trace = instrument(Layers(sharp).eval(), WORDS).trace(IDS)
         assert len(trace.sites) == 2 and trace.fidelity().holds
+
+
+@pytest.mark.parametrize("mix", [runs_into_a_buffer, heads_into_a_buffer, lambda q, k, v: torch.cat(
+    [attend(q[:, :, rows], k, v) for rows in blocks(N, 3)], 2)], ids=["runs", "heads", "cat"])  # fmt: skip
+def test_parts_of_rows_that_are_not_known_are_one_attention_too(mix: Part):
+    """After positions were mixed nobody knows which row is which; how many there were is known."""
+
+    class Mixed(Layers):
+        def __init__(self):
+            super().__init__(mix)
+            self.over = nn.Linear(N, N)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            return self.layers[0](self.over(self.emb(ids).mT).mT)
+
+    torch.manual_seed(0)
+    trace = instrument(Mixed().eval(), WORDS).trace(IDS)
+    assert [(trace.record(site).heads, trace.record(site).queries) for site in trace.sites] == [(H, N)]
+    assert trace.fidelity().holds

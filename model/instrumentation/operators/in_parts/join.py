@@ -62,7 +62,8 @@ def _runs(calls: list[AttentionCall], axis: int | None) -> list[list[AttentionCa
     if axis != -2 and len(queries) == 1 and (positions == queries or (axis == -1 and positions == {None})):
         return [calls]
     whole = positions == {sum(call.q.shape[1] for call in calls)}
-    return [[call] for call in calls] if axis == -2 and (whole or positions == {None}) else None
+    runs = (whole and axis in (-2, FILLED)) or (axis == -2 and positions == {None})
+    return [[call] for call in calls] if runs else None
 
 
 def _in_order(joined: AttentionCall) -> AttentionCall | None:
