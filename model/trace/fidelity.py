@@ -158,12 +158,16 @@ def check(record: AttentionRecord, W_O: Tensor | None, b_O: Tensor | None) -> Ch
         for head, each in enumerate(implied if record.has("context") else ())
     ]
     sums = [_log_sums(record, head, rows) for head in range(record.heads if sums_are_used(record) else 0)]
-    worst = max(filter(None, contexts + sums), key=lambda each: share_or_worst(each.relative), default=None)
+    worst = _worst(contexts + sums)
     if worst is not None and not worst.relative <= 1:
         return worst
     if not known:
-        return max(filter(None, contexts), key=lambda each: share_or_worst(each.relative), default=None)
+        return _worst(contexts)
     return _compared(*_output(record, W_O, b_O, implied), record.output[rows], "output")
+
+
+def _worst(found: list[Checked | None]) -> Checked | None:
+    return max(filter(None, found), key=lambda each: share_or_worst(each.relative), default=None)
 
 
 def sums_are_used(record: AttentionRecord) -> bool:

@@ -11,9 +11,9 @@ from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from tests import fonts, schema
 from tests.app import checkpoints
 from tests.app.visit import Visit
+from tests.drawing import charts_are_held_against_their_schema, pictures_are_drawn_with_small_fonts  # noqa: F401
 from viz.ui import language
 from viz.ui.state.model_list import found
 
@@ -22,17 +22,6 @@ from viz.ui.state.model_list import found
 def told_in_full() -> None:
     """A failing test names the exception that a visitor is not shown."""
     config.set_option("client.showErrorDetails", "full")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def charts_are_held_against_their_schema() -> None:
-    """As the app draws them, see `viz.base.chart_schema`, but none goes unchecked."""
-    schema.hold_each_chart()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def pictures_are_drawn_with_small_fonts() -> None:
-    fonts.without_large_ones()
 
 
 @pytest.fixture(scope="session", autouse=True)

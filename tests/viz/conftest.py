@@ -7,21 +7,10 @@ import torch
 
 from model import Trace, open_model
 from model.checkpoints.own import OwnModel
-from tests import fonts, schema
+from tests.drawing import charts_are_held_against_their_schema, pictures_are_drawn_with_small_fonts  # noqa: F401
 from tests.model import tiny
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def charts_are_held_against_their_schema() -> None:
-    """As the app draws them, see `viz.base.chart_schema`, but none goes unchecked."""
-    schema.hold_each_chart()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def pictures_are_drawn_with_small_fonts() -> None:
-    fonts.without_large_ones()
 
 
 class Words(dict):

@@ -73,11 +73,8 @@ def convert(source: Path) -> Path | None:
 
 def sweep() -> None:
     """Remove what a killed process left half made in the cache."""
-    for folder in (
-        cache_folder() / _FOLDER,
-        cache_folder() / OFFLOADED,
-        *cache_folder().glob("small/*"),
-    ):  # the latter of random_models
+    made_at_random = cache_folder().glob("small/*")
+    for folder in (cache_folder() / _FOLDER, cache_folder() / OFFLOADED, *made_at_random):
         cache_entry.sweep(folder)
 
 

@@ -15,7 +15,7 @@ from viz.ui.language import say
 from viz.ui.output import next_token, task_outputs, training
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.widgets import keep, mirror
-from viz.ui.state import current_run, jobs, model_list, page_controls, view
+from viz.ui.state import current_run, model_list, page_controls, view
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
@@ -151,7 +151,7 @@ def _continuations(model: Any, trace: Trace) -> None:
     how |= _asked(trace)
     asked = (now.model, text, *how.items())
     if st.button(say("output.draw"), key="sample-draw", type="primary"):
-        st.session_state.sampled = _work(("sample", *asked), lambda: outputs.sample(model, text, **how))
+        st.session_state.sampled = training.work(("sample", *asked), lambda: outputs.sample(model, text, **how))
         st.session_state.sampled_for = asked
     if st.session_state.get("sampled_for") == asked and st.session_state.get("sampled"):
         for i, found in enumerate(st.session_state.sampled):
@@ -172,12 +172,3 @@ def _continuation(i: int, found: Any, change: dict[str, str]) -> None:
     left.markdown(f"{i + 1}. {said}")
     left.caption(facts)
     right.button(say("output.look"), key=f"sample-look-{i}", on_click=view.change, kwargs=change)
-
-
-def _work(key: tuple[Any, ...], job: Any) -> Any:
-    """Run it with a bar and Stop; what goes wrong is one sentence and no result."""
-    try:
-        return jobs.run(key, job, say(f"wait.{key[0]}"), pressed=True)
-    except HeadlightError as error:
-        st.error(language.explain(error), icon=":material/error:")
-        return None

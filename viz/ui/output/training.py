@@ -38,20 +38,23 @@ def show(model: Any, trace: Trace, how: dict[str, Any]) -> None:
     asked = (view.current().model, text, target, rate, *how.items())
     if right.button(say("output.step"), key="train-step"):
         st.session_state.trained = None  # a step holds two runs: the one before goes first
-        try:
-            st.session_state.trained = jobs.run(
-                ("train", *asked),
-                lambda: outputs.training_step(model, text, target, learning_rate=rate, **how),
-                say("wait.train"),
-                pressed=True,
-            )
-        except HeadlightError as error:
-            st.error(language.explain(error), icon=":material/error:")
+        st.session_state.trained = work(
+            ("train", *asked), lambda: outputs.training_step(model, text, target, learning_rate=rate, **how)
+        )
         st.session_state.trained_for = asked
     found = st.session_state.get("trained") if st.session_state.get("trained_for") == asked else None
     if found is not None:
         _losses(found)
         _attention(found)
+
+
+def work(key: tuple[Any, ...], job: Any) -> Any:
+    """Run it with a bar and Stop; what goes wrong is one sentence and no result."""
+    try:
+        return jobs.run(key, job, say(f"wait.{key[0]}"), pressed=True)
+    except HeadlightError as error:
+        st.error(language.explain(error), icon=":material/error:")
+        return None
 
 
 def _losses(found: TrainingStep) -> None:

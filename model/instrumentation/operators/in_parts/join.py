@@ -131,7 +131,7 @@ def _join_queries(calls: list[AttentionCall]) -> AttentionCall | None:
     queries = Places(tuple(row for call in calls for row in call.places[0].rows) if rows_known else None)
     if keys is not None:
         return with_keys(calls, keys, queries=queries, **facts)
-    return replace(first, places=(queries, first.places[1]), path=shared_path(calls), heads=calls, **facts)
+    return replace(first, places=(queries, first.places[1]), path=shared_path(calls), **facts)
 
 
 def _join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
@@ -148,10 +148,8 @@ def _join_heads(calls: list[AttentionCall]) -> AttentionCall | None:
         if not (call.places[1].same(first.places[1]) and call.descent[1] == first.descent[1]):
             return None
     masks = [call.mask.allowed(n, m) for call in calls]
-    names = {name for call in calls for name in call.parts}
-    biased = bool(names & {"bias", "bias_offsets"}) and any(call.parts.keys() != first.parts.keys() for call in calls)
-    apart = biased or not all(torch.equal(each, masks[0]) for each in masks)
-    if apart or any(call.parts.keys() != first.parts.keys() for call in calls):
+    alike = all(torch.equal(each, masks[0]) for each in masks)
+    if not alike or any(call.parts.keys() != first.parts.keys() for call in calls):
         return _with_masks(calls, masks)
     parts = {name: torch.cat([call.parts[name] for call in calls]) for name in first.parts}
     return _of_heads(calls, first.mask, parts)
@@ -173,6 +171,4 @@ def _with_masks(calls: list[AttentionCall], masks: list[Tensor]) -> AttentionCal
 
 def _of_heads(calls: list[AttentionCall], mask: object, parts: dict[str, Tensor]) -> AttentionCall:
     q, k, v, context = (torch.cat([getattr(call, name) for call in calls]) for name in ("q", "k", "v", "context"))
-    return replace(
-        calls[0], q=q, k=k, v=v, context=context, mask=mask, parts=parts, path=shared_path(calls), heads=calls
-    )
+    return replace(calls[0], q=q, k=k, v=v, context=context, mask=mask, parts=parts, path=shared_path(calls))
