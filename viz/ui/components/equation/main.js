@@ -25,6 +25,7 @@ class Equation {
     this.legend = el("div", "legend faint", this.root);
     this.blocks = []; // the matrices; stays empty while the component is hidden and has no width
     this.cell = null; // {matrix, row, column} under the pointer or the keyboard
+    this.chosen = null; // {row, column} of the whole head: the weight that was clicked last
     this.measure = document.createElement("canvas").getContext("2d");
     this.root.__cell = (name, row, column) => this.centre(name, row, column);
     this.observer = new ResizeObserver(() => {
@@ -51,6 +52,7 @@ class Equation {
       const { kind, low, high } = item.scale;
       if (!(high > low)) item.scale = { kind, low: kind === "diverging" ? -1 : 0, high: 1 }; // all zeros: still zero's colour
       const { data, shape } = this.array(item.matrix);
+      if (this.cell?.matrix === item.matrix && moved(before, item)) this.cell = null; // another token is under the pointer now
       const old = before.find((block) => block.item.matrix === item.matrix && block.item.result);
       const same = old && String(old.shape) === String(shape);
       if (same && item.result && data.some((value, k) => !Object.is(value, old.values[k]))) morph.set(item.matrix, old.values);
@@ -76,7 +78,7 @@ class Equation {
   /** A clicked cell: first its arithmetic, then Python, with its place in the whole head. */
   choose(cell) {
     const { item } = this.find(cell.matrix), at = { row: cell.row + (item.row_start ?? 0), column: cell.column + (item.column_start ?? 0) };
-    if (item.weights) this.sums.show(at, true);
+    if (item.weights) this.sums.show((this.chosen = at), true);
     this.selection.set({ matrix: cell.matrix, ...at }, item.weights ? AFTER_SUMS : undefined);
   }
   /** A cell's middle in the window. */
@@ -121,6 +123,12 @@ class Equation {
     else markNaN(context, [NaN], null, [1, 1], { width: 14, height: 14 }, this.theme.faint);
     el("span", "", entry, word);
   }
+}
+
+/** Whether a long text's window has come to lie elsewhere. */
+function moved(before, { matrix, row_start, column_start }) {
+  const old = before.find(({ item }) => item.matrix === matrix)?.item;
+  return Boolean(old) && (old.row_start !== row_start || old.column_start !== column_start);
 }
 
 export default (component) => mount(component, Equation);

@@ -12,8 +12,8 @@ const valueAt = (block, i, j) => block.values[i * block.columns + j];
 export function fillReadout(equation) {
   equation.marks?.remove();
   const { readout, cell, header } = equation;
-  const block = cell && equation.find(cell.matrix), weights = block?.item.weights ? block.item : null;
-  equation.sums.show(weights && { row: cell.row + weights.row_start, column: cell.column + weights.column_start });
+  const block = cell && equation.find(cell.matrix);
+  writeSums(equation, block?.item.weights ? cell : null);
   readout.replaceChildren();
   readout.classList.toggle("faint", !block);
   if (!block || cell.row >= block.rows || cell.column >= block.columns) {
@@ -35,6 +35,17 @@ export function fillReadout(equation) {
     writeName(readout, other, i, j).append(describe(header, other, i, j));
   }
   mark(equation, block, row, column, 1, 1, "here");
+}
+
+/** The arithmetic of the pointed weight; where none is pointed at, of the one that was clicked here while it is still selected. */
+function writeSums({ sums, header, chosen }, pointed) {
+  const item = header.items.find(({ weights }) => weights);
+  if (!item) return;
+  const place = ({ row, column }) => ({ row: row + item.row_start, column: column + item.column_start });
+  if (pointed) return sums.show(place(pointed));
+  const at = place({ row: item.highlight_row, column: item.highlight_column });
+  const kept = chosen && at.row === chosen.row && at.column === chosen.column;
+  sums.show(kept ? at : null, true);
 }
 
 /** A frame around cells of the figure. */
