@@ -45,7 +45,7 @@ def show(trace: Trace, heads: Sequence[Pick], at: tuple[int, int]) -> None:
             record = records[name]
             alt = say("matrix.alt_text", site=site_name(name), head=head, rows=record.queries, columns=record.keys)
             frame = matrix.matrix_frame(
-                trace, record.site, head, places[name], words | {"alt": alt}, 330, shown[name], room=room
+                trace, record.site, head, places[name], words | {"alt": alt}, 470, shown[name], room=room
             )
             with area:
                 st.markdown(f"**{head_name(name, head)}**")
