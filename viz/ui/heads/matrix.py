@@ -111,8 +111,10 @@ def _static(
 
         values, allowed = matrix.cells(trace.record(site), head, shown)
         rows, columns = ([label["text"] for label in axis.labels] for axis in shown)
-        titles = (say("matrix.query"), say("matrix.key"), sink.legend())
-        return static_chart.heat_map(values, rows, columns, 0.0, end, allowed, titles)
+        told = matrix.header(trace, site, shown, None, language.group("matrix"))
+        titles = (told["row_title"], told["column_title"], sink.legend())
+        chart = static_chart.heat_map(values, rows, columns, 0.0, end, allowed, titles)
+        return chart.properties(title=f"{site_name(site)} · {say('site.head', head=head)}")
 
     return draw
 

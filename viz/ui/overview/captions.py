@@ -25,6 +25,7 @@ def of_picture(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dict[st
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
+        words["hover"] = say("overview.hover_part")
     elif model_list.is_trace(view.current().model):
         words["source"] = say("overview.read")
     words["inputs"] = _inputs(trace)

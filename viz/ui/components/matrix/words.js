@@ -78,6 +78,7 @@ export function fillFoot(matrix) {
     el("span", "", item, word);
   }
   if (words.pooled) el("span", "pooled", foot, words.pooled);
+  if (words.thinned) el("span", "thinned", foot, words.thinned);
 }
 
 /** The chosen cell in one sentence. */
