@@ -21,7 +21,7 @@ def of_picture(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dict[st
     """The captions, which say what the rows of ribbons are for this model, and what the blocks of a long text show."""
     words = language.group("overview")
     if any(map(thumbnails.pooled, trace.attention.values())):
-        words["legend"] = say(f"overview.legend_{how}")
+        words["legend"] = say(f"overview.legend_{how}", max="{max}")
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")

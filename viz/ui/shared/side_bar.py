@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -29,7 +30,7 @@ def side_bar() -> None:
     with st.sidebar:
         key = mirror("model", now.model)
         st.selectbox(
-            say("bar.model"), [*_offered(now.model), _YOURS], format_func=_described, key=key,
+            say("bar.model"), [*_offered(now.model), _YOURS], format_func=partial(_described, now.model), key=key,
             on_change=_choose_model, args=(key,), accept_new_options=True,
         )  # fmt: skip
         if model_list.is_trace(now.model):
@@ -48,11 +49,11 @@ def _offered(chosen: str) -> list[str]:
     return list(dict.fromkeys([*model_list.names(chosen), *recent_models.offered()]))
 
 
-def _described(name: str) -> str:
+def _described(chosen: str, name: str) -> str:
     if name == _YOURS:
         return say("bar.yours")
     told = model_list.described(name)
-    listed = name == view.current().model or name in model_list.found()
+    listed = name == chosen or name in model_list.found()
     return told if listed else say("bar.recent", name=told)
 
 
@@ -69,8 +70,9 @@ def _choose_model(key: str) -> None:
 
 def _typed(text: str) -> str:
     """What was typed into the list of models: the first entry that has it in its name, else a path or a name of the hub."""
-    for name in _offered(view.current().model):
-        if "/" not in text and text.lower() in f"{name} {_described(name)}".lower():
+    chosen = view.current().model
+    for name in _offered(chosen):
+        if "/" not in text and text.lower() in f"{name} {_described(chosen, name)}".lower():
             return name
     model_list.typed(text)
     return text
