@@ -55,7 +55,11 @@ def show(trace: Trace, heads: Sequence[Pick], at: tuple[int, int]) -> None:
 
 def _footer(trace: Trace, heads: Sequence[Pick], shown: dict[str, Axes]) -> None:
     """All of them in one table, one npz and one picture."""
-    words = language.group("matrix")
+    axes_titles = {
+        "query": say("matrix.query"),
+        "query_decoder": say("matrix.query_decoder"),
+        "key": say("matrix.key"),
+    }
     slug = f"{figure_footer.safe(trace.key.model)}-picked-heads"
     records = {name: trace.record(name) for name in shown}
     cells = sum(records[name].queries * records[name].keys for name, _ in heads)
@@ -87,7 +91,7 @@ def _footer(trace: Trace, heads: Sequence[Pick], shown: dict[str, Axes]) -> None
         for name, head in heads:
             values, allowed = matrix.cells(records[name], head, shown[name])
             texts = ([label["text"] for label in axis.labels] for axis in shown[name])
-            told = matrix.header(trace, records[name].site, shown[name], None, words)
+            told = matrix.header(trace, records[name].site, shown[name], None, axes_titles)
             titles = (told["row_title"], told["column_title"], say("matrix.legend"))
             charts.append(
                 static_chart.heat_map(values, *texts, 0.0, 1.0, allowed, titles).properties(title=head_name(name, head))
