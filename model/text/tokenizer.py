@@ -17,9 +17,13 @@ from model.text.truncation import Start, longest_start
 
 PAD = "<pad>"
 END = "</s>"
+MASK = "<mask>"
+# People write the gap in the way they know; the tokenizer's own sign is put in its place.
+GAPS = ("[MASK]", MASK, "[mask]")
 _LONGEST_NAMED = 40  # characters of an unknown word that a sentence quotes
 _SPECIAL = re.compile(r"^<[^<>\s]+>$")
 _PIECES = re.compile(r"[\w]+(?:['’-][\w]+)*['’]?|[^\w\s]", re.UNICODE)
+_GAPS = re.compile("|".join(map(re.escape, GAPS)))
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """`vocabulary[id]` is a token; `kind` is "words" or "characters"; id 0 is reserved for padding."""
+    """`vocabulary[id]` is a token; `kind` is "words" or "characters"; id 0 is reserved for padding.
+
+    Where "<mask>" is among them, a gap in a text (see `GAPS`) is read as it.
+    """
 
     vocabulary: tuple[str, ...]
     kind: str = "words"
@@ -58,23 +65,20 @@ class Tokenizer:
         text = unicodedata.normalize("NFC", text).strip()
         if not text:
             raise EmptyText()
-        pieces = list(text) if self.kind == "characters" else _PIECES.findall(text.replace("’", "'"))
-        # Characters that no piece covers (control characters, joiners) would vanish silently: they are unknown words.
-        lost = (
-            [] if self.kind == "characters" else [c for c in _PIECES.sub("", text.replace("’", "'")) if not c.isspace()]
-        )
+        pieces, lost = self._pieces(text)
         if len(pieces) > self.max_length:
             raise TextTooLong(got=len(pieces), allowed=self.max_length)
         tokens: list[str] = []
         folded: list[tuple[str, str]] = []
+        # Characters that no piece covers (control characters, joiners) would vanish silently: they are unknown words.
         unknown: list[str] = [visible(c) for c in lost]
-        for piece in pieces:
+        for piece, _ in pieces:
             found = self._lookup(piece)
             if found is None:
                 unknown.append(piece)
                 continue
             tokens.extend(found)
-            if (spelled := "".join(found)) != piece:
+            if (spelled := "".join(found)) != piece and piece not in GAPS:
                 folded.append((piece, spelled))
         if unknown:
             unique = list(dict.fromkeys(unknown))
@@ -83,10 +87,32 @@ class Tokenizer:
             raise TextTooLong(got=len(tokens), allowed=self.max_length)
         return Reading(tuple(self.ids[t] for t in tokens), tuple(tokens), tuple(folded))
 
-    def start(self, text: str) -> Start | None:
-        """The longest start of `text` that is read, None where not even its first token is."""
+    def _pieces(self, text: str) -> tuple[list[tuple[str, int]], list[str]]:
+        """(the pieces that are looked up, each with where it ends in `text`; the characters that are in none of them).
 
-        ends = range(1, len(text)) if self.kind == "characters" else [piece.end() for piece in _PIECES.finditer(text)]
+        A gap is one piece where the vocabulary has a token for it.
+        """
+        pieces, lost, at = [], [], 0
+        gaps = [(gap.start(), gap.end()) for gap in _GAPS.finditer(text)] if MASK in self.ids else []
+        for start, end in (*gaps, (len(text), None)):
+            part = text[at:start]
+            if self.kind == "characters":
+                pieces += [(character, at + i + 1) for i, character in enumerate(part)]
+            else:
+                part = part.replace("’", "'")
+                pieces += [(piece[0], at + piece.end()) for piece in _PIECES.finditer(part)]
+                lost += [c for c in _PIECES.sub("", part) if not c.isspace()]
+            if end is not None:
+                pieces.append((text[start:end], end))
+                at = end
+        return pieces, lost
+
+    def start(self, text: str, reserved: int = 0) -> Start | None:
+        """The longest start of `text` that is read, None where not even its first token is.
+
+        reserved: tokens that must have room behind it.
+        """
+        ends = [end for _, end in self._pieces(text)[0]]
 
         def count(part: str) -> int:
             try:
@@ -96,10 +122,12 @@ class Tokenizer:
             except (EmptyText, UnknownWords):  # said when it is run
                 return bisect_right(ends, len(part))
 
-        return longest_start(text, ends, count, self.max_length)
+        return longest_start(text, ends, count, self.max_length - reserved)
 
     def _lookup(self, piece: str) -> list[str] | None:
         """The tokens of one typed piece: itself, folded, or cut into known words where no spaces are written."""
+        if piece in GAPS and MASK in self.ids:
+            return [MASK]
         for candidate in (piece, piece.lower(), piece.capitalize()):
             if candidate in self.ids and not self.is_special(candidate):
                 return [candidate]

@@ -96,7 +96,10 @@ def own(path: Path) -> str:
     card = opened.card
     assert all(isinstance(text, str) for text in opened.examples)
     for score in card.get("test", {}).values():
-        assert f"{score['exact_match']:.2%} {score['n']}"
+        shown = [
+            score[name] for name in ("exact_match", "accuracy", "loss", "perplexity", "bleu", "chrf") if name in score
+        ]
+        assert all(f"{value:.2f}" for value in shown) and f"{score['n']:,}"
     for both in card.get("alignment", {}).values():
         best = both["predicting"]
         assert f"{best['agreement']:.1%}" and opened.config.heads > best["head"]
@@ -111,9 +114,8 @@ def own(path: Path) -> str:
         loss_curve(card["curve"], card["curve_columns"], names)
     for name in ("title", "description", "data", "notice"):
         assert isinstance(card.get(name, ""), str | dict)
-    return _looked_at(
-        opened.trace((opened.examples or ["the cat"])[0], language=next(iter(card.get("test", {})), None))
-    )
+    language = next(iter(card.get("test", {})), None) if opened.languages else None
+    return _looked_at(opened.trace((opened.examples or ["the cat"])[0], language=language))
 
 
 def written(path: Path) -> str:

@@ -67,7 +67,10 @@ def _schemas() -> dict[str, type[BaseModel]]:
     def table(kind: str, /, **fields: Any) -> type[BaseModel]:
         return create_model(kind, __config__=strict, **fields)
 
-    score = table("Score", exact_match=(share, ...), n=(count, ...))
+    number, percent = Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0, le=100)]
+    score = table("Score", n=(count, ...), exact_match=(share | None, None), accuracy=(share | None, None),
+                  loss=(number | None, None), perplexity=(number | None, None), bleu=(percent | None, None),
+                  chrf=(percent | None, None))  # fmt: skip
     aligned = table("Aligned", site=(site, ...), head=(head, ...), agreement=(share, ...),
                     every_head=(dict[site, Annotated[list[share], Field(min_length=1)]], {}))  # fmt: skip
     both = table("Both", predicting=(aligned, ...), reading=(aligned | None, None))
@@ -88,11 +91,10 @@ def _schemas() -> dict[str, type[BaseModel]]:
         alignment=(dict[language, both], {}), coreference=(coreference | None, None),
         curve_columns=(Annotated[list[columns], Field(min_length=4, max_length=4)], []), curve=(list[point], []),
         reads=(Literal["text"], "text"), second=(dict[str, str], {}), rows_after=(str, ""),
-        head=(None, None), pair=(None, None),
+        head=(Annotated[tuple[site, head], Field(strict=False)] | None, None), pair=(None, None),
     )  # fmt: skip
-    words = Annotated[list[str], Field(min_length=1)]
     vocabulary = table(
-        "Vocabulary", kind=(Literal["words", "characters"], ...), source=(words, ...), target=(words, ...),
-        starts=(Annotated[dict[language, str], Field(min_length=1)], ...),
+        "Vocabulary", kind=(Literal["words", "characters"], ...), source=(list[str], ...), target=(list[str], ...),
+        starts=(dict[language, str], ...),
     )  # fmt: skip
     return {"card": card, "vocabulary": vocabulary}

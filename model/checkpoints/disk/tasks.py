@@ -1,6 +1,8 @@
-"""The task of a library model (masked, causal, classification …), from the class it opened with."""
+"""The task of a model (masked, causal, classification …): of the library's from its class, of ours from its sizes."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from model.checkpoints.disk.families import FAMILIES
 
@@ -43,3 +45,11 @@ def task_of(class_name: str, both: bool = True) -> str:
 def has_head(class_name: str) -> bool:
     """Whether a class is more than a backbone, by its name: BertForMaskedLM and GPT2LMHeadModel, not BertModel."""
     return "Head" in class_name or not class_name.endswith(("Model", "Encoder", "Decoder"))
+
+
+def own_task(sizes: Mapping[str, object]) -> str:
+    """What a Transformer of ours does, by its sizes alone: "seq2seq", "causal" (no encoder layers) or "masked" (no decoder
+    layers). sizes: its config.json."""
+    if sizes.get("encoder_layers") == 0:
+        return "causal"
+    return "masked" if sizes.get("decoder_layers") == 0 else "seq2seq"
