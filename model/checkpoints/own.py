@@ -16,7 +16,7 @@ from model.checkpoints import own_files, own_run
 from model.checkpoints.disk.tasks import own_task
 from model.checkpoints.own_files import FILES
 from model.checkpoints.remarks import not_finite
-from model.errors import DamagedCheckpoint, NoCheckpoint, NotInThisModel, TextTooLong
+from model.errors import DamagedCheckpoint, LacksPackage, NoCheckpoint, NotInThisModel, TextTooLong
 from model.jobs.device import CPU, device_of, host
 from model.text.tokenizer import Reading, Tokenizer
 from model.text.truncation import Start
@@ -151,7 +151,7 @@ class OwnModel:
             sides=sides,
             attention=attention,
             store=store,
-            vocabulary=(self.target or self.source).vocabulary,
+            vocabulary=(self.target or self.source).texts,
             facts=own_run.facts_of_run(self, run, sides, store["logits"], reading),
             plain_logits=plain_logits,
         )
@@ -173,6 +173,8 @@ def load(folder: Path, name: str | None = None, device: torch.device = CPU) -> O
         with torch.random.fork_rng(devices=[]):  # building the module may not disturb the caller's random numbers
             module = Transformer(told.config)
         module.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
+    except (DamagedCheckpoint, LacksPackage):
+        raise
     except (SafetensorError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DamagedCheckpoint(path=folder, reason="a file is truncated or not what its name says") from error
     except RuntimeError as error:

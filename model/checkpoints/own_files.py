@@ -8,8 +8,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from model.checkpoints import own_subwords
 from model.checkpoints.disk.card import card_of, vocabulary_of
 from model.checkpoints.disk.headers import safetensors_header
+from model.checkpoints.own_subwords import Subwords
 from model.files.regular import json_of
 from model.text.tokenizer import END, MASK, PAD, Tokenizer
 from model.transformer.config import TransformerConfig
@@ -41,14 +43,16 @@ def read(folder: Path) -> OwnFiles:
     config = TransformerConfig(**told)
     _check_sizes(config, safetensors_header(folder / "weights.safetensors"))
     words, card = vocabulary_of(folder), card_of(folder)
-    source, target = _tokenizers(words, config)
+    source, target = _tokenizers(words, config, own_subwords.read(folder) if words["kind"] == "subwords" else None)
     starts = dict(words["starts"])
     _check_tokens(source, target, starts)
     _check_card(card, config)
     return OwnFiles(config, source, target, starts, card)
 
 
-def _tokenizers(words: Mapping[str, Any], config: TransformerConfig) -> tuple[Tokenizer | None, Tokenizer | None]:
+def _tokenizers(
+    words: Mapping[str, Any], config: TransformerConfig, subwords: Subwords | None
+) -> tuple[Tokenizer | None, Tokenizer | None]:
     """Of the source and of the target. Raises ValueError where a side and its layers do not go together."""
     found: dict[str, Tokenizer | None] = {"source": None, "target": None}
     for side, stack in (("source", "encoder"), ("target", "decoder")):
@@ -65,12 +69,21 @@ def _tokenizers(words: Mapping[str, Any], config: TransformerConfig) -> tuple[To
             )
         # A decoder alone reads its text behind the start token.
         room = config.max_length - (side == "target" and not config.encoder_layers)
-        found[side] = Tokenizer(tuple(words[side]), words["kind"], room)
+        spelled = () if subwords is None else _spelled(subwords, words, side)
+        found[side] = Tokenizer(tuple(words[side]), words["kind"], room, *spelled)
         if len(found[side].ids) != expected:
             raise ValueError(f"a token stands twice in the {side} vocabulary")
     if config.pad_id:
         raise ValueError(f"its config.json has pad_id {config.pad_id}, and {PAD} is id 0 of every vocabulary")
     return found["source"], found["target"]
+
+
+def _spelled(subwords: Subwords, words: Mapping[str, Any], side: str) -> tuple[Any, ...]:
+    """What a `Tokenizer` of subwords has beside its list. Raises ValueError where the two know other tokens."""
+    if lacking := sorted(subwords.known - set(words[side])):
+        raise ValueError(f"its tokenizer.json cuts texts into {lacking[0]!r}, which is not in the {side} vocabulary")
+    special = subwords.special | {PAD, END, MASK, *words["starts"].values()}
+    return subwords.spell, subwords.readable, special
 
 
 def _check_tokens(source: Tokenizer | None, target: Tokenizer | None, starts: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnknownOption
 from model.jobs.device import facts_of
-from model.text.tokenizer import END, MASK, Reading
+from model.text.tokenizer import END, MASK, Reading, Tokenizer
 from model.trace.trace_key import Side
 from model.transformer.greedy import greedy
 
@@ -102,8 +102,23 @@ def sides_of(model: OwnModel, run: Run) -> dict[str, Side]:
         if given is not None:
             ids = tuple(given.tolist())
             tokens = tuple(tokenizer.vocabulary[i] for i in ids)
-            sides[stack] = Side(tokens, ids, tuple(map(tokenizer.is_special, tokens)))
+            special = tuple(map(tokenizer.is_special, tokens))
+            sides[stack] = Side(tokens, ids, special, *_read_as(tokenizer, ids, special))
     return sides
+
+
+def _read_as(tokenizer: Tokenizer, ids: tuple[int, ...], special: tuple[bool, ...]) -> tuple[tuple, ...]:
+    """Of subwords: how each reads, and which word it belongs to; one begins at a space, a gap is one."""
+    if tokenizer.kind != "subwords":
+        return ()
+    shown = tuple(tokenizer.texts[i] for i in ids)
+    words, last, inside = [], -1, False
+    for text, is_special in zip(shown, special, strict=True):
+        begins = is_special or text[:1].isspace() or not inside
+        last += begins and (not is_special or text == MASK)
+        words.append(last if not is_special or text == MASK else -1)
+        inside = not is_special
+    return shown, tuple(words)
 
 
 def facts_of_run(
@@ -118,8 +133,8 @@ def facts_of_run(
         "pieces": model.reader.kind,
     }
     if "decoder" in sides:
-        last = END if run.ended else model.target.vocabulary[int(logits[-1].argmax())]
-        facts["written"] = [*sides["decoder"].tokens[1:], last]
+        last = END if run.ended else model.target.texts[int(logits[-1].argmax())]
+        facts["written"] = [*sides["decoder"].texts[1:], last]
     if broken := model.card.get("not_finite"):
         facts["not_finite"] = broken
     return facts | facts_of(model.module)

@@ -1,4 +1,4 @@
-"""Text to ids and back for our own models: whole words or single characters, never a silent change.
+"""Text to ids and back for our own models: whole words, single characters or subwords, never a silent change.
 
 A word that the vocabulary lacks is refused by name with its nearest known neighbours. The one folding there is, of
 letter case where the vocabulary has the word in another one only, is reported in `Reading.folded`.
@@ -10,7 +10,9 @@ import difflib
 import re
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from model.errors import EmptyText, TextTooLong, UnknownWords
 from model.text.truncation import Start, longest_start
@@ -37,14 +39,18 @@ class Reading:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """`vocabulary[id]` is a token; `kind` is "words" or "characters"; id 0 is reserved for padding.
+    """`vocabulary[id]` is a token; `kind` is "words", "characters" or "subwords"; id 0 is reserved for padding.
 
-    Where "<mask>" is among them, a gap in a text (see `GAPS`) is read as it.
+    Where "<mask>" is among them, a gap in a text (see `GAPS`) is read as it. Of subwords, `spell` gives the tokens of a
+    text, each with where it ends, `readable` how one reads to a person, and `specials` those that are no text.
     """
 
     vocabulary: tuple[str, ...]
     kind: str = "words"
     max_length: int = 100
+    spell: Callable[[str], list[tuple[str, int]]] | None = field(default=None, repr=False, compare=False)
+    readable: Callable[[str], str] = field(default=str, repr=False, compare=False)
+    specials: frozenset[str] | None = None
     ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +64,13 @@ class Tokenizer:
         return len(self.vocabulary)
 
     def is_special(self, token: str) -> bool:
-        return bool(_SPECIAL.match(token)) and token in self.ids
+        marked = bool(_SPECIAL.match(token)) if self.specials is None else token in self.specials
+        return marked and token in self.ids
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """How each token reads to a person, by id."""
+        return tuple(map(self.readable, self.vocabulary))
 
     def read(self, text: str, side: str = "source") -> Reading:
         """Text -> `Reading`. Raises EmptyText, TextTooLong (before any word is looked up) or UnknownWords."""
@@ -98,6 +110,9 @@ class Tokenizer:
             part = text[at:start]
             if self.kind == "characters":
                 pieces += [(character, at + i + 1) for i, character in enumerate(part)]
+            elif self.spell is not None:
+                # The space before a word is a part of its first token, and a gap stands for a word with its space.
+                pieces += [(piece, at + stop) for piece, stop in self.spell(part if end is None else part.rstrip())]
             else:
                 part = part.replace("’", "'")
                 pieces += [(piece[0], at + piece.end()) for piece in _PIECES.finditer(part)]
@@ -112,7 +127,7 @@ class Tokenizer:
 
         reserved: tokens that must have room behind it.
         """
-        ends = [end for _, end in self._pieces(text)[0]]
+        ends = sorted({end for _, end in self._pieces(text)[0]})  # several tokens may spell one character
 
         def count(part: str) -> int:
             try:
@@ -128,6 +143,8 @@ class Tokenizer:
         """The tokens of one typed piece: itself, folded, or cut into known words where no spaces are written."""
         if piece in GAPS and MASK in self.ids:
             return [MASK]
+        if self.spell is not None:
+            return [piece] if piece in self.ids and not self.is_special(piece) else None
         for candidate in (piece, piece.lower(), piece.capitalize()):
             if candidate in self.ids and not self.is_special(candidate):
                 return [candidate]
@@ -157,8 +174,8 @@ class Tokenizer:
 
     def text(self, tokens: list[str] | tuple[str, ...]) -> str:
         """Tokens -> readable text, specials left out."""
-        words = [token for token in tokens if not self.is_special(token)]
-        return ("" if self.kind == "characters" else " ").join(words)
+        words = [self.readable(token) for token in tokens if not self.is_special(token)]
+        return (" " if self.kind == "words" else "").join(words)
 
 
 def _is_han(text: str) -> bool:

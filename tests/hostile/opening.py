@@ -96,10 +96,10 @@ def own(path: Path) -> str:
     card = opened.card
     assert all(isinstance(text, str) for text in opened.examples)
     for score in card.get("test", {}).values():
-        shown = [
-            score[name] for name in ("exact_match", "accuracy", "loss", "perplexity", "bleu", "chrf") if name in score
-        ]
-        assert all(f"{value:.2f}" for value in shown) and f"{score['n']:,}"
+        assert f"{score['exact_match']:.2%} {score['n']}"
+    if held_out := card.get("held_out"):
+        told = [held_out[name] for name in ("validation_loss", "perplexity", "accuracy") if name in held_out]
+        assert all(f"{value:.2f}" for value in told) and f"{held_out['n']:,}"
     for both in card.get("alignment", {}).values():
         best = both["predicting"]
         assert f"{best['agreement']:.1%}" and opened.config.heads > best["head"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -36,9 +38,38 @@ def shaken(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     return module
 
 
+@cache
+def byte_pairs() -> tuple[tuple[str, ...], list[list[str]]]:
+    """(subwords, merges): the 256 bytes and twenty more that are learnt from a few sentences, by the library `tokenizers`."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=276, initial_alphabet=alphabet, show_progress=False)
+    core.train_from_iterator([TEXT, WRITTEN, "the black cats like the mat"], trainer)
+    told = json.loads(core.to_str())["model"]
+    return tuple(sorted(told["vocab"], key=told["vocab"].get)), told["merges"]
+
+
+def tokenizer_of(tokens: Sequence[str], special: Sequence[str]) -> str:
+    """tokenizer.json of `byte_pairs` whose ids are places in `tokens`, which begin with the special ones."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    merges = [tuple(pair) for pair in byte_pairs()[1]]
+    core = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
+    core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    core.add_special_tokens(list(special))
+    return core.to_str()
+
+
 def words_of(shape: str, kind: str = "words") -> dict[str, object]:
     """vocabulary.json of a shape; letters are those of `TEXT` and `WRITTEN`."""
     source, target = SOURCE[1:], TARGET[1:]
+    if kind == "subwords":
+        source = byte_pairs()[0]
+        target = ("<zh>", "<fr>", "</s>", *source)
+        source = source if shape != "both" else target
     if kind == "characters":
         source = (*" abcdefghijklmnopqrstuvwxyzI.?",)
         target = ("<zh>", "<fr>", "</s>", *dict.fromkeys(WRITTEN))
@@ -60,6 +91,10 @@ def write_checkpoint(folder: Path, seed: int = 0, shape: str = "both", kind: str
         torch.manual_seed(seed)
         module = shaken(Transformer(sizes), seed)
     save_file({name: value.contiguous() for name, value in module.state_dict().items()}, folder / "weights.safetensors")
+    if kind == "subwords":
+        tokens = words["target"] or words["source"]
+        special = [token for token in tokens if token.startswith("<") and token.endswith(">")]
+        (folder / "tokenizer.json").write_text(tokenizer_of(tokens, special), encoding="utf-8")
     text = GAP if shape == "encoder" else TEXT
     card: dict[str, object] = {"name": folder.name, "title": {"en": "tiny"}, "examples": [text]}
     card |= {"languages": ["zh", "fr"]} if shape == "both" else {}

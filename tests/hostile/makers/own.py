@@ -45,7 +45,7 @@ _CARDS: dict[str, dict[str, object]] = {
     "a command that is a table": {"command": {"a": 1}}, "steps without end": {"steps": 10**30},
     "a head of a layer that is not there": {"head": ["decoder.9.self", 0]},
     "a head without a number": {"head": ["decoder.0.self"]},
-    "a loss below zero": {"test": {"zh": {"loss": -1.0, "n": 3}}}, "a BLEU of 300": {"test": {"zh": {"bleu": 300.0, "n": 3}}},
+    "a loss below zero": {"held_out": {"validation_loss": -1.0, "n": 3}}, "a loss of no texts": {"held_out": {"perplexity": 2.0}},
 }  # fmt: skip
 _WORDS: dict[str, Callable[[dict], Any]] = {
     "source words that are numbers": lambda told: told.update(source=list(range(15))),

@@ -45,7 +45,7 @@ def job(kind: str, key: tuple[Any, ...], do: Callable[[], Any]) -> Any:
 
 def joined(trace: Trace, texts: Sequence[str]) -> str:
     """Tokens as one text: ours are words or letters, a library's carry their own spaces."""
-    return current_run.between(trace).join(texts)
+    return trace.between.join(texts)
 
 
 def reads(trace: Trace) -> Callable[[int], str]:

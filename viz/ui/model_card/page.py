@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from model.checkpoints.own import OwnModel
 
 
-# Of a card's scores, by the names of `model.checkpoints.disk.card`: how each is written.
-_MEASURED = {"exact_match": "{:.2%}", "accuracy": "{:.2%}", "loss": "{:.3f}", "perplexity": "{:.2f}", "bleu": "{:.1f}",
-             "chrf": "{:.1f}"}  # fmt: skip
+# What a card measured on held-out texts, by its names there: how each is written.
+_HELD_OUT = {"validation_loss": "{:.3f}", "perplexity": "{:.2f}", "accuracy": "{:.2%}"}
 
 
 def show(model: OwnModel | HuggingFaceModel | None) -> None:
@@ -94,19 +93,18 @@ def _ours(model: OwnModel) -> None:
 
 def _scores(model: OwnModel) -> None:
     """What was measured on held-out texts, and how many parameters there are."""
-    found: Mapping[str, Mapping[str, Any]] = model.card.get("test", {})
+    size = model.module.project.out_features
     shown = [
-        (name, score, measure)
-        for name, score in found.items()
-        for measure in _MEASURED
-        if score.get(measure) is not None
+        (say("card.exact", name=_language(name)), f"{score['exact_match']:.2%}", say("card.exact_help", n=score["n"]))
+        for name, score in model.card.get("test", {}).items()
     ]
+    held_out: Mapping[str, Any] = model.card.get("held_out") or {}
+    for name in (name for name in _HELD_OUT if held_out.get(name) is not None):
+        about = say(f"card.{name}_help", n=f"{held_out['n']:,}", v=f"{size:,}", guess=f"{math.log(size):.2f}")
+        shown.append((say(f"card.{name}"), _HELD_OUT[name].format(held_out[name]), about))
     columns = st.columns(max(3, len(shown) + 1))
-    size = len(model.target if model.target is not None else model.source)
-    for column, (name, score, measure) in zip(columns, shown, strict=False):
-        told = say(f"card.{measure}") + (f" · {_language(name)}" if model.languages else "")
-        about = say(f"card.{measure}_help", n=f"{score['n']:,}", v=f"{size:,}", guess=f"{math.log(size):.2f}")
-        column.metric(told, _MEASURED[measure].format(score[measure]), help=about)
+    for column, (name, value, about) in zip(columns, shown, strict=False):
+        column.metric(name, value, help=about)
     columns[len(shown)].metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
 
 
@@ -156,7 +154,7 @@ def _vocabulary(model: OwnModel) -> None:
     sides = {"source": model.source, "target": model.target}
     there = {side: tokenizer for side, tokenizer in sides.items() if tokenizer is not None}
     for column, (side, tokenizer) in zip(st.columns(2, gap="large"), there.items(), strict=False):
-        shown = [tokens.readable(token) for token in tokenizer.vocabulary]
+        shown = [tokens.readable(text) for text in tokenizer.texts]
         table = pd.DataFrame({say("card.id"): range(len(shown)), say("card.token"): shown})
         if model.decodes:
             column.caption(say(f"card.{side}"))

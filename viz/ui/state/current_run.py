@@ -104,11 +104,6 @@ def is_library(trace: Trace) -> bool:
     return "family" in trace.facts
 
 
-def between(trace: Trace) -> str:
-    """What stands between two tokens of a text: a space between words of ours; a library's carry their own."""
-    return " " if not is_library(trace) and trace.facts.get("pieces", "words") == "words" else ""
-
-
 def trace_of(now: view.View) -> Trace:
     """The run of a view. Raises a HeadlightError for what cannot be run."""
     if model_list.is_trace(now.model):
