@@ -52,6 +52,7 @@ from model.errors.checkpoints import (
     WeightsInFolder,
     WrongShape,
 )
+from model.errors.data_files import DataFileRefused, NothingLeft, TooManyLines
 from model.errors.given import (
     ChatTemplateFailed,
     EmptyText,
@@ -124,6 +125,7 @@ __all__ = [
     "DamagedCheckpoint",
     "DamagedPackage",
     "DamagedProfile",
+    "DataFileRefused",
     "DropoutOn",
     "EmptyText",
     "ForeignTokenizer",
@@ -164,6 +166,7 @@ __all__ = [
     "NotPublic",
     "NotRun",
     "NotText",
+    "NothingLeft",
     "NothingMeasured",
     "OneExample",
     "OtherScores",
@@ -191,6 +194,7 @@ __all__ = [
     "TokensDoNotFit",
     "TooLarge",
     "TooLargeToTrain",
+    "TooManyLines",
     "TraceFileError",
     "TraceNotSaved",
     "TrainingMode",
