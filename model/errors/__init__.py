@@ -53,6 +53,13 @@ from model.errors.checkpoints import (
     WrongShape,
 )
 from model.errors.data_files import DataFileRefused, NothingLeft, TooManyLines
+from model.errors.evaluation import (
+    EvaluationFile,
+    EvaluationNotWritten,
+    EvaluationStopped,
+    NothingScored,
+    NotTheSameFile,
+)
 from model.errors.given import (
     ChatTemplateFailed,
     EmptyText,
@@ -128,6 +135,9 @@ __all__ = [
     "DataFileRefused",
     "DropoutOn",
     "EmptyText",
+    "EvaluationFile",
+    "EvaluationNotWritten",
+    "EvaluationStopped",
     "ForeignTokenizer",
     "GroupsOnBatch",
     "HalfCharacter",
@@ -166,8 +176,10 @@ __all__ = [
     "NotPublic",
     "NotRun",
     "NotText",
+    "NotTheSameFile",
     "NothingLeft",
     "NothingMeasured",
+    "NothingScored",
     "OneExample",
     "OtherScores",
     "OtherWeights",
