@@ -17,7 +17,7 @@ from model.checkpoints.tokens.token_texts import outside_the_text
 from model.data_files.read import Line
 from model.errors import HeadlightError
 from model.evaluation.scored import Scored
-from model.evaluation.scorer import Example, padded, scored, token_losses, written_tokens
+from model.evaluation.scorer import Example, Predicted, padded, predicted, scored, written_tokens
 from model.jobs.device import host
 
 
@@ -61,16 +61,18 @@ class LibraryScorer:
         self.model.check_length(max(len(source), len(ids)))
         return Example(line, ids, 0, len(line.target), source, tuple(fed[0].tolist()), line.target)
 
+    def losses(self, batch: Sequence[Example]) -> list[Predicted]:
+        rows = zip(batch, self._logits(batch), strict=True)
+        return [predicted(logits, each.ids[each.first :]) for each, logits in rows]
+
     def score(self, batch: Sequence[Example]) -> list[Scored]:
         with self.model.lock, torch.no_grad():
-            rows = self._logits(batch)
-            written = self._written(batch) if self.writes and batch[0].reference is not None else [None] * len(batch)
-        found = []
-        for example, logits, text in zip(batch, rows, written, strict=True):
-            wanted = torch.tensor(example.ids[example.first :])
-            losses, right = token_losses(logits, wanted)
-            found.append(scored(example, self.named(wanted), losses, right, text))
-        return found
+            found = self.losses(batch)
+            writes = self.writes and batch[0].reference is not None
+            texts = self._written(batch) if writes else [None] * len(batch)
+        return [
+            scored(each, self.named(one.wanted), one, text) for each, one, text in zip(batch, found, texts, strict=True)
+        ]
 
     def named(self, ids: Tensor) -> list[str]:
         return [self.names[i] if i < len(self.names) else f"#{i}" for i in ids.tolist()]

@@ -8,7 +8,6 @@ is no perplexity of the text (the conditionals belong to no one distribution) an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from model.data_files.read import Line
 from model.errors import HeadlightError, NotInThisModel
 from model.evaluation.library import LibraryScorer
 from model.evaluation.scored import Scored
-from model.evaluation.scorer import Example, scored, token_losses
+from model.evaluation.scorer import Example, Predicted, predicted, scored
 from model.jobs.device import host
 from model.jobs.progress import tick
 
@@ -50,19 +49,21 @@ class MaskedScorer(LibraryScorer):
             raise HeadlightError(reason="The text has no token that could be masked.")
         return Example(line, ids, 0, len(line.source), positions=places)
 
-    def score(self, batch: Sequence[Example]) -> list[Scored]:
+    def losses(self, batch: Sequence[Example]) -> list[Predicted]:
         return [self._one(example) for example in batch]
 
-    def _one(self, example: Example) -> Scored:
-        ids, places = torch.tensor(example.ids), torch.tensor(example.positions)
-        step, rows = max(1, _AT_ONCE // len(ids)), []
+    def score(self, batch: Sequence[Example]) -> list[Scored]:
         with self.model.lock, torch.no_grad():
-            for some in places.split(step):
-                tick("evaluating", None)
-                rows.append(self._without(ids, some))
-        wanted = ids[places]
-        losses, right = token_losses(torch.cat(rows), wanted)
-        return scored(replace(example, reference=None), self.named(wanted), losses, right)
+            found = self.losses(batch)
+        return [scored(each, self.named(one.wanted), one) for each, one in zip(batch, found, strict=True)]
+
+    def _one(self, example: Example) -> Predicted:
+        ids, places = torch.tensor(example.ids), torch.tensor(example.positions)
+        rows = []
+        for some in places.split(max(1, _AT_ONCE // len(ids))):
+            tick("evaluating", None)
+            rows.append(self._without(ids, some))
+        return predicted(torch.cat(rows), ids[places])
 
     def _without(self, ids: Tensor, places: Tensor) -> Tensor:
         """ids [n], places [c] -> logits [c, V] of the tokens at these places, each predicted from the others."""

@@ -6,15 +6,16 @@ import unicodedata
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from model.checkpoints.own import OwnModel
 from model.data_files.read import Line
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnknownOption
 from model.evaluation.masked import ONE_TEXT
 from model.evaluation.scored import Scored
-from model.evaluation.scorer import Example, Scorer, padded, scored, token_losses, written_tokens
+from model.evaluation.scorer import Example, Predicted, Scorer, padded, predicted, scored, written_tokens
 from model.jobs.device import host
-from model.text.tokenizer import END
+from model.text.tokenizer import END, Tokenizer
 from model.transformer.greedy import greedy_batch
 
 _MASK = "<mask>"
@@ -54,22 +55,26 @@ class OwnPairs:
         reference = self.model.target.text(target.tokens)
         return Example(line, ids, 0, _characters(line.target), source, (self.start, *target.ids), reference)
 
+    def losses(self, batch: Sequence[Example]) -> list[Predicted]:
+        pad = self.model.config.pad_id
+        source, inputs = (padded([getattr(each, side) for each in batch], pad)[0] for side in ("source", "inputs"))
+        logits = host(self.model.module(source, inputs)).float()
+        return [predicted(logits[row, : len(each.ids)], each.ids) for row, each in enumerate(batch)]
+
     def score(self, batch: Sequence[Example]) -> list[Scored]:
-        pad, target = self.model.config.pad_id, self.model.target
-        source, _ = padded([each.source for each in batch], pad)
-        inputs, _ = padded([each.inputs for each in batch], pad)
         with self.model.lock, torch.no_grad():
-            logits = host(self.model.module(source, inputs)).float()
-            texts: list[str | None] = [None] * len(batch)
-            if self.write:
-                limit = min(1 + written_tokens(batch), self.model.config.max_length)
-                rows, _ = greedy_batch(self.model.module, source, [self.start] * len(batch), self.end, limit)
-                texts = [target.text([target.vocabulary[i] for i in row[1:]]) for row in rows]
-        found = []
-        for row, (each, text) in enumerate(zip(batch, texts, strict=True)):
-            losses, right = token_losses(logits[row, : len(each.ids)], torch.tensor(each.ids))
-            found.append(scored(each, [target.vocabulary[i] for i in each.ids], losses, right, text))
-        return found
+            found = self.losses(batch)
+            texts = self._written(batch) if self.write else [None] * len(batch)
+        return [
+            scored(each, _named(self.model.target, one.wanted), one, text)
+            for each, one, text in zip(batch, found, texts, strict=True)
+        ]
+
+    def _written(self, batch: Sequence[Example]) -> list[str]:
+        source, _ = padded([each.source for each in batch], self.model.config.pad_id)
+        limit = min(1 + written_tokens(batch), self.model.config.max_length)
+        rows, _ = greedy_batch(self.model.module, source, [self.start] * len(batch), self.end, limit)
+        return [self.model.target.text([self.model.target.vocabulary[i] for i in row[1:]]) for row in rows]
 
 
 class OwnCausal:
@@ -90,16 +95,20 @@ class OwnCausal:
             raise TextTooLong(got=len(ids) - 1, allowed=self.model.config.max_length)
         return Example(line, ids, 1 + len(before), _characters(text))
 
-    def score(self, batch: Sequence[Example]) -> list[Scored]:
+    def losses(self, batch: Sequence[Example]) -> list[Predicted]:
         ids, _ = padded([each.ids[:-1] for each in batch], self.model.config.pad_id)
+        logits = host(self.model.module(None, ids)).float()
+        return [
+            predicted(logits[row, each.first - 1 : len(each.ids) - 1], each.ids[each.first :])
+            for row, each in enumerate(batch)
+        ]
+
+    def score(self, batch: Sequence[Example]) -> list[Scored]:
         with self.model.lock, torch.no_grad():
-            logits = host(self.model.module(None, ids)).float()
-        found = []
-        for row, each in enumerate(batch):
-            wanted = torch.tensor(each.ids[each.first :])
-            losses, right = token_losses(logits[row, each.first - 1 : len(each.ids) - 1], wanted)
-            found.append(scored(each, [self.model.target.vocabulary[i] for i in wanted.tolist()], losses, right))
-        return found
+            found = self.losses(batch)
+        return [
+            scored(each, _named(self.model.target, one.wanted), one) for each, one in zip(batch, found, strict=True)
+        ]
 
 
 class OwnMasked:
@@ -116,16 +125,26 @@ class OwnMasked:
     def read(self, line: Line) -> Example:
         if line.target is not None:
             raise HeadlightError(reason=ONE_TEXT)
-        return Example(line, self.model.source.read(line.source).ids, 0, _characters(line.source))
+        ids = self.model.source.read(line.source).ids
+        return Example(line, ids, 0, _characters(line.source), positions=tuple(range(len(ids))))
 
-    def score(self, batch: Sequence[Example]) -> list[Scored]:
+    def losses(self, batch: Sequence[Example]) -> list[Predicted]:
         found = []
         for each in batch:
-            wanted, at = torch.tensor(each.ids), torch.arange(len(each.ids))
-            copies = wanted.repeat(len(wanted), 1)
-            copies[at, at] = self.gap
-            with self.model.lock, torch.no_grad():
-                logits = host(self.model.module(copies, None)).float()[at, at]
-            losses, right = token_losses(logits, wanted)
-            found.append(scored(each, [self.model.source.vocabulary[i] for i in each.ids], losses, right))
+            places = torch.tensor(each.positions)
+            copies, at = torch.tensor(each.ids).repeat(len(places), 1), torch.arange(len(places))
+            wanted = copies[at, places]
+            copies[at, places] = self.gap
+            found.append(predicted(host(self.model.module(copies, None)).float()[at, places], wanted))
         return found
+
+    def score(self, batch: Sequence[Example]) -> list[Scored]:
+        with self.model.lock, torch.no_grad():
+            found = self.losses(batch)
+        return [
+            scored(each, _named(self.model.source, one.wanted), one) for each, one in zip(batch, found, strict=True)
+        ]
+
+
+def _named(tokenizer: Tokenizer, ids: Tensor) -> list[str]:
+    return [tokenizer.vocabulary[i] for i in ids.tolist()]

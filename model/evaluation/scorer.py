@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -37,6 +37,14 @@ class Example:
         return len(self.ids) + len(self.source)
 
 
+class Predicted(NamedTuple):
+    """Of one example: the true tokens' ids [n], −ln p of each [n] (float64), and the ids of the most probable tokens [n]."""
+
+    wanted: Tensor
+    losses: Tensor
+    best: Tensor
+
+
 class Scorer(Protocol):
     """task: one of `TASKS`. vocabulary: |V|, how many tokens each prediction chooses among."""
 
@@ -46,15 +54,20 @@ class Scorer(Protocol):
     def read(self, line: Line) -> Example:
         """Raises a HeadlightError for a line that this model does not read."""
 
-    def score(self, batch: Sequence[Example]) -> list[Scored]: ...
+    def losses(self, batch: Sequence[Example]) -> list[Predicted]:
+        """Of each example every predicted token's loss, which a gradient can be taken of."""
+
+    def score(self, batch: Sequence[Example]) -> list[Scored]:
+        """The same without a gradient, and what the model writes itself."""
 
 
-def scored(example: Example, names: Sequence[str], losses: Tensor, right: Tensor, written: str | None = None) -> Scored:
-    """names, losses and right: of the predicted tokens, one each."""
+def scored(example: Example, names: Sequence[str], found: Predicted, written: str | None = None) -> Scored:
+    """names: of the predicted tokens, one each."""
     line = example.line
     return Scored(
-        line.number, line.source, line.target, tuple(names), tuple(losses.double().tolist()), tuple(right.tolist()),
-        example.characters, written, example.reference if written is not None else None,
+        line.number, line.source, line.target, tuple(names), tuple(found.losses.tolist()),
+        tuple((found.best == found.wanted).tolist()), example.characters, written,
+        example.reference if written is not None else None,
     )  # fmt: skip
 
 
@@ -63,11 +76,10 @@ def written_tokens(batch: Sequence[Example]) -> int:
     return _LONGER * max(len(each.ids) - each.first for each in batch) + _LEAST
 
 
-def token_losses(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """logits [n, V], wanted [n] -> (−ln p of each [n], float64; whether it is the most probable [n])."""
-    logits = logits.double()
-    losses = logits.logsumexp(-1) - logits.gather(-1, wanted[:, None])[:, 0]
-    return losses, logits.argmax(-1) == wanted
+def predicted(logits: Tensor, wanted: Sequence[int] | Tensor) -> Predicted:
+    """logits [n, V] and the true tokens [n] -> their losses."""
+    logits, wanted = logits.double(), torch.as_tensor(wanted)
+    return Predicted(wanted, logits.logsumexp(-1) - logits.gather(-1, wanted[:, None])[:, 0], logits.argmax(-1))
 
 
 def padded(rows: Sequence[Sequence[int]], fill: int, left: bool = False) -> tuple[Tensor, Tensor]:
