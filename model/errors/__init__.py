@@ -57,6 +57,8 @@ from model.errors.evaluation import (
     EvaluationFile,
     EvaluationNotWritten,
     EvaluationStopped,
+    FineTuneNotSaved,
+    FineTuneRefused,
     NothingScored,
     NotTheSameFile,
 )
@@ -138,6 +140,8 @@ __all__ = [
     "EvaluationFile",
     "EvaluationNotWritten",
     "EvaluationStopped",
+    "FineTuneNotSaved",
+    "FineTuneRefused",
     "ForeignTokenizer",
     "GroupsOnBatch",
     "HalfCharacter",

@@ -28,3 +28,13 @@ class NothingScored(HeadlightError):
 class NotTheSameFile(HeadlightError):
     code = "not_the_same_file"
     sentence = "The evaluations are of different examples ({got} and {allowed}): evaluate every model on the same file."
+
+
+class FineTuneRefused(HeadlightError):
+    code = "fine_tune_refused"
+    sentence = "This cannot be fine-tuned here: {reason}."
+
+
+class FineTuneNotSaved(HeadlightError):
+    code = "fine_tune_not_saved"
+    sentence = "The fine-tuned model cannot be written to {path}: {reason}. Choose another folder."
