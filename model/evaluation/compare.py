@@ -25,7 +25,8 @@ def compared(
     """A row a model, over the examples that every one of them scored; the first is what the others are held against.
 
     Columns: "model", "task", "examples", "tokens", "perplexity", "accuracy", and of "loss", "bits_per_character", "bleu" and
-    "chrf" the value, "…_low" and "…_high" (95 % interval) and "…_p" (of the difference to the first model, NaN of that one).
+    "chrf" the value, "…_low" and "…_high" (95 % interval) and "…_p" (of the difference to the first model; NaN of that one and
+    where the two are not comparable: other tasks, and of the loss other tokens).
     Raises NotTheSameFile where the examples have other texts.
     """
     import pandas as pd
@@ -37,11 +38,18 @@ def compared(
         for at, (row, pair) in enumerate(zip(found, pairs, strict=True)):
             told = bootstrap.interval(*pair, samples, seed)
             row |= {name: told.value, f"{name}_low": told.low, f"{name}_high": told.high, f"{name}_p": np.nan}
-            if at:
+            if at and _comparable(rows[0], rows[at], name):
                 row[f"{name}_p"] = bootstrap.difference(pairs[0], pair, samples, seed).p
     if all(one.answers[0] for one in rows):
         _translations(found, rows, samples)
     return pd.DataFrame(found)
+
+
+def _comparable(first: Evaluation, other: Evaluation, name: str) -> bool:
+    """Losses a token between models with the same tokens, bits a character between those that predict in the same way."""
+    if first.about["task"] != other.about["task"]:
+        return False
+    return name != "loss" or first.rows["tokens"].equals(other.rows["tokens"])
 
 
 def _common(evaluations: Sequence[Evaluation]) -> list[Evaluation]:

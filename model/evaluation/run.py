@@ -34,14 +34,17 @@ class Keep(Protocol):
     def write(self, chunk: int, rows: pa.Table) -> None: ...
 
 
-class Memory(dict):
-    """Finished rows of a session, by chunk."""
+class Memory:
+    """Finished rows of a session, chunk by chunk, in a dictionary that outlives the work."""
+
+    def __init__(self, parts: dict[int, pa.Table] | None = None):
+        self.parts = {} if parts is None else parts
 
     def read(self, chunk: int) -> pa.Table:
-        return self.get(chunk, SCHEMA.empty_table())
+        return self.parts.get(chunk, SCHEMA.empty_table())
 
     def write(self, chunk: int, rows: pa.Table) -> None:
-        self[chunk] = rows
+        self.parts[chunk] = rows
 
 
 def lines(examples: Examples) -> Iterator[Line]:

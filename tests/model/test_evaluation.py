@@ -235,7 +235,7 @@ def test_a_stopped_evaluation_goes_on_and_ends_the_same(own: OwnModel, own_resul
     many = PAIRS * 30
     with pytest.raises(Stopped), report_to(ProgressListener(lambda what, done: calls.append(done), stop)):
         evaluate(own, many, keep=keep, batch=8, count=len(many), write=False)
-    kept = sum(part.num_rows for part in keep.values())
+    kept = sum(part.num_rows for part in keep.parts.values())
     assert 0 < kept < len(many)
     told = []
     found = evaluate(own, many, keep=keep, batch=8, write=False, progress=lambda done, count: told.append(done))
