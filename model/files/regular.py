@@ -33,7 +33,7 @@ def bytes_of(path: Path, most: int = MOST) -> bytes:
         if found.st_size > most:
             raise NotRegular(f"{path.name} has {found.st_size:,} bytes, and at most {most:,} are read")
         with os.fdopen(os.dup(file), "rb") as opened:
-            return opened.read(most)
+            return opened.read(found.st_size)  # room is made for all that is asked for
     finally:
         os.close(file)
 

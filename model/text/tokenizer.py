@@ -10,9 +10,11 @@ import difflib
 import re
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from model.errors import EmptyText, TextTooLong, UnknownWords
+from model.text import byte_pair
 from model.text.truncation import Start, longest_start
 
 PAD = "<pad>"
@@ -20,6 +22,19 @@ END = "</s>"
 _LONGEST_NAMED = 40  # characters of an unknown word that a sentence quotes
 _SPECIAL = re.compile(r"^<[^<>\s]+>$")
 _PIECES = re.compile(r"[\w]+(?:['’-][\w]+)*['’]?|[^\w\s]", re.UNICODE)
+
+
+def pieces_of(text: str, kind: str) -> list[str]:
+    """A text as its characters, or as words and marks; what no word covers (control characters, joiners) is left out."""
+    text = unicodedata.normalize("NFC", text).strip()
+    return list(text) if kind == "characters" else _PIECES.findall(text.replace("’", "'"))
+
+
+def pieces_text(tokens: Sequence[str], kind: str) -> str:
+    """Words with spaces between, characters and subwords without; a subword's own spaces are written as such."""
+    if kind == "subwords":
+        return byte_pair.text(tokens)
+    return ("" if kind == "characters" else " ").join(tokens)
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,7 @@ class Tokenizer:
         text = unicodedata.normalize("NFC", text).strip()
         if not text:
             raise EmptyText()
-        pieces = list(text) if self.kind == "characters" else _PIECES.findall(text.replace("’", "'"))
+        pieces = pieces_of(text, self.kind)
         # Characters that no piece covers (control characters, joiners) would vanish silently: they are unknown words.
         lost = (
             [] if self.kind == "characters" else [c for c in _PIECES.sub("", text.replace("’", "'")) if not c.isspace()]
@@ -129,8 +144,7 @@ class Tokenizer:
 
     def text(self, tokens: list[str] | tuple[str, ...]) -> str:
         """Tokens -> readable text, specials left out."""
-        words = [token for token in tokens if not self.is_special(token)]
-        return ("" if self.kind == "characters" else " ").join(words)
+        return pieces_text([token for token in tokens if not self.is_special(token)], self.kind)
 
 
 def _is_han(text: str) -> bool:
