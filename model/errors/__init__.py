@@ -52,6 +52,7 @@ from model.errors.checkpoints import (
     WeightsInFolder,
     WrongShape,
 )
+from model.errors.data_files import DataFileRefused, NothingLeft, TooManyLines
 from model.errors.given import (
     ChatTemplateFailed,
     EmptyText,
@@ -142,6 +143,7 @@ __all__ = [
     "DamagedProfile",
     "DamagedTraining",
     "DataChanged",
+    "DataFileRefused",
     "DataNotRead",
     "Diverged",
     "DropoutOn",
@@ -185,6 +187,7 @@ __all__ = [
     "NotPublic",
     "NotRun",
     "NotText",
+    "NothingLeft",
     "NothingMeasured",
     "NothingToResume",
     "OneExample",
@@ -214,6 +217,7 @@ __all__ = [
     "TooFewLines",
     "TooLarge",
     "TooLargeToTrain",
+    "TooManyLines",
     "TraceFileError",
     "TraceNotSaved",
     "TrainingBusy",

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 # Bytes of a list, and of a table, beside weights: the index of 10⁵ tensors has 10 MB. As Python's objects a table takes up to
 # forty times as much.
@@ -22,8 +22,8 @@ class NotRegular(ValueError):
     """What lies there is no file, or larger than what is read of its kind."""
 
 
-def bytes_of(path: Path, most: int = MOST) -> bytes:
-    """The whole of a regular file of at most `most` bytes. Raises NotRegular or OSError; never waits for anybody."""
+def opened(path: Path, most: int = MOST) -> BinaryIO:
+    """A regular file of at most `most` bytes, opened. Raises NotRegular or OSError; never waits for anybody."""
     # Another may put a pipe there between a look and the reading: what was opened is what is asked.
     file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
@@ -32,10 +32,22 @@ def bytes_of(path: Path, most: int = MOST) -> bytes:
             raise NotRegular(f"{path.name} is {kind_of(found.st_mode)}")
         if found.st_size > most:
             raise NotRegular(f"{path.name} has {found.st_size:,} bytes, and at most {most:,} are read")
+<<<<<<< HEAD
         with os.fdopen(os.dup(file), "rb") as opened:
             return opened.read(found.st_size)  # room is made for all that is asked for
     finally:
+=======
+        return os.fdopen(file, "rb")
+    except BaseException:
+>>>>>>> e5e9df39 (Files of texts that users bring are read and checked in one place: model/data_files)
         os.close(file)
+        raise
+
+
+def bytes_of(path: Path, most: int = MOST) -> bytes:
+    """The whole of a regular file of at most `most` bytes. Raises as `opened`."""
+    with opened(path, most) as file:
+        return file.read(most)
 
 
 def text_of(path: Path, most: int = MOST, errors: str = "strict") -> str:

@@ -28,7 +28,7 @@ from model.errors import (
     ProfileTooLarge,
     UnknownOption,
 )
-from model.profile.page_sizes import pages
+from model.files.parquet_pages import pages
 from model.profile.schema import FORMAT, HEAD, KEY, KEYS, QUERIES, SITE, SOURCE, TEXT, VERDICTS, VERSION
 
 LARGEST = 50_000_000  # rows: 200 MB a measure

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
-from model.errors import HeadlightError, TextsFile
-from model.profile.page_sizes import largest_page
+from model.data_files import rows
+from model.data_files.encoding import Encoding, NoText
+from model.errors import TextsFile
+from model.files.regular import NotRegular
 
 COLUMN = "text"
-_LARGEST_PAGE = 2**27  # bytes that a page of a Parquet file unfolds to; writers make pages of 1 MB
-_LONGEST = 2**22  # characters of a line or a field: no model reads a thousandth of it
+_UTF8 = Encoding("utf-8-sig", "UTF-8")
 
 
 @dataclass(frozen=True)
@@ -75,85 +73,47 @@ def _said(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise TextsFile(path=path, reason="it is not a text in UTF-8") from error
-    except csv.Error as error:
-        raise TextsFile(path=path, reason=f"it is a damaged CSV ({error})") from error
+    except (NoText, NotRegular) as error:
+        raise TextsFile(path=path, reason=str(error)) from error
     except OSError as error:
         raise TextsFile(path=path, reason=error.strerror or "it is damaged") from error
 
 
 def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8-sig") as file:
-        for line in _bounded(file, path):
-            yield line.removesuffix("\n")
-
-
-def _bounded(file: TextIO, path: Path) -> Iterator[str]:
-    """The lines of a file, none of which is read whole where it is longer than any text."""
-    number = 0
-    while line := file.readline(_LONGEST):
-        number += 1
-        if len(line) == _LONGEST:
-            raise TextsFile(path=path, reason=f"line {number} has more than {_LONGEST:,} characters")
-        yield line
+    for row in rows.lines(path, _UTF8):
+        yield row.cells[0]
 
 
 def _json_lines(path: Path) -> Iterator[str]:
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise TextsFile(path=path, reason=f"line {number} is not JSON") from error
-        if not isinstance(found, dict) or COLUMN not in found:
-            raise TextsFile(path=path, reason=f"line {number} has no “{COLUMN}”")
-        yield _text(found[COLUMN], path, f"line {number}")
-
-
-def _text(value: object, path: Path, where: str) -> str:
-    """A missing text is an empty one, which the model refuses; anything else is a mistake in the file."""
-    if value is not None and not isinstance(value, str):
-        raise TextsFile(path=path, reason=f"the “{COLUMN}” of {where} is not a text")
-    if value and len(value) >= _LONGEST:
-        raise TextsFile(path=path, reason=f"{where} has more than {_LONGEST:,} characters")
-    return value or ""
+    said = {"not_json": "line {} is not JSON", "columns": f"line {{}} has no “{COLUMN}”",
+            "not_text": f"the “{COLUMN}” of line {{}} is not a text"}  # fmt: skip
+    for row in rows.of_columns(rows.json_lines(path, _UTF8), [COLUMN]):
+        if row.fault:
+            raise TextsFile(path=path, reason=said[row.fault].format(row.number))
+        yield row.cells[0]
 
 
 def _csv(path: Path) -> Iterator[str]:
-    csv.field_size_limit(_LONGEST)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(_bounded(file, path))
-        if COLUMN not in (rows.fieldnames or ()):
-            raise _no_column(path, rows.fieldnames or ())
-        for row in rows:
-            yield row[COLUMN] or ""
+    found = rows.comma_separated(path, _UTF8)
+    names = next(found, rows.Row(0, ())).cells
+    if COLUMN not in names:
+        raise _no_column(path, names)
+    place = names.index(COLUMN)
+    for row in found:
+        if row.cells:
+            yield row.cells[place] if place < len(row.cells) else ""
 
 
 def _parquet(path: Path) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        metadata = pq.read_metadata(path)
-        schema = metadata.schema.to_arrow_schema()
-        if COLUMN not in schema.names:
-            raise _no_column(path, schema.names)
-        kind = schema.field(COLUMN).type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)):
-            raise TextsFile(path=path, reason=f"the “{COLUMN}” of row 0 is not a text")
-        if (largest := largest_page(path, metadata, [COLUMN])) > _LARGEST_PAGE:
-            raise TextsFile(path=path, reason=f"a page of it unfolds to {largest:,} bytes")
-        # One text may stand there a million times, and in the file once.
-        with pq.ParquetFile(path, read_dictionary=[COLUMN]) as file:
-            for batch in file.iter_batches(batch_size=512, columns=[COLUMN]):
-                told = batch.column(0)
-                words = told.dictionary.to_pylist()
-                for row, number in enumerate(told.indices.to_pylist()):
-                    yield _text(None if number is None else words[number], path, f"row {row}")
-    except (pa.ArrowException, ValueError) as error:
-        if isinstance(error, HeadlightError):
-            raise
-        raise TextsFile(path=path, reason="it is damaged or not a Parquet file") from error
+    columns = rows.parquet_columns(path)
+    if COLUMN not in columns:
+        raise _no_column(path, columns)
+    if not columns[COLUMN]:
+        raise TextsFile(path=path, reason=f"the “{COLUMN}” of row 0 is not a text")
+    for row in rows.parquet(path, [COLUMN]):
+        if row.fault:
+            raise TextsFile(path=path, reason=f"the “{COLUMN}” of row {row.number - 1} is not a text")
+        yield row.cells[0]
 
 
 def _no_column(path: Path, names: object) -> TextsFile:
