@@ -10,14 +10,9 @@ class BadOption(HeadlightError):
     sentence = "The {what} is {got}, but it must be {allowed}."
 
 
-class DataNotRead(HeadlightError):
-    code = "data_not_read"
-    sentence = "The data {path} cannot be read: {reason}. Put the file there, or give another one."
-
-
 class TooFewLines(HeadlightError):
     code = "too_few_lines"
-    sentence = "{path} has {got} different lines to learn from, and at least {allowed} are needed: give a longer file."
+    sentence = "Of {path} {got} lines are left to train and test on, too few: give a file of more lines, or raise --max-length."
 
 
 class DataChanged(HeadlightError):

@@ -32,14 +32,8 @@ def opened(path: Path, most: int = MOST) -> BinaryIO:
             raise NotRegular(f"{path.name} is {kind_of(found.st_mode)}")
         if found.st_size > most:
             raise NotRegular(f"{path.name} has {found.st_size:,} bytes, and at most {most:,} are read")
-<<<<<<< HEAD
-        with os.fdopen(os.dup(file), "rb") as opened:
-            return opened.read(found.st_size)  # room is made for all that is asked for
-    finally:
-=======
         return os.fdopen(file, "rb")
     except BaseException:
->>>>>>> e5e9df39 (Files of texts that users bring are read and checked in one place: model/data_files)
         os.close(file)
         raise
 
@@ -47,7 +41,7 @@ def opened(path: Path, most: int = MOST) -> BinaryIO:
 def bytes_of(path: Path, most: int = MOST) -> bytes:
     """The whole of a regular file of at most `most` bytes. Raises as `opened`."""
     with opened(path, most) as file:
-        return file.read(most)
+        return file.read(os.fstat(file.fileno()).st_size)  # room is made for all that is asked for
 
 
 def text_of(path: Path, most: int = MOST, errors: str = "strict") -> str:

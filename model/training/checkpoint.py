@@ -75,7 +75,8 @@ def _pairs_card(trainer: Trainer, module: Transformer) -> dict[str, Any]:
     for language, examples in trainer.data.test.items():
         score, _ = exact_match(module, examples, trainer.vocabulary)
         test[language] = {"exact_match": round(score, 5), "n": len(examples), "sample_hash": data_hash(examples[:200])}
-        for rows, found in agreement(module, examples, trainer.vocabulary).items():
+        aligned = any(any(example.alignment) for example in examples)
+        for rows, found in agreement(module, examples, trainer.vocabulary).items() if aligned else ():
             site, head, value = found.best
             alignment.setdefault(language, {})[rows] = {
                 "site": site,
@@ -115,7 +116,7 @@ def _examples(data: Data) -> list[str]:
 def command_of(options: Options) -> str:
     """What to type to train this model again: the task and every option that is not its default."""
     told, same = options.to_dict(), options_of(options.task, data=options.data, steps=options.steps).to_dict()
-    asked: Mapping[str, Any] = {"data": options.data} if options.data else {}
+    asked: Mapping[str, Any] = {"data": Path(options.data).name} if options.data else {}
     if options.steps != options_of(options.task, data=options.data).steps:
         asked = {**asked, "steps": options.steps}
     passed_over = ("sizes", "data", "steps", "task", "log_dir", "replaces", "threads", "save_seconds")

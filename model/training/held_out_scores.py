@@ -107,6 +107,6 @@ def _filled(module: Transformer, examples: Sequence[Example], vocabulary: Vocabu
         logits = module(torch.tensor([row]), None)[0, middle]
         logits[:FIRST_TOKEN] = -torch.inf
         given = [*example.source[:middle], MASK, *example.source[middle + 1 :]]
-        found.append({"given": pieces_text(given, vocabulary.kind), "wanted": example.source[middle],
-                      "written": vocabulary.source[int(logits.argmax())]})  # fmt: skip
+        found.append({"given": pieces_text(given, vocabulary.kind), "wanted": pieces_text([example.source[middle]], vocabulary.kind),
+                      "written": pieces_text([vocabulary.source[int(logits.argmax())]], vocabulary.kind)})  # fmt: skip
     return found

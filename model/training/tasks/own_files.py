@@ -1,59 +1,56 @@
-"""Texts of one's own: their lines, cut into words, characters or subwords, and split so that no line stands in two splits."""
+"""Files of one's own as examples: checked, cut into words, characters or subwords, and split so that no source is in two parts."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any
 
-from model.errors import DataNotRead, NotText, TooFewLines
-from model.files.regular import NotRegular, text_of
+from model.data_files.check import check
+from model.data_files.read import DataFile, Line
+from model.data_files.split import PARTS, part_of, text_hash
+from model.errors import DataFileRefused, TooFewLines
 from model.text.byte_pair import BytePair
 from model.text.tokenizer import pieces_of
+from model.training.data import Example
 
-SPLITS = {"test": 1000, "validation": 300}  # lines of each at most, else a twentieth of all
-_SHARE, _FEWEST = 20, 3
-Item = TypeVar("Item")
+if TYPE_CHECKING:
+    from model.training.options import Options
 
-
-def read_lines(path: str | Path) -> list[str]:
-    """The lines of a text that are not empty. Raises NotText or DataNotRead."""
-    path = Path(path)
-    try:
-        text = text_of(path)
-    except UnicodeDecodeError as error:
-        raise NotText(name=path.name) from error
-    except NotRegular as error:
-        raise DataNotRead(path=path, reason=str(error)) from error
-    except OSError as error:
-        raise DataNotRead(path=path, reason=(error.strerror or str(error)).lower()) from error
-    return [line.strip() for line in text.lstrip("\ufeff").splitlines() if line.strip()]
+_MOST = {"test": 1000, "validation": 300}  # lines of each that are measured
+_FEWEST = 3
 
 
-def read_pairs(path: str | Path) -> list[tuple[str, str]]:
-    """The first two columns of each line of a text with tabs between them, both of them filled. Raises as `read_lines`."""
-    columns = [line.split("\t") for line in read_lines(path)]
-    return [(row[0].strip(), row[1].strip()) for row in columns if len(row) > 1 and row[0].strip() and row[1].strip()]
+def has_two_columns(path: Path) -> bool:
+    """Whether a file holds pairs; False for one that cannot be read, which is said when it is."""
+    with suppress(DataFileRefused):
+        return DataFile.open(path).parallel
+    return False
 
 
-def splits_of(items: Sequence[Item], key: Callable[[Item], str], path: str | Path) -> dict[str, list[Item]]:
-    """{"train", "validation", "test"}: items of the same key in the same split, whatever order they come in.
+def lines_of(options: Options, parallel: bool, room: int | None) -> tuple[dict[str, list[Line]], dict[str, Any]]:
+    """{"train", "validation", "test"} of the file as its check and `options.choices` leave it, and what the card says of it.
 
-    Raises TooFewLines where no split can be made.
+    room: words or characters that a side may have, None for any. Raises DataFileRefused, NothingLeft, TooManyLines, TooFewLines.
     """
-    digests = sorted({hashlib.sha256(key(item).encode()).digest() for item in items})
-    if len(digests) < _FEWEST:
-        raise TooFewLines(path=path, got=len(digests), allowed=_FEWEST)
-    split, begin = dict.fromkeys(digests, "train"), 0
-    for name, most in SPLITS.items():
-        count = max(1, min(most, len(digests) // _SHARE))
-        split |= dict.fromkeys(digests[begin : begin + count], name)
-        begin += count
-    found: dict[str, list[Item]] = {"train": [], "validation": [], "test": []}
-    for item in items:
-        found[split[hashlib.sha256(key(item).encode()).digest()]].append(item)
-    return found
+    kind = "words" if options.vocabulary == "subwords" else options.vocabulary
+    file = DataFile.open(options.data, parallel=parallel)
+    report = check(file, longest=room, pieces=lambda text: pieces_of(text, kind))
+    found: dict[str, list[Line]] = {part: [] for part in PARTS}
+    for line in report.lines(options.choices):
+        found[part_of(line.source)].append(line)
+    count = sum(map(len, found.values()))
+    if count < _FEWEST:
+        raise TooFewLines(path=file.name, got=count)
+    for part in (
+        "test",
+        "validation",
+    ):  # a short file may have none of a part: the same lines are taken from the largest
+        found["train"].sort(key=lambda line: text_hash(line.source))
+        found[part] = (found[part] or [found["train"].pop()])[: _MOST[part]]
+    odd = {kind: finding.count for kind, finding in report.findings.items()}
+    return found, {"source_file": file.name, "lines": report.rows, "left_out": report.rows - count, "odd_lines": odd}
 
 
 class Spelling:
@@ -74,3 +71,13 @@ class Spelling:
     def every(self) -> tuple[str, ...]:
         """Tokens that may come up in other texts: all subwords; none is known of the others."""
         return self.byte_pair.vocabulary if self.byte_pair else ()
+
+
+def examples_of(
+    lines: dict[str, list[Line]], spelled: Callable[[Line], Sequence[Example]], fits: Callable[[Example], bool], name: str
+) -> dict[str, list[Example]]:  # fmt: skip
+    """The examples of each part that fit; raises TooFewLines where a part has none."""
+    found = {part: [e for line in some for e in spelled(line) if fits(e)] for part, some in lines.items()}
+    if not all(found.values()):
+        raise TooFewLines(path=name, got=sum(map(len, found.values())))
+    return found

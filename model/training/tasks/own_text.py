@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model.data_files.read import Line
 from model.text.tokenizer import END, PAD
 from model.training.data import MASK, Example, Vocabulary
-from model.training.tasks.own_files import Spelling, read_lines, splits_of
+from model.training.tasks.own_files import Spelling, examples_of, lines_of
 from model.training.tasks.task import SMALL, Data, Task
 
 if TYPE_CHECKING:
@@ -18,30 +18,25 @@ LANGUAGE, START = "text", "<s>"
 
 
 def _read(task: Task, options: Options) -> Data:
-    every = read_lines(options.data)
-    splits = splits_of(every, str, options.data)
-    spell = Spelling(options.vocabulary, splits["train"], options.vocabulary_size)
+    lines, facts = lines_of(options, False, None)
+    spell = Spelling(options.vocabulary, [line.source for line in lines["train"]], options.vocabulary_size)
     goes_on = task.shape == "next"
     room = options.sizes["max_length"] - (2 if goes_on else 0)
-    examples = {name: _parts(lines, spell, room, goes_on) for name, lines in splits.items()}
-    first = (PAD, START, END) if goes_on else (PAD, MASK)
+
+    def spelled(line: Line) -> list[Example]:
+        """One that is longer than the model reads is as many examples as it takes."""
+        tokens = spell(line.source)
+        parts = [tokens[i : i + room] for i in range(0, len(tokens), room)]
+        return [Example((), part, LANGUAGE) if goes_on else Example(part, (), "") for part in parts]
+
+    examples = examples_of(lines, spelled, lambda example: True, facts["source_file"])
     vocabulary = Vocabulary.of([e for found in examples.values() for e in found], options.vocabulary, task.starts)
+    first = (PAD, START, END) if goes_on else (PAD, MASK)
     if spell.every:
         whole = (*first, *spell.every)
         vocabulary = Vocabulary(*(((), whole) if goes_on else (whole, ())), "subwords", task.starts)
     test = {task.languages[0]: examples["test"]}
-    facts = {"source_file": Path(options.data).name, "lines": len(every)}
     return Data(vocabulary, examples["train"], examples["validation"], test, spell.json(first), facts)
-
-
-def _parts(lines: list[str], spell: Spelling, room: int, goes_on: bool) -> list[Example]:
-    """Each line as an example, one that is longer than the model reads in as many as it takes."""
-    found = []
-    for line in lines:
-        tokens = spell(line)
-        parts = [tokens[i : i + room] for i in range(0, len(tokens), room)]
-        found += [Example((), part, LANGUAGE) if goes_on else Example(part, (), "") for part in parts]
-    return found
 
 
 TASK = Task(

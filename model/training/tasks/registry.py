@@ -9,6 +9,7 @@ from pathlib import Path
 from model.errors import BadOption, UnknownOption
 from model.training.data import Example
 from model.training.tasks import addition, copy, dates, induction, own_text, parallel_text, reverse, sort, translate
+from model.training.tasks.own_files import has_two_columns
 from model.training.tasks.task import TEST_SEED, Task
 
 _ALL = (
@@ -28,7 +29,7 @@ def task_of(name: str | None, data: str | Path | None = None) -> Task:
         raise UnknownOption(what="Task", got="", allowed=", ".join(TASKS))
     if data is not None and name in (None, "translate"):
         # `train translate --data FILE` means: translate as the file does.
-        return parallel_text.TASK if name or parallel_text.has_two_columns(Path(data)) else own_text.TASK
+        return parallel_text.TASK if name or has_two_columns(Path(data)) else own_text.TASK
     if name not in TASKS:
         raise UnknownOption(what="Task", got=name, allowed=", ".join(TASKS))
     task = TASKS[name]
