@@ -106,7 +106,8 @@ def _filled(module: Transformer, examples: Sequence[Example], vocabulary: Vocabu
         row[middle] = MASK_ID
         logits = module(torch.tensor([row]), None)[0, middle]
         logits[:FIRST_TOKEN] = -torch.inf
-        given = [*example.source[:middle], MASK, *example.source[middle + 1 :]]
-        found.append({"given": pieces_text(given, vocabulary.kind), "wanted": pieces_text([example.source[middle]], vocabulary.kind),
-                      "written": pieces_text([vocabulary.source[int(logits.argmax())]], vocabulary.kind)})  # fmt: skip
+        parts = ([*example.source[:middle], MASK, *example.source[middle + 1 :]], [example.source[middle]],
+                 [vocabulary.source[int(logits.argmax())]])  # fmt: skip
+        texts = (pieces_text(part, vocabulary.kind) for part in parts)
+        found.append(dict(zip(("given", "wanted", "written"), texts, strict=True)))
     return found

@@ -1,4 +1,4 @@
-"""Files of one's own as examples: checked, cut into words, characters or subwords, and split so that no source is in two parts."""
+"""Files of one's own as examples: checked, cut into words, characters or subwords, no source in two parts of the split."""
 
 from __future__ import annotations
 
