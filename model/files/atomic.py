@@ -11,28 +11,30 @@ from pathlib import Path
 PARTIAL = ".partial"
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, sync: bool = True) -> None:
     """Replace the file `path` in one step: whoever reads it sees the old bytes or the new ones, whenever the writer is killed.
 
-    Raises OSError (no room, no permission); the old file stays then.
+    sync: whether they outlive the machine's sudden end too. Raises OSError (no room, no permission); the old file stays then.
     """
     half_written = path.with_name(path.name + PARTIAL)
     try:
         with open(half_written, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(half_written, path)
     except OSError:
         with suppress(OSError):
             half_written.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if sync:
+        _sync_folder(path.parent)
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object, sync: bool = True) -> None:
     """A value of JSON, indented, as `write_bytes`."""
-    write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode())
+    write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode(), sync)
 
 
 def remove(paths: Iterable[Path]) -> None:

@@ -75,10 +75,13 @@ def begin(options: Options, out: str | Path) -> Path:
 
 
 class Run:
-    """A run in its folder, on the way: the trainer, what is written when, and the step of the last checkpoint."""
+    """A run in its folder, on the way: the trainer, what is written when, and the step of the last checkpoint.
 
-    def __init__(self, folder: Path, options: Options):
-        self.folder, self.options = folder, options
+    seed_number, seeds: which of how many runs it is that differ by their seed.
+    """
+
+    def __init__(self, folder: Path, options: Options, seed_number: int = 0, seeds: int = 1):
+        self.folder, self.options, self.seed_number, self.seeds = folder, options, seed_number, seeds
         self.kept = snapshot_steps(options.steps, options.snapshots)
         self.saved = 0
         task = task_of(options.task, options.data)
@@ -143,7 +146,7 @@ class Run:
         return card
 
 
-def go_on(folder: str | Path, on_step: OnStep | None = None) -> str:
+def go_on(folder: str | Path, on_step: OnStep | None = None, seed_number: int = 0, seeds: int = 1) -> str:
     """Train the run in `folder` from its last checkpoint to its end; says what it did.
 
     Raises NothingToResume, DataChanged, DamagedTraining, TrainingNotWritten (no room, no permission; the last checkpoint
@@ -159,8 +162,9 @@ def go_on(folder: str | Path, on_step: OnStep | None = None) -> str:
     threads = torch.get_num_threads()
     # The sums of two threads differ in their last bits, and small matrices gain nothing.
     torch.set_num_threads(options.threads)
-    run = Run(folder, options)
+    run = None
     try:
+        run = Run(folder, options, seed_number, seeds)
         run.open()
         run.steps(on_step)
         card = run.finish()
@@ -168,7 +172,7 @@ def go_on(folder: str | Path, on_step: OnStep | None = None) -> str:
             f"{_put_in_place(folder, options)}: {options.steps} steps in {run.trainer.seconds:.0f} s; {_result(card)}"
         )
     except OSError as error:
-        raise TrainingNotWritten(path=folder, reason=_reason(error), step=run.saved) from error
+        raise TrainingNotWritten(path=folder, reason=_reason(error), step=run.saved if run else 0) from error
     except StopTraining:
         raise TrainingInterrupted(step=run.trainer.step, steps=options.steps, path=folder) from None
     finally:
@@ -192,8 +196,9 @@ def _put_in_place(folder: Path, options: Options) -> Path:
     shutil.rmtree(old / SNAPSHOTS, ignore_errors=True)
     write_json(folder / RUN, {"options": options.to_dict() | {"replaces": None}, "finished": True})
     for path in sorted(folder.iterdir()):
-        os.replace(path, old / path.name)
-    folder.rmdir()
+        with suppress(FileNotFoundError):  # a heartbeat that was just given its name
+            os.replace(path, old / path.name)
+    shutil.rmtree(folder, ignore_errors=True)
     return old
 
 
