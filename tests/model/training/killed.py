@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -95,12 +96,18 @@ def content(folder: Path) -> dict[str, bytes]:
     return found | {"card": json.dumps({k: v for k, v in card.items() if k != "seconds"}).encode()}
 
 
+def trained(folder: Path, call: int | None = None) -> None:
+    if call is not None:
+        killed_at(call)
+    go_on(folder)
+
+
 def main(root: Path) -> None:
     torch.set_num_threads(1)
-    random, differing, points = Random(5), [], []
+    random, differing, died = Random(5), [], []
     for masked in (False, True):
         whole = begun(root / f"whole-{masked}", masked)
-        code, seconds = forked(lambda: go_on(whole))
+        code, seconds = forked(partial(trained, whole))
         assert code == 0
         wanted = content(whole)
         times = [] if masked else [seconds * (i + random.random()) / INSTANTS for i in range(INSTANTS)]
@@ -108,21 +115,14 @@ def main(root: Path) -> None:
         calls = [(f"at call {call}", call, None) for call in (CALLS[-2:] if masked else CALLS)]
         for name, call, at in (*instants, *calls):
             folder = begun(root / f"{masked}-{name}".replace(" ", "-"), masked)
-
-            def work() -> None:
-                if call is not None:
-                    killed_at(call)
-                go_on(folder)
-
-            died, _ = forked(work, at)
-            points.append(died)
-            resumed, _ = forked(lambda: go_on(folder))
+            died.append(forked(partial(trained, folder, call), at)[0])
+            resumed, _ = forked(partial(trained, folder))
             found = content(folder) if resumed == 0 else {}
             if found != wanted:
                 parts = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
                 differing.append([masked, name, parts])
     lines = [json.loads(line)["step"] for line in (whole / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    print(json.dumps({"differing": differing, "killed": points.count(-9), "runs": len(points), "steps": lines}))
+    print(json.dumps({"differing": differing, "killed": died.count(-9), "runs": len(died), "steps": lines}))
 
 
 if __name__ == "__main__":
