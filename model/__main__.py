@@ -20,11 +20,18 @@ from model.text.byte_count import size
 def _record(arguments: argparse.Namespace) -> str:
     trace = _trace(_opened(arguments.model), arguments)
     path = trace.save(arguments.out)
-    wrote = f"wrote “{' '.join(trace.written())}”; " if trace.written() else ""
+    wrote = f"wrote “{_written(trace)}”; " if trace.written() else ""
     return (
         f"{path}: {len(trace.sites)} attention sub-layers, {size(trace.nbytes(), binary=True)} recorded; "
         f"{wrote}{trace.fidelity().told}"
     )
+
+
+def _written(trace: Any) -> str:
+    """What came out, of a decoder alone behind its text."""
+    from model.generation.decoder import rows
+
+    return trace.between.join(trace.written()[row] for row in rows(trace))
 
 
 def _opened(name: str) -> Any:

@@ -5,33 +5,49 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from model.checkpoints import own_files
+from model.checkpoints import own_files, own_run
+from model.checkpoints.disk.tasks import own_task
 from model.checkpoints.own_files import FILES
 from model.checkpoints.remarks import not_finite
-from model.errors import DamagedCheckpoint, HeadlightError, NoCheckpoint, TextTooLong, UnknownOption
-from model.jobs.device import CPU, device_of, facts_of, host
-from model.text.tokenizer import END, Reading, Tokenizer
+from model.errors import DamagedCheckpoint, LacksPackage, NoCheckpoint, NotInThisModel, TextTooLong
+from model.jobs.device import CPU, device_of, host
+from model.text.tokenizer import Reading, Tokenizer
+from model.text.truncation import Start
+from model.trace.attention_record import AttentionRecord
 from model.trace.record_own import record_run
-from model.trace.trace import Side, Trace, TraceKey
+from model.trace.site import Site
+from model.trace.tensors import Store
+from model.trace.trace import Trace, TraceKey
 from model.transformer.config import TransformerConfig
 from model.transformer.encoder_decoder import Transformer
-from model.transformer.greedy import greedy
+
+
+class Recorded(NamedTuple):
+    """One recorded forward: its activations and, of each attention sub-layer, its record."""
+
+    store: Store
+    attention: Mapping[Site, AttentionRecord]
 
 
 @dataclass(frozen=True, eq=False)
 class OwnModel:
-    """An encoder–decoder of ours with its tokenizers and card. `starts` maps an output language to its start token."""
+    """A Transformer of ours with its tokenizers and card: an encoder–decoder, or one of the two alone.
+
+    source, target: of an encoder, of a decoder; None where the model has none. `starts` maps an output language to its start
+    token; a decoder alone has one, which stands before every text.
+    """
 
     name: str
     module: Transformer
-    source: Tokenizer
-    target: Tokenizer
+    source: Tokenizer | None
+    target: Tokenizer | None
     starts: Mapping[str, str]
     card: Mapping[str, object]
     weights_hash: str
@@ -43,90 +59,102 @@ class OwnModel:
         return self.module.config
 
     @property
+    def task(self) -> str:
+        """ "seq2seq", "causal" or "masked"."""
+        return own_task(self.config.to_dict())
+
+    @property
+    def decodes(self) -> bool:
+        """Whether it has a decoder beside its encoder."""
+        return self.task == "seq2seq"
+
+    @property
     def device(self) -> str:
         """Where it runs: "cpu", or a graphics card, "cuda:0"."""
         return str(device_of(self.module))
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """What the model can write, first the default."""
-        return tuple(self.starts)
+        """What an encoder–decoder can write, first the default; () of one stack alone."""
+        return tuple(self.starts) if self.decodes else ()
 
     @property
     def examples(self) -> list[str]:
         return list(self.card.get("examples", []))
 
+    @property
+    def max_length(self) -> int:
+        """Tokens of a text, the start token counted."""
+        return self.config.max_length
+
+    @property
+    def reader(self) -> Tokenizer:
+        """The tokenizer of the text that is given: the encoder's, or that of a decoder alone."""
+        return self.target if self.source is None else self.source
+
     def read(self, text: str) -> Reading:
-        """The source as the model reads it. Raises EmptyText, TextTooLong or UnknownWords."""
-        return self.source.read(text)
+        """The text as the model reads it. Raises EmptyText, TextTooLong or UnknownWords."""
+        return self.reader.read(text)
+
+    def start(self, text: str, new_tokens: int = 0) -> Start | None:
+        """The longest start of `text` that is read beside `new_tokens` to be written after it; None where there is none."""
+        return self.reader.start(text, new_tokens if self.task == "causal" else 0)
+
+    def plain_ids(self) -> tuple[list[int], list[int]]:
+        """(ids of the tokens that a text is made of, ids that stand before it). Raises NotInThisModel of two stacks."""
+        known = [i for i, token in enumerate(self.reader.vocabulary) if not self.reader.is_special(token)]
+        if self.decodes or len(known) < 2:
+            raise NotInThisModel(what="Reading random tokens", does="does not read one text of tokens in one stack")
+        return known, [self.start_id()] if self.task == "causal" else []
+
+    def start_id(self, language: str | None = None) -> int:
+        """The token that a decoder begins with: that of a language, or the only one."""
+        return self.target.ids[self.starts[language or next(iter(self.starts))]]
+
+    def record_ids(self, ids: Sequence[int]) -> Recorded:
+        """One forward over these ids as they are, of a model with one stack. Raises TextTooLong."""
+        if len(ids) > self.max_length:
+            raise TextTooLong(got=len(ids), allowed=self.max_length)
+        given = torch.tensor(list(ids))
+        with self.lock:
+            return Recorded(*record_run(self.module, *((given, None) if self.task == "masked" else (None, given))))
 
     def trace(
-        self, text: str, target: str | None = None, *, language: str | None = None, pad_to: int | None = None
+        self,
+        text: str,
+        target: str | None = None,
+        *,
+        language: str | None = None,
+        pad_to: int | None = None,
+        new_tokens: int | None = None,
     ) -> Trace:
         """Run `text` and record it.
 
-        target: None lets the model write (greedy); a text forces it. language: one of `languages`. pad_to: pad the
-        source to this many tokens, to see the padding mask at work.
+        target: None lets an encoder–decoder write (greedy); a text forces it. language: one of `languages`. pad_to: pad an
+        encoder's text to this many tokens, to see the padding mask at work. new_tokens: how many tokens to write at most
+        (default: as many as there is room for; a decoder alone writes none). Raises NotInThisModel for what this shape has not.
         """
         target = target if target is not None and target.strip() else None  # an empty box forces nothing
-        language = language or self.languages[0]
-        if language not in self.starts:
-            raise UnknownOption(what="Language", got=language, allowed=", ".join(self.languages))
+        asked = own_run.Asked(target, language, pad_to or None, new_tokens or None).checked(self)
         reading = self.read(text)
-        length = len(reading.ids)
-        if pad_to is not None and not length <= pad_to <= self.config.max_length:
-            raise HeadlightError(reason=f"pad_to is {pad_to}: choose {length} to {self.config.max_length}.")
-        padding = (pad_to or length) - length
-        source = torch.tensor([*reading.ids, *[self.config.pad_id] * padding])
         with self.lock:
-            target_ids, finished = self._target(source, target, self.target.ids[self.starts[language]])
-            target_tensor = torch.tensor(target_ids)
-            store, attention = record_run(self.module, source, target_tensor)
+            run = own_run.run_of(self, reading, asked)
+            store, attention = record_run(self.module, run.source, run.target)
 
         def plain_logits() -> torch.Tensor:
             with self.lock, torch.no_grad():
-                return host(self.module(source[None], target_tensor[None])[0])
+                return host(self.module(*(None if ids is None else ids[None] for ids in (run.source, run.target)))[0])
 
-        source_tokens = (*reading.tokens, *[self.source.vocabulary[0]] * padding)
-        target_tokens = tuple(self.target.vocabulary[i] for i in target_ids)
-        last = END if finished else self._best(store["logits"])
-        options = {"language": language} | ({"pad_to": pad_to} if pad_to else {})
+        sides = own_run.sides_of(self, run)
         return Trace(
-            key=TraceKey(self.name, self.weights_hash, text, target, tuple(sorted(options.items()))),
-            sides={
-                "encoder": _side(self.source, source_tokens),
-                "decoder": _side(self.target, target_tokens),
-            },
+            key=TraceKey(self.name, self.weights_hash, text, target, asked.options),
+            sides=sides,
             attention=attention,
             store=store,
-            vocabulary=self.target.vocabulary,
-            facts={
-                "written": [*target_tokens[1:], last],
-                "generated": target is None,
-                "finished": finished,
-                "norm": self.config.norm,
-                "positions": self.config.positions,
-                "folded": [list(pair) for pair in reading.folded],
-                **({"not_finite": broken} if (broken := self.card.get("not_finite")) else {}),
-                **facts_of(self.module),
-            },
+            vocabulary=(self.target or self.source).texts,
+            facts=own_run.facts_of_run(self, run, sides, store["logits"], reading),
             plain_logits=plain_logits,
         )
-
-    def _target(self, source: torch.Tensor, forced: str | None, start: int) -> tuple[list[int], bool]:
-        if forced is None:
-            return greedy(self.module, source, start, self.target.ids[END], self.config.max_length)
-        ids = self.target.read(forced, side="target").ids
-        if len(ids) + 1 > self.config.max_length:
-            raise TextTooLong(got=len(ids) + 1, allowed=self.config.max_length)
-        return [start, *ids], True
-
-    def _best(self, logits: torch.Tensor) -> str:
-        return self.target.vocabulary[int(logits[-1].argmax())]
-
-
-def _side(tokenizer: Tokenizer, tokens: tuple[str, ...]) -> Side:
-    return Side(tokens, tuple(tokenizer.ids[t] for t in tokens), tuple(tokenizer.is_special(t) for t in tokens))
 
 
 def load(folder: Path, name: str | None = None, device: torch.device = CPU) -> OwnModel:
@@ -145,6 +173,8 @@ def load(folder: Path, name: str | None = None, device: torch.device = CPU) -> O
         with torch.random.fork_rng(devices=[]):  # building the module may not disturb the caller's random numbers
             module = Transformer(told.config)
         module.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
+    except (DamagedCheckpoint, LacksPackage):
+        raise
     except (SafetensorError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DamagedCheckpoint(path=folder, reason="a file is truncated or not what its name says") from error
     except RuntimeError as error:

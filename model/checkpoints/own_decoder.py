@@ -1,4 +1,4 @@
-"""Our own encoder–decoder as a `Decoder`: next-token logits, recorded forwards and step-by-step decoding."""
+"""Our own Transformer as a `Decoder`: next-token logits, recorded forwards and step-by-step decoding."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from model.jobs.device import host
 from model.jobs.progress import tick
 from model.text.tokenizer import END
 from model.trace.attention_record import AttentionRecord
-from model.trace.record_own import record_run
+from model.trace.record_own import ids_of, record_run
 from model.trace.site import Site
 from model.trace.trace import Trace
 
 
 def own_decoder(model: OwnModel, trace: Trace) -> Decoder:
-    """The `Decoder` that continues after the start token of `trace`, over the source that `trace` recorded."""
-    source = torch.tensor(trace.token_ids("encoder"))
+    """The `Decoder` that continues after the start token of `trace`, over the source that it recorded; of a decoder alone,
+    after the prompt of `trace`."""
     module = model.module
+    source, _ = ids_of(trace)
     with model.lock, torch.no_grad():
-        memory = module.encode(source[None])
+        memory = None if source is None else module.encode(source[None])
 
     def logits(ids: Int[Tensor, "s n"]) -> Float[Tensor, "s V"]:
+        read = () if source is None else (memory.expand(len(ids), -1, -1), source.expand(len(ids), -1))
         with model.lock, torch.no_grad():
-            return host(module.decode(ids, memory.expand(len(ids), -1, -1), source.expand(len(ids), -1))[:, -1])
+            return host(module.decode(ids, *read)[:, -1])
 
     def record(ids: Sequence[int]) -> Mapping[Site, AttentionRecord]:
         with model.lock:
@@ -40,5 +42,6 @@ def own_decoder(model: OwnModel, trace: Trace) -> Decoder:
             yield logits(torch.tensor([list(ids[:n])]))[0]
 
     end = frozenset({model.target.ids[END]})
-    start = (trace.token_ids("decoder")[0],)
+    written = trace.token_ids("decoder")
+    start = tuple(written[: 1 if source is not None else int(trace.facts.get("prompt", len(written)))])
     return Decoder(start, end, module.config.max_length, logits, record, stepwise, (module.config.pad_id,))

@@ -8,8 +8,9 @@ from typing import Any
 from model.checkpoints.annalog import Annalog
 from model.checkpoints.library.library_model import HuggingFaceModel
 from model.checkpoints.own import OwnModel
-from model.checkpoints.tokens.encode import GAPS, tokenized
+from model.checkpoints.tokens.encode import tokenized
 from model.errors import HeadlightError
+from model.text.tokenizer import GAPS
 from model.text.truncation import Start, longest_start
 
 _WORD = re.compile(r"\S+")
@@ -22,7 +23,7 @@ def shortened(model: Any, text: str, pair: str | None = None, chat: bool = False
     It ends where a token of the whole text ends, by the tokenizer's own offsets.
     """
     if isinstance(model, OwnModel):
-        return model.source.start(text)
+        return model.start(text, new_tokens)
     if isinstance(model, Annalog):
         return model.tokenizer.start(text, model.max_length)
     if not isinstance(model, HuggingFaceModel) or model.reads != "text":

@@ -77,7 +77,7 @@ def random_repeats(ids: list[int], start: list[int], length: int, texts: int, se
 
 @torch.no_grad()
 def measured(model: Any, length: int = LENGTH, texts: int = TEXTS, seed: int = 0) -> Induction:
-    """Run a library model with one stack on random repeats and measure every head; ticks "repeats", can be stopped.
+    """Run a model with one stack on random repeats and measure every head; ticks "repeats", can be stopped.
 
     Raises NotInThisModel for a model whose input is not one text of tokens.
     """
@@ -100,6 +100,8 @@ def measured(model: Any, length: int = LENGTH, texts: int = TEXTS, seed: int = 0
 
 def _vocabulary(model: Any) -> tuple[list[int], list[int]]:
     """(ids of plain tokens, the tokens that the model wants in front)."""
+    if hasattr(model, "plain_ids"):  # one of ours
+        return model.plain_ids()
     tokenizer, reads = getattr(model, "tokenizer", None), getattr(model, "reads", "")
     if not hasattr(model, "record_ids") or tokenizer is None or reads == "sound" or model.decodes:
         raise NotInThisModel(what="Reading random tokens", does="does not read one text of tokens in one stack")

@@ -182,10 +182,19 @@ class Shuffled:
 
 
 def shuffle(
-    module: Transformer, source: Sequence[int], target: Sequence[int], order: Sequence[int], layer: int, head: int
+    module: Transformer,
+    source: Sequence[int],
+    target: Sequence[int] | None,
+    order: Sequence[int],
+    layer: int,
+    head: int,
 ) -> Shuffled:
-    """Run the encoder's self-attention on `source` ids and on the same ids in `order`: word order[r] stands at r."""
-    ids, goes, written = torch.tensor(source), torch.tensor(order), torch.tensor(target)
+    """Run the encoder's self-attention on `source` ids and on the same ids in `order`: word order[r] stands at r.
+
+    target: what the decoder reads, None of an encoder alone.
+    """
+    ids, goes = torch.tensor(source), torch.tensor(order)
+    written = None if target is None else torch.tensor(target)
     _, first = record_run(module, ids, written)
     _, second = record_run(module, ids[goes], written)
     home = goes.argsort()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from model.errors import UnknownOption
 from model.residual.additions import Addition, by_layer, limit_of
 from model.trace.difference import max_difference
-from model.trace.record_own import KINDS, entering, leaving, record_run
+from model.trace.record_own import KINDS, entering, ids_of, leaving, record_run
 from model.trace.rounding import allowed, check_norm
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
@@ -190,13 +190,17 @@ def both_orders(module: Transformer, trace: Trace, stack: str) -> Orders:
 
     Of post-LN the stream is what leaves each layer's last norm, of pre-LN the sum that no norm ever touches.
     """
-    source, target = (torch.tensor(trace.token_ids(side)) for side in ("encoder", "decoder"))
     lengths = {}
     for model in (module, other_order(module)):
-        store, _ = record_run(model, source, target)
-        after = leaving(model.config.norm)
-        names = [f"{stack}.input", *(f"{stack}.{i}.ffn.{after}" for i in range(len(getattr(model, stack))))]
+        store, _ = record_run(model, *ids_of(trace))
+        # The stream leaves each layer behind its last sub-layer.
+        last, after = "ffn" if model.config.d_ff else _last_attention(model, stack), leaving(model.config.norm)
+        names = [f"{stack}.input", *(f"{stack}.{i}.{last}.{after}" for i in range(len(getattr(model, stack))))]
         lengths[model.config.norm] = torch.stack([store[name].double().norm(dim=-1) for name in names])
     recorded = torch.stack([trace.activation(name).double().norm(dim=-1) for name in streams(trace, stack)])
     limit = allowed(recorded, len(recorded) * module.config.d_model, trace.activation(f"{stack}.input").dtype)
     return Orders(lengths, module.config.norm, max_difference(lengths[module.config.norm], recorded), limit)
+
+
+def _last_attention(module: Transformer, stack: str) -> str:
+    return "cross" if stack == "decoder" and module.config.encoder_layers else "self"

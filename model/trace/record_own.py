@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,6 +15,9 @@ from model.trace.tensors import MemoryStore, Store
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.hook_points import run_with_hooks
 from model.transformer.masks import RuleMask
+
+if TYPE_CHECKING:
+    from model.trace.trace import Trace
 
 KINDS = ("self", "cross", "ffn")  # the sub-layers of a layer, in the order of the computation
 # Module paths on the left, names of the record on the right; the first match applies.
@@ -27,6 +31,13 @@ _NAMES = (
     (re.compile(r"^memory$"), "encoder.output"),
     (re.compile(r"^final$"), "decoder.output"),
 )
+
+
+def ids_of(trace: Trace) -> tuple[Tensor | None, Tensor | None]:
+    """Source ids [n] and target ids [m] of a run of ours, as `record_run` takes them; None of a side that it has not."""
+    given = (trace.token_ids(side) if side in trace.sides else None for side in ("encoder", "decoder"))
+    source, target = (None if ids is None else torch.tensor(ids) for ids in given)
+    return source, target
 
 
 def record_run(

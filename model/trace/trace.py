@@ -83,6 +83,11 @@ class Trace:
         """The token that follows each decoder position in this run (row t of `logits` scores `written()[t]`)."""
         return list(self.facts.get("written", ()))
 
+    @property
+    def between(self) -> str:
+        """What stands between two tokens of a text: a space between words of ours; a library's carry their own."""
+        return " " if "family" not in self.facts and self.facts.get("pieces", "words") == "words" else ""
+
     def weights(
         self, site: Site | str, head: int, rows: slice | int | None = None, columns: slice | int | None = None
     ) -> Tensor:

@@ -16,13 +16,16 @@ class CachedDecoder:
     """Our own decoder with a cache of keys and values: one row a step, everything older is looked up.
 
     `step(id)` gives the logits [V] after that token; `cache` holds k and v [1, h, n, d_k] of each layer's self-attention,
-    `memory` those of its cross-attention, made once. Not for relative positions (Shaw et al.), whose kernel takes whole
-    matrices: `possible` says so.
+    `memory` those of its cross-attention, made once, [] of a decoder alone, whose source is None. Not for relative
+    positions (Shaw et al.), whose kernel takes whole matrices: `possible` says so.
     """
 
-    def __init__(self, module: Transformer, source: Int[Tensor, n]):  # noqa: F821
+    def __init__(self, module: Transformer, source: Int[Tensor, n] | None):  # noqa: F821
         self.module, self.cache = module, [(None, None)] * len(module.decoder)
-        self.mask, self.position = padding(source[None].to(module.device), module.config.pad_id), 0
+        self.position, self.memory = 0, []
+        if source is None:
+            return
+        self.mask = padding(source[None].to(module.device), module.config.pad_id)
         with torch.no_grad():
             memory = module.encode(source[None])
             crosses = [layer.cross_attention for layer in module.decoder]
@@ -37,8 +40,9 @@ class CachedDecoder:
         x = self._embed(token)
         for i, layer in enumerate(self.module.decoder):
             x = layer.self_add(x, lambda y, i=i, layer=layer: self._own(i, layer.self_attention, y))
-            x = layer.cross_add(x, lambda y, i=i, layer=layer: self._cross(i, layer.cross_attention, y))
-            x = layer.ffn_add(x, layer.ffn)
+            if layer.cross_attention is not None:
+                x = layer.cross_add(x, lambda y, i=i, layer=layer: self._cross(i, layer.cross_attention, y))
+            x = x if layer.ffn is None else layer.ffn_add(x, layer.ffn)
         self.position += 1
         return self.module.project(self.module.decoder_norm(x))[0, 0]
 

@@ -97,6 +97,9 @@ def own(path: Path) -> str:
     assert all(isinstance(text, str) for text in opened.examples)
     for score in card.get("test", {}).values():
         assert f"{score['exact_match']:.2%} {score['n']}"
+    if held_out := card.get("held_out"):
+        told = [held_out[name] for name in ("validation_loss", "perplexity", "accuracy") if name in held_out]
+        assert all(f"{value:.2f}" for value in told) and f"{held_out['n']:,}"
     for both in card.get("alignment", {}).values():
         best = both["predicting"]
         assert f"{best['agreement']:.1%}" and opened.config.heads > best["head"]
@@ -111,9 +114,8 @@ def own(path: Path) -> str:
         loss_curve(card["curve"], card["curve_columns"], names)
     for name in ("title", "description", "data", "notice"):
         assert isinstance(card.get(name, ""), str | dict)
-    return _looked_at(
-        opened.trace((opened.examples or ["the cat"])[0], language=next(iter(card.get("test", {})), None))
-    )
+    language = next(iter(card.get("test", {})), None) if opened.languages else None
+    return _looked_at(opened.trace((opened.examples or ["the cat"])[0], language=language))
 
 
 def written(path: Path) -> str:

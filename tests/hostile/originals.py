@@ -21,9 +21,10 @@ def _once(place: Path, write: Callable[[Path], object]) -> Path:
     return place
 
 
-def own(sound: Path) -> Path:
+def own(sound: Path, shape: str = "both") -> Path:
     """A tiny checkpoint of ours."""
-    return _once(sound / "own", tiny.write_checkpoint)
+    name = "own" if shape == "both" else f"own-{shape}"
+    return _once(sound / name, lambda place: tiny.write_checkpoint(place, shape=shape))
 
 
 def run(sound: Path) -> Path:

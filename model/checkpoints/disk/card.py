@@ -68,6 +68,9 @@ def _schemas() -> dict[str, type[BaseModel]]:
         return create_model(kind, __config__=strict, **fields)
 
     score = table("Score", exact_match=(share, ...), n=(count, ...))
+    number = Annotated[float, Field(ge=0)]
+    held_out = table("HeldOut", n=(count, ...), validation_loss=(number | None, None), perplexity=(number | None, None),
+                     accuracy=(share | None, None))  # fmt: skip
     aligned = table("Aligned", site=(site, ...), head=(head, ...), agreement=(share, ...),
                     every_head=(dict[site, Annotated[list[share], Field(min_length=1)]], {}))  # fmt: skip
     both = table("Both", predicting=(aligned, ...), reading=(aligned | None, None))
@@ -85,14 +88,14 @@ def _schemas() -> dict[str, type[BaseModel]]:
         "Card", name=(str, ""), title=(in_words, ""), description=(in_words, ""), data=(in_words, ""), notice=(in_words, ""),
         examples=(list[str], []), languages=(list[language], []), first_in=(language | None, None), licence=(str, ""),
         command=(str, ""), seed=(int | None, None), steps=(count | None, None), test=(dict[language, score], {}),
+        held_out=(held_out | None, None),
         alignment=(dict[language, both], {}), coreference=(coreference | None, None),
         curve_columns=(Annotated[list[columns], Field(min_length=4, max_length=4)], []), curve=(list[point], []),
         reads=(Literal["text"], "text"), second=(dict[str, str], {}), rows_after=(str, ""),
-        head=(None, None), pair=(None, None),
+        head=(Annotated[tuple[site, head], Field(strict=False)] | None, None), pair=(None, None),
     )  # fmt: skip
-    words = Annotated[list[str], Field(min_length=1)]
     vocabulary = table(
-        "Vocabulary", kind=(Literal["words", "characters"], ...), source=(words, ...), target=(words, ...),
-        starts=(Annotated[dict[language, str], Field(min_length=1)], ...),
+        "Vocabulary", kind=(Literal["words", "characters", "subwords"], ...), source=(list[str], ...), target=(list[str], ...),
+        starts=(dict[language, str], ...),
     )  # fmt: skip
     return {"card": card, "vocabulary": vocabulary}

@@ -1,6 +1,8 @@
-"""The task of a library model (masked, causal, classification …), from the class it opened with."""
+"""The task of a model (masked, causal, classification …): of the library's from its class, of ours from its sizes."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from model.checkpoints.disk.families import FAMILIES
 
@@ -8,7 +10,21 @@ TASKS = (
     "masked", "causal", "seq2seq", "classification", "tagging", "replaced", "question_answering", "next_sentence",
     "multiple_choice", "embedding",
 )  # fmt: skip
-PAIRS = ("question_answering", "next_sentence", "multiple_choice")  # tasks that are about two texts
+# Of a task that is about two texts: examples, each a text and its second one.
+TWO_TEXTS = {
+    "question_answering": (
+        ("What did the cat sit on?", "The cat sat on the mat. The dog slept on the sofa."),
+        ("Why didn't the animal cross the street?", "The animal didn't cross the street because it was too tired."),
+    ),
+    "next_sentence": (
+        ("The man went to the store.", "He bought a gallon of milk."),
+        ("She opened the window.", "Penguins are birds that cannot fly."),
+    ),
+    "multiple_choice": (
+        ("Marie dropped the glass on the floor.", "It broke.\nIt sang.\nIt was delicious."),
+        ("The sun has set.", "It is getting dark.\nIt is getting light."),
+    ),
+}
 _NAMED = {name: task for family in FAMILIES for name, task in family.tasks.items()}
 _ENDINGS = (
     # Its generator's twin says of every token whether it was put in, as ELECTRA's does.
@@ -43,3 +59,11 @@ def task_of(class_name: str, both: bool = True) -> str:
 def has_head(class_name: str) -> bool:
     """Whether a class is more than a backbone, by its name: BertForMaskedLM and GPT2LMHeadModel, not BertModel."""
     return "Head" in class_name or not class_name.endswith(("Model", "Encoder", "Decoder"))
+
+
+def own_task(sizes: Mapping[str, object]) -> str:
+    """What a Transformer of ours does, by its sizes alone: "seq2seq", "causal" (no encoder layers) or "masked" (no decoder
+    layers). sizes: its config.json."""
+    if sizes.get("encoder_layers") == 0:
+        return "causal"
+    return "masked" if sizes.get("decoder_layers") == 0 else "seq2seq"

@@ -25,11 +25,9 @@ from model.errors import (
     UnknownWords,
 )
 from model.errors.library_text import library_text
-from model.text.tokenizer import visible
+from model.text.tokenizer import GAPS, visible
 from model.trace.trace import Side
 
-# People write the gap in the way they know; the tokenizer's own sign is put in its place.
-GAPS = ("[MASK]", "<mask>", "[mask]")
 _HALF = re.compile("[\ud800-\udfff]")
 _NAMED = 8  # unknown words that a sentence names
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -78,6 +79,11 @@ def _piece(token: str) -> str:
 _READ: dict[str, Callable[[str], str]] = {
     "bytes": _byte_level, "raw bytes": _raw_byte, "pieces": _piece, "wordpiece": str,
 }  # fmt: skip
+
+
+def reader(backend: Any) -> Callable[[str], str]:
+    """How a token of a `tokenizers.Tokenizer` reads to a person, special ones aside."""
+    return _READ[kind(SimpleNamespace(backend_tokenizer=backend))]
 
 
 def readable(tokenizer: Any, ids: Sequence[int]) -> list[str]:

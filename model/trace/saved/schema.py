@@ -123,6 +123,7 @@ class _Facts(_Part):
     task: str = ""
     norm: str = ""
     positions: str = ""
+    pieces: str = ""
     adds_positions: bool | None = None
     device: str = ""
     unpacked: str = ""

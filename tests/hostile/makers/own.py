@@ -14,9 +14,9 @@ _FOUND = {"site": "encoder.0.self", "head": 0, "share": 0.5}
 _WHO = ("adjective_to_noun", "pronoun_to_adjective", "it_to_noun")
 
 
-def _with(file: str, change: Callable[[dict], Any]) -> Callable[[Path, Path], Path]:
+def _with(file: str, change: Callable[[dict], Any], shape: str = "both") -> Callable[[Path, Path], Path]:
     def make(folder: Path, sound: Path) -> Path:
-        made = copied(own(sound), folder)
+        made = copied(own(sound, shape), folder)
         edited(made / file, change)
         return made
 
@@ -43,6 +43,9 @@ _CARDS: dict[str, dict[str, object]] = {
     "languages that are numbers": {"languages": [1]}, "a first language that is a list": {"first_in": ["zh"]},
     "what reads sound": {"reads": "sound"}, "seconds that are a list": {"second": ["x"]}, "a head that is a text": {"head": "x"},
     "a command that is a table": {"command": {"a": 1}}, "steps without end": {"steps": 10**30},
+    "a head of a layer that is not there": {"head": ["decoder.9.self", 0]},
+    "a head without a number": {"head": ["decoder.0.self"]},
+    "a loss below zero": {"held_out": {"validation_loss": -1.0, "n": 3}}, "a loss of no texts": {"held_out": {"perplexity": 2.0}},
 }  # fmt: skip
 _WORDS: dict[str, Callable[[dict], Any]] = {
     "source words that are numbers": lambda told: told.update(source=list(range(15))),
@@ -68,6 +71,47 @@ _CONFIGS: dict[str, dict[str, object]] = {
     "a field nobody knows": {"trust_remote_code": True},
 }  # fmt: skip
 
+
+def _both(told: dict) -> None:
+    told.update(source=told["target"], target=told["source"])
+
+
+# (shape, file) -> what is done to it, and a part of the sentence
+_SHAPED: dict[tuple[str, str], dict[str, tuple[Callable[[dict], Any], str]]] = {
+    ("decoder", "vocabulary.json"): {
+        "source words for no encoder": (lambda told: told.update(source=["<pad>", "a"]), "no encoder layers"),
+        "the words of the other side": (_both, "no encoder layers"),
+        "no words": (lambda told: told.update(target=[]), "0 tokens"),
+        "no end token": (lambda told: told["target"].__setitem__(2, "<end>"), "end token"),
+        "no start": (lambda told: told.update(starts={}), "start"),
+        "a start that is not there": (lambda told: told.update(starts={"text": "<x>"}), "start"),
+        "two starts": (lambda told: told["starts"].update(zh="</s>"), "2 starts"),
+    },
+    ("decoder", "config.json"): {
+        "a padding that is a word": (lambda told: told.update(pad_id=4), "pad_id 4"),
+        "no room for a word": (lambda told: told.update(max_length=1), ""),
+        "an encoder that is not there": (lambda told: told.update(encoder_layers=2), "encoder_layers 0"),
+        "no layers": (lambda told: told.update(decoder_layers=0), "at least 1"),
+        "a block that is not there": (lambda told: told.update(d_ff=0), "d_ff 24"),
+        "a vocabulary that is larger": (lambda told: told.update(target_vocabulary=99), "target_vocabulary 17"),
+    },
+    ("decoder", "card.json"): {
+        "a card of cross-attention": (lambda card: card.update(head=["decoder.0.cross", 0]), "which it has not"),
+    },
+    ("encoder", "vocabulary.json"): {
+        "no gap": (lambda told: told["source"].__setitem__(1, "<gap>"), "<mask>"),
+        "starts for no decoder": (lambda told: told.update(starts={"text": "<mask>"}), "writes nothing"),
+        "target words for no decoder": (lambda told: told.update(target=["<pad>"]), "no decoder layers"),
+    },
+    ("encoder", "config.json"): {
+        "a decoder that is not there": (lambda told: told.update(decoder_layers=2), "decoder_layers 0"),
+        "layers by the million": (lambda told: told.update(encoder_layers=10**6), "encoder_layers 2"),
+    },
+    ("encoder", "card.json"): {
+        "a card of the decoder": (lambda card: card.update(head=["decoder.0.self", 0]), "which it has not"),
+    },
+}  # fmt: skip
+
 for _name, _told in _CARDS.items():
     case(f"own: card, {_name}", "own", _with("card.json", lambda card, told=_told: card.update(told)))
 for _name, _change in _WORDS.items():
@@ -75,3 +119,8 @@ for _name, _change in _WORDS.items():
 for _name, _told in _CONFIGS.items():
     case(f"own: config, {_name}", "own", _with("config.json", lambda config, told=_told: config.update(told)))
 case("own: a sound one", "own", lambda folder, sound: own(sound), told="opens")
+for (_shape, _file), _lies in _SHAPED.items():
+    for _name, (_change, _said) in _lies.items():
+        case(f"own: {_shape} alone, {_name}", "own", _with(_file, _change, _shape), told=_said)
+for _shape in ("decoder", "encoder"):
+    case(f"own: a sound {_shape}", "own", lambda folder, sound, shape=_shape: own(sound, shape), told="opens")

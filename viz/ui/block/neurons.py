@@ -26,6 +26,9 @@ def show(chosen: BlockSelection) -> None:
 
     layers = len(residual_stream.streams(chosen.trace, chosen.stack)) - 1
     page_text.heading("block.units")
+    if residual_stream.own(chosen.trace) and f"{chosen.stack}.0.ffn.post" not in chosen.trace.store:
+        st.info(say("block.units_lacking"), icon=":material/info:")
+        return
     form = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         layer = common.layer_picker(chosen, layers)

@@ -137,6 +137,5 @@ def _asked(trace: Trace, name: str) -> view.View:
     now = view.current()
     if model_list.is_trace(now.model):
         now = replace(now, text=trace.key.source, target=trace.key.target or "", to=trace.language)
-    written = model_list.card(name)["test"]
-    known = now.to in written if model_list.is_ours(name) else not model_list.is_ours(now.model)
+    known = now.to in model_list.languages(name) if model_list.is_ours(name) else not model_list.is_ours(now.model)
     return replace(now, to=now.to if known else "")

@@ -44,8 +44,8 @@ def job(kind: str, key: tuple[Any, ...], do: Callable[[], Any]) -> Any:
 
 
 def joined(trace: Trace, texts: Sequence[str]) -> str:
-    """Tokens as one text: ours are words, a library's carry their own spaces."""
-    return ("" if current_run.is_library(trace) else " ").join(texts)
+    """Tokens as one text: ours are words or letters, a library's carry their own spaces."""
+    return trace.between.join(texts)
 
 
 def reads(trace: Trace) -> Callable[[int], str]:

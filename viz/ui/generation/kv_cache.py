@@ -58,8 +58,8 @@ def shapes(trace: Trace, model: Any) -> Shapes:
 
     def run(n: int, s: int) -> None:
         with model.lock:
-            ids, memory = torch.ones(1, n, dtype=torch.long), torch.zeros(1, s, module.config.d_model)
-            module.decode(ids, memory, torch.ones(1, s, dtype=torch.long))
+            read = (torch.zeros(1, s, module.config.d_model), torch.ones(1, s, dtype=torch.long))
+            module.decode(torch.ones(1, n, dtype=torch.long), *(read if module.encoder else ()))
 
     return kv_cache_cost.shapes(trace, module, module.project, run, False)
 
@@ -70,19 +70,20 @@ def counted(trace: Trace, model: Any, n: int) -> tuple[int, int]:
 
     from model.checkpoints.library import generate
     from model.generation import kv_cache_cost
+    from model.trace.record_own import ids_of
     from model.transformer import kv_cache
 
     if not model_list.is_ours(trace.key.model):
         plain, cached = generate.real_steps(model, trace, n)
         return kv_cache_cost.counted(plain), kv_cache_cost.counted(cached)
     module, ids = model.module, trace.token_ids("decoder")[:n]
-    source = torch.tensor([trace.token_ids("encoder")])
+    source, _ = ids_of(trace)
     with model.lock, torch.no_grad():
-        memory, text = module.encode(source), torch.tensor([ids])
-        first = kv_cache_cost.counted(lambda: module.decode(text, memory, source))
+        read, text = () if source is None else (module.encode(source[None]), source[None]), torch.tensor([ids])
+        first = kv_cache_cost.counted(lambda: module.decode(text, *read))
         if not kv_cache.CachedDecoder.possible(module):
             raise ValueError("relative positions have no cached step here")
-        cached = kv_cache.CachedDecoder(module, source[0])
+        cached = kv_cache.CachedDecoder(module, source)
         for number_ in ids[:-1]:
             cached.step(number_)
         return first, kv_cache_cost.counted(lambda: cached.step(ids[-1]))

@@ -56,10 +56,10 @@ def _continued(trace: Trace, model: Any) -> Trace:
     if "encoder" in trace.sides or trace.facts.get("generated") or not _writes(model) or view.current().new:
         return trace
     new = number("new", 1, 40, _NEW, f"@{trace.key.model}")
-    chat = bool(dict(trace.key.options).get("chat"))
+    chat = {"chat": True} if dict(trace.key.options).get("chat") else {}
 
     def run() -> Trace:
-        found = model.trace(trace.key.source, chat=chat, new_tokens=new)
+        found = model.trace(trace.key.source, **chat, new_tokens=new)
         found.fidelity(plain=False)
         return found
 
@@ -69,7 +69,9 @@ def _continued(trace: Trace, model: Any) -> Trace:
 def _writes(model: Any) -> bool:
     from model.checkpoints.library import generate
 
-    return model is not None and model_cache.is_library_model(model) and generate.writes(model)
+    if model_cache.is_library_model(model):
+        return generate.writes(model)
+    return getattr(model, "task", "") == "causal"  # a decoder alone of ours
 
 
 def decoder(model: Any, trace: Trace) -> Decoder | None:
@@ -80,4 +82,4 @@ def decoder(model: Any, trace: Trace) -> Decoder | None:
 
     if isinstance(model, OwnModel):
         return own_decoder.own_decoder(model, trace)
-    return generate.decoder(model, trace) if _writes(model) else None
+    return generate.decoder(model, trace) if model_cache.is_library_model(model) and generate.writes(model) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import streamlit as st
 
 from viz import training_curve
 from viz.base import tokens
+from viz.ui import language
 from viz.ui.language import in_card, say
 from viz.ui.model_card import library
 from viz.ui.shared import page_text
@@ -18,6 +20,10 @@ from viz.ui.state import model_cache
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
     from model.checkpoints.own import OwnModel
+
+
+# What a card measured on held-out texts, by its names there: how each is written.
+_HELD_OUT = {"validation_loss": "{:.3f}", "perplexity": "{:.2f}", "accuracy": "{:.2%}"}
 
 
 def show(model: OwnModel | HuggingFaceModel | None) -> None:
@@ -35,7 +41,7 @@ def show(model: OwnModel | HuggingFaceModel | None) -> None:
 def notes_key(model: OwnModel | HuggingFaceModel) -> str:
     """Which remarks belong under the card: that heads share keys, or see a window only, where they do."""
     if is_ours(model):
-        return "model_card"
+        return "model_card" if model.name == "translate" else "own_card"
     return "library_card" if model_cache.is_library_model(model) and library.shares(model) else "library_card_plain"
 
 
@@ -48,26 +54,21 @@ def _ours(model: OwnModel) -> None:
     """Facts, scores, training curve, vocabulary."""
     card, config = model.card, model.config
     st.markdown(f"### {in_card(card.get('title', model.name))}\n{in_card(card.get('description', ''))}")
-    scores = card.get("test", {})
-    columns = st.columns(max(3, len(scores) + 1))
-    for column, (name, score) in zip(columns, scores.items(), strict=False):
-        column.metric(
-            say("card.exact", name=_language(name)),
-            f"{score['exact_match']:.2%}",
-            help=say("card.exact_help", n=score["n"]),
-        )
-    columns[len(scores)].metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
+    _scores(model)
     with st.container(key="figures"):
         left, right = st.columns(2, gap="large")
+    layers = [str(count) for count in (config.encoder_layers, config.decoder_layers) if count]
+    sides = [f"{len(side)}" for side in (model.source, model.target) if side is not None]
     facts = {
-        say("card.layers"): f"{config.encoder_layers} + {config.decoder_layers}",
+        say("card.task"): say(f"task.{model.task}"),
+        say("card.layers" if model.decodes else "card.layers_short"): " + ".join(layers),
         say("card.heads"): str(config.heads),
         "d_model": str(config.d_model),
         "d_k = d_model / h": str(config.d_k),
-        "d_ff": str(config.d_ff),
+        "d_ff": str(config.d_ff) if config.d_ff else say("card.attention_only"),
         say("card.positions"): say(f"positions.{config.positions}"),
         say("card.norm"): say(f"norm.{config.norm}"),
-        say("card.vocabulary"): f"{len(model.source)} → {len(model.target)}",
+        say("card.vocabulary"): " → ".join(sides),
         say("card.max_length"): str(config.max_length),
         say("card.licence"): str(card.get("licence", "–")),
         say("card.seed"): f"{card.get('seed', '–')} · {card.get('steps', '–')}",
@@ -90,6 +91,23 @@ def _ours(model: OwnModel) -> None:
     _vocabulary(model)
 
 
+def _scores(model: OwnModel) -> None:
+    """What was measured on held-out texts, and how many parameters there are."""
+    size = model.module.project.out_features
+    shown = [
+        (say("card.exact", name=_language(name)), f"{score['exact_match']:.2%}", say("card.exact_help", n=score["n"]))
+        for name, score in model.card.get("test", {}).items()
+    ]
+    held_out: Mapping[str, Any] = model.card.get("held_out") or {}
+    for name in (name for name in _HELD_OUT if held_out.get(name) is not None):
+        about = say(f"card.{name}_help", n=f"{held_out['n']:,}", v=f"{size:,}", guess=f"{math.log(size):.2f}")
+        shown.append((say(f"card.{name}"), _HELD_OUT[name].format(held_out[name]), about))
+    columns = st.columns(max(3, len(shown) + 1))
+    for column, (name, value, about) in zip(columns, shown, strict=False):
+        column.metric(name, value, help=about)
+    columns[len(shown)].metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
+
+
 def _curve(card: Mapping[str, Any]) -> None:
     """How training went, and the command that does it again."""
     words = {k: say(f"card.{k}") for k in ("step", "loss", "training", "validation")}
@@ -99,7 +117,7 @@ def _curve(card: Mapping[str, Any]) -> None:
 
 
 def _language(name: str) -> str:
-    return say(f"language.{name}")
+    return language.name(name)
 
 
 def _alignment(alignment: dict) -> None:
@@ -133,9 +151,11 @@ def _coreference(found: dict) -> None:
 def _vocabulary(model: OwnModel) -> None:
     """The id ↔ text table of both sides; the search box of the table finds a word."""
     page_text.heading("card.words", small=True)
-    columns = st.columns(2, gap="large")
-    for column, side, tokenizer in zip(columns, ("source", "target"), (model.source, model.target), strict=True):
-        shown = [tokens.readable(token) for token in tokenizer.vocabulary]
+    sides = {"source": model.source, "target": model.target}
+    there = {side: tokenizer for side, tokenizer in sides.items() if tokenizer is not None}
+    for column, (side, tokenizer) in zip(st.columns(2, gap="large"), there.items(), strict=False):
+        shown = [tokens.readable(text) for text in tokenizer.texts]
         table = pd.DataFrame({say("card.id"): range(len(shown)), say("card.token"): shown})
-        column.caption(say(f"card.{side}"))
+        if model.decodes:
+            column.caption(say(f"card.{side}"))
         column.dataframe(table, hide_index=True, height=280)

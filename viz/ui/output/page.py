@@ -75,7 +75,7 @@ def _written(trace: Trace) -> None:
     written = [text for text, special in zip(side.texts[start:], side.special[start:], strict=True) if not special]
     if written and trace.facts.get("generated", False):
         page_text.heading("output.written")
-        st.markdown(page_text.code("".join(written) if current_run.is_library(trace) else " ".join(written)))
+        st.markdown(page_text.code(trace.between.join(written)))
 
 
 def _vector(trace: Trace) -> None:

@@ -34,6 +34,9 @@ def without(trace: Trace, model: Any) -> None:
     if not model_list.is_ours(trace.key.model) or model is None:
         st.info(say("positions.without_none"), icon=":material/info:")
         return
+    if "encoder" not in trace.sides:
+        st.info(say("positions.without_causal"), icon=":material/info:")
+        return
     labels = tokens.labels(trace, "encoder")
     if len(labels) < 2:
         st.info(say("positions.one_word"), icon=":material/info:")
@@ -60,7 +63,7 @@ def _run(trace: Trace, model: Any, order: tuple[int, ...], layer: int, head: int
     key = (trace.key, order, layer, head)
 
     def both() -> tuple[Shuffled, Shuffled]:
-        ids = trace.token_ids("encoder"), trace.token_ids("decoder")
+        ids = trace.token_ids("encoder"), trace.token_ids("decoder") if "decoder" in trace.sides else None
         twin = without_positions(model.module)
         with model.lock:
             return tuple(shuffle(module, *ids, order, layer, head) for module in (model.module, twin))

@@ -20,13 +20,14 @@ def more(card: dict) -> None:
         _media(reads)
         return
     now = view.current()
-    two = model_list.reads_two(now.model)
+    two, ours = model_list.reads_two(now.model), model_list.is_ours(now.model)
     used = sum(map(bool, (now.pair and not two, now.chat, now.new)))
     with st.popover(say("bar.more") + (f" · {used}" if used else ""), width="stretch"):
-        if not two:
+        if not (two or ours):
             _pair(now)
         if model_list.continues(now.model):
-            switch("chat", say("bar.as_chat"), say("bar.as_chat_help"), now.model)
+            if not ours:
+                switch("chat", say("bar.as_chat"), say("bar.as_chat_help"), now.model)
             _number(now)
         _text_file()
 

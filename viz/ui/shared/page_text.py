@@ -176,7 +176,8 @@ def _random(trace: Trace) -> bool:
 
 
 def _outside(trace: Trace) -> bool:
-    return in_grammar(trace.key.model, tuple(trace.tokens("encoder")), trace.language) is False
+    words = trace.tokens("encoder") if "encoder" in trace.sides else ()
+    return in_grammar(trace.key.model, tuple(words), trace.language) is False
 
 
 def selection_line(trace: Trace) -> None:

@@ -76,9 +76,9 @@ def _texts(card: dict) -> None:
         if model_list.reads_two(now.model):
             more_inputs.second_text(now)
     _examples(card)
-    _languages(card)
+    _languages()
     more_inputs.place_for_languages()
-    if ours or model_list.writes(now.model):
+    if model_list.writes(now.model):
         key = mirror("target", now.target)
         st.text_input(
             say("bar.target"), key=key, placeholder=say("bar.target_empty"), on_change=keep, args=("target", key),
@@ -108,12 +108,12 @@ def _examples(card: dict) -> None:
             )  # fmt: skip
 
 
-def _languages(card: dict) -> None:
-    languages = list(card["test"])
+def _languages() -> None:
+    languages = model_list.languages(view.current().model)
     if len(languages) > 1:
         key = mirror("to", view.current().to)
         st.segmented_control(
-            say("bar.to"), languages, format_func=lambda code: say(f"language.{code}"), key=key, on_change=keep,
+            say("bar.to"), languages, format_func=language.name, key=key, on_change=keep,
             args=("to", key), required=True,
         )  # fmt: skip
 

@@ -61,7 +61,7 @@ def record(name: str, how: tuple[tuple[str, Any], ...], checked: bool = True) ->
     if reads(model) != "text":
         trace = uploads.trace(model, given["media"] or uploads.SAMPLE, given["text"], given["target"] or None)
     elif model_list.is_ours(name):
-        trace = model.trace(given["text"], given["target"] or None, language=given["to"] or None)
+        trace = model.trace(given["text"], **_asked_of_ours(model, given))
     elif not is_library_model(model):
         trace = model.trace(given["text"], given["target"] or None)
     else:
@@ -79,6 +79,13 @@ def record(name: str, how: tuple[tuple[str, Any], ...], checked: bool = True) ->
         thumbnails.heads(trace.record(site))
     trace.fidelity(plain=max(len(side.tokens) for side in trace.sides.values()) <= _COMPARED)
     return trace
+
+
+def _asked_of_ours(model: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """What of a view a model of ours takes: an encoder–decoder a target and a language, a decoder alone what it writes."""
+    if model.task == "causal":
+        return {"new_tokens": max(0, given["new"]) or None}
+    return {"target": given["target"] or None, "language": given["to"] or None} if model.decodes else {}
 
 
 def reads(model: Any) -> str:

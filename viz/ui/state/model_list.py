@@ -12,7 +12,7 @@ from model.checkpoints.disk.card import card_of
 from model.checkpoints.disk.discovery import Entry
 from model.checkpoints.disk.headers import config_of
 from model.checkpoints.disk.shipped import shipped
-from model.checkpoints.disk.tasks import PAIRS, task_of
+from model.checkpoints.disk.tasks import TWO_TEXTS, own_task, task_of
 from model.errors import HeadlightError, NotAllowed
 from viz.base.numbers import size
 from viz.ui.language import in_card, say
@@ -30,21 +30,6 @@ _EXAMPLES = {
     "encoder": ("The capital of France is [MASK].", "The animal didn't cross the street because it was too tired."),
     "decoder": ("Once upon a time", "The cat sat on the mat. The cat sat on the"),
     "encoder-decoder": ("The quick brown fox jumps over the lazy dog.", "I like cats."),
-}
-# (text, second text) by a task that is about two texts.
-_TWO_TEXTS = {
-    "question_answering": (
-        ("What did the cat sit on?", "The cat sat on the mat. The dog slept on the sofa."),
-        ("Why didn't the animal cross the street?", "The animal didn't cross the street because it was too tired."),
-    ),
-    "next_sentence": (
-        ("The man went to the store.", "He bought a gallon of milk."),
-        ("She opened the window.", "Penguins are birds that cannot fly."),
-    ),
-    "multiple_choice": (
-        ("Marie dropped the glass on the floor.", "It broke.\nIt sang.\nIt was delicious."),
-        ("The sun has set.", "It is getting dark.\nIt is getting light."),
-    ),
 }
 
 
@@ -128,8 +113,10 @@ def continues(name: str) -> bool:
 
 def _architecture(known: Entry) -> str:
     """Of a family outside the registry "decoder", because only the opened model tells."""
-    if known.family in (_FOREIGN, _OURS):
+    if known.family == _FOREIGN:
         return "encoder-decoder"
+    if known.family == _OURS:
+        return {"causal": "decoder", "masked": "encoder"}.get(task(known.name), "encoder-decoder")
     family = families.entry(known.family)
     return family.architecture if family is not None else "decoder"
 
@@ -138,24 +125,32 @@ def _architecture(known: Entry) -> str:
 def task(name: str) -> str:
     """What a folder's configuration says that its head does (`disk.tasks.TASKS`), before it is opened; "" where it doesn't."""
     known = entry(name)
-    if known is None or not known.path.is_dir() or known.family in (_FOREIGN, _OURS):
+    if known is None or not known.path.is_dir() or known.family == _FOREIGN:
         return ""
     try:
-        named = config_of(known.path).get("architectures")
+        told = config_of(known.path)
     except (OSError, ValueError):
         return ""
+    if known.family == _OURS:
+        return own_task(told)
+    named = told.get("architectures")
     return task_of(str(named[0])) if isinstance(named, list) and named else ""
 
 
 def reads_two(name: str) -> bool:
     """Whether the model's task is about two texts."""
-    return task(name) in PAIRS
+    return task(name) in TWO_TEXTS
 
 
 def takes_more(name: str) -> bool:
     """Whether the model may take more than a text and a target."""
     known = entry(name)
-    return known is None or known.family not in (_FOREIGN, _OURS)
+    return known is None or known.family not in (_FOREIGN, _OURS) or task(name) == "causal"
+
+
+def languages(name: str) -> list[str]:
+    """What a model of ours is asked to write, by its card, first the default; [] of one stack alone."""
+    return list(card(name)["test"]) if writes(name) else []
 
 
 def reads_captions(name: str) -> bool:
@@ -225,7 +220,7 @@ def card(name: str) -> dict[str, Any]:
     own = getattr(families.entry(family), "examples", ())
     usual = _EXAMPLES.get(_architecture(known) if known else "decoder", ())
     head = task(name)
-    second = dict(_TWO_TEXTS.get(head, ()))
+    second = dict(TWO_TEXTS.get(head, ()))
     gaps = head in ("", "masked")  # a gap is for a head that fills it, and the folder tells which it has
     examples = [text for text in second or own or usual if gaps or "[MASK]" not in text] if reads == "text" else []
     return {"title": title(name), "examples": examples, "test": {}, "reads": reads, "second": second}

@@ -101,7 +101,7 @@ def fill_defaults(new: bool = False) -> None:
     """Give empty fields their defaults from the model's card; a text that a person emptied stays so, and is answered."""
     now = current()
     card = model_list.card(now.model)
-    languages = list(card["test"])
+    languages = model_list.languages(now.model)
     changes: dict[str, object] = {}
     if model_list.is_trace(now.model):  # it has its input in it
         changes = {name: getattr(View, name) for name in RUN if name != "model"}
