@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -106,10 +107,12 @@ def _launch(folder: Path, lab: Path) -> None:
     queue.take_ticket(lab, folder)
     command = [sys.executable, "-m", "model", "train", "--resume", str(folder), "--queue", str(lab.absolute())]
     with open(folder / _OUTPUT, "ab") as output:
-        subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=HOME, stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True,
             start_new_session=True, env=os.environ | {"PYTHONIOENCODING": "utf-8"},
         )  # fmt: skip
+    # While this process lives it has to ask how the other one ended, or that one stays in the list of processes.
+    threading.Thread(target=process.wait, daemon=True).start()
 
 
 def runs(lab: Path | None = None) -> list[Status]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from model.files.atomic import write_bytes, write_json
-from model.training.data import data_hash, encode
+from model.text.tokenizer import pieces_text
+from model.training.data import MASK, data_hash, encode
 from model.training.evaluate import agreement, exact_match, held_out_loss
 from model.training.objectives import OBJECTIVES
 from model.training.options import SIZES, options_of
@@ -105,12 +106,14 @@ def _curve(folder: Path) -> list[list[float]]:
 
 
 def _examples(data: Data) -> list[str]:
-    """Of the test set, as a person would type them."""
-    joint = {"words": " ", "characters": ""}.get(data.vocabulary.kind)
-    if joint is None:
-        return []
-    every = [example for examples in data.test.values() for example in examples]
-    return [joint.join(example.source or example.target) for example in every[:_SHOWN]]
+    """Of the test set, as a person would type them; of a text with gaps its middle token is one."""
+    found = []
+    for example in [e for examples in data.test.values() for e in examples][:_SHOWN]:
+        tokens = list(example.source or example.target)
+        if not example.target:
+            tokens[len(tokens) // 2] = MASK
+        found.append(pieces_text(tokens, data.vocabulary.kind))
+    return found
 
 
 def command_of(options: Options) -> str:
