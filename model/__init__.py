@@ -16,13 +16,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from model.checkpoints.history import history
     from model.checkpoints.open import open_model
     from model.instrumentation.instrument import instrument
     from model.trace.trace import Trace
 
 __version__ = "0.4.0"
-__all__ = ["Trace", "__version__", "instrument", "open_model"]
+__all__ = ["Trace", "__version__", "history", "instrument", "open_model"]
 _LAZY = {
+    "history": "model.checkpoints.history",
     "open_model": "model.checkpoints.open",
     "instrument": "model.instrumentation.instrument",
     "Trace": "model.trace.trace",

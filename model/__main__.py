@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoints.remarks import say_remarks
-from model.errors import EvaluationStopped, HeadlightError, ProfileStopped, UnknownOption
+from model.errors import EvaluationStopped, HeadlightError, ProfileStopped, TrainingInterrupted, UnknownOption
 from model.evaluation import command as evaluation
+from model.lab import command as training
 from model.profile import command as profile
 from model.text.byte_count import size
 
@@ -127,12 +128,6 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _train(arguments: argparse.Namespace) -> str:
-    from model.training.train import train
-
-    return str(train(arguments.name, out=arguments.out, steps=arguments.steps, seed=arguments.seed))
-
-
 def _add_input(record: argparse.ArgumentParser) -> None:
     """What is run: the model and everything that it may be given to read."""
     record.add_argument("--model", default="translate", help="a shipped name, a checkpoint folder, a .gguf file")
@@ -169,12 +164,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     families.add_argument("--out", type=Path, help="with --check: the Markdown file to write the list to")
     families.set_defaults(run=_families)
-    train = commands.add_parser("train", help="train a shipped model again from its seed")
-    train.add_argument("name", help="translate or dates")
-    train.add_argument("--out", type=Path, help="folder to write; default: checkpoints/<name>, below the current one")
-    train.add_argument("--steps", type=int)
-    train.add_argument("--seed", type=int, default=0)
-    train.set_defaults(run=_train)
+    training.add(commands)
     return parser
 
 
@@ -198,7 +188,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m model") -> int:
         sys.stdout.write(arguments.run(arguments) + "\n")
     except HeadlightError as error:
         sys.stderr.write(f"{error}\n")
-        return 130 if isinstance(error, ProfileStopped | EvaluationStopped) else 2
+        return 130 if isinstance(error, ProfileStopped | EvaluationStopped | TrainingInterrupted) else 2
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from model.checkpoints.disk import discovery, packages
 from model.checkpoints.disk.other_folders import adapter, model_in
 from model.checkpoints.disk.shipped import SHIPPED, shipped
+from model.checkpoints.history import at_step
 from model.checkpoints.own import OwnModel, load
 from model.errors import (
     AdapterAlone,
@@ -40,6 +41,7 @@ def open_model(
     confined: bool = False,
     fetch: bool = True,
     device: str | None = None,
+    step: int | None = None,
 ) -> OwnModel | HuggingFaceModel | Annalog:
     """Open "translate", a name of `discovery.discover()`, a folder, a .gguf file, or the `org/name` of a model hub.
 
@@ -48,14 +50,28 @@ def open_model(
     progress(fraction, what): fraction 0–1, or None where the end is not known. stop(): True gives up (Stopped).
     confined: open nothing outside the configured folders, and fetch nothing (NotAllowed). device: where it runs, "cuda" for a
     graphics card; else what HEADLIGHT_DEVICE says, else the processor. What is recorded lies in the processor's memory either
-    way. Raises a HeadlightError of one sentence: UnknownDevice, UnknownModel, NotHere, DamagedCheckpoint and its kinds,
+    way. step: the weights as they were after so many steps of its training, one of `model.history(name)` (UnknownStep, NoHistory).
+    Raises a HeadlightError of one sentence: UnknownDevice, UnknownModel, NotHere, DamagedCheckpoint and its kinds,
     Quantised, UnsupportedFamily, NeedsPackage, WeightsTooLarge.
     """
     chosen = choose(device)
+
+    def opened() -> OwnModel | HuggingFaceModel | Annalog:
+        return _open(name, confined, fetch, chosen) if step is None else _open_step(name, step, confined, chosen)
+
     if progress is None and stop is None:
-        return _open(name, confined, fetch, chosen)
+        return opened()
     with report_to(ProgressListener(lambda what, done: progress and progress(done, what), stop or (lambda: False))):
-        return _open(name, confined, fetch, chosen)
+        return opened()
+
+
+def _open_step(name: str | Path, step: int, confined: bool, device: torch.device) -> OwnModel | HuggingFaceModel:
+    """The snapshot of one step, under the model's own name: its weights' hash tells it apart."""
+    folder, weights = at_step(name, step, confined=confined)
+    short = Path(name).name
+    if weights is not None:
+        return load(folder, short, device, weights)
+    return _open_path(folder, device, confined, f"{short} · {step}")
 
 
 def _open(name: str | Path, confined: bool, fetch: bool, device: torch.device) -> OwnModel | HuggingFaceModel | Annalog:

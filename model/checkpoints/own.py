@@ -157,8 +157,11 @@ class OwnModel:
         )
 
 
-def load(folder: Path, name: str | None = None, device: torch.device = CPU) -> OwnModel:
-    """Open the checkpoint in `folder`, to run on `device`. Raises DamagedCheckpoint in one sentence."""
+def load(folder: Path, name: str | None = None, device: torch.device = CPU, snapshot: Path | None = None) -> OwnModel:
+    """Open the checkpoint in `folder`, to run on `device`; snapshot: a file of other weights of the same model, from its training.
+
+    Raises DamagedCheckpoint in one sentence.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -167,7 +170,7 @@ def load(folder: Path, name: str | None = None, device: torch.device = CPU) -> O
         raise NoCheckpoint(path=folder)
     if missing:
         raise DamagedCheckpoint(path=folder, reason=f"{', '.join(missing)} is missing")
-    weights = folder / "weights.safetensors"
+    weights = snapshot or folder / "weights.safetensors"
     try:
         told = own_files.read(folder)
         with torch.random.fork_rng(devices=[]):  # building the module may not disturb the caller's random numbers

@@ -41,7 +41,7 @@ def opened(path: Path, most: int = MOST) -> BinaryIO:
 def bytes_of(path: Path, most: int = MOST) -> bytes:
     """The whole of a regular file of at most `most` bytes. Raises as `opened`."""
     with opened(path, most) as file:
-        return file.read(most)
+        return file.read(os.fstat(file.fileno()).st_size)  # room is made for all that is asked for
 
 
 def text_of(path: Path, most: int = MOST, errors: str = "strict") -> str:

@@ -10,11 +10,12 @@ import difflib
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from model.errors import EmptyText, TextTooLong, UnknownWords
+from model.text import byte_pair
 from model.text.truncation import Start, longest_start
 
 PAD = "<pad>"
@@ -26,6 +27,19 @@ _LONGEST_NAMED = 40  # characters of an unknown word that a sentence quotes
 _SPECIAL = re.compile(r"^<[^<>\s]+>$")
 _PIECES = re.compile(r"[\w]+(?:['’-][\w]+)*['’]?|[^\w\s]", re.UNICODE)
 _GAPS = re.compile("|".join(map(re.escape, GAPS)))
+
+
+def pieces_of(text: str, kind: str) -> list[str]:
+    """A text as its characters, or as words and marks; what no word covers (control characters, joiners) is left out."""
+    text = unicodedata.normalize("NFC", text).strip()
+    return list(text) if kind == "characters" else _PIECES.findall(text.replace("’", "'"))
+
+
+def pieces_text(tokens: Sequence[str], kind: str) -> str:
+    """Words with spaces between, characters without, subwords as the text that they spell."""
+    if kind == "subwords":
+        return byte_pair.text(tokens)
+    return ("" if kind == "characters" else " ").join(tokens)
 
 
 @dataclass(frozen=True)

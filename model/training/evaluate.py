@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from model.text.tokenizer import END
 from model.training.data import Encoded, Example, Vocabulary, encode
+from model.training.objectives import Batch
 from model.transformer.attention import softmax
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.greedy import greedy_batch
@@ -42,8 +44,19 @@ def exact_match(
     module: Transformer, examples: Sequence[Example], vocabulary: Vocabulary, size: int = 200
 ) -> tuple[float, list[tuple[Example, tuple[str, ...]]]]:
     """(share of examples that greedy decoding writes exactly, the failures with what was written)."""
+    failures = [
+        (example, tokens)
+        for example, tokens, done in written(module, examples, vocabulary, size)
+        if not done or tokens != example.target
+    ]
+    return 1 - len(failures) / len(examples), failures
+
+
+def written(
+    module: Transformer, examples: Sequence[Example], vocabulary: Vocabulary, size: int = 200
+) -> Iterator[tuple[Example, tuple[str, ...], bool]]:
+    """Each example, shortest target first, with what greedy decoding writes for it, and whether that came to an end."""
     ids = {token: i for i, token in enumerate(vocabulary.target)}
-    failures = []
     order = sorted(examples, key=lambda example: len(example.target))
     for start in range(0, len(order), size):
         group = order[start : start + size]
@@ -52,22 +65,38 @@ def exact_match(
         limit = max(len(example.target) for example in group) + 4
         rows, finished = greedy_batch(module, source, starts, ids[END], limit)
         for example, row, done in zip(group, rows, finished, strict=True):
-            written = tuple(vocabulary.target[i] for i in row[1:])
-            if not done or written != example.target:
-                failures.append((example, written))
-    return 1 - len(failures) / len(examples), failures
+            yield example, tuple(vocabulary.target[i] for i in row[1:]), done
 
 
-def validation_loss(module: Transformer, data: Encoded, size: int = 250) -> float:
-    """Mean cross-entropy per target token, teacher forcing, nats."""
-    total, count = 0.0, 0
+def held_out_loss(
+    module: Transformer,
+    data: Encoded,
+    objective: Callable[[Encoded, Tensor, torch.Generator], Batch],
+    metrics: Mapping[str, Callable[[Tensor, Tensor], tuple[int, int]]] | None = None,
+    size: int = 250,
+) -> dict[str, float]:
+    """Of the tokens that are asked: "validation_loss" (mean cross-entropy, nats, no smoothing), "perplexity" (its exponential:
+    1 is perfect, |V| an even guess), "accuracy" (share whose most probable token is the right one), and the task's own metrics.
+
+    The same words are masked at every call.
+    """
+    total, count, right, masks = 0.0, 0, 0, torch.Generator().manual_seed(0)
+    own = {name: [0, 0] for name in metrics or ()}
     with torch.no_grad():
         for rows in torch.argsort(data.lengths, stable=True).split(size):
-            source, target = data.batch(rows)
-            logits, wanted = module(source, target[:, :-1]), target[:, 1:]
+            batch = objective(data, rows, masks)
+            logits, wanted, asked = module(batch.source, batch.target), batch.wanted, batch.wanted != 0
             loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=0, reduction="sum")
-            total, count = total + float(loss), count + int((wanted != 0).sum())
-    return total / count
+            predicted = logits.argmax(-1)
+            total, count = total + float(loss), count + int(asked.sum())
+            right += int(((predicted == wanted) & asked).sum())
+            for name, sums in own.items():
+                sums[:] = (a + b for a, b in zip(sums, metrics[name](predicted, wanted), strict=True))
+    loss = total / count
+    return {
+        "validation_loss": loss, "perplexity": math.exp(min(loss, 700.0)), "accuracy": right / count,
+        **{name: hits / max(1, of) for name, (hits, of) in own.items()},
+    }  # fmt: skip
 
 
 def encoder_weights(module: Transformer, source: Tensor) -> dict[str, Tensor]:

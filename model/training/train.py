@@ -1,160 +1,213 @@
-"""Training our own models again from a seed: teacher forcing, Adam, warm-up then decay, averaged weights.
+"""Training runs: begun in a folder, gone on with from its last checkpoint, ended with a measured model and its history.
 
-The paper's optimiser (Vaswani et al. 2017, section 5.3: Adam, β = (0.9, 0.98), ε = 1e-9, linear warm-up) with a cosine
-decay to zero instead of its inverse square root, because the number of steps is known beforehand.
+Whenever the process is killed, what lies in the folder is whole: `go_on` continues with the very bits of an uninterrupted run
+on one thread, and the log has each step once.
 """
 
 from __future__ import annotations
 
-import copy
-import math
-import sys
-import time
+import os
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
-from model.errors import HeadlightError
-from model.training.checkpoint import card_of, save_partial, save_trained
-from model.training.data import Encoded, Vocabulary, batches, data_hash, encode
-from model.training.evaluate import validation_loss
-from model.training.recipes import TEST_SEED, Recipe, Run, recipe
-from model.transformer.config import TransformerConfig
-from model.transformer.encoder_decoder import Transformer
+from model.errors import (
+    DamagedTraining,
+    DataChanged,
+    NothingToResume,
+    TrainingInterrupted,
+    TrainingNotWritten,
+    TrainingThere,
+)
+from model.files.atomic import PARTIAL, remove, write_json
+from model.training import checkpoint
+from model.training.options import Options, of_folder, options_of
+from model.training.run_files.folder import LOG, RUN, SNAPSHOTS, STATE, WEIGHTS, run_of, snapshot, steps_of
+from model.training.run_files.log import Log
+from model.training.run_files.state import put_state, read_state, write_state
+from model.training.tasks.registry import task_of
+from model.training.trainer import Trainer
 
 CHECKPOINTS = Path("checkpoints")  # below the current folder: an installed Headlight may lie where nobody may write
-Progress = Callable[[int, int, dict[str, float]], None]
+NEW = ".new"
+# Called with the run after each step and the step's line; it may wait (pause), and ends the run by raising StopTraining.
+OnStep = Callable[["Run", dict[str, Any]], None]
 
 
-class TrainingInterrupted(HeadlightError):
-    code = "training_interrupted"
-    sentence = "Training stopped at step {step} of {steps}; {kept}."
+class StopTraining(Exception):
+    """What a listener raises to end a run after a step; the run is saved first, and can be gone on with."""
 
 
-def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
-    """Linear from 0 to `peak` in `warmup` steps, then a half cosine down to 0 at `steps`. step counts from 1."""
-    warmup = min(warmup, max(1, steps // 5))
-    if step < warmup:
-        return peak * step / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+def snapshot_steps(steps: int, count: int) -> frozenset[int]:
+    """About `count` steps from 0 to the last, evenly spread over log(step); none for 0."""
+    if not count:
+        return frozenset()
+    spread = np.geomspace(1, steps, max(1, count - 1)).round().astype(int)
+    return frozenset({0, *map(int, spread), steps})
 
 
-def start(made: Recipe, vocabulary: Vocabulary, seed: int) -> Run:
-    """An untrained model of the recipe's sizes."""
-    words = {"source_vocabulary": len(vocabulary.source), "target_vocabulary": len(vocabulary.target)}
-    torch.manual_seed(seed)
-    module = Transformer(TransformerConfig(**made.sizes, **words, dropout=made.dropout))
-    return Run(made, vocabulary, module, copy.deepcopy(module).eval())
+def begin(options: Options, out: str | Path) -> Path:
+    """Write the options of a run that is to be made in `out`, and give the folder where it is made.
 
-
-def loss_of(logits: Tensor, wanted: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy of logits [b, m, V] against ids [b, m], padding (id 0) ignored, mean over tokens."""
-    return F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=0, label_smoothing=smoothing)
-
-
-def optimise(
-    run: Run, train_data: Encoded, validation: Encoded, steps: int, seed: int, progress: Progress | None = None
-) -> Run:
-    """The loop. It is bit-reproducible on one thread: every random number comes from `seed`."""
-    made, module = run.recipe, run.module.train()
-    generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed + 1)
-    adam = torch.optim.Adam(module.parameters(), lr=0.0, betas=(0.9, 0.98), eps=1e-9)
-    rows = batches(train_data, made.batch, generator)
-    every, begun, recent = max(1, min(250, steps // 20)), time.perf_counter(), []
-    for run.step in range(1, steps + 1):
-        rate = learning_rate(run.step, steps, made.peak, made.warmup)
-        for group in adam.param_groups:
-            group["lr"] = rate
-        source, target = train_data.batch(next(rows))
-        loss = loss_of(module(source, target[:, :-1]), target[:, 1:], made.smoothing)
-        adam.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        adam.step()
-        _average(run, steps)
-        recent.append(loss.item())
-        if run.step % every == 0 or run.step in (1, steps):
-            held = validation_loss(run.average, validation)
-            run.curve.append((run.step, round(sum(recent) / len(recent), 5), round(held, 5), round(rate, 7)))
-            recent = []
-        run.seconds = time.perf_counter() - begun
-        if progress:
-            progress(run.step, steps, {"loss": loss.item(), "validation": run.curve[-1][2], "rate": rate})
-    return run
-
-
-@torch.no_grad()
-def _average(run: Run, steps: int) -> None:
-    """Exponential moving average of the weights; it forgets the noisy beginning quickly."""
-    keep = min(run.recipe.average, run.step / (run.step + 10))
-    for slow, fast in zip(run.average.parameters(), run.module.parameters(), strict=True):
-        slow.lerp_(fast, 1 - keep)
-
-
-def _bar(steps: int, name: str) -> tuple[Progress, Callable[[], None]]:
-    """A tqdm bar on stderr, as a `Progress` and its close."""
-    from tqdm import tqdm
-
-    bar = tqdm(total=steps, desc=name, unit="step", file=sys.stderr)
-
-    def show(step: int, _steps: int, values: dict[str, float]) -> None:
-        bar.set_postfix({"loss": f"{values['loss']:.3f}", "validation": f"{values['validation']:.4f}"}, refresh=False)
-        bar.update(step - bar.n)
-
-    return show, bar.close
-
-
-def train(
-    name: str,
-    out: str | Path | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    progress: Progress | bool = True,
-    train_size: int | None = None,
-) -> str:
-    """Train the recipe `name` and write the folder `out` (default checkpoints/<name>, below the current one); says what it did.
-
-    progress: True for a bar on stderr, False for silence, or a function (step, steps, values). The weights that are
-    there are replaced only at the very end; Ctrl-C leaves them alone and saves the averaged ones so far to
-    weights.safetensors.partial.
+    That is `out`; where a trained model lies there it is `out`.new, whose files take the place of the old ones at the end.
+    Raises TrainingThere or TrainingNotWritten.
     """
-    made = recipe(name)
-    made = replace(made, train_size=train_size or made.train_size)
-    out, steps = Path(out or CHECKPOINTS / name), steps or made.steps
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the sums of two threads differ in their last bits, and small matrices gain nothing
-    run, close = None, lambda: None
+    folder = Path(out).absolute()
+    told = run_of(folder)
+    if told is not None and not told.get("finished"):
+        raise TrainingThere(path=folder)
+    if (folder / WEIGHTS).exists():
+        new = folder.with_name(folder.name + NEW)
+        if run_of(new) is not None:
+            raise TrainingThere(path=new)
+        options, folder = Options(**(vars(options) | {"replaces": str(folder)})), new
     try:
-        run, train_data, validation, fingerprint = _prepared(made, seed)
-        if progress is True:
-            progress, close = _bar(steps, name)
-        optimise(run, train_data, validation, steps, seed, progress or None)
-        close()
-        card = card_of(run, seed, steps, fingerprint, TEST_SEED)
-        save_trained(out, run, card)
-    except KeyboardInterrupt:
-        close()
-        if run is None:
-            raise TrainingInterrupted(step=0, steps=steps, kept="nothing was trained yet") from None
-        path = save_partial(out, run)
-        raise TrainingInterrupted(step=run.step, steps=steps, kept=f"the weights so far are in {path}") from None
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / RUN, {"options": options.to_dict(), "finished": False})
+    except OSError as error:
+        raise TrainingNotWritten(path=folder, reason=_reason(error), step=0) from error
+    return folder
+
+
+class Run:
+    """A run in its folder, on the way: the trainer, what is written when, and the step of the last checkpoint.
+
+    seed_number, seeds: which of how many runs it is that differ by their seed.
+    """
+
+    def __init__(self, folder: Path, options: Options, seed_number: int = 0, seeds: int = 1):
+        self.folder, self.options, self.seed_number, self.seeds = folder, options, seed_number, seeds
+        self.kept = snapshot_steps(options.steps, options.snapshots)
+        self.saved = 0
+        task = task_of(options.task, options.data)
+        self.trainer = Trainer(task, options, task.data(options))
+        self.log: Log
+
+    def open(self) -> None:
+        """Go to the last checkpoint, and take back what was written after it; without one, to the beginning."""
+        state = self.folder / STATE
+        if state.exists():
+            tensors, told = read_state(state)
+            if told.get("data") != self.trainer.data_hash:
+                raise DataChanged(path=self.folder)
+            try:
+                put_state(self.trainer, tensors, told)
+            except (KeyError, RuntimeError, TypeError, ValueError) as error:
+                raise DamagedTraining(path=self.folder, reason=f"{STATE} does not fit its options") from error
+            self.saved = self.trainer.step
+        remove(self.folder.glob(f"*{PARTIAL}"))
+        remove((self.folder / SNAPSHOTS).glob(f"*{PARTIAL}"))
+        remove(snapshot(self.folder, step) for step in steps_of(self.folder) if step > self.saved)
+        self.log = Log(self.folder / LOG, told["log_bytes"] if state.exists() else 0, self.options.log_dir, self.saved)
+        if not state.exists():
+            (self.folder / SNAPSHOTS).mkdir(exist_ok=True)
+            checkpoint.write_model(self.folder, self.trainer, checkpoint.beginning(self.trainer))
+            self.save()
+
+    def save(self) -> None:
+        """A checkpoint of this step: what was logged, then the weights, and last the state that says that all is there."""
+        log_bytes = self.log.sync()
+        if self.trainer.step in self.kept:
+            (self.folder / SNAPSHOTS).mkdir(exist_ok=True)
+            checkpoint.write_weights(snapshot(self.folder, self.trainer.step), self.trainer.average)
+        checkpoint.write_weights(self.folder / WEIGHTS, self.trainer.average)
+        write_state(self.folder / STATE, self.trainer, log_bytes)
+        self.saved, self.saved_at = self.trainer.step, self.trainer.seconds
+
+    def steps(self, on_step: OnStep | None) -> None:
+        """All that are left. Raises StopTraining, after it was saved, where the listener does."""
+        trainer = self.trainer
+        self.saved_at = trainer.seconds
+        while trainer.step < self.options.steps:
+            line = trainer.advance()
+            self.log.add(line)
+            due = trainer.step in self.kept or trainer.step == self.options.steps
+            if due or trainer.seconds >= self.saved_at + self.options.save_seconds:
+                self.save()
+            if on_step:
+                try:
+                    on_step(self, line)
+                except StopTraining:
+                    if self.saved != trainer.step:
+                        self.save()
+                    raise
+
+    def finish(self) -> dict[str, Any]:
+        """Measure the model, write it with its card, and put it where it belongs."""
+        card = checkpoint.card_of(self.trainer, self.folder)
+        checkpoint.write_model(self.folder, self.trainer, card)
+        write_json(self.folder / RUN, {"options": self.options.to_dict(), "finished": True})
+        remove([self.folder / STATE])
+        return card
+
+
+def go_on(folder: str | Path, on_step: OnStep | None = None, seed_number: int = 0, seeds: int = 1) -> str:
+    """Train the run in `folder` from its last checkpoint to its end; says what it did.
+
+    Raises NothingToResume, DataChanged, DamagedTraining, TrainingNotWritten (no room, no permission; the last checkpoint
+    stays), TrainingInterrupted (StopTraining of the listener), and what reading the data raises.
+    """
+    folder = Path(folder).absolute()
+    told = run_of(folder)
+    if told is None:
+        raise NothingToResume(path=folder)
+    options = of_folder(told["options"])
+    if told.get("finished"):
+        return f"{folder}: finished already, after {options.steps} steps"
+    threads = torch.get_num_threads()
+    # The sums of two threads differ in their last bits, and small matrices gain nothing.
+    torch.set_num_threads(options.threads)
+    run = None
+    try:
+        run = Run(folder, options, seed_number, seeds)
+        run.open()
+        run.steps(on_step)
+        card = run.finish()
+        return (
+            f"{_put_in_place(folder, options)}: {options.steps} steps in {run.trainer.seconds:.0f} s; {_result(card)}"
+        )
+    except OSError as error:
+        raise TrainingNotWritten(path=folder, reason=_reason(error), step=run.saved if run else 0) from error
+    except StopTraining:
+        raise TrainingInterrupted(step=run.trainer.step, steps=options.steps, path=folder) from None
     finally:
         torch.set_num_threads(threads)
-    scores = ", ".join(f"{language} {value['exact_match']:.2%}" for language, value in card["test"].items())
-    return f"{out}: {steps} steps in {run.seconds:.0f} s; exact match on the test set: {scores}"
+        with suppress(AttributeError, OSError):
+            run.log.close()
 
 
-def _prepared(made: Recipe, seed: int) -> tuple[Run, Encoded, Encoded, str]:
-    """(untrained run, training data, validation data, fingerprint of the training data)."""
-    examples = [e for language in made.languages for e in made.examples("train", language, made.train_size, seed)]
-    held = [e for lang in made.languages for e in made.examples("validation", lang, made.validation_size, TEST_SEED)]
-    test = [e for lang in made.languages for e in made.examples("test", lang, made.test_size, TEST_SEED)]
-    # Held-out sentences may use a rare word form that no training sentence happens to have: it still has an id.
-    vocabulary = Vocabulary.of([*examples, *held, *test], made.kind, made.starts)
-    run = start(made, vocabulary, seed)
-    return run, encode(examples, vocabulary), encode(held, vocabulary), data_hash(examples)
+def _result(card: dict[str, Any]) -> str:
+    if scores := card.get("test"):
+        return "exact match on the test set: " + ", ".join(f"{k} {v['exact_match']:.2%}" for k, v in scores.items())
+    held = card["held_out"]
+    return f"loss on the test set: {held['validation_loss']:.3f}, perplexity {held['perplexity']:.3g}"
+
+
+def _put_in_place(folder: Path, options: Options) -> Path:
+    """The folder of the finished run: where it replaces another model, its files take the place of that one's."""
+    if options.replaces is None:
+        return folder
+    old = Path(options.replaces)
+    shutil.rmtree(old / SNAPSHOTS, ignore_errors=True)
+    write_json(folder / RUN, {"options": options.to_dict() | {"replaces": None}, "finished": True})
+    for path in sorted(folder.iterdir()):
+        with suppress(FileNotFoundError):  # a heartbeat that was just given its name
+            os.replace(path, old / path.name)
+    shutil.rmtree(folder, ignore_errors=True)
+    return old
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def train(name: str | None, out: str | Path | None = None, on_step: OnStep | None = None, **given: Any) -> str:
+    """Train the task `name` with the options `given` and write the folder `out` (default checkpoints/<name>, below the current
+    one); says what it did. A trained model that is there is replaced only at the very end."""
+    options = options_of(name, **given)
+    return go_on(begin(options, out or CHECKPOINTS / options.task), on_step)

@@ -29,7 +29,7 @@ from model.profile import read, rows, table
 from model.profile.read import Profile, language_of
 from model.profile.rows import highest, lowest, quantiles, typical
 from model.profile.schema import VERSION
-from model.training.recipes import held_out
+from model.training.tasks.registry import held_out
 from tests import bounds
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 from model.training.language.grammar import gold_alignment, translate
 from model.training.language.plans import asks
 from model.training.language.random_plans import Sampler
-from model.training.recipes import held_out
+from model.training.tasks.registry import held_out
 
 
 def test_every_sampled_sentence_is_read_back() -> None:

@@ -14,16 +14,16 @@ from model.training.data import Vocabulary, data_hash
 from model.training.evaluate import agreement, exact_match
 from model.training.language.grammar import gold_alignment, split_of
 from model.training.language.lexicon import nouns
-from model.training.recipes import RECIPES, held_out
+from model.training.tasks.registry import SHIPPED, TASKS, held_out
 
 CHECKPOINTS = Path(__file__).parents[3] / "checkpoints"
 SAMPLE = 200
-CASES = [(name, language) for name, recipe in RECIPES.items() for language in recipe.starts]
+CASES = [(name, language) for name in SHIPPED for language in TASKS[name].starts]
 
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, OwnModel]:
-    return {name: load(CHECKPOINTS / name) for name in RECIPES}
+    return {name: load(CHECKPOINTS / name) for name in SHIPPED}
 
 
 def vocabulary(model: OwnModel) -> Vocabulary:
@@ -90,7 +90,7 @@ def test_test_sentences_are_not_training_sentences() -> None:
         assert all(split_of(example.source) == "test" for example in held_out("translate", language, SAMPLE))
 
 
-@pytest.mark.parametrize("name", list(RECIPES))
+@pytest.mark.parametrize("name", SHIPPED)
 def test_examples_of_the_card_can_be_typed(name: str, models: dict[str, OwnModel]) -> None:
     model = models[name]
     assert len(model.examples) == 8
@@ -145,7 +145,7 @@ def test_the_dates_of_the_app(text: str, iso: str, models: dict[str, OwnModel]) 
 
 
 def test_vocabulary_files_can_be_read_by_people() -> None:
-    for name in RECIPES:
+    for name in SHIPPED:
         words = json.loads((CHECKPOINTS / name / "vocabulary.json").read_text(encoding="utf-8"))
         assert words["source"][0] == words["target"][0] == "<pad>" and "</s>" in words["target"]
         assert len(set(words["source"])) == len(words["source"])

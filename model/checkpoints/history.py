@@ -1,0 +1,64 @@
+"""The history of a training: the steps whose weights were kept, in a folder of ours or of the transformers library."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from model.checkpoints.disk import discovery
+from model.checkpoints.disk.shipped import SHIPPED, shipped
+from model.errors import NoHistory, NotAllowed, UnknownStep
+from model.training.run_files.folder import snapshot, steps_of
+
+_CHECKPOINT = re.compile(r"checkpoint-(\d{1,12})")  # as the library's Trainer names them
+
+
+def history(name: str | Path, *, confined: bool = False) -> list[int]:
+    """The steps of which `open_model(name, step=…)` opens the weights, in order.
+
+    name: a folder that `python -m model train` wrote (0 is the untrained model), one with the library's checkpoint-500,
+    checkpoint-1000, … in it, or the name of a shipped or found one. confined: look nowhere outside the configured folders.
+    Raises NoHistory or NotAllowed.
+    """
+    folder = _folder(name, confined)
+    found = sorted(_kept(folder))
+    if not found:
+        raise NoHistory(path=name)
+    return found
+
+
+def at_step(name: str | Path, step: int, *, confined: bool = False) -> tuple[Path, Path | None]:
+    """(checkpoint folder, file of the weights where these are a snapshot of ours) of one step. Raises as `history`, and
+    UnknownStep, which lists the steps there are."""
+    steps = history(name, confined=confined)
+    if step not in steps:
+        raise UnknownStep(path=name, got=step, allowed=", ".join(map(str, steps)))
+    return _kept(_folder(name, confined))[step]
+
+
+def _kept(folder: Path) -> dict[int, tuple[Path, Path | None]]:
+    if ours := steps_of(folder):
+        return {step: (folder, snapshot(folder, step)) for step in ours}
+    try:
+        inside = [(path, _CHECKPOINT.fullmatch(path.name)) for path in folder.iterdir()]
+        return {int(name[1]): (path, None) for path, name in inside if name and (path / "config.json").is_file()}
+    except OSError:
+        return {}
+
+
+def _folder(name: str | Path, confined: bool) -> Path:
+    if str(name) in shipped():
+        return SHIPPED / str(name)
+    try:
+        path = discovery.expanded(name)
+        there = path.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # nobody's home, a name that no file system takes
+        raise NoHistory(path=str(name)[:200]) from error
+    if confined and not discovery.allowed(path) and (there or path.is_absolute() or ".." in path.parts):
+        raise NotAllowed(path=name)
+    if not there:
+        entry = discovery.discover(confined).get(str(name))
+        if entry is None:
+            raise NoHistory(path=name)
+        return entry.path
+    return path

@@ -1,0 +1,101 @@
+"""The command `python -m model train …`: its arguments and its progress line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from model.errors import BadOption, NothingToResume
+from model.jobs.progress_line import ProgressLine
+from model.training.run_files.folder import run_of
+
+_WHAT = "train a model; killed or stopped at any time, --resume goes on"
+_TASKS = "copy, reverse, sort, addition, induction, dates, translate; parallel, text or masked-text with --data"
+# Options of `model.training.options.Options` by how they are read, each with what it says.
+_WHOLE = {
+    "steps": "steps of the optimiser", "seed": "of the weights, the order of the data and dropout",
+    "threads": "of torch; 1, the default, gives the same bits again", "batch": "examples a step",
+    "train-size": "training examples of each language, where the task makes its own", "d-model": "width of the stream",
+    "heads": "in each attention", "encoder-layers": "0 for a decoder alone", "decoder-layers": "0 for an encoder alone",
+    "d-ff": "hidden units, 0 for attention alone", "max-length": "tokens that the model reads",
+    "warmup": "steps in which the learning rate rises", "evaluate-every": "steps between two looks at held-out examples",
+    "snapshots": "how many of the weights are kept, evenly spread over log(step)",
+    "vocabulary-size": "subwords, where the vocabulary is of them",
+}  # fmt: skip
+_NUMBERS = {
+    "dropout": "", "label-smoothing": "ε of section 5.4 of the paper", "peak": "the highest learning rate",
+    "clip": "largest norm of the gradient", "average": "decay of the averaged weights, 0 for none",
+}  # fmt: skip
+_WORDS = {
+    "data": "your own file: two columns (.tsv, .csv, .jsonl, .parquet), or a text, a line an example",
+    "vocabulary": "words, characters or subwords (byte-pair, by the library tokenizers)",
+    "positions": "sinusoidal, learned, relative, rotary, alibi or none", "norm": "post (the paper) or pre",
+    "schedule": "constant, inverse-square-root (the paper's equation 3) or cosine",
+    "log-dir": "a folder for TensorBoard's event files (pip install tensorboard)",
+}  # fmt: skip
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """The subcommand and its arguments."""
+    train = commands.add_parser("train", help=_WHAT, description=_WHAT)
+    train.add_argument("name", metavar="TASK", nargs="?", help=_TASKS)
+    train.add_argument("--out", type=Path, help="folder to write; default: checkpoints/TASK, below the current one")
+    train.add_argument("--resume", type=Path, metavar="DIR", help="go on with the training in this folder")
+    train.add_argument("--seeds", type=int, default=1, help="how many seeds, from --seed on, a folder seed-… each")
+    train.add_argument("--queue", type=Path, metavar="FOLDER", help="wait there until no other run is on its way")
+    for kind, options in ((int, _WHOLE), (float, _NUMBERS), (str, _WORDS)):
+        for name, what in options.items():
+            train.add_argument(f"--{name}", type=kind, help=what or None)
+    train.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> str:
+    from model.lab.job import work
+    from model.training.options import options_of
+    from model.training.seeds import begin_seeds
+    from model.training.train import CHECKPOINTS
+
+    names = [name.replace("-", "_") for name in (*_WHOLE, *_NUMBERS, *_WORDS)]
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    if arguments.resume is not None:
+        folder = arguments.resume
+        _check_same(folder, arguments, given)
+    else:
+        options = options_of(arguments.name, **given)
+        folder = begin_seeds(options, arguments.out or CHECKPOINTS / options.task, arguments.seeds)
+    line = ProgressLine()
+    try:
+        return work(folder, arguments.queue, lambda told, last: line(_Told(told), last))
+    finally:
+        line.end()
+
+
+def _check_same(folder: Path, arguments: argparse.Namespace, given: dict[str, Any]) -> None:
+    """A training is gone on with as it was begun: what is said again must be what was said then."""
+    told = run_of(folder)
+    if told is None:
+        raise NothingToResume(path=folder)
+    options = {"task": told["options"].get("task"), **told["options"], **told["options"].get("sizes", {})}
+    asked = given | ({"task": arguments.name} if arguments.name else {})
+    asked |= {"data": str(Path(given["data"]).expanduser().absolute())} if "data" in given else {}
+    if arguments.out is not None and arguments.out.absolute() != folder.absolute():
+        asked["out"] = arguments.out
+    for name, value in asked.items():
+        if value != options.get(name):
+            raise BadOption(
+                what=name.replace("_", "-"), got=value, allowed=f"{options.get(name, folder)}, as it was begun"
+            )
+
+
+class _Told:
+    """A heartbeat as a line of text, made only where it is shown."""
+
+    def __init__(self, told: dict[str, Any]):
+        self.told = told
+
+    def __str__(self) -> str:
+        told = self.told
+        held = f", held out {told['validation_loss']:.4f}" if "validation_loss" in told else ""
+        left = f", {told['seconds_left']:,.0f} s left" if told.get("seconds_left") is not None else ""
+        return f"step {told['step']:,} of {told['steps']:,}: loss {told.get('loss', 0):.4f}{held}{left}"

@@ -1,0 +1,193 @@
+"""Runs as jobs, for pages and notebooks: started, listed, watched, paused, resumed and stopped from any process.
+
+run = start("copy", {"steps": 200})
+status(run).state, status(run).step
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from model.errors import NothingToResume, TrainingBusy, TrainingNotWritten
+from model.lab import queue
+from model.lab.files import CONTROL, GO, HEARTBEAT, PAUSE, STOP, ask, is_alive, read
+from model.training.run_files.folder import RUN, run_of
+
+HOME = Path(__file__).parents[2]  # where the package `model` lies
+_LIST, _RUNS, _OUTPUT = "runs.jsonl", "runs", "output.txt"
+_STARTING = 60.0  # seconds that a process may take until it holds its lock
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a run stands, from its folder alone.
+
+    state: "starting", "queued", "running", "paused", "stopped", "killed" (its process is gone; resume goes on from its last
+    checkpoint), "failed" (error says why) or "finished". step of steps, all seeds together. seconds_left: None where nothing
+    is known. place: how many runs come before it where it is queued. last: the newest values of the log, by name.
+    """
+
+    folder: Path
+    task: str
+    state: str
+    step: int
+    steps: int
+    seconds_left: float | None = None
+    place: int | None = None
+    error: str = ""
+    last: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no process works on it."""
+        return self.state in ("stopped", "killed", "failed", "finished")
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether `resume` goes on with it."""
+        return self.state in ("paused", "stopped", "killed", "failed")
+
+
+def start(
+    task: str | None, options: Mapping[str, Any] | None = None, out: str | Path | None = None, *, seeds: int = 1,
+    lab: Path | None = None,
+) -> Path:  # fmt: skip
+    """Begin to train `task` with `options` (those of `python -m model train`, `-` as `_`) in a process of its own, which outlives
+    this one; the folder of the run.
+
+    out: the folder, else a new one in the lab's. lab: the folder of queue and list, else `lab_folder()`. Raises
+    UnknownOption, BadOption, BadConfig, DataFileRefused, TrainingThere or TrainingNotWritten before anything is started.
+    """
+    from model.data_files.read import DataFile
+    from model.training.options import options_of
+    from model.training.seeds import begin_seeds
+
+    lab = lab or queue.lab_folder()
+    settled = options_of(task, **(options or {}))
+    if settled.data is not None:
+        DataFile.open(settled.data)
+    try:
+        lab.mkdir(parents=True, exist_ok=True)
+        folder = begin_seeds(settled, out or _new_folder(lab, settled.task), seeds)
+        with open(lab / _LIST, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"folder": str(folder)}) + "\n")
+        _launch(folder, lab)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise TrainingNotWritten(path=error.filename or lab, reason=reason, step=0) from error
+    return folder
+
+
+def _new_folder(lab: Path, task: str) -> Path:
+    number = 1
+    while True:
+        folder = lab / _RUNS / f"{task}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _launch(folder: Path, lab: Path) -> None:
+    """A process in a session of its own: neither the end of the app nor Ctrl-C at its terminal is its end."""
+    (folder / CONTROL).unlink(missing_ok=True)
+    (folder / HEARTBEAT).unlink(missing_ok=True)
+    queue.leave(lab, folder)
+    queue.take_ticket(lab, folder)
+    command = [sys.executable, "-m", "model", "train", "--resume", str(folder), "--queue", str(lab.absolute())]
+    with open(folder / _OUTPUT, "ab") as output:
+        process = subprocess.Popen(
+            command, cwd=HOME, stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True,
+            start_new_session=True, env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        )  # fmt: skip
+    # While this process lives it has to ask how the other one ended, or that one stays in the list of processes.
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+def runs(lab: Path | None = None) -> list[Status]:
+    """Of every run that was started in this lab and is still there, the newest first."""
+    lab = lab or queue.lab_folder()
+    try:
+        lines = (lab / _LIST).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    folders = dict.fromkeys(Path(json.loads(line)["folder"]) for line in reversed(lines) if line.endswith("}"))
+    return [status(folder, lab) for folder in folders if run_of(folder) is not None]
+
+
+def status(run: str | Path, lab: Path | None = None) -> Status:
+    """How the run in the folder `run` stands. Raises NothingToResume where there is none."""
+    folder = Path(run).absolute()
+    told, beat = run_of(folder), read(folder / HEARTBEAT)
+    if told is None:
+        raise NothingToResume(path=folder)
+    options, state = told["options"], _state(folder, told, beat)
+    steps = options["steps"] * max(1, len(told.get("seeds", ())))
+    waits = state == "queued"
+    facts = ("state", "step", "steps", "seconds_left", "error", "time", "pid", "said", "steps_per_second")
+    return Status(
+        folder, options["task"], state, steps if state == "finished" else beat.get("step", 0), steps,
+        beat.get("seconds_left") if state == "running" else None,
+        queue.place(lab or queue.lab_folder(), folder) if waits else None,
+        beat.get("error", "") if state == "failed" else "",
+        {name: value for name, value in beat.items() if name not in facts},
+    )  # fmt: skip
+
+
+def _state(folder: Path, told: Mapping[str, Any], beat: Mapping[str, Any]) -> str:
+    if told.get("finished"):
+        return "finished"
+    last = beat.get("state", "starting")
+    if is_alive(folder):
+        return last
+    if last in ("stopped", "failed"):
+        return last
+    began = (folder / RUN).stat().st_mtime
+    launched = (folder / _OUTPUT).stat().st_mtime if (folder / _OUTPUT).exists() else began
+    return "starting" if not beat and time.time() - max(began, launched) < _STARTING else "killed"
+
+
+def pause(run: str | Path) -> None:
+    """Ask a run to save, to let others go first and to wait for `resume`."""
+    _ask(run, PAUSE)
+
+
+def stop(run: str | Path) -> None:
+    """Ask a run to save and to end; `resume` goes on with it later."""
+    _ask(run, STOP)
+
+
+def resume(run: str | Path, lab: Path | None = None) -> None:
+    """Go on with a paused run, or in a new process with one that was stopped, killed or failed, from its last checkpoint.
+
+    Raises TrainingBusy where it is on its way, and TrainingNotWritten.
+    """
+    found = status(run, lab)
+    if not found.can_resume:
+        raise TrainingBusy(path=found.folder)
+    if found.state == "paused":
+        _ask(run, GO)
+        return
+    try:
+        _launch(found.folder, lab or queue.lab_folder())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise TrainingNotWritten(path=found.folder, reason=reason, step=found.step) from error
+
+
+def _ask(run: str | Path, what: str) -> None:
+    try:
+        ask(Path(run).absolute(), what)
+    except OSError as error:
+        raise TrainingNotWritten(path=run, reason=(error.strerror or str(error)).lower(), step=0) from error

@@ -1,0 +1,140 @@
+"""`Options`: everything that decides what a training run does, from the task and what was asked for otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from model.errors import BadOption, HeadlightError, UnknownOption
+from model.training.objectives import objective_of
+from model.training.schedules import SCHEDULES
+from model.training.tasks.registry import task_of
+from model.training.tasks.task import Task
+from model.transformer.config import TransformerConfig
+
+SIZES = (
+    "positions", "norm", "d_model", "heads", "encoder_layers", "decoder_layers", "d_ff", "max_length",
+    "relative_distance",
+)  # fmt: skip
+VOCABULARIES = ("words", "characters", "subwords")
+# How often held-out examples are looked at in a run; steps between at most, and at least.
+_EVALUATIONS, _BETWEEN, _LEAST = 20, 250, 10
+# Whole numbers with their least; numbers with their least and what they are below.
+_WHOLE = {"steps": 1, "batch": 1, "train_size": 1, "threads": 1, "warmup": 1, "evaluate_every": 1, "vocabulary_size": 300,
+          "snapshots": 0, "seed": 0}  # fmt: skip
+_NUMBERS = {"label_smoothing": (0, 1), "average": (0, 1), "clip": (1e-9, 1e9), "peak": (0, 1e3), "dropout": (0, 1),
+            "save_seconds": (0, 1e9)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of one run; with them, one thread and one processor the run gives the same bits again.
+
+    sizes: of `TransformerConfig`. peak: the highest learning rate, None for the schedule's own. clip: largest norm of the
+    gradient. average: decay of the averaged weights, 0 for none. snapshots: how many of the weights are kept, spread evenly over
+    log(step). save_seconds: between two checkpoints at most. choices: what is done about
+    odd lines of one's own data (model/data_files/check.py). replaces: the folder whose model this run takes the place of.
+    """
+
+    task: str
+    steps: int
+    batch: int
+    train_size: int
+    sizes: Mapping[str, Any]
+    dropout: float
+    label_smoothing: float
+    schedule: str
+    warmup: int
+    average: float
+    evaluate_every: int
+    vocabulary: str
+    peak: float | None = None
+    seed: int = 0
+    threads: int = 1
+    clip: float = 1.0
+    snapshots: int = 24
+    save_seconds: float = 15.0
+    vocabulary_size: int = 2000
+    data: str | None = None
+    choices: Mapping[str, str] | None = None
+    log_dir: str | None = None
+    replaces: str | None = None
+
+    def config(self, source: int, target: int) -> TransformerConfig:
+        """The sizes of the Transformer with these vocabularies. Raises BadConfig."""
+        words = {"source_vocabulary": max(source, 1), "target_vocabulary": max(target, 1)}
+        return TransformerConfig(**self.sizes, **words, dropout=self.dropout)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def of(told: Mapping[str, Any]) -> Options:
+        """The options that `to_dict` told. Raises KeyError or TypeError where they are none."""
+        return Options(**{field.name: told[field.name] for field in fields(Options)})
+
+
+def options_of(name: str | None, **given: Any) -> Options:
+    """The options of the task `name` with what is given in their place; None is not given.
+
+    Raises UnknownOption, BadOption or BadConfig, each saying what is allowed.
+    """
+    given = {key: value for key, value in given.items() if value is not None}
+    task = task_of(name, given.get("data"))
+    unknown = given.keys() - {field.name for field in fields(Options)} - set(SIZES)
+    if unknown:
+        raise UnknownOption(
+            what="Option", got=", ".join(sorted(unknown)), allowed=", ".join((*_WHOLE, *_NUMBERS, *SIZES))
+        )
+    _check(given)
+    steps = given.get("steps", task.steps)
+    defaults = {
+        "steps": steps, "batch": task.batch, "train_size": task.train_size, "dropout": task.dropout,
+        "label_smoothing": task.smoothing, "schedule": task.schedule, "peak": task.peak, "warmup": task.warmup,
+        "average": task.average, "vocabulary": task.kind, "evaluate_every": max(_LEAST, min(_BETWEEN, steps // _EVALUATIONS)),
+    }  # fmt: skip
+    if given.get("schedule", task.schedule) != task.schedule:
+        defaults["peak"] = None  # a peak for one curve says nothing of another
+    sizes = {**task.sizes, **{key: given.pop(key) for key in SIZES if key in given}}
+    options = Options(task=task.name, sizes=sizes, **{**defaults, **given})
+    if given.get("data"):
+        options = Options(**{**vars(options), "data": str(Path(given["data"]).expanduser().absolute())})
+    _check_shape(task, options)
+    if options.vocabulary != task.kind and task.read is None:
+        raise BadOption(what="vocabulary", got=options.vocabulary, allowed=f"{task.kind} for the task {task.name}")
+    return options
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    for name, least in _WHOLE.items():
+        if name in given and (type(given[name]) is not int or given[name] < least):
+            raise BadOption(what=name, got=given[name], allowed=f"a whole number from {least}")
+    for name, (least, below) in _NUMBERS.items():
+        if name in given and not least <= given[name] < below:
+            raise BadOption(what=name, got=given[name], allowed=f"a number from {least} and below {below:g}")
+    if given.get("schedule", "cosine") not in SCHEDULES:
+        raise UnknownOption(what="Schedule", got=given["schedule"], allowed=", ".join(SCHEDULES))
+    if given.get("vocabulary", "words") not in VOCABULARIES:
+        raise UnknownOption(what="Vocabulary", got=given["vocabulary"], allowed=", ".join(VOCABULARIES))
+
+
+def _check_shape(task: Task, options: Options) -> None:
+    config = options.config(1000, 1000)
+    shape = objective_of(config)
+    if task.shape != shape:
+        needs = {"pairs": "an encoder layer and a decoder layer at least", "next": "decoder layers alone",
+                 "masked": "encoder layers alone"}[task.shape]  # fmt: skip
+        got = f"{config.encoder_layers} encoder and {config.decoder_layers} decoder layers"
+        raise BadOption(what=f"shape for the task {task.name}", got=got, allowed=needs)
+
+
+def of_folder(told: Any) -> Options:
+    """Options read from a run's file. Raises HeadlightError where they are none of this version."""
+    try:
+        options = Options.of(told)
+        _check(vars(options) | {key: value for key, value in vars(options).items() if value is not None})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise HeadlightError(reason=f"The file of the run lacks or does not fit {error}: start it again.") from error
+    return options
