@@ -50,9 +50,9 @@ def open_model(
     progress(fraction, what): fraction 0–1, or None where the end is not known. stop(): True gives up (Stopped).
     confined: open nothing outside the configured folders, and fetch nothing (NotAllowed). device: where it runs, "cuda" for a
     graphics card; else what HEADLIGHT_DEVICE says, else the processor. What is recorded lies in the processor's memory either
-    way. step: the weights as they were after so many steps of its training, one of `model.history(name)` (UnknownStep, NoHistory).
-    Raises a HeadlightError of one sentence: UnknownDevice, UnknownModel, NotHere, DamagedCheckpoint and its kinds,
-    Quantised, UnsupportedFamily, NeedsPackage, WeightsTooLarge.
+    way. step: the weights as they were after so many steps of its training, one of `model.history(name)`. Raises a
+    HeadlightError of one sentence: UnknownDevice, UnknownModel, NotHere, UnknownStep,
+    NoHistory, DamagedCheckpoint and its kinds, Quantised, UnsupportedFamily, NeedsPackage, WeightsTooLarge.
     """
     chosen = choose(device)
 

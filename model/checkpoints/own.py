@@ -158,7 +158,7 @@ class OwnModel:
 
 
 def load(folder: Path, name: str | None = None, device: torch.device = CPU, snapshot: Path | None = None) -> OwnModel:
-    """Open the checkpoint in `folder`, to run on `device`; snapshot: a file of other weights of the same model, from its training.
+    """Open the checkpoint in `folder`, to run on `device`; snapshot: a file of the weights of another step.
 
     Raises DamagedCheckpoint in one sentence.
     """

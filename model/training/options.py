@@ -34,7 +34,8 @@ class Options:
 
     sizes: of `TransformerConfig`. peak: the highest learning rate, None for the schedule's own. clip: largest norm of the
     gradient. average: decay of the averaged weights, 0 for none. snapshots: how many of the weights are kept, spread evenly over
-    log(step). save_seconds: between two checkpoints at most. choices: what is done about
+    log(step). save_seconds: between two checkpoints, and more where writing
+    them takes long. choices: what is done about
     odd lines of one's own data (model/data_files/check.py). replaces: the folder whose model this run takes the place of.
     """
 
@@ -55,7 +56,7 @@ class Options:
     threads: int = 1
     clip: float = 1.0
     snapshots: int = 24
-    save_seconds: float = 15.0
+    save_seconds: float = 5.0
     vocabulary_size: int = 2000
     data: str | None = None
     choices: Mapping[str, str] | None = None

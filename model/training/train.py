@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +36,7 @@ from model.training.trainer import Trainer
 
 CHECKPOINTS = Path("checkpoints")  # below the current folder: an installed Headlight may lie where nobody may write
 NEW = ".new"
+RARELY = 50  # times as long as a checkpoint took pass before the next one, so that they are no more than a fiftieth of the time
 # Called with the run after each step and the step's line; it may wait (pause), and ends the run by raising StopTraining.
 OnStep = Callable[["Run", dict[str, Any]], None]
 
@@ -83,7 +85,7 @@ class Run:
     def __init__(self, folder: Path, options: Options, seed_number: int = 0, seeds: int = 1):
         self.folder, self.options, self.seed_number, self.seeds = folder, options, seed_number, seeds
         self.kept = snapshot_steps(options.steps, options.snapshots)
-        self.saved = 0
+        self.saved, self.due = 0, 0.0
         task = task_of(options.task, options.data)
         self.trainer = Trainer(task, options, task.data(options))
         self.log: Log
@@ -105,29 +107,33 @@ class Run:
         remove(snapshot(self.folder, step) for step in steps_of(self.folder) if step > self.saved)
         self.log = Log(self.folder / LOG, told["log_bytes"] if state.exists() else 0, self.options.log_dir, self.saved)
         if not state.exists():
-            (self.folder / SNAPSHOTS).mkdir(exist_ok=True)
             checkpoint.write_model(self.folder, self.trainer, checkpoint.beginning(self.trainer))
+            self.snapshot()
             self.save()
 
     def save(self) -> None:
         """A checkpoint of this step: what was logged, then the weights, and last the state that says that all is there."""
+        began = time.monotonic()
         log_bytes = self.log.sync()
+        checkpoint.write_weights(self.folder / WEIGHTS, self.trainer.average)
+        write_state(self.folder / STATE, self.trainer, log_bytes)
+        self.saved, now = self.trainer.step, time.monotonic()
+        self.due = now + max(self.options.save_seconds, RARELY * (now - began))
+
+    def snapshot(self) -> None:
+        """The weights of this step, where they are among those that are kept; a resume takes those after its checkpoint back."""
         if self.trainer.step in self.kept:
             (self.folder / SNAPSHOTS).mkdir(exist_ok=True)
             checkpoint.write_weights(snapshot(self.folder, self.trainer.step), self.trainer.average)
-        checkpoint.write_weights(self.folder / WEIGHTS, self.trainer.average)
-        write_state(self.folder / STATE, self.trainer, log_bytes)
-        self.saved, self.saved_at = self.trainer.step, self.trainer.seconds
 
     def steps(self, on_step: OnStep | None) -> None:
         """All that are left. Raises StopTraining, after it was saved, where the listener does."""
         trainer = self.trainer
-        self.saved_at = trainer.seconds
         while trainer.step < self.options.steps:
             line = trainer.advance()
             self.log.add(line)
-            due = trainer.step in self.kept or trainer.step == self.options.steps
-            if due or trainer.seconds >= self.saved_at + self.options.save_seconds:
+            self.snapshot()
+            if trainer.step == self.options.steps or time.monotonic() >= self.due:
                 self.save()
             if on_step:
                 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_snapshots_lie_evenly_over_log_step() -> None:
     steps = sorted(snapshot_steps(3000, 24))
     assert len(steps) <= 24 and steps[:2] == [0, 1] and steps[-1] == 3000
     late = [step for step in steps if step >= 20]
-    ratios = [b / a for a, b in zip(late, late[1:], strict=False)]
+    ratios = [b / a for a, b in pairwise(late)]
     assert max(ratios) / min(ratios) < 1.1
     assert snapshot_steps(3000, 0) == frozenset()
 
