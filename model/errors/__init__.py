@@ -6,13 +6,7 @@ the English one.
 
 from __future__ import annotations
 
-from model.errors.base import (
-    HeadlightError,
-    LacksPackage,
-    Stopped,
-    Unexpected,
-    bounded,
-)
+from model.errors.base import HeadlightError, LacksPackage, Stopped, Unexpected, bounded
 from model.errors.checkpoints import (
     AdapterAlone,
     AdapterRefused,
