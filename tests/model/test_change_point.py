@@ -26,7 +26,9 @@ def test_a_step_is_found_where_it_was_put(place: int, turned: int) -> None:
     found = change_point(STEPS, turned * noisy(level(place), place, 0.02))
     assert (found.last, found.first) == (STEPS[place - 1], STEPS[place])
     assert found.low <= found.last < found.first <= found.high
-    assert found.before == pytest.approx(turned * 0.1, abs=0.03) and found.after == pytest.approx(turned * 0.8, abs=0.03)
+    assert found.before == pytest.approx(turned * 0.1, abs=0.03) and found.after == pytest.approx(
+        turned * 0.8, abs=0.03
+    )
 
 
 def test_the_interval_holds_the_change_as_often_as_it_says_and_is_wider_where_there_is_more_noise() -> None:

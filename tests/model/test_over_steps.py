@@ -1,4 +1,4 @@
-"""Measures over the steps of a training: those of each step's own weights, made apart in numpy, and of the same tokens at each."""
+"""Measures over the steps of a training: of each step's own weights, made apart in numpy, and of the same tokens at each."""
 
 from __future__ import annotations
 
@@ -115,5 +115,7 @@ def test_a_folder_of_the_librarys_checkpoints_is_a_history_and_opens_as_its_last
         shutil.copytree(first, tmp_path / f"checkpoint-{step}")
     runs = over_steps(tmp_path, "a cat and a cat")
     assert [run.step for run in runs] == [5, 10] and len({run.trace.key.model for run in runs}) == 2
-    assert np.array_equal(runs[0].trace.weights(runs[0].trace.sites[0], 0), runs[1].trace.weights(runs[1].trace.sites[0], 0))
+    assert np.array_equal(
+        runs[0].trace.weights(runs[0].trace.sites[0], 0), runs[1].trace.weights(runs[1].trace.sites[0], 0)
+    )
     assert open_model(tmp_path).trace("a cat").fidelity().holds

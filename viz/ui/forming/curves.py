@@ -98,9 +98,5 @@ def _sentence(measure: str, values: list[float], change: ChangePoint | None) -> 
         ends = [numbers.short(values[0]), numbers.short(values[-1])]
         st.markdown(say("forming.no_change", measure=name, first=ends[0], last=ends[1]))
         return
-    st.markdown(
-        say(
-            "forming.changed", low=f"{change.low:,}", high=f"{change.high:,}", measure=name,
-            before=numbers.short(change.before), after=numbers.short(change.after),
-        )  # fmt: skip
-    )
+    values_of = {"before": numbers.short(change.before), "after": numbers.short(change.after), "measure": name}
+    st.markdown(say("forming.changed", low=f"{change.low:,}", high=f"{change.high:,}", **values_of))
