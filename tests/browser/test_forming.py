@@ -14,7 +14,8 @@ DRAG = """([root, place]) => {
   const range = root.querySelector(".scrub input");
   range.value = place;
   range.dispatchEvent(new Event("input"));
-  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(root.querySelector(".scrub").dataset.step))));
+  const shown = () => root.querySelector(".scrub").dataset.step;
+  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(shown()))));
 }"""
 WRITTEN = """
 window.written = [];
