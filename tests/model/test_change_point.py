@@ -33,20 +33,23 @@ def test_a_step_is_found_where_it_was_put(place: int, turned: int) -> None:
 
 def test_the_interval_holds_the_change_as_often_as_it_says_and_is_wider_where_there_is_more_noise() -> None:
     place, held, wide = N // 2, {}, {}
-    for sigma in (0.05, 0.25):
-        found = [change_point(STEPS, noisy(level(place), seed, sigma)) for seed in range(200)]
+    for sigma in (0.05, 0.2):
+        found = [change_point(STEPS, noisy(level(place), seed, sigma)) for seed in range(60)]
         found = [each for each in found if each is not None]
-        assert len(found) > 100
+        assert len(found) > 40
         held[sigma] = np.mean([each.low <= STEPS[place - 1] and STEPS[place] <= each.high for each in found])
         wide[sigma] = np.mean([np.log1p(each.high) - np.log1p(each.low) for each in found])
     assert min(held.values()) > 0.9
-    assert wide[0.25] > 1.2 * wide[0.05]
+    assert wide[0.2] > 1.2 * wide[0.05]
 
 
 def test_a_steep_rise_over_several_snapshots_is_within_the_interval() -> None:
     rise = 0.1 + 0.7 / (1 + np.exp(-(np.arange(N) - 17) / 0.8))
     found = change_point(STEPS, rise)
-    assert found.low <= STEPS[16] and STEPS[17] <= found.high and found.high < STEPS[22]
+    assert found.low <= STEPS[16] and STEPS[17] <= found.high and STEPS[12] <= found.low and found.high <= STEPS[22]
+    ramp = np.interp(np.log1p(STEPS), np.log1p(STEPS[[14, 19]]), [0.1, 0.8])
+    found = change_point(STEPS, noisy(ramp, 0, 0.01))
+    assert (found.last, found.first) == (STEPS[14], STEPS[19])
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.05])
@@ -57,11 +60,12 @@ def test_a_steep_rise_over_several_snapshots_is_within_the_interval() -> None:
         np.linspace(0.1, 0.8, N),
         np.log1p(STEPS) / 10,
         np.maximum(0.1, np.linspace(-0.8, 0.8, N)),
+        np.interp(np.arange(N), [4, N - 5], [0.1, 0.8]),
     ],
-    ids=["constant", "even rise", "logarithm", "flat and then rising"],
+    ids=["constant", "even rise", "logarithm", "flat and then rising", "a rise over most of the training"],
 )
 def test_no_change_is_said_of_what_has_none(curve: np.ndarray, sigma: float) -> None:
-    found = [change_point(STEPS, noisy(curve, seed, sigma)) for seed in range(60)]
+    found = [change_point(STEPS, noisy(curve, seed, sigma)) for seed in range(20)]
     assert np.mean([each is not None for each in found]) <= 0.05
 
 

@@ -30,16 +30,16 @@ def show() -> None:
     if found is None:
         return
     side_bar.head_picker(trace, words=False)
-    page_text.selection_line(trace)
-    _figures(trace, found)
+    step = matrix.chosen_step([run.step for run in found])
+    page_text.selection_line(matrix.at_step(found, step).trace)
+    _figures(trace, found, step)
 
 
-def _figures(trace: Trace, found: list[StepRun]) -> None:
+def _figures(trace: Trace, found: list[StepRun], step: int) -> None:
     from model.forming.over_steps import table
 
     site, head, _, _ = view.selected()
     measured = table(found)
-    step = matrix.chosen_step([run.step for run in found])
     with st.container(key="figures"):
         left, right = st.columns([5, 4], gap="medium")
     with left:
