@@ -1,8 +1,8 @@
 """Where a curve over training changed from one level to another, with an interval, and whether it did so at all.
 
 The curve is taken as normal around a level μ_0 up to a snapshot a, a level μ_1 from a snapshot b on, and the straight line
-between them in log(1 + step); neighbouring a and b are a jump. Of all pairs the one with the least residual sum of squares RSS is the
-fit (segments that join, Hudson 1966, "Fitting segmented curves whose join points have to be estimated", J. Am. Stat. Assoc. 61).
+between them in log(1 + step); neighbouring a and b are a jump. Of all pairs the one with the least residual sum of squares RSS
+is the fit (segments that join, Hudson 1966, "Fitting segmented curves whose join points have to be estimated", JASA 61).
 The interval goes from the first a to the last b of all pairs whose log-likelihood −n/2 · ln RSS is at most χ²₂(0.95) / 2 = 3.00
 below the largest: the likelihood region of the two join points (Seber & Wild 1989, Nonlinear Regression, chapter 5).
 

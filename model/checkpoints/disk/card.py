@@ -82,6 +82,8 @@ def _schemas() -> dict[str, type[BaseModel]]:
         pronoun_to_adjective=(found, ...),
         it_to_noun=(found, ...),
     )
+    snapshots = table("Snapshots", kept=(str, ""), precision=(str, ""), largest_weight_change=(share | None, None),
+                      sentences=(count | None, None), bytes=(count | None, None))  # fmt: skip
     columns = Literal["step", "train_loss", "validation_loss", "learning_rate"]
     point = Annotated[list[float | None], Field(min_length=4, max_length=4)]
     card = table(
@@ -89,7 +91,7 @@ def _schemas() -> dict[str, type[BaseModel]]:
         examples=(list[str], []), languages=(list[language], []), first_in=(language | None, None), licence=(str, ""),
         command=(str, ""), seed=(int | None, None), steps=(count | None, None), test=(dict[language, score], {}),
         held_out=(held_out | None, None),
-        alignment=(dict[language, both], {}), coreference=(coreference | None, None),
+        snapshots=(snapshots | None, None), alignment=(dict[language, both], {}), coreference=(coreference | None, None),
         curve_columns=(Annotated[list[columns], Field(min_length=4, max_length=4)], []), curve=(list[point], []),
         reads=(Literal["text"], "text"), second=(dict[str, str], {}), rows_after=(str, ""),
         head=(Annotated[tuple[site, head], Field(strict=False)] | None, None), pair=(None, None),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from viz.base import numbers
 from viz.ui import language
 from viz.ui.forming import curves, matrix, runs, two_steps
 from viz.ui.language import say
@@ -46,6 +47,9 @@ def _figures(trace: Trace, found: list[StepRun], step: int) -> None:
         matrix.show(trace, found, step)
     with right:
         curves.show(trace, found, measured, (str(site), head), step)
+    told = (model_list.card(view.current().model).get("snapshots") or {}).get("largest_weight_change")
+    if told is not None and step != found[-1].step:
+        st.caption(say("forming.eight_bits", change=numbers.short(told)))
     two_steps.show(found, step)
 
 
