@@ -20,6 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+LEAST_SHARE, LEAST_OTHER = (
+    0.1,
+    0.3,
+)  # between two levels: what a reader would call a change, of shares and of other measures
 LEAST_BIC = 6.0
 LEAST_SNAPSHOTS = 6
 _SIDE = 2  # snapshots on each level: one alone is none
@@ -41,7 +45,7 @@ class ChangePoint:
     after: float
 
 
-def change_point(steps: Sequence[int], values: Sequence[float], least: float = 0.1) -> ChangePoint | None:
+def change_point(steps: Sequence[int], values: Sequence[float], least: float = LEAST_SHARE) -> ChangePoint | None:
     """The change of `values`, one a snapshot, None where they have none; what is not a number is left out.
 
     least: by how much the two levels differ at least, in the unit of the values.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.checkpoints.history import history
 from model.checkpoints.open import open_model
+from model.forming.change_point import LEAST_OTHER, LEAST_SHARE
 from model.jobs.progress import tick
 from model.measures.cross_alignment import agreement_of_heads, gold
 from model.measures.head_statistics import trace_statistics
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 ALIGNMENT = "alignment"  # beside the measures of the registry: agreement with the gold alignment, where it is known
 _KEPT = ("q", "k", "lse", "bias", "bias_offsets", "sinks", "relative_keys")  # what weights are made of
 _COMPARED = 512  # tokens up to which the logits are compared with those of a plain run
-# What a curve has to change by to count as changed, and the smallest that a reader would call a change.
-LEAST_SHARE, LEAST_OTHER = 0.1, 0.3
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
+from model.forming.change_point import LEAST_SHARE
 from viz.base import export, numbers
 from viz.ui.forming import matrix
 from viz.ui.language import say
@@ -85,11 +85,14 @@ def offered(mine: DataFrame) -> list[str]:
 
 
 def changed_most(mine: DataFrame) -> str:
-    """The share that is furthest at the end from where it began; entropy where there is no share."""
+    """The share that is furthest at the end from where it began, one of the page's own where any moved; else entropy."""
     shares = [name for name in offered(mine) if bounds_of(name) == (0.0, 1.0)]
     moved = {name: abs(mine[name].iloc[-1] - mine[name].iloc[0]) for name in shares}
-    moved = {name: value for name, value in moved.items() if not math.isnan(value)}
-    return max(moved, key=moved.get) if moved else offered(mine)[0]
+    for names in (_FIRST, tuple(moved)):
+        far = {name: moved[name] for name in names if moved.get(name, 0.0) >= LEAST_SHARE}
+        if far:
+            return max(far, key=far.get)
+    return "entropy"
 
 
 def _sentence(measure: str, values: list[float], change: ChangePoint | None) -> None:
