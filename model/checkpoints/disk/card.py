@@ -28,6 +28,20 @@ def vocabulary_of(folder: Path) -> dict[str, Any]:
     return _read(folder / "vocabulary.json", "vocabulary")
 
 
+def example_of(folder: Path) -> str:
+    """A text that a checkpoint of ours reads, made of its own first tokens, for a card that has none; with a gap of an
+    encoder alone. Raises as `card_of`."""
+    told = vocabulary_of(folder)
+    known = [token for token in told["source"] or told["target"] if not (token[:1] == "<" and token[-1:] == ">")]
+    if told["kind"] == "subwords":
+        words = ["Once", "upon", "a", "time"]
+    else:
+        words = [token for token in known if token.isalnum()][:4] or known[:4]
+    if not told["target"]:
+        words[1:2] = ["<mask>"]
+    return ("" if told["kind"] == "characters" else " ").join(words)
+
+
 def _read(path: Path, kind: str) -> dict[str, Any]:
     there = path.stat()  # every page asks for every card on every run
     return _checked(path, kind, there.st_mtime_ns, there.st_size, there.st_ino)

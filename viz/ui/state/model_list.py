@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from model.checkpoints.disk import cost, discovery, families, packages
-from model.checkpoints.disk.card import card_of
+from model.checkpoints.disk.card import card_of, example_of
 from model.checkpoints.disk.discovery import Entry
 from model.checkpoints.disk.headers import config_of
 from model.checkpoints.disk.shipped import shipped
@@ -230,6 +230,7 @@ def _own_card(known: Entry) -> dict[str, Any]:
     """The card of a checkpoint of ours that does not ship; what it lacks is empty."""
     try:
         told = card_of(known.path)
+        told = told if told.get("examples") else told | {"examples": [example_of(known.path)]}
     except (OSError, ValueError):  # opening the model says it
         told = {}
     scores = told.get("test") or dict.fromkeys(told.get("languages") or ())
