@@ -89,7 +89,7 @@ def evaluate(
         done, chunk = done + len(left), chunk + 1
     about = {
         "model": model.name, "weights_hash": model.weights_hash, "task": scorer.task, "vocabulary": scorer.vocabulary,
-        "file": name or getattr(examples, "name", "examples"), "language": _language(model, language),
+        "file": name or getattr(examples, "name", "examples"), "language": _language(model, language, scorer.task),
         "own": not hasattr(model, "family"),
     }  # fmt: skip
     found = Evaluation(about, sorted_rows(parts))
@@ -99,8 +99,9 @@ def evaluate(
     return found
 
 
-def _language(model: Any, language: str | None) -> str:
-    return language or next(iter(getattr(model, "starts", None) or ()), "")
+def _language(model: Any, language: str | None, task: str) -> str:
+    """What an encoder–decoder wrote; a decoder alone has a start token and no choice."""
+    return language or (next(iter(getattr(model, "starts", None) or ()), "") if task == "seq2seq" else "")
 
 
 def _chunk(

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from model import open_model
+from model import evaluate, open_model
 from model.__main__ import main
 from model.checkpoints.own import OwnModel
 from model.data_files.read import DataFile
@@ -34,7 +34,7 @@ from model.evaluation.by_model import scorer_of
 from model.evaluation.compare import compared
 from model.evaluation.evaluation import Evaluation
 from model.evaluation.grammar_errors import broken
-from model.evaluation.run import Memory, evaluate
+from model.evaluation.run import Memory
 from model.evaluation.scored import SCHEMA
 from model.jobs.part_files import PartFiles
 from model.jobs.progress import ProgressListener, report_to
@@ -145,6 +145,7 @@ def test_one_stack_alone(shape: str) -> None:
     found = evaluate(model, texts)
     assert found.about["task"] == {"decoder": "causal", "encoder": "masked"}[shape] and found.tokens == tokens
     assert found.loss == pytest.approx(total / tokens, abs=bounds.WEIGHT) and found.translation is None
+    assert found.about["language"] == ""
 
 
 def library_loss(model, text: str, target: str | None) -> tuple[float, int]:
