@@ -160,6 +160,7 @@ def evaluate_file(
         "file": file.digest(), "columns": [file.parallel, *file.columns, file.piece], "model": model.weights_hash,
         "language": language or "", "written_answers": write, "version_of_Headlight": __version__,
     }  # fmt: skip
+    scorer_of(model, language, write)  # what it refuses is said before anything lies on the disk
     parts = PartFiles(out, made_of, SCHEMA, EvaluationNotWritten)
     count = sum(1 for _ in file)
     done = [0]
@@ -174,6 +175,9 @@ def evaluate_file(
             found = evaluate(
                 model, file, progress=heard, language=language, write=write, count=count, keep=parts, name=file.name
             )
+    except NothingScored:
+        parts.remove()
+        raise
     except Stopped as error:
         raise EvaluationStopped(got=done[0], allowed=count) from error
     return found, parts

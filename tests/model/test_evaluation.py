@@ -413,3 +413,7 @@ def test_work_of_another_model_or_file_is_refused(tmp_path: Path, capsys) -> Non
     assert "another file" in capsys.readouterr().err and not out.exists()
     parts.remove()
     assert main(given) == 0
+    data.write_text("zebra\t我\n", "utf-8")
+    out.unlink()
+    assert main(given) == 2 and "None of the 1 examples was scored" in capsys.readouterr().err
+    assert main([*given, "--language", "de"]) == 2 and not Path(f"{out}.parts").exists()
