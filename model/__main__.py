@@ -1,4 +1,5 @@
-"""The command line: `record` writes a trace, `heads` ranks heads, `profile` measures many texts, `train` trains a model."""
+"""The command line: `record` writes a trace, `heads` ranks heads, `profile` measures many texts,
+`evaluate` scores a file, `train` trains a model."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoints.remarks import say_remarks
-from model.errors import HeadlightError, ProfileStopped, TrainingInterrupted, UnknownOption
+from model.errors import EvaluationStopped, HeadlightError, ProfileStopped, TrainingInterrupted, UnknownOption
+from model.evaluation import command as evaluation
 from model.lab import command as training
 from model.profile import command as profile
 from model.text.byte_count import size
@@ -155,6 +157,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     heads.add_argument("--by", default="previous", help="the measure they are ranked by; a wrong one lists all")
     heads.set_defaults(run=_heads)
     profile.add(commands)
+    evaluation.add(commands)
     families = commands.add_parser("families", help="which families of the transformers library open, and how")
     families.add_argument(
         "--check", action="store_true", help="try a small one of every family of texts that the library has"
@@ -185,7 +188,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m model") -> int:
         sys.stdout.write(arguments.run(arguments) + "\n")
     except HeadlightError as error:
         sys.stderr.write(f"{error}\n")
-        return 130 if isinstance(error, ProfileStopped | TrainingInterrupted) else 2
+        return 130 if isinstance(error, ProfileStopped | EvaluationStopped | TrainingInterrupted) else 2
     return 0
 
 

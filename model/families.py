@@ -117,10 +117,10 @@ def card(key: str) -> FamilyCard:
 
 
 def related(key: str) -> tuple[str, ...]:
-    """The families of opened models that are of a card's kind: the library's say so (`Family.card`), ours and that of an
-    encoder–decoder which somebody else wrote are of 2017's."""
+    """The families of opened models that are of a card's kind: the library's say so (`Family.card`), that of an encoder–decoder
+    which somebody else wrote is of 2017's; ours are of several, by their shape."""
     library = tuple(family.model_type for family in FAMILIES if family.card == key)
-    return ("headlight", *library, "Seq2Seq") if key == "transformer" else library
+    return (*library, "Seq2Seq") if key == "transformer" else library
 
 
 def block_parameters(shape: FamilyCard) -> int:

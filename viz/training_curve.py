@@ -1,9 +1,13 @@
-"""The training curve: training and validation loss over the steps, as an Altair chart."""
+"""Losses over the steps of a training, as Altair charts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import altair as alt
 import pandas as pd
+
+from viz.base import palette
 
 
 def loss_curve(curve: list[list[float]], columns: list[str], words: dict[str, str]) -> alt.Chart:
@@ -26,4 +30,19 @@ def loss_curve(curve: list[list[float]], columns: list[str], words: dict[str, st
             tooltip=["step:Q", "line:N", alt.Tooltip("loss:Q", format=".4f")],
         )
         .properties(height=240)
+    )
+
+
+def step_losses(losses: Sequence[float], words: dict[str, str], theme: str = "light") -> alt.Chart:
+    """The loss of each step, from step 1; `words` names step and loss."""
+    table = pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses})
+    return (
+        alt.Chart(table)
+        .mark_line(strokeWidth=2, point=len(losses) <= 40, color=palette.THEMES[theme]["accent"])
+        .encode(
+            x=alt.X("step:Q", title=words["step"], axis=alt.Axis(tickMinStep=1, format="d")),
+            y=alt.Y("loss:Q", title=words["loss"], scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4)),
+            tooltip=["step:Q", alt.Tooltip("loss:Q", format=".4g")],
+        )
+        .properties(height=200)
     )

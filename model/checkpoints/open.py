@@ -12,7 +12,17 @@ from model.checkpoints.disk.other_folders import adapter, model_in
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.checkpoints.history import at_step
 from model.checkpoints.own import OwnModel, load
-from model.errors import AdapterAlone, NotAllowed, NotByLink, NotFetched, NotHere, NotPublic, Stopped, UnknownModel
+from model.errors import (
+    AdapterAlone,
+    NotAllowed,
+    NotByLink,
+    NotFetched,
+    NotHere,
+    NothingThere,
+    NotPublic,
+    Stopped,
+    UnknownModel,
+)
 from model.jobs.device import choose
 from model.jobs.progress import ProgressListener, report_to
 
@@ -151,6 +161,8 @@ def _is_library_checkpoint(folder: Path) -> bool:
 def _from_hub(name: str, confined: bool, fetch: bool) -> Path:
     """The folder of `org/name`, fetched where it may be and is not here. Raises UnknownModel or a kind of NotHere."""
     parts = name.split("/")
+    if name.startswith(("/", "~", ".", "\\")) or Path(name).is_absolute():
+        raise NothingThere(name=name)
     if len(parts) != 2 or not all(part and part not in (".", "..") for part in parts):
         raise UnknownModel(name=name, allowed=_here())
     here = discovery.snapshot(name)

@@ -78,7 +78,10 @@ def _decoded(file: BinaryIO, codec: str, name: str) -> None:
     while True:
         piece = file.read(_PIECE)
         try:
-            line += decoder.decode(piece, not piece).count("\n")
+            text = decoder.decode(piece, not piece)
+            if "\0" in text:
+                raise NoText("it holds bytes of zero: it is not a text")
+            line += text.count("\n")
         except UnicodeDecodeError as error:
             raise NoText(f"it begins as {name} and is damaged at line {line} or after") from error
         if not piece:

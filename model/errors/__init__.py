@@ -6,13 +6,7 @@ the English one.
 
 from __future__ import annotations
 
-from model.errors.base import (
-    HeadlightError,
-    LacksPackage,
-    Stopped,
-    Unexpected,
-    bounded,
-)
+from model.errors.base import HeadlightError, LacksPackage, Stopped, Unexpected, bounded
 from model.errors.checkpoints import (
     AdapterAlone,
     AdapterRefused,
@@ -34,6 +28,7 @@ from model.errors.checkpoints import (
     NotFetched,
     NotFinite,
     NotHere,
+    NothingThere,
     NoTokenizer,
     NotOpened,
     NotPublic,
@@ -53,6 +48,15 @@ from model.errors.checkpoints import (
     WrongShape,
 )
 from model.errors.data_files import DataFileRefused, NothingLeft, TooManyLines
+from model.errors.evaluation import (
+    EvaluationFile,
+    EvaluationNotWritten,
+    EvaluationStopped,
+    FineTuneNotSaved,
+    FineTuneRefused,
+    NothingScored,
+    NotTheSameFile,
+)
 from model.errors.given import (
     ChatTemplateFailed,
     EmptyText,
@@ -146,6 +150,11 @@ __all__ = [
     "Diverged",
     "DropoutOn",
     "EmptyText",
+    "EvaluationFile",
+    "EvaluationNotWritten",
+    "EvaluationStopped",
+    "FineTuneNotSaved",
+    "FineTuneRefused",
     "ForeignTokenizer",
     "GroupsOnBatch",
     "HalfCharacter",
@@ -185,8 +194,11 @@ __all__ = [
     "NotPublic",
     "NotRun",
     "NotText",
+    "NotTheSameFile",
     "NothingLeft",
     "NothingMeasured",
+    "NothingScored",
+    "NothingThere",
     "NothingToResume",
     "OneExample",
     "OtherScores",

@@ -10,6 +10,11 @@ class UnknownModel(HeadlightError):
     sentence = "There is no model called “{name}”: choose one of {allowed}, or give a folder, or a .gguf file."
 
 
+class NothingThere(UnknownModel):
+    code = "nothing_there"
+    sentence = "There is nothing at “{name}”: give the path of a checkpoint folder, a .gguf file or a saved trace."
+
+
 class DamagedCheckpoint(HeadlightError):
     code = "damaged_checkpoint"
     sentence = "The checkpoint in {path} cannot be used: {reason}. Train it again or restore the folder."

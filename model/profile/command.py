@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from model.checkpoints.remarks import say_remarks
-
-if TYPE_CHECKING:
-    from model.profile.progress import Progress
+from model.jobs.progress_line import ProgressLine
 
 _WHAT = "measure every head on every text of a file; stop it at any time, the same command goes on"
 _TEXTS = "one text a line, or a .jsonl, .csv or .parquet with a column “text”"
@@ -42,11 +37,12 @@ def _run(arguments: argparse.Namespace) -> str:
         if (value := getattr(arguments, name)) is not None
         for part in (f"--{name}", str(value))
     ]
-    line = _Line()
+    line = ProgressLine()
     try:
         done = profile(
             arguments.model, arguments.texts, arguments.out, language=arguments.language or "", limit=arguments.limit,
-            ray=arguments.ray or "", on_progress=line, on_opened=say_remarks,
+            ray=arguments.ray or "", on_opened=say_remarks,
+            on_progress=lambda progress: line(progress, progress.done >= progress.count),
             command=shlex.join(["python", "-m", "model", "profile", *given]),
         )  # fmt: skip
     finally:
@@ -55,27 +51,3 @@ def _run(arguments: argparse.Namespace) -> str:
         return f"{arguments.out}: it is there already, made of the same texts by the same model"
     refused = f", {done.refused:,} refused and listed in it" if done.refused else ""
     return f"{arguments.out}: {done.done - done.refused:,} texts measured{refused}; {done.rate:.3g} texts/s"
-
-
-class _Line:
-    """One line that is written over where somebody looks; in a log, one every half a minute."""
-
-    def __init__(self) -> None:
-        self.watched = sys.stderr.isatty()
-        self.every = 0.2 if self.watched else 30.0
-        self.last, self.wide = time.monotonic(), 0
-
-    def __call__(self, progress: Progress) -> None:
-        if time.monotonic() < self.last + self.every and progress.done < progress.count:
-            return
-        self.last, told = time.monotonic(), str(progress)
-        if self.watched:
-            sys.stderr.write(f"\r{told.ljust(self.wide)}")
-            self.wide = len(told)
-        elif progress.done < progress.count:
-            sys.stderr.write(f"{told}\n")
-        sys.stderr.flush()
-
-    def end(self) -> None:
-        if self.wide:
-            sys.stderr.write("\n")

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from model.errors import HeadlightError, NeedsRay, ProfileStopped, RayFailed
-from model.profile import part_files, table
-from model.profile.part_files import CHUNK, Parts
+from model.jobs.part_files import CHUNK, chunks
+from model.profile import table
+from model.profile.part_files import Parts
 from model.profile.progress import SAVED, Progress
 from model.profile.schema import SOURCE, TEXT
 
@@ -66,7 +67,7 @@ def measure(
 
 
 def _chunks(first: int, count: int) -> list[int]:
-    return [chunk for chunk, here in part_files.chunks(count) if first <= here.start < first + _WINDOW]
+    return [chunk for chunk, here in chunks(count) if first <= here.start < first + _WINDOW]
 
 
 def _window(

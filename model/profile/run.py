@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,9 @@ from model.errors import (
     TextsFile,
     UnknownOption,
 )
+from model.jobs.part_files import check, chunks
 from model.jobs.progress import ProgressListener, report_to
+from model.jobs.signals import until_signal
 from model.profile import part_files, table
 from model.profile.part_files import Parts
 from model.profile.progress import SAVED, Progress
@@ -56,12 +55,12 @@ def profile(
     progress = Progress(read.count, on_progress)
     made_of = _made_of(model, read, options)
     if (there := part_files.made_of(out)) is not None:
-        part_files.check(out, there, made_of)
+        check(out, there, made_of)
         shutil.rmtree(out.with_name(out.name + ".parts"), ignore_errors=True)
         progress.there = True
         return progress
     work = Parts(out, made_of)
-    with _until_signal() as stopped:
+    with until_signal() as stopped:
         if ray:
             from model.profile.ray import measure
 
@@ -117,7 +116,7 @@ def _measure(
     """One text after the other, in this process."""
     stream = iter(texts)
     with report_to(ProgressListener(lambda what, fraction: None, stopped)):
-        for chunk, here in part_files.chunks(texts.count):
+        for chunk, here in chunks(texts.count):
             found = [work.read(chunk)]
             answered, saved = table.done(found[0]), time.monotonic()
             progress.begin(found[0])
@@ -138,22 +137,3 @@ def _measure(
                     saved = time.monotonic()
             if len(found) > 1:
                 work.write(chunk, pa.concat_tables(found))
-
-
-@contextlib.contextmanager
-def _until_signal() -> Iterator[Callable[[], bool]]:
-    """Inside the block, Ctrl-C and SIGTERM are noted, for work to end between two texts; a second one ends it at once."""
-    stopped = threading.Event()
-    kept = {}
-
-    def note(number: int, _frame: object) -> None:
-        stopped.set()
-        signal.signal(number, kept[number])
-
-    if threading.current_thread() is threading.main_thread():
-        kept = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped.is_set
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)

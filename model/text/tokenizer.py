@@ -168,7 +168,7 @@ class Tokenizer:
         """The fewest known words that spell `piece` (Chinese has no spaces; French elides), or None."""
         best: list[list[str] | None] = [[]] + [None] * len(piece)
         joined = {
-            t for t in self.vocabulary if not self.is_special(t) and (_is_han(t) or t.endswith("'") or not t.isalpha())
+            t for t in self.vocabulary if not self.is_special(t) and (is_han(t) or t.endswith("'") or not t.isalpha())
         }
         for end in range(1, len(piece) + 1):
             for start in range(max(0, end - 12), end):
@@ -192,7 +192,8 @@ class Tokenizer:
         return (" " if self.kind == "words" else "").join(words)
 
 
-def _is_han(text: str) -> bool:
+def is_han(text: str) -> bool:
+    """Whether a text is of Han characters only."""
     return all("\u3400" <= c <= "\u9fff" for c in text)
 
 

@@ -169,6 +169,10 @@ def test_a_damaged_checkpoint_is_one_sentence_and_the_last_model_stays(visit, mo
 def test_an_unknown_model_in_a_link_is_one_sentence(visit, models: Path, name: str) -> None:
     seen = visit(model=name)
     assert len(seen.complaint()) < 700 and seen.view.model == "translate" and seen.figures() == ["overview"]
+    path = name.startswith(("/", ".")) and not name.endswith(".safetensors")  # a saved trace has its own sentence
+    assert path == seen.complaint().startswith(start_of(seen, "error.nothing_there"))
+    seen.click("models-again").sound()
+    assert seen.at.text_input(key="models-path").value == name  # where it can be corrected
 
 
 def test_a_text_that_is_too_long_is_refused_everywhere(visit, models: Path) -> None:

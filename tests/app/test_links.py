@@ -65,7 +65,7 @@ def test_a_quick_second_click_is_not_undone_by_the_old_link(visit) -> None:
         ({"site": "encoder.9.self"}, "error.unknown_site"),
         ({"site": "<b>x"}, "error.unknown_site"),
         ({"model": "nope"}, "error.unknown_model"),
-        ({"model": "../dates"}, "error.unknown_model"),
+        ({"model": "../dates"}, "error.nothing_there"),
     ],
 )
 def test_a_name_that_does_not_exist_is_said_in_one_sentence(visit, link: dict[str, str], said: str) -> None:

@@ -57,11 +57,18 @@ def test_no_page_breaks_and_each_says_it(visit, broken, name: str, tensor: str, 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_first_screen_does_not_call_nan_right(visit, broken, lang: str):
     """One head of NaN in the first layer, and all of the second: the drawn head is one with numbers, the hatching is named."""
-    seen = visit(model=str(broken(*CASES[0])), text="the cat sat", lang=lang)
+    folder = broken(*CASES[0])
+    context = open_model(folder).trace("the cat sat").record("encoder.0.self").context
+    seen = visit(model=str(folder), text="the cat sat", lang=lang)
     header, arrays = seen.figure("overview")
     assert header["hero"]["site"] == "encoder.0.self" and header["hero"]["head"] != 0
     assert np.isfinite(arrays["hero"]).all() and header["hatched"] == seen.say("overview.hatched_nan")
     (foot,) = [each.value for each in seen.at.caption if each.value.startswith(seen.say("overview.sentence"))]
+    if (
+        context.isfinite().all()
+    ):  # torch's fused attention makes 0 of NaN scores on some processors: no record of it checks
+        assert ":red[✗" in foot and "NaN" in foot
+        return
     assert seen.say("foot.nan") in foot and seen.say("foot.nan_logits") in foot
     assert seen.say("foot.unchecked") not in foot.replace(seen.say("foot.nan"), "") and "NaN on average" not in foot
     for key in ("foot.opening", "foot.logits"):

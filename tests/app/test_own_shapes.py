@@ -19,7 +19,7 @@ MADE: dict[str, tuple[str, str, dict[str, object]]] = {
     "gpt": ("decoder", "words", {}), "bert": ("encoder", "words", {}),
     "letters": ("decoder", "characters", {"d_ff": 0, "positions": "learned", "norm": "pre"}),
     "gaps": ("encoder", "characters", {"d_ff": 0, "positions": "rotary"}),
-    "bare": ("both", "words", {"d_ff": 0}),
+    "bare": ("both", "words", {"d_ff": 0}), "pairs": ("decoder", "subwords", {"norm": "pre", "positions": "alibi"}),
 }  # fmt: skip
 
 
@@ -126,6 +126,18 @@ def test_the_first_screen_of_an_encoder_alone(visit, written: Path) -> None:
     assert table[seen.say("card.token")].tolist() == sorted(want, key=want.get, reverse=True)[:10]
 
 
+def test_continuations_of_a_decoder_alone(visit) -> None:
+    seen = visit("output", model="letters", text="the cat").sound()
+    assert seen.say("output.continuations") in " ".join(text.value for text in seen.at.markdown)
+    seen.click("sample-draw").sound()
+    assert len([button for button in seen.at.button if (button.key or "").startswith("sample-look-")]) == 3
+    seen.click("sample-look-1").sound()
+    assert seen.view.text.startswith("the cat") and len(seen.view.text) > len("the cat")
+    for name in ("gaps", "bare"):  # one writes nothing, the other answers
+        other = visit("output", model=name).sound()
+        assert not [button for button in other.at.button if button.key == "sample-draw"]
+
+
 def test_what_a_link_asks_of_another_shape_is_not_asked(visit) -> None:
     for name in ("gpt", "bert"):
         asked = {"target": "我", "to": "fr", "pair": "the cat", "chat": 1, "new": 2}
@@ -175,3 +187,10 @@ def test_the_card_says_the_shape(visit, name: str) -> None:
     assert facts.get(seen.say("card.layers_short"), "2 + 2") == ("2" if task != "seq2seq" else "2 + 2")
     assert facts["d_ff"] == (seen.say("card.attention_only") if "d_ff" in MADE[name][2] else "24")
     assert len(seen.at.dataframe) == (3 if task == "seq2seq" else 2)
+
+
+def test_the_families_offer_each_shape_where_it_belongs(visit) -> None:
+    seen = visit("families").sound()
+    offered = {button.key for button in seen.at.button if (button.key or "").startswith("families-have-")}
+    assert {"families-have-gpt-gpt", "families-have-bert-bert", "families-have-transformer-bare"} <= offered
+    assert not {"families-have-transformer-gpt", "families-have-transformer-bert", "families-have-bert-gpt"} & offered

@@ -203,7 +203,7 @@ def test_blocks_of_a_long_text_show_their_largest_weight_or_their_share(visit, m
         header, arrays = seen.figure("overview")
         for head, (picture, _) in enumerate(thumbnails.heads(record, how)):
             np.testing.assert_allclose(arrays[f"decoder.0.self.{head}"].astype(int), picture.astype(int), atol=1)
-        assert header["words"]["legend"] == seen.say(f"overview.legend_{how}")
+        assert header["words"]["legend"] == seen.say(f"overview.legend_{how}", max="{max}")
         assert any(seen.say(f"overview.pooled_{how}") in caption.value for caption in seen.at.caption)
         found[how] = arrays["decoder.0.self.0"]
     assert seen.link["set"] == "overview-how.mean" and (found["max"] != found["mean"]).any()

@@ -42,7 +42,7 @@ def test_every_kind_renders_on_a_shipped_model(visit, name: str, language: str) 
 
 def test_the_sinusoidal_table_follows_its_controls(visit) -> None:
     seen = visit("positions", text=TEXT).sound()
-    bounds.close(values(seen, "table"), naive.sinusoid(50, 64), 64)
+    bounds.close(values(seen, "table"), naive.sinusoid(50, 128), 128)  # as wide as the model's own
     seen = slide(slide(seen, "length", 20), "width", 16).sound()
     want = naive.sinusoid(20, 16)
     bounds.close(values(seen, "table"), want, 64)
@@ -59,14 +59,14 @@ def test_a_click_in_the_table_chooses_the_pair_that_turns(visit) -> None:
     seen = pick(visit("positions", text=TEXT), "positions-table", {"row": 7, "column": 5}).sound()
     assert (seen.at.slider(key="positions-k").value, seen.at.slider(key="positions-pair").value) == (7, 2)
     assert seen.at.multiselect(key="positions-dims").value == [5]  # its wave, and how long it is
-    waves = 2 * np.pi * 10000.0 ** (2 * (np.arange(64) // 2) / 64)
+    waves = 2 * np.pi * 10000.0 ** (2 * (np.arange(128) // 2) / 128)
     header, _ = seen.figure("positions-table")
     np.testing.assert_allclose(header["curve"], waves, rtol=1e-12)
     assert header["selection"] == {"row": 7, "column": 5} and numbers.short(waves[5]) in header["notes"][5]
     assert f"**{numbers.short(waves[5])}**" in " ".join(text.value for text in seen.at.markdown)
     np.testing.assert_allclose(seen.at.dataframe[0].value["wave"], waves[::2], rtol=1e-12)
     seen = slide(seen, "shift", 4).sound()
-    w = 10000 ** (-4 / 64)
+    w = 10000 ** (-4 / 128)
     formulas = " ".join(formula.value for formula in seen.at.latex)
     for number in (np.cos(4 * w), np.sin(7 * w), np.cos(11 * w)):
         assert f"{number:.3f}".rstrip("0")[:5] in formulas or f"{number:.2f}" in formulas
@@ -156,7 +156,7 @@ def test_the_chosen_dimensions_are_the_curves(visit) -> None:
     seen.at.multiselect(key="positions-dims").set_value([3, 20])
     seen.at.run()
     found = {(row["dimension"], row["position"]): row["value"] for row in chart(seen.sound())}
-    want = naive.sinusoid(50, 64)
+    want = naive.sinusoid(50, 128)
     assert found["dimension 3", 9] == pytest.approx(want[9, 3])
     assert found["dimension 20", 40] == pytest.approx(want[40, 20])
     assert len(found) == 100

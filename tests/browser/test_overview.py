@@ -32,6 +32,18 @@ def test_the_sentence_is_edited_in_place(overview, translator) -> None:
     expect(overview.find(".st-key-text-en input")).to_have_value("the cat sat on the mat")
 
 
+def test_a_typed_word_leads_to_the_row_that_looks_at_it_most(overview, translator) -> None:
+    overview.open(text="she gave him a red apple", to="fr", lang="en")
+    record, head = translator.trace("she gave him a red apple", language="fr").record("decoder.1.cross"), 1
+    row = int(record.weights(head)[:-1, 4].argmax())
+    before = overview.page.evaluate("history.length")
+    sources(overview).nth(4).click()
+    overview.wait_for_link(head=head, q=row, k=4)
+    assert overview.path == "heads" and overview.page.evaluate("history.length") == before + 1
+    overview.page.go_back()
+    expect(sources(overview)).to_have_count(6)
+
+
 def test_words_and_ribbons_stand_whole_where_they_fit_closer_together(overview) -> None:
     """They were cut off at the end of the row while there was room between and inside the chips."""
     overview.open(text=" ".join(["the cat sat on the mat"] * 4), to="zh")

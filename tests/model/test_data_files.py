@@ -85,6 +85,7 @@ REFUSED = {
     "cut.tsv": (tsv(PAIRS).encode()[:-26] + "猫".encode()[:2], "ends in the middle of a character, at line 2"),
     "damaged.tsv": ("猫猫猫\ta\n".encode() + b"\xff\xfe\xffx\tb\n", "UTF-8 with damaged bytes, the first at line 2"),
     "zeros.txt": (b"abc\0\0\1def\nabc def ghi jkl mno pqr stu\n", "bytes of zero"),
+    "more zeros.tsv": (b"a\0b\0\0\0c\n", "bytes of zero"),
     "packed.tsv": (b"\x1f\x8b\x08\0rest", "packed with gzip"),
     "sheet.csv": (b"PK\x03\x04rest", "an Excel sheet"),
     "empty.txt": (b"", "there is no text in it"),

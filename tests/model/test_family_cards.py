@@ -79,12 +79,12 @@ def test_parents_are_families_that_came_before() -> None:
         assert all(card(parent).year <= known.year for parent in known.parents)
         assert known.small in (*make.NAMES, "")
     library = {family.model_type for family in FAMILIES}
-    assert {name for known in CARDS for name in related(known.key)} <= library | {"headlight", "Seq2Seq"}
+    assert {name for known in CARDS for name in related(known.key)} <= library | {"Seq2Seq"}
     assert {family.card for family in FAMILIES} <= {*keys, ""}
 
 
 @pytest.mark.parametrize(("key", "names"), [
-    ("transformer", ("headlight", "whisper", "marian", "Seq2Seq")), ("gpt", ("openai-gpt",)),
+    ("transformer", ("whisper", "marian", "Seq2Seq")), ("gpt", ("openai-gpt",)),
     ("bert", ("bert", "albert", "distilbert", "electra", "modernbert", "deberta", "deberta-v2", "mpnet")),
     ("gpt2", ("gpt2", "llama", "opt", "gpt_neox", "mistral", "qwen2", "qwen3")), ("gpt3", ("gpt_neo", "gptj")),
     ("bart", ("bart", "mbart", "pegasus")), ("t5", ("t5", "mt5")), ("xlnet", ("xlnet",)), ("roberta", ("roberta",)),

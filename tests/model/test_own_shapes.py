@@ -12,7 +12,7 @@ import torch
 from model import Trace, open_model
 from model.__main__ import main
 from model.checkpoints.minimal_pair import minimal_pair
-from model.checkpoints.own_decoder import own_decoder
+from model.checkpoints.own_decoder import own_decoder, sample
 from model.checkpoints.truncate import shortened
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnknownWords
 from model.generation import decoder as decoding
@@ -255,6 +255,26 @@ def test_draws_are_seeded_and_scored(make) -> None:
             assert token != 0 and each.log_p[n] == bounds.near(log_p(row)[token], 1024)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_continuations_are_drawn_as_texts_with_their_probability(make, kind: str) -> None:
+    model = make("decoder", kind)
+    found = sample(model, tiny.TEXT, 3, new_tokens=6, temperature=1.2, seed=4)
+    assert len(found) == 3 and found == sample(model, tiny.TEXT, 3, new_tokens=6, temperature=1.2, seed=4)
+    prompt = model.trace(tiny.TEXT).token_ids("decoder")
+    for each in found:
+        ids = model.trace(each.text).token_ids("decoder") if each.added else prompt
+        assert each.text.startswith(tiny.TEXT)
+        if len(ids) - len(prompt) == each.tokens:  # no sign was drawn, which is no text
+            rows = numbers(model, None, ids)["logits"][len(prompt) - 1 : -1]
+            want = sum(log_p(row)[token] for row, token in zip(rows, ids[len(prompt) :], strict=True))
+            assert each.log_probability == bounds.near(want, 1024)
+    assert any(len(each.added) > 2 for each in found)
+    with pytest.raises(NotInThisModel, match="no decoder alone"):
+        sample(make("encoder", kind), "the cat")
+    with pytest.raises(HeadlightError, match="temperature is 0"):
+        sample(model, tiny.TEXT, temperature=0)
+
+
 @pytest.mark.parametrize("d_ff", [24, 0])
 @pytest.mark.parametrize("shape", ["decoder", "both"])
 def test_a_cached_step_is_the_whole_decoder_and_costs_what_the_formula_says(make, shape: str, d_ff: int) -> None:
@@ -332,6 +352,10 @@ def test_the_command_line_records_and_ranks(tmp_path: Path, capsys, shape: str, 
     assert main(["record", "--model", str(folder), "--text", text_of(shape), *more, "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "2 attention sub-layers" in said and "checks to" in said and ("wrote" in said) == (shape == "decoder")
+    if shape == "decoder":
+        trace = Trace.open(out)
+        told = (" " if kind == "words" else "").join(trace.tokens("decoder")[trace.facts["prompt"] :])
+        assert f"wrote “{told}”" in said
     assert Trace.open(out).tokens(shape)
     assert main(["heads", "--model", str(folder), "--text", text_of(shape), "--by", "entropy", "--top", "3"]) == 0
     assert len(capsys.readouterr().out.strip().splitlines()) == 5

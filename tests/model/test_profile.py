@@ -36,7 +36,7 @@ TEXTS = ["the cat sat on the mat", "", "I see the cat", "a black cat ?", "the ze
 REFUSED = {1: "empty_text", 4: "unknown_words"}
 # The command with its work on disk every now and then, as often as a test can wait.
 QUICK = (
-    "import sys, model.profile.run as run, model.profile.part_files as parts; run.SAVED, parts.CHUNK = 0.02, 8;"
+    "import sys, model.profile.run as run, model.jobs.part_files as parts; run.SAVED, parts.CHUNK = 0.02, 8;"
     "from model.__main__ import main; sys.exit(main(sys.argv[1:]))"
 )
 
@@ -399,7 +399,7 @@ def test_two_workers_give_the_same_table(whole, tmp_path: Path) -> None:
     half.kill()
     half.communicate()
     code = (
-        "import sys, ray, model.profile.part_files as parts; parts.CHUNK = 8; ray.init(num_cpus=2, include_dashboard=False);"
+        "import sys, ray, model.jobs.part_files as parts; parts.CHUNK = 8; ray.init(num_cpus=2, include_dashboard=False);"
         "from model.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(

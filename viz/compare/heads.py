@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Words = dict[str, str]
 _BARS = 64  # queries of which each gets a bar of its own
 _STRETCHES = 256  # bars of a long text's strip
+_NAMES = 24  # of them that are named: as many as stand beside each other on a slant
 _RUNS = 96  # bars of a longer text
 
 
@@ -90,8 +91,9 @@ def rows_chart(
         where: dict[str, Any] = {"x": alt.X("middle:Q", scale=alt.Scale(domain=[0, n], nice=False))}
     else:
         quoted = ",".join("'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'" for text in texts)
-        x = alt.X("place:O", title=words["query"],
-                  axis=alt.Axis(labelExpr=f"[{quoted}][datum.value]", labelAngle=-45, labelFlush=False))  # fmt: skip
+        axis = alt.Axis(labelExpr=f"[{quoted}][datum.value]", labelAngle=-45, labelFlush=False, labelOverlap=False,
+                        values=_named(n, at))  # fmt: skip
+        x = alt.X("place:O", title=words["query"], axis=axis)
         layers = [alt.Chart(data).mark_bar(color=palette.HEADS[0]).encode(x=x, y=y, tooltip=tips)]
         where = {"x": x}
     if at is not None and at < n:
@@ -152,6 +154,12 @@ def strip(
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         description=words["alt"],
     )
+
+
+def _named(n: int, at: int | None) -> list[int]:
+    """The queries whose names stand below the bars: evenly many, and the selected one in place of its neighbours."""
+    step, chosen = -(-n // _NAMES), [at] if at is not None and at < n else []
+    return sorted({*chosen, *(i for i in range(0, n, step) if all(abs(i - other) >= step for other in chosen))})
 
 
 def _each(divergence: np.ndarray, texts: Sequence[str]) -> pd.DataFrame:

@@ -50,11 +50,14 @@ def configure(page: st.Page) -> None:
 
 
 def follow() -> None:
-    """Go where a click inside a figure pointed. After the page, because a switch ends the run."""
+    """Go where a click pointed, before the page that is left is drawn once more.
+
+    The address stays what it is until the new page writes its own: another would be one more step of Back.
+    """
     target = st.session_state.pop("go_to", None)
     for section, stems in SECTIONS.items():
         if target in stems:
-            st.switch_page(f"pages/{section}/{target}.py")
+            st.switch_page(f"pages/{section}/{target}.py", query_params=st.session_state.get("written_link"))
 
 
 def link(stem: str, label: str) -> None:

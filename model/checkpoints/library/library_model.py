@@ -235,13 +235,13 @@ class HuggingFaceModel:
             raise TextTooLong(got=start, allowed=self.max_length - 1)
         if not hasattr(self.module, "generate"):
             raise NotInThisModel(what="Writing", does="has no head that writes")
+        opening = languages.opening(self.tokenizer, language)
         with quiet():
             # The ids stay with the processor, and so does what is drawn: the library moves what each step reads.
             return self.module.generate(
-                input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max(1, min(new_tokens, room)),
-                stopping_criteria=StoppingCriteriaList([progress]), pad_token_id=self._pad(),
-                tokenizer=self.tokenizer,  # where its settings stop at a text
-                **({"do_sample": False, "num_beams": 1} | languages.opening(self.tokenizer, language) | how),
+                input_ids=ids, max_new_tokens=max(1, min(new_tokens, room)), stopping_criteria=StoppingCriteriaList([progress]),
+                pad_token_id=self._pad(), tokenizer=self.tokenizer,  # where its settings stop at a text
+                **({"attention_mask": torch.ones_like(ids), "do_sample": False, "num_beams": 1} | opening | how),
             )  # fmt: skip
 
     def _pad(self) -> int | None:

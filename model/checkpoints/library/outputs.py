@@ -135,7 +135,7 @@ def training_step(
     if size > LARGEST_TRAINED:
         raise TooLargeToTrain(got=f"{size:,}", allowed=f"{LARGEST_TRAINED:,}")
     with reading_as(model.tokenizer, source_language, language):
-        encoded, given, labels = _pair(model, text, target, chat)
+        encoded, given, labels = labelled_pair(model, text, target, chat)
         read = _as_read(model, given, target, language)
     check_ids(model.tokenizer, labels, model.module.get_input_embeddings().weight.shape[0])
     _check(max(given["input_ids"].shape[1], labels.shape[1]), model.max_length)
@@ -189,8 +189,8 @@ def _recorded(
     return model.as_trace(key, encoded, read, found, said | ({"after": int(labels[0, -1])} if model.decodes else {}))
 
 
-def _pair(
-    model: HuggingFaceModel, text: str, target: str, chat: bool
+def labelled_pair(
+    model: HuggingFaceModel, text: str, target: str, chat: bool = False
 ) -> tuple[Encoded, dict[str, Tensor], Tensor]:  # fmt: skip
     """(what the text reads as, what is given to the model, the labels [1, n], −100 where nothing is scored)."""
     encoded = model.encode(text, None, chat)

@@ -97,7 +97,7 @@ def streams(output: Any, stacks: set[str], layers: Mapping[str, int] | None = No
 
 def run(module: nn.Module, inputs: Mapping[str, Tensor], **options: object) -> Any:
     """What the library gives of a plain forward, its hidden states too."""
-    return _call(module, inputs, output_hidden_states=True, **options)
+    return call(module, inputs, output_hidden_states=True, **options)
 
 
 def _captured_calls(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[list[CapturedAttention], Any]:
@@ -127,11 +127,11 @@ def _states(output: Any, stack: str) -> tuple[Tensor, ...]:
 
 def plain(module: nn.Module, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What the head gives in a plain run, with nothing recorded, by the names of `task_heads.outputs.named`."""
-    found = head_outputs.named(type(module).__name__, _call(module, inputs))
+    found = head_outputs.named(type(module).__name__, call(module, inputs))
     return {name: host(tensor) for name, tensor in found.items()}
 
 
-def _call(module: nn.Module, inputs: Mapping[str, Tensor], **options: object) -> Any:
+def call(module: nn.Module, inputs: Mapping[str, Tensor], **options: object) -> Any:
     return module(**as_taken(module, inputs), **({"use_cache": False} if _caches(module) else {}), **options)
 
 

@@ -110,7 +110,7 @@ def special_ids(tokenizer: Any) -> set[int]:
     return {*tokenizer.all_special_ids, *(i for i, token in added.items() if token.special)}
 
 
-def _outside_the_text(tokenizer: Any) -> set[int]:
+def outside_the_text(tokenizer: Any) -> set[int]:
     """Special tokens but the unknown word and the gap, which stand in the text where a word stands."""
     names = ("bos", "eos", "pad", "cls", "sep")
     ends = {getattr(tokenizer, f"{name}_token_id", None) for name in names}
@@ -134,7 +134,7 @@ def words(tokenizer: Any, ids: Sequence[int], text: str = "") -> list[int | None
     special tokens; otherwise a word begins at a space.
     """
     ids = list(ids)
-    special = _outside_the_text(tokenizer)
+    special = outside_the_text(tokenizer)
     plain = [position for position, i in enumerate(ids) if i not in special]
     found = _of_the_tokenizer(tokenizer, [ids[position] for position in plain], text, special)
     if found is None:

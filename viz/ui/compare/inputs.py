@@ -51,10 +51,11 @@ def _second(trace: Trace) -> Trace | None:
         st.info(say("comparing.no_second"))
         return None
     key = mirror("comparing_text", told)
-    st.text_area(
-        say("comparing.second"), key=key, placeholder=say("comparing.second_hint"), height=96,
-        on_change=second_run.keep_text, args=(key,),
-    )  # fmt: skip
+    how = {"key": key, "placeholder": say("comparing.second_hint"), "on_change": second_run.keep_text, "args": (key,)}
+    if model_list.is_ours(now.model):  # one line, as the first text is: Enter runs it
+        st.text_input(say("comparing.second"), **how)
+    else:
+        st.text_area(say("comparing.second"), height=96, **how)
     _example(now, told)
     return second_run.of_text()
 

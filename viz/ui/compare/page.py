@@ -116,7 +116,7 @@ def _difference(trace: Trace, heads: list[picked_heads.Pick], at: tuple[int, int
     )
     with right:
         st.altair_chart(two_heads.divergence(queries, found.rows.numpy(), here[0]), width="stretch")
-        st.caption(say("comparing.rows_mark", query=page_text.code(queries[here[0]]), place=here[0]))
+        st.caption(say("comparing.rows_mark", query=page_text.code(queries[here[0]])))
         two_heads.in_words(found.mean, found.correlation, found.largest, queries, keys)
     part = "" if all(axis.whole for axis in shown) else say("comparing.part_shown")
     slug = f"{figure_footer.safe(trace.key.model)}-{a_site}-{a}-{b_site}-{b}"

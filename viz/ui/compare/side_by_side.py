@@ -45,7 +45,7 @@ def show(trace: Trace, heads: Sequence[Pick], at: tuple[int, int]) -> None:
             record = records[name]
             alt = say("matrix.alt_text", site=site_name(name), head=head, rows=record.queries, columns=record.keys)
             frame = matrix.matrix_frame(
-                trace, record.site, head, places[name], words | {"alt": alt}, 330, shown[name], room=room
+                trace, record.site, head, places[name], words | {"alt": alt}, 470, shown[name], room=room
             )
             with area:
                 st.markdown(f"**{head_name(name, head)}**")
@@ -55,6 +55,11 @@ def show(trace: Trace, heads: Sequence[Pick], at: tuple[int, int]) -> None:
 
 def _footer(trace: Trace, heads: Sequence[Pick], shown: dict[str, Axes]) -> None:
     """All of them in one table, one npz and one picture."""
+    axes_titles = {
+        "query": say("matrix.query"),
+        "query_decoder": say("matrix.query_decoder"),
+        "key": say("matrix.key"),
+    }
     slug = f"{figure_footer.safe(trace.key.model)}-picked-heads"
     records = {name: trace.record(name) for name in shown}
     cells = sum(records[name].queries * records[name].keys for name, _ in heads)
@@ -86,7 +91,8 @@ def _footer(trace: Trace, heads: Sequence[Pick], shown: dict[str, Axes]) -> None
         for name, head in heads:
             values, allowed = matrix.cells(records[name], head, shown[name])
             texts = ([label["text"] for label in axis.labels] for axis in shown[name])
-            titles = (say("matrix.query"), say("matrix.key"), say("matrix.legend"))
+            told = matrix.header(trace, records[name].site, shown[name], None, axes_titles)
+            titles = (told["row_title"], told["column_title"], say("matrix.legend"))
             charts.append(
                 static_chart.heat_map(values, *texts, 0.0, 1.0, allowed, titles).properties(title=head_name(name, head))
             )

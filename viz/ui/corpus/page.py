@@ -29,8 +29,7 @@ _SHOWN = 200  # refused texts in the table
 
 def show() -> None:
     """The picker, what the profile is, every head, one head."""
-    if complaint := st.session_state.pop("complaint", None):
-        st.error(complaint, icon=":material/error:")
+    current_run.complain()
     if note := st.session_state.pop("notice", None):
         st.warning(note)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="corpus-controls"):

@@ -93,10 +93,20 @@ def _small_title(card: FamilyCard) -> str:
 
 
 def _at_hand(card: FamilyCard) -> list[str]:
-    """Names of the models on this computer that are of this family or descend from it, trained ones, the nearest first."""
+    """Names of the models on this computer that are of this family or descend from it, trained ones, the nearest first.
+
+    Ours belong where their shape does: two stacks to the Transformer, a decoder alone to GPT, an encoder alone to BERT.
+    """
     kinds = related(card.key)
-    found = [entry for entry in model_list.found().values() if entry.family in kinds and entry.kind != "trace"]
-    return [entry.name for entry in sorted(found, key=lambda entry: kinds.index(entry.family))][:_MOST]
+    here = [entry for entry in model_list.found().values() if entry.kind != "trace"]
+    ours = [entry.name for entry in here if model_list.is_ours(entry.name) and _shape(entry.name) == card.key]
+    found = sorted((entry for entry in here if entry.family in kinds), key=lambda entry: kinds.index(entry.family))
+    others = [entry.name for entry in found]
+    return ([*ours, *others] if card.key == "transformer" else [*others, *ours])[:_MOST]
+
+
+def _shape(name: str) -> str:
+    return {"causal": "gpt", "masked": "bert"}.get(model_list.task(name), "transformer")
 
 
 def _button(name: str, key: str) -> None:

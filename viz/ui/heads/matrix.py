@@ -92,7 +92,7 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     components.matrix(
         key="matrix", data=frame, on_select_change=lambda: select_cell("matrix", record, head, shown)
     )  # fmt: skip
-    sentence = f"{say('matrix.sentence')} {remarks(trace, site, shown)} {_files_hold(record, shown)}".rstrip()
+    sentence = f"{sink.sentence()} {remarks(trace, site, shown)} {_files_hold(record, shown)}".rstrip()
     figure_footer.draw(
         "matrix", sentence, figure_footer.site_badge(trace, site), lambda: _matrix_files(trace, site, head),
         figure=_static(picture, site, head, shown, end), code=code_of(trace.record(site)),
@@ -111,8 +111,10 @@ def _static(
 
         values, allowed = matrix.cells(trace.record(site), head, shown)
         rows, columns = ([label["text"] for label in axis.labels] for axis in shown)
-        titles = (say("matrix.query"), say("matrix.key"), say("matrix.legend"))
-        return static_chart.heat_map(values, rows, columns, 0.0, end, allowed, titles)
+        told = matrix.header(trace, site, shown, None, language.group("matrix"))
+        titles = (told["row_title"], told["column_title"], sink.legend())
+        chart = static_chart.heat_map(values, rows, columns, 0.0, end, allowed, titles)
+        return chart.properties(title=f"{site_name(site)} · {say('site.head', head=head)}")
 
     return draw
 
@@ -134,7 +136,7 @@ def _legend(most: float, end: float) -> str:
         "pale": color_scale.written(color_scale.PALE),
     }
     why = say("matrix.legend_pale", **told) if kind == "max" and not chosen else ""
-    return f"{say('matrix.legend')} · {say(f'matrix.legend_{kind}', **told)}{why}"
+    return f"{sink.legend()} · {say(f'matrix.legend_{kind}', **told)}{why}"
 
 
 def _map(trace: Trace, site: Site, head: int, at: tuple[int, int], words: dict[str, str], end: float) -> None:

@@ -14,7 +14,7 @@ from viz.ui import language
 from viz.ui.language import say
 from viz.ui.models import folders
 from viz.ui.shared import page_text, recent_models
-from viz.ui.state import memory_budget, model_list, view
+from viz.ui.state import current_run, memory_budget, model_list, view
 from viz.ui.state.model_list import about
 
 if TYPE_CHECKING:
@@ -23,13 +23,11 @@ if TYPE_CHECKING:
     from model.errors import HeadlightError
 
 _ROWS = 40
-_PATH = "models-path"
 
 
 def show() -> None:
     """A path of one's own, what is at hand, what could be fetched, and what is kept of all of it."""
-    if complaint := st.session_state.pop("complaint", None):
-        st.error(complaint, icon=":material/error:")
+    current_run.complain()
     _own_path()
     folders.show(_choose_path)
     _recent()
@@ -56,7 +54,7 @@ def _found() -> None:
 
 def _row(entry: Entry) -> None:
     """One model: what it is, where it is from, what opening it takes, and the button; or why it would not open."""
-    now = view.current().model == entry.name
+    now = _is_open(entry)
     refused = _refused(entry)
     words, cost, *button = st.columns([5, 3, 2] if refused is None else [5, 5], vertical_alignment="center")
     kind = entry.kind.replace(" ", "_")
@@ -72,6 +70,13 @@ def _row(entry: Entry) -> None:
         say("models.shown") if now else say("models.open"), key=f"open-{entry.name}", disabled=now,
         on_click=_choose, args=(entry.name,),
     )  # fmt: skip
+
+
+def _is_open(entry: Entry) -> bool:
+    """Whether this is what is looked at, by its name or by its path."""
+    name = view.current().model
+    place = None if name in model_list.found() else model_list.place(name)
+    return name == entry.name or (place is not None and place.resolve() == entry.path.resolve())
 
 
 def _refused(entry: Entry) -> HeadlightError | None:
@@ -107,7 +112,7 @@ def _own_path() -> None:
     page_text.heading("models.path", what="")
     typed, button = st.columns([8, 1], vertical_alignment="bottom")
     typed.text_input(
-        say("models.path_what"), key=_PATH, placeholder=say("models.path_example"), on_change=_enter,
+        say("models.path_what"), key=current_run.PATH, placeholder=say("models.path_example"), on_change=_enter,
         help=say("models.path_enter"),
     )  # fmt: skip
     path, place, kind = _typed()
@@ -147,7 +152,7 @@ def _plainly(path: str) -> bool:
 
 def _typed() -> tuple[str, Path | None, str]:
     """(what stands in the field, where it leads if something lies there, of what kind that is)."""
-    path = st.session_state.get(_PATH, "").strip().strip('"')
+    path = st.session_state.get(current_run.PATH, "").strip().strip('"')
     place = model_list.place(path) if path else None
     place = place if place is not None and place.exists() else None
     return path, place, "" if place is None else path_kind.kind_at(place)

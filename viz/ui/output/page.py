@@ -43,11 +43,13 @@ def show(trace: Trace) -> None:
     elif trace.facts.get("own_module"):
         st.info(say("output.none_module"), icon=":material/info:")
         navigation.link("heads", say("heads.name"))
-    if task in ("causal", "seq2seq") and current_run.is_library(trace) and not trace.facts.get("reads"):
-        model = current_run.model()
-        if model is not None:
-            _continuations(model, trace)
-            training.show(model, trace, _asked(trace))
+    if task not in ("causal", "seq2seq") or trace.facts.get("reads"):
+        return
+    model, library = current_run.model(), current_run.is_library(trace)
+    if model is not None and (library or task == "causal"):
+        _continuations(model, trace)
+    if model is not None and library:
+        training.show(model, trace, _asked(trace))
 
 
 def notes(trace: Trace) -> None:
@@ -127,9 +129,11 @@ def _asked(trace: Trace) -> dict[str, Any]:
 
 def _continuations(model: Any, trace: Trace) -> None:
     """Several drawn sequences; any of them can be looked at."""
+    from model.checkpoints import own_decoder
     from model.checkpoints.library import outputs
 
     page_text.heading("output.continuations")
+    sample = outputs.sample if current_run.is_library(trace) else own_decoder.sample
     now, text = view.current(), trace.key.source
     columns = st.columns(5, vertical_alignment="bottom")
     count = columns[0].number_input(say("output.count"), 1, 10, **page_controls.between("sample-count", 3, 1, 10))
@@ -151,7 +155,7 @@ def _continuations(model: Any, trace: Trace) -> None:
     how |= _asked(trace)
     asked = (now.model, text, *how.items())
     if st.button(say("output.draw"), key="sample-draw", type="primary"):
-        st.session_state.sampled = training.work(("sample", *asked), lambda: outputs.sample(model, text, **how))
+        st.session_state.sampled = training.work(("sample", *asked), lambda: sample(model, text, **how))
         st.session_state.sampled_for = asked
     if st.session_state.get("sampled_for") == asked and st.session_state.get("sampled"):
         for i, found in enumerate(st.session_state.sampled):

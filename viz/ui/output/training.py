@@ -13,7 +13,7 @@ from viz.ui.compare import two_heads
 from viz.ui.compare.pair import HeadOfRun, HeadPair
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text, side_bar
-from viz.ui.state import jobs, page_controls, view
+from viz.ui.state import jobs, memory_budget, page_controls, view
 
 if TYPE_CHECKING:
     from model.checkpoints.library.outputs import TrainingStep
@@ -42,10 +42,16 @@ def show(model: Any, trace: Trace, how: dict[str, Any]) -> None:
             ("train", *asked), lambda: outputs.training_step(model, text, target, learning_rate=rate, **how)
         )
         st.session_state.trained_for = asked
+        if found := st.session_state.trained:  # its two runs count among all that are kept
+            memory_budget.shared().get("runs", ("train", *asked), lambda: found, _held_bytes)
     found = st.session_state.get("trained") if st.session_state.get("trained_for") == asked else None
     if found is not None:
         _losses(found)
         _attention(found)
+
+
+def _held_bytes(found: TrainingStep) -> int:
+    return found.before.held_bytes() + found.after.held_bytes()
 
 
 def work(key: tuple[Any, ...], job: Any) -> Any:

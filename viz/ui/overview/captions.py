@@ -21,10 +21,11 @@ def of_picture(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dict[st
     """The captions, which say what the rows of ribbons are for this model, and what the blocks of a long text show."""
     words = language.group("overview")
     if any(map(thumbnails.pooled, trace.attention.values())):
-        words["legend"] = say(f"overview.legend_{how}")
+        words["legend"] = say(f"overview.legend_{how}", max="{max}")
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")
+        words["hover"] = say("overview.hover_part")
     elif model_list.is_trace(view.current().model):
         words["source"] = say("overview.read")
     words["inputs"] = _inputs(trace)

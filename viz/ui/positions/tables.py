@@ -30,6 +30,13 @@ _BASES = [10, 100, 1000, 10_000, 100_000]
 _LONGEST = 40
 
 
+def _width(model: Any) -> int:
+    """How many dimensions the table has at first: those of a model that adds it, else few enough to be seen."""
+    config = getattr(model, "config", None)
+    adds = getattr(config, "positions", "") == "sinusoidal"
+    return int(config.d_model) if adds and config.d_model % 2 == 0 else 64
+
+
 def sinusoidal(trace: Trace, model: Any) -> None:
     """The table for any L, d and n; the sum on this run; curves, dot products, and one pair that turns."""
     import torch
@@ -39,7 +46,7 @@ def sinusoidal(trace: Trace, model: Any) -> None:
 
     with st.container(horizontal=True, gap="small"):
         length = slider("length", 8, 128, 50)
-        d = slider("width", 8, 128, 64, step=2)
+        d = slider("width", 8, 256, _width(model), step=2)
         n = st.select_slider(say("positions.base"), _BASES, format_func=lambda v: f"{v:,}", width=WIDTH,
                              **page_controls.among("positions-base", 10_000, _BASES))  # fmt: skip
     n = float(n)

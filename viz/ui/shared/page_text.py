@@ -91,8 +91,7 @@ def notices(trace: Trace, card_hint: bool = False) -> None:
 
     card_hint: also what the model's card tells to look for, where the page shows its heads.
     """
-    if complaint := st.session_state.pop("complaint", None):
-        st.error(complaint, icon=":material/error:")
+    current_run.complain()
     if note := st.session_state.pop("notice", None):
         st.warning(note)
     truncation_offer.show_notice()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -29,8 +30,8 @@ def side_bar() -> None:
     with st.sidebar:
         key = mirror("model", now.model)
         st.selectbox(
-            say("bar.model"), [*_offered(now.model), _YOURS], format_func=_described, key=key,
-            on_change=_choose_model, args=(key,),
+            say("bar.model"), [*_offered(now.model), _YOURS], format_func=partial(_described, now.model), key=key,
+            on_change=_choose_model, args=(key,), accept_new_options=True,
         )  # fmt: skip
         if model_list.is_trace(now.model):
             st.caption(say("bar.saved"))
@@ -48,16 +49,33 @@ def _offered(chosen: str) -> list[str]:
     return list(dict.fromkeys([*model_list.names(chosen), *recent_models.offered()]))
 
 
-def _described(name: str) -> str:
-    return say("bar.yours") if name == _YOURS else model_list.described(name)
+def _described(chosen: str, name: str) -> str:
+    if name == _YOURS:
+        return say("bar.yours")
+    told = model_list.described(name)
+    listed = name == chosen or name in model_list.found()
+    return told if listed else say("bar.recent", name=told)
 
 
 def _choose_model(key: str) -> None:
-    """Another model; the list's last entry leads to the field for a path, and changes nothing yet."""
-    if st.session_state[key] == _YOURS:
+    """Another model; the list's last entry leads to the field for a path, and changes nothing yet. A path may be typed."""
+    chosen = st.session_state[key]
+    if chosen == _YOURS:
         st.session_state.go_to = "models"
-    else:
+    elif chosen in _offered(view.current().model):
         keep("model", key)
+    else:
+        view.change(model=_typed(chosen.strip().strip('"')))
+
+
+def _typed(text: str) -> str:
+    """What was typed into the list of models: the first entry that has it in its name, else a path or a name of the hub."""
+    chosen = view.current().model
+    for name in _offered(chosen):
+        if "/" not in text and text.lower() in f"{name} {_described(chosen, name)}".lower():
+            return name
+    model_list.typed(text)
+    return text
 
 
 def _texts(card: dict) -> None:

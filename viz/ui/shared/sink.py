@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 MUCH = 0.5  # of a head's attention: it rests there
+LITTLE = 0.3  # less than this is no rest
 
 
 def switches() -> None:
@@ -44,15 +45,27 @@ def masked(words: dict[str, str]) -> dict[str, str]:
     return words | {"masked": say("sink.hatched")} if view.current().sink else words
 
 
+def legend() -> str:
+    """What the colours of a head's weights are."""
+    return say("sink.legend") if view.current().sink == "scaled" else say("matrix.legend")
+
+
+def sentence() -> str:
+    """What a matrix of a head's weights is, in one formula."""
+    return say("sink.sentence") if view.current().sink == "scaled" else say("matrix.sentence")
+
+
 def say_share(trace: Trace, site: Site, head: int, every: bool = False) -> None:
     """What is left out of the pictures of one head, as a number; every: and of how many heads of the run it is half."""
     if not view.current().sink:
         return
     from model.attention.without_sink import sink_share, sink_shares
 
-    share = numbers.short(sink_share(trace.record(site), head))
+    share = sink_share(trace.record(site), head)
     token = tokens.key_labels(trace, site)[0]["text"]
-    said = [say("sink.share", token=token, share=share)]
+    said = [say("sink.share", token=token, share=numbers.short(share))]
+    if not LITTLE <= share < MUCH:  # between the two it may be either
+        said.append(say("sink.rests") if share >= MUCH else say("sink.reads"))
     _caption([*said, _of_all(sink_shares(trace))] if every else said)
 
 

@@ -90,8 +90,7 @@ def _take(link: dict[str, str], asked: dict[str, str]) -> None:
     if min(values.get("row", -1), values.get("column", -1)) < 0:
         values |= {"row": -1, "column": -1}
     if not model_list.openable(values.get("model", view.View.model)):
-        unknown = UnknownModel(name=values["model"], allowed=", ".join(model_list.found()))
-        st.session_state.notice = language.explain(unknown)
+        view.refuse(values["model"], UnknownModel(name=values["model"], allowed=", ".join(model_list.found())))
         values["model"] = view.View.model
     st.session_state.view = view.View(**({"text": ""} | values))
     # Half a cell is no cell: the strongest is selected without remark.

@@ -20,12 +20,13 @@ from model.errors import (
 from viz.base import numbers
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.state import jobs, model_cache, model_list, truncation_offer, uploads, view
+from viz.ui.state import jobs, model_cache, model_list, page_controls, truncation_offer, uploads, view
 from viz.ui.state.default_head import best_head as best_head
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
 
+PATH = "models-path"  # the field of the page Models
 _QUOTED = 200  # characters of a text that a sentence repeats
 _OF_FILES = (NotHandedIn, PictureTooLarge, SoundTooLong, UnreadablePicture, UnreadableSound)
 
@@ -33,8 +34,7 @@ _OF_FILES = (NotHandedIn, PictureTooLarge, SoundTooLong, UnreadablePicture, Unre
 def model() -> Any:
     """The model of this session, or None where a saved trace is looked at. What cannot be opened changes nothing."""
     name = view.current().model
-    if complaint := st.session_state.pop("complaint", None):  # of a model that did not open
-        st.error(complaint, icon=":material/error:")
+    complain()
     if model_list.is_trace(name):
         return None
     try:
@@ -43,6 +43,19 @@ def model() -> Any:
         )
     except HeadlightError as error:
         _back(error)
+
+
+def complain() -> None:
+    """What went wrong before this page was drawn, in its sentence; a name that did not open is kept in the field for paths."""
+    if complaint := st.session_state.pop("complaint", None):
+        st.error(complaint, icon=":material/error:")
+    if refused := st.session_state.pop("refused_model", None):
+        st.button(say("models.again"), key="models-again", type="tertiary", on_click=_correct, args=(refused,))
+
+
+def _correct(name: str) -> None:
+    page_controls.act()
+    st.session_state.update({PATH: name, "go_to": "models"})
 
 
 def current() -> Trace:
@@ -193,7 +206,8 @@ def _back(error: HeadlightError) -> None:
         st.error(language.explain(error), icon=":material/error:")
         st.stop()
     good = good if usable else view.View()
-    st.session_state.complaint = None if isinstance(error, Stopped) else language.explain(error)
+    if not isinstance(error, Stopped):
+        view.refuse(failed.model, error)
     st.session_state.view, st.session_state.acted = good, True
     view.fill_defaults(new=True)
     st.rerun()

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from model.measures.default_head import aligned_head
 from model.trace.site import Site
+from viz.ui import language
 from viz.ui.state import model_list, page_controls
+
+if TYPE_CHECKING:
+    from model.errors import HeadlightError
 
 # What a run depends on: another value of any of these is another run.
 RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
@@ -90,6 +95,11 @@ def open_tab(name: str, part: str) -> None:
 
 def _tabs() -> dict[str, str]:
     return dict(re.findall(r"([a-z_]{1,24})\.([a-z0-9_]{1,24})", current().tab[:400]))
+
+
+def refuse(name: str, error: HeadlightError) -> None:
+    """Say on the next page why the model `name` did not open, and keep the name so that it can be corrected."""
+    st.session_state.update(complaint=language.explain(error), refused_model=name)
 
 
 def remember(**values: object) -> None:

@@ -1,5 +1,5 @@
-// The address of what is shown. It takes the place of the one before it, so that Back leads to the page before, and a button
-// puts it on the clipboard. Beside it the models that were opened, which the browser keeps for as long as it runs.
+// The address of what is shown. It takes the place of the one before it, so that Back leads to the page before; only another
+// model on the same page is a step of its own. A button puts it on the clipboard. Beside it the models that were opened, which the browser keeps for as long as it runs.
 
 import { button, el, mount } from "../shared/dom.js";
 
@@ -14,7 +14,10 @@ class Address {
     if (recent) document.cookie = `headlight-recent=${recent}; path=/; SameSite=Strict`;
     const address = new URL(document.location.href);
     address.search = query;
-    if (address.href !== document.location.href) history.replaceState(history.state, "", address);
+    const { pathname, href } = document.location, before = new URL(href).searchParams.get("model");
+    const other = before && before !== address.searchParams.get("model") && pathname === this.path;
+    if (address.href !== href) history[other ? "pushState" : "replaceState"](other ? {} : history.state, "", address);
+    this.path = pathname;
     this.words = words;
     this.button.hidden = !words;
     if (words) this.button.textContent = words.copy;

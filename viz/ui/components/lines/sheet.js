@@ -55,20 +55,31 @@ export class Sheet {
     return bin >= 0 ? (bin + 1) / BINS : 0;
   }
 
+  /** The key that a row looks at most, of those that the rule asks for; -1 where there is none. */
+  strongest(head, row) {
+    const { view } = this;
+    let best = -1;
+    for (let column = 0; column < view.m; column++)
+      if (!view.masked(row, column) && view.asked(head, row, column) && (best < 0 || view.at(head, row, column) > view.at(head, row, best)))
+        best = column;
+    return best;
+  }
+
   /** A head's curves as a few paths, one a step of opacity. */
   pathsOf(head) {
     if (this.paths.has(head)) return this.paths.get(head);
     const { view, floor } = this, { layout, n, m } = view;
     const steps = Array.from({ length: STEPS }, () => null), kept = [];
     let asked = 0, cells = 0, held = 0;
-    for (let row = 0; row < n; row++)
+    for (let row = 0; row < n; row++) {
+      const best = floor ? this.strongest(head, row) : -1; // no row is left without a line
       for (let column = 0; column < m; column++) {
         const weight = view.at(head, row, column);
         if (view.masked(row, column)) continue;
         cells += 1;
         if (!view.asked(head, row, column)) continue;
         asked += 1;
-        if (!(weight >= floor)) continue;
+        if (!(weight >= floor || column === best)) continue;
         held += weight;
         const step = Math.min(STEPS - 1, Math.floor(weight * STEPS));
         steps[step] ??= { path: new Path2D(), sum: 0, count: 0 };
@@ -77,6 +88,7 @@ export class Sheet {
         trace(steps[step].path, layout, row, column);
         kept.push(head, row, column);
       }
+    }
     const built = { steps: steps.filter(Boolean), kept, asked, cells, held };
     this.paths.set(head, built);
     return built;

@@ -31,8 +31,8 @@ export function drawFrame(matrix) {
   drawBand(matrix, hover, soft);
   if (selection) drawOutline(matrix, selection);
   screen.restore();
-  drawLabels(matrix, true);
-  drawLabels(matrix, false);
+  const thinned = [true, false].map((isRow) => drawLabels(matrix, isRow));
+  matrix.foot.classList.toggle("sparse", thinned.includes(true));
   screen.font = `11px ${theme.font}`;
   screen.fillStyle = theme.faint;
   screen.direction = "inherit";
@@ -144,6 +144,7 @@ function drawTicks({ screen, grid, theme, header }, isRow, strong, start, end) {
   }
 }
 
+/** -> Whether words are left out for want of room; of numbers one goes on counting. */
 function drawLabels(matrix, isRow) {
   const { screen, grid, theme, header, hover, foreign } = matrix;
   const tokens = isRow ? header.rows : header.columns, labels = isRow ? grid.rows : grid.columns;
@@ -178,4 +179,5 @@ function drawLabels(matrix, isRow) {
     screen.fillText(labels[i], 0, 0);
     screen.restore();
   }
+  return step > 1 && !ticks && tokens.some(({ text }) => !/^[\d.]+$/.test(text));
 }

@@ -89,13 +89,18 @@ export function paintBase(matrix) {
   if (picture.masks) {
     const { stencil } = matrix, s = fitCanvas(stencil, w, h);
     // Hatching repeats every 4 px, so a tile of it fills the plot many times faster than its lines would.
-    const tile = document.createElement("canvas");
-    hatch(fitCanvas(tile, 64, 64), 0, 0, 64, 64, matrix.theme.mode === "light" ? "#b9bac6" : "#4a4d5b");
-    s.save();
-    s.setTransform(1, 0, 0, 1, 0, 0);
-    s.fillStyle = s.createPattern(tile, "repeat");
-    s.fillRect(0, 0, stencil.width, stencil.height);
-    s.restore();
+    const tile = document.createElement("canvas"), column = matrix.header.left_out ?? null;
+    const cover = (left, width, leftOut) => {
+      hatch(fitCanvas(tile, 64, 64), 0, 0, 64, 64, matrix.theme.mode === "light" ? "#b9bac6" : "#4a4d5b", leftOut);
+      s.save();
+      s.setTransform(1, 0, 0, 1, 0, 0);
+      s.fillStyle = s.createPattern(tile, "repeat");
+      s.clearRect(left * ratio, 0, width * ratio, stencil.height);
+      s.fillRect(left * ratio, 0, width * ratio, stencil.height);
+      s.restore();
+    };
+    cover(0, w, false);
+    if (column !== null) cover(grid.leftOf(column) - grid.left, grid.cellWidth, true);
     s.globalCompositeOperation = "destination-in";
     stretch(s, picture.masks);
     context.drawImage(stencil, 0, 0, w, h);

@@ -69,7 +69,7 @@ export function fillFoot(matrix) {
   for (const [kind, word, there] of signs) {
     if (!there) continue;
     const item = el("span", "key", foot), context = fitCanvas(el("canvas", "swatch", item), 14, 14);
-    if (kind === STATE.masked) hatch(context, 0, 0, 14, 14, theme.faint);
+    if (kind === STATE.masked) hatch(context, 0, 0, 14, 14, theme.faint, word === words.left_out);
     else if (kind === STATE.nan) cross(context, 7, 7, 4, theme.text);
     else notch(context, 13, 1, 7, theme.text);
     context.strokeStyle = theme.line;
@@ -78,6 +78,7 @@ export function fillFoot(matrix) {
     el("span", "", item, word);
   }
   if (words.pooled) el("span", "pooled", foot, words.pooled);
+  if (words.thinned) el("span", "thinned", foot, words.thinned);
 }
 
 /** The chosen cell in one sentence. */

@@ -32,7 +32,8 @@ export class Hero {
     const side = header.hero?.merged ? "words" : keys; // a word is no token of the other pictures
     const row = el("div", "words source", stage);
     row.dir = header.direction || "auto";
-    this.sources = source.map((token, j) => overview.token(token, side, placeOf(token, j), row, header.editable ? "button" : "span"));
+    const tag = header.editable || header.hero ? "button" : "span";
+    this.sources = source.map((token, j) => overview.token(token, side, placeOf(token, j), row, tag));
     if (!header.editable) return;
     const edit = button("edit", typed, header.words.edit, () => this.edit(row));
     edit.textContent = header.words.edit;
@@ -57,6 +58,11 @@ export class Hero {
       return node;
     });
     ribbons.attach(sources, targets);
+    for (const [j, node] of sources.entries())
+      node.addEventListener("click", (event) => {
+        event.stopPropagation(); // beside the words a click edits them
+        this.look(targets.reduce((best, _, i) => (weight(i, j) > weight(best, j) ? i : best), 0), j);
+      });
     this.targets = targets;
     const chosen = header.selection;
     if (chosen && chosen.site === hero.site && chosen.head === hero.head) for (const node of this.chosen()) node.classList.add("selected");
@@ -116,6 +122,7 @@ export class Hero {
       if (event.isComposing || event.keyCode === 229) return; // Enter that confirms a Chinese word is not "run"
       if (event.key === "Escape") close();
       if (event.key !== "Enter") return;
+      event.preventDefault(); // the word that has the focus next is not pressed by it
       const text = input.value.trim();
       close();
       if (!text || text === before) return;

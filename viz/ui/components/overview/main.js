@@ -91,7 +91,8 @@ class Overview {
       if (look === "steps") for (const height of [35, 60, 100]) el("b", "", mark).style.height = `${height}%`;
       el("span", "", line, fill(text, { max: number(max) }));
     };
-    item(words.legend, 1, "ramp");
+    const { end, beyond } = this.model.weights;
+    item(words.legend + (beyond ? words.legend_beyond : ""), end, "ramp");
     if (this.header.hatched) item(this.header.hatched, 1, "hatch");
     if (has("ffn")) item(words.ffn_legend, ffn, "ramp");
     if (has("norm")) item(words.norm_legend, norm, "steps");

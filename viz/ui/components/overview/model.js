@@ -4,7 +4,7 @@ import { button, chip, el, svg } from "../shared/dom.js";
 import { clamp, fill } from "../shared/numbers.js";
 import { magnify } from "./popover.js";
 import { chipsAt, placeOf } from "./ribbons.js";
-import { isCross, paintWeights, percent } from "./weights.js";
+import { endOf, isCross, paintWeights, percent } from "./weights.js";
 import { drawWires } from "./wires.js";
 
 /** A long, narrow picture is averaged when it shrinks; repeating its few columns (or rows) first keeps their edges. */
@@ -31,6 +31,8 @@ export class Model {
     const highest = ({ values }) => arrays[values].data.reduce((a, b) => (b > a ? b : a), 0);
     const peak = (kind) => Math.max(1e-9, ...parts.filter((part) => part.kind === kind).map(highest));
     this.peaks = { ffn: peak("ffn"), norm: peak("norm") }; // one scale for all layers: they compare
+    const heads = parts.flatMap((part) => part.heads ?? []);
+    this.weights = endOf(heads.map((head) => arrays[head.array]));
     this.stacks = header.stacks.map((stack) => this.buildStack(stack));
     this.deep = Math.max(...this.stacks.map((entry) => entry.cards.length)) > 4;
     this.apart = header.stacks.some((stack) => stack.tokens); // neither encoder nor decoder: one below the other
@@ -97,7 +99,7 @@ export class Model {
     thumb.dataset.key = `${part.site} ${h}`;
     thumb.classList.toggle("selected", Boolean(chosen) && chosen.site === part.site && chosen.head === h);
     const canvas = el("canvas", "", thumb);
-    paintWeights(canvas, arrays[head.array], theme, 1, arrays[head.state]);
+    paintWeights(canvas, arrays[head.array], theme, this.weights.end, arrays[head.state]);
     widen(canvas);
     for (const event of ["pointerenter", "focus"]) thumb.addEventListener(event, () => magnify(overview, thumb, entry, head, name));
     for (const event of ["pointerleave", "blur"]) thumb.addEventListener(event, () => (overview.popover.hidden = true));

@@ -18,12 +18,13 @@ export function magnify(overview, thumb, { part, stack, where }, head, name) {
   popover.replaceChildren();
   el("div", "title", popover, name);
   el("div", "faint", popover, where.join(" · "));
-  drawMagnified(el("canvas", "", popover), overview.theme, array, arrays[head.state], queries.slice(0, rows), keys.slice(0, columns));
+  const picture = { array, state: arrays[head.state], end: model.weights.end };
+  drawMagnified(el("canvas", "", popover), overview.theme, picture, queries.slice(0, rows), keys.slice(0, columns));
   popover.hidden = false;
   placeAbove(popover, overview.root, thumb);
 }
 
-function drawMagnified(canvas, theme, array, state, queries, keys) {
+function drawMagnified(canvas, theme, { array, state, end }, queries, keys) {
   const [rows, columns] = array.shape, cell = MAGNIFIED / Math.max(rows, columns);
   const [width, height] = [cell * columns, cell * rows], labelled = cell >= 10;
   const font = `${clamp(cell * 0.8, 9, 12)}px ${theme.mono}`;
@@ -33,11 +34,11 @@ function drawMagnified(canvas, theme, array, state, queries, keys) {
   const room = (list) => (labelled ? Math.ceil(Math.max(...list.map(wide))) + 6 : 0);
   const [left, above] = [room(queries), room(keys)];
   const context = fitCanvas(canvas, left + width + 1, above + height + 1);
-  const picture = document.createElement("canvas");
-  paintWeights(picture, array, theme, 1, state);
+  const paper = document.createElement("canvas");
+  paintWeights(paper, array, theme, end, state);
   context.imageSmoothingEnabled = false;
   hatchMasked(context, state?.data, array.shape, { x: left, y: above, width: cell, height: cell }, theme.line);
-  context.drawImage(picture, left, above, width, height);
+  context.drawImage(paper, left, above, width, height);
   context.strokeStyle = theme.line;
   context.strokeRect(left + 0.5, above + 0.5, width - 1, height - 1);
   if (!labelled) return;

@@ -32,8 +32,8 @@ export function paintPixels(canvas, values, [rows, columns], table, { low, high,
   context.putImageData(picture, 0, 0);
 }
 
-/** Fine diagonal hatching: "masked", never a colour of the scale. */
-export function hatch(context, x, y, width, height, colour) {
+/** Fine diagonal hatching: "masked", never a colour of the scale. `leftOut`: crossed the other way, which is no mask's. */
+export function hatch(context, x, y, width, height, colour, leftOut = false) {
   context.save();
   context.beginPath();
   context.rect(x, y, width, height);
@@ -42,8 +42,8 @@ export function hatch(context, x, y, width, height, colour) {
   context.lineWidth = 0.75;
   context.beginPath();
   for (let d = -height; d < width; d += 4) {
-    context.moveTo(x + d, y + height);
-    context.lineTo(x + d + height, y);
+    context.moveTo(x + d, leftOut ? y : y + height);
+    context.lineTo(x + d + height, leftOut ? y + height : y);
   }
   context.stroke();
   context.restore();

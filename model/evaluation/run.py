@@ -1,0 +1,184 @@
+"""`evaluate`: a model on a file, batch by batch, with progress, stop and resumption."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from model import __version__
+from model.data_files.read import DataFile, Line
+from model.errors import EvaluationNotWritten, EvaluationStopped, HeadlightError, NothingScored, Stopped, Unexpected
+from model.evaluation.by_model import scorer_of
+from model.evaluation.evaluation import Evaluation
+from model.evaluation.scored import SCHEMA, Scored, refusal, sorted_rows, table
+from model.evaluation.scorer import Example, Scorer
+from model.jobs.part_files import CHUNK, PartFiles
+from model.jobs.progress import ProgressListener, report_to, tick
+
+Examples = DataFile | Iterable[Line | str | tuple[str, str]]
+_SAVED = 5.0  # seconds of work that a kill may cost, or one batch where that takes longer
+_BATCH, _LOGITS = 32, 2**26  # examples, and numbers of logits, that run together
+
+
+class Keep(Protocol):
+    """Where finished rows are kept while the work goes on: `PartFiles`, or a `Memory`."""
+
+    def read(self, chunk: int) -> pa.Table: ...
+
+    def write(self, chunk: int, rows: pa.Table) -> None: ...
+
+
+class Memory:
+    """Finished rows of a session, chunk by chunk, in a dictionary that outlives the work."""
+
+    def __init__(self, parts: dict[int, pa.Table] | None = None):
+        self.parts = {} if parts is None else parts
+
+    def read(self, chunk: int) -> pa.Table:
+        return self.parts.get(chunk, SCHEMA.empty_table())
+
+    def write(self, chunk: int, rows: pa.Table) -> None:
+        self.parts[chunk] = rows
+
+
+def lines(examples: Examples) -> Iterator[Line]:
+    """Examples as lines: a file's, or texts and pairs numbered from 1."""
+    if isinstance(examples, DataFile):
+        yield from examples
+        return
+    for number, one in enumerate(examples, 1):
+        if isinstance(one, Line):
+            yield one
+        else:
+            yield Line(number, one) if isinstance(one, str) else Line(number, *one)
+
+
+def evaluate(
+    model: Any, examples: Examples, *, progress: Callable[[int, int | None], None] | None = None, language: str | None = None,
+    write: bool = True, batch: int = _BATCH, count: int | None = None, keep: Keep | None = None, name: str = "",
+) -> Evaluation:  # fmt: skip
+    """Score every example; lines that the model does not read are listed with the reason.
+
+    progress(done, count): after each batch; count: how many there are, where it is known. language: which the model writes.
+    write: whether an encoder–decoder also writes its own answers (BLEU, chrF, exact match). batch: examples that run together.
+    keep: finished rows, so that a stopped evaluation goes on. Ticks "evaluating"; raises Stopped where its listener asks for
+    it, NothingScored, NotInThisModel, UnknownOption.
+    """
+    scorer, keep = scorer_of(model, language, write), keep if keep is not None else Memory()
+    stream, parts, done = iter(lines(examples)), [], 0
+    chunk = 0
+    while some := list(islice(stream, CHUNK)):
+        rows = keep.read(chunk)
+        answered = set(rows["line"].to_pylist())
+        left = [line for line in some if line.number not in answered]
+        done += len(some) - len(left)
+
+        def told(n: int, done: int = done) -> None:
+            if progress is not None:
+                progress(done + n, count)
+            tick("evaluating", None if not count else min(1.0, (done + n) / count))
+
+        told(0)
+        parts.append(_chunk(scorer, left, rows, lambda found, chunk=chunk: keep.write(chunk, found), told, batch))
+        done, chunk = done + len(left), chunk + 1
+    about = {
+        "model": model.name, "weights_hash": model.weights_hash, "task": scorer.task, "vocabulary": scorer.vocabulary,
+        "file": name or getattr(examples, "name", "examples"), "language": _language(model, language),
+        "own": not hasattr(model, "family"),
+    }  # fmt: skip
+    found = Evaluation(about, sorted_rows(parts))
+    if not found.examples:
+        first = next(iter(found.refused.values()), {"sentence": "there is no example"})["sentence"]
+        raise NothingScored(got=found.rows.num_rows, reason=first)
+    return found
+
+
+def _language(model: Any, language: str | None) -> str:
+    return language or next(iter(getattr(model, "starts", None) or ()), "")
+
+
+def _chunk(
+    scorer: Scorer, left: Sequence[Line], rows: pa.Table, save: Callable[[pa.Table], None], told: Callable[[int], None],
+    batch: int,
+) -> pa.Table:  # fmt: skip
+    """Score the lines of one part that have no answer yet; what is finished is saved, whatever ends it."""
+    found: list[Scored] = []
+    readings: list[Example] = []
+    for line in left:
+        try:
+            readings.append(scorer.read(line))
+        except Stopped:
+            raise
+        except HeadlightError as error:
+            found.append(refusal(line.number, line.source, line.target, error))
+        except Exception as error:  # one line of thousands that breaks a library is told, and does not end the run
+            found.append(refusal(line.number, line.source, line.target, Unexpected.of(error)))
+    saved = time.monotonic()
+    try:
+        for group in batches(readings, batch, scorer.vocabulary):
+            found += scorer.score(group)
+            told(len(found))
+            if time.monotonic() > saved + _SAVED:
+                save(pa.concat_tables([rows, table(found)]))
+                saved = time.monotonic()
+    finally:
+        whole = pa.concat_tables([rows, table(found)])
+        if found:
+            save(whole)
+    return whole
+
+
+def batches(examples: Sequence[Example], size: int, vocabulary: int) -> Iterator[list[Example]]:
+    """Examples of like length together, at most `size` and as many as the memory of their logits allows."""
+    group: list[Example] = []
+    for one in sorted(examples, key=lambda each: each.length):
+        if group and (len(group) >= size or (len(group) + 1) * one.length * vocabulary > _LOGITS):
+            yield group
+            group = []
+        group.append(one)
+    if group:
+        yield group
+
+
+def evaluate_file(
+    model: Any, file: DataFile, out: Path, *, language: str | None = None, write: bool = True,
+    progress: Callable[[int, int | None], None] | None = None, stopped: Callable[[], bool] = lambda: False,
+) -> tuple[Evaluation, PartFiles]:  # fmt: skip
+    """`evaluate`, with finished work in the folder `{out}.parts`; the same call goes on with it.
+
+    Returns the parts too: whoever writes the result removes them with `finish`. Raises
+    ProfileElsewhere for work of another model or file, EvaluationStopped where `stopped` says so, and as `evaluate`.
+    """
+    made_of = {
+        "file": file.digest(), "columns": [file.parallel, *file.columns, file.piece], "model": model.weights_hash,
+        "language": language or "", "written_answers": write, "version_of_Headlight": __version__,
+    }  # fmt: skip
+    parts = PartFiles(out, made_of, SCHEMA, EvaluationNotWritten)
+    count = sum(1 for _ in file)
+    done = [0]
+
+    def heard(n: int, whole: int | None) -> None:
+        done[0] = n
+        if progress is not None:
+            progress(n, whole)
+
+    try:
+        with report_to(ProgressListener(lambda what, fraction: None, stopped)):
+            found = evaluate(
+                model, file, progress=heard, language=language, write=write, count=count, keep=parts, name=file.name
+            )
+    except Stopped as error:
+        raise EvaluationStopped(got=done[0], allowed=count) from error
+    return found, parts
+
+
+def key_of(file: DataFile, model: Any, *options: object) -> str:
+    """What an evaluation follows from, as one text."""
+    told = (file.digest(), file.parallel, file.columns, file.piece, model.weights_hash, *options)
+    return hashlib.sha256(repr(told).encode()).hexdigest()

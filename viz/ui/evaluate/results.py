@@ -1,0 +1,83 @@
+"""Evaluations of this page: made with progress and Stop, gone on with after it, kept within the server's budget of memory."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from model.errors import HeadlightError, Stopped
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.state import jobs, memory_budget, model_cache, model_list, view
+
+if TYPE_CHECKING:
+    from model.evaluation.evaluation import Evaluation
+    from viz.ui.evaluate.files import Chosen
+
+_PARTS, _ASKED, _STOPPED = "evaluate-parts", "evaluate-asked", "evaluate-stopped"
+
+
+def asked(chosen: Chosen, names: list[str], first: int) -> tuple[Any, ...]:
+    """All that a table of evaluations follows from."""
+    to = view.current().to if len(names) and model_list.is_ours(names[0]) else ""
+    return (*names, *(model_list.changed(name) for name in names), *chosen.key, first, to)
+
+
+def made(
+    chosen: Chosen, names: list[str], first: int, pressed: bool, at_once: bool
+) -> list[Evaluation] | None:  # fmt: skip
+    """The evaluation of each model, None where none was asked for or it was stopped: the next press goes on from there.
+
+    pressed: the button asks for it. at_once: nobody needs to, the first time.
+    """
+    key = asked(chosen, names, first)
+    if pressed or (at_once and st.session_state.get(_STOPPED) != key):
+        st.session_state[_ASKED], st.session_state[_STOPPED] = key, None
+    if st.session_state.get(_ASKED) != key:
+        _say_how_far(key)
+        return None
+    if st.session_state.get(_PARTS, (None,))[0] != key:
+        st.session_state[_PARTS] = (key, {})
+    kept, to = st.session_state[_PARTS][1], view.current().to
+    found = []
+    try:
+        for at, name in enumerate(names):
+            title = say("evaluate.waiting", model=language.plain(model_list.title(name)))
+            memory = kept.setdefault(at, {})
+            work = partial(_kept, chosen, name, first, to, (*key, at), memory)
+            found.append(jobs.run(("evaluate", *key, at), work, title, pressed=pressed))
+    except HeadlightError as error:
+        st.session_state[_ASKED], st.session_state[_STOPPED] = None, key
+        if isinstance(error, Stopped):
+            _say_how_far(key)
+        else:
+            st.error(language.explain(error), icon=":material/error:")
+        return None
+    return found
+
+
+def _say_how_far(key: tuple[Any, ...]) -> None:
+    parts = st.session_state.get(_PARTS)
+    if parts and parts[0] == key:
+        done = sum(part.num_rows for memory in parts[1].values() for part in memory.values())
+        st.caption(say("evaluate.stopped", n=f"{done:,}"))
+
+
+def _kept(
+    chosen: Chosen, name: str, first: int, to: str, key: tuple[Any, ...], memory: dict[int, Any]
+) -> Evaluation:  # fmt: skip
+    """Made once for all sessions that ask for the same. memory: the finished rows of this session."""
+    from model.evaluation.run import Memory, evaluate
+
+    def make() -> Evaluation:
+        model = model_cache.opened(name)
+        wanted = to if model_list.is_ours(name) and to in (getattr(model, "starts", None) or ()) else None
+        lines = list(islice(chosen.report.lines(chosen.choices), first))
+        return evaluate(
+            model, lines, language=wanted, count=len(lines), keep=Memory(memory), name=chosen.file.name
+        )  # fmt: skip
+
+    return memory_budget.shared().get("profiles", ("evaluation", key), make, lambda found: found.rows.nbytes)
