@@ -10,13 +10,12 @@ resume.safetensors              what a resume needs: weights, averages, Adam's m
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from model.files.regular import NotRegular, json_of, opened
+from model.files.regular import NotRegular, bytes_of, json_of
 
 LOG, RUN, STATE, SNAPSHOTS, WEIGHTS = "log.jsonl", "run.json", "resume.safetensors", "snapshots", "weights.safetensors"
 NEW = ".new"  # ends the name of the folder where a run is made that takes the place of another model
@@ -40,28 +39,13 @@ def steps_of(folder: Path) -> list[int]:
 
 def log_of(folder: Path) -> Iterator[dict[str, Any]]:
     """The lines of the log; one that is being written, at the end, is left out. Nothing where there is no log."""
-    yield from log_after(folder)[0]
-
-
-def log_after(folder: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """(the lines of the log from byte `offset` on, where the next ones will begin), for whoever watches a run.
-
-    A log that is shorter than that was cut by a resume, or is another one: it is read from its beginning, and what was read
-    before counts no more. A first line of step 1 says so.
-    """
     try:
-        with opened(folder / LOG, _LONGEST_LOG) as file:
-            size = os.fstat(file.fileno()).st_size
-            offset = offset if offset <= size else 0
-            file.seek(offset)
-            whole = file.read(size - offset)
+        whole = bytes_of(folder / LOG, _LONGEST_LOG)
     except (NotRegular, OSError):
-        return [], 0
-    whole = whole[: whole.rfind(b"\n") + 1]
-    try:
-        return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
-    except ValueError:  # cut and grown again in between: the offset is inside a line
-        return log_after(folder) if offset else ([], 0)
+        return
+    for line in whole.splitlines(keepends=True):
+        if line.endswith(b"\n"):
+            yield json.loads(line)
 
 
 def run_of(folder: Path) -> dict[str, Any] | None:

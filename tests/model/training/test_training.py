@@ -19,7 +19,6 @@ from model.training.data import Batches, Example, Vocabulary, data_hash, encode
 from model.training.evaluate import agreement, exact_match, held_out_loss
 from model.training.objectives import OBJECTIVES, loss_of, masked_words, pairs
 from model.training.options import Options, of_folder, options_of
-from model.training.run_files.folder import log_after
 from model.training.schedules import SCHEDULES, Span
 from model.training.tasks import registry
 from model.training.tasks.task import Task
@@ -286,17 +285,3 @@ def test_exact_match_and_agreement_know_a_perfect_and_a_useless_model(tiny: Task
 def test_the_data_hash_is_of_the_sentences() -> None:
     examples = copying("train", "x", 10, 0)
     assert data_hash(examples) == data_hash(list(examples)) != data_hash(examples[::-1])
-
-
-def test_a_log_is_read_on_from_where_it_was_and_from_its_beginning_where_it_was_cut(tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
-    assert log_after(tmp_path) == ([], 0)
-    log.write_text('{"step": 1}\n{"step": 2}\n{"st', encoding="utf-8")
-    lines, offset = log_after(tmp_path)
-    assert lines == [{"step": 1}, {"step": 2}] and offset == 24
-    log.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n', encoding="utf-8")
-    assert log_after(tmp_path, offset) == ([{"step": 3}], 36)
-    log.write_text('{"step": 1}\n', encoding="utf-8")
-    assert log_after(tmp_path, 36) == ([{"step": 1}], 12)
-    log.write_text('{"step": 1, "loss": 0.5}\n', encoding="utf-8")
-    assert log_after(tmp_path, 12) == ([{"step": 1, "loss": 0.5}], 25)
