@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -53,8 +54,12 @@ def _described(chosen: str, name: str) -> str:
     if name == _YOURS:
         return say("bar.yours")
     told = model_list.described(name)
-    listed = name == chosen or name in model_list.found()
-    return told if listed else say("bar.recent", name=told)
+    if name in model_list.found():
+        return told
+    path = Path(name)
+    if any(other != name and model_list.described(other) == told for other in _offered(chosen)):
+        told = f"{told} · {path.parent.parent.name}/{path.parent.name}/{path.name}"
+    return told if name == chosen else say("bar.recent", name=told)
 
 
 def _choose_model(key: str) -> None:
@@ -65,14 +70,16 @@ def _choose_model(key: str) -> None:
     elif chosen in _offered(view.current().model):
         keep("model", key)
     else:
-        view.change(model=_typed(chosen.strip().strip('"')))
+        view.change(model=_typed(chosen.strip().strip("\"'").strip()))
 
 
 def _typed(text: str) -> str:
     """What was typed into the list of models: the first entry that has it in its name, else a path or a name of the hub."""
     chosen = view.current().model
+    if not text:
+        return chosen
     for name in _offered(chosen):
-        if "/" not in text and text.lower() in f"{name} {_described(chosen, name)}".lower():
+        if "/" not in text and "\\" not in text and text.lower() in f"{name} {_described(chosen, name)}".lower():
             return name
     model_list.typed(text)
     return text

@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model.errors import UnknownModel
 from viz.ui import components, language
@@ -45,10 +46,12 @@ def start() -> None:
         st.session_state.view = view.View()
         st.session_state.language = language.from_browser()
     # A second quick click arrives with the link of before the first; what a person just did counts, not that link.
-    foreign = not st.session_state.pop("acted", False) and _foreign()
+    moved = _on_another_page()
+    foreign = not st.session_state.pop("acted", False) and (moved or _foreign())
     if foreign and told.get("lang") in language.LANGUAGES:
         st.session_state.language = told["lang"]
     if fresh or (link and foreign):
+        st.session_state.taken_link = st.query_params.to_dict()
         _mention_lost(lost)
         _take(link, {name: told[name] for name in _ASKED if name in told})
         page_controls.take(told.get(page_controls.LINK, ""))
@@ -73,8 +76,20 @@ def left_out() -> list[str]:
 
 
 def _foreign() -> bool:
-    """Whether the link differs from the one this session wrote last: a pasted link or the browser's Back."""
-    return st.session_state.get("written_link") != dict(st.query_params.to_dict())
+    """Whether the link differs from the one this session wrote last: a pasted link or the browser's Back.
+
+    One that was taken before is no news either: a press of a button may bring it once more.
+    """
+    return st.query_params.to_dict() not in [st.session_state.get(name) for name in ("written_link", "taken_link")]
+
+
+def _on_another_page() -> bool:
+    """Whether this is another page than the last time: with a link it is the browser's Back or Forward, and that link counts
+    even where it is the one that was written last, for another model may be asked for and not be open yet."""
+    context = get_script_run_ctx(suppress_warning=True)
+    page, before = context.page_script_hash if context else "", st.session_state.get("page_before")
+    st.session_state.page_before = page
+    return before is not None and page != before
 
 
 def _take(link: dict[str, str], asked: dict[str, str]) -> None:
