@@ -197,6 +197,7 @@ def test_pages_lie_in_sections_with_names_of_their_own():
         "model",
         "model.checkpoints.disk.shipped",
         "model.measures.registry",
+        "model.lab.runs",
         "viz.ui.shared.page_text",
         "viz.overview.overview",
     ],

@@ -78,7 +78,7 @@ def _check_same(folder: Path, arguments: argparse.Namespace, given: dict[str, An
         raise NothingToResume(path=folder)
     options = {"task": told["options"].get("task"), **told["options"], **told["options"].get("sizes", {})}
     asked = given | ({"task": arguments.name} if arguments.name else {})
-    asked |= {"data": str(Path(given["data"]).expanduser().absolute())} if "data" in given else {}
+    asked |= {name: str(Path(given[name]).expanduser().absolute()) for name in ("data", "log_dir") if name in given}
     if arguments.out is not None and arguments.out.absolute() != folder.absolute():
         asked["out"] = arguments.out
     for name, value in asked.items():
