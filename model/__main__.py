@@ -119,8 +119,12 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _train(arguments: argparse.Namespace) -> str:
-    from model.training.train import train
+    from model.checkpoints.disk.shipped import SMALL
 
+    if arguments.name.startswith(SMALL):
+        from model.small_families.train import train
+    else:
+        from model.training.train import train
     return str(train(arguments.name, out=arguments.out, steps=arguments.steps, seed=arguments.seed))
 
 
@@ -160,7 +164,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     families.add_argument("--out", type=Path, help="with --check: the Markdown file to write the list to")
     families.set_defaults(run=_families)
     train = commands.add_parser("train", help="train a shipped model again from its seed")
-    train.add_argument("name", help="translate or dates")
+    train.add_argument("name", help="translate or dates, or a small model of a family: small-bert, small-gpt2 …")
     train.add_argument("--out", type=Path, help="folder to write; default: checkpoints/<name>, below the current one")
     train.add_argument("--steps", type=int)
     train.add_argument("--seed", type=int, default=0)

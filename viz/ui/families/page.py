@@ -75,6 +75,8 @@ def _card(card: FamilyCard) -> None:
     left.markdown(f"**{card.title}** · {card.year}  \n{say(f'families.changed_{card.key}')}")
     left.caption(f"{sizes}  \n{card.paper}, {card.source}")
     with right:
+        if card.trained in model_list.found():
+            _button(card.trained, f"families-trained-{card.key}", type="primary")
         if card.small:
             random_model_offer.offer(
                 card.small,
@@ -82,6 +84,7 @@ def _card(card: FamilyCard) -> None:
                 f"families-open-{card.key}",
                 random_model_offer.open_first,
                 width="stretch",
+                type="tertiary" if card.trained in model_list.found() else "secondary",
             )
         for name in _at_hand(card):
             _button(name, f"families-have-{card.key}-{name}")
@@ -95,15 +98,19 @@ def _small_title(card: FamilyCard) -> str:
 def _at_hand(card: FamilyCard) -> list[str]:
     """Names of the models on this computer that are of this family or descend from it, trained ones, the nearest first."""
     kinds = related(card.key)
-    found = [entry for entry in model_list.found().values() if entry.family in kinds and entry.kind != "trace"]
+    found = [
+        entry for entry in model_list.found().values()
+        if entry.family in kinds and entry.kind != "trace" and entry.name != card.trained
+        and not model_list.is_small(entry.name)
+    ]  # fmt: skip
     return [entry.name for entry in sorted(found, key=lambda entry: kinds.index(entry.family))][:_MOST]
 
 
-def _button(name: str, key: str) -> None:
+def _button(name: str, key: str, **how: object) -> None:
     now = view.current().model == name
     title = language.plain(model_list.title(name))
     st.button(say("models.shown") if now else say("families.open_found", title=title), key=key, on_click=_choose,
-              args=(name,), disabled=now, width="stretch")  # fmt: skip
+              args=(name,), disabled=now, width="stretch", **how)  # fmt: skip
 
 
 def _choose(name: str) -> None:
