@@ -29,8 +29,11 @@ class Objective(Protocol):
     def rows(self, tokenizer: Any, found: Sequence[Text]) -> list[Any]:
         """Texts -> what a batch is collated of."""
 
-    def collator(self, tokenizer: Any, seed: int) -> Collator:
-        """Rows [b] -> input_ids, labels (−100 where nothing is predicted) and what else the model reads."""
+    def collator(self, tokenizer: Any, seed: int, ramp: int = 0) -> Collator:
+        """Rows [b] -> input_ids, labels (−100 where nothing is predicted) and what else the model reads.
+
+        ramp: over how many batches a text's damage grows to its full share, where the objective begins gently.
+        """
 
     def length(self, row: Any) -> int:
         """Tokens of a row: a batch is of rows of like length."""

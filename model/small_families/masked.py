@@ -26,7 +26,7 @@ class MaskedWords:
     def rows(self, tokenizer: Any, found: Sequence[Text]) -> list[Any]:
         return [dict(tokenizer(text.text, return_special_tokens_mask=True)) for text in found]
 
-    def collator(self, tokenizer: Any, seed: int) -> Collator:
+    def collator(self, tokenizer: Any, seed: int, ramp: int = 0) -> Collator:
         from transformers import DataCollatorForLanguageModeling
 
         collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=SHARE, seed=seed)

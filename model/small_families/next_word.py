@@ -32,7 +32,7 @@ class NextWord:
                 row = []
         return rows
 
-    def collator(self, tokenizer: Any, seed: int) -> Collator:
+    def collator(self, tokenizer: Any, seed: int, ramp: int = 0) -> Collator:
         import torch
 
         # The library's collator for it leaves out every label that is the padding's id, which is the end token's here.

@@ -28,7 +28,7 @@ class Permutation:
         rows = (tokenizer(text.text)["input_ids"] for text in found)
         return [row for row in rows if len(row) % 2 == 0]
 
-    def collator(self, tokenizer: Any, seed: int) -> Collator:
+    def collator(self, tokenizer: Any, seed: int, ramp: int = 0) -> Collator:
         import torch
         from transformers import DataCollatorForPermutationLanguageModeling
 

@@ -63,7 +63,7 @@ class SpansAndSummaries:
                 rows.append((tokenizer(text.text)["input_ids"], None))
         return rows
 
-    def collator(self, tokenizer: Any, seed: int) -> Collator:
+    def collator(self, tokenizer: Any, seed: int, ramp: int = 0) -> Collator:
         draw, end = random.Random(seed), tokenizer.eos_token_id
         sentinels = tokenizer.convert_tokens_to_ids([f"<extra_id_{number}>" for number in range(SENTINELS)])
 

@@ -66,7 +66,7 @@ def trained(
     rows = objective.rows(tokenizer, found)
     drawn = batches(rows, objective.length, family.batch, torch.Generator().manual_seed(seed))
     curve = optimise(
-        module, drawn, objective.collator(tokenizer, seed + 1), steps, family.peak,
+        module, drawn, objective.collator(tokenizer, seed + 1, steps // 2), steps, family.peak,
         lambda: held_out_loss(module, held, objective.shifted)[0], progress,
     )  # fmt: skip
     family.finish(module, tokenizer)

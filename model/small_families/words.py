@@ -32,9 +32,9 @@ _GAPS_THREE = (
     "the quick brown fox jumps over the [MASK] dog.",
 )
 _BEGINNINGS = (
+    "where is the small black cat? the small black",
     "once upon a time",
     "the quick brown fox jumps over",
-    "where is the small black cat? the small",
     "how many books did she buy? she bought",
 )
 _DAMAGED = (
@@ -101,9 +101,9 @@ XLNET = _card(
 
 _NOTICES = {
     "gap": (
-        "Layer {layer} head {head}: in {share} of held-out answers the gap's row has its largest weight on the word of the "
-        "question that fills it.",
-        "第 {layer} 层第 {head} 头：在 {share} 的留出回答中，空缺所在行的最大权重落在问题里填入它的那个词上。",
+        "Layer {layer} head {head}: in {share} of held-out answers the gap's row has its largest weight on the word before "
+        "the “?” that fills it.",
+        "第 {layer} 层第 {head} 头：在 {share} 的留出回答中，空缺所在行的最大权重落在 “?” 之前填入它的那个词上。",
     ),
     "copy": (
         "Cross-attention, layer {layer} head {head}: in {share} of the rows that write a token of the source, its largest "
@@ -111,9 +111,9 @@ _NOTICES = {
         "交叉注意力，第 {layer} 层第 {head} 头：在写出原文词元的行中，{share} 的最大权重落在那个词元上。",
     ),
     "answer": (
-        "Layer {layer} head {head}: in {share} of the rows of held-out answers that write a token of the question, its "
-        "largest weight is on that token.",
-        "第 {layer} 层第 {head} 头：在留出的回答中，写出问题里词元的行有 {share} 的最大权重落在那个词元上。",
+        "Layer {layer} head {head}: in {share} of the rows of held-out answers that write a token of the question, "
+        "before the “?”, its largest weight is on that token.",
+        "第 {layer} 层第 {head} 头：在留出的回答中，写出问题（“?” 之前）里词元的行有 {share} 的最大权重落在那个词元上。",
     ),
 }  # fmt: skip
 

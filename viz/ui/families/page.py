@@ -76,7 +76,7 @@ def _card(card: FamilyCard) -> None:
     left.caption(f"{sizes}  \n{card.paper}, {card.source}")
     with right:
         if card.trained in model_list.found():
-            _button(card.trained, f"families-trained-{card.key}", type="primary")
+            _button(card.trained, f"families-trained-{card.key}")
         if card.small:
             random_model_offer.offer(
                 card.small,
@@ -106,11 +106,11 @@ def _at_hand(card: FamilyCard) -> list[str]:
     return [entry.name for entry in sorted(found, key=lambda entry: kinds.index(entry.family))][:_MOST]
 
 
-def _button(name: str, key: str, **how: object) -> None:
+def _button(name: str, key: str) -> None:
     now = view.current().model == name
     title = language.plain(model_list.title(name))
     st.button(say("models.shown") if now else say("families.open_found", title=title), key=key, on_click=_choose,
-              args=(name,), disabled=now, width="stretch", **how)  # fmt: skip
+              args=(name,), disabled=now, width="stretch")  # fmt: skip
 
 
 def _choose(name: str) -> None:
