@@ -46,3 +46,8 @@ def shipped() -> dict[str, dict]:
         except (OSError, ValueError):  # opening it says what is wrong
             continue
     return dict(sorted(cards.items(), key=lambda item: (item[0] != "translate", item[0].startswith(SMALL), item[0])))
+
+
+def is_small(name: str) -> bool:
+    """Whether it is one of the small trained models of the library's families, which lists show together."""
+    return name.startswith(SMALL) and name in shipped()

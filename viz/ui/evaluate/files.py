@@ -108,6 +108,14 @@ def _place(model: Any) -> tuple[Any, str, float] | None:
     return place, place.name, place.stat().st_mtime if place.is_file() else 0.0
 
 
+def _reads(model: Any, text: str) -> bool:
+    try:
+        model.read(text)
+    except HeadlightError:
+        return False
+    return True
+
+
 def sample(model: Any) -> tuple[str, str]:
     """(sentences of our grammar that no shipped model was trained on, as a file for this model, its name); ("", "") where the
     model reads something else than English."""
@@ -118,6 +126,8 @@ def sample(model: Any) -> tuple[str, str]:
         return "", ""
     to = view.current().to if ours and view.current().to in ("zh", "fr") else "fr"
     pairs = [(" ".join(one.source), " ".join(one.target)) for one in held_out("translate", to, _SENTENCES)]
+    if ours and not _reads(model, pairs[0][0]):
+        return "", ""
     if ours or getattr(model, "task", "") == "seq2seq":
         return "".join(f"{source}\t{target}\n" for source, target in pairs), f"grammar-{to}.tsv"
     return "".join(f"{source}\n" for source, _ in pairs), "grammar-en.txt"

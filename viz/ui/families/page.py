@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.checkpoints.disk.families import made_at_random
+from model.checkpoints.disk.shipped import is_small
 from model.families import CARDS, block_parameters, related
 from viz.base import export
 from viz.ui import language
@@ -103,7 +104,7 @@ def _at_hand(card: FamilyCard) -> list[str]:
     kinds = related(card.key)
     here = [
         entry for entry in model_list.found().values()
-        if entry.kind != "trace" and entry.name != card.trained and not model_list.is_small(entry.name)
+        if entry.kind != "trace" and entry.name != card.trained and not is_small(entry.name)
     ]  # fmt: skip
     ours = [entry.name for entry in here if model_list.is_ours(entry.name) and _shape(entry.name) == card.key]
     found = sorted((entry for entry in here if entry.family in kinds), key=lambda entry: kinds.index(entry.family))

@@ -19,7 +19,7 @@ def scores(card: Mapping[str, Any], vocabulary: int) -> None:
     shown = [
         (say("card.held_out", guess=numbers.short(card["guess"])), numbers.short(card["loss"]),
          say("card.held_out_help", n=f"{card['labels']:,}")),
-        (say("card.perplexity", v=f"{vocabulary:,}"), numbers.short(card["perplexity"]), say("card.perplexity_help")),
+        (say("card.perplexity_of", v=f"{vocabulary:,}"), numbers.short(card["perplexity"]), say("card.perplexity_of_help")),
     ]  # fmt: skip
     if card.get("gap_share") is not None:
         shown.append((say("card.gap_share"), f"{card['gap_share']:.1%}", say("card.gap_help", n=card["gaps"])))

@@ -9,6 +9,7 @@ import streamlit as st
 
 from model.checkpoints.convert import path_kind
 from model.checkpoints.disk import discovery, packages
+from model.checkpoints.disk.shipped import is_small
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
@@ -43,7 +44,7 @@ def _found() -> None:
     if len(entries) > 12:
         wanted = st.text_input(say("models.search"), key="models-search", placeholder=say("models.search")).lower()
     shown = [entry for entry in entries.values() if wanted in f"{entry.name} {entry.title} {entry.family}".lower()]
-    small = [] if wanted else [entry for entry in shown if model_list.is_small(entry.name)]
+    small = [] if wanted else [entry for entry in shown if is_small(entry.name)]
     shown = [entry for entry in shown if entry not in small]
     with st.container(key="models-list"):
         for entry in shown[:_ROWS]:

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
-from model.checkpoints.disk.shipped import shipped
+from model.checkpoints.disk.shipped import is_small, shipped
 from viz.ui.state import model_list
 
 COOKIE = "headlight-recent"
@@ -35,7 +35,7 @@ def noted() -> str:
 
 def _not_listed(name: str) -> bool:
     """Whether the list has it for this alone that it was opened."""
-    return name not in shipped() or model_list.is_small(name)
+    return name not in shipped() or is_small(name)
 
 
 def offered() -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from model.checkpoints.disk.shipped import is_small
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import more_inputs, recent_models, sink
@@ -51,7 +52,7 @@ def _offered(chosen: str) -> list[str]:
 
     Of the small trained models of the families those alone; the others are on their page.
     """
-    listed = [name for name in model_list.names(chosen) if name == chosen or not model_list.is_small(name)]
+    listed = [name for name in model_list.names(chosen) if name == chosen or not is_small(name)]
     return list(dict.fromkeys([*listed, *recent_models.offered()]))
 
 

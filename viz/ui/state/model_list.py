@@ -12,7 +12,7 @@ from model.checkpoints.disk.card import card_of, example_of
 from model.checkpoints.disk.discovery import Entry
 from model.checkpoints.disk.families.usual_texts import EXAMPLES, TWO_TEXTS
 from model.checkpoints.disk.headers import config_of
-from model.checkpoints.disk.shipped import SMALL, shipped
+from model.checkpoints.disk.shipped import shipped
 from model.checkpoints.disk.tasks import own_task, task_of
 from model.errors import HeadlightError, NotAllowed
 from viz.base.numbers import size
@@ -86,11 +86,6 @@ def title(name: str) -> str:
         return in_card(shipped()[name]["title"])
     alike = sum(other.title == known.title for other in found().values()) > (name in found())
     return f"{known.title} · {known.path.parent.name}/{known.path.name}" if alike else known.title
-
-
-def is_small(name: str) -> bool:
-    """Whether it is one of the small trained models of the library's families, which lists show together."""
-    return name.startswith(SMALL) and name in shipped()
 
 
 def is_ours(name: str) -> bool:
