@@ -130,6 +130,9 @@ def test_every_file_under_a_figure_is_made(visit, monkeypatch, page: str, tab: s
         for file, data in files.items():
             if file.endswith(".csv"):
                 reads_back(f"{name}: {file}", data, set(shapes), check is not None)
+            if file.endswith(".npz"):
+                with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                    assert all(arrays[each].dtype.kind in "biufU" for each in arrays.files), f"{name}: {file}"
 
 
 def test_logits_that_were_not_compared_are_said_to_be_so(visit, monkeypatch) -> None:

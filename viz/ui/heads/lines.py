@@ -149,7 +149,7 @@ def _csv(trace: Trace, site: Site, rows: list[tuple[int, int, int, float]]) -> b
     table = pd.DataFrame(rows, columns=["head", "query", "key", "weight"])
     table.insert(0, "site", str(site))
     for name, texts in (("query", tokens.query_names(trace, site)), ("key", trace.tokens(site.key_side))):
-        table[f"{name}_token"] = [export.cell_text(texts[i]) for i in table[name]]
+        table[f"{name}_token"] = [texts[i] for i in table[name]]
     return export.table_csv(table)
 
 

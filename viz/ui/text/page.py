@@ -230,9 +230,7 @@ def _footer(trace: Trace, attention: TokenAttention, end: float) -> None:
 
     def files() -> dict[str, Callable[[], bytes]]:
         def csv() -> bytes:
-            table = text_view.table(trace, attention)
-            table["token"] = [export.cell_text(token) for token in table["token"]]
-            return export.table_csv(table)
+            return export.table_csv(text_view.table(trace, attention))
 
         def npz() -> bytes:
             names = [f"{name}.{head}" for name, head in attention.heads]
