@@ -76,10 +76,14 @@ def head_csv(record: AttentionRecord, head: int, rows: Sequence[str], columns: S
     return rows_csv(in_blocks(record, head), rows, columns)
 
 
-def head_npz(record: AttentionRecord, head: int, **arrays: Array) -> bytes:
-    """`npz` of these and of a head's `weights` and `allowed` [queries, keys], a block of rows at a time."""
+def head_npz(record: AttentionRecord, head: int, mask_of: AttentionRecord | None = None, **arrays: Array) -> bytes:
+    """`npz` of these and of a head's `weights` and `allowed` [queries, keys], a block of rows at a time.
+
+    mask_of: the record whose mask `allowed` is, where it is another one.
+    """
+    masked = mask_of or record
     shape = (record.queries, record.keys)
-    allowed = ((rows, record.allowed(rows).numpy()) for rows in spans(record.queries, record.keys))
+    allowed = ((rows, masked.allowed(rows).numpy()) for rows in spans(record.queries, record.keys))
     whole = {"weights": (shape, np.float32, in_blocks(record, head)), "allowed": (shape, np.bool_, allowed)}
     return rows_npz(whole, **arrays)
 

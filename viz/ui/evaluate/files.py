@@ -111,7 +111,7 @@ def _place(model: Any) -> tuple[Any, str, float] | None:
 def sample(model: Any) -> tuple[str, str]:
     """(sentences of our grammar that no shipped model was trained on, as a file for this model, its name); ("", "") where the
     model reads something else than English."""
-    from model.training.recipes import held_out
+    from model.training.tasks.registry import held_out
 
     ours = model_list.is_ours(view.current().model)
     if ours and not {"zh", "fr"} & set(getattr(model, "starts", ())):
