@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from model.errors import HeadlightError, UnknownWords, bounded
+from viz.ui import session
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 _FOLDER = Path(__file__).parent / "words"
@@ -27,7 +28,7 @@ def from_browser() -> str:
 
 
 def current() -> str:
-    return st.session_state.get("language", "en")
+    return str(session.value("language", "en"))
 
 
 def say(key: str, **values: object) -> str:
@@ -51,7 +52,7 @@ def stack(name: str) -> str:
 
     Of a run with two towers (`towers` of the session) by what each reads.
     """
-    if st.session_state.get("towers") and name in ("encoder", "decoder"):
+    if session.value("towers") and name in ("encoder", "decoder"):
         return say(f"site.tower_{name}")
     whole, _, step = name.partition("_step_")
     if step:

@@ -40,12 +40,7 @@ def show(one: Evaluation, name: str) -> None:
             _example(one, each, name, end, at)
 
     def csv() -> bytes:
-        table = one.table.copy()
-        for column in ("source", "target", "written"):
-            table[column] = [
-                f"'{text}" if str(text).startswith(("=", "+", "-", "@")) else text for text in table[column]
-            ]
-        return export.table_csv(table)
+        return export.table_csv(one.table)
 
     slug = figure_footer.safe(f"{one.about['model']}-{one.about['file']}")
     sentence, saved = say("evaluate.worst_sentence"), {f"{slug}-examples.csv": csv}

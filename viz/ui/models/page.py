@@ -210,4 +210,12 @@ def _memory() -> None:
     words, button = st.columns([8, 2], vertical_alignment="center")
     words.markdown(" · ".join(parts) if parts else say("models.kept_nothing"))
     button.button(say("models.empty"), key="memory-empty", on_click=kept.empty, disabled=not parts)
-    st.caption(most)
+    st.caption(" ".join([most, *_elsewhere(kept)]))
+
+
+def _elsewhere(kept: memory_budget.MemoryBudget) -> list[str]:
+    """What open visits hold beside the budget: they keep what they look at until they look at something else or end."""
+    if not (found := kept.held_elsewhere()):
+        return []
+    parts = [say(f"models.kept_{kind}", n=count, size=size(held)) for kind, (count, held) in found.items()]
+    return [say("models.memory_visits", parts=" · ".join(parts))]
