@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from model.training.run_files.curves import Curve
@@ -19,8 +20,10 @@ PANELS: Mapping[str, tuple[str, ...]] = {
     "gradient_norm": ("gradient_norm",),
 }  # fmt: skip
 LOGARITHMIC = ("loss", "perplexity")
-_PERCENT = ("bleu", "chrf")  # from 0 to 100 as sacrebleu gives them; the shares of the panel are drawn so too
-_HEIGHT, _GAP, _FOOT = 148, 40, 46  # px: of a panel, above it for its name, below the last for the steps
+# Shares are drawn from 0 to 100, as sacrebleu gives its scores.
+_AS_THEY_ARE = ("loss", "validation_loss", "perplexity", "bleu", "chrf", "learning_rate", "gradient_norm")
+_HEIGHT, _GAP, _TOP, _FOOT = 148, 40, 8, 46  # px: of a panel, between two for a name, above the first, below the last
+_SIDE = {"l": 62, "r": 16}
 
 
 def panels_of(quantities: Sequence[str]) -> dict[str, list[str]]:
@@ -41,17 +44,16 @@ def training_figure(
     for each quantity and panel, "step" and "guess". revision: while it is the same, a zoom stays as it is.
     """
     panels = panels_of(list(curves))
-    height = len(panels) * (_HEIGHT + _GAP) + _FOOT
-    figure = go.Figure()
+    drawn = len(panels) * (_HEIGHT + _GAP) - _GAP + _TOP
+    figure = go.Figure(layout=style.layout(theme, None, drawn + _FOOT, margin=_SIDE | {"t": 0, "b": _FOOT}))
+    shared = curves.get("loss", Curve((), ())).steps
     for number, (panel, names) in enumerate(panels.items()):
-        top = 1 - (number * (_HEIGHT + _GAP) + _GAP) / (height - _FOOT)
-        bottom = top - _HEIGHT / (height - _FOOT)
+        top = 1 - (number * (_HEIGHT + _GAP) + _TOP) / drawn
         axis = "y" if number == 0 else f"y{number + 1}"
         keys = []
         for place, name in enumerate(names):
-            colour = palette.HEADS[place % len(palette.HEADS)] if len(names) > 1 else _single(theme)
-            colour = _seen(colour, theme)
-            for part in _lines(curves[name], words.get(name, name), colour, axis, name):
+            colour = _colour(place, len(names), theme)
+            for part in _lines(curves[name], words.get(name, name), colour, axis, name, shared):
                 figure.add_trace(part)
             keys.append(f"<span style='color:{colour}'>━ {escape(words.get(name, name))}</span>")
         if panel == "loss" and guess is not None:
@@ -62,44 +64,63 @@ def training_figure(
             text=f"<b>{escape(words[f'panel_{panel}'])}</b>   {named}", x=0, xref="paper", xanchor="left", y=top, yref="paper",
             yanchor="bottom", yshift=5, showarrow=False, font={"size": 12}, align="left",
         )  # fmt: skip
-        figure.update_layout({f"yaxis{axis[1:]}": _y_axis(panel, (bottom, top), theme)})
-    figure.update_layout(
-        style.layout(theme, None, height, margin={"l": 62, "r": 16, "t": 0, "b": _FOOT}),
+        figure.update_layout({f"yaxis{axis[1:]}": _y_axis(panel, (top - _HEIGHT / drawn, top), theme)})
+    return figure.update_layout(
         hovermode="x unified", hoversubplots="axis", showlegend=False, uirevision=revision, dragmode="zoom",
-        xaxis=_x_axis(words["step"], "y" if len(panels) < 2 else f"y{len(panels)}", theme),
+        xaxis=_x_axis(words["step"], axis, theme),
     )  # fmt: skip
-    return figure
 
 
-def _single(theme: str) -> str:
-    return palette.THEMES[theme]["accent"]
-
-
-def _seen(colour: str, theme: str) -> str:
-    """The two blues of the scale of heads are too dark on the dark page."""
+def _colour(place: int, of: int, theme: str) -> str:
+    """Of several curves in a panel the scale of the heads, whose two dark ones cannot be seen on the dark page."""
+    if of == 1:
+        return palette.THEMES[theme]["accent"]
+    colour = palette.HEADS[place % len(palette.HEADS)]
     return {"#0072b2": "#56b4e9", "#a0341f": "#ff8a65"}.get(colour, colour) if theme == "dark" else colour
 
 
-def _lines(curve: Curve, name: str, colour: str, axis: str, quantity: str) -> list[go.Scatter]:
-    """The curve and, of several seeds, the band from the least to the largest."""
-    factor = 1.0 if quantity in PANELS["loss"] + ("perplexity", "learning_rate", "gradient_norm") + _PERCENT else 100.0
-    shared: dict[str, Any] = {"x": list(curve.steps), "xaxis": "x", "yaxis": axis}
-    few = len(curve.steps) <= 60
+def _lines(curve: Curve, name: str, colour: str, axis: str, quantity: str, steps: Sequence[int]) -> list[go.Scatter]:
+    """The curve and, of several seeds, the band from the least to the largest.
+
+    steps: those of the losses; of what is measured at fewer of them a line that nobody sees has the last value at each,
+    so that one hover has all curves at every step.
+    """
+    factor = 100.0 if quantity not in _AS_THEY_ARE else 1.0
+    values = [value * factor for value in curve.values]
+    place: dict[str, Any] = {"xaxis": "x", "yaxis": axis}
+    sparse = len(curve.steps) < len(steps)
     found = [
         go.Scatter(
-            **shared, y=[value * factor for value in curve.values], name=name, uid=quantity,
-            mode="lines+markers" if few and quantity != "loss" else "lines", marker={"size": 4},
-            line={"color": colour, "width": 1.2 if quantity == "loss" else 1.8}, hovertemplate="%{y:.4~g}",
+            **place, x=list(curve.steps), y=values, name=name, meta=quantity, marker={"size": 4, "color": colour},
+            mode="lines+markers" if sparse and len(values) <= 60 else "lines", hovertemplate="%{y:.4~g}<extra></extra>",
+            line={"color": colour, "width": 1.2 if quantity == "loss" else 1.8}, hoverinfo="skip" if sparse else None,
         )
     ]  # fmt: skip
+    if sparse:
+        found[0].hovertemplate = None
+        found.append(_last_known(curve.steps, values, steps, name, colour, quantity, place))
     if curve.low is not None and curve.high is not None:
-        edge = {"line": {"width": 0}, "hoverinfo": "skip", "mode": "lines", "showlegend": False}
+        edge = {"x": list(curve.steps), "line": {"width": 0}, "hoverinfo": "skip", "mode": "lines", **place}
+        low, high = ([value * factor for value in end] for end in (curve.low, curve.high))
         found[:0] = [
-            go.Scatter(**shared, y=[value * factor for value in curve.low], uid=f"{quantity}-low", **edge),
-            go.Scatter(**shared, y=[value * factor for value in curve.high], uid=f"{quantity}-high", fill="tonexty",
-                       fillcolor=_faint(colour), **edge),
-        ]  # fmt: skip
+            go.Scatter(y=low, meta=f"{quantity}-low", **edge),
+            go.Scatter(y=high, meta=f"{quantity}-high", fill="tonexty", fillcolor=_faint(colour), **edge),
+        ]
     return found
+
+
+def _last_known(
+    measured: Sequence[int], values: Sequence[float], steps: Sequence[int], name: str, colour: str, quantity: str,
+    place: dict[str, Any],
+) -> go.Scatter:  # fmt: skip
+    """At every step what was measured last until then, and at which step."""
+    at = np.searchsorted(np.asarray(measured), np.asarray(steps), side="right") - 1
+    known = [i for i in range(len(steps)) if at[i] >= 0]
+    return go.Scatter(
+        **place, x=[steps[i] for i in known], y=[values[at[i]] for i in known], name=name, meta=f"{quantity}-known", mode="lines",
+        line={"color": colour, "width": 0}, customdata=[measured[at[i]] for i in known],
+        hovertemplate="%{y:.4~g} (%{customdata:,d})<extra></extra>",
+    )  # fmt: skip
 
 
 def _faint(colour: str) -> str:
@@ -109,7 +130,7 @@ def _faint(colour: str) -> str:
 
 def _y_axis(panel: str, domain: tuple[float, float], theme: str) -> dict[str, Any]:
     kind = (
-        {"type": "log", "dtick": "D2", "exponentformat": "power"} if panel in LOGARITHMIC else {"rangemode": "tozero"}
+        {"type": "log", "tickformat": "~g", "minor": {"ticks": ""}} if panel in LOGARITHMIC else {"rangemode": "tozero"}
     )
     return {
         "domain": [max(0.0, domain[0]), min(1.0, domain[1])], "anchor": "x", "gridcolor": style.GRID[theme], "nticks": 5,

@@ -20,6 +20,7 @@ _MOST = {"d_model": 1024, "heads": 64, "encoder_layers": 12, "decoder_layers": 1
 _MAY_BE_0 = ("d_ff",)
 _POINTS = 400  # of the curve of the learning rate
 _MOST_SEEDS = 5
+_NARROW, _WIDE = 150, 230  # px of a number and of a list
 
 
 def show(task: Task, usual: Options, steps: int) -> tuple[dict[str, Any], int]:
@@ -31,25 +32,28 @@ def show(task: Task, usual: Options, steps: int) -> tuple[dict[str, Any], int]:
         return chosen | rates, seeds
 
 
-def _list(column: Any, name: str, first: str, options: tuple[str, ...], task: str) -> str:
-    return column.selectbox(
-        say(f"train.{name}"), options, format_func=lambda one: say(f"train.{name}_{one.replace('-', '_')}"),
+def _row() -> Any:
+    """Controls one beside the other, as many as there is room for."""
+    return st.container(horizontal=True, gap="small", vertical_alignment="bottom")
+
+
+def _list(row: Any, name: str, first: str, options: tuple[str, ...], task: str) -> str:
+    return row.selectbox(
+        say(f"train.{name}"), options, format_func=lambda one: say(f"train.{name}_{one.replace('-', '_')}"), width=_WIDE,
         **page_controls.among(f"train-{name}@{task}", first, options),
     )  # fmt: skip
 
 
-def _whole(column: Any, name: str, first: int, low: int, high: int, of: str) -> int:
+def _whole(row: Any, name: str, first: int, low: int, high: int, of: str) -> int:
     key = f"train-{name.replace('_', '-')}@{of}"
-    return int(
-        column.number_input(say(f"train.{name}"), low, high, step=1, **page_controls.between(key, first, low, high))
-    )
+    given = page_controls.between(key, first, low, high)
+    return int(row.number_input(say(f"train.{name}"), low, high, step=1, width=_NARROW, **given))
 
 
-def _part(column: Any, name: str, first: float, high: float, of: str, step: float) -> float:
+def _part(row: Any, name: str, first: float, high: float, of: str, step: float) -> float:
     key = f"train-{name.replace('_', '-')}@{of}"
-    digits = "%.3f" if step >= 0.001 else "%.6f"
     given = page_controls.between(key, float(first), 0.0, high)
-    return float(column.number_input(say(f"train.{name}"), 0.0, high, step=step, format=digits, **given))
+    return float(row.number_input(say(f"train.{name}"), 0.0, high, step=step, format="%g", width=_NARROW, **given))
 
 
 def _sizes(task: Task, usual: Options) -> dict[str, Any]:
@@ -57,17 +61,15 @@ def _sizes(task: Task, usual: Options) -> dict[str, Any]:
 
     without = {"next": "encoder_layers", "masked": "decoder_layers"}.get(task.shape)
     names = [name for name in _MOST if name != without]
-    columns, found = st.columns(len(names)), {}
-    for column, name in zip(columns, names, strict=True):
+    row, found = _row(), {}
+    for name in names:
         low = 0 if name in _MAY_BE_0 else 1
-        found[name] = _whole(column, name, usual.sizes[name], low, _MOST[name], task.name)
-    columns = st.columns(4)
-    found["positions"] = _list(
-        columns[0], "positions", usual.sizes.get("positions", POSITIONS[0]), POSITIONS, task.name
-    )
-    found["norm"] = _list(columns[1], "norm", usual.sizes.get("norm", NORMS[0]), NORMS, task.name)
-    found["dropout"] = _part(columns[2], "dropout", usual.dropout, 0.9, task.name, 0.05)
-    found["label_smoothing"] = _part(columns[3], "label_smoothing", usual.label_smoothing, 0.9, task.name, 0.05)
+        found[name] = _whole(row, name, usual.sizes[name], low, _MOST[name], task.name)
+    row = _row()
+    found["positions"] = _list(row, "positions", usual.sizes.get("positions", POSITIONS[0]), POSITIONS, task.name)
+    found["norm"] = _list(row, "norm", usual.sizes.get("norm", NORMS[0]), NORMS, task.name)
+    found["dropout"] = _part(row, "dropout", usual.dropout, 0.9, task.name, 0.05)
+    found["label_smoothing"] = _part(row, "label_smoothing", usual.label_smoothing, 0.9, task.name, 0.05)
     return {name: value for name, value in found.items() if value != _usual(usual, name)}
 
 
@@ -77,21 +79,21 @@ def _usual(usual: Options, name: str) -> Any:
 
 
 def _learning(usual: Options) -> dict[str, Any]:
-    columns = st.columns(4)
-    found: dict[str, Any] = {"batch": _whole(columns[0], "batch", usual.batch, 1, 4096, usual.task)}
+    row = _row()
+    found: dict[str, Any] = {"batch": _whole(row, "batch", usual.batch, 1, 4096, usual.task)}
     if usual.data is None:
-        found["train_size"] = _whole(columns[1], "train_size", usual.train_size, 1, 1_000_000, usual.task)
+        found["train_size"] = _whole(row, "train_size", usual.train_size, 1, 1_000_000, usual.task)
     return {name: value for name, value in found.items() if value != getattr(usual, name)}
 
 
 def _vocabulary(usual: Options) -> dict[str, Any]:
     from model.training.options import VOCABULARIES
 
-    columns = st.columns(4)
-    kind = _list(columns[0], "vocabulary", usual.vocabulary, VOCABULARIES, usual.task)
+    row = _row()
+    kind = _list(row, "vocabulary", usual.vocabulary, VOCABULARIES, usual.task)
     if kind != "subwords":
         return {} if kind == usual.vocabulary else {"vocabulary": kind}
-    size = _whole(columns[1], "vocabulary_size", usual.vocabulary_size, 300, 50_000, usual.task)
+    size = _whole(row, "vocabulary_size", usual.vocabulary_size, 300, 50_000, usual.task)
     return {"vocabulary": kind, "vocabulary_size": size}
 
 
@@ -99,18 +101,18 @@ def _rates(task: Task, usual: Options, steps: int, chosen: dict[str, Any]) -> tu
     """The schedule with its highest rate, drawn as the training will have it; and how many seeds."""
     from model.training.schedules import SCHEDULES, Span
 
-    columns = st.columns(4)
-    schedule = _list(columns[0], "schedule", usual.schedule, tuple(SCHEDULES), task.name)
+    row = _row()
+    schedule = _list(row, "schedule", usual.schedule, tuple(SCHEDULES), task.name)
     width = chosen.get("d_model", usual.sizes["d_model"])
     warmup = usual.warmup
     if schedule != "constant":
-        warmup = _whole(columns[1], "warmup", usual.warmup, 1, 100_000, task.name)
+        warmup = _whole(row, "warmup", usual.warmup, 1, 100_000, task.name)
     own = usual.peak if schedule == usual.schedule else None
     whole = Span(steps, warmup, width)
     highest = max(SCHEDULES[schedule](step, whole) for step in (whole.rising, warmup))
     first = round(highest, 6) if own is None else own
-    peak = _part(columns[2], "peak", first, 1.0, f"{task.name}-{schedule}-{width}-{warmup}", 0.0001)
-    seeds = _whole(columns[3], "seeds", 1, 1, _MOST_SEEDS, task.name)
+    peak = _part(row, "peak", first, 1.0, f"{task.name}-{schedule}-{width}-{warmup}", 0.0001)
+    seeds = _whole(row, "seeds", 1, 1, _MOST_SEEDS, task.name)
     asked = own if peak == first else peak
     _drawn(SCHEDULES[schedule], Span(steps, warmup, width, asked), steps)
     found = {"schedule": schedule, "warmup": warmup} | ({"peak": peak} if peak != first else {})

@@ -57,4 +57,7 @@ def _watched(found: Sequence[Status]) -> None:
         st.info(say("train.none"), icon=":material/info:")
         st.code(_COMMAND, language="bash")
         return
+    # A run that ends is still watched, here and where the link is opened.
+    view.note_tab("train", RUN)
+    view.note_tab("train_run", allowed.identity(chosen[0].folder))
     watch.show(chosen[0])
