@@ -23,7 +23,8 @@ FIGURE = {"overview": ".headlight.overview .ribbons path", "heads": ".headlight.
     "encoder_decoder": "[data-testid=stVegaLiteChart]",
     "atlas": ".headlight.atlas canvas", "map": ".headlight.map canvas", "reading": ".headlight.reading",
     "measures": "[data-testid=stVegaLiteChart]", "comparing": ".headlight.matrix canvas[data-drawn]",
-    "corpus": "[data-testid=stVegaLiteChart]",
+    "corpus": "[data-testid=stVegaLiteChart]", "evaluate": "[data-testid=stDataFrame]",
+    "train": ".st-key-train-start button",
 }  # fmt: skip
 
 

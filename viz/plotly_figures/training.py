@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from html import escape
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from model.training.run_files.curves import Curve
 from viz.base import palette
@@ -36,16 +36,20 @@ def panels_of(quantities: Sequence[str]) -> dict[str, list[str]]:
 
 
 def training_figure(
-    curves: Mapping[str, Curve], guess: float | None, words: Mapping[str, str], theme: str, revision: str
-) -> go.Figure:  # fmt: skip
-    """A panel below the other, with one hover over all of them.
+    curves: Mapping[str, Curve], guess: float | None, words: Mapping[str, str], theme: str, said: str, revision: str
+) -> dict[str, Any]:  # fmt: skip
+    """A panel below the other, with one hover over all of them -> {"data", "layout"}, which `go.Figure` takes.
+
+    Made of plain values, because it is made anew every second: plotly's own classes take ten times as long.
 
     curves: by the names of the log. guess: ln |V|, the loss of an even guess, drawn in the panel of the losses. words: a name
-    for each quantity and panel, "step" and "guess". revision: while it is the same, a zoom stays as it is.
+    for each quantity and panel, "step" and "guess". said: what it is of, written on it. revision: while it is the same, a zoom
+    stays as it is.
     """
     panels = panels_of(list(curves))
     drawn = len(panels) * (_HEIGHT + _GAP) - _GAP + _TOP
-    figure = go.Figure(layout=style.layout(theme, None, drawn + _FOOT, margin=_SIDE | {"t": 0, "b": _FOOT}))
+    layout = _frame(theme, drawn + _FOOT, said) | {"uirevision": revision, "shapes": [], "annotations": []}
+    data: list[dict[str, Any]] = []
     shared = curves.get("loss", Curve((), ())).steps
     for number, (panel, names) in enumerate(panels.items()):
         top = 1 - (number * (_HEIGHT + _GAP) + _TOP) / drawn
@@ -53,22 +57,36 @@ def training_figure(
         keys = []
         for place, name in enumerate(names):
             colour = _colour(place, len(names), theme)
-            for part in _lines(curves[name], words.get(name, name), colour, axis, name, shared):
-                figure.add_trace(part)
+            data += _lines(curves[name], words.get(name, name), colour, axis, name, shared)
             keys.append(f"<span style='color:{colour}'>━ {escape(words.get(name, name))}</span>")
         if panel == "loss" and guess is not None:
-            figure.add_hline(y=guess, yref=axis, line={"dash": "dot", "width": 1.2, "color": style.QUIET[theme]})
+            line = {"dash": "dot", "width": 1.2, "color": style.QUIET[theme]}
+            ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": guess, "y1": guess, "yref": axis}
+            layout["shapes"].append({"type": "line", "line": line, **ends})
             keys.append(f"<span style='color:{style.QUIET[theme]}'>┄ {escape(words['guess'])}</span>")
         named = "   ".join(keys) if len(keys) > 1 or panel == "quality" else ""
-        figure.add_annotation(
-            text=f"<b>{escape(words[f'panel_{panel}'])}</b>   {named}", x=0, xref="paper", xanchor="left", y=top, yref="paper",
-            yanchor="bottom", yshift=5, showarrow=False, font={"size": 12}, align="left",
+        layout["annotations"].append(
+            {"text": f"<b>{escape(words[f'panel_{panel}'])}</b>   {named}", "x": 0, "xref": "paper", "xanchor": "left",
+             "y": top, "yref": "paper", "yanchor": "bottom", "yshift": 5, "showarrow": False, "font": {"size": 12}}
         )  # fmt: skip
-        figure.update_layout({f"yaxis{axis[1:]}": _y_axis(panel, (top - _HEIGHT / drawn, top), theme)})
-    return figure.update_layout(
-        hovermode="x unified", hoversubplots="axis", showlegend=False, uirevision=revision, dragmode="zoom",
-        xaxis=_x_axis(words["step"], axis, theme),
-    )  # fmt: skip
+        layout[f"yaxis{axis[1:]}"] = _y_axis(panel, (top - _HEIGHT / drawn, top), theme)
+        layout["xaxis"] = _x_axis(words["step"], axis, theme)
+    return {"data": data, "layout": layout}
+
+
+@cache
+def _plain(theme: str) -> dict[str, Any]:
+    return style.layout(theme).to_plotly_json()
+
+
+def _frame(theme: str, height: float, said: str) -> dict[str, Any]:
+    """Page, fonts and the small print above, as `style.named` writes it."""
+    name = style.title(said, None, theme) | {"font": {"size": 13}, "pad": {"l": 4, "t": 8}}
+    bar = {"bgcolor": "rgba(0,0,0,0)", "color": style.QUIET[theme], "activecolor": palette.THEMES[theme]["text"]}
+    return _plain(theme) | {
+        "title": name, "modebar": bar, "margin": _SIDE | {"t": style.NAME, "b": _FOOT}, "height": height + style.NAME,
+        "hovermode": "x unified", "hoversubplots": "axis", "showlegend": False, "dragmode": "zoom",
+    }  # fmt: skip
 
 
 def _colour(place: int, of: int, theme: str) -> str:
@@ -79,7 +97,9 @@ def _colour(place: int, of: int, theme: str) -> str:
     return {"#0072b2": "#56b4e9", "#a0341f": "#ff8a65"}.get(colour, colour) if theme == "dark" else colour
 
 
-def _lines(curve: Curve, name: str, colour: str, axis: str, quantity: str, steps: Sequence[int]) -> list[go.Scatter]:
+def _lines(
+    curve: Curve, name: str, colour: str, axis: str, quantity: str, steps: Sequence[int]
+) -> list[dict[str, Any]]:
     """The curve and, of several seeds, the band from the least to the largest.
 
     steps: those of the losses; of what is measured at fewer of them a line that nobody sees has the last value at each,
@@ -89,38 +109,42 @@ def _lines(curve: Curve, name: str, colour: str, axis: str, quantity: str, steps
     values = [value * factor for value in curve.values]
     place: dict[str, Any] = {"xaxis": "x", "yaxis": axis}
     sparse = len(curve.steps) < len(steps)
-    found = [
-        go.Scatter(
-            **place, x=list(curve.steps), y=values, name=name, meta=quantity, marker={"size": 4, "color": colour},
-            mode="lines+markers" if sparse and len(values) <= 60 else "lines", hovertemplate="%{y:.4~g}<extra></extra>",
-            line={"color": colour, "width": 1.2 if quantity == "loss" else 1.8}, hoverinfo="skip" if sparse else None,
-        )
+    found: list[dict[str, Any]] = [
+        {"type": "scatter", **place, "x": list(curve.steps), "y": values, "name": name, "meta": quantity,
+         "mode": "lines+markers" if sparse and len(values) <= 60 else "lines", "marker": {"size": 4, "color": colour},
+         "line": {"color": colour, "width": 1.2 if quantity == "loss" else 1.8},
+         **({"hoverinfo": "skip"} if sparse else {"hovertemplate": "%{y:.4~g}"})}
     ]  # fmt: skip
     if sparse:
-        found[0].hovertemplate = None
-        found.append(_last_known(curve.steps, values, steps, name, colour, quantity, place))
+        found.append(_last_known(curve.steps, values, steps, name, colour) | place | {"meta": f"{quantity}-known"})
     if curve.low is not None and curve.high is not None:
-        edge = {"x": list(curve.steps), "line": {"width": 0}, "hoverinfo": "skip", "mode": "lines", **place}
+        edge = {
+            "type": "scatter",
+            "x": list(curve.steps),
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+            "mode": "lines",
+            **place,
+        }
         low, high = ([value * factor for value in end] for end in (curve.low, curve.high))
         found[:0] = [
-            go.Scatter(y=low, meta=f"{quantity}-low", **edge),
-            go.Scatter(y=high, meta=f"{quantity}-high", fill="tonexty", fillcolor=_faint(colour), **edge),
+            edge | {"y": low, "meta": f"{quantity}-low"},
+            edge | {"y": high, "meta": f"{quantity}-high", "fill": "tonexty", "fillcolor": _faint(colour)},
         ]
     return found
 
 
 def _last_known(
-    measured: Sequence[int], values: Sequence[float], steps: Sequence[int], name: str, colour: str, quantity: str,
-    place: dict[str, Any],
-) -> go.Scatter:  # fmt: skip
-    """At every step what was measured last until then, and at which step."""
+    measured: Sequence[int], values: Sequence[float], steps: Sequence[int], name: str, colour: str
+) -> dict[str, Any]:  # fmt: skip
+    """At every step what was measured last until then, and in brackets at which step."""
     at = np.searchsorted(np.asarray(measured), np.asarray(steps), side="right") - 1
     known = [i for i in range(len(steps)) if at[i] >= 0]
-    return go.Scatter(
-        **place, x=[steps[i] for i in known], y=[values[at[i]] for i in known], name=name, meta=f"{quantity}-known", mode="lines",
-        line={"color": colour, "width": 0}, customdata=[measured[at[i]] for i in known],
-        hovertemplate="%{y:.4~g} (%{customdata:,d})<extra></extra>",
-    )  # fmt: skip
+    return {
+        "type": "scatter", "x": [steps[i] for i in known], "y": [values[at[i]] for i in known], "mode": "lines",
+        "name": f"<span style='color:{colour}'>●</span> {name}", "line": {"color": colour, "width": 0},
+        "customdata": [measured[at[i]] for i in known], "hovertemplate": "%{y:.4~g} (%{customdata:,d})",
+    }  # fmt: skip
 
 
 def _faint(colour: str) -> str:

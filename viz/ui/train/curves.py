@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +58,6 @@ def _guess(logs: Sequence[Curves]) -> float | None:
 def _drawn(found: Status, logs: Sequence[Curves]) -> None:
     from model.training.objectives import loss_of
     from model.training.run_files.curves import thinned, together
-    from viz.plotly_figures import style
     from viz.plotly_figures.training import PANELS, training_figure
 
     names = list(dict.fromkeys(name for log in logs for name in log.quantities))
@@ -69,13 +67,12 @@ def _drawn(found: Status, logs: Sequence[Curves]) -> None:
     }
     words |= {"step": say("train.step"), "guess": say("train.guess")}
     guess = _guess(logs)
-    figure = training_figure(curves, guess, words, theme(), str(found.folder))
     name = f"{found.task} · {found.folder.name}"
-    figure = style.named(figure, name, None, theme())
+    figure = training_figure(curves, guess, words, theme(), name, str(found.folder))
     file = figure_footer.safe(f"{found.folder.name}-training")
     config = {"displaylogo": False, "modeBarButtons": [["toImage", "resetScale2d"]],
               "toImageButtonOptions": {"filename": file, "format": "png", "scale": 2}}  # fmt: skip
-    told = {"figure": json.loads(figure.to_json()) | {"config": config}, "script": plotly_script.address(),
+    told = {"figure": figure | {"config": config}, "script": plotly_script.address(),
             "alt": name, "words": language.group("curves")}  # fmt: skip
     components.curves(key="train-curves", data=told)
     parts = [say("train.curves_sentence")]

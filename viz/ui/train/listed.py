@@ -39,8 +39,10 @@ def _row(one: Status) -> None:
     name = allowed.identity(one.folder)
     words, facts, first, second = st.columns([4, 5, 1.4, 1.6], vertical_alignment="center")
     words.markdown(f"**{language.plain(one.task)}** · `{one.folder.name}`")
-    parts = [say(f"train.state_{one.state}"), say("train.of_steps", step=f"{one.step:,}", steps=f"{one.steps:,}")]
-    if "validation_loss" in one.last:
+    parts = [say(f"train.state_{one.state}")]
+    if one.is_over or one.state == "paused":  # else it is further by the time that it is read
+        parts.append(say("train.of_steps", step=f"{one.step:,}", steps=f"{one.steps:,}"))
+    if len(parts) > 1 and "validation_loss" in one.last:
         parts.append(f"{say('train.validation_loss')} {numbers.short(one.last['validation_loss'])}")
     facts.caption(" · ".join(parts))
     first.button(say("train.show"), key=f"train-show-{name}", on_click=_shown, args=(one.folder,), type="tertiary")
