@@ -9,6 +9,8 @@ import pandas as pd
 
 from viz.base import palette
 
+_POINTS = 40  # steps that are marked one by one
+
 
 def loss_curve(curve: list[list[float]], columns: list[str], words: dict[str, str]) -> alt.Chart:
     """Training and validation loss over the steps, on a logarithmic scale; `words` names step, loss and the two lines."""
@@ -36,9 +38,11 @@ def loss_curve(curve: list[list[float]], columns: list[str], words: dict[str, st
 def step_losses(losses: Sequence[float], words: dict[str, str], theme: str = "light") -> alt.Chart:
     """The loss of each step, from step 1; `words` names step and loss."""
     table = pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses})
+    colour = palette.THEMES[theme]["accent"]
+    points = alt.OverlayMarkDef(color=colour, size=24) if len(losses) <= _POINTS else False
     return (
         alt.Chart(table)
-        .mark_line(strokeWidth=2, point=len(losses) <= 40, color=palette.THEMES[theme]["accent"])
+        .mark_line(strokeWidth=2, point=points, color=colour)
         .encode(
             x=alt.X("step:Q", title=words["step"], axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y("loss:Q", title=words["loss"], scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4)),

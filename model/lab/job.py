@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from model.errors import HeadlightError, NothingToResume, TrainingBusy, TrainingInterrupted, Unexpected
+from model.errors import HeadlightError, LacksPackage, NothingToResume, TrainingBusy, TrainingInterrupted, Unexpected
 from model.jobs.signals import until_signal
 from model.lab.files import HEARTBEAT, LOCK, PAUSE, STOP, lock_of, read, wanted, write_heartbeat
 from model.lab.queue import Turn
@@ -138,6 +138,8 @@ def _worked(job: Job) -> str:
         told = error if isinstance(error, HeadlightError) else Unexpected.of(error)
         values = {name: str(value) for name, value in told.values.items()}
         job.state("failed", error=str(told), code=told.code, values=values, seconds_left=None)
+        if isinstance(told, LacksPackage):
+            raise told from error
         raise
     finally:
         job.ended.set()

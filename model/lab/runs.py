@@ -20,7 +20,7 @@ from typing import Any
 from model.errors import NothingToResume, TrainingBusy, TrainingNotWritten
 from model.lab import queue
 from model.lab.files import CONTROL, GO, HEARTBEAT, PAUSE, STOP, ask, is_alive, read, wanted
-from model.training.run_files.folder import RUN, run_of
+from model.training.run_files.folder import NEW, RUN, run_of
 
 HOME = Path(__file__).parents[2]  # where the package `model` lies
 _LIST, _RUNS, _OUTPUT = "runs.jsonl", "runs", "output.txt"
@@ -127,12 +127,18 @@ def runs(lab: Path | None = None) -> list[Status]:
     except OSError:
         return []
     folders = dict.fromkeys(Path(json.loads(line)["folder"]) for line in reversed(lines) if line.endswith("}"))
-    return [status(folder, lab) for folder in folders if run_of(folder) is not None]
+    return [status(folder, lab) for folder in folders if run_of(_found(folder)) is not None]
+
+
+def _found(folder: Path) -> Path:
+    """Where a run lies: one that took the place of another model has gone from the folder where it was made."""
+    place = folder.with_name(folder.name.removesuffix(NEW))
+    return folder if folder.exists() or run_of(place) is None else place
 
 
 def status(run: str | Path, lab: Path | None = None) -> Status:
     """How the run in the folder `run` stands. Raises NothingToResume where there is none."""
-    folder = Path(run).absolute()
+    folder = _found(Path(run).absolute())
     told, beat = run_of(folder), read(folder / HEARTBEAT)
     if told is None:
         raise NothingToResume(path=folder)

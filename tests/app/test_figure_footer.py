@@ -27,11 +27,12 @@ TABS = {
     "positions": [f"positions.{name}" for name in ("sinusoidal", "relative", "t5", "alibi", "rotary", "none")],
 }
 # Tables without a figure, and drawings without a table.
-NO_CHART = ("masks-finite", "families-table", "generation-ranking", "generation-draw")
+NO_CHART = ("evaluate-numbers", "masks-finite", "families-table", "generation-ranking", "generation-draw")
 DRAWINGS = ("families-tree", "encoder_decoder-architecture")
 # Of no run: formulas, the weights themselves, lists.
 NO_RUN = {
-    "families-tree", "families-table", "variants-random", "positions-table", "positions-products", "positions-curves",
+    "evaluate-numbers", "evaluate-worst", "families-tree", "families-table", "variants-random",
+    "positions-table", "positions-products", "positions-curves",
     "positions-learned", "positions-offsets", "positions-vectors", "positions-buckets", "positions-alibi", "train-schedule",
 }  # fmt: skip
 ALL = ("csv", "npz", "svg", "png", "safetensors")

@@ -18,6 +18,7 @@ from typing import Any
 from model.files.regular import NotRegular, bytes_of, json_of
 
 LOG, RUN, STATE, SNAPSHOTS, WEIGHTS = "log.jsonl", "run.json", "resume.safetensors", "snapshots", "weights.safetensors"
+NEW = ".new"  # ends the name of the folder where a run is made that takes the place of another model
 _SNAPSHOT = re.compile(r"step-(\d{8,12})\.safetensors")
 LONGEST_LOG = 2**30
 

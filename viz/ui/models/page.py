@@ -43,9 +43,15 @@ def _found() -> None:
     if len(entries) > 12:
         wanted = st.text_input(say("models.search"), key="models-search", placeholder=say("models.search")).lower()
     shown = [entry for entry in entries.values() if wanted in f"{entry.name} {entry.title} {entry.family}".lower()]
+    small = [] if wanted else [entry for entry in shown if model_list.is_small(entry.name)]
+    shown = [entry for entry in shown if entry not in small]
     with st.container(key="models-list"):
         for entry in shown[:_ROWS]:
             _row(entry)
+        if small:
+            with st.expander(say("models.small", n=len(small)), key="models-small"):
+                for entry in small:
+                    _row(entry)
     if len(shown) > _ROWS:
         st.caption(say("models.more", n=len(shown) - _ROWS))
     places = [str(place) for place in (*discovery.configured(), discovery.hub_folder())]
