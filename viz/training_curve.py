@@ -50,3 +50,18 @@ def step_losses(losses: Sequence[float], words: dict[str, str], theme: str = "li
         )
         .properties(height=200)
     )
+
+
+def rate_curve(rates: Sequence[float], steps: Sequence[int], words: dict[str, str], theme: str = "light") -> alt.Chart:
+    """The learning rate at some steps; `words` names step and rate."""
+    table = pd.DataFrame({"step": steps, "rate": rates})
+    return (
+        alt.Chart(table)
+        .mark_line(strokeWidth=2, color=palette.THEMES[theme]["accent"])
+        .encode(
+            x=alt.X("step:Q", title=words["step"], axis=alt.Axis(format=",d", tickMinStep=1, tickCount=6)),
+            y=alt.Y("rate:Q", title=words["rate"], scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4, format="~g")),
+            tooltip=[alt.Tooltip("step:Q", format=",d"), alt.Tooltip("rate:Q", format=".4g")],
+        )
+        .properties(height=180)
+    )

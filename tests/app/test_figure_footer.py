@@ -35,7 +35,7 @@ DRAWINGS = ("families-tree", "encoder_decoder-architecture")
 NO_RUN = {
     "evaluate-numbers", "evaluate-worst", "families-tree", "families-table", "variants-random",
     "positions-table", "positions-products", "positions-curves",
-    "positions-learned", "positions-offsets", "positions-vectors", "positions-buckets", "positions-alibi",
+    "positions-learned", "positions-offsets", "positions-vectors", "positions-buckets", "positions-alibi", "train-schedule",
 }  # fmt: skip
 ALL = ("csv", "npz", "svg", "png", "safetensors")
 # A PNG is drawn from the SVG, by the same code under every figure: these are of each kind of figure that there is.

@@ -24,6 +24,7 @@ FIGURE = {"overview": ".headlight.overview .ribbons path", "heads": ".headlight.
     "atlas": ".headlight.atlas canvas", "map": ".headlight.map canvas", "reading": ".headlight.reading",
     "measures": "[data-testid=stVegaLiteChart]", "comparing": ".headlight.matrix canvas[data-drawn]",
     "corpus": "[data-testid=stVegaLiteChart]", "evaluate": ".st-key-evaluate-example-0",
+    "train": ".st-key-train-start button",
 }  # fmt: skip
 
 

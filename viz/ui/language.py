@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -95,7 +96,17 @@ def explain(error: HeadlightError) -> str:
         told = bounded("{words}{near}" + say("error.nearest", words=""), {"words": words, "near": "; ".join(near)})
         hint = say("error.nearest", words=plain(told["near"])) if near else say("error.vocabulary")
         return say("error.unknown_words", words=plain(told["words"])) + " " + hint
-    key = f"error.{error.code}"
-    if key not in catalogue(current()):
-        return plain(error)
-    return say(key, **{name: plain(text) for name, text in bounded(catalogue(current())[key], error.values).items()})
+    return explain_told(error.code, error.values, str(error))
+
+
+def explain_told(code: str, values: Mapping[str, object], sentence: str) -> str:
+    """The same of an error that another process told of: its code and values, and its English sentence."""
+    known = catalogue(current()).get(f"error.{code}")
+    try:
+        return (
+            known.format(**{name: plain(text) for name, text in bounded(known, values).items()})
+            if known
+            else plain(sentence)
+        )
+    except KeyError:  # an older release told of other values
+        return plain(sentence)

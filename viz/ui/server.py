@@ -19,7 +19,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model.errors import HeadlightError, LacksPackage
 from viz.ui import language, tile_server
-from viz.ui.components import scripts
+from viz.ui.components import plotly_script, scripts
 from viz.ui.state import memory_budget
 
 
@@ -80,7 +80,7 @@ def run(page: StreamlitPage) -> None:
 
 def routes() -> list[Route]:
     """What the app's server answers besides Streamlit's own."""
-    return [*tile_server.routes(), *scripts.routes()]
+    return [*tile_server.routes(), *scripts.routes(), *plotly_script.routes()]
 
 
 def middleware() -> list[Middleware]:

@@ -90,7 +90,16 @@ def tab(name: str) -> str:
 
 def open_tab(name: str, part: str) -> None:
     """Open a part of a page; the link carries it."""
-    change(tab=",".join(f"{key}.{value}" for key, value in sorted((_tabs() | {name: part}).items())))
+    change(tab=_with_tab(name, part))
+
+
+def note_tab(name: str, part: str) -> None:
+    """Note which part is open where the page itself chose it, so that the link carries it too."""
+    remember(tab=_with_tab(name, part))
+
+
+def _with_tab(name: str, part: str) -> str:
+    return ",".join(f"{key}.{value}" for key, value in sorted((_tabs() | {name: part}).items()))
 
 
 def _tabs() -> dict[str, str]:
