@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 from model.checkpoints.disk import discovery
+from model.checkpoints.disk.card import card_of
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.errors import NoHistory, NotAllowed, UnknownStep
-from model.training.run_files.folder import snapshot, steps_of
+from model.training.run_files.folder import WEIGHTS, snapshot, steps_of
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d{1,12})")  # as the library's Trainer names them
 
@@ -38,7 +39,33 @@ def at_step(name: str | Path, step: int, *, confined: bool = False) -> tuple[Pat
 
 def _kept(folder: Path) -> dict[int, tuple[Path, Path | None]]:
     if ours := steps_of(folder):
-        return {step: (folder, snapshot(folder, step)) for step in ours}
+        found = {step: (folder, snapshot(folder, step)) for step in ours}
+        if (last := _finished(folder)) > ours[-1]:  # the trained model itself, which no snapshot repeats
+            found[last] = folder, folder / WEIGHTS
+        return found
+    return _library_checkpoints(folder)
+
+
+def _finished(folder: Path) -> int:
+    """The step of the trained weights, by the card; 0 while they are being trained."""
+    try:
+        return card_of(folder).get("steps") or 0
+    except (OSError, ValueError):
+        return 0
+
+
+def newest(folder: Path) -> Path:
+    """The last checkpoint of the library in a training folder that is no model by itself; else `folder`."""
+    try:
+        if (folder / "config.json").exists() or not folder.is_dir():
+            return folder
+    except (OSError, ValueError):
+        return folder
+    there = _library_checkpoints(folder)
+    return there[max(there)][0] if there else folder
+
+
+def _library_checkpoints(folder: Path) -> dict[int, tuple[Path, Path | None]]:
     try:
         inside = [(path, _CHECKPOINT.fullmatch(path.name)) for path in folder.iterdir()]
         return {int(name[1]): (path, None) for path, name in inside if name and (path / "config.json").is_file()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from model.checkpoints.disk import discovery, packages
 from model.checkpoints.disk.other_folders import adapter, model_in
 from model.checkpoints.disk.shipped import SHIPPED, of_library, shipped
-from model.checkpoints.history import at_step
+from model.checkpoints.history import at_step, newest
 from model.checkpoints.own import OwnModel, load
 from model.errors import (
     AdapterAlone,
@@ -44,6 +44,8 @@ def open_model(
     step: int | None = None,
 ) -> OwnModel | HuggingFaceModel | Annalog:
     """Open "translate", a name of `discovery.discover()`, a folder, a .gguf file, or the `org/name` of a model hub.
+
+    Of a folder with the library's checkpoint-500, checkpoint-1000, … in it the last one.
 
     A hub's model is taken from the local cache; else, with an internet connection, its safetensors are fetched, unless
     `fetch` is False (NotByLink).
@@ -100,7 +102,8 @@ def _open(name: str | Path, confined: bool, fetch: bool, device: torch.device) -
         if confined and not discovery.allowed(path):
             raise NotAllowed(path=name)
         return _open_path(path, device, confined, entry.name if listed else str(name))
-    return _open_path(path, device, confined)
+    last = newest(path)
+    return _open_path(last, device, confined, None if last == path else path.name)
 
 
 def _open_path(

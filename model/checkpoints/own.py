@@ -25,6 +25,7 @@ from model.trace.record_own import record_run
 from model.trace.site import Site
 from model.trace.tensors import Store
 from model.trace.trace import Trace, TraceKey
+from model.training.run_files.small_snapshots import unpacked
 from model.transformer.config import TransformerConfig
 from model.transformer.encoder_decoder import Transformer
 
@@ -175,7 +176,7 @@ def load(folder: Path, name: str | None = None, device: torch.device = CPU, snap
         told = own_files.read(folder)
         with torch.random.fork_rng(devices=[]):  # building the module may not disturb the caller's random numbers
             module = Transformer(told.config)
-        module.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
+        module.load_state_dict(unpacked(load_file(weights)))
     except (DamagedCheckpoint, LacksPackage):
         raise
     except (SafetensorError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

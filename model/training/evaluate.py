@@ -17,7 +17,7 @@ from model.transformer.attention import softmax
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.greedy import greedy_batch
 from model.transformer.hook_points import run_with_hooks
-from model.transformer.masks import padding
+from model.transformer.masks import RuleMask, padding
 
 ROWS = ("predicting", "reading")
 
@@ -119,6 +119,18 @@ def cross_weights(module: Transformer, source: Tensor, target: Tensor) -> dict[s
         f"decoder.{i}.cross": _weights(
             activations, f"decoder.{i}.cross_attention", layer.cross_attention.scale, allowed
         )
+        for i, layer in enumerate(module.decoder)
+    }
+
+
+def decoder_weights(module: Transformer, target: Tensor) -> dict[str, Tensor]:
+    """Target ids [b, m] without padding -> {site: weights [b, h, m, m]} of a decoder alone, whose scores are q·kᵀ / √d_k and
+    nothing more (neither ALiBi nor relative positions), evaluation mode."""
+    with torch.no_grad(), run_with_hooks(module) as activations:
+        module(None, target)
+    allowed = RuleMask(True, None).allowed(target.shape[1], target.shape[1])
+    return {
+        f"decoder.{i}.self": _weights(activations, f"decoder.{i}.self_attention", layer.self_attention.scale, allowed)
         for i, layer in enumerate(module.decoder)
     }
 

@@ -97,6 +97,8 @@ def _schemas() -> dict[str, type[BaseModel]]:
         pronoun_to_adjective=(found, ...),
         it_to_noun=(found, ...),
     )
+    snapshots = table("Snapshots", kept=(str, ""), precision=(str, ""), largest_weight_change=(share | None, None),
+                      sentences=(count | None, None), bytes=(count | None, None))  # fmt: skip
     columns = Literal["step", "train_loss", "validation_loss", "learning_rate"]
     point = Annotated[list[float | None], Field(min_length=4, max_length=4)]
     said: dict[str, Any] = {
@@ -108,8 +110,8 @@ def _schemas() -> dict[str, type[BaseModel]]:
     }  # fmt: skip
     card = table(
         "Card", **said, languages=(list[language], []), first_in=(language | None, None), test=(dict[language, score], {}),
-        held_out=(held_out | None, None), alignment=(dict[language, both], {}), coreference=(coreference | None, None),
-        head=(Annotated[tuple[site, head], Field(strict=False)] | None, None),
+        held_out=(held_out | None, None), snapshots=(snapshots | None, None), alignment=(dict[language, both], {}),
+        coreference=(coreference | None, None), head=(Annotated[tuple[site, head], Field(strict=False)] | None, None),
     )  # fmt: skip
     library_card = table(
         "LibraryCard", **said, head=(Annotated[tuple[site, head], Field(strict=False)] | None, None),

@@ -12,6 +12,7 @@ import { drawFrame } from "./draw.js";
 import { Grid } from "./grid.js";
 import { listenInput } from "./input.js";
 import { beginMorph, develop } from "./picture.js";
+import { Scrub } from "./scrub.js";
 import { fillFoot, fillReadout } from "./words.js";
 
 const MORPH_CELLS = 16384; // more than these change at once: mixing them would take longer than a frame
@@ -20,6 +21,7 @@ class Matrix {
   constructor(shadow) {
     this.shadow = shadow;
     this.root = el("div", "headlight matrix", shadow);
+    this.scrub = new Scrub(this.root, () => this.turn(), (step) => this.send("step", step));
     this.readout = el("div", "readout", this.root);
     this.canvas = focusable(el("canvas", "", this.root));
     this.sums = new Sums(this.root, () => this.chosen && this.selection.flush());
@@ -58,11 +60,9 @@ class Matrix {
     const before = { mode: this.theme?.mode, block: this.picture?.block, pixels: this.picture?.colours.data };
     const header = (this.header = unpack(bytes));
     this.theme = readTheme(this.shadow);
-    this.values = header.arrays.values.data;
-    this.states = header.arrays.state?.data;
-    this.present = new Set(this.states || []);
-    if (!this.has(STATE.nan) && this.values.some(Number.isNaN)) this.present.add(STATE.nan);
-    const [n, m] = header.arrays.values.shape, same = n === grid.n && m === grid.m;
+    this.scrub.update(header);
+    this.takeLayer();
+    const [n, m] = header.arrays.values.shape.slice(-2), same = n === grid.n && m === grid.m;
     if (!same) grid.resize(n, m);
     Object.assign(this.foreign, { row: null, column: null });
     selection.answer(header.selection ?? null);
@@ -87,7 +87,24 @@ class Matrix {
     this.moved();
   }
 
+  takeLayer() {
+    const { values, state } = this.header.arrays;
+    this.values = this.scrub.layer(values);
+    this.states = state && this.scrub.layer(state);
+    this.present = new Set(this.states || []);
+    if (!this.has(STATE.nan) && this.values.some(Number.isNaN)) this.present.add(STATE.nan);
+  }
+  /** The cells of another step, at once: a slider is not waited for. */
+  turn() {
+    this.takeLayer();
+    this.picture = this.morph = null;
+    this.fresh = true;
+    fillReadout(this);
+    this.moved();
+  }
+
   destroy() {
+    this.scrub.end();
     if (this.header) this.setHover(null, null);
     cancelAnimationFrame(this.frame);
     this.selection.stop();

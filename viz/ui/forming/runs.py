@@ -1,0 +1,91 @@
+"""The runs of this session's text at every step of a history: made ahead in a job, kept within the memory budget."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from model.checkpoints.disk.shipped import shipped
+from model.checkpoints.history import history
+from model.errors import HeadlightError, NoHistory, Stopped
+from model.jobs.progress import tick
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.state import jobs, memory_budget, model_cache, model_list, view
+
+if TYPE_CHECKING:
+    from model.forming.over_steps import StepRun
+    from model.trace.trace import Trace
+
+_STOPPED = "forming-stopped"
+MOST = 60  # steps of a history that are looked at, evenly chosen among more
+
+
+def steps_of(name: str) -> list[int]:
+    """The steps of a model's history, at most `MOST`, first and last among them; none where it has no history."""
+    try:
+        every = history(name, confined=model_list.confined())
+    except (NoHistory, HeadlightError):
+        return []
+    wanted = {round(i * (len(every) - 1) / (MOST - 1)) for i in range(MOST)} if len(every) > MOST else range(len(every))
+    return [every[i] for i in sorted(wanted)]
+
+
+def shipped_histories() -> list[str]:
+    """The names of the models that ship with their history."""
+    return [name for name in shipped() if name != view.current().model and steps_of(name)]
+
+
+def recorded(trace: Trace, steps: list[int]) -> list[StepRun] | None:
+    """The run of every step, with progress and Stop; None where it was stopped or failed, which is said.
+
+    An encoder–decoder reads at every step what the model at hand wrote, else the runs would be of other tokens.
+    """
+    from model.forming.over_steps import written_target
+
+    now = view.current()
+    asked = replace(now, target=written_target(trace) or now.target, new=0)
+    how = tuple((name, value) for name, value in asdict(asked).items() if name in view.RUN and name != "model")
+    key = (now.model, model_list.changed(now.model), tuple(steps), how)
+    if st.session_state.get(_STOPPED) == key and not jobs.has_result("forming", "runs", key):
+        _stopped()
+        return None
+    try:
+        return jobs.cached(
+            "forming", "runs", key, lambda: _all(now.model, steps, how), say("forming.waiting", n=len(steps))
+        )
+    except Stopped:
+        st.session_state[_STOPPED] = key
+        _stopped()
+    except HeadlightError as error:
+        st.error(language.explain(error), icon=":material/error:")
+    return None
+
+
+def _stopped() -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(say("forming.stopped"), icon=":material/stop_circle:", width="stretch")
+        st.button(say("note.run"), key="forming-again", on_click=lambda: st.session_state.pop(_STOPPED, None))
+
+
+def _all(name: str, steps: list[int], how: tuple[tuple[str, Any], ...]) -> list[StepRun]:
+    """Those that were made before a Stop are there already."""
+    found = []
+    for done, step in enumerate(steps):
+        tick("steps", done / len(steps))
+        found.append(_one(name, step, how))
+    return found
+
+
+def _one(name: str, step: int, how: tuple[tuple[str, Any], ...]) -> StepRun:
+    from model import open_model
+    from model.forming.over_steps import StepRun, step_run
+
+    def make() -> StepRun:
+        model = open_model(name, step=step, confined=model_list.confined())
+        return step_run(step, model_cache.record(name, how, checked=False, model=model))
+
+    key = (name, model_list.changed(name), step, how)
+    return memory_budget.shared().get("runs", ("step", *key), make, StepRun.held_bytes)
