@@ -11,6 +11,7 @@ app = st.App(__file__, lifespan=server.lifespan, routes=server.routes(), middlew
 if server.in_session():
     address_bar.start()
     page = st.navigation(navigation.sections(), position="top")
+    address_bar.arrive(page.url_path)
     navigation.configure(page)
     navigation.follow()
     side_bar.side_bar()

@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from model.checkpoints.history import history
     from model.checkpoints.open import open_model
+    from model.evaluation.run import evaluate
     from model.instrumentation.instrument import instrument
     from model.trace.trace import Trace
 
 __version__ = "0.4.0"
-__all__ = ["Trace", "__version__", "history", "instrument", "open_model"]
+__all__ = ["Trace", "__version__", "evaluate", "history", "instrument", "open_model"]
 _LAZY = {
     "history": "model.checkpoints.history",
     "open_model": "model.checkpoints.open",
+    "evaluate": "model.evaluation.run",
     "instrument": "model.instrumentation.instrument",
     "Trace": "model.trace.trace",
 }

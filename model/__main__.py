@@ -128,6 +128,17 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _train(arguments: argparse.Namespace) -> str:
+    """A task of ours, or a small model of a library family, which has its own loop."""
+    from model.checkpoints.disk.shipped import SMALL
+
+    if not (arguments.name or "").startswith(SMALL):
+        return training.run(arguments)
+    from model.small_families.train import train
+
+    return str(train(arguments.name, out=arguments.out, steps=arguments.steps, seed=arguments.seed or 0))
+
+
 def _add_input(record: argparse.ArgumentParser) -> None:
     """What is run: the model and everything that it may be given to read."""
     record.add_argument("--model", default="translate", help="a shipped name, a checkpoint folder, a .gguf file")
@@ -164,7 +175,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     families.add_argument("--out", type=Path, help="with --check: the Markdown file to write the list to")
     families.set_defaults(run=_families)
-    training.add(commands)
+    training.add(commands).set_defaults(run=_train)
     return parser
 
 

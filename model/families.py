@@ -17,9 +17,10 @@ class FamilyCard:
     """One family. The values of stacks, positions, norm, mask and objective are names with a text in the catalogue.
 
     stacks: "both", "encoder" or "decoder". norm: "post", "pre" or "pre_rms". layers: of each stack. small: the name in
-    `model.checkpoints.random_models.make` of what is opened ("" where a model ships). library, config, counts: the
-    library's family (its entry in `model.checkpoints.disk.families`), the changes to its configuration that give the
-    original, and the model class whose parameters are counted; "" where the library has no such model.
+    `model.checkpoints.random_models.make` of a random one ("" where there is none). trained: the name of the small trained
+    one that ships, which is offered first. library, config, counts: the library's family (its entry in
+    `model.checkpoints.disk.families`), the changes to its configuration that give the original, and the model class whose
+    parameters are counted; "" where the library has no such model.
     """
 
     key: str
@@ -43,6 +44,7 @@ class FamilyCard:
     counted: int
     parents: tuple[str, ...] = ()
     small: str = ""
+    trained: str = ""
     library: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     counts: str = ""
@@ -59,54 +61,54 @@ CARDS = (
     FamilyCard(
         "transformer", "Transformer", 2017, "Vaswani et al. 2017, Attention Is All You Need", "arXiv:1706.03762, table 3",
         "base", "both", "sinusoidal", "post", "ReLU", "causal_decoder", "translation", 6, 512, 8, 2048, 37_000, None,
-        63_082_496,
+        63_082_496, trained="translate",
     ),
     FamilyCard(
         "gpt", "GPT", 2018, "Radford et al. 2018, Improving Language Understanding by Generative Pre-Training",
         "section 4.1", "GPT", "decoder", "learned", "post", "GELU", "causal", "next", 12, 768, 12, 3072, 40_478, 512,
-        116_534_784, ("transformer",), "gpt", "openai-gpt", {}, "OpenAIGPTLMHeadModel",
+        116_534_784, ("transformer",), "gpt", "small-gpt", "openai-gpt", {}, "OpenAIGPTLMHeadModel",
     ),
     FamilyCard(
         "bert", "BERT", 2018, "Devlin et al. 2019, BERT", "arXiv:1810.04805, section 3", "base", "encoder", "learned",
         "post", "GELU", "none", "masked_pairs", 12, 768, 12, 3072, 30_522, 512, 109_482_240, ("transformer", "gpt"),
-        "bert", "bert", {}, "BertModel",
+        "bert", "small-bert", "bert", {}, "BertModel",
     ),
     FamilyCard(
         "mbert", "mBERT", 2018, "Devlin et al. 2018, multilingual README; Pires et al. 2019", "arXiv:1906.01502",
         "base, cased", "encoder", "learned", "post", "GELU", "none", "masked_languages", 12, 768, 12, 3072, 119_547, 512,
-        177_853_440, ("bert",), "mbert", "bert", {"vocab_size": 119_547}, "BertModel",
+        177_853_440, ("bert",), "mbert", "small-mbert", "bert", {"vocab_size": 119_547}, "BertModel",
     ),
     FamilyCard(
         "gpt2", "GPT-2", 2019, "Radford et al. 2019, Language Models are Unsupervised Multitask Learners", "table 2",
         "small", "decoder", "learned", "pre", "GELU", "causal", "next", 12, 768, 12, 3072, 50_257, 1024, 124_439_808,
-        ("gpt",), "gpt2", "gpt2", {}, "GPT2LMHeadModel",
+        ("gpt",), "gpt2", "small-gpt2", "gpt2", {}, "GPT2LMHeadModel",
     ),
     FamilyCard(
         "xlnet", "XLNet", 2019, "Yang et al. 2019, XLNet", "arXiv:1906.08237, appendix A.4", "large", "encoder",
         "relative_xl", "post", "GELU", "permutation", "permutation", 24, 1024, 16, 4096, 32_000, 512, 360_268_800,
-        ("bert", "gpt"), "xlnet", "xlnet", {}, "XLNetModel",
+        ("bert", "gpt"), "xlnet", "small-xlnet", "xlnet", {}, "XLNetModel",
     ),
     FamilyCard(
         "roberta", "RoBERTa", 2019, "Liu et al. 2019, RoBERTa", "arXiv:1907.11692, section 3", "large", "encoder",
         "learned", "post", "GELU", "none", "masked_dynamic", 24, 1024, 16, 4096, 50_265, 512, 355_359_744, ("bert",),
-        "roberta", "roberta", _LARGE | {"vocab_size": 50_265, "max_position_embeddings": 514, "type_vocab_size": 1},
-        "RobertaModel",
+        "roberta", "small-roberta", "roberta",
+        _LARGE | {"vocab_size": 50_265, "max_position_embeddings": 514, "type_vocab_size": 1}, "RobertaModel",
     ),
     FamilyCard(
         "bart", "BART", 2019, "Lewis et al. 2020, BART", "arXiv:1910.13461, section 2", "large", "both", "learned",
         "post", "GELU", "causal_decoder", "infilling", 12, 1024, 16, 4096, 50_265, 1024, 406_291_456, ("bert", "gpt"),
-        "bart", "bart", {}, "BartForConditionalGeneration",
+        "bart", "small-bart", "bart", {}, "BartForConditionalGeneration",
     ),
     FamilyCard(
         "t5", "T5", 2019, "Raffel et al. 2020, Exploring the Limits of Transfer Learning", "arXiv:1910.10683, section 3.1",
         "base", "both", "relative_bias", "pre_rms", "ReLU", "causal_decoder", "spans", 12, 768, 12, 3072, 32_128, 512,
-        222_903_552, ("transformer", "bert"), "t5", "t5",
+        222_903_552, ("transformer", "bert"), "t5", "small-t5", "t5",
         {"num_layers": 12, "d_model": 768, "num_heads": 12, "d_ff": 3072}, "T5ForConditionalGeneration", 64,
     ),
     FamilyCard(
         "gpt3", "GPT-3", 2020, "Brown et al. 2020, Language Models are Few-Shot Learners", "arXiv:2005.14165, table 2.1",
         "175B", "decoder", "learned", "pre", "GELU", "causal_sparse", "next", 96, 12_288, 96, 49_152, 50_257, 2048,
-        174_604_259_328, ("gpt2",), "gpt_neo",
+        174_604_259_328, ("gpt2",), "gpt_neo", "small-gpt-neo",
     ),
 )  # fmt: skip
 

@@ -153,7 +153,8 @@ def test_model_reads_other_formats_only_in_checkpoints_and_when_asked(path: Path
     assert not packages(imports(path, top_level=True)) & foreign
     if path == ROOT / "model/text/byte_pair.py":  # trains and reads the subwords of our own models
         foreign.remove("tokenizers")
-    assert "checkpoints" in path.parts or not packages(imports(path)) & foreign
+    # What trains with the library's own classes and objectives imports it, too, inside its functions.
+    assert {"checkpoints", "small_families"} & set(path.parts) or not packages(imports(path)) & foreign
 
 
 @pytest.mark.parametrize("path", VIZ, ids=name)
@@ -197,6 +198,7 @@ def test_pages_lie_in_sections_with_names_of_their_own():
         "model",
         "model.checkpoints.disk.shipped",
         "model.measures.registry",
+        "model.lab.runs",
         "viz.ui.shared.page_text",
         "viz.overview.overview",
     ],

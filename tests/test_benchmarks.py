@@ -62,3 +62,16 @@ def test_a_visitor_of_the_load_run_sees_what_goes_wrong() -> None:
     assert [list(visitor._wrong(element)) for element in shown] == [["ValueError: broken"], ["This does not open."], []]
     asked = visitor.BackMsg.FromString(visitor._asked("heads", {"text": "a b"})).rerun_script
     assert (asked.page_name, asked.query_string) == ("heads", "text=a+b")
+
+
+def test_the_training_benchmark_prints_both_loops(tmp_path: Path):
+    file = tmp_path / "found.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.training", "--quick", "--json", str(file)],
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}, capture_output=True,
+        encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert all(found[name] and min(found[name]) > 0 for name in ("bare", "ours", "seconds_a_step", "save", "snapshot"))
+    assert "| bare nn.Transformer | " in done.stdout and "| ours | " in done.stdout

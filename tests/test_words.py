@@ -20,7 +20,16 @@ CODE = [*(ROOT / "viz/ui").rglob("*.py"), *(ROOT / "pages").rglob("*.py"), ROOT 
 COMPONENTS = ROOT / "viz/ui/components"
 # The folders' names below it, where they are not the words' own.
 FOLDERS = {"lines": ("lines", "lines_far"), "reading": ("text", "text_row"), "joint": ("joint_matrix",)}
-NAMES = {"language.fr", "foot.npz", "positions.alibi", "step.softmax.name", "corpus.nats"}  # the same in both languages
+NAMES = {
+    "train.bleu",
+    "train.chrf",
+    "train.positions_alibi",
+    "language.fr",
+    "foot.npz",
+    "positions.alibi",
+    "step.softmax.name",
+    "corpus.nats",
+}  # the same in both languages
 SILENT = {"brush"}  # has nothing to show
 HOLE = "\0"  # stands for what an f-string fills in
 

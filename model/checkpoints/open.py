@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from model.checkpoints.disk import discovery, packages
 from model.checkpoints.disk.other_folders import adapter, model_in
-from model.checkpoints.disk.shipped import SHIPPED, shipped
+from model.checkpoints.disk.shipped import SHIPPED, of_library, shipped
 from model.checkpoints.history import at_step, newest
 from model.checkpoints.own import OwnModel, load
 from model.errors import (
@@ -77,8 +77,9 @@ def _open_step(name: str | Path, step: int, confined: bool, device: torch.device
 
 
 def _open(name: str | Path, confined: bool, fetch: bool, device: torch.device) -> OwnModel | HuggingFaceModel | Annalog:
-    if str(name) in shipped():
-        return load(SHIPPED / str(name), str(name), device)
+    if (card := shipped().get(str(name))) is not None:
+        folder = SHIPPED / str(name)
+        return _of_library(folder, str(name), card, device) if of_library(folder) else load(folder, str(name), device)
     for package, place in packages.installed().values():
         if name in (package.name, str(place), place):
             if package.name == "annalog":
@@ -124,7 +125,7 @@ def _open_path(
         name, card = name or path.name, (card or {}) | {"pooling": pooling(path)}
     if not folder.is_dir():
         raise UnknownModel(name=path, allowed=_here())
-    if not _is_library_checkpoint(folder):
+    if not of_library(folder):
         return load(folder, name, device)
     return _of_library(folder, name, card, device, adapter_in)
 
@@ -152,13 +153,6 @@ def _of_library(
 
     with loading():  # the whole of it: the first to come imports the library, which nobody else may see half done
         return library.load(folder, name, card, device, adapter_in)
-
-
-def _is_library_checkpoint(folder: Path) -> bool:
-    """The library's config.json says its family; ours has no such entry."""
-    from model.checkpoints.disk import files as checkpoint_files
-
-    return (folder / "config.json").is_file() and "model_type" in checkpoint_files.config(folder)
 
 
 def _from_hub(name: str, confined: bool, fetch: bool) -> Path:

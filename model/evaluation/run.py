@@ -89,7 +89,7 @@ def evaluate(
         done, chunk = done + len(left), chunk + 1
     about = {
         "model": model.name, "weights_hash": model.weights_hash, "task": scorer.task, "vocabulary": scorer.vocabulary,
-        "file": name or getattr(examples, "name", "examples"), "language": _language(model, language),
+        "file": name or getattr(examples, "name", "examples"), "language": _language(model, language, scorer.task),
         "own": not hasattr(model, "family"),
     }  # fmt: skip
     found = Evaluation(about, sorted_rows(parts))
@@ -99,8 +99,9 @@ def evaluate(
     return found
 
 
-def _language(model: Any, language: str | None) -> str:
-    return language or next(iter(getattr(model, "starts", None) or ()), "")
+def _language(model: Any, language: str | None, task: str) -> str:
+    """What an encoder–decoder wrote; a decoder alone has a start token and no choice."""
+    return language or (next(iter(getattr(model, "starts", None) or ()), "") if task == "seq2seq" else "")
 
 
 def _chunk(
@@ -159,6 +160,7 @@ def evaluate_file(
         "file": file.digest(), "columns": [file.parallel, *file.columns, file.piece], "model": model.weights_hash,
         "language": language or "", "written_answers": write, "version_of_Headlight": __version__,
     }  # fmt: skip
+    scorer_of(model, language, write)  # what it refuses is said before anything lies on the disk
     parts = PartFiles(out, made_of, SCHEMA, EvaluationNotWritten)
     count = sum(1 for _ in file)
     done = [0]
@@ -173,6 +175,9 @@ def evaluate_file(
             found = evaluate(
                 model, file, progress=heard, language=language, write=write, count=count, keep=parts, name=file.name
             )
+    except NothingScored:
+        parts.remove()
+        raise
     except Stopped as error:
         raise EvaluationStopped(got=done[0], allowed=count) from error
     return found, parts

@@ -11,7 +11,10 @@ from model.jobs.progress_line import ProgressLine
 from model.training.run_files.folder import run_of
 
 _WHAT = "train a model; killed or stopped at any time, --resume goes on"
-_TASKS = "copy, reverse, sort, addition, induction, dates, translate; parallel, text or masked-text with --data"
+_TASKS = (
+    "copy, reverse, sort, addition, induction, dates, translate; parallel, text or masked-text with --data; "
+    "small-bert and the other small models of library families"
+)
 # Options of `model.training.options.Options` by how they are read, each with what it says.
 _WHOLE = {
     "steps": "steps of the optimiser", "seed": "of the weights, the order of the data and dropout",
@@ -36,7 +39,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """The subcommand and its arguments."""
     train = commands.add_parser("train", help=_WHAT, description=_WHAT)
     train.add_argument("name", metavar="TASK", nargs="?", help=_TASKS)
@@ -47,10 +50,11 @@ def add(commands: argparse._SubParsersAction) -> None:
     for kind, options in ((int, _WHOLE), (float, _NUMBERS), (str, _WORDS)):
         for name, what in options.items():
             train.add_argument(f"--{name}", type=kind, help=what or None)
-    train.set_defaults(run=_run)
+    train.set_defaults(run=run)
+    return train
 
 
-def _run(arguments: argparse.Namespace) -> str:
+def run(arguments: argparse.Namespace) -> str:
     from model.lab.job import work
     from model.training.options import options_of
     from model.training.seeds import begin_seeds
@@ -78,7 +82,7 @@ def _check_same(folder: Path, arguments: argparse.Namespace, given: dict[str, An
         raise NothingToResume(path=folder)
     options = {"task": told["options"].get("task"), **told["options"], **told["options"].get("sizes", {})}
     asked = given | ({"task": arguments.name} if arguments.name else {})
-    asked |= {"data": str(Path(given["data"]).expanduser().absolute())} if "data" in given else {}
+    asked |= {name: str(Path(given[name]).expanduser().absolute()) for name in ("data", "log_dir") if name in given}
     if arguments.out is not None and arguments.out.absolute() != folder.absolute():
         asked["out"] = arguments.out
     for name, value in asked.items():

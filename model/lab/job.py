@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from model.errors import HeadlightError, NothingToResume, TrainingBusy, TrainingInterrupted, Unexpected
+from model.errors import HeadlightError, LacksPackage, NothingToResume, TrainingBusy, TrainingInterrupted, Unexpected
 from model.jobs.signals import until_signal
 from model.lab.files import HEARTBEAT, LOCK, PAUSE, STOP, lock_of, read, wanted, write_heartbeat
 from model.lab.queue import Turn
@@ -35,7 +35,8 @@ class Job:
 
     def __init__(self, folder: Path, turn: Turn | None, show: Callable[[dict[str, Any], bool], None] | None = None):
         self.folder, self.turn, self.show = folder, turn, show
-        self.told: dict[str, Any] = {**read(folder / HEARTBEAT), "state": "starting", "error": "", "seconds_left": None}
+        self.told: dict[str, Any] = {**read(folder / HEARTBEAT), "state": "starting", "error": "", "code": "", "values": {},
+                                     "seconds_left": None}  # fmt: skip
         self.ended = threading.Event()
         self.stopped: Callable[[], bool] = lambda: False
         self.looked, self.began, self.steps_made = 0.0, 0.0, 0
@@ -135,7 +136,10 @@ def _worked(job: Job) -> str:
         ) from None
     except Exception as error:
         told = error if isinstance(error, HeadlightError) else Unexpected.of(error)
-        job.state("failed", error=str(told), seconds_left=None)
+        values = {name: str(value) for name, value in told.values.items()}
+        job.state("failed", error=str(told), code=told.code, values=values, seconds_left=None)
+        if isinstance(told, LacksPackage):
+            raise told from error
         raise
     finally:
         job.ended.set()

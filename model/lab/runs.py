@@ -19,8 +19,8 @@ from typing import Any
 
 from model.errors import NothingToResume, TrainingBusy, TrainingNotWritten
 from model.lab import queue
-from model.lab.files import CONTROL, GO, HEARTBEAT, PAUSE, STOP, ask, is_alive, read
-from model.training.run_files.folder import RUN, run_of
+from model.lab.files import CONTROL, GO, HEARTBEAT, PAUSE, STOP, ask, is_alive, read, wanted
+from model.training.run_files.folder import NEW, RUN, run_of
 
 HOME = Path(__file__).parents[2]  # where the package `model` lies
 _LIST, _RUNS, _OUTPUT = "runs.jsonl", "runs", "output.txt"
@@ -33,7 +33,8 @@ class Status:
 
     state: "starting", "queued", "running", "paused", "stopped", "killed" (its process is gone; resume goes on from its last
     checkpoint), "failed" (error says why) or "finished". step of steps, all seeds together. seconds_left: None where nothing
-    is known. place: how many runs come before it where it is queued. last: the newest values of the log, by name.
+    is known. place: how many runs come before it where it is queued. last: the newest values of the log, by name. code, values:
+    of the error, for whoever says it in another language. wanted: what was asked of it last, which it may be about to do.
     """
 
     folder: Path
@@ -45,6 +46,9 @@ class Status:
     place: int | None = None
     error: str = ""
     last: Mapping[str, float] = field(default_factory=dict)
+    code: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    wanted: str = GO
 
     @property
     def is_over(self) -> bool:
@@ -123,25 +127,44 @@ def runs(lab: Path | None = None) -> list[Status]:
     except OSError:
         return []
     folders = dict.fromkeys(Path(json.loads(line)["folder"]) for line in reversed(lines) if line.endswith("}"))
-    return [status(folder, lab) for folder in folders if run_of(folder) is not None]
+    return [status(folder, lab) for folder in folders if run_of(_found(folder)) is not None]
+
+
+def _found(folder: Path) -> Path:
+    """Where a run lies: one that took the place of another model has gone from the folder where it was made."""
+    place = folder.with_name(folder.name.removesuffix(NEW))
+    return folder if folder.exists() or run_of(place) is None else place
 
 
 def status(run: str | Path, lab: Path | None = None) -> Status:
     """How the run in the folder `run` stands. Raises NothingToResume where there is none."""
-    folder = Path(run).absolute()
+    folder = _found(Path(run).absolute())
     told, beat = run_of(folder), read(folder / HEARTBEAT)
     if told is None:
         raise NothingToResume(path=folder)
     options, state = told["options"], _state(folder, told, beat)
     steps = options["steps"] * max(1, len(told.get("seeds", ())))
     waits = state == "queued"
-    facts = ("state", "step", "steps", "seconds_left", "error", "time", "pid", "said", "steps_per_second")
+    facts = (
+        "state",
+        "step",
+        "steps",
+        "seconds_left",
+        "error",
+        "time",
+        "pid",
+        "said",
+        "steps_per_second",
+        "code",
+        "values",
+    )
+    failed = beat if state == "failed" else {}
     return Status(
         folder, options["task"], state, steps if state == "finished" else beat.get("step", 0), steps,
         beat.get("seconds_left") if state == "running" else None,
         queue.place(lab or queue.lab_folder(), folder) if waits else None,
-        beat.get("error", "") if state == "failed" else "",
-        {name: value for name, value in beat.items() if name not in facts},
+        failed.get("error", ""), {name: value for name, value in beat.items() if name not in facts},
+        failed.get("code", ""), failed.get("values", {}), wanted(folder),
     )  # fmt: skip
 
 

@@ -38,9 +38,9 @@ def tokenisation(references: Sequence[str]) -> str:
     return "zh" if letters and not kana and sum(map(is_han, letters)) > _HAN * len(letters) else "13a"
 
 
-def score(written: Sequence[str], references: Sequence[str]) -> TranslationScores:
-    """Of one text and one reference a line, corpus BLEU and chrF."""
-    bleu, chrf = metrics(tokenisation(references))
+def score(written: Sequence[str], references: Sequence[str], how: str | None = None) -> TranslationScores:
+    """Of one text and one reference a line, corpus BLEU and chrF; how: sacrebleu's tokenisation, by the references where None."""
+    bleu, chrf = metrics(how or tokenisation(references))
     texts, wanted = list(map(plain, written)), list(map(plain, references))
     found = (bleu.corpus_score(texts, [wanted]).score, chrf.corpus_score(texts, [wanted]).score)
     exact = sum(text == reference for text, reference in zip(texts, wanted, strict=True)) / max(1, len(wanted))
@@ -55,11 +55,11 @@ def metrics(how: str) -> tuple[Any, Any]:
     return BLEU(tokenize=how, force=True), CHRF()
 
 
-def sentence_bleu(written: Sequence[str], references: Sequence[str]) -> list[float]:
+def sentence_bleu(written: Sequence[str], references: Sequence[str], how: str | None = None) -> list[float]:
     """BLEU of each text by itself, over the orders of n-grams that it has (`effective_order`)."""
     from sacrebleu.metrics import BLEU
 
-    bleu = BLEU(tokenize=tokenisation(references), effective_order=True, force=True)
+    bleu = BLEU(tokenize=how or tokenisation(references), effective_order=True, force=True)
     return [
         float(bleu.sentence_score(plain(text), [plain(reference)]).score)
         for text, reference in zip(written, references, strict=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from model.scores.translation import score, sentence_bleu
 from model.text.tokenizer import END, pieces_text
 from model.training.data import MASK, Example, Vocabulary
 from model.training.evaluate import written
 from model.training.objectives import FIRST_TOKEN, MASK_ID
-from model.training.references import corpus_scores, sentence_bleu
 from model.transformer.encoder_decoder import Transformer
 
 if TYPE_CHECKING:
@@ -48,29 +48,30 @@ def _translated(task: Task, module: Transformer, examples: Sequence[Example], vo
     chosen = by_turns(task, examples, WRITTEN)
     found = {id(example): (tokens, done) for example, tokens, done in written(module, chosen, vocabulary)}
     exact = [done and tokens == e.target for e in chosen for tokens, done in [found[id(e)]]]
+    # A word of one token has no four-grams of words: of characters it has.
+    how = "char" if vocabulary.kind == "characters" else None
 
-    def text(tokens: Sequence[str]) -> str:
-        return pieces_text(tokens, vocabulary.kind)
+    def texts(examples: Sequence[Example]) -> tuple[list[str], list[str], list[str]]:
+        """(given, wanted, written)."""
+        tokens = [(e.source, e.target, found[id(e)][0]) for e in examples]
+        return tuple(
+            map(list, zip(*([pieces_text(part, vocabulary.kind) for part in row] for row in tokens), strict=True))
+        )
 
     scores = []
     for language in task.languages:
-        mine = [e for e in chosen if e.language == language]
-        got, wanted = [text(found[id(e)][0]) for e in mine], [text(e.target) for e in mine]
-        scores.append(corpus_scores(got, wanted, vocabulary.kind))
-    probes = [(text(e.source), text(e.target), text(found[id(e)][0])) for e in chosen[:PROBES]]
+        _, wanted, got = texts([e for e in chosen if e.language == language])
+        scores.append(score(got, wanted, how))
+    given, wanted, got = texts(chosen[:PROBES])
+    bleu = sentence_bleu(got, wanted, how)
     return {
         "exact_match": sum(exact) / len(exact),
-        "bleu": sum(score.bleu for score in scores) / len(scores),
-        "chrf": sum(score.chrf for score in scores) / len(scores),
-        "signature": " ".join(dict.fromkeys(score.signature for score in scores)),
+        "bleu": sum(one.bleu for one in scores) / len(scores),
+        "chrf": sum(one.chrf for one in scores) / len(scores),
+        "signature": " ".join(dict.fromkeys(one.signature for one in scores)),
         "probes": [
-            {
-                "given": given,
-                "wanted": want,
-                "written": got,
-                "bleu": round(sentence_bleu(got, want, vocabulary.kind), 2),
-            }
-            for given, want, got in probes
+            {"given": a, "wanted": b, "written": c, "bleu": round(d, 2)}
+            for a, b, c, d in zip(given, wanted, got, bleu, strict=True)
         ],
     }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from model.errors import BadOption, HeadlightError, UnknownOption
+from model.errors import BadOption, DamagedTraining, UnknownOption
 from model.training.objectives import objective_of
 from model.training.schedules import SCHEDULES
 from model.training.tasks.registry import task_of
@@ -100,8 +100,9 @@ def options_of(name: str | None, **given: Any) -> Options:
         defaults["peak"] = None  # a peak for one curve says nothing of another
     sizes = {**task.sizes, **{key: given.pop(key) for key in SIZES if key in given}}
     options = Options(task=task.name, sizes=sizes, **{**defaults, **given})
-    if given.get("data"):
-        options = Options(**{**vars(options), "data": str(Path(given["data"]).expanduser().absolute())})
+    for name in ("data", "log_dir"):  # the job may run in another folder
+        if given.get(name):
+            options = replace(options, **{name: str(Path(given[name]).expanduser().absolute())})
     _check_shape(task, options)
     if options.vocabulary != task.kind and task.read is None:
         raise BadOption(what="vocabulary", got=options.vocabulary, allowed=f"{task.kind} for the task {task.name}")
@@ -131,11 +132,12 @@ def _check_shape(task: Task, options: Options) -> None:
         raise BadOption(what=f"shape for the task {task.name}", got=got, allowed=needs)
 
 
-def of_folder(told: Any) -> Options:
-    """Options read from a run's file. Raises HeadlightError where they are none of this version."""
+def of_folder(folder: Path, told: Any) -> Options:
+    """Options read from a run's file. Raises DamagedTraining where they are none of this version."""
     try:
         options = Options.of(told)
-        _check(vars(options) | {key: value for key, value in vars(options).items() if value is not None})
+        _check({key: value for key, value in vars(options).items() if value is not None})
+        options.config(1000, 1000)
     except (KeyError, TypeError, AttributeError) as error:
-        raise HeadlightError(reason=f"The file of the run lacks or does not fit {error}: start it again.") from error
+        raise DamagedTraining(path=folder, reason=f"its run.json lacks {error} or is of another version") from error
     return options

@@ -28,14 +28,13 @@ from model.errors import (
 from model.files.atomic import PARTIAL, remove, write_json
 from model.training import checkpoint
 from model.training.options import Options, of_folder, options_of
-from model.training.run_files.folder import LOG, RUN, SNAPSHOTS, STATE, WEIGHTS, run_of, snapshot, steps_of
+from model.training.run_files.folder import LOG, NEW, RUN, SNAPSHOTS, STATE, WEIGHTS, run_of, snapshot, steps_of
 from model.training.run_files.log import Log
 from model.training.run_files.state import put_state, read_state, write_state
 from model.training.tasks.registry import task_of
 from model.training.trainer import Trainer
 
 CHECKPOINTS = Path("checkpoints")  # below the current folder: an installed Headlight may lie where nobody may write
-NEW = ".new"
 RARELY = 50  # times as long as a checkpoint took pass before the next one, so that they are no more than a fiftieth of the time
 # Called with the run after each step and the step's line; it may wait (pause), and ends the run by raising StopTraining.
 OnStep = Callable[["Run", dict[str, Any]], None]
@@ -162,7 +161,7 @@ def go_on(folder: str | Path, on_step: OnStep | None = None, seed_number: int = 
     told = run_of(folder)
     if told is None:
         raise NothingToResume(path=folder)
-    options = of_folder(told["options"])
+    options = of_folder(folder, told["options"])
     if told.get("finished"):
         return f"{folder}: finished already, after {options.steps} steps"
     threads = torch.get_num_threads()

@@ -15,7 +15,7 @@ _MAY_BE_0 = dict.fromkeys(("encoder_layers", "decoder_layers", "d_ff"))
 
 
 class BadConfig(HeadlightError):
-    code = "bad_config"
+    code = "bad_sizes"
     sentence = "{what} is {got}, but {rule}."
 
 

@@ -74,7 +74,7 @@ def stop_during(seen: Visit, waits: threading.Event, change: Callable[[], object
             time.sleep(0.05)
         states = WidgetStates()
         states.widgets.add(id=ids[0], trigger_value=True)
-        link, page = urlencode(seen.link), seen.at._page_hash
+        link, page = urlencode(seen.link), seen.at._page_hash or seen.at._finished_page_script_hash
         runners[-1].request_rerun(RerunData(widget_states=states, query_string=link, page_script_hash=page))
 
     presser = threading.Thread(target=press)

@@ -32,6 +32,13 @@ def packages_scanned_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the trainings that the page Train sees: a test's own."""
+    monkeypatch.setenv("HEADLIGHT_LAB", str(tmp_path / "lab"))
+    return tmp_path / "lab"
+
+
 @pytest.fixture
 def visit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Visit]:
     """`visit("heads", text="I like cats")`: a page opened with these values in its link."""

@@ -9,7 +9,7 @@ import pytest
 from model import open_model
 from model.data_files.read import DataFile
 from model.evaluation.run import evaluate
-from model.training.recipes import held_out
+from model.training.tasks.registry import held_out
 from tests.app.visit import Visit
 from tests.model import tiny
 from tests.viz.test_numbers import read

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from model import open_model
+from model.checkpoints.disk import packages
+from model.checkpoints.disk.shipped import shipped
 from model.errors import NoCache
 from model.families import CARDS
 from tests import bounds
 from tests.app.visit import Visit
+from viz.base import numbers
+from viz.ui.state import model_list
 
 pytest.importorskip("transformers")
 
@@ -50,8 +54,37 @@ def test_a_small_one_opens(visit, cache: Path, key: str) -> None:
 
 def test_the_transformer_is_the_one_that_ships(visit) -> None:
     seen = visit("families", model="dates").sound()
-    seen.click("families-have-transformer-translate").sound()
+    seen.click("families-trained-transformer").sound()
     assert seen.view.model == "translate" and seen.figures() == ["overview"]
+
+
+@pytest.mark.parametrize("key", ["bert", "gpt2", "t5"])
+def test_the_trained_one_is_offered_first_and_the_list_keeps_it(visit, key: str) -> None:
+    card = next(card for card in CARDS if card.key == key)
+    seen = visit("families").sound()
+    keys = [button.key for button in seen.at.button]
+    assert keys.index(f"families-trained-{key}") + 1 == keys.index(f"families-open-{key}")
+    assert not any(name.startswith(f"families-have-{key}") and "small-" in name for name in buttons(seen))
+    assert listed(seen) == {"translate", "dates"}
+    seen.click(f"families-trained-{key}").sound()
+    told = shipped()[card.trained]
+    assert seen.view.model == card.trained and seen.view.text == told["examples"][0]
+    assert (seen.view.site, seen.view.head) == tuple(told["head"])
+    assert seen.figures() == ["overview"] and any(told["notice"]["en"] in said.value for said in seen.at.caption)
+    assert listed(seen) == {"translate", "dates", card.trained}
+    metrics = {metric.label: metric.value for metric in seen.go("model_card").sound().at.metric}
+    loss = seen.say("card.held_out", guess=numbers.short(told["guess"]))
+    assert metrics[loss] == numbers.short(told["loss"])
+    seen.set("model", "translate").sound()
+    assert listed(seen) == {"translate", "dates", card.trained}  # opened lately
+
+
+def listed(seen: Visit) -> set[str]:
+    """The models of the list of the side bar, less its last two entries, which lead elsewhere."""
+    (box,) = [box for box in seen.at.selectbox if (box.key or "").startswith("model-")]
+    known = {model_list.described(name): name for name in model_list.found()}
+    assert list(box.options[-2:]) == [seen.say("bar.small"), seen.say("bar.yours")]
+    return {known[option] for option in box.options[:-2]} - packages.installed().keys()
 
 
 def test_every_family_is_on_the_page_in_both_languages(visit) -> None:

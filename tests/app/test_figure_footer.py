@@ -10,9 +10,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit
 
 from tests.app.visit import PAGES
 from viz.base import check_note, export
+from viz.ui import language
 from viz.ui.block.page import PANELS
 from viz.ui.generation.page import WAYS
 from viz.ui.masks.mistakes import MISTAKES
@@ -27,39 +29,64 @@ TABS = {
     "positions": [f"positions.{name}" for name in ("sinusoidal", "relative", "t5", "alibi", "rotary", "none")],
 }
 # Tables without a figure, and drawings without a table.
-NO_CHART = ("masks-finite", "families-table", "generation-ranking", "generation-draw")
+NO_CHART = ("evaluate-numbers", "masks-finite", "families-table", "generation-ranking", "generation-draw")
 DRAWINGS = ("families-tree", "encoder_decoder-architecture")
 # Of no run: formulas, the weights themselves, lists.
 NO_RUN = {
-    "families-tree", "families-table", "variants-random", "positions-table", "positions-products", "positions-curves",
-    "positions-learned", "positions-offsets", "positions-vectors", "positions-buckets", "positions-alibi",
+    "evaluate-numbers", "evaluate-worst", "families-tree", "families-table", "variants-random",
+    "positions-table", "positions-products", "positions-curves",
+    "positions-learned", "positions-offsets", "positions-vectors", "positions-buckets", "positions-alibi", "train-schedule",
 }  # fmt: skip
 ALL = ("csv", "npz", "svg", "png", "safetensors")
 # A PNG is drawn from the SVG, by the same code under every figure: these are of each kind of figure that there is.
 PNG = ("overview", "heads", "measures", "steps")
+CURRENT = language.current  # the fixture `visit` answers for it outside of a session
 PAGES_WITH_FEET = [page for page in PAGES if page not in ("models", "model_card")]
 
 
 def feet_of(
-    visit, monkeypatch: pytest.MonkeyPatch, page: str, tab: str, sound: bool = True, kinds: tuple[str, ...] = ALL
+    visit,
+    monkeypatch: pytest.MonkeyPatch,
+    page: str,
+    tab: str,
+    sound: bool = True,
+    kinds: tuple[str, ...] = ALL,
+    **told: object,
 ) -> dict[str, tuple[check_note.CheckNote | None, dict[str, bytes]]]:
     """The feet of a page as they were asked for: name -> (its check, its files). kinds: of these the files are made, the others
-    are empty."""
-    seen: dict[str, tuple] = {}
+    are empty. They are made as the server makes them: when the page has run, where there is no session to ask."""
+    offered: dict[str, tuple] = {}
     real = figure_footer.draw
 
     def draw(name, sentence, check, files, figure=None, code=()):
         data, pictures = figure_footer.made(name, check, files, figure)
-        seen[name] = check, {file: make() if file.endswith(kinds) else b"" for file, make in (data | pictures).items()}
+        offered[name] = check, data | pictures
         real(name, sentence, check, files, figure, code)
 
-    monkeypatch.setattr(figure_footer, "draw", draw)
-    told = {"text": "the cat sat on the mat", "site": "encoder.1.self", "head": 2, "q": 1, "k": 2, "tab": tab}
-    seen_page = visit(page, straight=True, **told)
-    if sound:
-        seen_page.sound()
-    assert not seen_page.at.exception, seen_page.at.exception[0].value
-    return seen
+    with monkeypatch.context() as patched:
+        patched.setattr(figure_footer, "draw", draw)
+        asked = {"text": "the cat sat on the mat", "site": "encoder.1.self", "head": 2, "q": 1, "k": 2, "tab": tab}
+        seen_page = visit(page, straight=True, **asked | told)
+        if sound:
+            seen_page.sound()
+        assert not seen_page.at.exception, seen_page.at.exception[0].value
+    with monkeypatch.context() as patched:
+        for name in ("session_state", "context"):
+            patched.setattr(streamlit, name, Nobody())
+        patched.setattr(language, "current", CURRENT)
+        return {
+            name: (check, {file: make() if file.endswith(kinds) else b"" for file, make in files.items()})
+            for name, (check, files) in offered.items()
+        }
+
+
+class Nobody:
+    """What a thread of the server that makes a file finds in the place of a session."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"a file asks the session for {name}")
+
+    __getitem__ = __contains__ = __getattr__
 
 
 def reads_back(name: str, data: bytes, shapes: set[tuple[int, int]], checked: bool) -> None:
@@ -130,6 +157,9 @@ def test_every_file_under_a_figure_is_made(visit, monkeypatch, page: str, tab: s
         for file, data in files.items():
             if file.endswith(".csv"):
                 reads_back(f"{name}: {file}", data, set(shapes), check is not None)
+            if file.endswith(".npz"):
+                with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                    assert all(arrays[each].dtype.kind in "biufU" for each in arrays.files), f"{name}: {file}"
 
 
 def test_logits_that_were_not_compared_are_said_to_be_so(visit, monkeypatch) -> None:

@@ -114,3 +114,22 @@ def test_the_page_of_models_shows_it_and_empties_it(visit):
     seen.click("memory-empty").sound()
     assert "models" not in memory_budget.shared().used()
     assert seen.go("heads").sound().figure("matrix")
+
+
+def test_the_page_says_what_visits_hold_beside_it(visit, monkeypatch):
+    kept = MemoryBudget(2**30)
+    monkeypatch.setattr(memory_budget, "shared", lambda: kept)
+    held = [kept.get("models", "held", Held, lambda _: 2 * 10**9)]
+    seen = visit("models").sound()
+    told = seen.say("models.memory_visits", parts=seen.say("models.kept_models", n=1, size="2 GB"))
+    assert told in " ".join(caption.value for caption in seen.at.caption)
+    kept.get("models", "held", lambda: held[0], lambda _: 10)  # kept again: it is counted there
+    assert kept.held_elsewhere() == {}
+    kept.empty()
+    assert kept.held_elsewhere()["models"] == (1, 10)  # beside the run that this visit looks at
+    held.clear()
+    assert "models" not in kept.held_elsewhere()
+
+
+class Held:
+    """Something that is kept, and may be referred to weakly."""

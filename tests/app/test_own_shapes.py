@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -194,3 +196,15 @@ def test_the_families_offer_each_shape_where_it_belongs(visit) -> None:
     offered = {button.key for button in seen.at.button if (button.key or "").startswith("families-have-")}
     assert {"families-have-gpt-gpt", "families-have-bert-bert", "families-have-transformer-bare"} <= offered
     assert not {"families-have-transformer-gpt", "families-have-transformer-bert", "families-have-bert-gpt"} & offered
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_card_without_examples_begins_with_words_of_the_models_own(
+    visit, written: Path, tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(written / name, tmp_path / "untold"))
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    (folder / "card.json").write_text(json.dumps(card | {"examples": []}), encoding="utf-8")
+    seen = visit(model=str(folder)).sound()
+    assert seen.view.text and ("<mask>" in seen.view.text) == (MADE[name][0] == "encoder")
+    assert seen.view.model == str(folder) and seen.figures() == ["overview"]

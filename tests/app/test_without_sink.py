@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from model import open_model
 from tests import bounds
+from tests.app.test_figure_footer import feet_of, says
 from viz.ui.atlas import figure
 from viz.ui.language import catalogue
 
@@ -92,3 +95,94 @@ def test_rows_are_scaled_only_where_it_is_asked_for(visit, weights) -> None:
 def test_a_link_with_another_value_leaves_it_in(visit) -> None:
     seen = visit("heads", text=TEXT, to="zh", site=SITE, head=HEAD, sink="nonsense").sound()
     assert seen.view.sink == "" and seen.figure("matrix")[0]["left_out"] is None
+
+
+def drawn(weights: np.ndarray, mode: str) -> np.ndarray:
+    """[h, q, k] as a picture without the first token shows it."""
+    left = weights.copy()
+    left[:, :, 0] = 0
+    return left / left.sum(-1, keepdims=True) if mode == "scaled" else left
+
+
+def arrays_of(files: dict[str, bytes], kind: str = "npz") -> tuple[str, object]:
+    """The name of the only file of a kind and what is in it."""
+    ((name, data),) = ((name, data) for name, data in files.items() if name.endswith(kind))
+    if kind == "csv":
+        return name, pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", keep_default_na=False)
+    with np.load(io.BytesIO(data), allow_pickle=False) as found:
+        return name, dict(found)
+
+
+@pytest.mark.parametrize("mode", ["out", "scaled"])
+def test_files_hold_what_is_drawn_and_say_so(visit, weights, monkeypatch, mode: str) -> None:
+    left = drawn(weights, mode) if mode else weights
+    ends, words = (
+        {"": "", "out": "-without-first-token", "scaled": "-without-first-token-scaled"}[mode],
+        catalogue("en"),
+    )
+
+    def hold(check, files: dict[str, bytes]) -> None:
+        assert words[f"sink.files_{mode}"] in check.text
+        for name, data in files.items():
+            if not name.endswith((".png", ".safetensors")):
+                assert {"".join(s.split()) for s in says(name, data)} == {"".join(check.text.split())}
+            assert name.rsplit(".", 1)[0].endswith(ends)
+
+    def close(found: object, wanted: np.ndarray) -> None:
+        np.testing.assert_allclose(np.asarray(found, float), wanted, atol=bounds.WEIGHT, rtol=0)
+
+    kinds = ("csv", "npz", "svg")
+    feet = feet_of(visit, monkeypatch, "heads", "lines.least0", kinds=kinds, to="zh", sink=mode, q=3)
+    for name in ("matrix", "lines", "joint"):
+        hold(*feet[name])
+    _, table = arrays_of(feet["matrix"][1], "csv")
+    _, arrays = arrays_of(feet["matrix"][1])
+    close(table.iloc[:, 2:-1], left[HEAD])
+    close(arrays["weights"], left[HEAD])
+    assert arrays["allowed"].all()  # left out is not masked
+    _, table = arrays_of(feet["lines"][1], "csv")
+    close(table["weight"], left.ravel())
+    close(arrays_of(feet["lines"][1])[1]["weights"], left)
+    close(arrays_of(feet["joint"][1])[1]["encoder"], left[HEAD])
+    assert arrays_of(feet["joint"][1])[1]["encoder_allowed"].all()
+    title = words["sink.legend"].format(what=words["matrix.legend"]).encode()
+    for name in ("matrix", "joint"):
+        (picture,) = (data for file, data in feet[name][1].items() if file.endswith("svg"))
+        assert (title in picture) == (mode == "scaled")
+
+    feet = feet_of(visit, monkeypatch, "reading", "", kinds=kinds, to="zh", sink=mode, q=3)
+    hold(*feet["reading"])
+    _, table = arrays_of(feet["reading"][1], "csv")
+    _, arrays = arrays_of(feet["reading"][1])
+    close(table["weight"], left[HEAD, 3])
+    close(arrays["weights"], left[HEAD, 3])
+    assert not table["masked"].any() and arrays["allowed"].all()
+    wanted = [True] + [False] * (weights.shape[-1] - 1)
+    assert table["left_out"].tolist() == arrays["left_out"].tolist() == wanted
+
+
+def test_files_of_a_whole_run_say_which_of_them_are_without_it(visit, weights, monkeypatch) -> None:
+    feet = feet_of(visit, monkeypatch, "overview", "", kinds=("csv", "npz"), to="zh", sink="scaled")
+    check, files = feet["overview"]
+    assert catalogue("en")["sink.besides_overview"] in check.text
+    name, table = arrays_of(files, "csv")
+    found = table[table["site"] == SITE]["weight"].to_numpy()
+    np.testing.assert_allclose(found, drawn(weights, "scaled").ravel(), atol=bounds.WEIGHT, rtol=0)
+    assert name.endswith("-scaled.csv")
+    seen = visit("overview", text=TEXT, to="zh", sink="scaled").sound()
+    said = seen.say("sink.legend", what=catalogue("en")["overview.legend"])
+    assert seen.figure("overview")[0]["words"]["legend"] == said
+
+    feet = feet_of(visit, monkeypatch, "atlas", "", kinds=("npz", "svg"), to="zh", sink="scaled")
+    check, files = feet["atlas"]
+    assert catalogue("en")["sink.besides_atlas"] in check.text
+    pictures = arrays_of(files)[1][SITE]
+    np.testing.assert_allclose(pictures, drawn(weights, "scaled"), atol=bounds.WEIGHT, rtol=0)
+
+
+def test_a_file_is_in_the_words_of_the_page_that_offered_it(visit, monkeypatch) -> None:
+    """It is made when the page has run, by a thread of the server that is in no session."""
+    feet = feet_of(visit, monkeypatch, "heads", "", kinds=("svg",), sink="scaled", lang="zh")
+    (picture,) = (data for file, data in feet["matrix"][1].items() if file.endswith("svg"))
+    words = catalogue("zh")
+    assert words["sink.legend"].format(what=words["matrix.legend"]) in picture.decode()

@@ -48,6 +48,8 @@ class Visit:
         self.at._run = followed
 
     def go(self, page: str) -> Visit:
+        """By the menu, which leads to a page without a link."""
+        self.at.query_params.clear()
         self.at.switch_page(PAGES[page]).run()
         return self
 

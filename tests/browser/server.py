@@ -43,6 +43,7 @@ def running(script: Path, log: Path, wait: bool = True, models: Path | None = No
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     # The repository's root is on the path, as it is for app.py, also for a script that lies elsewhere in it.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment["HEADLIGHT_LAB"] = str(log.with_suffix(".lab"))  # trainings of this server's own
     if models is not None:
         environment["HEADLIGHT_MODELS"] = str(models)
     with serving(command, ROOT, environment, log, wait) as url:

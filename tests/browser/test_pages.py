@@ -23,7 +23,8 @@ FIGURE = {"overview": ".headlight.overview .ribbons path", "heads": ".headlight.
     "encoder_decoder": "[data-testid=stVegaLiteChart]",
     "atlas": ".headlight.atlas canvas", "map": ".headlight.map canvas", "reading": ".headlight.reading",
     "measures": "[data-testid=stVegaLiteChart]", "comparing": ".headlight.matrix canvas[data-drawn]",
-    "corpus": "[data-testid=stVegaLiteChart]",
+    "corpus": "[data-testid=stVegaLiteChart]", "evaluate": ".st-key-evaluate-example-0",
+    "train": ".st-key-train-start button", "forming": ".headlight.matrix canvas[data-drawn]",
 }  # fmt: skip
 
 

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch.nn import functional as F
 
-from model import open_model
+from model import evaluate, open_model
 from model.__main__ import main
 from model.checkpoints.own import OwnModel
 from model.data_files.read import DataFile
-from model.errors import EvaluationFile, NothingScored, NotInThisModel, NotTheSameFile, Stopped, UnknownOption
+from model.errors import (
+    EvaluationFile,
+    EvaluationNotWritten,
+    NothingScored,
+    NotInThisModel,
+    NotTheSameFile,
+    Stopped,
+    UnknownOption,
+)
 from model.evaluation import bootstrap
 from model.evaluation.by_model import scorer_of
 from model.evaluation.compare import compared
 from model.evaluation.evaluation import Evaluation
 from model.evaluation.grammar_errors import broken
-from model.evaluation.run import Memory, evaluate
+from model.evaluation.run import Memory
+from model.evaluation.scored import SCHEMA
+from model.jobs.part_files import PartFiles
 from model.jobs.progress import ProgressListener, report_to
 from model.scores.translation import paired, score
 from model.text.tokenizer import Tokenizer
@@ -132,6 +145,7 @@ def test_one_stack_alone(shape: str) -> None:
     found = evaluate(model, texts)
     assert found.about["task"] == {"decoder": "causal", "encoder": "masked"}[shape] and found.tokens == tokens
     assert found.loss == pytest.approx(total / tokens, abs=bounds.WEIGHT) and found.translation is None
+    assert found.about["language"] == ""
 
 
 def library_loss(model, text: str, target: str | None) -> tuple[float, int]:
@@ -343,3 +357,63 @@ def test_the_command_writes_the_numbers_and_goes_on(tmp_path: Path, capsys) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e.parquet", "out.json", "pairs.tsv", "tiny"]
     (tmp_path / "pairs.tsv").write_bytes(b"a\0b")
     assert main(given) == 2 and "bytes of zero" in capsys.readouterr().err
+
+
+# Parts of few examples, saved at once, so that a run that takes seconds is killed in its middle.
+QUICK = (
+    "import sys, model.jobs.part_files as parts; parts.CHUNK = 8; import model.evaluation.run as run;"
+    "run._SAVED = 0.0; run._BATCH = 2; from model.__main__ import main; sys.exit(main(sys.argv[1:]))"
+)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_command_goes_on_to_the_same_numbers(tmp_path: Path, end: signal.Signals) -> None:
+    folder, data = tiny.write_checkpoint(tmp_path / "tiny"), tmp_path / "pairs.tsv"
+    data.write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS * 12), "utf-8")
+    given = [sys.executable, "-c", QUICK, "evaluate", "--model", str(folder), "--data", str(data), "--json"]
+
+    def started(out: Path) -> subprocess.Popen:
+        command = [*given, str(out), "--examples", str(out.with_suffix(".parquet"))]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    out, work = tmp_path / "out.json", tmp_path / "out.json.parts"
+    run = started(out)
+    while run.poll() is None and not (work / "000001.parquet").is_file():
+        time.sleep(0.01)
+    run.send_signal(end)
+    said = run.communicate(timeout=60)[1]
+    assert not out.exists(), said
+    kept = sum(pq.read_table(path).num_rows for path in work.glob("*.parquet"))
+    assert 8 < kept < 48
+    if end == signal.SIGTERM:
+        assert run.returncode == 130
+        assert f"Stopped after {kept} of 48 examples: the same command goes on from there." in said
+    first = (work / "000000.parquet").stat().st_mtime_ns
+    again = started(out)
+    while again.poll() is None:
+        if (work / "000000.parquet").is_file():
+            assert (work / "000000.parquet").stat().st_mtime_ns == first  # finished work is not done again
+        time.sleep(0.01)
+    assert again.returncode == 0, again.communicate()[1]
+    again.communicate()
+    whole = started(tmp_path / "whole.json")
+    assert whole.communicate(timeout=60)[0] and not work.exists()
+    one, other = (Evaluation.open(tmp_path / f"{name}.parquet") for name in ("out", "whole"))
+    assert one.rows.drop(["losses"]) == other.rows.drop(["losses"])
+    assert one.loss == pytest.approx(other.loss, abs=bounds.WEIGHT)
+
+
+def test_work_of_another_model_or_file_is_refused(tmp_path: Path, capsys) -> None:
+    folder, data, out = tiny.write_checkpoint(tmp_path / "a"), tmp_path / "pairs.tsv", tmp_path / "out.json"
+    data.write_text("the cat\t我\n", "utf-8")
+    parts = PartFiles(out, {"file": "other"}, SCHEMA, EvaluationNotWritten)
+    given = ["evaluate", "--model", str(folder), "--data", str(data), "--json", str(out)]
+    assert main(given) == 2
+    assert "another file" in capsys.readouterr().err and not out.exists()
+    parts.remove()
+    assert main(given) == 0
+    data.write_text("zebra\t我\n", "utf-8")
+    out.unlink()
+    assert main(given) == 2 and "None of the 1 examples was scored" in capsys.readouterr().err
+    assert main([*given, "--language", "de"]) == 2 and not Path(f"{out}.parts").exists()

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from model import Trace
@@ -115,3 +116,51 @@ def test_a_long_head_is_written_block_by_block(trace: Trace, cells: int, monkeyp
         np.testing.assert_array_equal(arrays["allowed"], record.allowed().numpy())
         assert arrays["weights"].dtype == np.float32 and arrays["queries"].tolist() == list(rows)
         assert float(arrays["scale"]) == 0.5 and set(arrays.files) == {"weights", "allowed", "scale", "queries"}
+
+
+TEXTS = {
+    "odd": ["nan", "NaN", "NA", "", "null"],
+    "digits": ["007", "10", "1e5", "-1", "+2"],
+    "run": ["=1+1", "'x", "-x", "@x", "喜欢"],
+}
+
+
+def test_texts_of_a_table_are_the_same_in_its_npz():
+    """Values that a reader of CSV takes for none or for numbers, and those that a spreadsheet takes for formulas."""
+    for dtype in (object, "str"):
+        table = export.table_csv(
+            pd.DataFrame({n: pd.Series(t, dtype=dtype) for n, t in TEXTS.items()} | {"p": range(5)})
+        )
+        found = np.load(io.BytesIO(export.csv_npz(table)), allow_pickle=False)
+        for name, texts in TEXTS.items():
+            assert found[name].dtype.kind == "U" and found[name].tolist() == texts
+        assert found["p"].dtype.kind == "i" and found["p"].tolist() == [0, 1, 2, 3, 4]
+        _, *rows = read(table)  # for reading, none of them is a formula
+        assert not any(cell[:1] in tuple("=+-@") for row in rows for cell in row[:3] if cell)
+
+
+def test_a_table_that_begins_as_a_matrix_does_keeps_its_columns():
+    table = export.table_csv(
+        pd.DataFrame({"position": [0, 1], "token": ["7", "nan"], "label": ["B", "O"], "p": [0.5, None]})
+    )
+    found = np.load(io.BytesIO(export.csv_npz(table)), allow_pickle=False)
+    assert set(found.files) == {"position", "token", "label", "p"}
+    assert found["token"].tolist() == ["7", "nan"] and found["label"].tolist() == ["B", "O"]
+    np.testing.assert_array_equal(found["p"], [0.5, np.nan])
+
+
+def test_a_matrix_for_computing_keeps_its_names():
+    values = np.array([[1, np.nan], [-2, 3]], np.float32)
+    found = np.load(
+        io.BytesIO(export.csv_npz(export.matrix_csv(values, ["-x", "nan"], ["007", "a:b"]))), allow_pickle=False
+    )
+    np.testing.assert_array_equal(found["values"], values)
+    assert found["rows"].tolist() == ["-x", "nan"] and found["columns"].tolist() == ["007", "a:b"]
+
+
+def test_objects_are_stored_as_numbers_or_texts():
+    odd = {"n": [1, None, 2.5], "t": ["a", None, 3], "b": [True, False, True], "i": [1, 2, 3]}
+    made = export.npz(**{name: np.array(values, dtype=object) for name, values in odd.items()})
+    found = np.load(io.BytesIO(made), allow_pickle=False)
+    np.testing.assert_array_equal(found["n"], [1, np.nan, 2.5])
+    assert found["t"].tolist() == ["a", "", "3"] and found["b"].dtype == bool and found["i"].dtype.kind == "i"

@@ -30,19 +30,33 @@ LARGEST = (
 )
 
 
-def table_csv(frame: pd.DataFrame, begins: bool = True) -> bytes:
-    """The table as CSV in UTF-8, a line a row, each ended by a line feed alone.
+class Table(bytes):
+    """A CSV that still knows what it was written from: its `arrays` by name, texts as they were before `cell_text`."""
+
+    arrays: Mapping[str, Array]
+
+
+def table_csv(frame: pd.DataFrame, begins: bool = True) -> Table:
+    """The table as CSV in UTF-8, a line a row, each ended by a line feed alone, its texts as of `cell_text`.
 
     begins: whether the file begins here: then the columns' names come first, behind the mark (BOM) by which spreadsheet
     programs know UTF-8, without which they misread 中文.
     """
-    text = frame.to_csv(index=False, header=begins, lineterminator="\n")
-    return text.encode("utf-8-sig" if begins else "utf-8")
+    cells = frame.copy(deep=False)
+    for place in range(frame.shape[1]):
+        if not pd.api.types.is_numeric_dtype(frame.dtypes.iloc[place]):
+            cells.isetitem(place, [cell_text(v) if isinstance(v, str) else v for v in frame.iloc[:, place].tolist()])
+    text = cells.to_csv(index=False, header=begins, lineterminator="\n")
+    made = Table(text.encode("utf-8-sig" if begins else "utf-8"))
+    made.arrays = {str(name): frame.iloc[:, place] for place, name in enumerate(frame.columns)}
+    return made
 
 
-def matrix_csv(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> bytes:
+def matrix_csv(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Table:
     """One row a query: position, token, then a column a key named `position:token`; exact float32 digits."""
-    return rows_csv([(slice(0, len(values)), values)], rows, columns)
+    made = Table(rows_csv([(slice(0, len(values)), values)], rows, columns))
+    made.arrays = {"values": values, "rows": list(rows), "columns": list(columns)}
+    return made
 
 
 def rows_csv(parts: Iterable[Part], rows: Sequence[str], columns: Sequence[str]) -> bytes:
@@ -51,7 +65,7 @@ def rows_csv(parts: Iterable[Part], rows: Sequence[str], columns: Sequence[str])
     names = [f"{j}:{column}" for j, column in enumerate(columns)]
     for here, values in parts:
         frame = pd.DataFrame(values, columns=names)
-        frame.insert(0, "token", [cell_text(token) for token in rows[here]])
+        frame.insert(0, "token", list(rows[here]))
         frame.insert(0, "position", range(here.start, here.stop))
         buffer.write(table_csv(frame, begins=here.start == 0))
     return buffer.getvalue()
@@ -62,10 +76,14 @@ def head_csv(record: AttentionRecord, head: int, rows: Sequence[str], columns: S
     return rows_csv(in_blocks(record, head), rows, columns)
 
 
-def head_npz(record: AttentionRecord, head: int, **arrays: Array) -> bytes:
-    """`npz` of these and of a head's `weights` and `allowed` [queries, keys], a block of rows at a time."""
+def head_npz(record: AttentionRecord, head: int, mask_of: AttentionRecord | None = None, **arrays: Array) -> bytes:
+    """`npz` of these and of a head's `weights` and `allowed` [queries, keys], a block of rows at a time.
+
+    mask_of: the record whose mask `allowed` is, where it is another one.
+    """
+    masked = mask_of or record
     shape = (record.queries, record.keys)
-    allowed = ((rows, record.allowed(rows).numpy()) for rows in spans(record.queries, record.keys))
+    allowed = ((rows, masked.allowed(rows).numpy()) for rows in spans(record.queries, record.keys))
     whole = {"weights": (shape, np.float32, in_blocks(record, head)), "allowed": (shape, np.bool_, allowed)}
     return rows_npz(whole, **arrays)
 
@@ -82,7 +100,7 @@ def rows_npz(whole: Mapping[str, tuple[tuple[int, int], type, Iterable[Part]]], 
                     file.write(np.ascontiguousarray(part, kind).tobytes())
         for name, array in arrays.items():
             with files.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+                np.lib.format.write_array(file, _plain(array), allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -100,26 +118,32 @@ def cell_text(token: str) -> str:
 def npz(**arrays: Array) -> bytes:
     """The arrays by name, compressed; texts are stored as unicode arrays, so loading needs no pickle."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
+    np.savez_compressed(buffer, allow_pickle=False, **{name: _plain(array) for name, array in arrays.items()})
     return buffer.getvalue()
 
 
-def csv_npz(data: bytes) -> bytes:
-    """The same table as a CSV of this module, for computing: `values`, `rows`, `columns` of a matrix, else an array a column."""
-    table = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", keep_default_na=False, na_values=["", "NaN", "nan"])
-    if list(table.columns[:2]) == ["position", "token"]:
-        names = [name.split(":", 1)[-1] for name in table.columns[2:]]
-        return npz(values=table.iloc[:, 2:].to_numpy(), rows=_texts(table["token"]), columns=names)
+def csv_npz(data: Table) -> bytes:
+    """The table that a CSV was written from, for computing: `values`, `rows`, `columns` of a matrix, else an array a column."""
     # `file` is what numpy calls the file itself.
-    arrays = {f"{name}_" if name == "file" else name: table[name] for name in table.columns}
-    return npz(**{name: _texts(column) if column.dtype == object else column for name, column in arrays.items()})
+    return npz(**{f"{name}_" if name == "file" else name: array for name, array in data.arrays.items()})
 
 
-def _texts(column: pd.Series) -> list[str]:
-    return [str(value) for value in column.fillna("")]
+def _plain(array: Array) -> np.ndarray:
+    """The same without objects: numbers, NaN where there is none, or texts, "" where there is none."""
+    found = np.asarray(array)
+    if found.dtype.kind not in "OT":
+        return found
+    lacks = np.asarray(pd.isna(found))
+    there = found[~lacks]
+    if there.size and all(isinstance(one, (bool, np.bool_)) for one in there) and not lacks.any():
+        return found.astype(bool)
+    if there.size and all(isinstance(one, (int, float, np.number)) for one in there):
+        return np.where(lacks, np.nan, found).astype(float if lacks.any() else np.result_type(*map(type, there)))
+    texts = [str(one) if here else "" for one, here in zip(found.ravel(), ~lacks.ravel(), strict=True)]
+    return np.array(texts, dtype=np.str_).reshape(found.shape)
 
 
-def site_csv(trace: Trace, site: Site, begins: bool = True, heads: Sequence[int] | None = None) -> bytes:
+def site_csv(trace: Trace, site: Site, begins: bool = True, heads: Sequence[int] | None = None) -> Table:
     """Every head of one site, or these, one row a weight: site, head, query, key, their tokens, weight; `begins` as of
     `table_csv`."""
     record = trace.record(site)
@@ -128,7 +152,7 @@ def site_csv(trace: Trace, site: Site, begins: bool = True, heads: Sequence[int]
     head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
     head = np.array(heads)[head]
     named = (tokens.query_names(trace, site), trace.tokens(site.key_side))
-    rows, columns = (np.array([cell_text(t) for t in texts]) for texts in named)
+    rows, columns = (np.array(texts, dtype=object) for texts in named)
     frame = pd.DataFrame(
         {
             "site": str(site),

@@ -79,6 +79,15 @@ def query_names(trace: Trace, site: Site) -> list[str]:
     return [f"{token} ▸ {after}" for token, after in zip(read, trace.written(), strict=True)]
 
 
+def places(trace: Trace, side: str) -> list[str]:
+    """What lists call the places of a side: "3: cat"; of a decoder that wrote "3: a ▸ donné", as the rows of its matrices."""
+    read = [label["text"] for label in labels(trace, side)]
+    if side == "decoder" and trace.written():
+        after = [label["text"] for label in written_labels(trace)]
+        read = [f"{token} ▸ {next_}" for token, next_ in zip(read, after, strict=True)]
+    return [f"{i}: {text}" for i, text in enumerate(read)]
+
+
 def _query_labels(trace: Trace, site: Site) -> list[Label]:
     rows = _numbered(labels(trace, site.query_side))
     if site.query_side != "decoder" or not trace.written():

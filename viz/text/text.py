@@ -124,19 +124,19 @@ def token_attention(trace: Trace, heads: Sequence[tuple[Site, int]], mode: str, 
     """`TokenAttention` of heads between the same two texts; their mean or, token by token, their largest weight."""
     from model.attention import rows as head_rows
 
-    each, allowed = [], []
-    for site, head in heads:
-        record = trace.record(site)
-        made = head_rows.row if mode == "attends" else head_rows.column
-        each.append(made(record, head, index))
-        at = slice(index, index + 1)
-        open_ = record.allowed(at) if mode == "attends" else record.allowed(slice(None), at)
-        allowed.append(open_.numpy().ravel())
+    made = head_rows.row if mode == "attends" else head_rows.column
+    each = [made(trace.record(site), head, index) for site, head in heads]
     one = len(each) == 1
     values = each[0] if one else head_rows.combined(each, how)
-    return TokenAttention(
-        tuple(heads), mode, index, values.numpy(), np.logical_or.reduce(allowed), "" if one else how
-    )  # fmt: skip
+    allowed = _allowed(trace, heads, mode, index)
+    return TokenAttention(tuple(heads), mode, index, values.numpy(), allowed, "" if one else how)
+
+
+def _allowed(trace: Trace, heads: Sequence[tuple[Site, int]], mode: str, index: int) -> np.ndarray:
+    """bool, where one of the heads may attend to, or be asked from, in a run."""
+    at = slice(index, index + 1)
+    each = [trace.record(site).allowed(*((at,) if mode == "attends" else (slice(None), at))) for site, _ in heads]
+    return np.logical_or.reduce([one.numpy().ravel() for one in each])
 
 
 def text_id(trace: Trace, site: Site) -> str:
@@ -215,14 +215,20 @@ def rest(attention: TokenAttention, most: int = TOP) -> tuple[float, float, int,
 
 
 def table(trace: Trace, attention: TokenAttention) -> pd.DataFrame:
-    """One row a token of the coloured text: position, token, weight, masked; exact float64 digits."""
+    """One row a token of the coloured text: position, token, weight, masked; exact float64 digits.
+
+    trace: as it was recorded; where the picture leaves out more than is masked there, a column `left_out` tells what.
+    """
     site = attention.heads[0][0]
+    allowed = _allowed(trace, attention.heads, attention.mode, attention.index)
+    left = allowed & ~attention.allowed
     side = trace.side(site.key_side if attention.mode == "attends" else site.query_side)
     return pd.DataFrame(
         {
             "position": range(len(side.texts)),
             "token": list(side.texts),
             "weight": attention.values,
-            "masked": ~attention.allowed,
+            "masked": ~allowed,
+            **({"left_out": left} if left.any() else {}),
         }
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import streamlit as st
 
 from model.errors import HeadlightError, UnknownWords, bounded
+from viz.ui import session
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 _FOLDER = Path(__file__).parent / "words"
@@ -27,7 +29,7 @@ def from_browser() -> str:
 
 
 def current() -> str:
-    return st.session_state.get("language", "en")
+    return str(session.value("language", "en"))
 
 
 def say(key: str, **values: object) -> str:
@@ -51,7 +53,7 @@ def stack(name: str) -> str:
 
     Of a run with two towers (`towers` of the session) by what each reads.
     """
-    if st.session_state.get("towers") and name in ("encoder", "decoder"):
+    if session.value("towers") and name in ("encoder", "decoder"):
         return say(f"site.tower_{name}")
     whole, _, step = name.partition("_step_")
     if step:
@@ -94,7 +96,17 @@ def explain(error: HeadlightError) -> str:
         told = bounded("{words}{near}" + say("error.nearest", words=""), {"words": words, "near": "; ".join(near)})
         hint = say("error.nearest", words=plain(told["near"])) if near else say("error.vocabulary")
         return say("error.unknown_words", words=plain(told["words"])) + " " + hint
-    key = f"error.{error.code}"
-    if key not in catalogue(current()):
-        return plain(error)
-    return say(key, **{name: plain(text) for name, text in bounded(catalogue(current())[key], error.values).items()})
+    return explain_told(error.code, error.values, str(error))
+
+
+def explain_told(code: str, values: Mapping[str, object], sentence: str) -> str:
+    """The same of an error that another process told of: its code and values, and its English sentence."""
+    known = catalogue(current()).get(f"error.{code}")
+    try:
+        return (
+            known.format(**{name: plain(text) for name, text in bounded(known, values).items()})
+            if known
+            else plain(sentence)
+        )
+    except KeyError:  # an older release told of other values
+        return plain(sentence)

@@ -57,6 +57,7 @@ def follow() -> None:
     target = st.session_state.pop("go_to", None)
     for section, stems in SECTIONS.items():
         if target in stems:
+            st.session_state.acted = True  # what was pressed counts on the next page too, not the address
             st.switch_page(f"pages/{section}/{target}.py", query_params=st.session_state.get("written_link"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,7 +19,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model.errors import HeadlightError, LacksPackage
 from viz.ui import language, tile_server
-from viz.ui.components import scripts
+from viz.ui.components import plotly_script, scripts
+from viz.ui.state import memory_budget
 
 
 def in_session() -> bool:
@@ -35,26 +37,30 @@ def _import_ahead() -> None:
     from viz.ui.state import model_cache
 
     chart_schema.lighten()
+    freeze_modules()
     for name in list(shipped())[:1]:
         model_cache.open_ahead(name)
-    freeze_modules()
     convert.sweep()
 
 
 _MANY = 50  # modules more than at the last time, and it is worth doing again
-_settled = 0
+_AGAIN = 60.0  # s, until what is frozen is looked through for models and runs that have become garbage
+_settled, _frozen_at = 0, -float("inf")
 
 
 def freeze_modules() -> None:
     """Take what imported modules hold out of the garbage collector's sight, where many have come since the last time.
 
     Streamlit collects garbage after every run of a page and of a fragment, and nothing else runs meanwhile: 0.2 s with torch,
-    pandas and transformers, whose objects stay for good. What is alive now is still freed when nobody refers to it any more.
+    pandas and transformers, whose objects stay for good. A model that was open is frozen with them, and one in a cycle would
+    stay for good too: while there is anything that the memory's budget has let go of, all is looked through again.
     """
-    global _settled
-    if len(sys.modules) - _settled < _MANY:
+    global _settled, _frozen_at
+    now, many = time.monotonic(), len(sys.modules) - _settled >= _MANY
+    if not many and (now - _frozen_at < _AGAIN or not memory_budget.shared().held_elsewhere()):
         return
-    _settled = len(sys.modules)
+    _settled, _frozen_at = len(sys.modules), now
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
 
@@ -74,7 +80,7 @@ def run(page: StreamlitPage) -> None:
 
 def routes() -> list[Route]:
     """What the app's server answers besides Streamlit's own."""
-    return [*tile_server.routes(), *scripts.routes()]
+    return [*tile_server.routes(), *scripts.routes(), *plotly_script.routes()]
 
 
 def middleware() -> list[Middleware]:

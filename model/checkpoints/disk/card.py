@@ -1,4 +1,4 @@
-"""card.json and vocabulary.json of a checkpoint of ours, checked when they are read: pages take what stands in them as it is."""
+"""card.json and vocabulary.json of a checkpoint, checked when they are read: pages take what stands in them as it is."""
 
 from __future__ import annotations
 
@@ -18,14 +18,29 @@ _LANGUAGE = r"^[A-Za-z0-9_-]{1,24}$"
 def card_of(folder: Path) -> dict[str, Any]:
     """The card as it stands there, one object for all who ask: not to be changed.
 
-    Raises ValueError, naming the first place that is none, or OSError.
+    That of a folder of the library, which has no vocabulary.json, tells of other measurements. Raises ValueError, naming the
+    first place that is none, or OSError.
     """
-    return _read(folder / "card.json", "card")
+    return _read(folder / "card.json", "card" if (folder / "vocabulary.json").exists() else "library card")
 
 
 def vocabulary_of(folder: Path) -> dict[str, Any]:
     """`{"kind", "source", "target", "starts"}`. Raises as `card_of`."""
     return _read(folder / "vocabulary.json", "vocabulary")
+
+
+def example_of(folder: Path) -> str:
+    """A text that a checkpoint of ours reads, made of its own first tokens, for a card that has none; with a gap of an
+    encoder alone. Raises as `card_of`."""
+    told = vocabulary_of(folder)
+    known = [token for token in told["source"] or told["target"] if not (token[:1] == "<" and token[-1:] == ">")]
+    if told["kind"] == "subwords":
+        words = ["Once", "upon", "a", "time"]
+    else:
+        words = [token for token in known if token.isalnum()][:4] or known[:4]
+    if not told["target"]:
+        words[1:2] = ["<mask>"]
+    return ("" if told["kind"] == "characters" else " ").join(words)
 
 
 def _read(path: Path, kind: str) -> dict[str, Any]:
@@ -86,18 +101,26 @@ def _schemas() -> dict[str, type[BaseModel]]:
                       sentences=(count | None, None), bytes=(count | None, None))  # fmt: skip
     columns = Literal["step", "train_loss", "validation_loss", "learning_rate"]
     point = Annotated[list[float | None], Field(min_length=4, max_length=4)]
+    said: dict[str, Any] = {
+        "name": (str, ""), "title": (in_words, ""), "description": (in_words, ""), "data": (in_words, ""),
+        "notice": (in_words, ""), "examples": (list[str], []), "licence": (str, ""), "command": (str, ""),
+        "seed": (int | None, None), "steps": (count | None, None), "reads": (Literal["text"], "text"),
+        "curve_columns": (Annotated[list[columns], Field(min_length=4, max_length=4)], []), "curve": (list[point], []),
+        "second": (dict[str, str], {}), "rows_after": (str, ""), "pair": (None, None),
+    }  # fmt: skip
     card = table(
-        "Card", name=(str, ""), title=(in_words, ""), description=(in_words, ""), data=(in_words, ""), notice=(in_words, ""),
-        examples=(list[str], []), languages=(list[language], []), first_in=(language | None, None), licence=(str, ""),
-        command=(str, ""), seed=(int | None, None), steps=(count | None, None), test=(dict[language, score], {}),
-        held_out=(held_out | None, None),
-        snapshots=(snapshots | None, None), alignment=(dict[language, both], {}), coreference=(coreference | None, None),
-        curve_columns=(Annotated[list[columns], Field(min_length=4, max_length=4)], []), curve=(list[point], []),
-        reads=(Literal["text"], "text"), second=(dict[str, str], {}), rows_after=(str, ""),
-        head=(Annotated[tuple[site, head], Field(strict=False)] | None, None), pair=(None, None),
+        "Card", **said, languages=(list[language], []), first_in=(language | None, None), test=(dict[language, score], {}),
+        held_out=(held_out | None, None), snapshots=(snapshots | None, None), alignment=(dict[language, both], {}),
+        coreference=(coreference | None, None), head=(Annotated[tuple[site, head], Field(strict=False)] | None, None),
+    )  # fmt: skip
+    library_card = table(
+        "LibraryCard", **said, head=(Annotated[tuple[site, head], Field(strict=False)] | None, None),
+        loss=(number | None, None), guess=(number | None, None), perplexity=(number | None, None), labels=(count, 0),
+        gap_share=(share | None, None), gaps=(count, 0), exact_match=(share | None, None), summaries=(count, 0),
+        test=(Annotated[dict[str, Any], Field(max_length=0)], {}),
     )  # fmt: skip
     vocabulary = table(
         "Vocabulary", kind=(Literal["words", "characters", "subwords"], ...), source=(list[str], ...), target=(list[str], ...),
         starts=(dict[language, str], ...),
     )  # fmt: skip
-    return {"card": card, "vocabulary": vocabulary}
+    return {"card": card, "library card": library_card, "vocabulary": vocabulary}

@@ -11,7 +11,7 @@ from typing import Any
 from model.checkpoints.disk import families, packages
 from model.checkpoints.disk import files as checkpoint_files
 from model.checkpoints.disk.headers import config_of, gguf_header, safetensors_header
-from model.checkpoints.disk.shipped import SHIPPED, shipped
+from model.checkpoints.disk.shipped import SHIPPED, family, shipped
 
 VARIABLE = "HEADLIGHT_MODELS"
 _DEPTH = 2
@@ -122,7 +122,7 @@ def _shipped() -> Iterator[Entry]:
         folder = SHIPPED / name
         title = card.get("title", name)
         title = title.get("en", name) if isinstance(title, dict) else str(title)
-        yield Entry(name, "shipped", folder, "headlight", title, _size(folder), "Apache-2.0")
+        yield Entry(name, "shipped", folder, family(name), title, _size(folder), "Apache-2.0")
 
 
 def _packages() -> Iterator[Entry]:

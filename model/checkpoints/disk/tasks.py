@@ -10,21 +10,6 @@ TASKS = (
     "masked", "causal", "seq2seq", "classification", "tagging", "replaced", "question_answering", "next_sentence",
     "multiple_choice", "embedding",
 )  # fmt: skip
-# Of a task that is about two texts: examples, each a text and its second one.
-TWO_TEXTS = {
-    "question_answering": (
-        ("What did the cat sit on?", "The cat sat on the mat. The dog slept on the sofa."),
-        ("Why didn't the animal cross the street?", "The animal didn't cross the street because it was too tired."),
-    ),
-    "next_sentence": (
-        ("The man went to the store.", "He bought a gallon of milk."),
-        ("She opened the window.", "Penguins are birds that cannot fly."),
-    ),
-    "multiple_choice": (
-        ("Marie dropped the glass on the floor.", "It broke.\nIt sang.\nIt was delicious."),
-        ("The sun has set.", "It is getting dark.\nIt is getting light."),
-    ),
-}
 _NAMED = {name: task for family in FAMILIES for name, task in family.tasks.items()}
 _ENDINGS = (
     # Its generator's twin says of every token whether it was put in, as ELECTRA's does.

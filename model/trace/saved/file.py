@@ -173,8 +173,8 @@ def _build(document: object, store: FileStore) -> Saved:
             site, float(entry["scale"]), _mask(store, site, entry["mask"], lengths), store, slopes, entry["distance"],
             entry["softcap"],
         )  # fmt: skip
-    shapes.check_rest(store, lengths, list(attention))
-    key, facts = document["key"], document["facts"]
+    shapes.check_rest(store, sides, list(attention))
+    key, facts = document["key"], schema.facts_of(told, document)
     schema.check_facts(told, lengths)
     shapes.check_media(store, facts.get("reads", ""))
     return Saved(

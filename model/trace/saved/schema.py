@@ -6,7 +6,7 @@ A file is what somebody hands over: a page takes these values for what a run put
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AllowInfNan, BaseModel, ConfigDict, Field, ValidationError
 
@@ -108,29 +108,26 @@ class _Caption(_Part):
     probability: Share
 
 
-class _Preparation(_Part):
-    mean: list[float] | None = None
-    std: list[float] | None = None
-
-
 _Two = Annotated[list[Annotated[int, Field(ge=1, lt=2**16)]], Field(min_length=2, max_length=2)]
 
 
 class _Facts(_Part):
-    """Those that some page reads; others may be beside them."""
+    """Those that some page reads; others may be beside them. One that is there is not null, unless its type says so."""
 
     family: str = ""
     task: str = ""
-    norm: str = ""
-    positions: str = ""
+    norm: Literal["post", "pre", "unknown"] = "post"
+    positions: Literal["sinusoidal", "learned", "relative", "t5", "alibi", "rotary", "none", ""] = ""
     pieces: str = ""
+    own_module: bool = False
     adds_positions: bool | None = None
     device: str = ""
     unpacked: str = ""
     head: str = ""
-    pooling: str = ""
-    decoder_reads: str = ""
+    pooling: Literal["mean", "cls", "last", "max"] = "mean"
+    decoder_reads: Literal["input", "start", ""] = ""
     classes_how: Literal["softmax", "sigmoid", "scores"] = "softmax"
+    captions_how: Literal["softmax", "sigmoid"] = "softmax"
     reads: Literal["text", "picture", "sound"] = "text"
     generated: bool = True
     finished: bool = True
@@ -138,29 +135,30 @@ class _Facts(_Part):
     folded: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
     fresh: list[str] = []
     missing: list[str] = []
+    not_finite: list[str] = []
     modules: dict[str, str] = {}
     prompt: Annotated[int, Field(ge=1, lt=2**31)] = 1
     gaps: list[Count] = []
     opening: _Opening = _Opening()
-    adapter: _Adapter | None = None
-    unknown: _Unknown | None = None
-    answers: _Answers | None = None
+    adapter: _Adapter = Field(None)
+    unknown: _Unknown = Field(None)
+    answers: _Answers = Field(None)
     sentence_pairs: _Pairs = _Pairs()
     classes: list[tuple[str, Any_]] = []
     scores: list[Any_] = []
     labels: list[tuple[str, Share]] = []
+    spelt: str | None = None
     replaced: list[Share] = []
     choices: list[tuple[str, Any_, Share]] = []
-    read_at: tuple[str, list[Count]] | None = None
+    read_at: tuple[str, list[Count]] = Field(None)
     captions: list[_Caption] = []
     selected: Count = 0
     picture: str = ""
     sound: str = ""
-    grid: _Two | None = None
-    original: _Two | None = None
-    preparation: _Preparation = _Preparation()
-    seconds: Positive | None = None
-    frame_seconds: Positive | None = None
+    grid: _Two = Field(None)
+    original: _Two = Field(None)
+    seconds: Positive = Field(None)
+    frame_seconds: Positive = Field(None)
     sound_end: Count = 0
     padding: Count = 0
 
@@ -217,6 +215,12 @@ def _with_pairs(document: object) -> object:
     return {**document, "facts": {**facts, **paired}}
 
 
+def facts_of(found: Document, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts as they stand there, and of what a head answered all that is read of it, also where the file leaves it out."""
+    facts = dict(document["facts"])
+    return facts | ({"answers": found.facts.answers.model_dump()} if "answers" in facts else {})
+
+
 def check_facts(found: Document, sides: Mapping[str, int]) -> None:
     """What the facts say of tokens is about tokens that are there; sides: how many each has. Raises ValueError."""
     facts = found.facts
@@ -236,7 +240,7 @@ def check_facts(found: Document, sides: Mapping[str, int]) -> None:
     if facts.read_at:
         stack, rows = facts.read_at
         _hold(stack in sides and max(rows, default=0) < sides[stack], "the facts' read_at is not among the tokens")
-    if facts.classes_how == "scores":
+    if facts.classes_how == "scores" or (facts.classes_how == "sigmoid" and len(facts.classes) == 1):
         _hold(len(facts.scores) == len(facts.classes), "the facts' scores are not as many as the classes")
     _hold(facts.selected <= max(0, len(facts.captions) - 1), "the facts' selected is none of the captions")
     if facts.reads == "picture":
@@ -245,5 +249,10 @@ def check_facts(found: Document, sides: Mapping[str, int]) -> None:
             "the facts' grid is not of the patches",
         )
     if facts.reads == "sound":
-        told = facts.seconds is not None and facts.frame_seconds is not None
-        _hold(told and facts.sound_end < encoder, "the facts' sound is not of the encoder's positions")
+        missing = sorted({"seconds", "frame_seconds", "sound_end", "padding"} - given)
+        _hold(not missing, f"the facts of a sound lack {', '.join(missing)}")
+        # Each position is of the sound or of the silence that the model put behind it.
+        _hold(facts.sound_end + 1 + facts.padding == encoder, "the facts' sound is not of the encoder's positions")
+    elif facts.reads == "text":
+        known = sorted({"grid", "seconds", "frame_seconds", "sound_end"} & given)
+        _hold(not known, f"the facts have {', '.join(known)}, but of no picture and no sound")

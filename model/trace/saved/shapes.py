@@ -9,6 +9,7 @@ from torch import Tensor
 
 from model.trace.site import Site, predicting_side
 from model.trace.tensors import FileStore
+from model.trace.trace_key import Side
 
 _NEEDED = ("q", "k", "v", "context")
 _FLOATS = {"F64", "F32", "F16", "BF16"}
@@ -64,16 +65,18 @@ def check_mask(site: Site, parts: Mapping[str, Tensor], queries: int, keys: int)
             raise ValueError(f"{site} has a mask of another size")
 
 
-def check_rest(store: FileStore, sides: Mapping[str, int], sites: list[Site]) -> None:
+def check_rest(store: FileStore, sides: Mapping[str, Side], sites: list[Site]) -> None:
     """What lies beside the attention: a stack's activations, and logits. Raises ValueError."""
     apart = {site.stack for site in sites if site.sides is not None}  # layers of lengths of their own
     for name in store.names():
         found = _ROWS.fullmatch(name)
         if found and found["stack"] in sides and found["stack"] not in apart:
-            _fit(store, name, (sides[found["stack"]], None))
-    rows = sides[predicting_side(sides, sites)]
+            _fit(store, name, (len(sides[found["stack"]].tokens), None))
+    side = sides[predicting_side(sides, sites)]
+    rows = len(side.tokens)
     if "logits" in store:
         _fit(store, "logits", (rows, None))
+        _known(side, store.shape("logits")[1])
     if "likeliest.logits" in store:
         most = store.shape("likeliest.logits")[-1:]
         missing = [part for part in ("ids", "lse", "size") if f"likeliest.{part}" not in store]
@@ -90,14 +93,24 @@ def check_rest(store: FileStore, sides: Mapping[str, int], sites: list[Site]) ->
             < int(store["likeliest.size"][0])
         ):
             raise ValueError("likeliest.ids are no ids of its vocabulary")
-    first = next(iter(sides.values()))
+        _known(side, int(store["likeliest.size"][0]))
+    first = len(next(iter(sides.values())).tokens)
     for name, axes in _LOGITS.items():
         if name in store:
             _fit(store, name, (first, None)[:axes])
 
 
+def _known(side: Side, most: int) -> None:
+    """Raises ValueError where an id is beyond the logits; the first may be a mark that is never written."""
+    if max(side.ids[1:], default=0) >= most:
+        raise ValueError(f"its ids are beyond the {most:,} tokens of its logits")
+
+
 def check_media(store: FileStore, reads: str) -> None:
-    """The picture or the sound that the facts speak of. Raises ValueError."""
+    """The picture or the sound that the facts speak of, and no other. Raises ValueError."""
+    for kind, name in (("picture", "image"), ("sound", "samples")):
+        if name in store and reads != kind:
+            raise ValueError(f"it holds a {kind}, of which its facts say nothing")
     if reads == "picture" and "image" in store and store.dtype("image") == "U8" and len(store.shape("image")) == 3:
         reads = ""
     if reads == "sound" and "samples" in store and len(store.shape("samples")) == 1 and store.shape("samples")[0]:

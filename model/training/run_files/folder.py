@@ -18,8 +18,9 @@ from typing import Any
 from model.files.regular import NotRegular, bytes_of, json_of
 
 LOG, RUN, STATE, SNAPSHOTS, WEIGHTS = "log.jsonl", "run.json", "resume.safetensors", "snapshots", "weights.safetensors"
+NEW = ".new"  # ends the name of the folder where a run is made that takes the place of another model
 _SNAPSHOT = re.compile(r"step-(\d{8,12})\.safetensors")
-_LONGEST_LOG = 2**30
+LONGEST_LOG = 2**30
 
 
 def snapshot(folder: Path, step: int) -> Path:
@@ -39,7 +40,7 @@ def steps_of(folder: Path) -> list[int]:
 def log_of(folder: Path) -> Iterator[dict[str, Any]]:
     """The lines of the log; one that is being written, at the end, is left out. Nothing where there is no log."""
     try:
-        whole = bytes_of(folder / LOG, _LONGEST_LOG)
+        whole = bytes_of(folder / LOG, LONGEST_LOG)
     except (NotRegular, OSError):
         return
     for line in whole.splitlines(keepends=True):

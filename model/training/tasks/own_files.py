@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.data_files.check import check
+from model.data_files.check import Report, check
 from model.data_files.read import DataFile, Line
 from model.data_files.split import PARTS, part_of, text_hash
 from model.errors import DataFileRefused, TooFewLines
@@ -29,14 +29,26 @@ def has_two_columns(path: Path) -> bool:
     return False
 
 
+def report_of(
+    place: str | Path | bytes, parallel: bool, vocabulary: str, room: int | None = None, name: str = ""
+) -> Report:  # fmt: skip
+    """What is odd in a file (a path, or bytes that were handed in as `name`), as a training on it sees it.
+
+    vocabulary: "words", "characters" or "subwords". room: words or characters that a side may have, None for any. Raises
+    DataFileRefused or TooManyLines.
+    """
+    kind = "words" if vocabulary == "subwords" else vocabulary
+    file = DataFile.open(place, name, parallel=parallel)
+    return check(file, longest=room, pieces=lambda text: pieces_of(text, kind))
+
+
 def lines_of(options: Options, parallel: bool, room: int | None) -> tuple[dict[str, list[Line]], dict[str, Any]]:
     """{"train", "validation", "test"} of the file as its check and `options.choices` leave it, and what the card says of it.
 
     room: words or characters that a side may have, None for any. Raises DataFileRefused, NothingLeft, TooManyLines, TooFewLines.
     """
-    kind = "words" if options.vocabulary == "subwords" else options.vocabulary
-    file = DataFile.open(options.data, parallel=parallel)
-    report = check(file, longest=room, pieces=lambda text: pieces_of(text, kind))
+    report = report_of(options.data, parallel, options.vocabulary, room)
+    file = report.file
     found: dict[str, list[Line]] = {part: [] for part in PARTS}
     for line in report.lines(options.choices):
         found[part_of(line.source)].append(line)

@@ -72,6 +72,7 @@ _LIES = {
     "tokens that are numbers": _at("sides", "encoder", "tokens")([1, 2, 3, 4, 5, 6]),
     "ids that are texts": _at("sides", "encoder", "ids")(["a"] * 6),
     "ids below zero": _at("sides", "decoder", "ids")([-5] * 5),
+    "ids beyond the logits": _at("sides", "decoder", "ids")([2**31 - 1] * 5),
     "ids of 400 digits": _at("sides", "encoder", "ids")([10**400] * 6),
     "marks that are texts": _at("sides", "encoder", "special")(["no"] * 6),
     "words that are texts": _at("sides", "encoder", "words")(["a"] * 6),
@@ -120,6 +121,12 @@ _FACTS = {
     "a grid of a thousand": {"grid": [1000, 1000]}, "labels that are numbers": {"labels": [1, 2]},
     "replaced that is texts": {"replaced": ["x"]}, "read at nowhere": {"read_at": ["nowhere", [1]]},
     "finished that is a text": {"finished": "no"}, "generated that is a list": {"generated": [False]},
+    "not finite that is a number": {"not_finite": 5}, "not finite that is a list of tables": {"not_finite": [1, {"a": 2}]},
+    "classes without their score": {"classes": [["a", 0.5]], "classes_how": "sigmoid"},
+    "spelt that is a number": {"labels": [["a", 0.5]] * 6, "spelt": 5},
+    "answers that are null": {"answers": None}, "an opening that is null": {"opening": None},
+    "captions read in no known way": {"captions_how": ["sigmoid"]}, "an own module that is a text": {"own_module": "no"},
+    "a sound of a text": {"seconds": 1.0, "frame_seconds": 0.02}, "a grid of a text": {"grid": [2, 3]},
     "modules that are numbers": {"modules": {"encoder.0.self": 5}}, "a pooling nobody knows": {"pooling": ["x"]},
 }  # fmt: skip
 
@@ -158,6 +165,8 @@ _TENSORS = {
     "a bias of offsets of another size": lambda ts: ts.update({f"{_SITE}.bias_offsets": torch.zeros(4, 3)}),
     "sinks of fewer heads": lambda ts: ts.update({f"{_SITE}.sinks": torch.zeros(1)}),
     "thinned logits without their ids": lambda ts: ts.update({"likeliest.logits": ts.pop("logits")[:, :3]}),
+    "a picture that nobody speaks of": lambda ts: ts.update({"image": torch.zeros(4, 4, 3, dtype=torch.uint8)}),
+    "a sound that nobody speaks of": lambda ts: ts.update({"samples": torch.zeros(99)}),
     "an embedding of no axes": _other("encoder.embedding", lambda t: torch.tensor(1.0)),
     "an embedding of another length": _other("encoder.embedding", lambda t: t[:1]),
 }  # fmt: skip

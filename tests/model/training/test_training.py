@@ -13,11 +13,12 @@ import pytest
 import torch
 
 from model.errors import BadOption, TrainingInterrupted, TrainingThere, UnknownOption
+from model.lab.runs import status
 from model.training import train as training
 from model.training.data import Batches, Example, Vocabulary, data_hash, encode
 from model.training.evaluate import agreement, exact_match, held_out_loss
 from model.training.objectives import OBJECTIVES, loss_of, masked_words, pairs
-from model.training.options import Options, options_of
+from model.training.options import Options, of_folder, options_of
 from model.training.schedules import SCHEDULES, Span
 from model.training.tasks import registry
 from model.training.tasks.task import Task
@@ -214,6 +215,7 @@ def test_a_trained_model_is_replaced_only_by_a_finished_one(tiny: Task, tmp_path
     assert json.loads((folder / "card.json").read_text(encoding="utf-8"))["steps"] == 6
     assert (folder / "profile.parquet").is_file() and not (folder / "resume.safetensors").exists()
     assert go_on(folder).endswith("finished already, after 6 steps")
+    assert status(folder.with_name("model.new")).state == status(folder).state == "finished"
 
 
 def test_what_cannot_be_is_refused_with_what_can() -> None:
@@ -235,6 +237,10 @@ def test_options_are_read_as_they_were_told() -> None:
     options = options_of("sort", seed=3, norm="pre", d_model=32, schedule="inverse-square-root")
     assert Options.of(json.loads(json.dumps(options.to_dict()))) == options
     assert options.peak is None and options.sizes["norm"] == "pre"
+    assert of_folder(Path("run"), json.loads(json.dumps(options.to_dict()))) == options
+    for told in ({}, options.to_dict() | {"steps": "many"}, options.to_dict() | {"sizes": 3}):
+        with pytest.raises(ValueError):
+            of_folder(Path("run"), told)
 
 
 def test_batches_are_of_like_length_and_take_everything_and_go_on_where_they_were() -> None:

@@ -200,13 +200,12 @@ def _legend(view: View) -> str:
     from model.attention.downsample import block_size
 
     if view.exact:
-        return say("atlas.legend")
+        return sink.legend(say("atlas.legend"))
     records = [view.trace.record(site) for site in view.sites]
     bins = {(block_size(r.queries, view.size), block_size(r.keys, view.size)) for r in records}
     high, wide = (max(sizes) for sizes in zip(*bins, strict=True))
-    return say(
-        f"atlas.cell_{view.how}", bins=say("atlas.bins" if len(bins) == 1 else "atlas.bins_most", high=high, wide=wide)
-    )
+    size = say("atlas.bins" if len(bins) == 1 else "atlas.bins_most", high=high, wide=wide)
+    return sink.legend(say(f"atlas.cell_{view.how}", bins=size))
 
 
 def _about_roles(layout: atlas.Shown, found: compute.Gathered) -> list[str]:
@@ -236,7 +235,7 @@ def _footer(
         parts.append(measure_words.what_is_ordered(layout.order) if values else say("atlas.unmeasured"))
     if layout.grid == "roles":
         parts += _about_roles(layout, found)
-    slug = f"{figure_footer.safe(trace.key.model)}-atlas"
+    slug = f"{figure_footer.safe(trace.key.model)}-atlas{sink.slug()}"
 
     def csv() -> bytes:
         everywhere = [m.name for m in CHEAP if all(m.name in one.values for one in found.measures.values())]
@@ -256,5 +255,5 @@ def _footer(
     )
     more += (head_statistics.statistics, head_table.role) if layout.grid == "roles" else ()
     files = {f"{slug}.csv": csv, f"{slug}.npz": npz}
-    badge = figure_footer.worst_badge(view.trace, view.sites)
+    badge = sink.told(figure_footer.worst_badge(view.trace, view.sites), "atlas")
     figure_footer.draw("atlas", " ".join(parts), badge, lambda: files, figure, tuple(dict.fromkeys((*code, *more))))

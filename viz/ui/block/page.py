@@ -52,7 +52,7 @@ def _pickers(trace: Trace, stacks: tuple[str, ...]) -> BlockSelection:
 
     site, *_ = view.selected()
     stack = site.query_side if site.query_side in stacks else stacks[0]
-    labels = [f"{i}: {label['text']}" for i, label in enumerate(tokens.labels(trace, stack))]
+    labels = tokens.places(trace, stack)
     row = min(view.selected_token(stack) or 0, len(labels) - 1)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pickers"):
         if len(stacks) > 1:

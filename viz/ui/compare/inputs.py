@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _WORD = 20  # characters of a changed word that a button names
+_NUMBER = 76  # px of a column of numbers
 
 
 def show(trace: Trace) -> None:
@@ -109,11 +110,12 @@ def _figures(trace: Trace, other: Trace, aligned: dict[str, Aligned], every: dic
         "key": say("matrix.key"),
     }
     with st.container(key="ways"):
-        left, right = st.columns([1, 2], gap="large")
+        left, right = st.columns([2, 3], gap="medium")
     with left:
         page_text.heading("comparing.most_changed", what="")
         table = pictures.changed_table(numbers_of.changed, *two.both(window.long(two)), told)
-        st.dataframe(table, hide_index=True)
+        narrow = dict.fromkeys((told["before"], told["after"], "Δ"), st.column_config.Column(width=_NUMBER))
+        st.dataframe(table, hide_index=True, column_config=narrow)
     with right:
         _ranked(trace, other, every)
 
@@ -144,9 +146,9 @@ def _ranked(trace: Trace, other: Trace, sides: dict[str, Aligned]) -> None:
         on_select=lambda: _ticked(key, found),
         column_config={
             "head": st.column_config.TextColumn(say("measures.column_head"), pinned=True),
-            "divergence": st.column_config.NumberColumn(say("comparing.column_change"), format="%.3f"),
+            "divergence": st.column_config.NumberColumn(say("comparing.column_change"), format="%.3f", width=_NUMBER),
             "query": st.column_config.TextColumn(say("matrix.query")), "key": st.column_config.TextColumn(say("matrix.key")),
-            **{name: st.column_config.TextColumn(say(f"comparing.{name}")) for name in ("before", "after")},
+            **{name: st.column_config.TextColumn(say(f"comparing.{name}"), width=_NUMBER) for name in ("before", "after")},
         },
     )  # fmt: skip
     slug = f"{figure_footer.safe(trace.key.model)}-two-inputs-heads"

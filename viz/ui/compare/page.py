@@ -57,8 +57,9 @@ def _heads(trace: Trace) -> None:
             st.button(
                 say("comparing.none"), key="comparing-none", type="tertiary", on_click=lambda: picked_heads.pick([])
             )
-    if not picked_heads.picked(trace):
-        st.caption(say("comparing.nothing_picked"))
+    many = len(picked_heads.picked(trace))
+    if many < 2:
+        st.caption(say("comparing.one_picked") if many else say("comparing.nothing_picked"))
     side_by_side.show(trace, heads, (row, column))
     if len(heads) > 1:
         _difference(trace, heads, (row, column))

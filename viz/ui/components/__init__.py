@@ -19,13 +19,14 @@ def _style(*sheets: str) -> str:
     return "\n" + "\n".join((scripts.FOLDER / sheet).read_text(encoding="utf-8") for sheet in sheets)
 
 
-def _register(name: str, *sheets: str) -> Callable[..., Any]:
-    """The component in the folder `name`; `sheets`: style sheets that come before its own."""
+def _register(name: str, *sheets: str, isolated: bool = True) -> Callable[..., Any]:
+    """The component in the folder `name`; `sheets`: style sheets that come before its own. isolated: in a shadow of its own."""
     style = _style("shared/common.css", *sheets, f"{name}/style.css")
 
     @functools.cache  # at its first figure: only then is it known whether the app serves the scripts
     def made() -> Callable[..., Any]:
-        return st.components.v2.component(f"headlight_{name}", css=style, js=scripts.loader(f"{name}/main.js"))
+        script = scripts.loader(f"{name}/main.js")
+        return st.components.v2.component(f"headlight_{name}", css=style, js=script, isolate_styles=isolated)
 
     return lambda **told: made()(**told)
 
@@ -33,6 +34,7 @@ def _register(name: str, *sheets: str) -> Callable[..., Any]:
 address = _register("address")
 atlas = _register("atlas")
 brush = _register("brush")
+curves = _register("curves", isolated=False)
 equation = _register("equation", "shared/sums.css")
 joint_matrix = _register("joint_matrix")
 lines = _register("lines")

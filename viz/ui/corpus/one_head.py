@@ -99,7 +99,7 @@ def _histogram(profile: Profile, measure: str, values: np.ndarray, head: tuple[s
 
         sizes = profile.sizes(profile.heads.index(head))
         table = pd.DataFrame({"text": profile.texts, measure: values, "queries": sizes[:, 0], "keys": sizes[:, 1]})
-        table["source"] = [f"'{text}" if text.startswith(("=", "+", "-", "@")) else text for text in profile.sources]
+        table["source"] = list(profile.sources)
         return export.table_csv(table)
 
     sentence = say("corpus.one_sentence", n=f"{told:,}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.base import export, numbers
-from viz.text import losses
+from viz.text import losses, losses_static
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
@@ -40,16 +40,14 @@ def show(one: Evaluation, name: str) -> None:
             _example(one, each, name, end, at)
 
     def csv() -> bytes:
-        table = one.table.copy()
-        for column in ("source", "target", "written"):
-            table[column] = [
-                f"'{text}" if str(text).startswith(("=", "+", "-", "@")) else text for text in table[column]
-            ]
-        return export.table_csv(table)
+        return export.table_csv(one.table)
 
     slug = figure_footer.safe(f"{one.about['model']}-{one.about['file']}")
     sentence, saved = say("evaluate.worst_sentence"), {f"{slug}-examples.csv": csv}
-    figure_footer.draw("evaluate-worst", sentence, None, lambda: saved, None, (losses.colours_of,))
+    figure_footer.draw(
+        "evaluate-worst", sentence, None, lambda: saved,
+        lambda: losses_static.chart(one.worst(count), end, say("evaluate.loss")), (losses.colours_of,),
+    )  # fmt: skip
 
 
 def _example(one: Evaluation, each: Scored, name: str, end: float, at: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.checkpoints.disk.families import made_at_random
+from model.checkpoints.disk.shipped import is_small
 from model.families import CARDS, block_parameters, related
 from viz.base import export
 from viz.ui import language
@@ -75,6 +76,8 @@ def _card(card: FamilyCard) -> None:
     left.markdown(f"**{card.title}** · {card.year}  \n{say(f'families.changed_{card.key}')}")
     left.caption(f"{sizes}  \n{card.paper}, {card.source}")
     with right:
+        if card.trained in model_list.found():
+            _button(card.trained, f"families-trained-{card.key}")
         if card.small:
             random_model_offer.offer(
                 card.small,
@@ -82,6 +85,7 @@ def _card(card: FamilyCard) -> None:
                 f"families-open-{card.key}",
                 random_model_offer.open_first,
                 width="stretch",
+                type="tertiary" if card.trained in model_list.found() else "secondary",
             )
         for name in _at_hand(card):
             _button(name, f"families-have-{card.key}-{name}")
@@ -98,7 +102,10 @@ def _at_hand(card: FamilyCard) -> list[str]:
     Ours belong where their shape does: two stacks to the Transformer, a decoder alone to GPT, an encoder alone to BERT.
     """
     kinds = related(card.key)
-    here = [entry for entry in model_list.found().values() if entry.kind != "trace"]
+    here = [
+        entry for entry in model_list.found().values()
+        if entry.kind != "trace" and entry.name != card.trained and not is_small(entry.name)
+    ]  # fmt: skip
     ours = [entry.name for entry in here if model_list.is_ours(entry.name) and _shape(entry.name) == card.key]
     found = sorted((entry for entry in here if entry.family in kinds), key=lambda entry: kinds.index(entry.family))
     others = [entry.name for entry in found]

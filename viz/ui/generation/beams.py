@@ -140,8 +140,8 @@ def tree_table(beams: Beams, texts: Sequence[Sequence[str]], between: str, named
             before = so_far[t][max(one.parent, 0)]
             so_far[-1].append(between.join(filter(None, (before, texts[t][i]))))
             rows.append({
-                "step": t + 1, "index": i, "parent": one.parent, "token": export.cell_text(texts[t][i]),
-                "text": export.cell_text(so_far[-1][i]), "status": named(beams.status(t, i)), "log_p": one.log_p,
+                "step": t + 1, "index": i, "parent": one.parent, "token": texts[t][i],
+                "text": so_far[-1][i], "status": named(beams.status(t, i)), "log_p": one.log_p,
                 "total": one.total, "score": np.nan if one.score is None else one.score,
             })  # fmt: skip
     return pd.DataFrame(rows)

@@ -108,7 +108,7 @@ def _select(trace: Trace, heads: Heads, parts: dict[str, Part]) -> None:
 def _legend(most: float, end: float) -> str:
     kind = view.current().scale or color_scale.suggested(most)
     told = {"end": color_scale.written(end), "most": numbers.short(most)}
-    return f"{say('matrix.legend')} · {say(f'matrix.legend_{kind}', **told)}"
+    return f"{sink.legend()} · {say(f'matrix.legend_{kind}', **told)}"
 
 
 def _footer(trace: Trace, parts: dict[str, Part], end: float) -> None:
@@ -121,7 +121,7 @@ def _footer(trace: Trace, parts: dict[str, Part], end: float) -> None:
     if pooled_parts:
         sizes = {"n": parts["encoder"].step[0], "m": parts["decoder"].step[0]}
         said.append(say("joint.bins", **sizes))
-    slug = f"{figure_footer.safe(trace.key.model)}-joint"
+    slug = f"{figure_footer.safe(trace.key.model)}-joint{sink.slug()}"
 
     def files() -> dict[str, Callable[[], bytes]]:
         def csv() -> bytes:
@@ -133,20 +133,23 @@ def _footer(trace: Trace, parts: dict[str, Part], end: float) -> None:
 
         def npz() -> bytes:
             names = {f"{kind}_head": f"{part.site}.{part.head}" for kind, part in parts.items()}
+            heads = {kind: (part.site, part.head) for kind, part in parts.items()}
+            recorded = joint_matrix.encoder_decoder_matrix(trace, heads)
             return export.npz(
                 **{kind: part.weights.numpy() for kind, part in parts.items()},
-                **{f"{kind}_allowed": part.allowed.numpy() for kind, part in parts.items()},
+                **{f"{kind}_allowed": part.allowed.numpy() for kind, part in recorded.items()},
                 **{name: [value] for name, value in names.items()},
             )  # fmt: skip
 
         return {f"{slug}.csv": csv, f"{slug}.npz": npz}
 
     def figure():
-        titles = (say("matrix.query"), say("matrix.key"), say("matrix.legend"))
+        titles = (say("matrix.query"), say("matrix.key"), sink.legend())
         return pictures.static(trace, parts, end, titles)
 
     drawable = sum(parts[kind].weights.shape[0] for kind in ("encoder", "decoder")) <= 2 * joint_matrix.BINS
-    badge = figure_footer.site_badge(trace, figure_footer.loosest(trace, [part.site for part in parts.values()]))
+    loosest = figure_footer.loosest(trace, [part.site for part in parts.values()])
+    badge = sink.told(figure_footer.site_badge(trace, loosest))
     made = (joint_matrix.encoder_decoder_matrix, joint_matrix.whole) + (
         (pooled,) if pooled_parts else (type(trace.record(trace.sites[0])).weights,)
     )

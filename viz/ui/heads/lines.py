@@ -105,7 +105,7 @@ def _near(trace: Trace, site: Site, rule: str) -> None:
 
         def csv() -> bytes:
             if whole:
-                return export.site_csv(trace, site)
+                return export.site_csv(picture, site)
             return _csv(trace, site, [
                 (h, i + shown[0].starts[0], j + shown[1].starts[0], weights[i, j])
                 for h, (weights, asked) in each(switched_on).items() for i, j in np.argwhere(asked)
@@ -122,7 +122,7 @@ def _near(trace: Trace, site: Site, rule: str) -> None:
                 **texts,
             )  # fmt: skip
 
-        slug = f"{figure_footer.safe(trace.key.model)}-{site}"
+        slug = f"{figure_footer.safe(trace.key.model)}-{site}{sink.slug()}"
         return {f"{slug}.csv": csv, f"{slug}.npz": npz}
 
     def figure() -> alt.LayerChart:
@@ -133,7 +133,8 @@ def _near(trace: Trace, site: Site, rule: str) -> None:
         return ribbons.chart(on, rows, columns, head_name=say("lines.head_name", head="{head}"), least=1e-9)
 
     sentence = f"{say('lines.sentence')} {head_matrix.remarks(trace, site, shown)}"
-    figure_footer.draw("lines", sentence, figure_footer.site_badge(trace, site), files, figure, _code())
+    badge = sink.told(figure_footer.site_badge(trace, site))
+    figure_footer.draw("lines", sentence, badge, files, figure, _code())
 
 
 def _code() -> tuple[Callable[..., object], ...]:
@@ -149,7 +150,7 @@ def _csv(trace: Trace, site: Site, rows: list[tuple[int, int, int, float]]) -> b
     table = pd.DataFrame(rows, columns=["head", "query", "key", "weight"])
     table.insert(0, "site", str(site))
     for name, texts in (("query", tokens.query_names(trace, site)), ("key", trace.tokens(site.key_side))):
-        table[f"{name}_token"] = [export.cell_text(texts[i]) for i in table[name]]
+        table[f"{name}_token"] = [texts[i] for i in table[name]]
     return export.table_csv(table)
 
 
@@ -178,7 +179,7 @@ def _far(trace: Trace, site: Site, rule: str) -> None:
     def files() -> dict[str, Callable[[], bytes]]:
         from viz.heads import lines_static
 
-        slug = f"{figure_footer.safe(trace.key.model)}-{site}-lines"
+        slug = f"{figure_footer.safe(trace.key.model)}-{site}-lines{sink.slug()}"
         table = lines_static.table(found)
         counted = lines.drawn_share(found)
         return {
@@ -198,9 +199,8 @@ def _far(trace: Trace, site: Site, rule: str) -> None:
     from model.attention import top_weights
 
     sentence = say("lines.sentence_far", queries=f"{record.queries:,}", keys=f"{record.keys:,}")
-    figure_footer.draw(
-        "lines", sentence, figure_footer.site_badge(trace, site), files, figure, (top_weights.strong_lines, *_code())
-    )
+    badge = sink.told(figure_footer.site_badge(trace, site))
+    figure_footer.draw("lines", sentence, badge, files, figure, (top_weights.strong_lines, *_code()))
 
 
 def _select_far() -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 def _matrix_files(trace: Trace, site: Site, head: int) -> dict[str, Callable[[], bytes]]:
-    record = trace.record(site)
+    """The weights that are drawn; what may be attended is as the run has it."""
+    record, recorded = sink.drawn(trace).record(site), trace.record(site)
     rows, columns = trace.tokens(site.query_side), trace.tokens(site.key_side)
 
     def csv() -> bytes:
@@ -34,10 +35,10 @@ def _matrix_files(trace: Trace, site: Site, head: int) -> dict[str, Callable[[],
     def npz() -> bytes:
         return export.head_npz(
             record, head, q=record.head("q", head).numpy(), k=record.head("k", head).numpy(),
-            v=record.head("v", head).numpy(), scale=np.array(record.scale), queries=rows, keys=columns,
+            v=record.head("v", head).numpy(), scale=np.array(record.scale), queries=rows, keys=columns, mask_of=recorded,
         )  # fmt: skip
 
-    slug = f"{figure_footer.safe(trace.key.model)}-{site}-head{head}"
+    slug = f"{figure_footer.safe(trace.key.model)}-{site}-head{head}{sink.slug()}"
     return {f"{slug}.csv": csv, f"{slug}.npz": npz}
 
 
@@ -94,7 +95,7 @@ def attention_matrix(trace: Trace, max_height: int = 560) -> None:
     )  # fmt: skip
     sentence = f"{sink.sentence()} {remarks(trace, site, shown)} {_files_hold(record, shown)}".rstrip()
     figure_footer.draw(
-        "matrix", sentence, figure_footer.site_badge(trace, site), lambda: _matrix_files(trace, site, head),
+        "matrix", sentence, sink.told(figure_footer.site_badge(trace, site)), lambda: _matrix_files(trace, site, head),
         figure=_static(picture, site, head, shown, end), code=code_of(trace.record(site)),
     )  # fmt: skip
 

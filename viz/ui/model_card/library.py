@@ -10,6 +10,7 @@ import streamlit as st
 
 from viz.base import tokens
 from viz.ui.language import in_card, say
+from viz.ui.model_card import trained
 from viz.ui.shared import page_text
 from viz.ui.shared.page_text import code
 from viz.ui.state import model_list, view
@@ -28,7 +29,8 @@ def show(model: HuggingFaceModel) -> None:
 
     facts = describe(model)
     card = model_list.card(view.current().model)
-    st.markdown(f"### {in_card(card['title'])}")
+    st.markdown(f"### {in_card(card['title'])}\n{in_card(card.get('description', ''))}")
+    trained.scores(card, facts.vocabulary or 0)
     _fresh(facts)
     left, middle, right = st.columns(3)
     left.metric(say("card.parameters"), f"{facts.parameters:,}")
@@ -44,6 +46,8 @@ def show(model: HuggingFaceModel) -> None:
     with right:
         _parts(facts)
         _unused(facts)
+        trained.curve(card)
+    trained.data(card)
     if model.tokenizer is not None:  # a classifier's own `vocabulary` is its classes
         known = vocabulary(model.tokenizer)
         page_text.heading("card.tokens", "card.words_search", small=True, n=f"{len(known):,}")

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from viz import training_curve
 from viz.base import tokens
 from viz.ui import language
 from viz.ui.language import in_card, say
-from viz.ui.model_card import library
+from viz.ui.model_card import library, trained
 from viz.ui.shared import page_text
 from viz.ui.state import model_cache
 
@@ -79,15 +78,13 @@ def _ours(model: OwnModel) -> None:
         pd.DataFrame({say("card.fact"): facts.keys(), say("card.value"): facts.values()}), hide_index=True,
         height="content",
     )  # fmt: skip
-    if card.get("curve"):
-        with right:
-            _curve(card)
+    with right:
+        trained.curve(card)
     if card.get("alignment"):
         _alignment(card["alignment"])
     if card.get("coreference"):
         _coreference(card["coreference"])
-    if card.get("data"):
-        st.markdown(f"**{say('card.data')}**  \n{in_card(card['data'])}")
+    trained.data(card)
     _vocabulary(model)
 
 
@@ -106,14 +103,6 @@ def _scores(model: OwnModel) -> None:
     for column, (name, value, about) in zip(columns, shown, strict=False):
         column.metric(name, value, help=about)
     columns[len(shown)].metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
-
-
-def _curve(card: Mapping[str, Any]) -> None:
-    """How training went, and the command that does it again."""
-    words = {k: say(f"card.{k}") for k in ("step", "loss", "training", "validation")}
-    st.altair_chart(training_curve.loss_curve(card["curve"], card["curve_columns"], words))
-    st.caption(say("card.curve"))
-    st.code(str(card.get("command", "")), language="bash")
 
 
 def _language(name: str) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from model.checkpoints.convert import path_kind
 from model.checkpoints.disk import discovery, packages
+from model.checkpoints.disk.shipped import is_small
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
@@ -43,9 +44,15 @@ def _found() -> None:
     if len(entries) > 12:
         wanted = st.text_input(say("models.search"), key="models-search", placeholder=say("models.search")).lower()
     shown = [entry for entry in entries.values() if wanted in f"{entry.name} {entry.title} {entry.family}".lower()]
+    small = [] if wanted else [entry for entry in shown if is_small(entry.name)]
+    shown = [entry for entry in shown if entry not in small]
     with st.container(key="models-list"):
         for entry in shown[:_ROWS]:
             _row(entry)
+        if small:
+            with st.expander(say("models.small", n=len(small)), key="models-small"):
+                for entry in small:
+                    _row(entry)
     if len(shown) > _ROWS:
         st.caption(say("models.more", n=len(shown) - _ROWS))
     places = [str(place) for place in (*discovery.configured(), discovery.hub_folder())]
@@ -203,4 +210,12 @@ def _memory() -> None:
     words, button = st.columns([8, 2], vertical_alignment="center")
     words.markdown(" · ".join(parts) if parts else say("models.kept_nothing"))
     button.button(say("models.empty"), key="memory-empty", on_click=kept.empty, disabled=not parts)
-    st.caption(most)
+    st.caption(" ".join([most, *_elsewhere(kept)]))
+
+
+def _elsewhere(kept: memory_budget.MemoryBudget) -> list[str]:
+    """What open visits hold beside the budget: they keep what they look at until they look at something else or end."""
+    if not (found := kept.held_elsewhere()):
+        return []
+    parts = [say(f"models.kept_{kind}", n=count, size=size(held)) for kind, (count, held) in found.items()]
+    return [say("models.memory_visits", parts=" · ".join(parts))]

@@ -44,7 +44,7 @@ def show(trace: Trace, gap: bool) -> None:
 def _position(trace: Trace, gap: bool) -> int:
     """Where it is asked: the gap, or the selected token, which another choice selects on every page, or the end."""
     side = trace.predicting_side
-    labels = [f"{i}: {item['text']}" for i, item in enumerate(tokens.labels(trace, side))]
+    labels = tokens.places(trace, side)
     gaps = trace.facts.get("gaps") or ()
     if not gaps and view.selected()[0].query_side == side:
         row = min(view.current().row, len(labels) - 1)

@@ -50,6 +50,8 @@ def show(trace: Trace) -> None:
         _continuations(model, trace)
     if model is not None and library:
         training.show(model, trace, _asked(trace))
+    else:
+        st.caption(say("output.training_none"))
 
 
 def notes(trace: Trace) -> None:

@@ -10,6 +10,7 @@ from viz.base import tokens
 from viz.heads import thumbnails
 from viz.ui import language
 from viz.ui.language import say
+from viz.ui.shared import sink
 from viz.ui.state import model_list, view
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def of_picture(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dict[st
     words = language.group("overview")
     if any(map(thumbnails.pooled, trace.attention.values())):
         words["legend"] = say(f"overview.legend_{how}", max="{max}")
+    words["legend"] = sink.legend(words["legend"])
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")

@@ -135,7 +135,11 @@ def model_picture(trace: Trace) -> None:
 
     def files() -> dict[str, Callable[[], bytes]]:
         name = figure_footer.safe(now.model)
-        table = {f"{name}-weights.csv": lambda: export.trace_csv(trace)} if _weights(trace) <= export.MOST_ROWS else {}
+        table = (
+            {f"{name}-weights{sink.slug()}.csv": lambda: export.trace_csv(picture)}
+            if _weights(trace) <= export.MOST_ROWS
+            else {}
+        )
         return {
             f"{name}-trace.npz": lambda: export.trace_npz(trace), **table,
             f"{name}-trace.safetensors": lambda: export.trace_file(trace),
@@ -144,7 +148,7 @@ def model_picture(trace: Trace) -> None:
     figure_footer.draw(
         "overview",
         " ".join(_picture_remarks(trace, ribbon_head, how)),
-        checks.of_run(trace),
+        sink.told(checks.of_run(trace), "overview"),
         files,
         _ribbons(picture, ribbon_head, merge),
     )

@@ -14,6 +14,7 @@ import streamlit as st
 from model.trace.site import Site
 from viz.base import export, numbers
 from viz.base.check_note import CheckNote, note, stamped
+from viz.ui import session
 from viz.ui.language import say
 from viz.ui.shared.side_bar import site_name
 
@@ -91,9 +92,13 @@ def made(
     files: Callable[[], dict[str, Callable[[], bytes]]],
     figure: Callable[[], alt.TopLevelMixin | str] | None = None,
 ) -> tuple[dict[str, Callable[[], bytes]], dict[str, Callable[[], bytes]]]:
-    """The downloads of a figure, data and pictures, by their names; each says how it checks (`viz.base.check_note`)."""
+    """The downloads of a figure, data and pictures, by their names; each says how it checks (`viz.base.check_note`).
+
+    They are made when the page has run, with the words and the selection that it ran with.
+    """
     data = {
-        file: lambda file=file, make=make: stamped(file, make(), check) for file, make in _both(files()).items()
+        file: session.as_now(lambda file=file, make=make: stamped(file, make(), check))
+        for file, make in _both(files()).items()
     }  # fmt: skip
     if figure is None:
         return data, {}
@@ -112,7 +117,7 @@ def made(
 
     # Named as its table is: by the model, the layer and the head.
     stem = next(iter(data)).rsplit(".", 1)[0] if data else f"headlight-{name}"
-    return data, {f"{stem}.svg": drawn, f"{stem}.png": png}
+    return data, {f"{stem}.svg": session.as_now(drawn), f"{stem}.png": session.as_now(png)}
 
 
 def _both(files: dict[str, Callable[[], bytes]]) -> dict[str, Callable[[], bytes]]:

@@ -139,7 +139,7 @@ def _warnings(trace: Trace) -> None:
     if device := trace.facts.get("device"):
         st.caption(say("note.device", device=code(device)))
     if unpacked := trace.facts.get("unpacked"):
-        st.caption(say("note.unpacked", kind=unpacked))
+        st.caption(say("note.unpacked", kind=language.plain(unpacked)))
     if missing := trace.facts.get("missing") or trace.facts.get("opening", {}).get("missing"):
         if trace.facts.get("own_module"):
             st.warning(say("note.missing_module", n=len(missing), names=_few(missing)))

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
-from model.checkpoints.disk.shipped import shipped
+from model.checkpoints.disk.shipped import is_small, shipped
 from viz.ui.state import model_list
 
 COOKIE = "headlight-recent"
@@ -23,7 +23,7 @@ _BYTES = 3500  # of a cookie; a browser keeps 4,096 with its name
 def noted() -> str:
     """After a page is drawn: the model whose run it showed has been opened. -> What the browser keeps, a cookie's value."""
     good, known = st.session_state.get("last_good"), _known()
-    if good is not None and good.model not in shipped() and len(good.model) <= _LONGEST:
+    if good is not None and _not_listed(good.model) and len(good.model) <= _LONGEST:
         known = [good.model, *(name for name in known if name != good.model)][:_MOST]
         st.session_state.recent_models = known
     value = quote(json.dumps(known, ensure_ascii=False))
@@ -31,6 +31,11 @@ def noted() -> str:
         known = known[:-1]
         value = quote(json.dumps(known, ensure_ascii=False))
     return value if known else ""
+
+
+def _not_listed(name: str) -> bool:
+    """Whether the list has it for this alone that it was opened."""
+    return name not in shipped() or is_small(name)
 
 
 def offered() -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import zlib
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from model.checkpoints.disk.shipped import is_small
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import more_inputs, recent_models, sink
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 # More heads than fit on one line as buttons are a list.
 _BUTTONS = 16
-_YOURS = "\0yours"  # no model's name
+_YOURS, _SMALL = "\0yours", "\0small"  # no model's name
+_ELSEWHERE = {_YOURS: "models", _SMALL: "families"}  # the pages that they lead to
 
 
 def side_bar() -> None:
@@ -30,7 +33,7 @@ def side_bar() -> None:
     with st.sidebar:
         key = mirror("model", now.model)
         st.selectbox(
-            say("bar.model"), [*_offered(now.model), _YOURS], format_func=partial(_described, now.model), key=key,
+            say("bar.model"), [*_offered(now.model), _SMALL, _YOURS], format_func=partial(_described, now.model), key=key,
             on_change=_choose_model, args=(key,), accept_new_options=True,
         )  # fmt: skip
         if model_list.is_trace(now.model):
@@ -45,34 +48,45 @@ def side_bar() -> None:
 
 
 def _offered(chosen: str) -> list[str]:
-    """What is listed, the model that is open, and paths that were opened before it and still lead somewhere."""
-    return list(dict.fromkeys([*model_list.names(chosen), *recent_models.offered()]))
+    """What is listed, the model that is open, and what was opened before it and still leads somewhere.
+
+    Of the small trained models of the families those alone; the others are on their page.
+    """
+    listed = [name for name in model_list.names(chosen) if name == chosen or not is_small(name)]
+    return list(dict.fromkeys([*listed, *recent_models.offered()]))
 
 
 def _described(chosen: str, name: str) -> str:
-    if name == _YOURS:
-        return say("bar.yours")
+    if name in _ELSEWHERE:
+        return say("bar.small") if name == _SMALL else say("bar.yours")
     told = model_list.described(name)
-    listed = name == chosen or name in model_list.found()
-    return told if listed else say("bar.recent", name=told)
+    if name in model_list.found():
+        return told
+    path = Path(name)
+    if any(other != name and model_list.described(other) == told for other in _offered(chosen)):
+        told = f"{told} · {path.parent.parent.name}/{path.parent.name}/{path.name}"
+    return told if name == chosen else say("bar.recent", name=told)
 
 
 def _choose_model(key: str) -> None:
-    """Another model; the list's last entry leads to the field for a path, and changes nothing yet. A path may be typed."""
+    """Another model; the list's last entries lead to the families and to the field for a path, and change nothing yet. A path
+    may be typed."""
     chosen = st.session_state[key]
-    if chosen == _YOURS:
-        st.session_state.go_to = "models"
+    if chosen in _ELSEWHERE:
+        st.session_state.go_to = _ELSEWHERE[chosen]
     elif chosen in _offered(view.current().model):
         keep("model", key)
     else:
-        view.change(model=_typed(chosen.strip().strip('"')))
+        view.change(model=_typed(chosen.strip().strip("\"'").strip()))
 
 
 def _typed(text: str) -> str:
     """What was typed into the list of models: the first entry that has it in its name, else a path or a name of the hub."""
     chosen = view.current().model
+    if not text:
+        return chosen
     for name in _offered(chosen):
-        if "/" not in text and text.lower() in f"{name} {_described(chosen, name)}".lower():
+        if "/" not in text and "\\" not in text and text.lower() in f"{name} {_described(chosen, name)}".lower():
             return name
     model_list.typed(text)
     return text

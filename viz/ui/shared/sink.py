@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.base import numbers, tokens
+from viz.base.check_note import note
 from viz.ui.language import say
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import view
@@ -14,6 +15,7 @@ from viz.ui.state import view
 if TYPE_CHECKING:
     from model.trace.site import Site
     from model.trace.trace import Trace
+    from viz.base.check_note import CheckNote
 
 MUCH = 0.5  # of a head's attention: it rests there
 LITTLE = 0.3  # less than this is no rest
@@ -45,9 +47,26 @@ def masked(words: dict[str, str]) -> dict[str, str]:
     return words | {"masked": say("sink.hatched")} if view.current().sink else words
 
 
-def legend() -> str:
-    """What the colours of a head's weights are."""
-    return say("sink.legend") if view.current().sink == "scaled" else say("matrix.legend")
+def legend(what: str = "") -> str:
+    """What the colours of a head's weights are, `what` they are without the switch."""
+    what = what or say("matrix.legend")
+    return say("sink.legend", what=what) if view.current().sink == "scaled" else what
+
+
+def told(check: CheckNote, besides: str = "") -> CheckNote:
+    """How a figure of `drawn` checks and what it is without: its footer says it, and every file, which hold what is drawn.
+
+    besides: the page some of whose files hold the run as it was recorded.
+    """
+    if not (mode := view.current().sink):
+        return check
+    said = say(f"sink.files_{mode}")
+    return check + note(said + (f"; {say(f'sink.besides_{besides}')}" if besides else ""))
+
+
+def slug() -> str:
+    """What the names of such files end with."""
+    return {"out": "-without-first-token", "scaled": "-without-first-token-scaled"}.get(view.current().sink, "")
 
 
 def sentence() -> str:

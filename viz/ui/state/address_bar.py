@@ -33,26 +33,48 @@ _HALVES = re.compile("[\ud800-\udfff]")  # of characters, which no browser can b
 
 def start() -> None:
     """Once a script run, before anything is drawn: take the link's values when they are not the ones we wrote."""
-    told = {name: _HALVES.sub("\ufffd", text) for name, text in st.query_params.to_dict().items()}
-    link = {key: told[name] for key, name in _IN_LINK.items() if name in told}
-    long, lost = long_texts.restored(told)
-    link |= long
-    if any(name in long_texts.READ for name, *_ in lost):  # in another text it is another cell
-        link = {key: value for key, value in link.items() if key not in ("row", "column")}
+    told, link, lost = _read()
     page_controls.begin()
     fresh = "view" not in st.session_state
     if fresh:
         st.session_state.view = view.View()
         st.session_state.language = language.from_browser()
     # A second quick click arrives with the link of before the first; what a person just did counts, not that link.
-    foreign = not st.session_state.pop("acted", False) and _foreign()
+    st.session_state.pressed = st.session_state.pop("acted", False)
+    foreign = not st.session_state.pressed and _foreign()
     if foreign and told.get("lang") in language.LANGUAGES:
         st.session_state.language = told["lang"]
     if fresh or (link and foreign):
-        _mention_lost(lost)
-        _take(link, {name: told[name] for name in _ASKED if name in told})
-        page_controls.take(told.get(page_controls.LINK, ""))
-        view.fill_defaults(new=True)
+        _accept(told, link, lost)
+
+
+def arrive(page: str) -> None:
+    """Once a script run, when its page is known. Another one than before that comes with a link is the browser's Back or Forward:
+    the link counts even where it was written last, for another model may be asked for and not be open yet."""
+    before = st.session_state.get("page_before", page)
+    st.session_state.page_before = page
+    told, link, lost = _read()
+    if link and page != before and not st.session_state.pressed:
+        _accept(told, link, lost)
+
+
+def _read() -> tuple[dict[str, str], dict[str, str], list[tuple[str, int, str]]]:
+    """(what the link says, what of it the view has, the texts that it cannot bring back)."""
+    told = {name: _HALVES.sub("\ufffd", text) for name, text in st.query_params.to_dict().items()}
+    link = {key: told[name] for key, name in _IN_LINK.items() if name in told}
+    long, lost = long_texts.restored(told)
+    link |= long
+    if any(name in long_texts.READ for name, *_ in lost):  # in another text it is another cell
+        link = {key: value for key, value in link.items() if key not in ("row", "column")}
+    return told, link, lost
+
+
+def _accept(told: dict[str, str], link: dict[str, str], lost: list[tuple[str, int, str]]) -> None:
+    st.session_state.taken_link = st.query_params.to_dict()
+    _mention_lost(lost)
+    _take(link, {name: told[name] for name in _ASKED if name in told})
+    page_controls.take(told.get(page_controls.LINK, ""))
+    view.fill_defaults(new=True)
 
 
 def _mention_lost(lost: list[tuple[str, int, str]]) -> None:
@@ -73,8 +95,11 @@ def left_out() -> list[str]:
 
 
 def _foreign() -> bool:
-    """Whether the link differs from the one this session wrote last: a pasted link or the browser's Back."""
-    return st.session_state.get("written_link") != dict(st.query_params.to_dict())
+    """Whether the link differs from the one this session wrote last: a pasted link or the browser's Back.
+
+    One that was taken before is no news either: a press of a button may bring it once more.
+    """
+    return st.query_params.to_dict() not in [st.session_state.get(name) for name in ("written_link", "taken_link")]
 
 
 def _take(link: dict[str, str], asked: dict[str, str]) -> None:

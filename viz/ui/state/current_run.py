@@ -193,6 +193,15 @@ def _last_good(now: view.View, error: HeadlightError) -> Trace:
     return trace
 
 
+def _readable(text: str) -> str:
+    """The text of what did not open, where the model that is shown instead reads it; else "", and its own example follows."""
+    try:
+        model_cache.opened(view.View.model).read(text)
+    except HeadlightError:
+        return ""
+    return text
+
+
 def _back(error: HeadlightError) -> None:
     """Return to what was looked at before, and say there what went wrong. Ends this run of the script."""
     good, failed = st.session_state.get("last_good"), view.current()
@@ -205,7 +214,7 @@ def _back(error: HeadlightError) -> None:
     if not usable and failed.model == view.View.model:  # the shipped model itself does not open
         st.error(language.explain(error), icon=":material/error:")
         st.stop()
-    good = good if usable else view.View()
+    good = good if usable else view.View(text=_readable(failed.text))
     if not isinstance(error, Stopped):
         view.refuse(failed.model, error)
     st.session_state.view, st.session_state.acted = good, True

@@ -6,12 +6,14 @@ again when it is asked for.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import threading
 import time
+import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -48,6 +50,7 @@ class MemoryBudget:
         self.most_bytes = most_bytes
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()  # the one used last at the end
         self._making: dict[Hashable, threading.Lock] = {}
+        self._gone: list[tuple[str, weakref.ref[Any], int]] = []  # kind, value, bytes of what was let go
         self._lock = threading.Lock()
 
     def get(self, kind: str, key: Hashable, make: Callable[[], Kept], measure: Callable[[Kept], int]) -> Kept:
@@ -77,27 +80,57 @@ class MemoryBudget:
         """Let the oldest go until the rest fits; how many bytes that were."""
         before = total = sum(entry.size for entry in self._entries.values())
         while total > self.most_bytes and len(self._entries) > 1:
-            total -= self._entries.popitem(last=False)[1].size
+            gone = self._entries.popitem(last=False)[1]
+            total -= gone.size
+            self._let_go(gone)
         return before - total
+
+    def _let_go(self, entry: _Entry) -> None:
+        with contextlib.suppress(TypeError):  # bytes and numbers, which are small or pictures
+            self._gone.append((entry.kind, weakref.ref(entry.value), entry.size))
 
     def used(self) -> dict[str, tuple[int, int]]:
         """kind -> (how many values, their bytes), of the kinds of which there are any."""
         with self._lock:
-            found: dict[str, tuple[int, int]] = {}
-            for entry in self._entries.values():
-                count, size = found.get(entry.kind, (0, 0))
-                found[entry.kind] = count + 1, size + entry.size
-        return {kind: found[kind] for kind in KINDS if kind in found}
+            return _sums((entry.kind, entry.size) for entry in self._entries.values())
+
+    def held_elsewhere(self) -> dict[str, tuple[int, int]]:
+        """`used` of what was let go and is there all the same: a visit still looks at it, or it waits to be collected."""
+        with self._lock:
+            kept = {id(entry.value) for entry in self._entries.values()}
+            self._gone = [one for one in self._gone if one[1]() is not None]
+            # What was kept again is counted above; what was let go twice is there once.
+            there = {id(value): (kind, size) for kind, value, size in ((k, ref(), s) for k, ref, s in self._gone)}
+            return _sums(one for name, one in there.items() if name not in kept)
 
     def empty(self) -> None:
         """Let go of everything."""
         with self._lock:
-            self._entries.clear()
-        gc.collect()
+            while self._entries:
+                self._let_go(self._entries.popitem()[1])
+        collect()
         malloc.give_back()
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def collect() -> None:
+    """Free all garbage, also cycles of what was frozen with the modules (viz/ui/server.py) and dropped since."""
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
+    gc.collect()
+    if frozen:
+        gc.freeze()
+
+
+def _sums(sizes: Iterable[tuple[str, int]]) -> dict[str, tuple[int, int]]:
+    """(kind, bytes) of each -> kind -> (how many, their bytes), in the order of `KINDS`."""
+    found: dict[str, tuple[int, int]] = {}
+    for kind, size in sizes:
+        count, total = found.get(kind, (0, 0))
+        found[kind] = count + 1, total + size
+    return {kind: found[kind] for kind in KINDS if kind in found}
 
 
 @cache

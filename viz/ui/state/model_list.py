@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from model.checkpoints.disk import cost, discovery, families, packages
-from model.checkpoints.disk.card import card_of
+from model.checkpoints.disk.card import card_of, example_of
 from model.checkpoints.disk.discovery import Entry
+from model.checkpoints.disk.families.usual_texts import EXAMPLES, TWO_TEXTS
 from model.checkpoints.disk.headers import config_of
 from model.checkpoints.disk.shipped import shipped
-from model.checkpoints.disk.tasks import TWO_TEXTS, own_task, task_of
+from model.checkpoints.disk.tasks import own_task, task_of
 from model.checkpoints.history import newest
 from model.errors import HeadlightError, NotAllowed
 from viz.base.numbers import size
@@ -26,12 +27,6 @@ _ROWS_AFTER = {"rxnmapper": ">>"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FOREIGN = "Seq2Seq"  # a stranger's own encoder–decoder: one text in, one out
 _OURS = "headlight"
-# By the architecture of `model.checkpoints.disk.families.Family`; a family outside the registry is taken for a decoder.
-_EXAMPLES = {
-    "encoder": ("The capital of France is [MASK].", "The animal didn't cross the street because it was too tired."),
-    "decoder": ("Once upon a time", "The cat sat on the mat. The cat sat on the"),
-    "encoder-decoder": ("The quick brown fox jumps over the lazy dog.", "I like cats."),
-}
 
 
 @st.cache_resource(ttl=20, show_spinner=False)
@@ -63,8 +58,6 @@ def _is_path(name: str) -> bool:
 def _typed(name: str) -> Entry | None:
     folder = place(name)
     if folder is None:
-        return None
-    if confined() and not discovery.allowed(folder):
         return None
     title, folder = folder.name, newest(folder)
     try:
@@ -205,9 +198,9 @@ def is_trace(name: str) -> bool:
 
 def card(name: str) -> dict[str, Any]:
     """Title, examples and scores; what no card tells is empty. Read without opening the model."""
-    if name in shipped():
-        return shipped()[name]
     known = entry(name)
+    if name in shipped():
+        return {"test": {}, "reads": "text"} | shipped()[name]
     told = packages.installed().get(name) if known is not None and known.kind == "package" else None
     if told is not None:
         return {"title": title(name), "examples": list(told[0].examples), "test": {}, "notice": told[0].notice,
@@ -218,9 +211,11 @@ def card(name: str) -> dict[str, Any]:
         return {"title": title(name), "examples": [], "test": {}, "reads": "text"}
     if known is not None and family == "headlight":
         return _own_card(known)
+    if told := _card_beside(known):
+        return {"title": known.title, "examples": [], "reads": "text"} | told | {"test": {}}
     reads = known.reads if known else "text"
     own = getattr(families.entry(family), "examples", ())
-    usual = _EXAMPLES.get(_architecture(known) if known else "decoder", ())
+    usual = EXAMPLES.get(_architecture(known) if known else "decoder", ())
     head = task(name)
     second = dict(TWO_TEXTS.get(head, ()))
     gaps = head in ("", "masked")  # a gap is for a head that fills it, and the folder tells which it has
@@ -228,10 +223,19 @@ def card(name: str) -> dict[str, Any]:
     return {"title": title(name), "examples": examples, "test": {}, "reads": reads, "second": second}
 
 
+def _card_beside(known: Entry | None) -> dict[str, Any]:
+    """The card.json of a folder of the library, where it has one that says what a card says; else {}."""
+    try:
+        return card_of(known.path) if known is not None and (known.path / "card.json").is_file() else {}
+    except (OSError, ValueError):
+        return {}
+
+
 def _own_card(known: Entry) -> dict[str, Any]:
     """The card of a checkpoint of ours that does not ship; what it lacks is empty."""
     try:
         told = card_of(known.path)
+        told = told if told.get("examples") else told | {"examples": [example_of(known.path)]}
     except (OSError, ValueError):  # opening the model says it
         told = {}
     scores = told.get("test") or dict.fromkeys(told.get("languages") or ())

@@ -13,7 +13,7 @@ import streamlit as st
 
 from model.measures.default_head import aligned_head
 from model.trace.site import Site
-from viz.ui import language
+from viz.ui import language, session
 from viz.ui.state import model_list, page_controls
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class View:
 
 
 def current() -> View:
-    return st.session_state.view
+    return session.value("view")
 
 
 def change(**values: object) -> None:
@@ -90,7 +90,16 @@ def tab(name: str) -> str:
 
 def open_tab(name: str, part: str) -> None:
     """Open a part of a page; the link carries it."""
-    change(tab=",".join(f"{key}.{value}" for key, value in sorted((_tabs() | {name: part}).items())))
+    change(tab=_with_tab(name, part))
+
+
+def note_tab(name: str, part: str) -> None:
+    """Note which part is open where the page itself chose it, so that the link carries it too."""
+    remember(tab=_with_tab(name, part))
+
+
+def _with_tab(name: str, part: str) -> str:
+    return ",".join(f"{key}.{value}" for key, value in sorted((_tabs() | {name: part}).items()))
 
 
 def _tabs() -> dict[str, str]:
@@ -132,7 +141,7 @@ def selected() -> tuple[Site, int, int, int]:
     """(site, head, row, column) of the selection."""
     now = current()
     # A name does not say which lists of tokens a site's rows and columns have; the run that is shown does.
-    site = st.session_state.get("sites", {}).get(now.site) or Site.parse(now.site)
+    site = session.value("sites", {}).get(now.site) or Site.parse(now.site)
     return site, now.head, now.row, now.column
 
 

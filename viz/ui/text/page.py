@@ -135,8 +135,10 @@ def _look(trace: Trace, heads: list[tuple[Site, int]], mode: str, how: str) -> T
     _, _, row, column = view.selected()
     index = row if mode == "attends" else column
 
+    drawn = sink.drawn(trace)
+
     def make() -> TokenAttention:
-        return text_view.token_attention(sink.drawn(trace), heads, mode, index, how)
+        return text_view.token_attention(drawn, heads, mode, index, how)
 
     if mode == "attends":
         return make()
@@ -211,9 +213,7 @@ def _legend(attention: TokenAttention, end: float, scale: str) -> str:
         "most": numbers.short(attention.largest),
         "second": numbers.short(attention.second),
     }
-    what = (
-        say("matrix.legend") if not attention.how else say(f"reading.legend_of_{attention.how}", n=len(attention.heads))
-    )
+    what = sink.legend(say(f"reading.legend_of_{attention.how}", n=len(attention.heads)) if attention.how else "")
     return f"{what} · {say(f'reading.legend_{scale}', **told)}"
 
 
@@ -226,20 +226,18 @@ def _footer(trace: Trace, attention: TokenAttention, end: float) -> None:
     from model.transformer.attention import softmax
 
     site = attention.heads[0][0]
-    slug = f"{figure_footer.safe(trace.key.model)}-{site}-{attention.mode}-{attention.index}"
+    slug = f"{figure_footer.safe(trace.key.model)}-{site}-{attention.mode}-{attention.index}{sink.slug()}"
 
     def files() -> dict[str, Callable[[], bytes]]:
         def csv() -> bytes:
-            table = text_view.table(trace, attention)
-            table["token"] = [export.cell_text(token) for token in table["token"]]
-            return export.table_csv(table)
+            return export.table_csv(text_view.table(trace, attention))
 
         def npz() -> bytes:
             names = [f"{name}.{head}" for name, head in attention.heads]
             table = text_view.table(trace, attention)
-            return export.npz(
-                weights=attention.values, allowed=attention.allowed, tokens=list(table["token"]), heads=names
-            )
+            left = {name: table[name].to_numpy() for name in ("left_out",) if name in table}
+            return export.npz(weights=attention.values, allowed=~table["masked"].to_numpy(),
+                              tokens=list(table["token"]), heads=names, **left)  # fmt: skip
 
         return {f"{slug}.csv": csv, f"{slug}.npz": npz}
 
@@ -247,11 +245,12 @@ def _footer(trace: Trace, attention: TokenAttention, end: float) -> None:
         from viz.text import static as static_text
 
         side = site.key_side if attention.mode == "attends" else site.query_side
-        return static_text.chart(text_view.flow(trace.side(side)), attention, end, say("matrix.value"))
+        return static_text.chart(text_view.flow(trace.side(side)), attention, end, sink.legend(say("matrix.value")))
 
     made = (head_rows.row,) if attention.mode == "attends" else (head_rows.column,)
     several = (head_rows.combined,) if attention.how else ()
-    badge = figure_footer.site_badge(trace, figure_footer.loosest(trace, [name for name, _ in attention.heads]))
+    loosest = figure_footer.loosest(trace, [name for name, _ in attention.heads])
+    badge = sink.told(figure_footer.site_badge(trace, loosest))
     sentence = say(
         f"reading.sentence_{attention.mode}", token=page_text.code(_asking(trace, attention)), heads=_whose(attention)
     )

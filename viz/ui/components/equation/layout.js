@@ -47,7 +47,7 @@ function prepareMatrix(equation, item) {
 function labelRows(equation, block, seen, opens = false) {
   const { measure, theme } = equation, list = (block.named = opens ? block.names[0] : block.item.rows);
   const key = list?.map((_, i) => textOf(list, i)).join("\n");
-  block.labels = list && !indexed(list) && !seen.has(key) ? list.map((_, i) => cut(textOf(list, i), 10)) : null;
+  block.labels = list && !indexed(list) && !seen.has(key) ? list.map((_, i) => cut(textOf(list, i), textOf(list, i).includes("▸") ? 17 : 10)) : null;
   if (block.labels) seen.add(key);
   measure.font = `12px ${theme.mono}`;
   block.left = block.labels ? Math.ceil(Math.max(...block.labels.map((text) => measure.measureText(text).width))) + 10 : 0;

@@ -55,11 +55,12 @@ export class Sums {
   write() {
     const { root, words, cell } = this, [product, scale, score, logSum, weight] = this.kept.get(this.key);
     const scaled = product * scale, added = score - scaled;
-    const parts = [`q·k = ${number(product)}`, `${divided(scale)} = ${number(scaled)}`];
+    const digit = digitsOf(score - logSum), told = (value) => (digit > 2 ? decimals(value, digit) : number(value));
+    const parts = [`q·k = ${told(product)}`, `${divided(scale, digit)} = ${told(scaled)}`];
     if (score === -Infinity) parts.push(`+ M = −∞`, "e^(−∞) = 0");
     else {
-      if (Math.abs(added) > 1e-9 * Math.max(1, Math.abs(score))) parts.push(`${words.added} ${number(added)} = ${number(score)}`);
-      parts.push(`− ln Σ eˢ (${number(logSum)}) = ${number(score - logSum)}`, `e^(${number(score - logSum)}) = ${number(weight)}`);
+      if (Math.abs(added) > 1e-9 * Math.max(1, Math.abs(score))) parts.push(`${words.added} ${told(added)} = ${told(score)}`);
+      parts.push(`− ln Σ eˢ (${told(logSum)}) = ${number(score - logSum)}`, `e^(${number(score - logSum)}) = ${number(weight)}`);
     }
     root.replaceChildren();
     el("span", "faint", root, words.sums);
@@ -72,8 +73,13 @@ export class Sums {
   }
 }
 
+const MOST_DIGITS = 7;
+/** How many decimals two numbers need so that their difference has three digits: what is told can be followed by hand. */
+const digitsOf = (difference) => (difference && Number.isFinite(difference) ? Math.min(MOST_DIGITS, 2 - Math.floor(Math.log10(Math.abs(difference)))) : 0);
+const decimals = (value, count) => (Number.isFinite(value) ? value.toFixed(count).replace("-", "−") : number(value));
+
 /** What q·k is made smaller by: √d as one reads it in the formula, where the scale is one over the root of a whole number. */
-function divided(scale) {
-  const d = 1 / scale ** 2, whole = Math.round(d);
-  return whole > 1 && Math.abs(d / whole - 1) < 1e-6 ? `÷ (√${whole} = ${number(1 / scale)})` : `× ${number(scale)}`;
+function divided(scale, digit) {
+  const d = 1 / scale ** 2, whole = Math.round(d), told = (value) => (digit > 2 ? decimals(value, digit) : number(value));
+  return whole > 1 && Math.abs(d / whole - 1) < 1e-6 ? `÷ (√${whole} = ${told(1 / scale)})` : `× ${told(scale)}`;
 }

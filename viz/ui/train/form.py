@@ -1,0 +1,90 @@
+"""What is trained, and how: the task, its steps and seed, a file of one's own, and what else can be chosen, folded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from model.errors import HeadlightError
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.state import page_controls
+from viz.ui.train import allowed, more, own_data
+
+if TYPE_CHECKING:
+    from viz.ui.shared.own_file import Place
+
+_TASK, _STEPS, _SEED = "train-task", "train-steps", "train-seed"
+_MOST_STEPS, _MOST_SEED = 1_000_000, 999_999
+
+
+def show() -> None:
+    """The controls; with the button a run begins, and the page goes over to watching it."""
+    from model.training.options import options_of
+    from model.training.tasks.registry import TASKS
+
+    names = tuple(TASKS)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="train-controls"):
+        name = st.selectbox(
+            say("train.task"), names, format_func=_title, width=360, **page_controls.among(_TASK, names[0], names),
+        )  # fmt: skip
+        task = TASKS[name]
+        own = task.read is not None
+        usual = options_of(name, data="-" if own else None)
+        steps = _number(say("train.steps"), f"{_STEPS}@{name}", usual.steps, 1, _MOST_STEPS)
+        seed = _number(say("train.seed"), _SEED, 0, 0, _MOST_SEED)
+        button = st.container(width="content")
+    st.caption(f"{language.in_card(task.card['description'])} {language.in_card(task.card['data'])}")
+    place = own_data.picker() if own else None
+    chosen, seeds = more.show(task, usual, steps)
+    given = {"steps": steps, "seed": seed, **chosen}
+    complaint = _refused(name, given, own)
+    if complaint:
+        st.error(complaint, icon=":material/error:")
+    elif place is not None and (choices := own_data.report(place, task, {**usual.sizes, **chosen}, chosen)) is None:
+        place = None
+    elif place is not None and choices:
+        given["choices"] = choices
+    button.button(
+        say("train.start"), key="train-start", type="primary", on_click=_start, args=(name, given, seeds, place),
+        disabled=bool(complaint) or (own and place is None),
+    )  # fmt: skip
+
+
+def _number(label: str, key: str, first: int, low: int, high: int) -> int:
+    """A whole number to type."""
+    return int(st.number_input(label, low, high, step=1, width=130, **page_controls.between(key, first, low, high)))
+
+
+def _title(name: str) -> str:
+    from model.training.tasks.registry import TASKS
+
+    return f"{name} · {language.in_card(TASKS[name].card['title'])}"
+
+
+def _refused(name: str, given: dict[str, Any], own: bool) -> str:
+    """Why these options do not go together, "" where they do."""
+    from model.training.options import options_of
+
+    try:
+        options_of(name, data="-" if own else None, **given)
+    except HeadlightError as error:
+        return language.explain(error)
+    return ""
+
+
+def _start(name: str, given: dict[str, Any], seeds: int, place: Place | None) -> None:
+    """Begin the run in a process of its own; what goes wrong is one sentence on the same page."""
+    from model.lab import runs
+
+    if not allowed.may_train():
+        return
+    page_controls.act()
+    try:
+        data = {} if place is None else {"data": own_data.kept(place)}
+        folder = runs.start(name, given | data, seeds=seeds)
+    except HeadlightError as error:
+        st.session_state.complaint = language.explain(error)
+        return
+    allowed.watch(folder)

@@ -1,0 +1,109 @@
+"""One run, watched while its own process makes it: its state and controls, the curves, and what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from model.errors import HeadlightError
+from viz.base import numbers
+from viz.ui import language
+from viz.ui.language import say
+from viz.ui.state import page_controls
+from viz.ui.train import curves, listed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from model.lab.runs import Status
+
+_EVERY = 1.0  # seconds between two looks at the folder of a run that is on its way
+_SHOWN = ("loss", "validation_loss", "perplexity", "accuracy", "exact_match", "bleu", "chrf")
+
+
+def show(found: Status) -> None:
+    """The run as it stands, with its buttons; a part of the page by itself follows it as long as it is on its way."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train-run"):
+        st.markdown(f"**{language.plain(found.task)}** · `{found.folder.name}`", width="stretch")
+        _buttons(found)
+    if found.error:
+        st.error(language.explain_told(found.code, found.values, found.error), icon=":material/error:")
+    part = st.fragment(run_every=None if found.is_over else _EVERY)(_followed)
+    part(found.folder, (found.state, found.wanted))
+
+
+def _buttons(found: Status) -> None:
+    from model.lab import runs
+    from model.lab.files import GO
+
+    asked = not found.is_over and found.wanted != GO and found.state != "paused"  # it is about to do it
+    if found.state in ("running", "queued", "starting"):
+        may = found.state == "running" and not asked
+        _button("pause", found, runs.pause, ":material/pause:", not may)
+    if found.can_resume:
+        _button("resume", found, runs.resume, ":material/play_arrow:", False)
+    if not found.is_over:
+        _button("stop", found, runs.stop, ":material/stop:", asked)
+    listed.open_button(found, "train-open", "primary" if found.is_over else "secondary")
+
+
+def _button(name: str, found: Status, act: Callable[[Any], None], icon: str, disabled: bool) -> None:
+    def pressed() -> None:
+        page_controls.act()
+        try:
+            act(found.folder)
+        except HeadlightError as error:
+            st.session_state.complaint = language.explain(error)
+
+    st.button(say(f"train.{name}"), key=f"train-{name}", icon=icon, on_click=pressed, disabled=disabled)
+
+
+def _followed(folder: Path, shown: tuple[str, str]) -> None:
+    """Once a second: the state anew, and the curves with what came in. Another state draws the page with its buttons anew."""
+    from model.lab import runs
+
+    try:
+        found = runs.status(folder)
+    except HeadlightError as error:  # the folder is gone
+        st.error(language.explain(error), icon=":material/error:")
+        return
+    if (found.state, found.wanted) != shown:
+        st.rerun()
+    st.progress(min(1.0, found.step / max(1, found.steps)), text=progress(found))
+    if told := [f"{say(f'train.{name}')} {_said(name, found.last[name])}" for name in _SHOWN if name in found.last]:
+        st.caption(" · ".join(told))
+    curves.show(found)
+
+
+def _said(name: str, value: float) -> str:
+    if name in ("accuracy", "exact_match"):
+        return f"{100 * value:.1f} %"
+    return f"{value:.1f}" if name in ("bleu", "chrf") else numbers.short(value)
+
+
+def progress(found: Status) -> str:
+    """How the run stands, in a line."""
+    parts = [state(found), say("train.of_steps", step=f"{found.step:,}", steps=f"{found.steps:,}")]
+    if found.seconds_left is not None and found.state == "running":
+        parts.append(say("train.left", time=_time(found.seconds_left)))
+    return " · ".join(parts)
+
+
+def state(found: Status) -> str:
+    """The state in words: what was asked of a run that has not done it yet, and how many go first."""
+    if (not found.is_over and found.wanted == "stop") or (found.state == "running" and found.wanted == "pause"):
+        return say(f"train.state_to_{found.wanted}")
+    if found.state == "queued" and found.place is not None:
+        return say("train.state_queued_behind", n=found.place)
+    return say(f"train.state_{found.state}")
+
+
+def _time(seconds: float) -> str:
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return say("train.seconds", n=whole)
+    if whole < 3600:
+        return say("train.minutes", n=f"{whole // 60}:{whole % 60:02d}")
+    return say("train.hours", n=f"{whole // 3600}:{whole % 3600 // 60:02d}")
