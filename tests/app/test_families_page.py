@@ -65,18 +65,18 @@ def test_the_trained_one_is_offered_first_and_the_list_keeps_it(visit, key: str)
     keys = [button.key for button in seen.at.button]
     assert keys.index(f"families-trained-{key}") + 1 == keys.index(f"families-open-{key}")
     assert not any(name.startswith(f"families-have-{key}") and "small-" in name for name in buttons(seen))
-    assert listed(seen) == {"translate", "dates"}
+    assert listed(seen) == {"translate", "dates", "induction"}
     seen.click(f"families-trained-{key}").sound()
     told = shipped()[card.trained]
     assert seen.view.model == card.trained and seen.view.text == told["examples"][0]
     assert (seen.view.site, seen.view.head) == tuple(told["head"])
     assert seen.figures() == ["overview"] and any(told["notice"]["en"] in said.value for said in seen.at.caption)
-    assert listed(seen) == {"translate", "dates", card.trained}
+    assert listed(seen) == {"translate", "dates", "induction", card.trained}
     metrics = {metric.label: metric.value for metric in seen.go("model_card").sound().at.metric}
     loss = seen.say("card.held_out", guess=numbers.short(told["guess"]))
     assert metrics[loss] == numbers.short(told["loss"])
     seen.set("model", "translate").sound()
-    assert listed(seen) == {"translate", "dates", card.trained}  # opened lately
+    assert listed(seen) == {"translate", "dates", "induction", card.trained}  # opened lately
 
 
 def listed(seen: Visit) -> set[str]:
