@@ -108,7 +108,15 @@ CLASSES = re.compile(
     "|".join(f"{family.config.removesuffix('Config').removesuffix('Text')}[A-Z]" for family in FAMILIES)
 )
 # Where a family's name is no question: the registry, conversions into a family, trained packages, what history brought.
-NAMED = ("checkpoints/disk/families/", "checkpoints/convert/", "checkpoints/disk/packages.py", "families.py")
+NAMED = (
+    "checkpoints/disk/families/",
+    "checkpoints/convert/",
+    "checkpoints/disk/packages.py",
+    "families.py",
+    "small_families/",
+)
+# Words that are a family's name too: clipping of gradients, a kind of positions.
+OTHERWISE = {"lab/command.py": {"clip"}, "training/options.py": {"clip"}, "trace/saved/schema.py": {"t5"}}
 
 
 def asked(tree: ast.AST) -> Iterator[str]:
@@ -143,5 +151,6 @@ def test_a_question_for_a_family_is_seen() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "model").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_code_asks_for_a_family_by_name(path: Path) -> None:
     """What holds for one family is a field of its entry, which the code reads whatever the family is called."""
-    if not path.relative_to(ROOT / "model").as_posix().startswith(NAMED):
-        assert families_asked_for(path.read_text(encoding="utf-8")) == set()
+    place = path.relative_to(ROOT / "model").as_posix()
+    if not place.startswith(NAMED):
+        assert families_asked_for(path.read_text(encoding="utf-8")) <= OTHERWISE.get(place, set())

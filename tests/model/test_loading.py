@@ -218,7 +218,7 @@ def test_the_hub_cache_and_a_name_that_is_not_here(whole: Path, tmp_path: Path, 
     refused("org/absent", errors.NotHere, "no internet")
     assert len(asked) == 1 and not any(pattern.endswith((".py", ".bin", "*")) for pattern in asked[0][1])
     refused("absent", errors.UnknownModel, "absent")
-    refused("../absent", errors.UnknownModel)
+    refused("../absent", errors.NothingThere)
 
 
 def test_discovered_names_and_confinement(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -114,7 +114,8 @@ def test_siglip_says_of_each_pair_by_itself_whether_it_fits(tmp_path: Path, sele
     found = [row["probability"] for row in trace.facts["captions"]]
     assert found == pytest.approx(expected.tolist(), abs=1e-6) and trace.facts["captions_how"] == "sigmoid"
     assert abs(sum(found) - 1) > 0.05 and len(set(found)) == 3
-    assert trace_picture(model, sample_picture(), CAPTIONS[0]).facts["captions"][0]["probability"] == found[0]
+    alone = trace_picture(model, sample_picture(), CAPTIONS[0]).facts["captions"][0]["probability"]
+    assert alone == pytest.approx(found[0], abs=1e-6)  # another batch may add up in another order
 
 
 def test_a_vision_tower_and_a_classifier_of_siglip(tmp_path: Path):
