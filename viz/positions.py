@@ -107,7 +107,7 @@ def curves(table: np.ndarray, dims: Sequence[int], words: Words, at: int | None 
             x=alt.X("position:Q", title=words["position"], axis=alt.Axis(format="d", grid=False)),
             y=alt.Y("value:Q", title=words["value"], axis=alt.Axis(tickCount=5)),
             color=alt.Color("dimension:N", title=None, sort=names, scale=alt.Scale(range=list(palette.HEADS)),
-                            legend=alt.Legend(orient="top")),
+                            legend=alt.Legend(orient="top", columns=3, labelLimit=0)),
             tooltip=["position:Q", "dimension:N", alt.Tooltip("value:Q", format=".4f")],
         )
         .properties(height=300, description=words["alt"])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 _CURVES = 6
+_COLUMN = 130  # px of a column of wavelengths
 
 
 def dimensions(d: int) -> list[int]:
@@ -57,6 +58,6 @@ def _every_wavelength(lengths: torch.Tensor) -> None:
     pairs = range(len(lengths) // 2)
     table = pd.DataFrame({"i": pairs, "dims": [f"{2 * i}, {2 * i + 1}" for i in pairs], "wave": lengths[::2].numpy()})
     names = {"i": say("positions.pair"), "dims": say("positions.dims"), "wave": say("positions.wave")}
-    columns = {name: st.column_config.Column(label, width="small") for name, label in names.items()}
-    columns["wave"] = st.column_config.NumberColumn(names["wave"], format="%.5g", width="medium")
-    st.dataframe(table, hide_index=True, height=320, column_config=columns)
+    columns = {name: st.column_config.Column(label, width=_COLUMN) for name, label in names.items()}
+    columns["wave"] = st.column_config.NumberColumn(names["wave"], format="%.5g", width=_COLUMN)
+    st.dataframe(table, hide_index=True, height=320, width=3 * _COLUMN + 20, column_config=columns)
