@@ -16,9 +16,9 @@ def test_output_and_the_block_follow_the_selected_word(visit, translator, site: 
     seen = visit("heads", text=TEXT, to="zh", site=site, head=1, q=1, k=0).sound()
     pick(seen, "matrix", {"row": 3, "column": 2})
     seen.go("output").sound()
-    read = tokens.labels(trace, "decoder")[3]["text"]
+    read, writes = tokens.labels(trace, "decoder")[3]["text"], tokens.readable(trace.written()[3])
     (at,) = [box for box in seen.at.selectbox if box.label == seen.say("output.at")]
-    assert at.value == 3 and at.options[3] == f"3: {read}"
+    assert at.value == 3 and at.options[3] == f"3: {read} ▸ {writes}"
     assert seen.at.dataframe[0].value.iloc[0, 0] == tokens.readable(trace.written()[3])
     at.set_value(2).run()
     assert seen.sound().view.row == 2

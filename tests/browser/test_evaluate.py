@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
-from model.training.recipes import held_out
+from model.training.tasks.registry import held_out
 
 
 def test_a_file_is_scored_stopped_and_gone_on_with(screen) -> None:

@@ -14,7 +14,7 @@ transformers = pytest.importorskip("transformers")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from model import Trace, errors, open_model  # noqa: E402
+from model import Trace, errors, history, open_model  # noqa: E402
 from model.checkpoints.library import adapter  # noqa: E402
 from tests.model.test_gguf import llama  # noqa: E402
 from tests.model.test_hugging_face import write  # noqa: E402
@@ -136,11 +136,11 @@ def test_a_sentence_encoder_opens_with_its_pooling(tmp_path: Path):
     assert (model.name, model.pooling) == (tmp_path.name, "cls") and model.trace(TEXT).fidelity().holds
 
 
-def test_a_folder_of_a_trainer_names_its_checkpoints(tmp_path: Path):
-    for step in (1000, 500):
-        write(tmp_path / f"checkpoint-{step}", "bert")
-    with pytest.raises(errors.SeveralCheckpoints, match="checkpoint-500, checkpoint-1000"):
-        open_model(tmp_path)
+def test_a_folder_of_a_trainer_opens_as_its_last_checkpoint(tmp_path: Path):
+    for step, name in ((1000, "bert"), (500, "gpt2")):
+        write(tmp_path / f"checkpoint-{step}", name)
+    assert history(tmp_path) == [500, 1000]
+    assert open_model(tmp_path).family == "bert" and open_model(tmp_path, step=500).family == "gpt2"
 
 
 def test_an_adapter_is_named_and_beside_its_base_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
