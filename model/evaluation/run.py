@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -26,6 +26,7 @@ _SAVED = 5.0  # seconds of work that a kill may cost, or one batch where that ta
 _BATCH, _LOGITS = 32, 2**26  # examples, and numbers of logits, that run together
 
 
+@runtime_checkable
 class Keep(Protocol):
     """Where finished rows are kept while the work goes on: `PartFiles`, or a `Memory`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -45,6 +45,7 @@ class Predicted(NamedTuple):
     best: Tensor
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """task: one of `TASKS`. vocabulary: |V|, how many tokens each prediction chooses among."""
 

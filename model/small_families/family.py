@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ WIDTH, HEADS = 96, 4
 LENGTH = 64  # positions
 
 
+@runtime_checkable
 class Objective(Protocol):
     """How texts become batches with `labels`, of which the library's model makes its loss.
 

@@ -272,7 +272,7 @@ def test_continuations_are_drawn_as_texts_with_their_probability(make, kind: str
     with pytest.raises(NotInThisModel, match="no decoder alone"):
         sample(make("encoder", kind), "the cat")
     with pytest.raises(HeadlightError, match="temperature is 0"):
-        sample(model, tiny.TEXT, temperature=0)
+        sample(model, tiny.TEXT, temperature=0.0)
 
 
 @pytest.mark.parametrize("d_ff", [24, 0])
