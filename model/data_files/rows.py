@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from model.data_files.encoding import LARGEST, Encoding, NoText, binary
 from model.files.parquet_pages import largest_page, pages
@@ -28,11 +28,11 @@ class Row:
     fault: str = ""
 
 
-def text_of(place: Path | bytes, encoding: Encoding, newline: str | None = None) -> TextIO:
+def text_of(place: Path | bytes, encoding: Encoding, newline: str | None = None) -> io.TextIOWrapper:
     return io.TextIOWrapper(binary(place), encoding=encoding.codec, newline=newline)
 
 
-def bounded_lines(file: TextIO) -> Iterator[tuple[int, str]]:
+def bounded_lines(file: io.TextIOBase) -> Iterator[tuple[int, str]]:
     """(number from 1, line with its end); none is read whole that is longer than any text. Raises NoText."""
     number = 0
     while line := file.readline(LONGEST):
