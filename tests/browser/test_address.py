@@ -36,6 +36,39 @@ def test_back_goes_back_one_page_in_one_press(screen) -> None:
     screen.wait_for_link(q=4, k=0)
 
 
+def test_another_model_is_a_step_of_its_own(screen) -> None:
+    """A part of a name typed into the list of models opens it; a path where nothing lies is kept where it can be corrected."""
+    screen.open("", text=TEXT, to="zh", lang="en")
+    before = screen.page.evaluate(HISTORY)
+    for typed in ("/nowhere/model", "dates"):
+        box = screen.find("[data-testid=stSidebar] [data-testid=stSelectbox] input").first
+        box.click()
+        box.type(typed)
+        screen.page.keyboard.press("Enter")
+        if typed == "dates":
+            screen.wait_for_link(model="dates")
+        else:
+            expect(screen.find("[data-testid=stAlert]")).to_contain_text(typed)
+            expect(screen.find(".st-key-models-again button")).to_be_visible()
+            screen.wait_for_link(model="translate")
+    assert screen.page.evaluate(HISTORY) == before + 1
+    screen.page.go_back()
+    screen.wait_for_link(model="translate", text="the+cat+sat+on+the+mat")
+
+
+def test_a_press_keeps_what_was_set_on_a_page_that_a_link_opened(screen) -> None:
+    """The link of before came with the press, and was taken once more."""
+    screen.open("generation", text=TEXT, to="zh", lang="en", tab="generation.sampling")
+    screen.find(".st-key-generation-temperature input").first.focus()
+    screen.page.keyboard.press("ArrowRight")
+    screen.wait_for_link(set="generation-temperature.0.9")
+    screen.find(".st-key-generation-draw button").click()
+    screen.page.wait_for_timeout(200)  # the press is on its way before the page is asked whether it stands still
+    screen.settle()
+    expect(screen.find(".st-key-generation-draw")).to_be_visible()
+    screen.wait_for_link(set="generation-temperature.0.9")
+
+
 def test_the_page_that_is_open_may_be_chosen_again(screen) -> None:
     screen.open("atlas", text=TEXT, to="zh", lang="en")
     by_menu(screen, "look", "atlas")
