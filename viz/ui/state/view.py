@@ -71,6 +71,7 @@ def change(**values: object) -> None:
         if "to" in values and _is_ribbon_head(before):
             values = {"site": "", "head": 0, "heads": ""} | values  # another language has another best head
         if other_model:
+            st.session_state.pop("taken_link", None)  # a step of Back leads to it: it is news then
             values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": "", "tab": ""} | values
             values |= {"site": "", "head": 0, "target": "", "to": "", "heads": "", "picks": "", "area": ""}
     st.session_state.view = replace(before, **values)
