@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from model.files.atomic import write_bytes, write_json
-from model.text.tokenizer import pieces_text
-from model.training.data import MASK, data_hash, encode
+from model.text.tokenizer import MASK, pieces_text
+from model.training.data import data_hash, encode
 from model.training.evaluate import agreement, exact_match, held_out_loss
 from model.training.objectives import OBJECTIVES
 from model.training.options import SIZES, options_of

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from model.text.tokenizer import END, PAD
-
-MASK = "<mask>"
+from model.text.tokenizer import END, MASK, PAD
 
 Alignment = tuple[tuple[int, ...], ...]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from model.scores.translation import score, sentence_bleu
-from model.text.tokenizer import END, pieces_text
-from model.training.data import MASK, Example, Vocabulary
+from model.text.tokenizer import END, MASK, pieces_text
+from model.training.data import Example, Vocabulary
 from model.training.evaluate import written
 from model.training.objectives import FIRST_TOKEN, MASK_ID
 from model.transformer.encoder_decoder import Transformer

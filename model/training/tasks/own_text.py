@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from model.data_files.read import Line
-from model.text.tokenizer import END, PAD
-from model.training.data import MASK, Example, Vocabulary
+from model.text.tokenizer import END, MASK, PAD
+from model.training.data import Example, Vocabulary
 from model.training.tasks.own_files import Spelling, examples_of, lines_of
 from model.training.tasks.task import SMALL, Data, Task
 
