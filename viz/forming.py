@@ -90,3 +90,13 @@ def curves(
     ]  # fmt: skip
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")
     return alt.layer(*layers, height=300, autosize=fit, description=words["alt"])
+
+
+def clickable(chart: alt.LayerChart) -> alt.LayerChart:
+    """Curves that answer to a press with the head that they are of."""
+    press = alt.selection_point(
+        name="head", fields=["site", "head"], on="click", toggle=False, clear=False, empty=False
+    )
+    copy = chart.copy(deep=["layer"])
+    copy.layer[-1] = copy.layer[-1].add_params(press)  # the wide lines that are not seen
+    return copy

@@ -13,6 +13,7 @@ import pytest
 from model import history, open_model
 from model.forming.over_steps import over_steps, table
 from model.training.train import train
+from tests.app.acting import pick
 from tests.app.visit import Visit
 from viz.ui.state import model_list
 
@@ -72,6 +73,21 @@ def test_the_curves_are_the_measures_of_each_step(folder: Path, measure: str) ->
     assert all(found[key] == pytest.approx(value, abs=1e-6) for key, value in wanted.items())
 
 
+def test_every_head_at_the_step_of_the_slider_and_a_press_selects(folder: Path) -> None:
+    step = history(folder)[1]
+    seen = open_page(folder, site="decoder.1.self", head=1, set=f"forming-step.{step}").sound()
+    told, arrays = seen.figure("forming-heads")
+    assert [each["site"] for each in told["sites"]] == ["decoder.1.self", "decoder.0.self"]
+    trace = open_model(folder, step=step).trace(TEXT)
+    for each in told["sites"]:
+        weights = np.stack([trace.weights(each["site"], head).numpy() for head in range(2)])
+        assert np.abs(arrays[each["pictures"]] / 254 - weights).max() <= 0.5 / 254 + 1e-6
+    assert arrays["order"].shape == (4, 2)
+    seen = pick(seen, "forming-heads", {"site": "decoder.0.self", "head": 1}).sound()
+    assert (seen.view.site, seen.view.head) == ("decoder.0.self", 1)
+    assert seen.figure("forming-matrix")[0]["at"] == step
+
+
 def test_two_steps_beside_each_other(folder: Path) -> None:
     first, second = history(folder)[0], history(folder)[-1]
     seen = open_page(folder, site="decoder.0.self", head=0, set=f"forming-two.1~forming-before.{first}").sound()
@@ -89,7 +105,7 @@ def test_a_model_without_a_history_is_told_which_have_one(locale: str) -> None:
     if locale != "en-US":  # the list of models stands there in both languages' names for AppTest
         return
     seen.click("forming-open-induction").sound()
-    assert seen.view.model == "induction" and seen.figures() == ["forming-matrix"]
+    assert seen.view.model == "induction" and seen.figures() == ["forming-matrix", "forming-heads"]
 
 
 def test_the_librarys_training_folder_opens(tmp_path: Path) -> None:

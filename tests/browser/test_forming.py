@@ -27,6 +27,16 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
 """
 
 
+# Where the middle between the last two points of the highest curve is on the screen.
+HIGHEST = """(chart) => {
+  const ends = [...chart.querySelectorAll("path[stroke-width='9']")].map((path) => {
+    const at = path.getTotalLength(), end = path.getPointAtLength(at - 12).matrixTransform(path.getScreenCTM());
+    return [end.x, end.y];
+  });
+  return ends.sort((one, other) => one[1] - other[1])[0];
+}"""
+
+
 def numbers_in(screen) -> set[str]:
     return {text for text in screen.page.evaluate("window.written") if re.fullmatch(r"[01]\.\d+", text)}
 
@@ -64,5 +74,18 @@ def test_it_plays_to_the_end(new_screen) -> None:
     expect(root.get_by_label("pause")).to_be_visible()
     expect(root.locator(".scrub output")).to_have_text(f"step {steps[-1]:,}")
     expect(root.get_by_label("play")).to_be_visible()
-    screen.settle()
-    assert "set" not in screen.link  # the last step is where the page begins
+    expect(screen.page).not_to_have_url(re.compile(r"[?&]set="))  # the last step is where the page begins
+
+
+def test_a_press_on_a_curve_selects_its_head(new_screen) -> None:
+    screen = new_screen()
+    screen.page.set_viewport_size({"width": 1440, "height": 1200})
+    link = {"text": TEXT, "site": "decoder.1.self", "head": 1, "set": "forming-measure.previous"}
+    screen.open("forming", model="induction", lang="en", **link)
+    chart = screen.page.locator("[data-testid=stVegaLiteChart]").first
+    chart.scroll_into_view_if_needed()
+    weights = {(site, head): open_model("induction").trace(TEXT).weights(site, head).diagonal(-1).mean()
+               for site in ("decoder.0.self", "decoder.1.self") for head in range(4)}  # fmt: skip
+    site, head = max(weights, key=weights.get)
+    screen.page.mouse.click(*chart.evaluate(HIGHEST))
+    screen.wait_for_link(site=site, head=str(head))

@@ -12,11 +12,10 @@ from model.measures.registry import CHEAP, ORDERABLE
 from viz.atlas import atlas
 from viz.base import export
 from viz.ui import components, language
-from viz.ui.atlas import compute, controls
+from viz.ui.atlas import canvas, compute, controls
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, sink
 from viz.ui.shared.side_bar import site_name
-from viz.ui.state import picked_heads
 from viz.ui.state import view as session
 
 if TYPE_CHECKING:
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 SENT = "atlas-sent"
-# What the figure itself says: the page's own texts need not be sent with every change.
-_WORDS = (
-    "axes", "block", "cell", "click", "full", "head", "help", "left", "masked", "picked", "picks", "selected", "selects",
-    "unmeasured",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,19 +106,25 @@ def draw(view: View, layout: atlas.Shown, values: dict[atlas.Head, float], whole
     }
     closed = {site: found.closed[site] for site in pictures}
     measures = {measure_words.on_card(name): atlas.measured(found.measures, name) for name in ORDERABLE}
-    names, legend = _names(view.sites), _legend(view)
+    names, legend = canvas.names_of(view.sites), sink.legend(canvas.legend_of(trace, view.sites, view.size, view.how))
     site, head, _, _ = session.selected()
     texts = sink.masked(language.group("atlas"))
-    words = {name: texts[name] for name in _WORDS} | {
+    words = {name: texts[name] for name in canvas.WORDS} | {
         "legend": legend,
         "alt": say("atlas.alt_text", shown=len(order), heads=len(view.heads), sites=len(view.sites)),
     }
     data = atlas.frame(
         trace, pictures, closed, order, values, measures if found.measures else {}, (site, head),
-        [(other, h) for other, h in _picked(trace)], words, names, parts, _sent(),
+        canvas.picked(trace), words, names, parts, _sent(),
     )  # fmt: skip
     st.session_state[SENT] = atlas.digests(pictures, closed)
-    components.atlas(key="atlas", data=data, on_select_change=_select, on_picks_change=_pick, on_lost_change=_lost)
+    components.atlas(
+        key="atlas",
+        data=data,
+        on_select_change=lambda: canvas.select("atlas"),
+        on_picks_change=lambda: canvas.pick("atlas"),
+        on_lost_change=_lost,
+    )
 
     def figure():
         from viz.atlas import static as static_atlas
@@ -163,49 +163,6 @@ def _lost() -> None:
     """The browser asks for a picture that it was told to have: frames may be skipped, and the figure is made anew elsewhere."""
     if st.session_state["atlas"].get("lost") is not None:
         st.session_state.pop(SENT, None)
-
-
-def _names(sites: list[Site]) -> dict[Site, tuple[str, str, str, str]]:
-    """(group's title, row's label, short name, full name) of each site."""
-    several = len(atlas.groups(sites)) > 1
-    return {
-        site: (
-            controls.group_name(atlas.group(site)),
-            say("atlas.layer", layer=site.layer),
-            (controls.short_group(site) if several else "") + str(site.layer),
-            site_name(site),
-        )
-        for site in sites
-    }
-
-
-def _picked(trace: Trace) -> list[atlas.Head]:
-    by_name = {str(site): site for site in trace.sites}
-    return [(by_name[name], head) for name, head in picked_heads.picked(trace)]
-
-
-def _select() -> None:
-    if told := st.session_state["atlas"].get("select"):
-        session.change(site=str(told["site"]), head=int(told["head"]), heads="")
-
-
-def _pick() -> None:
-    told = st.session_state["atlas"].get("picks")
-    if told is not None:
-        picked_heads.pick([(str(site), int(head)) for site, head in told])
-
-
-def _legend(view: View) -> str:
-    """What a cell's colour is: the pooling is always said."""
-    from model.attention.downsample import block_size
-
-    if view.exact:
-        return sink.legend(say("atlas.legend"))
-    records = [view.trace.record(site) for site in view.sites]
-    bins = {(block_size(r.queries, view.size), block_size(r.keys, view.size)) for r in records}
-    high, wide = (max(sizes) for sizes in zip(*bins, strict=True))
-    size = say("atlas.bins" if len(bins) == 1 else "atlas.bins_most", high=high, wide=wide)
-    return sink.legend(say(f"atlas.cell_{view.how}", bins=size))
 
 
 def _about_roles(layout: atlas.Shown, found: compute.Gathered) -> list[str]:

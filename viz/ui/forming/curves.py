@@ -13,7 +13,7 @@ from viz.ui.forming import matrix
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
-from viz.ui.state import page_controls
+from viz.ui.state import page_controls, view
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def show(trace: Trace, found: list[StepRun], measured: DataFrame, chosen: tuple[
     def draw(mode: str = "light") -> object:
         return forming.curves(named, measure, chosen, step, words, mode, bounds_of(measure), change)
 
-    st.altair_chart(draw(theme()))
+    # A chart forgets its press with each new selection, so that the same curve can be pressed again.
+    key = f"forming-curve-{measure}-{chosen[0]}-{chosen[1]}"
+    st.altair_chart(forming.clickable(draw(theme())), key=key, on_select=lambda: _pressed(key), selection_mode="head")
     slug = f"{figure_footer.safe(trace.key.model)}-forming"
     checks = [matrix.badge(found, site) for site in trace.sites]
     figure_footer.draw(
@@ -59,6 +61,12 @@ def show(trace: Trace, found: list[StepRun], measured: DataFrame, chosen: tuple[
         lambda: {f"{slug}.csv": lambda: export.table_csv(measured)}, draw,
         (change_point.change_point, over_steps.step_run),
     )  # fmt: skip
+
+
+def _pressed(key: str) -> None:
+    points = st.session_state[key].selection.get("head", [])
+    if points and "site" in points[-1]:
+        view.change(site=str(points[-1]["site"]), head=int(points[-1]["head"]), heads="")
 
 
 def name_of(measure: str) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from viz.base import numbers
 from viz.ui import language
-from viz.ui.forming import curves, matrix, runs, two_steps
+from viz.ui.forming import curves, every_head, matrix, runs, two_steps
 from viz.ui.language import say
 from viz.ui.shared import page, page_text, side_bar
 from viz.ui.state import model_list, page_controls, view
@@ -50,6 +50,7 @@ def _figures(trace: Trace, found: list[StepRun], step: int) -> None:
     told = (model_list.card(view.current().model).get("snapshots") or {}).get("largest_weight_change")
     if told is not None and step != found[-1].step:
         st.caption(say("forming.eight_bits", change=numbers.short(told)))
+    every_head.show(found, step)
     two_steps.show(found, step)
 
 
