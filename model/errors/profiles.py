@@ -35,7 +35,7 @@ class ProfileStopped(HeadlightError):
 
 class NeedsRay(HeadlightError):
     code = "needs_ray"
-    sentence = 'Measuring on several machines needs Ray: install it with pip install "ray[data]", or leave --ray out.'
+    sentence = 'Work on several machines needs Ray: install it with pip install "ray[data]", or leave --ray out.'
 
 
 class RayFailed(HeadlightError):

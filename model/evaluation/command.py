@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WHAT = "loss, perplexity, accuracy, BLEU and chrF of a model on a file; stop it at any time, the same command goes on"
 _DATA = "pairs in two columns (.tsv, .csv, .jsonl, .parquet), or plain text with an example a line"
+_RAY = 'address of a Ray cluster, or “local”: spread the lines over its machines (pip install "ray[data]")'
 _SEVERAL = "a shipped name, a checkpoint folder, a .gguf file; again for another one on the same file"
 
 
@@ -35,6 +36,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--plain", action="store_true", help="one text a line, also where there is a tab in it")
     parser.add_argument("--piece", type=int, default=0, help="cut a running text into pieces of so many characters")
     parser.add_argument("--language", help="which output language, where the model has several")
+    parser.add_argument("--ray", metavar="ADDRESS", default="", help=_RAY)
     parser.add_argument("--no-writing", action="store_true", help="the loss alone: no answers are written, no BLEU")
     parser.set_defaults(run=_run)
 
@@ -84,7 +86,7 @@ def _evaluated(
     try:
         return evaluate_file(
             model, file, _numbered(arguments.json, at), language=arguments.language, write=not arguments.no_writing,
-            progress=progress, stopped=stopped,
+            progress=progress, stopped=stopped, ray=arguments.ray, given=name,
         )  # fmt: skip
     finally:
         line.end()

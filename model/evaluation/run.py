@@ -7,45 +7,25 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import pyarrow as pa
 
 from model import __version__
 from model.data_files.read import DataFile, Line
-from model.errors import EvaluationNotWritten, EvaluationStopped, HeadlightError, NothingScored, Stopped, Unexpected
+from model.errors import EvaluationNotWritten, EvaluationStopped, NothingScored, Stopped
+from model.evaluation import on_ray
 from model.evaluation.by_model import scorer_of
 from model.evaluation.evaluation import Evaluation
-from model.evaluation.scored import SCHEMA, Scored, refusal, sorted_rows, table
-from model.evaluation.scorer import Example, Scorer
+from model.evaluation.keep import Keep, Memory
+from model.evaluation.score_lines import BATCH, score_lines
+from model.evaluation.scored import SCHEMA, Scored, sorted_rows, table
+from model.evaluation.scorer import Scorer
 from model.jobs.part_files import CHUNK, PartFiles
 from model.jobs.progress import ProgressListener, report_to, tick
 
 Examples = DataFile | Iterable[Line | str | tuple[str, str]]
 _SAVED = 5.0  # seconds of work that a kill may cost, or one batch where that takes longer
-_BATCH, _LOGITS = 32, 2**26  # examples, and numbers of logits, that run together
-
-
-@runtime_checkable
-class Keep(Protocol):
-    """Where finished rows are kept while the work goes on: `PartFiles`, or a `Memory`."""
-
-    def read(self, chunk: int) -> pa.Table: ...
-
-    def write(self, chunk: int, rows: pa.Table) -> None: ...
-
-
-class Memory:
-    """Finished rows of a session, chunk by chunk, in a dictionary that outlives the work."""
-
-    def __init__(self, parts: dict[int, pa.Table] | None = None):
-        self.parts = {} if parts is None else parts
-
-    def read(self, chunk: int) -> pa.Table:
-        return self.parts.get(chunk, SCHEMA.empty_table())
-
-    def write(self, chunk: int, rows: pa.Table) -> None:
-        self.parts[chunk] = rows
 
 
 def lines(examples: Examples) -> Iterator[Line]:
@@ -62,7 +42,7 @@ def lines(examples: Examples) -> Iterator[Line]:
 
 def evaluate(
     model: Any, examples: Examples, *, progress: Callable[[int, int | None], None] | None = None, language: str | None = None,
-    write: bool = True, batch: int = _BATCH, count: int | None = None, keep: Keep | None = None, name: str = "",
+    write: bool = True, batch: int = BATCH, count: int | None = None, keep: Keep | None = None, name: str = "",
 ) -> Evaluation:  # fmt: skip
     """Score every example; lines that the model does not read are listed with the reason.
 
@@ -111,20 +91,10 @@ def _chunk(
 ) -> pa.Table:  # fmt: skip
     """Score the lines of one part that have no answer yet; what is finished is saved, whatever ends it."""
     found: list[Scored] = []
-    readings: list[Example] = []
-    for line in left:
-        try:
-            readings.append(scorer.read(line))
-        except Stopped:
-            raise
-        except HeadlightError as error:
-            found.append(refusal(line.number, line.source, line.target, error))
-        except Exception as error:  # one line of thousands that breaks a library is told, and does not end the run
-            found.append(refusal(line.number, line.source, line.target, Unexpected.of(error)))
     saved = time.monotonic()
     try:
-        for group in batches(readings, batch, scorer.vocabulary):
-            found += scorer.score(group)
+        for group in score_lines(scorer, left, batch):
+            found += group
             told(len(found))
             if time.monotonic() > saved + _SAVED:
                 save(pa.concat_tables([rows, table(found)]))
@@ -136,25 +106,14 @@ def _chunk(
     return whole
 
 
-def batches(examples: Sequence[Example], size: int, vocabulary: int) -> Iterator[list[Example]]:
-    """Examples of like length together, at most `size` and as many as the memory of their logits allows."""
-    group: list[Example] = []
-    for one in sorted(examples, key=lambda each: each.length):
-        if group and (len(group) >= size or (len(group) + 1) * one.length * vocabulary > _LOGITS):
-            yield group
-            group = []
-        group.append(one)
-    if group:
-        yield group
-
-
 def evaluate_file(
-    model: Any, file: DataFile, out: Path, *, language: str | None = None, write: bool = True,
-    progress: Callable[[int, int | None], None] | None = None, stopped: Callable[[], bool] = lambda: False,
+    model: Any, file: DataFile, out: Path, *, language: str | None = None, write: bool = True, ray: str = "",
+    progress: Callable[[int, int | None], None] | None = None, stopped: Callable[[], bool] = lambda: False, given: str = "",
 ) -> tuple[Evaluation, PartFiles]:  # fmt: skip
     """`evaluate`, with finished work in the folder `{out}.parts`; the same call goes on with it.
 
-    Returns the parts too: whoever writes the result removes them with `finish`. Raises
+    ray: the address of a Ray cluster that scores the lines, whose machines open the model by `given`, the name or path that
+    was opened here. Returns the parts too: whoever writes the result removes them with `finish`. Raises
     ProfileElsewhere for work of another model or file, EvaluationStopped where `stopped` says so, and as `evaluate`.
     """
     made_of = {
@@ -173,6 +132,9 @@ def evaluate_file(
 
     try:
         with report_to(ProgressListener(lambda what, fraction: None, stopped)):
+            if ray:
+                on_ray.score(ray, (given, model.weights_hash), {"language": language, "write": write}, file, parts,
+                             lambda n: heard(n, count))  # fmt: skip
             found = evaluate(
                 model, file, progress=heard, language=language, write=write, count=count, keep=parts, name=file.name
             )

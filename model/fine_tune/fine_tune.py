@@ -19,7 +19,8 @@ from model.data_files.read import Line
 from model.errors import FineTuneRefused, HeadlightError, TooLargeToTrain
 from model.evaluation.by_model import scorer_of
 from model.evaluation.evaluation import Evaluation
-from model.evaluation.run import Examples, batches, evaluate, lines
+from model.evaluation.run import Examples, evaluate, lines
+from model.evaluation.score_lines import batches
 from model.evaluation.scorer import Example, Scorer
 from model.jobs.progress import tick
 

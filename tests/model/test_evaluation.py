@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -362,7 +364,7 @@ def test_the_command_writes_the_numbers_and_goes_on(tmp_path: Path, capsys) -> N
 # Parts of few examples, saved at once, so that a run that takes seconds is killed in its middle.
 QUICK = (
     "import sys, model.jobs.part_files as parts; parts.CHUNK = 8; import model.evaluation.run as run;"
-    "run._SAVED = 0.0; run._BATCH = 2; from model.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    "run._SAVED = 0.0; from model.__main__ import main; sys.exit(main(sys.argv[1:]))"
 )
 ROOT = Path(__file__).parents[2]
 
@@ -417,3 +419,36 @@ def test_work_of_another_model_or_file_is_refused(tmp_path: Path, capsys) -> Non
     out.unlink()
     assert main(given) == 2 and "None of the 1 examples was scored" in capsys.readouterr().err
     assert main([*given, "--language", "de"]) == 2 and not Path(f"{out}.parts").exists()
+
+
+def test_without_ray_it_is_said(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    data = tmp_path / "pairs.tsv"
+    data.write_text("the cat runs\tle chat court\n", "utf-8")
+    out = tmp_path / "o.json"
+    assert main(["evaluate", "--model", "translate", "--data", str(data), "--json", str(out), "--ray", "local"]) == 2
+    assert 'pip install "ray[data]"' in capsys.readouterr().err and not out.exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason='needs pip install "ray[data]"')
+def test_two_workers_of_ray_give_the_same_numbers(tmp_path: Path) -> None:
+    """Several parts, and a line that is refused; the numbers are those of one process, to what other batches round."""
+    data = tmp_path / "pairs.tsv"
+    lines = [f"{who} {what}\tj'aime les chats" for who in ("I like", "you like", "we like", "they like")
+             for what in ("cats", "dogs", "birds", "apples")]  # fmt: skip
+    data.write_text("\n".join([*lines, "the zyxgh runs\tle chat court"]) + "\n", "utf-8")
+    given = ["evaluate", "--model", "translate", "--data", str(data), "--language", "fr"]
+    assert main([*given, "--json", str(tmp_path / "one.json")]) == 0
+    code = (
+        "import sys, ray, model.jobs.part_files as parts; parts.CHUNK = 5; ray.init(num_cpus=2, include_dashboard=False);"
+        "from model.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *given, "--ray", "auto", "--json", str(tmp_path / "two.json")], cwd=ROOT,
+        capture_output=True, text=True, timeout=150, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (json.loads((tmp_path / f"{name}.json").read_text("utf-8")) for name in ("one", "two"))
+    assert one["examples"] == two["examples"] == 16 and one["refused"] == two["refused"]
+    for name in ("loss", "perplexity", "bits_per_character", "accuracy", "bleu", "chrf", "exact_match"):
+        assert two[name] == pytest.approx(one[name], rel=1e-5), name
