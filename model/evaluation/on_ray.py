@@ -16,7 +16,7 @@ from model.jobs.part_files import CHUNK
 from model.jobs.progress import tick
 
 if TYPE_CHECKING:
-    from model.evaluation.keep import Keep
+    from model.evaluation.scored import Keep
 
 _BATCH = 32  # lines of one task
 _WINDOW = 64 * CHUNK  # lines that are handed to Ray at once

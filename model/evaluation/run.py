@@ -17,9 +17,8 @@ from model.errors import EvaluationNotWritten, EvaluationStopped, NothingScored,
 from model.evaluation import on_ray
 from model.evaluation.by_model import scorer_of
 from model.evaluation.evaluation import Evaluation
-from model.evaluation.keep import Keep, Memory
 from model.evaluation.score_lines import BATCH, score_lines
-from model.evaluation.scored import SCHEMA, Scored, sorted_rows, table
+from model.evaluation.scored import SCHEMA, Keep, Memory, Scored, sorted_rows, table
 from model.evaluation.scorer import Scorer
 from model.jobs.part_files import CHUNK, PartFiles
 from model.jobs.progress import ProgressListener, report_to, tick

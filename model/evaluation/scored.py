@@ -1,10 +1,11 @@
-"""What evaluation keeps of one example: every scored token with its loss; and the table that holds many."""
+"""What evaluation keeps of one example: every scored token with its loss; the table that holds many; and where it is kept."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -65,3 +66,25 @@ def refusal(line: int, source: str, target: str | None, error: HeadlightError) -
 def sorted_rows(parts: Sequence[pa.Table]) -> pa.Table:
     """All rows, in the order of the file."""
     return pa.concat_tables([SCHEMA.empty_table(), *parts]).sort_by("line").combine_chunks()
+
+
+@runtime_checkable
+class Keep(Protocol):
+    """Where finished rows are kept while the work goes on: `PartFiles`, or a `Memory`."""
+
+    def read(self, chunk: int) -> pa.Table: ...
+
+    def write(self, chunk: int, rows: pa.Table) -> None: ...
+
+
+class Memory:
+    """Finished rows of a session, chunk by chunk, in a dictionary that outlives the work."""
+
+    def __init__(self, parts: dict[int, pa.Table] | None = None):
+        self.parts = {} if parts is None else parts
+
+    def read(self, chunk: int) -> pa.Table:
+        return self.parts.get(chunk, SCHEMA.empty_table())
+
+    def write(self, chunk: int, rows: pa.Table) -> None:
+        self.parts[chunk] = rows
