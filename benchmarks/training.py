@@ -1,11 +1,12 @@
 """What our training loop costs: tokens per second beside a bare PyTorch loop of nn.Transformer on the same work, and snapshots.
 
-python -m benchmarks.training [--rounds N] [--steps N] [--quick] [--json FILE]
+python -m benchmarks.training [--rounds N] [--steps N] [--quick] [--json FILE] [--slider]
 
 Both loops train an encoder–decoder of the same sizes on the same batches of the task `translate`, on one thread, in turns in one
 process, a round of so many steps each. The bare loop is what a person would write: forward, cross-entropy without padding,
 backward, clipping, Adam; ours logs every step and keeps averaged weights. nn.Transformer ends each stack with a LayerNorm that
 ours has not. Snapshots and checkpoints are timed by themselves, on the wall, because they wait for the disk.
+With --slider instead: the page Forming in Chromium, from a hand on the slider to the frame after the one that was drawn.
 """
 
 from __future__ import annotations
@@ -30,6 +31,14 @@ from model.training.run_files.log import Log
 from model.training.train import RARELY, Run, begin
 from model.training.trainer import BETAS, EPSILON, Trainer
 from model.transformer.positions import Sinusoidal
+
+# One step of the slider, and the frame after the one in which the matrix was drawn.
+DRAG = """([root, place]) => {
+  const range = root.querySelector(".scrub input"), began = performance.now();
+  range.value = place;
+  range.dispatchEvent(new Event("input"));
+  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began))));
+}"""
 
 
 class Bare(nn.Module):
@@ -134,6 +143,34 @@ def _timed(work: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
+def slider(model: str, rounds: int) -> list[float]:
+    """Milliseconds of every step that the slider of a shipped model is moved to, on its first example."""
+    from benchmarks.window import fresh_page, launched
+    from model import history
+    from tests.browser.server import ROOT, running
+
+    with (
+        launched() as browser, tempfile.TemporaryDirectory() as folder,
+        running(ROOT / "app.py", Path(folder) / "log.txt") as url, fresh_page(browser) as page,
+    ):  # fmt: skip
+        page.goto(f"{url}/forming?model={model}&lang=en")
+        root = page.locator(".headlight.matrix").first
+        root.locator(".scrub input").wait_for(timeout=120_000)
+        page.wait_for_timeout(2000)
+        handle, steps = root.element_handle(), len(history(model))
+        return [page.evaluate(DRAG, [handle, place]) for _ in range(rounds) for place in range(steps)]
+
+
+def slider_report(rounds: int) -> str:
+    """The table in Markdown, of the models that ship with their history."""
+    rows = ["| model | steps | median | 95 % within |", "|---|---|---|---|"]
+    for model in ("induction", "translate"):
+        times = slider(model, rounds)
+        most = statistics.quantiles(times, n=20)[-1]
+        rows.append(f"| {model} | {len(times) // rounds} | {statistics.median(times):.0f} ms | {most:.0f} ms |")
+    return "\n".join(rows)
+
+
 def report(found: dict[str, list[float]], options: Options) -> str:
     """The table in Markdown."""
     bare, ours = (statistics.median(found[name]) for name in ("bare", "ours"))
@@ -157,7 +194,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=20, help="of a round")
     parser.add_argument("--quick", action="store_true", help="one round of two steps at a small size")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--slider", action="store_true", help="time the slider of Forming, and nothing else")
     arguments = parser.parse_args(argv)
+    if arguments.slider:
+        sys.stdout.write(slider_report(arguments.rounds) + "\n")
+        return
     given: dict[str, Any] = {"train_size": 5000, "evaluate_every": 10**9}
     rounds, steps = arguments.rounds, arguments.steps
     if arguments.quick:

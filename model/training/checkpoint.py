@@ -122,7 +122,7 @@ def command_of(options: Options) -> str:
     asked: Mapping[str, Any] = {"data": Path(options.data).name} if options.data else {}
     if options.steps != options_of(options.task, data=options.data).steps:
         asked = {**asked, "steps": options.steps}
-    passed_over = ("sizes", "data", "steps", "task", "log_dir", "replaces", "threads", "save_seconds")
+    passed_over = ("sizes", "data", "steps", "task", "log_dir", "trackio", "replaces", "threads", "save_seconds")
     asked = {**asked, **{k: told[k] for k in told if k not in passed_over and told[k] != same[k]}}
     asked |= {k: told["sizes"][k] for k in SIZES if k in told["sizes"] and told["sizes"][k] != same["sizes"].get(k)}
     words = [part for name, value in asked.items() for part in (f"--{name.replace('_', '-')}", str(value))]

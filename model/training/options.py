@@ -61,6 +61,7 @@ class Options:
     data: str | None = None
     choices: Mapping[str, str] | None = None
     log_dir: str | None = None
+    trackio: str | None = None
     replaces: str | None = None
 
     def config(self, source: int, target: int) -> TransformerConfig:

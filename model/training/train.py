@@ -31,6 +31,7 @@ from model.training.options import Options, of_folder, options_of
 from model.training.run_files.folder import LOG, NEW, RUN, SNAPSHOTS, STATE, WEIGHTS, run_of, snapshot, steps_of
 from model.training.run_files.log import Log
 from model.training.run_files.state import put_state, read_state, write_state
+from model.training.run_files.trackers import trackers
 from model.training.tasks.registry import task_of
 from model.training.trainer import Trainer
 
@@ -104,7 +105,8 @@ class Run:
         remove(self.folder.glob(f"*{PARTIAL}"))
         remove((self.folder / SNAPSHOTS).glob(f"*{PARTIAL}"))
         remove(snapshot(self.folder, step) for step in steps_of(self.folder) if step > self.saved)
-        self.log = Log(self.folder / LOG, told["log_bytes"] if state.exists() else 0, self.options.log_dir, self.saved)
+        told_too = trackers(self.folder, self.saved, self.options.log_dir, self.options.trackio)
+        self.log = Log(self.folder / LOG, told["log_bytes"] if state.exists() else 0, told_too)
         if not state.exists():
             checkpoint.write_model(self.folder, self.trainer, checkpoint.beginning(self.trainer))
             self.snapshot()

@@ -66,7 +66,7 @@ def test_runs_wait_for_each_other_and_do_what_they_are_told(lab: Path) -> None:
     running = until(second, lab, lambda s: s.state == "running" and s.step > 5)
     assert running.seconds_left > 0 and running.last["loss"] > 0 and running.steps == 100_000
     resume(first)
-    assert until(first, lab, lambda s: s.state == "queued").place == 1
+    assert until(first, lab, lambda s: s.state == "queued" and s.place).place == 1
     os.kill(read(second / HEARTBEAT)["pid"], signal.SIGKILL)
     killed = until(second, lab, lambda s: s.state == "killed")
     assert killed.can_resume and killed.is_over

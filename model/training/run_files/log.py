@@ -1,14 +1,15 @@
-"""The append-only log of a run: a line of JSON a step; and the same as TensorBoard's event files, where asked for."""
+"""The append-only log of a run: a line of JSON a step; trackers (trackers.py) hear the same."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from model.errors import LacksPackage
+from model.training.run_files.trackers import Tracker
 
 _EVERY = 0.2  # seconds between two times that readers see new lines
 
@@ -16,8 +17,8 @@ _EVERY = 0.2  # seconds between two times that readers see new lines
 class Log:
     """log.jsonl, cut to `length` bytes when it is opened: what was written after the last checkpoint comes again."""
 
-    def __init__(self, path: Path, length: int, log_dir: str | None = None, step: int = 0):
-        self.events = _events(log_dir, step) if log_dir else None
+    def __init__(self, path: Path, length: int, trackers: Sequence[Tracker] = ()):
+        self.trackers = trackers
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         os.ftruncate(descriptor, length)
         self.file = os.fdopen(descriptor, "r+b")
@@ -30,17 +31,17 @@ class Log:
         if time.monotonic() >= self.flushed + _EVERY or "validation_loss" in line:
             self.file.flush()
             self.flushed = time.monotonic()
-        if self.events is not None:
-            for name, value in line.items():
-                if name != "step" and isinstance(value, int | float):
-                    self.events.add_scalar(name, value, line["step"])
+        if self.trackers:
+            numbers = {name: value for name, value in line.items() if name != "step" and isinstance(value, int | float)}
+            for tracker in self.trackers:
+                tracker.add(numbers, line["step"])
 
     def sync(self) -> int:
         """Bring everything to the disk -> how many bytes the log has."""
         self.file.flush()
         os.fsync(self.file.fileno())
-        if self.events is not None:
-            self.events.flush()
+        for tracker in self.trackers:
+            tracker.flush()
         return self.file.tell()
 
     def close(self) -> None:
@@ -48,14 +49,5 @@ class Log:
         try:
             self.file.close()
         finally:
-            if self.events is not None:
-                self.events.close()
-
-
-def _events(log_dir: str, step: int) -> Any:
-    """TensorBoard's writer; what it has of later steps than `step` counts no more. Raises LacksPackage."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ModuleNotFoundError as error:
-        raise LacksPackage(package="tensorboard", command="pip install tensorboard") from error
-    return SummaryWriter(log_dir, purge_step=step + 1 if step else None)
+            for tracker in self.trackers:
+                tracker.close()

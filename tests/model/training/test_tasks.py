@@ -21,6 +21,7 @@ from model.training.held_out_scores import written_scores
 from model.training.objectives import OBJECTIVES
 from model.training.options import options_of
 from model.training.run_files.log import Log
+from model.training.run_files.trackers import trackers
 from model.training.tasks.registry import TASKS
 from model.training.train import train
 from model.training.trainer import Trainer
@@ -166,14 +167,28 @@ def test_bleu_of_single_words_is_of_their_characters() -> None:
     assert score(["abcde"], ["abcde"], "char").bleu == pytest.approx(100) and score(["abcde"], ["abcde"]).bleu == 0
 
 
-def test_event_files_for_tensorboard_hold_what_the_log_holds(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    log = Log(tmp_path / "log.jsonl", 0, str(tmp_path / "events"))
+def told(log: Log) -> None:
     for step in (1, 2, 3):
         log.add({"step": step, "loss": 1 / step, "probes": []})
     log.sync()
     log.close()
+
+
+def test_trackio_holds_what_the_log_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    sqlite = pytest.importorskip("trackio.sqlite_storage").SQLiteStorage
+    monkeypatch.setattr("trackio.utils.TRACKIO_DIR", tmp_path / "trackio")
+    told(Log(tmp_path / "log.jsonl", 0, trackers(tmp_path / "run", 0, None, "heads")))
+    (name,) = sqlite.get_runs("heads")
+    found = [(one["step"], one["loss"]) for one in sqlite.get_logs("heads", name)]
+    assert name.startswith("run-") and found == [(s, pytest.approx(1 / s)) for s in (1, 2, 3)]
+    assert capsys.readouterr().out == ""
+
+
+def test_event_files_for_tensorboard_hold_what_the_log_holds(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    told(Log(tmp_path / "log.jsonl", 0, trackers(tmp_path, 0, str(tmp_path / "events"), None)))
     found = EventAccumulator(str(tmp_path / "events")).Reload()
     assert [(one.step, one.value) for one in found.Scalars("loss")] == [(s, pytest.approx(1 / s)) for s in (1, 2, 3)]
