@@ -20,7 +20,7 @@ from model.text.byte_count import size
 
 
 def _record(arguments: argparse.Namespace) -> str:
-    trace = _trace(_opened(arguments.model), arguments)
+    trace = _trace(_opened(arguments.model, arguments.step), arguments)
     path = trace.save(arguments.out)
     wrote = f"wrote “{_written(trace)}”; " if trace.written() else ""
     return (
@@ -36,11 +36,11 @@ def _written(trace: Any) -> str:
     return trace.between.join(trace.written()[row] for row in rows(trace))
 
 
-def _opened(name: str) -> Any:
+def _opened(name: str, step: int | None) -> Any:
     """The model, and on stderr what has to be said of it (parameters that its files lack)."""
     from model import open_model
 
-    model = open_model(name, progress=_progress)
+    model = open_model(name, progress=_progress, step=step)
     say_remarks(model)
     return model
 
@@ -108,7 +108,9 @@ def _heads(arguments: argparse.Namespace) -> str:
     names = [measure.name for measure in CHEAP]
     if arguments.by not in names:
         raise UnknownOption(what="Measure", got=arguments.by, allowed=", ".join(names))
-    trace = Trace.open(arguments.trace) if arguments.trace else _trace(_opened(arguments.model), arguments)
+    trace = (
+        Trace.open(arguments.trace) if arguments.trace else _trace(_opened(arguments.model, arguments.step), arguments)
+    )
     measured = trace_statistics(trace)
     best = ranked(measured, arguments.by)[: max(1, arguments.top)]
     if not best:
@@ -142,6 +144,7 @@ def _train(arguments: argparse.Namespace) -> str:
 def _add_input(record: argparse.ArgumentParser) -> None:
     """What is run: the model and everything that it may be given to read."""
     record.add_argument("--model", default="translate", help="a shipped name, a checkpoint folder, a .gguf file")
+    record.add_argument("--step", type=int, help="a step of its training, where the weights were kept")
     record.add_argument("--text")
     record.add_argument("--pair", help="a second text, for models that read two")
     record.add_argument(

@@ -15,6 +15,7 @@ import torch
 from model.checkpoints import own_files, own_run
 from model.checkpoints.disk.tasks import own_task
 from model.checkpoints.own_files import FILES
+from model.checkpoints.own_subwords import Subwords
 from model.checkpoints.remarks import not_finite
 from model.errors import DamagedCheckpoint, LacksPackage, NoCheckpoint, NotInThisModel, TextTooLong
 from model.jobs.device import CPU, device_of, host
@@ -42,7 +43,8 @@ class OwnModel:
     """A Transformer of ours with its tokenizers and card: an encoder–decoder, or one of the two alone.
 
     source, target: of an encoder, of a decoder; None where the model has none. `starts` maps an output language to its start
-    token; a decoder alone has one, which stands before every text.
+    token; a decoder alone has one, which stands before every text. subwords: what cuts its texts, None where words or
+    characters do.
     """
 
     name: str
@@ -52,6 +54,7 @@ class OwnModel:
     starts: Mapping[str, str]
     card: Mapping[str, object]
     weights_hash: str
+    subwords: Subwords | None = field(default=None, repr=False)
     # The module is shared by every page of the app; two threads inside one small model only slow each other down.
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -187,4 +190,6 @@ def load(folder: Path, name: str | None = None, device: torch.device = CPU, snap
         raise DamagedCheckpoint(path=folder, reason=str(error).rstrip(".")) from error
     card = told.card | ({"not_finite": broken} if (broken := not_finite(module)) else {})
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
-    return OwnModel(name or folder.name, module.to(device).eval(), told.source, told.target, told.starts, card, digest)
+    return OwnModel(
+        name or folder.name, module.to(device).eval(), told.source, told.target, told.starts, card, digest, told.subwords
+    )  # fmt: skip

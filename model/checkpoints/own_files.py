@@ -31,6 +31,7 @@ class OwnFiles:
     target: Tokenizer | None
     starts: Mapping[str, str]
     card: Mapping[str, object]
+    subwords: Subwords | None = None
 
 
 def read(folder: Path) -> OwnFiles:
@@ -43,11 +44,12 @@ def read(folder: Path) -> OwnFiles:
     config = TransformerConfig(**told)
     _check_sizes(config, safetensors_header(folder / "weights.safetensors"))
     words, card = vocabulary_of(folder), card_of(folder)
-    source, target = _tokenizers(words, config, own_subwords.read(folder) if words["kind"] == "subwords" else None)
+    subwords = own_subwords.read(folder) if words["kind"] == "subwords" else None
+    source, target = _tokenizers(words, config, subwords)
     starts = dict(words["starts"])
     _check_tokens(source, target, starts)
     _check_card(card, config)
-    return OwnFiles(config, source, target, starts, card)
+    return OwnFiles(config, source, target, starts, card, subwords)
 
 
 def _tokenizers(

@@ -42,6 +42,10 @@ class Subwords:
         """How a token reads to a person; a special one as it stands."""
         return token if token in self.special else self._read(token)
 
+    def write(self, folder: Path) -> None:
+        """The same tokenizer.json for another checkpoint."""
+        (folder / FILE).write_text(self.backend_tokenizer.to_str(), encoding="utf-8")
+
     @cached_property
     def _read(self) -> Any:
         return token_texts.reader(self.backend_tokenizer)

@@ -48,6 +48,8 @@ def _own(tuned: FineTuned, folder: Path) -> None:
     kind = (model.source or model.target).kind
     _json(folder / "config.json", model.config.to_dict())
     _json(folder / "vocabulary.json", {"kind": kind, "starts": dict(model.starts)} | sides)
+    if model.subwords is not None:
+        model.subwords.write(folder)
     # The scores and the curve are of the weights before.
     kept = {
         name: model.card[name]

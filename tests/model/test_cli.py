@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from model import Trace
 from model.__main__ import main
@@ -211,3 +212,15 @@ def test_what_a_command_prints_says_how_the_run_checks(
     read = pd.read_csv(io.StringIO(table), sep=r"\s+", comment="#")
     assert list(read.columns[:2]) == ["site", "head"] and len(read) == 10
     assert main(["heads", "--trace", run]) == 0 and capsys.readouterr().out.startswith(f"# {said}")
+
+
+def test_a_step_of_a_training_is_recorded(tmp_path: Path) -> None:
+    from model import history, open_model
+
+    first = history("induction")[0]
+    given = ["record", "--model", "induction", "--text", "abcabc", "--out", str(tmp_path / "run.safetensors")]
+    assert main([*given, "--step", str(first)]) == 0
+    found = Trace.open(tmp_path / "run.safetensors").weights("decoder.0.self", 0)
+    assert torch.equal(found, open_model("induction", step=first).trace("abcabc").weights("decoder.0.self", 0))
+    assert not torch.allclose(found, open_model("induction").trace("abcabc").weights("decoder.0.self", 0), atol=0.01)
+    assert main([*given, "--step", "7777"]) == 2

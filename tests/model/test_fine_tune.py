@@ -22,11 +22,11 @@ from tests.model.test_hugging_face import write as write_library
 pytestmark = pytest.mark.float32
 
 
-@pytest.fixture(scope="module", params=["own", "gpt2", "bart", "bert"])
+@pytest.fixture(scope="module", params=["own", "own-subwords", "gpt2", "bart", "bert"])
 def opened(request, tmp_path_factory) -> object:
     folder = tmp_path_factory.mktemp(request.param) / request.param
-    if request.param == "own":
-        return open_model(tiny.write_checkpoint(folder))
+    if request.param.startswith("own"):
+        return open_model(tiny.write_checkpoint(folder, kind="subwords" if "-" in request.param else "words"))
     write_library(folder, request.param)
     if request.param == "bert":
         from transformers import AutoTokenizer
@@ -38,7 +38,7 @@ def opened(request, tmp_path_factory) -> object:
 
 
 def examples_for(model) -> list:
-    if model.name == "own":
+    if model.name.startswith("own"):
         return PAIRS[:3]
     return [(TEXTS[0], TEXTS[1]), (TEXTS[1], TEXTS[2])] if model.name == "bart" else TEXTS[:3]
 
@@ -61,7 +61,8 @@ def test_it_learns_and_the_model_that_was_given_stays(opened, tuned) -> None:
         assert found.losses[0] == pytest.approx(found.before.loss, abs=bounds.WEIGHT)
     assert found.outputs and all(isinstance(one.before, str) for one in found.outputs)
     heads = sum(
-        record.heads for record in opened.trace(TEXTS[0] if opened.name != "own" else tiny.TEXT).attention.values()
+        record.heads
+        for record in opened.trace(TEXTS[0] if not opened.name.startswith("own") else tiny.TEXT).attention.values()
     )
     means = [change.mean for change in found.changes]
     assert len(means) == heads and means == sorted(means, reverse=True) and means[0] > 0
