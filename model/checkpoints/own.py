@@ -12,11 +12,14 @@ from typing import NamedTuple
 
 import torch
 
-from model.checkpoints import own_files, own_run
+from model.checkpoints import own_edits, own_files, own_run
 from model.checkpoints.disk.tasks import own_task
 from model.checkpoints.own_files import FILES
 from model.checkpoints.own_subwords import Subwords
 from model.checkpoints.remarks import not_finite
+from model.edits.parse import parse_all
+from model.edits.plan import Edit
+from model.edits.run_edits import RunEdits
 from model.errors import DamagedCheckpoint, LacksPackage, NoCheckpoint, NotInThisModel, TextTooLong
 from model.jobs.device import CPU, device_of, host
 from model.text.tokenizer import Reading, Tokenizer
@@ -131,32 +134,36 @@ class OwnModel:
         language: str | None = None,
         pad_to: int | None = None,
         new_tokens: int | None = None,
+        edits: Sequence[Edit | str] = (),
     ) -> Trace:
         """Run `text` and record it.
 
         target: None lets an encoder–decoder write (greedy); a text forces it. language: one of `languages`. pad_to: pad an
         encoder's text to this many tokens, to see the padding mask at work. new_tokens: how many tokens to write at most
-        (default: as many as there is room for; a decoder alone writes none). Raises NotInThisModel for what this shape has not.
+        (default: as many as there is room for; a decoder alone writes none). edits: what is changed in the run
+        (`model.edits.parse`), the writing too. Raises NotInThisModel for what this shape has not, BadEdit, NothingToEdit.
         """
         target = target if target is not None and target.strip() else None  # an empty box forces nothing
         asked = own_run.Asked(target, language, pad_to or None, new_tokens or None).checked(self)
         reading = self.read(text)
-        with self.lock:
+        worked_out = own_edits.work_out(self, parse_all(edits), text, asked) if edits else RunEdits()
+        with self.lock, own_edits.edited(self.module, worked_out):
             run = own_run.run_of(self, reading, asked)
-            store, attention = record_run(self.module, run.source, run.target)
+            store, attention = record_run(self.module, run.source, run.target, worked_out.sites)
 
         def plain_logits() -> torch.Tensor:
-            with self.lock, torch.no_grad():
+            with self.lock, torch.no_grad(), own_edits.edited(self.module, worked_out):
                 return host(self.module(*(None if ids is None else ids[None] for ids in (run.source, run.target)))[0])
 
         sides = own_run.sides_of(self, run)
+        facts = own_run.facts_of_run(self, run, sides, store["logits"], reading)
         return Trace(
-            key=TraceKey(self.name, self.weights_hash, text, target, asked.options),
+            key=TraceKey(self.name, self.weights_hash, text, target, asked.options + worked_out.options),
             sides=sides,
             attention=attention,
             store=store,
             vocabulary=(self.target or self.source).texts,
-            facts=own_run.facts_of_run(self, run, sides, store["logits"], reading),
+            facts=facts | worked_out.facts,
             plain_logits=plain_logits,
         )
 

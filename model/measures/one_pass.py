@@ -76,8 +76,17 @@ def _weights(record: AttentionRecord, cells: CellBlock, keys: Sequence[Bool[Tens
     for first in range(0, record.heads, together):
         heads = range(first, min(first + together, record.heads))
         taken = None if sinks is None else sinks[heads.start : heads.stop, None, None]
+        if not record.plain and record.edits is not None:
+            taken = _dropped(record, heads, cells)
         scores = block_scores(record, slice(heads.start, heads.stop), cells.rows, cells.columns, masked)
         yield WeightBlock.of(cells, heads, scores, taken, keys)
+
+
+def _dropped(record: AttentionRecord, heads: range, cells: CellBlock) -> Tensor:
+    """What belongs to no key in each row of an edited run, as a score: [h, r, 1], −∞ for nothing."""
+    none = torch.full((len(cells.i), 1), -torch.inf, dtype=record.q.dtype)
+    each = (record.sink(head, record.q.dtype, cells.rows) for head in heads)
+    return torch.stack([none if sink is None else sink.expand_as(none) for sink in each])
 
 
 def _rows_of(

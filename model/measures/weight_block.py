@@ -148,10 +148,13 @@ class WeightBlock:
         cells: CellBlock,
         heads: range,
         scores: Float[Tensor, "h r c"],
-        sinks: Float[Tensor, "h 1 1"] | None,
+        sinks: Float[Tensor, "h _ 1"] | None,
         keys: Sequence[Bool[Tensor, " k"]],
     ) -> WeightBlock:
-        """The softmax of a block of scores (overwritten). keys: which keys each `KeyMass` is about."""
+        """The softmax of a block of scores (overwritten).
+
+        sinks: a score of no key, of all rows or one a row. keys: which keys each `KeyMass` is about.
+        """
         top = scores.amax(-1, keepdim=True)
         attends = top != -torch.inf
         high = top if sinks is None else torch.maximum(top, sinks)

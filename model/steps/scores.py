@@ -80,7 +80,7 @@ def _biased(bias: Matrix, scores: Matrix) -> Step:
 
 
 def _softmaxed(record: AttentionRecord, head: int, masked: Matrix, dead: torch.Tensor, rows: slice) -> Step:
-    sink = record.sink(head, torch.float64)
+    sink = record.sink(head, torch.float64, rows)
     A = Matrix("A", softmax(masked.values, sink)[0], "query", "key", dead)
     extra = "" if sink is None else rf" + e^{{{sink.item():.3g}}}"
     latex = rf"A_{{ij}} = \frac{{e^{{S''_{{ij}}}}}}{{\sum_{{j'}} e^{{S''_{{ij'}}}}{extra}}}"

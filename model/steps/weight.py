@@ -46,7 +46,7 @@ def attention_weight(record: AttentionRecord, head: int, i: int, j: int) -> Atte
     head, i, j = record.check_head(head), record.check_query(i), record.check_key(j)
     row, column = slice(i, i + 1), slice(j, j + 1)
     scores = record.scores(head, row, dtype=torch.float64)
-    weights, log_sum = softmax(scores, record.sink(head, torch.float64))
+    weights, log_sum = softmax(scores, record.sink(head, torch.float64, row))
     product = record.products(head, row, column, torch.float64)
     return AttentionWeight(
         float(product[0, 0]), record.scale, float(scores[0, j]), float(log_sum[0]), float(weights[0, j])
@@ -64,7 +64,7 @@ def weight_derivation(trace: Trace, site: Site | str, head: int, row: int, colum
         k = k + record.store[f"{record.site}.relative_keys"][at].double()
     found = attention_weight(record, head, row, column)
     scores = record.scores(head, rows, dtype=torch.float64)[0]
-    sink = record.sink(head, torch.float64)
+    sink = record.sink(head, torch.float64, rows)
     reached = [s for s in (*scores.tolist(), *([sink.item()] if sink is not None else [])) if s != -math.inf]
     top = max(reached, default=0.0)
     slope = 0.0 if record.slopes is None else -float(record.slopes[head]) * abs(row - column)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -21,6 +22,9 @@ from model.trace.tensors import MemoryStore, Store
 from model.transformer.attention import softmax
 from model.transformer.masks import DenseMask, IntervalMask, RuleMask
 from model.transformer.positions import alibi_bias, offsets
+
+if TYPE_CHECKING:
+    from model.edits.site_edits import SiteEdits
 
 # What a store may hold of a record that scores, and that values, are made of.
 _SCORES = ("q", "k", "bias", "bias_offsets", "sinks", "relative_keys")
@@ -37,7 +41,8 @@ class AttentionRecord:
     context [h, q, d_v] = weights · v; output [q, d] after W_O. `slopes` are ALiBi's; `distance` is Shaw's clipping;
     `softcap` c turns a scaled score s into c · tanh(s / c) (Gemma 2). Where the store has `{site}.bias` [h, q, k] or
     `{site}.bias_offsets` [h, q + k − 1] (one number an offset j − i) it is added to the scores; `{site}.sinks` [h] is one
-    more score a row whose weight is dropped.
+    more score a row whose weight is dropped. `edits`: what this run had changed here; scores, weights and contexts are as they
+    ran, the edits in them.
     """
 
     site: Site
@@ -47,6 +52,7 @@ class AttentionRecord:
     slopes: Tensor | None = None
     distance: int | None = None
     softcap: float | None = None
+    edits: SiteEdits | None = None
 
     def _name(self, part: str) -> str:
         return f"{self.site}.{part}"
@@ -71,25 +77,11 @@ class AttentionRecord:
     def output(self) -> Float[Tensor, "q d"]:
         return self.store[self._name("output")]
 
-    @property
-    def heads(self) -> int:
-        return self.store.shape(self._name("q"))[0]
-
-    @property
-    def queries(self) -> int:
-        return self.store.shape(self._name("q"))[1]
-
-    @property
-    def keys(self) -> int:
-        return self.store.shape(self._name("k"))[1]
-
-    @property
-    def d_k(self) -> int:
-        return self.store.shape(self._name("q"))[2]
-
-    @property
-    def d_v(self) -> int:
-        return self.store.shape(self._name("v"))[2]
+    heads = property(lambda self: self.store.shape(self._name("q"))[0])
+    queries = property(lambda self: self.store.shape(self._name("q"))[1])
+    keys = property(lambda self: self.store.shape(self._name("k"))[1])
+    d_k = property(lambda self: self.store.shape(self._name("q"))[2])
+    d_v = property(lambda self: self.store.shape(self._name("v"))[2])
 
     @property
     def groups(self) -> int:
@@ -123,7 +115,8 @@ class AttentionRecord:
     def plain(self) -> bool:
         """Whether a score is scale · q · k and nothing else, the mask aside."""
         parts = ("bias", "bias_offsets", "relative_keys", "sinks")
-        return self.softcap is None and self.slopes is None and not any(self._name(p) in self.store for p in parts)
+        plain = self.softcap is None and self.slopes is None and not any(self._name(p) in self.store for p in parts)
+        return plain and (self.edits is None or self.edits.scores is None)
 
     def select(self, heads: Sequence[int] | None = None, dtype: torch.dtype | None = None) -> AttentionRecord:
         """A record of these heads alone, in memory: what scores are made of, and the values where they are looked at.
@@ -149,7 +142,9 @@ class AttentionRecord:
         store = MemoryStore({self._name(part): read(part) for part in known if part in _SCORES})
         for part in (part for part in known if part in _VALUES):
             store.add_lazy(self._name(part), shape(part), lambda part=part: read(part))
-        return replace(self, store=store, slopes=None if self.slopes is None else self.slopes[chosen].to(dtype))
+        slopes = None if self.slopes is None else self.slopes[chosen].to(dtype)
+        edits = self.edits if self.edits is None or heads is None else self.edits.select(self, chosen)
+        return replace(self, store=store, slopes=slopes, edits=edits)
 
     def allowed(self, rows: slice | Tensor = slice(None), columns: slice = slice(None)) -> Tensor:
         """bool [rows, columns]: which cells the mask leaves; `rows` is a slice or a tensor of indices, here and below."""
@@ -179,6 +174,18 @@ class AttentionRecord:
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
         """q · kᵀ · scale + bias + mask, −∞ where masked: [rows, columns]."""
+        if self.edits is None or not self.edits.scored(head):
+            return self.unedited_scores(head, rows, columns, dtype)
+        return self.edits.scores.edited(self, head, torch.arange(self.queries)[rows], dtype)[0][:, columns]
+
+    def unedited_scores(
+        self,
+        head: int,
+        rows: slice | Tensor = slice(None),
+        columns: slice = slice(None),
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """The same as the model has them: [rows, columns]."""
         scores = self.products(head, rows, columns, dtype) * self.scale
         if self.slopes is not None:
             slope = self.slopes[head : head + 1].to(dtype)
@@ -200,7 +207,13 @@ class AttentionRecord:
         return None
 
     def sink(self, head: int, dtype: torch.dtype, rows: slice | Tensor = slice(None)) -> Tensor | None:
-        """The score of these rows whose weight is dropped (GPT-OSS): a number for all of them, or None."""
+        """The score of these rows whose weight is dropped (GPT-OSS): a number for all of them, one a row [rows, 1], or None."""
+        if self.edits is None or not self.edits.scored(head):
+            return self.unedited_sink(head, dtype)
+        return self.edits.scores.edited(self, head, torch.arange(self.queries)[rows], dtype)[1][:, None]
+
+    def unedited_sink(self, head: int, dtype: torch.dtype) -> Tensor | None:
+        """The model's own, a number for all rows, or None."""
         return self.store.first(self._name("sinks"), head).to(dtype) if self._name("sinks") in self.store else None
 
     def weights(
@@ -228,11 +241,15 @@ class AttentionRecord:
 
     def head_output(self, head: int, rows: slice | Tensor = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
         """weights · v, as the record implies it: [rows, d_v]; with Shaw's positions the offsets' values are added."""
-        weights = self.weights(head, rows, dtype=dtype)
-        context = weights @ self.head("v", head, dtype)
+        context = self.times_values(head, self.weights(head, rows, dtype=dtype), rows)
+        return context if self.edits is None else self.edits.handed_on(context[None], [head], rows)[0]
+
+    def times_values(self, head: int, weights: Tensor, rows: slice | Tensor = slice(None)) -> Tensor:
+        """Weights [rows, k] of one head times its values, and those of the offsets: [rows, d_v]."""
+        context = weights @ self.head("v", head, weights.dtype)
         if self.distance is not None:
             table = offsets(self.queries, self.keys, self.distance, rows)
-            a_v = self.store[self._name("relative_values")].to(dtype)
+            a_v = self.store[self._name("relative_values")].to(weights.dtype)
             shares = weights.new_zeros(weights.shape[0], a_v.shape[0]).scatter_add(1, table, weights)
             context = context + shares @ a_v
         return context

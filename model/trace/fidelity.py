@@ -195,12 +195,13 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     u = unit_roundoff(dtype_of(record))
     q, k, v = (record.head(name, head, torch.float64) for name in "qkv")
     scores = record.scores(head, rows, dtype=torch.float64)
-    weights = softmax(scores, record.sink(head, torch.float64))[0]  # as `record.weights`, whose scores are needed too
-    value = weights @ v if record.distance is None else record.head_output(head, rows, torch.float64)
+    weights = softmax(scores, record.sink(head, torch.float64, rows))[
+        0
+    ]  # as `record.weights`, whose scores are needed too
+    value = record.times_values(head, weights, rows)
     k_squares, v_squares = k.square(), v.square()
-    if (
-        record.distance is not None
-    ):  # a vector of the offset is added to each key and value: the largest, dimension by dimension
+    # A vector of the offset is added to each key and value: the largest, dimension by dimension.
+    if record.distance is not None:
         k_squares, v_squares = (
             2 * (squares + record.store[f"{record.site}.relative_{name}"].double().square().amax(0))
             for squares, name in ((k_squares, "keys"), (v_squares, "values"))
@@ -213,7 +214,18 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     own = record.keys * u**2 * torch.maximum(passed, weights.square() @ v_squares)
     # exp(s − lse) is off by u · |s| itself, alike in the whole row: of this check, and of keys that were read block by block.
     shared = (u * value).square() * size.amax(-1, keepdim=True)
-    return value, spread.clamp_min(0) + own + shared
+    return _handed_on(record, head, rows, value, spread.clamp_min(0) + own + shared)
+
+
+def _handed_on(
+    record: AttentionRecord, head: int, rows: slice | Tensor, value: Tensor, variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """A context and its variance, with what an edit makes of them."""
+    if record.edits is None:
+        return value, variance
+    given, u = record.edits.handed_on(value[None], [head], rows)[0], unit_roundoff(dtype_of(record))
+    factor = record.edits.handed_on(torch.ones_like(value)[None], [head], rows, once=False)[0]
+    return given, variance * factor.square() + (u * given).square()
 
 
 def _passed(weights: Tensor, v: Tensor) -> Tensor:
@@ -232,7 +244,7 @@ def _log_sums(record: AttentionRecord, head: int, rows: slice | Tensor) -> Check
     held = ~scores.isneginf().all(-1) & ~scores.isnan().any(-1)
     some, scores = some[held], scores[held]
     q, k = (record.head(name, head, torch.float64) for name in "qk")
-    implied = softmax(scores, record.sink(head, torch.float64))[1]
+    implied = softmax(scores, record.sink(head, torch.float64, some))[1]
     # A row's log-sum-exp moves by no more than the score that moves most, and is one sum more.
     size = (record.scale * (q[some].square() @ k.square().T).sqrt()).amax(-1)
     size = torch.maximum(size, scores.masked_fill(~scores.isfinite(), 0).abs().amax(-1))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,10 +15,11 @@ from model.trace.attention_record import AttentionRecord
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore, Store
 from model.transformer.encoder_decoder import Transformer
-from model.transformer.hook_points import run_with_hooks
+from model.transformer.hook_points import HookPoint, run_with_hooks
 from model.transformer.masks import RuleMask
 
 if TYPE_CHECKING:
+    from model.edits.site_edits import SiteEdits
     from model.trace.trace import Trace
 
 KINDS = ("self", "cross", "ffn")  # the sub-layers of a layer, in the order of the computation
@@ -41,10 +44,10 @@ def ids_of(trace: Trace) -> tuple[Tensor | None, Tensor | None]:
 
 
 def record_run(
-    module: Transformer, source: Tensor | None, target: Tensor | None
+    module: Transformer, source: Tensor | None, target: Tensor | None, edits: Mapping[str, SiteEdits] | None = None
 ) -> tuple[MemoryStore, dict[Site, AttentionRecord]]:
     """Run source ids [n] and target ids [m], of which an encoder or a decoder alone has one, once in evaluation mode, and
-    keep the activations at every hook point."""
+    keep the activations at every hook point. edits: what is changed in this run, by sub-layer; whoever calls changes it."""
     if module.training:
         raise ValueError("the model is in training mode, where dropout changes every weight: call eval() first")
     batch = [None if ids is None else ids[None] for ids in (source, target)]
@@ -55,7 +58,7 @@ def record_run(
     masks = module.masks(*batch)
     store = MemoryStore(tensors)
     sites = [name.removesuffix(".q") for name in tensors if re.match(r"^\w+\.\d+\.(self|cross)\.q$", name)]
-    return store, {Site.parse(site): _attention(module, Site.parse(site), masks, store) for site in sites}
+    return store, {Site.parse(site): _attention(module, Site.parse(site), masks, store, edits or {}) for site in sites}
 
 
 def _rename(path: str) -> str:
@@ -65,12 +68,25 @@ def _rename(path: str) -> str:
     return path
 
 
-def _attention(module: Transformer, site: Site, masks: dict[str, RuleMask], store: MemoryStore) -> AttentionRecord:
+def point_names(module: Transformer) -> dict[str, str]:
+    """The name in the record of every hook point, by its path."""
+    return {path: _rename(path) for path, part in module.named_modules() if isinstance(part, HookPoint)}
+
+
+def _attention(
+    module: Transformer, site: Site, masks: dict[str, RuleMask], store: MemoryStore, edits: Mapping[str, SiteEdits]
+) -> AttentionRecord:
     attention = getattr(getattr(module, site.stack)[site.layer], f"{site.kind}_attention")
+    record = attention_record(attention, site, masks[f"{site.stack}.{site.kind}"].example(0), store)
+    return replace(record, edits=edits.get(str(site)))
+
+
+def attention_record(attention: torch.nn.Module, site: Site, mask: RuleMask, store: MemoryStore) -> AttentionRecord:
+    """The record of one of our own attentions over the q, k, v that are in `store`."""
     return AttentionRecord(
         site=site,
         scale=attention.scale,
-        mask=masks[f"{site.stack}.{site.kind}"].example(0),
+        mask=mask,
         store=_with_relative(store, site, attention),
         slopes=None if attention.slopes is None else host(attention.slopes),
         distance=attention.relative.distance if attention.relative is not None else None,

@@ -123,9 +123,9 @@ class MultiHeadAttention(nn.Module):
             context, lse = attend_relative(q, k, v, self.scale, mask, self.relative, dropout)
         else:
             context, lse = attend(q, k, v, self.scale, mask, self.bias(q, k), dropout)
+        context = self.context(context)
         if lse is not None:
             self.lse(lse)
-        context = self.context(context)
         return self.output(self.W_O(context.transpose(-2, -3).flatten(-2)))
 
     def bias(self, q: Tensor, k: Tensor) -> Tensor | None:

@@ -6,7 +6,7 @@ ever stored on a module, so a model that nobody looks at pays nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor, nn
@@ -19,6 +19,24 @@ class HookPoint(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x
+
+
+Change = Callable[[Tensor], Tensor]
+
+
+@contextmanager
+def changed(points: Mapping[HookPoint, Change]) -> Iterator[None]:
+    """What passes these points inside the block goes on as what each function makes of it; afterwards the hooks come off."""
+
+    def hook(change: Change):
+        return lambda _module, _inputs, output: change(output)
+
+    handles = [point.register_forward_hook(hook(change)) for point, change in points.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextmanager

@@ -65,11 +65,15 @@ def shaw(q: Array, k: Array, v: Array, a_k: Array, a_v: Array, allowed: Array) -
                 offset = max(-distance, min(distance, j - i)) + distance
                 scores[i, j] = q[i] @ (k[j] + a_k[offset]) / math.sqrt(q.shape[1])
     weights = softmax(scores)
-    context = np.zeros((q.shape[0], v.shape[1]))
-    for i in range(q.shape[0]):
-        for j in range(k.shape[0]):
+    return scores, weights, shaw_context(weights, v, a_v)
+
+
+def shaw_context(weights: Array, v: Array, a_v: Array) -> Array:
+    distance, context = (a_v.shape[0] - 1) // 2, np.zeros((weights.shape[0], v.shape[1]))
+    for i in range(weights.shape[0]):
+        for j in range(v.shape[0]):
             context[i] += weights[i, j] * (v[j] + a_v[max(-distance, min(distance, j - i)) + distance])
-    return scores, weights, context
+    return context
 
 
 class Run:
@@ -89,6 +93,16 @@ class Run:
             final = self.stack("decoder", target, {"self": causal} | crosses, memory)
         self.got["logits"] = self.linear("project", final)
 
+    def change_weights(self, at: str, head: int, weights: Array, allowed: Array) -> Array:
+        """What an edited run puts in their place; a plain one nothing."""
+        return weights
+
+    def change_context(self, at: str, head: int, context: Array) -> Array:
+        return context
+
+    def change(self, name: str, x: Array) -> Array:
+        return x
+
     def linear(self, name: str, x: Array) -> Array:
         return x @ self.p[f"{name}.weight"].T + self.p[f"{name}.bias"]
 
@@ -104,7 +118,7 @@ class Run:
         if added is not None:
             self.got[f"{stack}.positions"] = added
             x = x + added
-        self.got[f"{stack}.input"] = x
+        self.got[f"{stack}.input"] = x = self.change(f"{stack}.input", x)
         return x
 
     def stack(self, name: str, ids: list[int], allowed: dict[str, Array], memory: Array | None) -> Array:
@@ -126,16 +140,16 @@ class Run:
         gamma, beta = (self.p[f"{at}_add.layer_norm.{part}"] for part in ("gamma", "beta"))
         if self.c["norm"] == "pre":
             self.got[f"{at}.norm"] = layer_norm(x, gamma, beta)
-            self.got[f"{at}.residual"] = x + sublayer(self.got[f"{at}.norm"])
+            self.got[f"{at}.residual"] = self.change(f"{at}.residual", x + sublayer(self.got[f"{at}.norm"]))
             return self.got[f"{at}.residual"]
         self.got[f"{at}.residual"] = x + sublayer(x)
-        self.got[f"{at}.norm"] = layer_norm(self.got[f"{at}.residual"], gamma, beta)
+        self.got[f"{at}.norm"] = self.change(f"{at}.norm", layer_norm(self.got[f"{at}.residual"], gamma, beta))
         return self.got[f"{at}.norm"]
 
     def ffn(self, at: str, x: Array) -> Array:
         self.got[f"{at}.pre"] = self.linear(f"{at}.W_1", x)
-        self.got[f"{at}.post"] = np.maximum(self.got[f"{at}.pre"], 0)
-        self.got[f"{at}.output"] = self.linear(f"{at}.W_2", self.got[f"{at}.post"])
+        self.got[f"{at}.post"] = self.change(f"{at}.post", np.maximum(self.got[f"{at}.pre"], 0))
+        self.got[f"{at}.output"] = self.change(f"{at}.output", self.linear(f"{at}.W_2", self.got[f"{at}.post"]))
         return self.got[f"{at}.output"]
 
     def attention(self, at: str, x: Array, y: Array, allowed: Array, own: bool) -> Array:
@@ -151,16 +165,18 @@ class Run:
         results = []
         for h in range(heads):
             if positions == "relative":
-                tables = (self.p[f"{module}.relative.{part}"] for part in ("keys", "values"))
-                results.append(shaw(q[h], k[h], v[h], *tables, allowed))
+                tables = [self.p[f"{module}.relative.{part}"] for part in ("keys", "values")]
+                scores, weights, _ = shaw(q[h], k[h], v[h], *tables, allowed)
+                weights = self.change_weights(at, h, weights, allowed)
+                results.append((scores, weights, self.change_context(at, h, shaw_context(weights, v[h], tables[1]))))
                 continue
             scores = q[h] @ k[h].T / math.sqrt(d_k)
             if positions == "alibi":
                 i, j = np.indices(scores.shape)
                 scores = scores - slopes(heads)[h] * abs(i - j)
             scores = np.where(allowed, scores, -np.inf)
-            weights = softmax(scores)
-            results.append((scores, weights, weights @ v[h]))
+            weights = self.change_weights(at, h, softmax(scores), allowed)
+            results.append((scores, weights, self.change_context(at, h, weights @ v[h])))
         scores, weights, context = (np.stack(part) for part in zip(*results, strict=True))
         output = self.linear(f"{module}.W_O", context.transpose(1, 0, 2).reshape(len(x), -1))
         names = ("q", "k", "v", "scores", "weights", "context", "output")
