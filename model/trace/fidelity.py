@@ -210,8 +210,8 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     size = torch.maximum(scores.masked_fill(~scores.isfinite(), 0).square(), terms)
     moved = weights.square() * (record.d_k * u**2 * size)  # the variance of A_j ds_j
     spread = moved @ v_squares - 2 * value * (moved @ v) + value.square() * moved.sum(-1, keepdim=True)
-    passed = torch.maximum(_passed(weights, v), value.square())
-    own = record.keys * u**2 * torch.maximum(passed, weights.square() @ v_squares)
+    passed = torch.maximum(torch.maximum(_passed(weights, v), value.square()), weights.square() @ v_squares)
+    own = record.keys * u**2 * passed
     # exp(s − lse) is off by u · |s| itself, alike in the whole row: of this check, and of keys that were read block by block.
     shared = (u * value).square() * size.amax(-1, keepdim=True)
     return _handed_on(record, head, rows, value, spread.clamp_min(0) + own + shared)
