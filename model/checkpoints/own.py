@@ -7,19 +7,20 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from model.checkpoints import own_edits, own_files, own_run
+from model.checkpoints import own_files, own_run
 from model.checkpoints.disk.tasks import own_task
+from model.checkpoints.edited import own as edited
+from model.checkpoints.edited.work_out import work_out
 from model.checkpoints.own_files import FILES
 from model.checkpoints.own_subwords import Subwords
 from model.checkpoints.remarks import not_finite
-from model.edits.parse import parse_all
 from model.edits.plan import Edit
-from model.edits.run_edits import RunEdits
 from model.errors import DamagedCheckpoint, LacksPackage, NoCheckpoint, NotInThisModel, TextTooLong
 from model.jobs.device import CPU, device_of, host
 from model.text.tokenizer import Reading, Tokenizer
@@ -146,13 +147,13 @@ class OwnModel:
         target = target if target is not None and target.strip() else None  # an empty box forces nothing
         asked = own_run.Asked(target, language, pad_to or None, new_tokens or None).checked(self)
         reading = self.read(text)
-        worked_out = own_edits.work_out(self, parse_all(edits), text, asked) if edits else RunEdits()
-        with self.lock, own_edits.edited(self.module, worked_out):
+        worked_out, _ = work_out(self, edits, text, target, dict(asked.options), partial(edited.entering, self.module))
+        with self.lock, edited.edited(self.module, worked_out):
             run = own_run.run_of(self, reading, asked)
             store, attention = record_run(self.module, run.source, run.target, worked_out.sites)
 
         def plain_logits() -> torch.Tensor:
-            with self.lock, torch.no_grad(), own_edits.edited(self.module, worked_out):
+            with self.lock, torch.no_grad(), edited.edited(self.module, worked_out):
                 return host(self.module(*(None if ids is None else ids[None] for ids in (run.source, run.target)))[0])
 
         sides = own_run.sides_of(self, run)

@@ -82,9 +82,12 @@ class Plan:
         """The run of another text. Raises OtherLength where it has not the tokens of this one."""
         run = self.reference(text)
         for name, side in self.base.sides.items():
-            if name not in run.sides or len(run.sides[name].tokens) != len(side.tokens):
-                got = len(run.sides[name].tokens) if name in run.sides else 0
-                raise OtherLength(got=got, allowed=len(side.tokens), side=name)
+            # What was written after a text is no part of it.
+            alone = len(self.base.sides) == 1
+            length = int(self.base.facts.get("prompt", len(side.tokens))) if alone else len(side.tokens)
+            got = len(run.sides[name].tokens) if name in run.sides else 0
+            if got != length:
+                raise OtherLength(got=got, allowed=length, side=name)
         return run
 
     def worked_out(self, edits: Sequence[Edit]) -> RunEdits:

@@ -23,10 +23,10 @@ class Replaced:
         """activation: [..., n, ·] -> the same with the numbers in it."""
         rows = slice(None) if self.row is None else slice(self.row, self.row + 1)
         columns = slice(None) if self.column is None else slice(self.column, self.column + 1)
-        activation = activation.clone()
-        value = self.value
-        if isinstance(value, Tensor):
-            value = (value if self.row is None else value[self.row : self.row + 1]).to(activation)
+        activation, value = activation.clone(), self.value
+        if isinstance(value, Tensor):  # of another text, after which this one may have been written on
+            rows = slice(0, len(value)) if self.row is None else rows
+            value = value[rows].to(activation)
         activation[..., rows, columns] = value
         return activation
 

@@ -110,19 +110,14 @@ Step = Hidden | Put
 
 @dataclass(frozen=True, eq=False)
 class ScoreEdits:
-    """The steps of one sub-layer, in their order. first: the position of the row that is row 0 of the run at hand."""
+    """The steps of one sub-layer, in their order."""
 
     steps: tuple[Step, ...]
-    first: int = 0
 
     @property
     def heads(self) -> frozenset[int]:
         """Those whose weights are not the model's own."""
         return frozenset().union(*(step.heads for step in self.steps))
-
-    def at(self, first: int) -> ScoreEdits:
-        """The same for rows that begin at position `first`: of a text that is written with a cache."""
-        return replace(self, first=first)
 
     def select(self, record: ScoredHead, chosen: Sequence[int]) -> ScoreEdits:
         """The same of some heads, which are counted anew."""
@@ -145,9 +140,7 @@ class ScoreEdits:
 
         for step in self.steps:
             if head in step.heads:
-                step.change(
-                    scores, dropped, rows + self.first, allowed, lambda which: _own_weights(record, which, rows)
-                )
+                step.change(scores, dropped, rows, allowed, lambda which: _own_weights(record, which, rows))
         return scores, dropped
 
 

@@ -36,14 +36,19 @@ class ContextEdit:
     put: Mapping[int, Tensor] | None = None
     query: int | None = None
 
+    @property
+    def until(self) -> int:
+        """The first position that is not meant: beyond the last that there is something to put at."""
+        lengths = [len(put) for put in (self.put or {}).values() if put.dim() == 2]
+        return min(lengths, default=2**62)
+
 
 @dataclass(frozen=True, eq=False)
 class SiteEdits:
-    """Of one sub-layer: `scores`, None where they stay; `contexts`, in their order. first: as of `ScoreEdits`."""
+    """Of one sub-layer: `scores`, None where they stay; `contexts`, in their order."""
 
     scores: ScoreEdits | None = None
     contexts: tuple[ContextEdit, ...] = ()
-    first: int = 0
 
     @property
     def heads(self) -> frozenset[int]:
@@ -64,9 +69,6 @@ class SiteEdits:
             contexts.append(replace(edit, heads=frozenset(places.values()), put=put))
         scores = None if self.scores is None else self.scores.select(record, chosen)
         return replace(self, scores=scores, contexts=tuple(contexts))
-
-    def at(self, first: int) -> SiteEdits:
-        return replace(self, scores=None if self.scores is None else self.scores.at(first), first=first)
 
     def run(self, record: EditedHead, context: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
         """(contexts [h, q, d_v] with what is edited in place of the model's own, the log-sum-exp [q] of heads whose scores are).
@@ -95,9 +97,9 @@ class SiteEdits:
         """
         numbers = list(range(context.shape[0])) if heads is None else list(heads)
         context = context.clone()
-        i = self._positions(rows, context.shape[1])
+        i = _positions(rows, context.shape[1])
         for edit in self.contexts:
-            here = torch.ones_like(i, dtype=torch.bool) if edit.query is None else i == edit.query
+            here = i < edit.until if edit.query is None else i == edit.query
             for place, head in enumerate(numbers):
                 if head not in edit.heads or not bool(here.any()):
                     continue
@@ -107,8 +109,8 @@ class SiteEdits:
                     context[place, here] += put if put.dim() == 1 else put[i[here]]
         return context
 
-    def _positions(self, rows: slice | Tensor, count: int) -> Tensor:
-        if isinstance(rows, Tensor):
-            return rows + self.first
-        start = rows.start or 0
-        return torch.arange(start, start + count) + self.first
+
+def _positions(rows: slice | Tensor, count: int) -> Tensor:
+    if isinstance(rows, Tensor):
+        return rows
+    return torch.arange(rows.start or 0, (rows.start or 0) + count)

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from model.checkpoints.disk.families import TOWERS
 from model.checkpoints.disk.generation_config import end_tokens
+from model.checkpoints.edited.library import running
+from model.checkpoints.library_logging import quiet
+from model.checkpoints.tokens import languages
 from model.checkpoints.tokens.encode import tokenized
 from model.checkpoints.tokens.languages import reading_as
-from model.errors import NotInThisModel
+from model.errors import NotInThisModel, TextTooLong
 from model.jobs.device import host
+from model.jobs.progress import tick
+
+if TYPE_CHECKING:
+    from model.checkpoints.library.library_model import HuggingFaceModel
 
 
 @runtime_checkable
@@ -126,3 +133,30 @@ def entrances(module: nn.Module) -> list[nn.Module]:
     if decodes(module):
         found += [module.get_encoder(), module.get_decoder()]
     return found
+
+
+def written(model: HuggingFaceModel, ids: Tensor, new_tokens: int, language: str | None, **how: Any) -> Tensor:
+    """See `HuggingFaceModel.generate`."""
+    from transformers import StoppingCriteriaList
+
+    def progress(written: Tensor, _scores: object) -> Tensor:
+        done = written.shape[1] - start
+        tick("writing", min(1.0, done / new_tokens))
+        return torch.zeros(written.shape[0], dtype=torch.bool, device=written.device)
+
+    start = 1 if model.decodes else ids.shape[1]
+    room = model.max_length - start
+    if room < 1:
+        raise TextTooLong(got=start, allowed=model.max_length - 1)
+    if not hasattr(model.module, "generate"):
+        raise NotInThisModel(what="Writing", does="has no head that writes")
+    opening = languages.opening(model.tokenizer, language)
+    # An edit names rows and keys by their place in the whole text.
+    plainly = {"use_cache": False} if running() else {}
+    with quiet():
+        # The ids stay with the processor, and so does what is drawn: the library moves what each step reads.
+        return model.module.generate(
+            input_ids=ids, max_new_tokens=max(1, min(new_tokens, room)), stopping_criteria=StoppingCriteriaList([progress]),
+            pad_token_id=model._pad(), tokenizer=model.tokenizer,  # where its settings stop at a text
+            **({"attention_mask": torch.ones_like(ids), "do_sample": False, "num_beams": 1} | opening | how | plainly),
+        )  # fmt: skip

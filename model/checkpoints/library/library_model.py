@@ -20,15 +20,18 @@ from model.checkpoints.disk.cost import Running
 from model.checkpoints.disk.families import rules_of
 from model.checkpoints.disk.max_length import longest
 from model.checkpoints.disk.tasks import task_of
+from model.checkpoints.edited.library import check_editable, edited
+from model.checkpoints.edited.work_out import work_out
 from model.checkpoints.library import decoder_input, load_errors
 from model.checkpoints.library.head_runs import choices, head_facts
 from model.checkpoints.library.opening_check import OpeningCheck
 from model.checkpoints.library.run_facts import as_labelled, run_facts, sides_of
-from model.checkpoints.library_logging import quiet
 from model.checkpoints.record.forward import Recorded, plain, record
 from model.checkpoints.task_heads.sentence_pooling import pooling
 from model.checkpoints.tokens import languages
 from model.checkpoints.tokens.encode import Encoded, encode, vocabulary
+from model.edits.plan import Edit
+from model.edits.site_edits import SiteEdits
 from model.errors import HeadlightError, NotInThisModel, TextTooLong
 from model.jobs.device import device_of
 from model.jobs.progress import tick
@@ -115,6 +118,7 @@ class HuggingFaceModel:
         new_tokens: int | None = None,
         language: str | None = None,
         source_language: str | None = None,
+        edits: Sequence[Edit | str] = (),
     ) -> Trace:
         """Run `text` and record it in one forward.
 
@@ -124,7 +128,8 @@ class HuggingFaceModel:
         is a turn, the user's first, through the tokenizer's template. new_tokens: how many tokens to write at most (default:
         40 for an encoder–decoder, none for a decoder, whose continuation is then recorded with the text). language,
         source_language: which of `languages` to write and which the text is in (default: the tokenizer's own);
-        NotInThisModel where there are none, UnknownOption for one that is not among them.
+        NotInThisModel where there are none, UnknownOption for one that is not among them. edits: what is changed in the run, the
+        writing too (`model.edits.parse`); raises BadEdit, NothingToEdit, NotEditable.
         """
         if self.tokenizer is None or self.reads == "sound" or (self.reads == "pictures" and self.decodes):
             raise NotInThisModel(what="Reading a text", does=f"reads {self.reads}")
@@ -136,9 +141,16 @@ class HuggingFaceModel:
         self.check_length(length)
         # Said before the forward: a machine that runs out of memory says nothing.
         cost.check_record(self._cost(length + (new_tokens or 0), 1).peak_bytes)
+        asked: dict[str, object] = {
+            "pair": pair, "chat": chat or None, "new_tokens": new_tokens or None, "language": language,
+            "source_language": source_language,
+        }  # fmt: skip
+        asked = {name: value for name, value in asked.items() if value is not None}
+        check_editable(self.module, edits)
+        changed, facts = work_out(self, edits, text, target, asked)
         inputs = dict(given.inputs)
         said: dict[str, object] = {"generated": target is None, "prompt": given.length} if new_tokens else {}
-        with self.lock, torch.no_grad(), cost.within_memory():
+        with self.lock, torch.no_grad(), cost.within_memory(), edited(self.module, changed, facts.get("modules", {})):
             if self.decodes:
                 limit = 40 if new_tokens is None else new_tokens
                 read = decoder_input.decoder_input(self, inputs["input_ids"], target, limit, language)
@@ -150,20 +162,15 @@ class HuggingFaceModel:
             elif new_tokens and self.task == "causal":
                 inputs = {"input_ids": self.generate(inputs["input_ids"], new_tokens)}
             tick("layers", 0.0)
-            recorded = self._record(inputs)
-            said |= head_facts(self, recorded, inputs, others, pair)
-        options: dict[str, object] = {
-            "pair": pair, "chat": chat or None, "new_tokens": new_tokens or None, "language": language,
-            "source_language": source_language,
-        }  # fmt: skip
-        told = tuple(sorted((name, value) for name, value in options.items() if value is not None))
-        key = TraceKey(self.name, self.weights_hash, text, target, told)
+            recorded = self._record(inputs, changed.sites)
+            said |= head_facts(self, recorded, inputs, others, pair) | changed.facts
+        key = TraceKey(self.name, self.weights_hash, text, target, tuple(sorted(asked.items())) + changed.options)
         return self.as_trace(key, given, inputs, recorded, said)
 
-    def _record(self, inputs: Mapping[str, Tensor]) -> Recorded:
+    def _record(self, inputs: Mapping[str, Tensor], edits: Mapping[str, SiteEdits] | None = None) -> Recorded:
         """One recorded forward. Raises what `load_errors.not_recorded` makes of a failure."""
         try:
-            return record(self.module, inputs)
+            return record(self.module, inputs, edits)
         except HeadlightError:
             raise
         except ValueError as error:
@@ -222,27 +229,7 @@ class HuggingFaceModel:
 
         An encoder–decoder gives what it wrote, [s, 1 + ·], in `language` where that is one of `languages`.
         """
-        from transformers import StoppingCriteriaList
-
-        def progress(written: Tensor, _scores: object) -> Tensor:
-            done = written.shape[1] - start
-            tick("writing", min(1.0, done / new_tokens))
-            return torch.zeros(written.shape[0], dtype=torch.bool, device=written.device)
-
-        start = 1 if self.decodes else ids.shape[1]
-        room = self.max_length - start
-        if room < 1:
-            raise TextTooLong(got=start, allowed=self.max_length - 1)
-        if not hasattr(self.module, "generate"):
-            raise NotInThisModel(what="Writing", does="has no head that writes")
-        opening = languages.opening(self.tokenizer, language)
-        with quiet():
-            # The ids stay with the processor, and so does what is drawn: the library moves what each step reads.
-            return self.module.generate(
-                input_ids=ids, max_new_tokens=max(1, min(new_tokens, room)), stopping_criteria=StoppingCriteriaList([progress]),
-                pad_token_id=self._pad(), tokenizer=self.tokenizer,  # where its settings stop at a text
-                **({"attention_mask": torch.ones_like(ids), "do_sample": False, "num_beams": 1} | opening | how),
-            )  # fmt: skip
+        return decoder_input.written(self, ids, new_tokens, language, **how)
 
     def _pad(self) -> int | None:
         known = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
@@ -256,5 +243,7 @@ class HuggingFaceModel:
         sides = sides_of(self.tokenizer, encoded, inputs, recorded.stacks)
         facts = run_facts(self, key, sides, store, facts, encoded) | {"modules": recorded.modules}
         named = as_labelled(inputs, sides)
-        plain = (lambda: self.plain(named)) if self.untouched and logits.comparable(store) else None
+        # The library's own run cannot be edited.
+        comparable = self.untouched and logits.comparable(store) and "edits" not in facts
+        plain = (lambda: self.plain(named)) if comparable else None
         return Trace(key, sides, recorded.attention, store, self.vocabulary, facts, plain_logits=plain)

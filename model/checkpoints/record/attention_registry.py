@@ -18,6 +18,7 @@ from torch.utils.hooks import RemovableHandle
 
 from model.checkpoints.disk.config_sizes import Sizes
 from model.checkpoints.disk.families import rules_of
+from model.checkpoints.edited import library as edited
 from model.checkpoints.record import qkv_projections
 from model.checkpoints.record.attention_functions import AttentionInput, blocked, eager, fused
 from model.instrumentation.operators.output_projection import differs
@@ -166,6 +167,7 @@ def _recorded(
         context, lse = blocked(given, causal)
     else:
         context, lse = compute(module, given, recorder is not None)
+    context, lse = edited.change(module, given, causal, context, lse)
     if recorder is not None:
         name = recorder.path(module)
         cross = bool(recorder.crosses.search(name)) or bool(getattr(module, "is_cross_attention", False))

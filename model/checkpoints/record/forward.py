@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from model.checkpoints.disk.families import TOWERS, entry
+from model.checkpoints.disk.families import TOWERS
 from model.checkpoints.record import attention_registry, malloc, offload, qkv_projections, score_trace, site_names
 from model.checkpoints.task_heads import outputs as head_outputs
 from model.checkpoints.task_heads.inputs import as_taken
@@ -28,6 +28,9 @@ from model.trace.mask_and_bias import is_masked, position_bias
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.transformer.masks import DenseMask, IntervalMask, RuleMask, compress
+
+if TYPE_CHECKING:
+    from model.edits.site_edits import SiteEdits
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +64,13 @@ class CapturedAttention:
     source: qkv_projections.QKVSource | None = None
 
 
-def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
+def record(
+    module: nn.Module, inputs: Mapping[str, Tensor], edits: Mapping[str, SiteEdits] | None = None
+) -> Recorded:  # fmt: skip
     """Run a library model once on inputs of batch 1 and keep every attention call and hidden state.
 
-    `prepare` the model first. Raises ValueError when no attention was captured, or a call whose scores cannot be told apart.
+    `prepare` the model first. edits: what is changed in this run, by sub-layer; whoever calls changes it. Raises ValueError when
+    no attention was captured, or a call whose scores cannot be told apart.
     """
     calls, output = _captured_calls(module, inputs)
     tensors: dict[str, Tensor] = {}
@@ -81,7 +87,11 @@ def record(module: nn.Module, inputs: Mapping[str, Tensor]) -> Recorded:
     tensors |= {name: host(tensor) for name, tensor in outputs.items()}
     for name, tensor in tensors.items():
         store.add(name, tensor)
-    records = {site: AttentionRecord(site=site, store=store, **facts) for site, facts in attention.items()}
+    changed = edits or {}
+    records = {
+        site: AttentionRecord(site=site, store=store, edits=changed.get(str(site)), **facts)
+        for site, facts in attention.items()
+    }
     return Recorded(store, records, {str(site): path for site, path in paths_of.items()})
 
 
@@ -107,11 +117,14 @@ def _captured_calls(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[li
         masks: dict[int, Any] = {}
         biases: dict[int, tuple[str, Tensor]] = {}
         if calls:
-            single = _one_token_is_causal(module)
+            single = site_names.one_token_is_causal(module)
             return [_from_hook(call, masks, biases, single) for call in calls], output
     with score_trace.traced(module, attention_registry.expected(module)) as traced:
         output = run(module, inputs)
-    single, crosses = _one_token_is_causal(module), attention_registry.cross_attention(module.config.model_type)
+    single, crosses = (
+        site_names.one_token_is_causal(module),
+        attention_registry.cross_attention(module.config.model_type),
+    )
     return [_from_operators(call, single, crosses) for call in traced], output
 
 
@@ -218,20 +231,6 @@ def _from_operators(call: AttentionCall, single: bool, crosses: re.Pattern[str])
     alone = call.q.shape[1] == call.k.shape[1] == 1
     mask = RuleMask(single or "decoder" in path.split(".")) if alone else call.mask
     return CapturedAttention(path, bool(crosses.search(path)), mask, call.scale, parts, parameters, bias=call.make_bias)
-
-
-def _one_token_is_causal(module: nn.Module) -> bool:
-    """One token alone has no mask that tells: then the family does, else the library's own list of the models that write."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as WRITES
-    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as FILLS
-
-    if getattr(module.config, "is_encoder_decoder", False):  # the module's own path tells there
-        return False
-    family = module.config.model_type
-    known = entry(family)
-    if known is not None and known.architecture in ("encoder", "decoder"):
-        return known.architecture == "decoder"
-    return family in WRITES and family not in FILLS
 
 
 def _mask(call: attention_registry.RegistryCall, seen: dict[int, Any], single: bool) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from model.checkpoints.disk.families import TOWERS
+from model.checkpoints.disk.families import TOWERS, entry
 from model.trace.site import Site, layer_numbers
 
 
@@ -79,3 +79,17 @@ def _told(path: str) -> str | None:
 def _tower(path: str) -> str | None:
     parts = path.split(".")
     return next((stack for stack, tower in TOWERS.items() if tower in parts), None)
+
+
+def one_token_is_causal(module: nn.Module) -> bool:
+    """One token alone has no mask that tells: then the family does, else the library's own list of the models that write."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as WRITES
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as FILLS
+
+    if getattr(module.config, "is_encoder_decoder", False):  # the module's own path tells there
+        return False
+    family = module.config.model_type
+    known = entry(family)
+    if known is not None and known.architecture in ("encoder", "decoder"):
+        return known.architecture == "decoder"
+    return family in WRITES and family not in FILLS

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from model.edits.plan import Edit, Plan
 from model.edits.run_edits import RunEdits
 from model.edits.site_edits import SiteEdits
-from model.errors import HeadlightError
 from model.errors.edits import NotEditable
 from model.trace.record_own import attention_record, point_names
 from model.trace.site import Site
@@ -21,35 +18,6 @@ from model.trace.tensors import MemoryStore
 from model.transformer.encoder_decoder import Transformer
 from model.transformer.hook_points import changed
 from model.transformer.masks import RuleMask
-
-if TYPE_CHECKING:
-    from model.checkpoints.own import OwnModel
-    from model.checkpoints.own_run import Asked
-    from model.trace.trace import Trace
-
-
-REFERENCES = 8  # texts over which the mean of a head is taken
-
-
-def work_out(model: OwnModel, edits: Sequence[Edit], text: str, asked: Asked) -> RunEdits:
-    """What the edits come to in the run of `text`. Raises NothingToEdit, OtherLength, and as `OwnModel.trace` for a text to patch
-    from."""
-    given = {"language": asked.language if model.languages else None, "pad_to": asked.pad_to}
-    base = model.trace(text, asked.target, new_tokens=asked.new_tokens, **given)
-
-    def reference(other: str) -> Trace:
-        written = base.between.join(base.side("decoder").texts[1:]) if model.decodes else None
-        return model.trace(other, written, **given)
-
-    def references() -> list[Trace]:
-        """The model's own examples, as far as it reads them; without any, the text itself."""
-        found = []
-        for example in model.examples[:REFERENCES]:
-            with suppress(HeadlightError):
-                found.append(model.trace(example, language=given["language"]))
-        return found or [base]
-
-    return Plan(base, reference, references, partial(_entering, model.module)).worked_out(edits)
 
 
 @contextmanager
@@ -70,7 +38,7 @@ def edited(module: Transformer, edits: RunEdits | None) -> Iterator[None]:
         yield
 
 
-def _entering(module: Transformer, name: str) -> str:
+def entering(module: Transformer, name: str) -> str:
     """`encoder.1.stream` by the name of the hook point that it leaves: the stream that enters a layer is what the layer before,
     or the embedding, hands on."""
     stack, _, rest = name.partition(".")
