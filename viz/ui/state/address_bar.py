@@ -118,8 +118,7 @@ def _take(link: dict[str, str], asked: dict[str, str]) -> None:
         view.refuse(values["model"], UnknownModel(name=values["model"], allowed=", ".join(model_list.found())))
         values["model"] = view.View.model
     st.session_state.view = view.View(**({"text": ""} | values))
-    # Half a cell is no cell: the strongest is selected without remark.
-    st.session_state.asked = asked if {"q", "k"} <= asked.keys() else {n: asked[n] for n in asked.keys() - {"q", "k"}}
+    st.session_state.asked = asked
 
 
 def write(part: str = "", recent: str = "") -> None:
