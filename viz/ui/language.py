@@ -77,6 +77,13 @@ def group(prefix: str) -> dict[str, str]:
     return {k.removeprefix(f"{prefix}."): v for k, v in catalogue(current()).items() if k.startswith(f"{prefix}.")}
 
 
+def of_streamlit() -> list[tuple[str, str, str]]:
+    """(where it stands, English, the same in this language) of what Streamlit writes itself; [] in English."""
+    names = [key.partition(".")[2] for key in catalogue("en") if key.startswith("streamlit.")]
+    texts = [(name.partition("_")[0], catalogue("en")[f"streamlit.{name}"], say(f"streamlit.{name}")) for name in names]
+    return texts if current() != "en" else []
+
+
 def in_card(value: object) -> str:
     """A text of a model card, which may be given per language."""
     return str(value.get(current(), value.get("en", ""))) if isinstance(value, dict) else str(value)

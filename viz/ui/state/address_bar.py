@@ -142,6 +142,7 @@ def write(part: str = "", recent: str = "") -> None:
     # A page that is opened without its link, from the menu, gets the same one again: it is told anew each time.
     st.session_state.writes = st.session_state.get("writes", 0) + 1
     words = None if part else language.group("address")
-    told = {"query": urlencode(values), "time": st.session_state.writes, "words": words, "recent": recent}
+    told = {"query": urlencode(values), "time": st.session_state.writes, "words": words, "recent": recent,
+            "streamlit": None if part else language.of_streamlit()}  # fmt: skip
     with st.sidebar if not part else st.container(key=f"address-of-{part}"):
         components.address(key=f"address{part}", data=told)
