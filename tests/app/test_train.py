@@ -274,4 +274,11 @@ def test_a_run_that_waits_says_how_many_go_first(lab: Path) -> None:
             queue.take_ticket(lab, each)
         write_heartbeat(folder, {"state": "queued", "step": 0, "steps": 5})
         seen = Visit("train", straight=True).sound()
-        assert seen.say("train.state_queued_behind", n=2) in bar(seen)  # one in the queue, one whose turn it is
+        assert seen.say("train.state_queued_behind", n=1) in bar(seen)
+        turn = queue.Turn(lab, first)
+        turn.wait(lambda: None)
+        seen.at.run()
+        assert seen.say("train.state_queued_behind", n=1) in bar(seen)  # it trains now, and goes first still
+        turn.give_up()
+        seen.at.run()
+        assert seen.say("train.state_starting") in bar(seen)  # nobody goes first: it starts at once

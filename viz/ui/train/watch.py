@@ -31,7 +31,8 @@ def show(found: Status) -> None:
     if found.error:
         st.error(language.explain_told(found.code, found.values, found.error), icon=":material/error:")
     part = st.fragment(run_every=None if found.is_over else _EVERY)(_followed)
-    part(found.folder, (found.state, found.wanted))
+    with st.container(key="train-followed"):  # its runs by itself have no sign of work (viz/ui/style.css)
+        part(found.folder, (found.state, found.wanted))
 
 
 def _buttons(found: Status) -> None:
@@ -95,8 +96,8 @@ def state(found: Status) -> str:
     """The state in words: what was asked of a run that has not done it yet, and how many go first."""
     if (not found.is_over and found.wanted == "stop") or (found.state == "running" and found.wanted == "pause"):
         return say(f"train.state_to_{found.wanted}")
-    if found.state == "queued" and found.place is not None:
-        return say("train.state_queued_behind", n=found.place)
+    if found.state == "queued" and found.place is not None:  # with nobody before it, it starts
+        return say("train.state_queued_behind", n=found.place) if found.place else say("train.state_starting")
     return say(f"train.state_{found.state}")
 
 
