@@ -18,6 +18,7 @@ from viz.ui.train import allowed, curves, listed
 if TYPE_CHECKING:
     from model.lab.runs import Status
 
+_SURE = 320  # px of the question before a run is deleted
 _EVERY = 1.0  # seconds between two looks at the folder of a run that is on its way
 _SHOWN = ("loss", "validation_loss", "perplexity", "accuracy", "exact_match", "bleu", "chrf")
 
@@ -48,7 +49,10 @@ def _buttons(found: Status) -> None:
         _button("stop", found, runs.stop, ":material/stop:", asked)
     listed.open_button(found, "train-open", "primary" if found.is_over else "secondary")
     if found.is_over and remove.deletable(found.folder):
-        with st.popover(say("train.delete"), icon=":material/delete:", key="train-delete"):
+        with (
+            st.popover(say("train.delete"), icon=":material/delete:", key="train-delete"),
+            st.container(width=_SURE),
+        ):
             st.markdown(say("train.delete_sure", name=language.plain(found.folder.name)))
             _button("delete_now", found, _delete, ":material/delete_forever:", False)
 
