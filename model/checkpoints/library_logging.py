@@ -15,7 +15,8 @@ _EVERY = 0.1  # seconds between two looks at one's place in line
 class Line:
     """A lock whose threads are let in in the order in which they came, and say their place while they wait.
 
-    A thread that is in may enter again. Ticks "line:3" for the third in line, and "loading" for who comes in from there; one that is stopped there leaves it.
+    A thread that is in may enter again. Ticks "line:3" for the third in line, and "loading" for who comes in from there; one
+    that is stopped there leaves it.
     """
 
     def __init__(self) -> None:
