@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from model.measures.registry import TABLE
 from viz.base import palette
 from viz.plotly_figures import checks, style
+from viz.plotly_figures.notebook import for_notebook
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -65,7 +66,8 @@ def measures_figure(trace: Trace, theme: str = "light") -> go.Figure:
         theme,
         "drag along an axis to keep the heads in that range; ∅: at the foot, not applicable",
     )
-    return figure.update_layout(title=title, margin={"t": top}, height=figure.layout.height + style.TITLE)
+    figure.update_layout(title=title, margin={"t": top}, height=figure.layout.height + style.TITLE)
+    return for_notebook(figure, trace.key.model, "measures")
 
 
 def lines(table: DataFrame, axes: Axes, theme: str) -> go.Figure:
