@@ -12,7 +12,7 @@ from model.measures.registry import CHEAP, ORDERABLE
 from viz.atlas import atlas
 from viz.base import export
 from viz.ui import components, language
-from viz.ui.atlas import compute, controls
+from viz.ui.atlas import colours, compute, controls
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, sink
 from viz.ui.shared.side_bar import site_name
@@ -101,18 +101,12 @@ class View:
 
 def draw(view: View, layout: atlas.Shown, values: dict[atlas.Head, float], whole: bool = True) -> None:
     """The canvas, and its footer where the picture is whole. values: what the heads are ordered by."""
-    from model.attention.downsample import bin_lengths
-
     trace, found = view.trace, view.found
     heads = [head for head in view.heads if head in values] if layout.order == atlas.LIKE and values else view.heads
     order, parts, values = _parts(view, layout, atlas.arranged(heads, values, layout), values)
-    pictures = {
-        site: atlas.picture(pooled, view.how, bin_lengths(trace.record(site).keys, view.size))
-        for site, pooled in dict(found.pooled[view.how]).items()
-    }
-    closed = {site: found.closed[site] for site in pictures}
+    pictures, closed, end = colours.pictures(view)
     measures = {measure_words.on_card(name): atlas.measured(found.measures, name) for name in ORDERABLE}
-    names, legend = _names(view.sites), _legend(view)
+    names, legend = _names(view.sites), colours.legend(view, pictures)
     site, head, _, _ = session.selected()
     texts = sink.masked(language.group("atlas"))
     words = {name: texts[name] for name in _WORDS} | {
@@ -121,7 +115,7 @@ def draw(view: View, layout: atlas.Shown, values: dict[atlas.Head, float], whole
     }
     data = atlas.frame(
         trace, pictures, closed, order, values, measures if found.measures else {}, (site, head),
-        [(other, h) for other, h in _picked(trace)], words, names, parts, _sent(),
+        [(other, h) for other, h in _picked(trace)], words, names, parts, _sent(), end,
     )  # fmt: skip
     st.session_state[SENT] = atlas.digests(pictures, closed)
     components.atlas(key="atlas", data=data, on_select_change=_select, on_picks_change=_pick, on_lost_change=_lost)
@@ -130,10 +124,10 @@ def draw(view: View, layout: atlas.Shown, values: dict[atlas.Head, float], whole
         from viz.atlas import static as static_atlas
 
         grey = f" · {say('atlas.grey')}" if any(mask.any() for mask in closed.values()) else ""
-        return static_atlas.chart(pictures, closed, order, parts, names, f"0 – 1 · {legend}" + grey)
+        return static_atlas.chart(pictures, closed, order, parts, names, f"0 – {end} · {legend}" + grey)
 
     if whole:
-        _footer(view, layout, order, values, figure)
+        _footer(view, layout, order, values, figure, end)
 
 
 Parts = list[tuple[str, int]] | None
@@ -195,19 +189,6 @@ def _pick() -> None:
         picked_heads.pick([(str(site), int(head)) for site, head in told])
 
 
-def _legend(view: View) -> str:
-    """What a cell's colour is: the pooling is always said."""
-    from model.attention.downsample import block_size
-
-    if view.exact:
-        return sink.legend(say("atlas.legend"))
-    records = [view.trace.record(site) for site in view.sites]
-    bins = {(block_size(r.queries, view.size), block_size(r.keys, view.size)) for r in records}
-    high, wide = (max(sizes) for sizes in zip(*bins, strict=True))
-    size = say("atlas.bins" if len(bins) == 1 else "atlas.bins_most", high=high, wide=wide)
-    return sink.legend(say(f"atlas.cell_{view.how}", bins=size))
-
-
 def _about_roles(layout: atlas.Shown, found: compute.Gathered) -> list[str]:
     from model.measures.table import LEAST
 
@@ -218,14 +199,19 @@ def _about_roles(layout: atlas.Shown, found: compute.Gathered) -> list[str]:
 
 
 def _footer(
-    view: View, layout: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float], figure: Callable
+    view: View,
+    layout: atlas.Shown,
+    order: list[atlas.Head],
+    values: dict[atlas.Head, float],
+    figure: Callable,
+    end: str,
 ) -> None:
     from model.attention import downsample, downsample_heads, row_blocks
     from model.measures import head_statistics
     from model.measures import table as head_table
 
     trace, found = view.trace, view.found
-    parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence")]
+    parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence", end=end)]
     if layout.order == atlas.LIKE and values:
         site, head, _, _ = session.selected()
         parts.append(say("atlas.like_sentence", site=site_name(site), head=head))
