@@ -8,6 +8,7 @@ import streamlit as st
 
 from model.measures.default_head import aligned_head
 from viz.base import export, numbers
+from viz.base.shorten import shorten
 from viz.ui import language
 from viz.ui.corpus import profiles
 from viz.ui.language import say
@@ -146,8 +147,7 @@ def _lists(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, 
 def _text(profile: Profile, kind: str, row: int, value: float, head: tuple[str, int], model: str) -> None:
     """One text with its exact value."""
     source = profile.sources[row]
-    short = source if len(source) <= _LONGEST else f"{source[:_LONGEST]}…"
-    short = " ".join(short.split()) or "·"
+    short = shorten(" ".join(source.split()), _LONGEST) or "·"
     exact = numbers.minus(f"{value:.7g}")
     st.button(
         f"`{exact}` {language.plain(short)}", key=f"corpus-{kind}-{row}", type="tertiary", disabled=not model,
