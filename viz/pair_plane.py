@@ -54,7 +54,9 @@ def drawn(
     reach = 1.1 * float(np.abs(data[["x", "y"]].to_numpy()).max() or 1.0)
     titles = tuple(f"{letter}[{i}]" for i in pair)
     scale = alt.Scale(domain=[0, max(1, shown - 1)], range=_inks(theme))
-    legend = alt.Legend(orient="bottom", format="d", gradientLength=150, tickMinStep=1, titleOrient="left")
+    legend = alt.Legend(
+        type="gradient", orient="bottom", format="d", gradientLength=150, tickMinStep=1, titleOrient="left"
+    )
     colour = alt.Color("position:Q", title=words["position"], scale=scale, legend=legend)
     dash = alt.StrokeDash("kind:N", title=None, sort=kinds, scale=alt.Scale(domain=kinds, range=[[4, 4], [1, 0]]),
                           legend=alt.Legend(orient="top"))  # fmt: skip
@@ -65,11 +67,13 @@ def drawn(
     turned = data[data["kind"] == kinds[1]]
     tips = plane(turned, reach, titles).mark_circle(size=60, opacity=1).encode(color=colour, tooltip=tip)
     told = turned[with_room(turned[["x", "y"]].to_numpy() / reach, names)]
-    ink = palette.THEMES[theme]["text"]
+    page = palette.THEMES[theme]
+    looks = ({"color": page["background"], "stroke": page["background"], "strokeWidth": 3.5}, {"color": page["text"]})
     texts = [
         plane(side, reach, titles)
-        .mark_text(align=align, dx=dx, baseline="middle", fontSize=11, color=ink, limit=140)
+        .mark_text(align=align, dx=dx, baseline="middle", fontSize=11, limit=140, **look)
         .encode(text="word:N", tooltip=tip)
+        for look in looks  # first what keeps the lines off the letters
         for side, align, dx in ((told[told["x"] >= 0], "left", _OUT), (told[told["x"] < 0], "right", -_OUT))
         if len(side)
     ]

@@ -49,7 +49,7 @@ def test_what_a_map_shows(how: str, where: str, values: list, texts: list[str]) 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("how", pictures.HOW)
 def test_unlike_has_the_colours_of_a_difference_and_numbers_that_can_be_read(how: str, theme: str) -> None:
-    """Those of weights mean much where they are dark; the legend of the page says what dark is here."""
+    """Those of weights mean much where they are dark; the legend of the page says what a strong colour is here."""
     chart = pictures.heads_map(FOUND, how, "place", {"encoder.0.self": "0"}, None, WORDS, theme)
     colours = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["range"]
     table = palette.diverging(theme)
@@ -62,10 +62,10 @@ def test_unlike_has_the_colours_of_a_difference_and_numbers_that_can_be_read(how
         assert min(contrast(colour, palette.THEMES[theme][cell["ink"]]) for colour in near) >= 3.9
 
 
-def test_the_legends_say_what_dark_is() -> None:
+def test_the_legends_say_what_a_strong_colour_is() -> None:
     for words in (catalogue("en"), catalogue("zh")):
         for key in ("comparing.unlike_correlation", "comparing.legend_divergence"):
-            assert words[key].startswith(("the darker, the less alike", "越深越不像"))
+            assert words[key].startswith(("stronger colour: less alike", "颜色越强越不像"))
 
 
 def test_the_most_changed_head_is_first() -> None:

@@ -8,7 +8,7 @@ from base64 import b64decode
 import numpy as np
 import pytest
 
-from model import Trace
+from model import Trace, open_model
 from model.measures.cross_alignment import Gold, crosses, shifted, three_rows
 from tests import bounds
 from tests.viz.conftest import Words

@@ -84,7 +84,7 @@ def test_the_pair_plane_and_the_offsets(trace: Trace, words):
     colours = [layer["encoding"]["color"] for layer in chart.to_dict()["layer"][:2]]
     assert all(c["field"] == "position" and c["scale"]["domain"] == [0, len(labels) - 1] for c in colours)
     named = [row["word"] for layer in chart.layer[2:] for row in layer.data.to_dict("records")]
-    assert len(named) == len(set(named)) == len(labels) - untold
+    assert len(named) == 2 * len(set(named)) and len(set(named)) == len(labels) - untold  # each on a ground of its own
     rows = data(positions.by_offset_chart(np.eye(3), np.arange(-2, 3), np.zeros(5), words))
     assert sorted(row["offset"] for row in rows if row["value"] == 1.0) == [0, 0, 0]
 

@@ -12,7 +12,8 @@ from viz.base.shorten import join_short, shorten
 @pytest.mark.parametrize(
     ("text", "most", "shown"),
     [
-        ("seven old teachers", 9, "seven…"), ("seven old teachers", 10, "seven old…"), ("seven old teachers", 18, "seven old teachers"),
+        ("seven old teachers", 9, "seven…"), ("seven old teachers", 10, "seven old…"),
+        ("seven old teachers", 18, "seven old teachers"),
         ("seven  old", 8, "seven…"), ("the animal didn't cross", 17, "the animal…"), ("a well-known fact", 8, "a…"),
         ("她喜欢红色的苹果。", 6, "她喜欢红色…"), ("她喜欢apples和梨", 7, "她喜欢…"), ("她喜欢 red apples", 8, "她喜欢 red…"),
         ("안녕하세요 여러분", 7, "안녕하세요…"), ("unbelievable things", 6, "unbel…"), ("e\u0301te\u0301 is", 3, "e\u0301…"),

@@ -67,7 +67,7 @@ def heads_map(
     most, ends = (2.0, (0, 0.02, 0.1, 0.5, 1, 2)) if correlated else (_LN2, (0, 0.01, 0.1, 0.3, _LN2))
     scale = alt.Scale(type="sqrt", domain=[0, most], range=_unlike(theme), interpolate="rgb", clamp=True)
     legend = alt.Legend(
-        orient="bottom", gradientLength=230, gradientThickness=7, values=ends, offset=8,
+        orient="bottom", gradientLength=230, gradientThickness=7, values=ends, offset=8, titleLimit=0,
         labelExpr=f"replace(format({'1 - datum.value' if correlated else 'datum.value'}, '.2~f'), '-', '−')",
     )  # fmt: skip
     line = palette.THEMES[theme]["background"] if step > 12 else None
