@@ -54,9 +54,7 @@ def drawn(
     reach = 1.1 * float(np.abs(data[["x", "y"]].to_numpy()).max() or 1.0)
     titles = tuple(f"{letter}[{i}]" for i in pair)
     scale = alt.Scale(domain=[0, max(1, shown - 1)], range=_inks(theme))
-    legend = alt.Legend(
-        type="gradient", orient="bottom", format="d", gradientLength=150, tickMinStep=1, titleOrient="left"
-    )
+    legend = alt.Legend(orient="bottom", format="d", tickMinStep=1, titleOrient="left")
     colour = alt.Color("position:Q", title=words["position"], scale=scale, legend=legend)
     dash = alt.StrokeDash("kind:N", title=None, sort=kinds, scale=alt.Scale(domain=kinds, range=[[4, 4], [1, 0]]),
                           legend=alt.Legend(orient="top"))  # fmt: skip
