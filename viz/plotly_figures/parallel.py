@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,14 +71,16 @@ def measures_figure(trace: Trace, theme: str = "light") -> go.Figure:
     return for_notebook(figure, trace.key.model, "measures")
 
 
-def lines(table: DataFrame, axes: Axes, theme: str) -> go.Figure:
-    """The heads of `Trace.statistics` as lines, over every measure that applies to any."""
+def lines(
+    table: DataFrame, axes: Axes, theme: str, ranges: Mapping[str, Sequence[Range]] = MappingProxyType({})
+) -> go.Figure:
+    """The heads of `Trace.statistics` as lines, over every measure that applies to any. ranges: what is brushed."""
     layers = np.array([int(site.split(".")[1]) for site in table["site"]])
     ends = _ends(table, axes)
     placed = places(table, axes)
     dimensions = [
         go.parcoords.Dimension(label=_label(name, axes, table), values=placed[name], range=list(ends[name]), name=name,
-                               tickformat=".3~g")
+                               tickformat=".3~g", constraintrange=_brushed(ranges.get(name, ())))
         for name in placed
     ]  # fmt: skip
     # With texts at its ticks an axis takes whole sub-layers only; measures are brushed freely.
@@ -96,6 +99,12 @@ def lines(table: DataFrame, axes: Axes, theme: str) -> go.Figure:
     margin = {"l": max(40, min(160, style.length(list(axes.rows.values()), 10.5) + 14)), "r": 20, "t": 66, "b": 20}
     width = margin["l"] + margin["r"] + _AXIS * (len(placed) - 1) + 110
     return go.Figure(drawn).update_layout(style.layout(theme, width, _HEIGHT, margin=margin))
+
+
+def _brushed(ranges: Sequence[Range]) -> list[list[float]] | list[float] | None:
+    """As plotly has it: one range is not in a list of its own."""
+    parts = [list(part) for part in ranges]
+    return parts[0] if len(parts) == 1 else parts or None
 
 
 def places(table: DataFrame, axes: Axes) -> dict[str, np.ndarray]:

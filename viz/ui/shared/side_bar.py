@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from model.checkpoints.disk.shipped import is_small
+from viz.base.shorten import shorten
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import more_inputs, recent_models, sink
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # More heads than fit on one line as buttons are a list.
 _BUTTONS = 16
+_EXAMPLE = 80  # characters of an example in the list
 _YOURS, _SMALL = "\0yours", "\0small"  # no model's name
 _ELSEWHERE = {_YOURS: "models", _SMALL: "families"}  # the pages that they lead to
 
@@ -137,9 +139,8 @@ def _examples(card: dict) -> None:
     key = f"examples-{zlib.crc32(view.current().text.encode('utf-8', 'surrogatepass'))}"
     with st.popover(say("bar.examples"), width="stretch", key=key):
         for i, example in enumerate(card["examples"]):
-            shown = example if len(example) <= 80 else f"{example[:79]}…"
             st.button(
-                shown, key=f"example-{i}", type="tertiary", on_click=view.change,
+                shorten(example, _EXAMPLE), key=f"example-{i}", type="tertiary", on_click=view.change,
                 kwargs={"text": example, "target": ""} | ({"pair": second[example]} if example in second else {}),
             )  # fmt: skip
 
