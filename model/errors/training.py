@@ -38,6 +38,11 @@ class TrainingThere(HeadlightError):
     sentence = "{path} holds a training that is not finished: go on with --resume {path}, or choose another folder."
 
 
+class RunElsewhere(HeadlightError):
+    code = "run_elsewhere"
+    sentence = "The training in {path} does not lie in the lab's own folder {allowed}: delete its folder yourself."
+
+
 class NothingToResume(HeadlightError):
     code = "nothing_to_resume"
     sentence = "{path} holds no training to go on with: give the folder that python -m model train wrote to."

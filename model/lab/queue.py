@@ -12,7 +12,7 @@ from model.files.atomic import write_json
 from model.lab.files import LOCK, is_alive, lock_of, read
 
 VARIABLE = "HEADLIGHT_LAB"
-_TICKETS = "queue"
+_TICKETS, _TURN = "queue", "turn.json"  # who waits, and who trains
 _STARTING = 60.0  # seconds that a process may take from its ticket to its lock
 _LOOK = 0.2
 
@@ -57,7 +57,9 @@ def leave(lab: Path, folder: Path) -> None:
 def place(lab: Path, folder: Path) -> int | None:
     """How many runs come before this one, the running one counted; None where it is not in the queue."""
     queue = waiting(lab)
-    return queue.index(folder) + 1 if folder in queue else None
+    told = read(lab / _TURN).get("folder")
+    trains = isinstance(told, str) and Path(told) != folder and is_alive(Path(told))
+    return queue.index(folder) + trains if folder in queue else None
 
 
 class Turn:
@@ -80,10 +82,14 @@ class Turn:
                 if waiting(self.lab)[:1] == [self.folder]:
                     with suppress(Timeout):
                         self.lock.acquire(timeout=0)
+                        write_json(self.lab / _TURN, {"folder": str(self.folder)}, sync=False)
                         return
                 time.sleep(_LOOK)
         finally:
             leave(self.lab, self.folder)
 
     def give_up(self) -> None:
+        if self.lock.is_locked:
+            with suppress(OSError):
+                (self.lab / _TURN).unlink(missing_ok=True)
         self.lock.release()

@@ -20,10 +20,11 @@ from typing import Any
 from model.errors import NothingToResume, TrainingBusy, TrainingNotWritten
 from model.lab import queue
 from model.lab.files import CONTROL, GO, HEARTBEAT, PAUSE, STOP, ask, is_alive, read, wanted
+from model.lab.uploads import LIST, RUNS, sweep
 from model.training.run_files.folder import NEW, RUN, run_of
 
 HOME = Path(__file__).parents[2]  # where the package `model` lies
-_LIST, _RUNS, _OUTPUT = "runs.jsonl", "runs", "output.txt"
+_OUTPUT = "output.txt"
 _STARTING = 60.0  # seconds that a process may take until it holds its lock
 
 
@@ -81,8 +82,9 @@ def start(
         DataFile.open(settled.data)
     try:
         lab.mkdir(parents=True, exist_ok=True)
+        sweep(lab, Path(settled.data) if settled.data else None)
         folder = begin_seeds(settled, out or _new_folder(lab, settled.task), seeds)
-        with open(lab / _LIST, "a", encoding="utf-8") as file:
+        with open(lab / LIST, "a", encoding="utf-8") as file:
             file.write(json.dumps({"folder": str(folder)}) + "\n")
         _launch(folder, lab)
     except OSError as error:
@@ -94,7 +96,7 @@ def start(
 def _new_folder(lab: Path, task: str) -> Path:
     number = 1
     while True:
-        folder = lab / _RUNS / f"{task}-{number}"
+        folder = lab / RUNS / f"{task}-{number}"
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
@@ -123,7 +125,7 @@ def runs(lab: Path | None = None) -> list[Status]:
     """Of every run that was started in this lab and is still there, the newest first."""
     lab = lab or queue.lab_folder()
     try:
-        lines = (lab / _LIST).read_text(encoding="utf-8").splitlines()
+        lines = (lab / LIST).read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
     folders = dict.fromkeys(Path(json.loads(line)["folder"]) for line in reversed(lines) if line.endswith("}"))

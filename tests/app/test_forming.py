@@ -15,6 +15,7 @@ from model.forming.over_steps import over_steps, table
 from model.training.train import train
 from tests.app.acting import pick
 from tests.app.visit import Visit
+from viz.atlas import atlas
 from viz.ui.state import model_list
 
 SIZES = {"d_model": 8, "heads": 2, "train_size": 200, "evaluate_every": 100, "average": 0.0, "snapshots": 8}
@@ -81,7 +82,7 @@ def test_every_head_at_the_step_of_the_slider_and_a_press_selects(folder: Path) 
     trace = open_model(folder, step=step).trace(TEXT)
     for each in told["sites"]:
         weights = np.stack([trace.weights(each["site"], head).numpy() for head in range(2)])
-        assert np.abs(arrays[each["pictures"]] / 254 - weights).max() <= 0.5 / 254 + 1e-6
+        assert np.abs(arrays[each["pictures"]] / atlas.TOP - weights).max() <= 0.5 / atlas.TOP + 1e-6
     assert arrays["order"].shape == (4, 2)
     seen = pick(seen, "forming-heads", {"site": "decoder.0.self", "head": 1}).sound()
     assert (seen.view.site, seen.view.head) == ("decoder.0.self", 1)

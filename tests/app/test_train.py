@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import math
@@ -274,4 +275,59 @@ def test_a_run_that_waits_says_how_many_go_first(lab: Path) -> None:
             queue.take_ticket(lab, each)
         write_heartbeat(folder, {"state": "queued", "step": 0, "steps": 5})
         seen = Visit("train", straight=True).sound()
-        assert seen.say("train.state_queued_behind", n=2) in bar(seen)  # one in the queue, one whose turn it is
+        assert seen.say("train.state_queued_behind", n=1) in bar(seen)
+        turn = queue.Turn(lab, first)
+        turn.wait(lambda: None)
+        seen.at.run()
+        assert seen.say("train.state_queued_behind", n=1) in bar(seen)  # it trains now, and goes first still
+        turn.give_up()
+        seen.at.run()
+        assert seen.say("train.state_starting") in bar(seen)  # nobody goes first: it starts at once
+
+
+def own_run(lab: Path, name: str = "copy-1") -> Path:
+    """A run in the lab's folder that was stopped at its start, in the list."""
+    folder = begin_seeds(options_of("copy", **({"steps": 12} | SIZES)), lab / "runs" / name, 1)
+    write_heartbeat(folder, {"state": "stopped", "step": 0, "steps": 12})
+    with open(lab / "runs.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({"folder": str(folder)}) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_run_is_deleted_after_it_was_asked_for_twice(lab: Path, lang: str) -> None:
+    other, folder = own_run(lab), own_run(lab, "copy-2")
+    seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(folder)}", lang=lang).sound()
+    assert any("copy-2" in text.value and seen.say("train.delete_sure", name="\0").split("\0")[1] in text.value
+               for text in seen.at.markdown)  # fmt: skip
+    seen.click("train-delete_now").sound()  # nothing is amiss, and another run is shown
+    assert not folder.exists() and other.exists() and [one.folder for one in runs.runs(lab)] == [other]
+    seen.click("train-delete_now").sound()
+    assert not runs.runs(lab)
+
+
+def test_the_model_of_a_deleted_run_is_not_looked_at_any_more(lab: Path) -> None:
+    folder = own_run(lab)
+    seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(folder)}").sound()
+    seen.at.session_state["view"] = dataclasses.replace(seen.view, model=str(folder))
+    seen.at.run()
+    assert seen.click("train-delete_now").view.model == "translate"
+
+
+def test_a_run_elsewhere_or_on_its_way_has_no_button_that_deletes_it(lab: Path) -> None:
+    elsewhere, here = finished(lab), own_run(lab)
+    for folder, shown in ((elsewhere, False), (here, True)):
+        seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(folder)}").sound()
+        assert any(button.key == "train-delete_now" for button in seen.at.button) == shown
+    with lock_of(here / LOCK):
+        write_heartbeat(here, {"state": "running", "step": 1, "steps": 12})
+        seen.at.run()
+        assert not any(button.key == "train-delete_now" for button in seen.sound().at.button)
+
+
+def test_who_may_not_train_deletes_nothing(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = own_run(lab)
+    seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(folder)}").sound()
+    monkeypatch.setattr(allowed, "may_train", lambda: False)
+    seen.click("train-delete_now")
+    assert folder.exists() and not seen.at.exception

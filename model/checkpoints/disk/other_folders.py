@@ -9,8 +9,16 @@ from typing import Any
 
 from model.checkpoints.disk.discovery import snapshot
 from model.checkpoints.disk.files import gguf_files, settings
-from model.errors import AdapterAlone, NeedsPackage, NoCheckpoint, SeveralCheckpoints, WeightsAlone, WeightsInFolder
-from model.files.regular import json_of
+from model.errors import (
+    AdapterAlone,
+    NeedsPackage,
+    NoCheckpoint,
+    NotARegularFile,
+    SeveralCheckpoints,
+    WeightsAlone,
+    WeightsInFolder,
+)
+from model.files.regular import irregular, json_of
 
 ADAPTER = "adapter_config.json"
 _FILES = {
@@ -25,7 +33,7 @@ def model_in(path: Path) -> Path:
     adapter.
 
     Raises WeightsAlone (WeightsInFolder where its config.json lies beside it), AdapterAlone, NeedsPackage (peft),
-    SeveralCheckpoints or NoCheckpoint for what is there and is no model; any other folder stays as it is.
+    SeveralCheckpoints, NotARegularFile or NoCheckpoint for what is there and is no model; any other folder stays as it is.
     """
     if path.is_file() and _WEIGHTS.fullmatch(path.name) and (path.parent / "config.json").is_file():
         raise WeightsInFolder(path=path, folder=path.parent)
@@ -33,6 +41,8 @@ def model_in(path: Path) -> Path:
         raise WeightsAlone(path=path, kind=_FILES[path.suffix])
     if path.is_file():
         raise NoCheckpoint(path=path)
+    if kind := irregular(path):
+        raise NotARegularFile(path=path, kind=kind)
     if not path.is_dir() or (path / "config.json").is_file():
         return path
     if (inner := _first_module(path)) is not None:

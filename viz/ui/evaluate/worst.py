@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.base import export, numbers
+from viz.base.shorten import shorten
 from viz.text import losses, losses_static
 from viz.ui import language
 from viz.ui.language import say
@@ -55,8 +56,7 @@ def _example(one: Evaluation, each: Scored, name: str, end: float, at: int) -> N
     with left:
         said = say("evaluate.example", line=f"{each.line:,}", loss=numbers.short(each.loss, 4), n=len(each.tokens))
         if each.target is not None or one.about["task"] == "causal":  # whose first token is predicted from nothing
-            source = each.source if len(each.source) <= _LONGEST else f"{each.source[:_LONGEST]}…"
-            said += f" · {language.plain(source)}"
+            said += f" · {language.plain(shorten(each.source, _LONGEST))}"
         st.caption(said)
         st.html(losses.loss_text(each.tokens, each.losses, each.right, end, theme(), say("evaluate.tip")))
         if each.written is not None and each.written != each.reference:

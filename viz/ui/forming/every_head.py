@@ -36,7 +36,7 @@ def show(found: list[StepRun], step: int) -> None:
     page_text.heading("forming.heads", step=f"{step:,}")
     size = atlas.size(run.trace)
     pooled, closed = _pooled(run.trace, sites, size)
-    pictures = {site: atlas.picture(values, "max", downsample.bin_lengths(run.trace.record(site).keys, size))
+    pictures = {site: atlas.picture(atlas.shares(values, "max", downsample.bin_lengths(run.trace.record(site).keys, size)))
                 for site, values in pooled.items()}  # fmt: skip
     heads = [(site, head) for site in sites for head in range(run.trace.record(site).heads)]
     measures = {measure_words.on_card(name): {head: run.measures[head].get(name, float("nan")) for head in heads}

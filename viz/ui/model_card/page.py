@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
+from model.families import random_title_of
 from viz.base import tokens
 from viz.ui import language
 from viz.ui.language import in_card, say
 from viz.ui.model_card import library, trained
 from viz.ui.shared import page_text
-from viz.ui.state import model_cache
+from viz.ui.state import model_cache, model_list
 
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
@@ -52,7 +53,8 @@ def is_ours(model: object) -> bool:
 def _ours(model: OwnModel) -> None:
     """Facts, scores, training curve, vocabulary."""
     card, config = model.card, model.config
-    st.markdown(f"### {in_card(card.get('title', model.name))}\n{in_card(card.get('description', ''))}")
+    title = random_title_of(model.name) and model_list.title(model.name)
+    st.markdown(f"### {title or in_card(card.get('title', model.name))}\n{in_card(card.get('description', ''))}")
     _scores(model)
     with st.container(key="figures"):
         left, right = st.columns(2, gap="large")

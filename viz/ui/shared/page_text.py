@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from model.checkpoints.disk.shipped import in_grammar
 from model.errors import HeadlightError
+from model.families import random_title_of
 from viz.base import numbers, tokens
 from viz.ui import language
 from viz.ui.language import say
@@ -157,21 +157,11 @@ def _warnings(trace: Trace) -> None:
         )
     if unknown := trace.facts.get("unknown"):
         st.caption(say("note.unknown", n=unknown["count"], unknown=code(unknown["token"])))
-    if _random(trace):
+    if random_title_of(trace.key.model):
         st.caption(say("note.random"))
     for side in trace.sides.values():
         if any(side.segments):
             st.caption(say("note.pair", last=len(side.segments) - 1, second=side.segments.index(1)))
-
-
-def _random(trace: Trace) -> bool:
-    """Whether the run is of one of the small models that the page of families makes."""
-    name = Path(trace.key.model).name
-    if not name.startswith("random-"):
-        return False
-    from model.checkpoints.random_models.make import NAMES
-
-    return name.removeprefix("random-") in NAMES
 
 
 def _outside(trace: Trace) -> bool:

@@ -18,6 +18,7 @@ from model.errors import (
     UnreadableSound,
 )  # fmt: skip
 from viz.base import numbers
+from viz.base.shorten import shorten
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.state import jobs, model_cache, model_list, page_controls, truncation_offer, uploads, view
@@ -96,7 +97,7 @@ def _has_good(now: view.View) -> bool:
 def _not_run(now: view.View) -> Trace:
     """After Stop: what was typed stays in its box and is not run again by itself; the last good run stays on the page."""
     good = st.session_state.last_good
-    shown = good.text if len(good.text) <= _QUOTED else f"{good.text[:_QUOTED]}…"
+    shown = shorten(good.text, _QUOTED)
     st.session_state.asked = {}
     with st.container(horizontal=True, vertical_alignment="center"):
         said = say("note.not_run", text=language.plain(shown)) if shown else say("note.not_run_file")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
@@ -16,11 +16,9 @@ from model.checkpoints.disk.shipped import shipped
 from model.checkpoints.disk.tasks import own_task, task_of
 from model.checkpoints.history import newest
 from model.errors import HeadlightError, NotAllowed
+from model.families import random_title_of
 from viz.base.numbers import size
 from viz.ui.language import in_card, say
-
-if TYPE_CHECKING:
-    from model.checkpoints.disk.discovery import Entry
 
 # Packages whose head has its answer in part of the rows only: those behind this token, about keys before it.
 _ROWS_AFTER = {"rxnmapper": ">>"}
@@ -77,6 +75,8 @@ def names(chosen: str) -> list[str]:
 
 
 def title(name: str) -> str:
+    if made := random_title_of(name):
+        return say("families.open_small", family=made)
     known = entry(name)
     if known is None:
         return Path(name).name or name

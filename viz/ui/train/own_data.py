@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from model.training.tasks.task import Task
 
 _PAGE, SOURCES = "train", (TYPED, HANDED_IN)
-_DATA = "data"  # in the lab's folder
 
 
 def picker() -> Place | None:
@@ -65,10 +64,11 @@ def kept(place: Place) -> str:
     """
     from model.files.atomic import write_bytes
     from model.lab.queue import lab_folder
+    from model.lab.uploads import DATA
 
     if not isinstance(place.given, bytes):
         return str(place.given)
-    folder = lab_folder() / _DATA / hashlib.sha256(place.given).hexdigest()[:16]
+    folder = lab_folder() / DATA / hashlib.sha256(place.given).hexdigest()[:16]
     path = folder / (_safe(place.name) or "text.txt")
     try:
         folder.mkdir(parents=True, exist_ok=True)
