@@ -58,7 +58,7 @@ def _trace(model: Any, arguments: argparse.Namespace) -> Any:
         return trace_sound(model, samples, arguments.target, rate=rate, name=arguments.sound.name)
     if arguments.text is None:
         raise HeadlightError(reason="Nothing to read was given: add --text, --picture or --sound.")
-    names = ("language", "pair", "chat", "new_tokens")
+    names = ("language", "pair", "chat", "new_tokens", "edits")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
     taken = inspect.signature(model.trace).parameters
     if unknown := [f"--{name.replace('_', '-')}" for name in options if name not in taken]:
@@ -141,6 +141,9 @@ def _train(arguments: argparse.Namespace) -> str:
     return str(train(arguments.name, out=arguments.out, steps=arguments.steps, seed=arguments.seed or 0))
 
 
+_EDIT = "change the run: off:decoder.1.cross.1, hide:encoder.*.*:k2, pattern:…:uniform; several, in their order"
+
+
 def _add_input(record: argparse.ArgumentParser) -> None:
     """What is run: the model and everything that it may be given to read."""
     record.add_argument("--model", default="translate", help="a shipped name, a checkpoint folder, a .gguf file")
@@ -155,6 +158,7 @@ def _add_input(record: argparse.ArgumentParser) -> None:
     record.add_argument("--sound", type=Path, help="a WAV file, for Whisper, Moonshine and Wav2Vec2")
     record.add_argument("--target", help="force this output instead of letting the model write")
     record.add_argument("--language", help="which output language, where the model has several")
+    record.add_argument("--edit", action="append", dest="edits", metavar="EDIT", help=_EDIT)
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:

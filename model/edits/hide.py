@@ -22,6 +22,7 @@ class Hide:
     keeping: bool = False
     kind: ClassVar[str] = "hide"
     example: ClassVar[str] = "hide:decoder.1.cross.1:q4:k3 or hide:encoder.*.*:k2"
+    of_attention: ClassVar[bool] = True
 
     @classmethod
     def parse(cls, target: str, words: list[str]) -> Hide:

@@ -26,6 +26,7 @@ class Off:
     query: int | None = None
     kind: ClassVar[str] = "off"
     example: ClassVar[str] = "off:decoder.1.cross.1 or off:decoder.1.cross.1:mean"
+    of_attention: ClassVar[bool] = True
 
     @classmethod
     def parse(cls, target: str, words: list[str]) -> Off:
@@ -57,6 +58,7 @@ class Scale:
     query: int | None = None
     kind: ClassVar[str] = "scale"
     example: ClassVar[str] = "scale:decoder.1.cross.1:0.5"
+    of_attention: ClassVar[bool] = True
 
     @classmethod
     def parse(cls, target: str, words: list[str]) -> Scale:

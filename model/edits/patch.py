@@ -35,6 +35,10 @@ class Patch:
     kind: ClassVar[str] = "patch"
     example: ClassVar[str] = "patch:encoder.1.stream:q2:text=the%20cat"
 
+    @property
+    def of_attention(self) -> bool:
+        return not isinstance(self.where, str)
+
     @classmethod
     def parse(cls, target: str, words: list[str]) -> Patch:
         queries = [at for word in words if (at := position(word, "q")) is not None]
@@ -74,6 +78,7 @@ class Unit:
     query: int | None = None
     kind: ClassVar[str] = "neuron"
     example: ClassVar[str] = "neuron:encoder.1.ffn:17:0"
+    of_attention: ClassVar[bool] = False
 
     @classmethod
     def parse(cls, target: str, words: list[str]) -> Unit:

@@ -31,6 +31,7 @@ class Pattern:
     keeping: bool = False
     kind: ClassVar[str] = "pattern"
     example: ClassVar[str] = "pattern:encoder.0.self.1:uniform or pattern:encoder.0.self.1:q4:row=0.5,0.5"
+    of_attention: ClassVar[bool] = True
 
     @classmethod
     def parse(cls, target: str, words: list[str]) -> Pattern:

@@ -16,10 +16,16 @@ from model.errors.edits import NothingToEdit, OtherLength
 
 
 class Edit(Protocol):
-    """One change of a run: frozen data whose `str` is its text form. kind: the word that the form begins with."""
+    """One change of a run: frozen data whose `str` is its text form.
+
+    kind: the word that the form begins with. of_attention: whether it changes heads, and not an activation beside them.
+    """
 
     kind: str
     example: str
+
+    @property
+    def of_attention(self) -> bool: ...
 
     def work_out(self, plan: Plan) -> None:
         """Add what it does to the plan, on the run that the plan is of. Raises NothingToEdit."""
@@ -102,3 +108,19 @@ class Plan:
         }  # fmt: skip
         activations: Mapping[str, tuple[Replaced, ...]] = {name: tuple(each) for name, each in self.activations.items()}
         return RunEdits(sites, activations, tuple(map(str, edits)))
+
+
+class Recorded(Plan):
+    """The same of a run that was recorded with the edits in it: what was put in place of a context is what is recorded there."""
+
+    def __init__(self, run: Any):
+        super().__init__(run, lambda _: run, lambda: [run])
+
+    def means(self, site: str, heads: frozenset[int]) -> dict[int, Tensor]:
+        return {head: self.base.record(site).head("context", head) for head in heads}
+
+    def other(self, edit: object, text: str) -> Any:
+        return self.base
+
+    def worked_out(self, edits: Sequence[Edit]) -> RunEdits:
+        return super().worked_out([edit for edit in edits if edit.of_attention])

@@ -125,9 +125,7 @@ def share_or_worst(share: float) -> float:
 
 def rows_checked(queries: int) -> slice | Tensor:
     """Every row of a short input; of a long one `SOME_ROWS`, evenly spaced, the first and the last among them."""
-    if queries <= ALL_ROWS:
-        return slice(None)
-    return torch.linspace(0, queries - 1, SOME_ROWS).round().long()
+    return slice(None) if queries <= ALL_ROWS else torch.linspace(0, queries - 1, SOME_ROWS).round().long()
 
 
 def _rows_checked(record: AttentionRecord, part: str) -> slice | Tensor:

@@ -325,3 +325,45 @@ def test_measures_and_pictures_are_of_the_edited_weights(models, tmp_path: Path)
     one = record.select([1, 0])
     np.testing.assert_allclose(one.weights(0), known[1], atol=1e-6)
     np.testing.assert_allclose(one.weights(1), known[0], atol=1e-6)
+
+
+def test_a_saved_edited_run_opens_as_it_was(models, tmp_path: Path) -> None:
+    from model import Trace
+
+    model, text = models["both", "rotary", "pre"], quote(OTHER, safe="")
+    edits = ["pattern:encoder.0.self.1:q3:row=0.25,0.5:keep", "hide:encoder.*.*.2:k0", "off:decoder.1.cross.3:mean"]
+    edits += [f"patch:encoder.1.self.0:q2:text={text}", f"patch:encoder.1.stream:q2:text={text}", "neuron:encoder.0.ffn:5:0.7"]  # fmt: skip
+    trace = model.trace(tiny.TEXT, tiny.WRITTEN, edits=edits)
+    opened = Trace.open(trace.save(tmp_path / "run.safetensors"))
+    assert opened.facts["edits"] == trace.facts["edits"] and opened.key == trace.key and opened.fidelity().holds
+    for site in trace.sites:
+        for head in range(4):
+            assert torch.equal(opened.weights(site, head), trace.weights(site, head))
+    assert opened.fidelity().sites.keys() == trace.fidelity().sites.keys()
+
+
+def test_a_saved_run_with_edits_that_are_none_is_refused(models, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from model import Trace
+    from model.errors import TraceFileError
+
+    trace = models["both", "rotary", "pre"].trace(tiny.TEXT, tiny.WRITTEN)
+    for edits in (["nothing"], ["hide:encoder.0.self:k99"], [3], "off:encoder.0.self", ["off:encoder.0.self"] * 201):
+        wrong = replace(trace, facts={**trace.facts, "edits": edits})
+        with pytest.raises(TraceFileError):
+            Trace.open(wrong.save(tmp_path / "run.safetensors"))
+
+
+def test_the_command_records_an_edited_run(tmp_path: Path) -> None:
+    from model import Trace
+    from model.__main__ import main
+
+    folder = tiny.write_checkpoint(tmp_path / "tiny")
+    given = ["record", "--model", str(folder), "--text", tiny.TEXT, "--out", str(tmp_path / "run.safetensors")]
+    assert main([*given, "--edit", "off:encoder.0.self.1", "--edit", "hide:decoder.*.cross:k2"]) == 0
+    assert Trace.open(tmp_path / "run.safetensors").facts["edits"] == [
+        "off:encoder.0.self.1",
+        "hide:decoder.*.cross:k2",
+    ]
+    assert main([*given, "--edit", "off:encoder"]) == 2

@@ -33,7 +33,7 @@ ODD = (
 )
 # Where one of `ODD` is what the fact may be.
 TEXTS = {"family", "task", "pieces", "device", "unpacked", "head", "picture", "sound"}
-LISTS = {"written", "folded", "fresh", "missing", "not_finite", "gaps", "classes", "scores", "labels", "replaced", "choices",
+LISTS = {"edits", "written", "folded", "fresh", "missing", "not_finite", "gaps", "classes", "scores", "labels", "replaced", "choices",
          "captions"}  # fmt: skip
 PART = {"opening", "sentence_pairs"}  # any part of them may be absent
 COUNTS = {"prompt", "selected", "sound_end", "padding"}

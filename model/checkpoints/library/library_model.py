@@ -31,7 +31,7 @@ from model.checkpoints.task_heads.sentence_pooling import pooling
 from model.checkpoints.tokens import languages
 from model.checkpoints.tokens.encode import Encoded, encode, vocabulary
 from model.edits.plan import Edit
-from model.edits.site_edits import SiteEdits
+from model.edits.run_edits import RunEdits
 from model.errors import HeadlightError, NotInThisModel, TextTooLong
 from model.jobs.device import device_of
 from model.jobs.progress import tick
@@ -162,12 +162,12 @@ class HuggingFaceModel:
             elif new_tokens and self.task == "causal":
                 inputs = {"input_ids": self.generate(inputs["input_ids"], new_tokens)}
             tick("layers", 0.0)
-            recorded = self._record(inputs, changed.sites)
+            recorded = self._record(inputs, changed)
             said |= head_facts(self, recorded, inputs, others, pair) | changed.facts
         key = TraceKey(self.name, self.weights_hash, text, target, tuple(sorted(asked.items())) + changed.options)
         return self.as_trace(key, given, inputs, recorded, said)
 
-    def _record(self, inputs: Mapping[str, Tensor], edits: Mapping[str, SiteEdits] | None = None) -> Recorded:
+    def _record(self, inputs: Mapping[str, Tensor], edits: RunEdits | None = None) -> Recorded:
         """One recorded forward. Raises what `load_errors.not_recorded` makes of a failure."""
         try:
             return record(self.module, inputs, edits)

@@ -1,7 +1,6 @@
 """One forward of a library model, recorded: every attention call named by its site, with what the record needs.
 
-Models that go through the library's attention registry are recorded there (`attention_registry`), the others by their operators
-(`score_trace`).
+Models that go through the library's registry are recorded there (`attention_registry`), the others by operators (`score_trace`).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from model.trace.tensors import MemoryStore
 from model.transformer.masks import DenseMask, IntervalMask, RuleMask, compress
 
 if TYPE_CHECKING:
-    from model.edits.site_edits import SiteEdits
+    from model.edits.run_edits import RunEdits
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +64,11 @@ class CapturedAttention:
 
 
 def record(
-    module: nn.Module, inputs: Mapping[str, Tensor], edits: Mapping[str, SiteEdits] | None = None
+    module: nn.Module, inputs: Mapping[str, Tensor], edits: RunEdits | None = None
 ) -> Recorded:  # fmt: skip
     """Run a library model once on inputs of batch 1 and keep every attention call and hidden state.
 
-    `prepare` the model first. edits: what is changed in this run, by sub-layer; whoever calls changes it. Raises ValueError when
+    `prepare` the model first. edits: what is changed in this run; whoever calls changes it. Raises ValueError when
     no attention was captured, or a call whose scores cannot be told apart.
     """
     calls, output = _captured_calls(module, inputs)
@@ -81,13 +80,15 @@ def record(
     paths_of = dict(zip(sites, (call.path for call in calls), strict=True))
     layers = site_names.layers_of(module, paths_of)
     tensors |= streams(output, set(layers), layers)
+    for name in tensors.keys() & (edits.activations.keys() if edits is not None else ()):
+        tensors[name] = edits.activation(name, tensors[name])  # the library tells what left the layer before
     outputs = head_outputs.named(type(module).__name__, output)
     if "logits" in outputs:
         outputs |= logit_parts(outputs.pop("logits"))
     tensors |= {name: host(tensor) for name, tensor in outputs.items()}
     for name, tensor in tensors.items():
         store.add(name, tensor)
-    changed = edits or {}
+    changed = {} if edits is None else edits.sites
     records = {
         site: AttentionRecord(site=site, store=store, edits=changed.get(str(site)), **facts)
         for site, facts in attention.items()

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.errors import NewerTraceFile, TraceFileError, TraceNotSaved
+from model.errors import HeadlightError, NewerTraceFile, TraceFileError, TraceNotSaved
 from model.files.regular import no_file
 from model.trace.attention_record import AttentionRecord
 from model.trace.saved import shapes
@@ -154,6 +154,35 @@ def _mask(store: FileStore, site: Site, kind: str, lengths: Mapping[str, int]) -
     return mask
 
 
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What edits ask of a run that is being opened."""
+
+    attention: Mapping[Site, AttentionRecord]
+    sides: Mapping[str, Side]
+    store: Store
+    facts: Mapping[str, object]
+
+    def record(self, site: str) -> AttentionRecord:
+        return self.attention[Site.parse(site)]
+
+
+def _edited(
+    attention: dict[Site, AttentionRecord], sides: Mapping[str, Side], store: Store, facts: Mapping[str, object]
+) -> dict[Site, AttentionRecord]:
+    """The records with what their run had changed in them. Raises ValueError for edits that are none of this run."""
+    from model.edits.parse import parse_all
+    from model.edits.plan import Recorded
+
+    if not facts.get("edits"):
+        return attention
+    try:
+        found = Recorded(_Run(attention, sides, store, facts)).worked_out(parse_all(facts["edits"])).sites
+    except HeadlightError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+    return {site: replace(record, edits=found.get(str(site))) for site, record in attention.items()}
+
+
 def _build(document: object, store: FileStore) -> Saved:
     from model.trace.saved import schema  # pydantic takes 0.1 s to import
 
@@ -178,6 +207,7 @@ def _build(document: object, store: FileStore) -> Saved:
     key, facts = document["key"], schema.facts_of(told, document)
     schema.check_facts(told, lengths)
     shapes.check_media(store, facts.get("reads", ""))
+    attention = _edited(attention, sides, store, facts)
     return Saved(
         key=TraceKey(
             key["model"], key["weights_hash"], key["source"], key["target"], tuple(map(tuple, key["options"]))

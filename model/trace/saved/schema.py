@@ -161,6 +161,7 @@ class _Facts(_Part):
     frame_seconds: Positive = Field(None)
     sound_end: Count = 0
     padding: Count = 0
+    edits: Annotated[list[str], Field(max_length=200)] = []
 
 
 class Document(_Part):
