@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 
 from model.checkpoints import own_files, own_run
+from model.checkpoints.again import RunsAgain
 from model.checkpoints.disk.tasks import own_task
 from model.checkpoints.edited import own as edited
 from model.checkpoints.edited.work_out import work_out
@@ -43,7 +44,7 @@ class Recorded(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class OwnModel:
+class OwnModel(RunsAgain):
     """A Transformer of ours with its tokenizers and card: an encoder–decoder, or one of the two alone.
 
     source, target: of an encoder, of a decoder; None where the model has none. `starts` maps an output language to its start

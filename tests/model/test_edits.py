@@ -332,7 +332,8 @@ def test_a_saved_edited_run_opens_as_it_was(models, tmp_path: Path) -> None:
 
     model, text = models["both", "rotary", "pre"], quote(OTHER, safe="")
     edits = ["pattern:encoder.0.self.1:q3:row=0.25,0.5:keep", "hide:encoder.*.*.2:k0", "off:decoder.1.cross.3:mean"]
-    edits += [f"patch:encoder.1.self.0:q2:text={text}", f"patch:encoder.1.stream:q2:text={text}", "neuron:encoder.0.ffn:5:0.7"]  # fmt: skip
+    edits += [f"patch:encoder.1.self.0:q2:text={text}", f"patch:encoder.1.stream:q2:text={text}"]
+    edits += ["neuron:encoder.0.ffn:5:0.7"]
     trace = model.trace(tiny.TEXT, tiny.WRITTEN, edits=edits)
     opened = Trace.open(trace.save(tmp_path / "run.safetensors"))
     assert opened.facts["edits"] == trace.facts["edits"] and opened.key == trace.key and opened.fidelity().holds

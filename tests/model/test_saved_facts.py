@@ -33,8 +33,8 @@ ODD = (
 )
 # Where one of `ODD` is what the fact may be.
 TEXTS = {"family", "task", "pieces", "device", "unpacked", "head", "picture", "sound"}
-LISTS = {"edits", "written", "folded", "fresh", "missing", "not_finite", "gaps", "classes", "scores", "labels", "replaced", "choices",
-         "captions"}  # fmt: skip
+LISTS = {"edits", "written", "folded", "fresh", "missing", "not_finite", "gaps", "classes", "scores", "labels", "replaced",
+         "choices", "captions"}  # fmt: skip
 PART = {"opening", "sentence_pairs"}  # any part of them may be absent
 COUNTS = {"prompt", "selected", "sound_end", "padding"}
 TRUTHS = {"own_module", "generated", "finished", "adds_positions"}

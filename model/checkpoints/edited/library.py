@@ -4,7 +4,7 @@ stream that enters them. A context variable holds them, so that no other thread 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -28,12 +28,13 @@ _running: ContextVar[Editing | None] = ContextVar("edits of a library model's ru
 class Editing:
     """The edits of the forwards inside a block. sites: path of an attention module -> the sub-layers that it serves, in turn.
 
-    names: module -> its dotted paths.
+    names: module -> its dotted paths. seen: is handed every context [b, q, h, d_v] with its sub-layer, and hands it on.
     """
 
     edits: RunEdits
     sites: Mapping[str, list[str]]
     names: Mapping[nn.Module, list[str]]
+    seen: Callable[[str, Tensor], Tensor] | None = None
     turns: dict[str, int] = field(default_factory=dict)
 
     def site(self, module: nn.Module) -> str | None:
@@ -66,6 +67,8 @@ def change(
     """
     editing = _running.get()
     site = None if editing is None else editing.site(module)
+    if site is not None and editing.seen is not None:
+        context = editing.seen(site, context)
     here = None if site is None else editing.edits.sites.get(site)
     if here is None:
         return context, lse
@@ -103,13 +106,7 @@ def edited(module: nn.Module, edits: RunEdits, modules: Mapping[str, str]) -> It
     if not edits:
         yield
         return
-    paths: dict[str, list[str]] = {}
-    for site, path in modules.items():
-        paths.setdefault(path, []).append(site)
-    names: dict[nn.Module, list[str]] = {}
-    for name, part in module.named_modules(remove_duplicate=False):
-        names.setdefault(part, []).append(name)
-    editing = Editing(edits, paths, names)
+    editing = _editing(module, edits, modules)
     handles = [_stream(module, name, editing, modules) for name in edits.activations]
     token = _running.set(editing)
     try:
@@ -118,6 +115,30 @@ def edited(module: nn.Module, edits: RunEdits, modules: Mapping[str, str]) -> It
         _running.reset(token)
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def watched(
+    module: nn.Module, modules: Mapping[str, str], seen: Callable[[str, Tensor], Tensor]
+) -> Iterator[None]:  # fmt: skip
+    """The contexts of every forward of `module` inside the block, in this thread, pass `seen`; nothing is edited."""
+    token = _running.set(_editing(module, RunEdits(), modules, seen))
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def _editing(
+    module: nn.Module, edits: RunEdits, modules: Mapping[str, str], seen: Callable[[str, Tensor], Tensor] | None = None
+) -> Editing:  # fmt: skip
+    paths: dict[str, list[str]] = {}
+    for site, path in modules.items():
+        paths.setdefault(path, []).append(site)
+    names: dict[nn.Module, list[str]] = {}
+    for name, part in module.named_modules(remove_duplicate=False):
+        names.setdefault(part, []).append(name)
+    return Editing(edits, paths, names, seen)
 
 
 def _stream(module: nn.Module, name: str, editing: Editing, modules: Mapping[str, str]) -> Any:

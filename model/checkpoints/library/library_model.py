@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.checkpoints.again import RunsAgain
 from model.checkpoints.disk import cost
 from model.checkpoints.disk.cost import Running
 from model.checkpoints.disk.families import rules_of
@@ -40,7 +41,7 @@ from model.trace.trace import Trace, TraceKey
 
 
 @dataclass(frozen=True, eq=False)
-class HuggingFaceModel:
+class HuggingFaceModel(RunsAgain):
     """A library model with its tokenizer. `family` is the configuration's model_type.
 
     untouched: the same tensors as the library runs them, with the attention that it chose; None where they are not all in
