@@ -20,7 +20,7 @@ _IN_LINK = {
     "model": "model", "text": "text", "target": "target", "to": "to", "site": "site", "head": "head", "row": "q",
     "column": "k", "heads": "heads", "step": "step", "hand": "hand", "pair": "pair", "chat": "chat", "new": "new",
     "by_word": "words", "media": "media", "scale": "scale", "sink": "sink", "other": "other", "tab": "tab",
-    "picks": "picks", "area": "area", "against": "against", "profile": "profile",
+    "picks": "picks", "area": "area", "against": "against", "profile": "profile", "edits": "edits",
 }  # fmt: skip
 # More tokens than this are not written at once, whatever a link says.
 _MOST = {"new": 60, "chat": 1, "by_word": 1}

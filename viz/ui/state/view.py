@@ -55,6 +55,7 @@ class View:
     area: str = ""  # the part of a long head in view: first query, first key and cells a side, "q.k.cells"
     profile: str = ""  # which measured corpus is open: a listed name, or a path
     against: str = ""  # what a run is compared with: "text:…" or "model:…"
+    edits: str = ""  # what is changed in a run on the page Switch off, text forms with spaces between them
 
 
 def current() -> View:
@@ -73,7 +74,7 @@ def change(**values: object) -> None:
         if other_model:
             st.session_state.pop("taken_link", None)  # a step of Back leads to it: it is news then
             values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": "", "tab": ""} | values
-            values |= {"site": "", "head": 0, "target": "", "to": "", "heads": "", "picks": "", "area": ""}
+            values |= {"site": "", "head": 0, "target": "", "to": "", "heads": "", "picks": "", "area": "", "edits": ""}
     st.session_state.view = replace(before, **values)
     fill_defaults(new=other_model)
 
