@@ -38,6 +38,11 @@ class TrainingThere(HeadlightError):
     sentence = "{path} holds a training that is not finished: go on with --resume {path}, or choose another folder."
 
 
+class ModelThere(HeadlightError):
+    code = "model_there"
+    sentence = "{path} holds a model already: choose another folder with --out, or put the new one in its place with --replace."
+
+
 class NothingToResume(HeadlightError):
     code = "nothing_to_resume"
     sentence = "{path} holds no training to go on with: give the folder that python -m model train wrote to."
