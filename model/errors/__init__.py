@@ -54,6 +54,7 @@ from model.errors.evaluation import (
     EvaluationStopped,
     FineTuneNotSaved,
     FineTuneRefused,
+    LanguageNotSaid,
     NothingScored,
     NotTheSameFile,
 )
@@ -162,6 +163,7 @@ __all__ = [
     "HeadlightError",
     "HiddenOperator",
     "LacksPackage",
+    "LanguageNotSaid",
     "MissingFile",
     "MissingShard",
     "MixedByCell",

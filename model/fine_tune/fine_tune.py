@@ -19,6 +19,7 @@ from model.data_files.read import Line
 from model.errors import FineTuneRefused, HeadlightError, TooLargeToTrain
 from model.evaluation.by_model import scorer_of
 from model.evaluation.evaluation import Evaluation
+from model.evaluation.languages import told_language
 from model.evaluation.run import Examples, evaluate, lines
 from model.evaluation.score_lines import batches
 from model.evaluation.scorer import Example, Scorer
@@ -65,10 +66,12 @@ def fine_tune(
 
     The loss is the mean over all predicted tokens: the next token, the target's tokens, or of a masked model a 15 % of each
     text's tokens that is drawn anew each step with `seed`, each masked by itself. Dropout is off. progress(step, loss).
-    Ticks "training". Raises FineTuneRefused, TooLargeToTrain, NotInThisModel, and what reading an example raises.
+    language: which the model writes, else told from the examples. Ticks "training". Raises FineTuneRefused, TooLargeToTrain,
+    NotInThisModel, LanguageNotSaid, and what reading an example raises.
     """
     given = list(lines(examples))
     _check(model, given, steps, learning_rate)
+    language = language or told_language(model, given)[0]
     settings = {"steps": steps, "learning_rate": learning_rate, "seed": seed, "examples": len(given),
                 "language": language or "", "from": model.weights_hash}  # fmt: skip
     trained = _copied(model, hashlib.sha256(repr((given, settings)).encode()).hexdigest()[:16])
