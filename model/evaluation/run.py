@@ -16,9 +16,8 @@ from model.data_files.check import Report
 from model.data_files.read import DataFile, Line
 from model.errors import EvaluationNotWritten, EvaluationStopped, NothingScored, Stopped
 from model.evaluation import on_ray
-from model.evaluation.by_model import scorer_of
+from model.evaluation.by_model import LOOKED_AT, scorer_of, told_language
 from model.evaluation.evaluation import Evaluation
-from model.evaluation.languages import LOOKED_AT, told_language
 from model.evaluation.score_lines import BATCH, score_lines
 from model.evaluation.scored import SCHEMA, Keep, Memory, Scored, sorted_rows, table
 from model.evaluation.scorer import Scorer
@@ -48,7 +47,7 @@ def evaluate(
     """Score every example; lines that the model does not read are listed with the reason.
 
     progress(done, count): after each batch; count: how many there are, where it is known. language: which the model writes,
-    else it is told from the first references (`model.evaluation.languages`).
+    else it is told from the first references (`model.evaluation.by_model`).
     write: whether an encoder–decoder also writes its own answers (BLEU, chrF, exact match). batch: examples that run together.
     keep: finished rows, so that a stopped evaluation goes on. Ticks "evaluating"; raises Stopped where its listener asks for
     it, NothingScored, NotInThisModel, UnknownOption, LanguageNotSaid.

@@ -17,9 +17,8 @@ from model.checkpoints.own import OwnModel
 from model.compare.aligned_runs import HeadChange, aligned_sides, ranked_changes
 from model.data_files.read import Line
 from model.errors import FineTuneRefused, HeadlightError, TooLargeToTrain
-from model.evaluation.by_model import scorer_of
+from model.evaluation.by_model import scorer_of, told_language
 from model.evaluation.evaluation import Evaluation
-from model.evaluation.languages import told_language
 from model.evaluation.run import Examples, evaluate, lines
 from model.evaluation.score_lines import batches
 from model.evaluation.scorer import Example, Scorer

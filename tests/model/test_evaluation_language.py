@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from model import evaluate, open_model
 from model.__main__ import main
-from model.evaluation.languages import told_language
+from model.evaluation.by_model import told_language
 from model.evaluation.run import lines
 from model.fine_tune.fine_tune import fine_tune
 from model.training.tasks.registry import held_out
