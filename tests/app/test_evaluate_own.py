@@ -36,8 +36,8 @@ def first_row(seen: Visit) -> dict[str, str]:
 def test_a_small_family_is_scored_on_what_its_card_is_of() -> None:
     seen = Visit("evaluate", straight=True, model="small-gpt2").sound()
     model = open_model("small-gpt2")
-    examples, count = held_out_examples(SMALL["small-gpt2"], model.tokenizer)
-    assert seen.say("evaluate.sample_card", loss="1.006", n=len(examples), all=count) in captions(seen)
+    _, count = held_out_examples(SMALL["small-gpt2"], model.tokenizer)
+    assert seen.say("evaluate.sample_whole_card", loss="1.006", n=count) in captions(seen)
     seen.click("evaluate-go").sound()
     told = first_row(seen)
     assert told[seen.say("evaluate.examples")] == str(count)
@@ -106,7 +106,7 @@ def test_a_run_of_the_lab_is_listed_and_has_its_own_test_split(tmp_path: Path, m
     assert seen.at.multiselect(key="evaluate-others").options[-1] == "parallel-1"
     assert any(button.key == f"open-{folder}" for button in Visit("models", straight=True).sound().at.button)
     seen = Visit("evaluate", straight=True, model=str(folder)).sound()
-    lines = [line for line in data.read_text("utf-8").splitlines()]
+    lines = data.read_text("utf-8").splitlines()
     from model.training.options import of_folder
     from model.training.run_files.folder import run_of
     from model.training.tasks.registry import TASKS
@@ -120,11 +120,11 @@ def test_pairs_are_typed_with_a_bar_and_the_saved_model_opens(tmp_path: Path) ->
     seen = Visit("evaluate", straight=True, tab="evaluate.tune", to="fr").sound()
     assert " | " in seen.at.text_area[-1].value and "\t" not in seen.at.text_area[-1].value
     seen.at.text_area[-1].set_value(
-        "the cat sees the dog | le chien voit le chat\nI like cats => le chat voit un chien"
+        "I like cats | elle lui a donné une pomme rouge\nshe gave him a red apple => elle lui a donné une pomme rouge"
     ).run()
     seen.click("tune-go").sound()
-    table = seen.at.dataframe[0].value
-    assert list(table[seen.say("evaluate.wanted")]) == ["le chien voit le chat", "le chat voit un chien"]
+    table = seen.at.table[0].value
+    assert list(table[seen.say("evaluate.wanted")]) == ["elle lui a donné une pomme rouge"] * 2
     assert list(table[seen.say("evaluate.after")]) == list(table[seen.say("evaluate.wanted")])
     assert "ln |V| = 7.048" in captions(seen)
     seen.at.text_input(key="tune-folder").set_value(str(tmp_path / "tuned")).run()

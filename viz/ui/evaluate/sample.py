@@ -79,7 +79,7 @@ def _of_family(model: Any, family: Any) -> Sample:
 
     found, count = held_out_examples(family, model.tokenizer)
     loss = numbers.short(float(model.card["loss"]), 4)
-    note = "other" if family.objective.reads == "texts" else "card"
+    note = "other" if family.objective.reads == "texts" else "card" if len(found) < count else "whole_card"
     values = {"loss": loss, "n": f"{len(found):,}", "all": f"{count:,}"}
     ending = "tsv" if found[0][1] is not None else "txt"
     return Sample(_file(found), f"{family.name}-held-out.{ending}", note=note, values=values)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3]
 _LINES, _SAMPLED, _HEADS = "tune-lines", 4, 8
 _FOUND, _FOUND_FOR, _SAVED = "tuned", "tuned-for", "tuned-saved"
-_LINE, _MOST_LINES, _WIDE = 22, 6, 110  # pixels; lines of a row; characters that stand beside each other
 
 
 def show(model: Any) -> None:
@@ -116,11 +115,9 @@ def _outputs(found: FineTuned) -> None:
         return
     page_text.heading("evaluate.outputs", what="", small=True)
     names = ["given", "before", "after", *(["wanted"] if any(one.wanted for one in found.outputs) else [])]
-    columns = {name: [getattr(one, name) or "" for one in found.outputs] for name in names}
-    longest = max(len(text) for texts in columns.values() for text in texts)
-    st.dataframe(  # a row that is higher than one line is a row whose texts wrap
-        {say(f"evaluate.{name}"): texts for name, texts in columns.items()}, hide_index=True, width="stretch",
-        row_height=_LINE * min(_MOST_LINES, 2 + longest // (_WIDE // len(names))),
+    st.table(  # whose cells wrap: an answer is read to its end
+        {say(f"evaluate.{name}"): [language.plain(getattr(one, name) or "") for one in found.outputs] for name in names},
+        hide_index=True,
     )  # fmt: skip
 
 
