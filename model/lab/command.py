@@ -70,6 +70,8 @@ def run(arguments: argparse.Namespace) -> str:
     names = [name.replace("-", "_") for name in (*_WHOLE, *_NUMBERS, *_WORDS)]
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     if arguments.resume is not None:
+        if arguments.replace:
+            raise HeadlightError(reason="A training goes on as it was begun: leave out --replace with --resume.")
         folder = arguments.resume
         _check_same(folder, arguments, given)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,7 @@ def test_a_run_of_the_lab_is_listed_and_has_its_own_test_split(tmp_path: Path, m
     sizes = {name: value for name, value in SIZES.items() if name != "train_size"}
     folder = start("parallel", sizes | {"data": str(data), "steps": 5, "max_length": 12})
     while not status(folder).is_over:
-        pass
+        time.sleep(0.05)
     assert status(folder).state == "finished"
     lab_models._finished.clear()
     seen = Visit("evaluate", straight=True)

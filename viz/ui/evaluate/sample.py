@@ -102,6 +102,8 @@ def _of_run(model: OwnModel, known: Entry | None, to: str) -> Sample | None:
     from model.training.tasks.task import TEST_SEED
 
     options = of_folder(known.path, told["options"])
+    if options.data is not None and model_list.place(options.data) is None:  # where a server for others may not look
+        return None
     task = task_of(options.task, options.data)
     language = _language(to, task.languages)
     if task.read is None:

@@ -32,7 +32,7 @@ def show(model: Any) -> None:
     key = f"{_LINES}@{name}"
     if key not in st.session_state:
         st.session_state[key] = "\n".join(_first(model))
-    text = st.text_area(say("evaluate.tune_lines"), key=key, height=140)
+    text = st.text_area(say("evaluate.tune_lines"), key=key, height=180)
     usual_steps, usual_rate = usual(model)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         steps = st.slider(
