@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.errors import ModelThere
+from model.errors.training import ModelThere
 from model.training.run_files.folder import RUN, run_of
 
 # Below the current folder: an installed Headlight may lie where nobody may write.
