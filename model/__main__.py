@@ -138,7 +138,9 @@ def _train(arguments: argparse.Namespace) -> str:
         return training.run(arguments)
     from model.small_families.train import train
 
-    return str(train(arguments.name, out=arguments.out, steps=arguments.steps, seed=arguments.seed or 0))
+    training.refuse_others(arguments, ("out", "replace", "steps", "seed"))
+    given = {name: getattr(arguments, name) for name in ("out", "steps", "replace")}
+    return str(train(arguments.name, **given, seed=arguments.seed or 0))
 
 
 _EDIT = "change the run: off:decoder.1.cross.1, hide:encoder.*.*:k2, pattern:…:uniform; several, in their order"

@@ -93,6 +93,11 @@ class Report:
             raise UnknownOption(what=f"For “{kind}”, the choice", got=got, allowed=", ".join(CHOICES[kind]))
         return got
 
+    def left_out(self, choices: Mapping[str, str] | None = None) -> dict[str, int]:
+        """How many lines of each kind `lines` leaves out. Raises UnknownOption."""
+        kinds = {kind: self.choice(kind, choices or {}) for kind in self.findings}
+        return {kind: self.findings[kind].count for kind, done in kinds.items() if done == LEAVE_OUT}
+
     def lines(self, choices: Mapping[str, str] | None = None) -> Iterator[Line]:
         """The file's lines as they were chosen: kind -> one of `CHOICES`. Raises UnknownOption, at the end NothingLeft."""
         choices = choices or {}

@@ -25,6 +25,11 @@ class NothingScored(HeadlightError):
     sentence = "None of the {got} examples was scored; the first was refused: {reason}"
 
 
+class LanguageNotSaid(HeadlightError):
+    code = "language_not_said"
+    sentence = "This model writes {got} languages: choose the one of the references (--language): {allowed}."
+
+
 class NotTheSameFile(HeadlightError):
     code = "not_the_same_file"
     sentence = "The evaluations are of different examples ({got} and {allowed}): evaluate every model on the same file."

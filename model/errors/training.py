@@ -43,6 +43,11 @@ class RunElsewhere(HeadlightError):
     sentence = "The training in {path} does not lie in the lab's own folder {allowed}: delete its folder yourself."
 
 
+class ModelThere(HeadlightError):
+    code = "model_there"
+    sentence = "{path} holds a model already: choose another folder with --out, or put the new one in its place with --replace."
+
+
 class NothingToResume(HeadlightError):
     code = "nothing_to_resume"
     sentence = "{path} holds no training to go on with: give the folder that python -m model train wrote to."

@@ -33,7 +33,8 @@ _TEXTS, _COUNTS = ("model", "weights_hash", "task", "file", "language"), ("vocab
 
 @dataclass(frozen=True)
 class Evaluation:
-    """about: "model", "weights_hash", "task", "vocabulary" (|V|), "file", "language". rows: a `Scored` a row, in the order of
+    """about: "model", "weights_hash", "task", "vocabulary" (|V|), "file", "language", and of a language that was told from the
+    references "languages", the loss with each. rows: a `Scored` a row, in the order of
     the file. Numbers over no token are NaN."""
 
     about: Mapping[str, Any]
@@ -154,6 +155,8 @@ class Evaluation:
         """What `--json` writes: plain numbers, None for what there is none of."""
         told: dict[str, Any] = {name: self.about[name] for name in (*_TEXTS, *_COUNTS)}
         told |= {name: _plain(getattr(self, name)) for name in ("loss", "perplexity", "bits_per_character", "accuracy")}
+        if tried := self.about.get("languages"):
+            told["languages"] = dict(tried)
         told |= {"tokens": self.tokens, "examples": self.examples, "guess_loss": _plain(self.guess)}
         told["refused"] = {
             "count": len(self.refused),
@@ -198,6 +201,8 @@ class Evaluation:
                 if told["version"] > VERSION:
                     raise EvaluationFile(path=name, reason="a newer Headlight wrote it")
                 about = told["about"]
+                if not isinstance(about.get("languages", {}), dict):
+                    raise ValueError("a header of another kind")
                 rows = file.read(SCHEMA.names).cast(SCHEMA).replace_schema_metadata(None)
             if not all(isinstance(about[k], str) for k in _TEXTS) or not all(about[k] > 0 for k in _COUNTS):
                 raise ValueError("a header of another kind")

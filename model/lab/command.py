@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from model.errors import BadOption, NothingToResume
+from model.errors import BadOption, HeadlightError, NothingToResume
 from model.jobs.progress_line import ProgressLine
 from model.training.run_files.folder import run_of
 
+_REPLACE = "let the new model take the place of one that lies in --out, once it is finished"
 _WHAT = "train a model; killed or stopped at any time, --resume goes on"
 _TASKS = (
     "copy, reverse, sort, addition, induction, dates, translate; parallel, text or masked-text with --data; "
@@ -44,9 +45,14 @@ def add(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """The subcommand and its arguments."""
     train = commands.add_parser("train", help=_WHAT, description=_WHAT)
     train.add_argument("name", metavar="TASK", nargs="?", help=_TASKS)
-    train.add_argument("--out", type=Path, help="folder to write; default: checkpoints/TASK, below the current one")
+    train.add_argument(
+        "--out",
+        type=Path,
+        help="folder to write; default: checkpoints/TASK below the current one, or TASK where those are the shipped ones",
+    )
+    train.add_argument("--replace", action="store_true", help=_REPLACE)
     train.add_argument("--resume", type=Path, metavar="DIR", help="go on with the training in this folder")
-    train.add_argument("--seeds", type=int, default=1, help="how many seeds, from --seed on, a folder seed-… each")
+    train.add_argument("--seeds", type=int, help="how many seeds, from --seed on, a folder seed-… each")
     train.add_argument("--queue", type=Path, metavar="FOLDER", help="wait there until no other run is on its way")
     for kind, options in ((int, _WHOLE), (float, _NUMBERS), (str, _WORDS)):
         for name, what in options.items():
@@ -58,17 +64,22 @@ def add(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> str:
     from model.lab.job import work
     from model.training.options import options_of
+    from model.training.run_files.place import default_folder, refuse_model
     from model.training.seeds import begin_seeds
-    from model.training.train import CHECKPOINTS
 
     names = [name.replace("-", "_") for name in (*_WHOLE, *_NUMBERS, *_WORDS)]
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     if arguments.resume is not None:
+        if arguments.replace:
+            raise HeadlightError(reason="A training goes on as it was begun: leave out --replace with --resume.")
         folder = arguments.resume
         _check_same(folder, arguments, given)
     else:
         options = options_of(arguments.name, **given)
-        folder = begin_seeds(options, arguments.out or CHECKPOINTS / options.task, arguments.seeds)
+        seeds = 1 if arguments.seeds is None else arguments.seeds
+        folder = arguments.out or default_folder(options.task)
+        refuse_model(folder, arguments.replace and seeds == 1)
+        folder = begin_seeds(options, folder, seeds)
     line = ProgressLine()
     try:
         return work(folder, arguments.queue, lambda told, last: line(_Told(told), last))
@@ -86,11 +97,29 @@ def _check_same(folder: Path, arguments: argparse.Namespace, given: dict[str, An
     asked |= {name: str(Path(given[name]).expanduser().absolute()) for name in ("data", "log_dir") if name in given}
     if arguments.out is not None and arguments.out.absolute() != folder.absolute():
         asked["out"] = arguments.out
+    if arguments.seeds is not None:
+        asked["seeds"], options["seeds"] = arguments.seeds, max(1, len(told.get("seeds", ())))
     for name, value in asked.items():
         if value != options.get(name):
             raise BadOption(
                 what=name.replace("_", "-"), got=value, allowed=f"{options.get(name, folder)}, as it was begun"
             )
+
+
+def refuse_others(arguments: argparse.Namespace, taken: tuple[str, ...]) -> None:
+    """Raises HeadlightError where another option than `taken` was given: a training that does not know it would ignore it."""
+    others = (
+        "resume",
+        "seeds",
+        "queue",
+        "replace",
+        "out",
+        *(name.replace("-", "_") for name in (*_WHOLE, *_NUMBERS, *_WORDS)),
+    )
+    given = [name for name in others if getattr(arguments, name) not in (None, False) and name not in taken]
+    if given:
+        told, left = (", ".join(f"--{name.replace('_', '-')}" for name in names) for names in (taken, given))
+        raise HeadlightError(reason=f"The training of {arguments.name} takes {told} alone: leave out {left}.")
 
 
 class _Told:

@@ -6,7 +6,8 @@ import shutil
 import time
 from pathlib import Path
 
-from model.errors import RunElsewhere, TrainingBusy, TrainingNotWritten
+from model.errors import TrainingBusy, TrainingNotWritten
+from model.errors.training import RunElsewhere
 from model.lab import queue
 from model.lab.files import LOCK, lock_of
 from model.lab.runs import status

@@ -62,7 +62,7 @@ def infilled(
 class Denoising:
     """A row is the sentences of a text."""
 
-    shifted = False
+    shifted, reads = False, "pairs"
 
     def rows(self, tokenizer: Any, found: Sequence[Text]) -> list[Any]:
         return [text.sentences for text in found]

@@ -23,9 +23,11 @@ class Objective(Protocol):
     """How texts become batches with `labels`, of which the library's model makes its loss.
 
     shifted: whether the logits at a place are of the next one's label (next word); else of that at the place itself.
+    reads: what an example is as a text: "rows" of several texts, "pairs" of what is read and written, or single "texts".
     """
 
     shifted: bool
+    reads: str
 
     def rows(self, tokenizer: Any, found: Sequence[Text]) -> list[Any]:
         """Texts -> what a batch is collated of."""

@@ -21,7 +21,7 @@ SHARE = 0.3  # of the tokens
 class MaskedWords:
     """A text as the family's tokenizer frames it."""
 
-    shifted = False
+    shifted, reads = False, "texts"
 
     def rows(self, tokenizer: Any, found: Sequence[Text]) -> list[Any]:
         return [dict(tokenizer(text.text, return_special_tokens_mask=True)) for text in found]

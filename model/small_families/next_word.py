@@ -18,7 +18,7 @@ END = "<|endoftext|>"
 class NextWord:
     """Rows of `length` tokens without padding."""
 
-    shifted = True
+    shifted, reads = True, "rows"
 
     def __init__(self, length: int = LENGTH):
         self.row_length = length

@@ -22,7 +22,7 @@ SHARE = 1 / 3
 class Permutation:
     """Rows of an even number of tokens (the collator wants one), a batch of one length: it makes no padding mask."""
 
-    shifted = False
+    shifted, reads = False, "texts"
 
     def rows(self, tokenizer: Any, found: Sequence[Text]) -> list[Any]:
         rows = (tokenizer(text.text)["input_ids"] for text in found)

@@ -80,6 +80,41 @@ def gap_share(module: nn.Module, made: Sequence[tuple[list[int], int, int]]) -> 
     return right / len(made)
 
 
+def held_out_examples(
+    family: SmallFamily, tokenizer: Any, count: int = COUNT
+) -> tuple[list[tuple[str, str | None]], int]:
+    """(texts or pairs that evaluation scores as the loss of the card was measured, of how many).
+
+    Those that read as the same tokens once they are written out: a row that ends within a word may not, nor a sentinel with
+    a full stop behind it. Of masked and permuted words the texts alone: evaluation asks for one token at a time.
+    """
+    found = held_out_texts(family, count)
+    if family.objective.reads == "texts":
+        return [(text.text, None) for text in found], len(found)
+    if family.objective.reads == "rows":
+        rows = family.objective.rows(tokenizer, found)
+        told = [(row, tokenizer.decode(row)) for row in rows]
+        return [(text, None) for row, text in told if tokenizer(text)["input_ids"] == row], len(rows)
+    pairs, whole = [], 0
+    for batch in held_out_batches(family, tokenizer, found):
+        seen = batch["attention_mask"].bool()
+        for read, here, labels in zip(batch["input_ids"], seen, batch["labels"], strict=True):
+            ids, wanted = read[here].tolist(), labels[labels != -100].tolist()
+            source, target = (_unframed(tokenizer, one) for one in (ids, wanted))
+            same = tokenizer(source)["input_ids"] == ids and tokenizer(text_target=target)["input_ids"] == wanted
+            pairs += [(source, target)] if same else []
+            whole += 1
+    return pairs, whole
+
+
+def _unframed(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Tokens as a text, without what the tokenizer puts around every text."""
+    frame = {getattr(tokenizer, f"{role}_token_id", None) for role in ("bos", "eos", "cls", "sep", "pad")}
+    first = next((i for i, number in enumerate(ids) if number not in frame), 0)
+    last = next((i for i, number in enumerate(reversed(ids)) if number not in frame), 0)
+    return str(tokenizer.decode(list(ids[first : len(ids) - last])))
+
+
 def summaries(count: int) -> list[Text]:
     """Held-out texts of two or three sentences with the one that says them shortest."""
     return list(islice(texts(TEST_SEED, "test", "en", SUMMARIES), count))

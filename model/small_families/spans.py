@@ -52,7 +52,7 @@ def _segments(total: int, parts: int, draw: random.Random) -> list[int]:
 class SpansAndSummaries:
     """A row is (ids of a text, None), whose spans are drawn when it is read, or (ids of a task, ids of its answer)."""
 
-    shifted = False
+    shifted, reads = False, "pairs"
 
     def rows(self, tokenizer: Any, found: Sequence[Text]) -> list[Any]:
         rows = []

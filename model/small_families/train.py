@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from model.errors import BadOption, TrainingNotWritten
+from model.files.atomic import remove
 from model.small_families import heads
 from model.small_families.family import SmallFamily
 from model.small_families.loop import Curve, Progress, batches, optimise
@@ -22,21 +24,22 @@ from model.small_families.scores import held_out_batches, held_out_loss, held_ou
 from model.small_families.spans import PREFIX
 from model.small_families.tokenizer import train_tokenizer
 from model.training.language.texts import Text
-
-CHECKPOINTS = Path("checkpoints")  # below the current folder: an installed Headlight may lie where nobody may write
+from model.training.run_files.place import default_folder, refuse_model
 
 
 def train(
     name: str, out: str | Path | None = None, steps: int | None = None, seed: int = 0,
-    progress: Progress | bool = True, texts: int | None = None,
+    progress: Progress | bool = True, texts: int | None = None, replace: bool = False,
 ) -> str:  # fmt: skip
-    """Train `name` ("small-bert", …) and write the folder `out` (default checkpoints/<name>); says what it did.
+    """Train `name` ("small-bert", …) and write the folder `out` (else `default_folder`); says what it did.
 
     progress: True for a bar on stderr, False for silence, or a function (step, steps, values). texts: how many it is
-    trained on. On one thread, so that the same seed gives the same numbers. Raises UnknownOption.
+    trained on. replace: let it take the place of a model that lies there. On one thread, so that the same seed gives the same
+    numbers. Raises UnknownOption, BadOption, ModelThere, TrainingNotWritten.
     """
     family = small_family(name)
-    out, steps = Path(out or CHECKPOINTS / name), steps or family.steps
+    out, steps = Path(out or default_folder(name)), family.steps if steps is None else steps
+    _check(out, steps, seed, replace)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     progress, close = _bar(steps, name) if progress is True else (progress, lambda: None)
@@ -52,6 +55,20 @@ def train(
     return (
         f"{out}: {steps} steps in {curve.seconds:.0f} s; held-out loss {told['loss']} nats (a guess: {told['guess']})"
     )
+
+
+def _check(out: Path, steps: int, seed: int, replace: bool) -> None:
+    """Whether it can be written, before hours are spent. Raises BadOption, ModelThere, TrainingNotWritten."""
+    for name, value, least in (("steps", steps, 1), ("seed", seed, 0)):
+        if value < least:
+            raise BadOption(what=name, got=value, allowed=f"a whole number from {least}")
+    refuse_model(out, replace)
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _of_library(out))):
+        raise TrainingNotWritten(path=out, reason="something else than such a model lies there", step=0)
+
+
+def _of_library(folder: Path) -> bool:
+    return (folder / "card.json").is_file() and (folder / "tokenizer.json").is_file()
 
 
 def trained(
@@ -124,8 +141,13 @@ def _write(out: Path, family: SmallFamily, module: Any, tokenizer: Any, card: di
     _write_card(place, card)
     for file in place.iterdir():
         file.chmod(0o644)
-    shutil.rmtree(out, ignore_errors=True)
-    os.replace(place, out)
+    if out.is_dir():  # what else lies there is not ours to delete
+        remove([*out.glob("*.safetensors"), *out.glob("*.json")])
+        for file in place.iterdir():
+            os.replace(file, out / file.name)
+        place.rmdir()
+    else:
+        os.replace(place, out)
 
 
 def _write_card(folder: Path, card: dict[str, Any]) -> None:

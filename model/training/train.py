@@ -30,12 +30,12 @@ from model.training import checkpoint
 from model.training.options import Options, of_folder, options_of
 from model.training.run_files.folder import LOG, NEW, RUN, SNAPSHOTS, STATE, WEIGHTS, run_of, snapshot, steps_of
 from model.training.run_files.log import Log
+from model.training.run_files.place import default_folder
 from model.training.run_files.state import put_state, read_state, write_state
 from model.training.run_files.trackers import trackers
 from model.training.tasks.registry import task_of
 from model.training.trainer import Trainer
 
-CHECKPOINTS = Path("checkpoints")  # below the current folder: an installed Headlight may lie where nobody may write
 RARELY = 50  # times as long as a checkpoint took pass before the next one, so that they are no more than a fiftieth of the time
 # Called with the run after each step and the step's line; it may wait (pause), and ends the run by raising StopTraining.
 OnStep = Callable[["Run", dict[str, Any]], None]
@@ -214,7 +214,7 @@ def _reason(error: OSError) -> str:
 
 
 def train(name: str | None, out: str | Path | None = None, on_step: OnStep | None = None, **given: Any) -> str:
-    """Train the task `name` with the options `given` and write the folder `out` (default checkpoints/<name>, below the current
-    one); says what it did. A trained model that is there is replaced only at the very end."""
+    """Train the task `name` with the options `given` and write the folder `out` (else `default_folder`); says what it did. A
+    trained model that is there is replaced only at the very end."""
     options = options_of(name, **given)
-    return go_on(begin(options, out or CHECKPOINTS / options.task), on_step)
+    return go_on(begin(options, out or default_folder(options.task)), on_step)

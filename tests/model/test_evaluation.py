@@ -74,7 +74,7 @@ def own(tmp_path_factory) -> OwnModel:
 
 @pytest.fixture(scope="module")
 def own_result(own: OwnModel) -> Evaluation:
-    return evaluate(own, PAIRS, batch=3)
+    return evaluate(own, PAIRS, batch=3, language="zh")
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama", "bart", "t5", "bert", "xlnet"])
@@ -347,10 +347,11 @@ def test_the_command_writes_the_numbers_and_goes_on(tmp_path: Path, capsys) -> N
     given = ["evaluate", "--model", str(folder), "--data", str(tmp_path / "pairs.tsv"), "--json", str(out)]
     assert main([*given, "--examples", str(tmp_path / "e.parquet")]) == 0
     told = json.loads(out.read_text("utf-8"))
-    found = evaluate(open_model(folder), DataFile.open(tmp_path / "pairs.tsv"))
+    file = DataFile.open(tmp_path / "pairs.tsv")
+    found = evaluate(open_model(folder), file)
     for name in ("loss", "perplexity", "bits_per_character", "tokens", "bleu", "chrf", "exact_match", "signature"):
         assert told[name] == found.summary()[name], name
-    assert told["data"]["odd_lines"] == {"empty": 1} and told["refused"]["count"] == 1
+    assert told["data"]["odd_lines"] == told["data"]["left_out"] == {"empty": 1} and told["refused"]["count"] == 0
     assert Evaluation.open(tmp_path / "e.parquet").loss == found.loss
     assert not Path(f"{out}.parts").exists() and "1 is perfect, 15 a uniform guess" in capsys.readouterr().out
     assert main([*given, "--model", str(folder)]) == 0
@@ -373,7 +374,8 @@ ROOT = Path(__file__).parents[2]
 def test_a_killed_command_goes_on_to_the_same_numbers(tmp_path: Path, end: signal.Signals) -> None:
     folder, data = tiny.write_checkpoint(tmp_path / "tiny"), tmp_path / "pairs.tsv"
     data.write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS * 12), "utf-8")
-    given = [sys.executable, "-c", QUICK, "evaluate", "--model", str(folder), "--data", str(data), "--json"]
+    given = [sys.executable, "-c", QUICK, "evaluate", "--model", str(folder), "--data", str(data), "--keep", "duplicate",
+             "--json"]  # fmt: skip
 
     def started(out: Path) -> subprocess.Popen:
         command = [*given, str(out), "--examples", str(out.with_suffix(".parquet"))]

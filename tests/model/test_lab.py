@@ -29,6 +29,7 @@ from model.lab.job import work
 from model.lab.runs import Status, pause, resume, start, status, stop
 from model.training.options import options_of
 from model.training.run_files.folder import log_of
+from model.training.run_files.place import default_folder
 from model.training.seeds import band_of, begin_seeds
 from model.training.train import begin
 
@@ -199,6 +200,7 @@ def test_the_command_trains_resumes_and_refuses_in_a_sentence(tmp_path: Path, ca
     assert "finished already" in capsys.readouterr().out
     for given, said in (
         (["--resume", str(out), "--steps", "4"], "steps is 4, but it must be 3"),
+        (["--resume", str(out), "--replace"], "leave out --replace"), (["--resume", str(out), "--seeds", "2"], "seeds is 2"),
         (["sort", "--resume", str(out)], "task is sort, but it must be copy"),
         (["--resume", str(tmp_path)], "no training to go on with"), ([], "copy, reverse, sort"),
         (["poems"], "copy, reverse, sort"), (["copy", "--data", str(out / "x")], "makes its own"),
@@ -210,6 +212,47 @@ def test_the_command_trains_resumes_and_refuses_in_a_sentence(tmp_path: Path, ca
         assert main(["train", *given]) == 2
         told = capsys.readouterr()
         assert told.out == "" and told.err.count("\n") == 1 and said in told.err
+
+
+def test_no_training_writes_over_a_model_unasked(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [part for name, value in TINY.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    tiny = ["train", "copy", "--steps", "2", "--out", str(tmp_path / "run"), *sizes]
+    assert main(tiny) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    shipped = Path(__file__).parents[2] / "checkpoints"
+    for given in (
+        tiny[1:], [*tiny[1:], "--seeds", "2"], ["translate", "--out", str(shipped / "translate")],
+        ["copy", "--seeds", "2", "--replace", "--out", str(shipped / "dates")],
+        ["small-bert", "--out", str(shipped / "small-bert")], ["small-bert", "--out", str(tmp_path / "run")],
+    ):  # fmt: skip
+        capsys.readouterr()
+        assert main(["train", *given]) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1 and "holds a model already" in told and "--replace" in told
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert main([*tiny, "--replace", "--seed", "1"]) == 0
+    assert json.loads((tmp_path / "run" / "card.json").read_text(encoding="utf-8"))["seed"] == 1
+    monkeypatch.chdir(shipped.parent)  # where checkpoints/ are those that ship
+    assert default_folder("translate") == Path("translate")
+    monkeypatch.chdir(tmp_path)
+    assert default_folder("translate") == Path("checkpoints/translate")
+
+
+def test_a_small_family_refuses_what_it_would_ignore(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("kept", encoding="utf-8")
+    for given, said in (
+        (["--resume", str(tmp_path)], "takes --out, --replace, --steps, --seed alone: leave out --resume."),
+        (["--seeds", "3", "--snapshots", "4", "--log-dir", "x"], "leave out --seeds, --snapshots, --log-dir."),
+        (["--steps", "0"], "a whole number from 1"), (["--out", str(tmp_path / "notes")], "something else"),
+        (["--out", str(tmp_path / "notes"), "--replace"], "something else"),
+    ):  # fmt: skip
+        assert main(["train", "small-bert", *given]) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1 and said in told
+    assert (tmp_path / "notes" / "mine.txt").read_text(encoding="utf-8") == "kept"
 
 
 def has_tensorboard() -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import NothingToResume, RunElsewhere, TrainingBusy
+from model.errors import NothingToResume, TrainingBusy
+from model.errors.training import RunElsewhere
 from model.lab import queue, runs, uploads
 from model.lab.files import LOCK, lock_of, write_heartbeat
 from model.lab.remove import deletable, delete

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from model.errors import UnknownOption
+from model.errors.training import ModelThere
 from model.training.language.grammar import split_of
 from model.training.language.texts import SUMMARIES, Text, TextSampler, of_plans, texts, written
 
@@ -218,3 +219,9 @@ def test_what_training_writes_opens_and_says_what_it_is(tmp_path: Path, name: st
     card = card_of(tmp_path / name)
     assert card["steps"] == 2 and card["command"] == f"python -m model train {name} --steps 2"
     assert card["head"][0] in {str(site) for site in model.trace(card["examples"][0]).sites}
+    (tmp_path / name / "mine.txt").write_text("kept", encoding="utf-8")
+    with pytest.raises(ModelThere):
+        train.train(name, tmp_path / name, steps=1, progress=False)
+    train.train(name, tmp_path / name, steps=1, progress=False, replace=True)
+    assert card_of(tmp_path / name)["steps"] == 1 and (tmp_path / name / "mine.txt").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]

@@ -13,7 +13,8 @@ transformers = pytest.importorskip("transformers")
 from model import open_model  # noqa: E402
 from model.checkpoints.disk.families import FAMILIES  # noqa: E402
 from model.checkpoints.library.outputs import sample, training_step  # noqa: E402
-from model.errors import NotInThisModel, UnknownOption  # noqa: E402
+from model.errors import LanguageNotSaid, NotInThisModel, UnknownOption  # noqa: E402
+from model.evaluation.run import evaluate  # noqa: E402
 
 TEXT = "the cat sat"
 # Name -> (family, tokenizer, source, target).
@@ -137,3 +138,19 @@ def test_a_model_of_one_language_has_none_to_choose(tmp_path: Path):
         assert model.languages == ()
         with pytest.raises(NotInThisModel, match="language"):
             model.trace(TEXT, language="fr_XX")
+
+
+def test_an_evaluation_tells_the_language_among_few_and_asks_among_many(opened, monkeypatch: pytest.MonkeyPatch):
+    name, model = opened
+    pairs = [(TEXT, "a dog"), ("a dog ran", "the mat")]
+    with pytest.raises(LanguageNotSaid, match="--language"):
+        evaluate(model, pairs, write=False)
+    few = MANY[name][2:]
+    losses = {one: evaluate(model, pairs, write=False, language=one).loss for one in few}
+    monkeypatch.setitem(model.__dict__, "languages", few)
+    found = evaluate(model, pairs, write=False)
+    assert found.about["languages"] == pytest.approx(losses, abs=1e-5)
+    assert found.about["language"] == min(losses, key=losses.__getitem__)
+    monkeypatch.setattr(model.module.generation_config, "forced_bos_token_id", code(model, few[0]))
+    found = evaluate(model, pairs, write=False)
+    assert (found.about["language"], found.about["languages"]) == (few[0], {})

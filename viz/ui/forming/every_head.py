@@ -59,7 +59,16 @@ def show(found: list[StepRun], step: int) -> None:
         return static_atlas.chart(pictures, closed, heads, None, names, f"0 – 1 · {legend}")
 
     slug = f"{figure_footer.safe(run.trace.key.model)}-heads-step{step}"
-    files = {f"{slug}.npz": lambda: export.npz(**{str(site): values.numpy() for site, values in pooled.items()})}
+
+    def csv() -> bytes:
+        from model.forming.over_steps import table
+
+        return export.table_csv(table([run]))
+
+    files = {
+        f"{slug}.csv": csv,
+        f"{slug}.npz": lambda: export.npz(**{str(s): each.numpy() for s, each in pooled.items()}),
+    }
     worst = max(sites, key=lambda site: badge(found, site).fails)
     code = (downsample.thumbnails, downsample._pool)
     figure_footer.draw(_FIGURE, say("forming.heads_sentence"), badge(found, worst), lambda: files, static, code)

@@ -13,7 +13,7 @@ from model.checkpoints.disk.shipped import is_small
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.models import folders
+from viz.ui.models import folders, lab_models
 from viz.ui.shared import page_text, recent_models
 from viz.ui.state import current_run, memory_budget, model_list, view
 from viz.ui.state.model_list import about
@@ -38,7 +38,7 @@ def show() -> None:
 
 
 def _found() -> None:
-    entries = model_list.found()
+    entries = model_list.found() | {path: known for path in lab_models.paths() if (known := model_list.entry(path))}
     page_text.heading("models.here", what="")
     wanted = ""
     if len(entries) > 12:

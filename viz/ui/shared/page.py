@@ -58,6 +58,8 @@ def _select(trace: Trace) -> None:
     record = trace.record(site)
     head = head if 0 <= head < record.heads else 0
     row, column = now.row, now.column
+    if 0 <= row < record.queries and column == -1:  # a row was asked for: its strongest cell
+        column = int(trace.row(site, head, row).argmax())
     if not (0 <= row < record.queries and 0 <= column < record.keys):
         row, column = first_cell(trace, site, head, _rows_after(site, head))
     st.session_state.view = replace(now, site=site, head=head, row=row, column=column)

@@ -44,8 +44,8 @@ def controls(trace: Trace) -> None:
     """Which change, and the presses that make it; below, what is changed now, each with its ✕."""
     site, head, row, column = view.selected()
     words = {
-        "key": language.plain(trace.side(site.key_side).texts[column]),
-        "query": language.plain(trace.side(site.query_side).texts[row]),
+        "read": language.plain(trace.side(site.key_side).texts[column]),
+        "reader": language.plain(trace.side(site.query_side).texts[row]),
     }
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="switch-controls"):
         st.selectbox(
@@ -107,5 +107,5 @@ def _done(text: str) -> str:
     if kind == "scale":
         return f"× {more[0]}"
     if kind == "hide":
-        return say("switch_off.is_hidden", key=", ".join(more))
+        return say("switch_off.is_hidden", places=", ".join(more))
     return say("switch_off.is_put", pattern=", ".join(more))
