@@ -40,6 +40,13 @@ def test_the_frame_has_every_steps_own_weights(folder: Path) -> None:
     for place, step in enumerate(steps):
         trace = open_model(folder, step=step).trace(TEXT)
         assert np.allclose(arrays["values"][place], trace.weights("decoder.1.self", 1).numpy(), atol=1e-6)
+        likeliest = [trace.vocabulary[i] for i in np.asarray(trace.logits).argmax(-1)]
+        read = trace.side("decoder").texts
+        assert told["rows_at"][place] == [f"{a} ▸ {b}" for a, b in zip(read, likeliest, strict=True)]
+    assert len({tuple(names) for names in told["rows_at"]}) > 1  # each step would write otherwise
+    assert told["row_title"] == seen.say("forming.query")
+    line = next(one.value for one in seen.at.markdown if " ← " in one.value)
+    assert "▸" not in line and "**" not in line  # no step's weight, and no step's word, stands still above the slider
     assert np.ptp(arrays["values"], axis=0).max() > 0.01
     assert (arrays["state"][:, 0, 1:] == 1).all()  # the first token sees itself alone
 
@@ -128,12 +135,18 @@ def test_a_head_that_changed_says_when() -> None:
     seen = Visit(
         "forming", straight=True, model="induction", site=site, head=head, set="forming-measure.induction"
     ).sound()
-    (said,) = [each.value for each in seen.at.markdown if each.value.startswith("This head became")]
+    (said,) = [each.value for each in seen.at.markdown if each.value.startswith("**Between step")]
     low, high, before, after = map(
-        float, re.search(r"step ([\d,]+)–([\d,]+)\*\*.* from (\S+) to (\S+)\.$", said).groups()
+        float, re.search(r"step ([\d,]+) and step ([\d,]+)\*\*.* rises from (\S+) to (\S+)\.$", said).groups()
     )
     assert 126 <= low < high <= 512 and after - before > 0.3
     found = table(over_steps("induction", seen.view.text))
     curve = found[(found["site"] == site) & (found["head"] == head)].set_index("step")["induction"]
     assert before == pytest.approx(curve[curve.index <= low].mean(), abs=0.05)
     assert after == pytest.approx(curve[curve.index >= high].mean(), abs=0.05)
+    # What falls to nothing is no head that came to be.
+    seen = Visit("forming", straight=True, model="induction", site="decoder.0.self", head=0,
+                 set="forming-measure.induction").sound()  # fmt: skip
+    (said,) = [each.value for each in seen.at.markdown if each.value.startswith("**Between step")]
+    before, after = map(float, re.search(r" falls from (\S+) to (\S+)\.$", said).groups())
+    assert before > 0.1 > 0.02 > after

@@ -110,4 +110,6 @@ def _sentence(measure: str, values: list[float], change: ChangePoint | None) -> 
         st.markdown(say("forming.no_change", measure=name, first=ends[0], last=ends[1]))
         return
     values_of = {"before": numbers.short(change.before), "after": numbers.short(change.after), "measure": name}
-    st.markdown(say("forming.changed", low=f"{change.low:,}", high=f"{change.high:,}", **values_of))
+    values_of |= {"low": f"{change.low:,}", "high": f"{change.high:,}"}
+    rises = change.after > change.before
+    st.markdown(say("forming.rose", **values_of) if rises else say("forming.fell", **values_of))
