@@ -155,6 +155,11 @@ def test_what_was_made_opens_and_older_runs_are_listed(lab: Path) -> None:
     seen.click("train-open").sound()
     assert seen.view.model == str(folder) and seen.figures() == ["overview"]
     seen.go("heads").sound()
+    # A page that was loaded anew had a link; what that asked for was of the model before.
+    seen = Visit("train", straight=True, site="decoder.1.self", head=1, q=4, k=3, to="fr", lang="en").sound()
+    seen.click(f"train-open-{name}").sound()
+    assert seen.view.model == str(folder)
+    seen.go("heads").sound()
 
 
 def test_others_are_told_that_they_may_not(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from viz.ui.generation.common import WIDTH, chips, job, joined, needs_model, num
 from viz.ui.generation.greedy import step_slider
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
-from viz.ui.state import jobs, model_list, page_controls
+from viz.ui.state import jobs, model_list, page_controls, view
 
 if TYPE_CHECKING:
     from model.generation.decoder import Decoder
@@ -125,7 +125,7 @@ def _drawing(trace: Trace, model: Any, decoder: Decoder, how: SamplingOptions) -
     from model.generation import sampling
 
     page_text.heading("generation.draw_name")
-    ours = model_list.is_ours(trace.key.model)
+    ours = model_list.is_ours(view.model_of(trace))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         count = number("count", 1, 5, 3)
         longest = number("draw_longest", 1, min(40, decoder.longest - len(decoder.start)), 20)

@@ -100,7 +100,7 @@ def notices(trace: Trace, card_hint: bool = False) -> None:
     if folded := trace.facts.get("folded"):
         pairs = ", ".join(f"“{typed}” → “{read}”" for typed, read in folded)
         st.caption(say("note.folded", pairs=pairs))
-    if model_list.is_ours(trace.key.model) and _outside(trace):
+    if model_list.is_ours(view.model_of(trace)) and _outside(trace):
         st.caption(say("note.outside"))
     if card_hint and (notice := _card_hint(trace)):
         st.caption(f"{say('note.look')} {notice}")
