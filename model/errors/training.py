@@ -12,7 +12,10 @@ class BadOption(HeadlightError):
 
 class TooFewLines(HeadlightError):
     code = "too_few_lines"
-    sentence = "Of {path} {got} lines are left to train and test on, too few: give a file of more lines, or raise --max-length."
+    sentence = (
+        "Of {path} lines left to train and test on: {got}, too few. Give a file of more lines, a running text as pieces "
+        "(--piece), or raise --max-length."
+    )
 
 
 class DataChanged(HeadlightError):

@@ -114,8 +114,8 @@ def _written(logs: Sequence[Curves]) -> None:
         return
     (step, probes), *before = reversed(log.probes)
     if before:
-        page_text.heading("train.written", step=f"{step:,}", before=f"{before[0][0]:,}")
+        page_text.heading("train.written", n=len(probes), step=f"{step:,}", before=f"{before[0][0]:,}")
     else:
-        page_text.heading("train.written", "train.written_first", step=f"{step:,}")
+        page_text.heading("train.written", "train.written_first", n=len(probes), step=f"{step:,}")
     words = {name: say(f"train.{name}") for name in ("given", "wanted", "wrote", "changed")}
     st.html(written.table(probes, before[0][1] if before else None, words, theme()))
