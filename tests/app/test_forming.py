@@ -150,3 +150,13 @@ def test_a_head_that_changed_says_when() -> None:
     (said,) = [each.value for each in seen.at.markdown if each.value.startswith("**Between step")]
     before, after = map(float, re.search(r" falls from (\S+) to (\S+)\.$", said).groups())
     assert before > 0.1 > 0.02 > after
+
+
+def test_an_unknown_character_is_said_once_and_the_last_good_figure_stays(folder: Path) -> None:
+    seen = open_page(folder).sound()
+    seen.set("text", "qwert§")
+    assert "§" in seen.complaint() and "characters" in seen.complaint()
+    assert seen.figure("forming-matrix")[0]["steps"] == history(folder)
+    # A link leads to it without a run before: the model's own example is shown.
+    seen = Visit("forming", straight=True, model=str(folder), text="§§")
+    assert "§" in seen.complaint() and "forming-matrix" in seen.figures()

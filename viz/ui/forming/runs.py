@@ -13,7 +13,7 @@ from model.errors import HeadlightError, NoHistory, Stopped
 from model.jobs.progress import tick
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.state import jobs, memory_budget, model_cache, model_list, view
+from viz.ui.state import current_run, jobs, memory_budget, model_cache, model_list, view
 
 if TYPE_CHECKING:
     from model.forming.over_steps import StepRun
@@ -45,7 +45,7 @@ def recorded(trace: Trace, steps: list[int]) -> list[StepRun] | None:
     """
     from model.forming.over_steps import written_target
 
-    now = view.current()
+    now = current_run.shown_view()  # what cannot be read has been said, and the run before it is shown
     asked = replace(now, target=written_target(trace) or now.target, new=0)
     how = tuple((name, value) for name, value in asdict(asked).items() if name in view.RUN and name != "model")
     key = (now.model, model_list.changed(now.model), tuple(steps), how)
