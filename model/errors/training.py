@@ -43,7 +43,7 @@ class TrainingThere(HeadlightError):
 
 class NothingToResume(HeadlightError):
     code = "nothing_to_resume"
-    sentence = "{path} holds no training to go on with: give the folder that python -m model train wrote to."
+    sentence = "{path} holds no training to resume: give the folder that python -m model train wrote to."
 
 
 class TrainingBusy(HeadlightError):
@@ -53,7 +53,7 @@ class TrainingBusy(HeadlightError):
 
 class DamagedTraining(HeadlightError):
     code = "damaged_training"
-    sentence = "The training in {path} cannot be gone on with: {reason}. Start it again in another folder."
+    sentence = "The training in {path} cannot be resumed: {reason}. Start it again in another folder."
 
 
 class Diverged(HeadlightError):

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from model.lab.runs import Status
 
 _EVERY = 1.0  # seconds between two looks at the folder of a run that is on its way
+_DIFFER = ("pause", "stop")  # both can be resumed: a help says what is different
 _SHOWN = ("loss", "validation_loss", "perplexity", "accuracy", "exact_match", "bleu", "chrf")
 
 
 def show(found: Status) -> None:
     """The run as it stands, with its buttons; a part of the page by itself follows it as long as it is on its way."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train-run"):
-        st.markdown(f"**{language.plain(found.task)}** · `{found.folder.name}`", width="stretch")
+        st.markdown(listed.named(found), width="stretch")
         _buttons(found)
     if found.error:
         st.error(language.explain_told(found.code, found.values, found.error), icon=":material/error:")
@@ -57,7 +58,8 @@ def _button(name: str, found: Status, act: Callable[[Any], None], icon: str, dis
         except HeadlightError as error:
             st.session_state.complaint = language.explain(error)
 
-    st.button(say(f"train.{name}"), key=f"train-{name}", icon=icon, on_click=pressed, disabled=disabled)
+    st.button(say(f"train.{name}"), key=f"train-{name}", icon=icon, on_click=pressed, disabled=disabled,
+              help=say(f"train.{name}_help") if name in _DIFFER else None)  # fmt: skip
 
 
 def _followed(folder: Path, shown: tuple[str, str]) -> None:
@@ -73,7 +75,8 @@ def _followed(folder: Path, shown: tuple[str, str]) -> None:
         st.rerun()
     st.progress(min(1.0, found.step / max(1, found.steps)), text=progress(found))
     if told := [f"{say(f'train.{name}')} {_said(name, found.last[name])}" for name in _SHOWN if name in found.last]:
-        st.caption(" · ".join(told))
+        name, _, seeds = listed.seed_of(found)
+        st.caption((f"{say('train.of_seed', name=name)} " if seeds > 1 else "") + " · ".join(told))
     curves.show(found)
 
 
@@ -85,7 +88,7 @@ def _said(name: str, value: float) -> str:
 
 def progress(found: Status) -> str:
     """How the run stands, in a line."""
-    parts = [state(found), say("train.of_steps", step=f"{found.step:,}", steps=f"{found.steps:,}")]
+    parts = [state(found), listed.steps_of(found)]
     if found.seconds_left is not None and found.state == "running":
         parts.append(say("train.left", time=_time(found.seconds_left)))
     return " · ".join(parts)
