@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +57,20 @@ def test_no_page_takes_it_for_a_strangers(folder: Path, page: str) -> None:
     seen = Visit(page, straight=True, model=str(folder), text="abcdef").sound()
     assert seen.say("positions.without_none") not in [info.value for info in seen.at.info]
     assert seen.say("encoder_decoder.gold_foreign") not in " ".join(one.value for one in seen.at.caption)
+
+
+def test_its_card_has_the_guess_beside_the_loss(folder: Path) -> None:
+    seen = Visit("model_card", straight=True, model=str(folder)).sound()
+    size = open_model(folder).module.project.out_features
+    shown = {metric.label: metric.value for metric in seen.at.metric}
+    card = json.loads((folder / "card.json").read_text("utf-8"))["held_out"]
+    label = seen.say("card.validation_loss", guess=f"{math.log(size):.2f}", v=size)
+    assert float(shown[label]) == pytest.approx(card["validation_loss"], abs=5e-4)
+    assert any(str(size) in name for name in shown)  # of the perplexity
+
+
+def test_a_card_that_tells_how_well_it_does_does_not_say_that_nothing_is_known() -> None:
+    pytest.importorskip("transformers")
+    seen = Visit("model_card", straight=True, model="small-bert").sound()
+    said = " ".join(one.value for one in seen.at.markdown)
+    assert seen.say("library_card.limits") not in said and seen.say("own_card.limits") in said
