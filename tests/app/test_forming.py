@@ -160,3 +160,12 @@ def test_an_unknown_character_is_said_once_and_the_last_good_figure_stays(folder
     # A link leads to it without a run before: the model's own example is shown.
     seen = Visit("forming", straight=True, model=str(folder), text="§§")
     assert "§" in seen.complaint() and "forming-matrix" in seen.figures()
+
+
+def test_one_checkpoint_of_the_library_shows_its_training_from_its_own_step_on(models: Path, tmp_path: Path) -> None:
+    for step in (5, 10):
+        shutil.copytree(models / "gpt2", tmp_path / f"checkpoint-{step}")
+    for name, first in (("checkpoint-5", 5), (".", 10)):
+        seen = Visit("forming", straight=True, model=str(tmp_path / name), text="a cat").sound()
+        told, _ = seen.figure("forming-matrix")
+        assert told["steps"] == [5, 10] and told["at"] == first

@@ -56,11 +56,16 @@ def show(trace: Trace, found: list[StepRun], measured: DataFrame, chosen: tuple[
     slug = f"{figure_footer.safe(trace.key.model)}-forming"
     checks = [matrix.badge(found, site) for site in trace.sites]
     figure_footer.draw(
-        "forming-curves", say("forming.curves_sentence", n=len(found)),
+        "forming-curves", _footer(len(found), change),
         next((check for check in checks if check.fails), checks[-1]),
         lambda: {f"{slug}.csv": lambda: export.table_csv(measured)}, draw,
         (change_point.change_point, over_steps.step_run),
     )  # fmt: skip
+
+
+def _footer(steps: int, change: ChangePoint | None) -> str:
+    parts = [say("forming.curves_sentence", n=steps)]
+    return " ".join(parts if change is None else [*parts, say("forming.band_sentence")])
 
 
 def _pressed(key: str) -> None:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 _STEP, _FIGURE = "forming-step", "forming-matrix"
 
 
-def chosen_step(steps: list[int]) -> int:
-    """The step that is looked at: by the link or the slider, else the last."""
-    page_controls.among(_STEP, steps[-1], steps)
+def chosen_step(steps: list[int], first: int) -> int:
+    """The step that is looked at: by the link or the slider, else `first`, that of the model at hand."""
+    page_controls.among(_STEP, first, steps)
     return int(st.session_state[_STEP])
 
 

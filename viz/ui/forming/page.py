@@ -31,7 +31,7 @@ def show() -> None:
     if found is None:
         return
     side_bar.head_picker(trace, words=False)
-    step = matrix.chosen_step([run.step for run in found])
+    step = matrix.chosen_step(steps, runs.step_of(name, steps))
     # The weight is the matrix's to say: it follows the slider while it is moved.
     page_text.selection_line(matrix.at_step(found, step).trace, weight=False)
     _figures(trace, found, step)

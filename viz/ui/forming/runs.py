@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from model.checkpoints.disk.files import siblings
 from model.checkpoints.disk.shipped import shipped
 from model.checkpoints.history import history
 from model.errors import HeadlightError, NoHistory, Stopped
@@ -31,6 +33,13 @@ def steps_of(name: str) -> list[int]:
         return []
     wanted = {round(i * (len(every) - 1) / (MOST - 1)) for i in range(MOST)} if len(every) > MOST else range(len(every))
     return [every[i] for i in sorted(wanted)]
+
+
+def step_of(name: str, steps: list[int]) -> int:
+    """The step of the model at hand: of one checkpoint of a training by its name, else the last."""
+    number = Path(name).name.rpartition("-")[2]
+    own = int(number) if number.isdecimal() and siblings(Path(name)) else steps[-1]
+    return own if own in steps else steps[-1]
 
 
 def shipped_histories() -> list[str]:

@@ -165,7 +165,7 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
     }
     heads = list(zip(table["site"], table["head"], strict=True))
     if aligned := _aligned(trace):
-        shown["alignment"] = [aligned.get(place, float("nan")) for place in heads]
+        shown.insert(3, "alignment", [aligned.get(place, float("nan")) for place in heads])
         about = say("measures.alignment_help")
         number["alignment"] = st.column_config.NumberColumn(say("forming.alignment"), help=about)
     ticked = [place for place, head in enumerate(heads) if head in picked_heads.picked(trace)]

@@ -104,10 +104,9 @@ def _scores(model: OwnModel) -> None:
         guess = {"v": f"{size:,}", "guess": f"{math.log(size):.2f}"}
         about = say(f"card.{name}_help", n=f"{held_out['n']:,}", **guess)
         shown.append((say(f"card.{name}", **guess), _HELD_OUT[name].format(held_out[name]), about))
-    columns = st.columns(max(3, len(shown) + 1))
-    for column, (name, value, about) in zip(columns, shown, strict=False):
-        column.metric(name, value, help=about)
-    columns[len(shown)].metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
+    trained.numbers_in_a_row(
+        [*shown, (say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}", None)]
+    )
 
 
 def _language(name: str) -> str:

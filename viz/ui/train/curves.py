@@ -13,6 +13,7 @@ from viz.ui.components import plotly_script
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.theme import theme
+from viz.ui.train import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ def _drawn(found: Status, logs: Sequence[Curves]) -> None:
     if smoothing:
         words["loss"] = say("train.loss_smoothed", smoothing=f"{smoothing:g}")
     guess = _guess(logs)
-    name = f"{found.task} · {found.folder.name}"
+    name = f"{listed.title_of(found.task)} · {found.folder.name}"
     figure = training_figure(curves, guess, words, theme(), name, str(found.folder))
     file = figure_footer.safe(f"{found.folder.name}-training")
     config = {"displaylogo": False, "modeBarButtons": [["toImage", "resetScale2d"]],

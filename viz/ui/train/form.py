@@ -10,7 +10,7 @@ from model.errors import HeadlightError
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.state import page_controls
-from viz.ui.train import allowed, more, own_data
+from viz.ui.train import allowed, listed, more, own_data
 
 if TYPE_CHECKING:
     from viz.ui.shared.own_file import Place
@@ -29,7 +29,7 @@ def show() -> None:
     names = (*(name for name in TASKS if TASKS[name].read), *(name for name in TASKS if not TASKS[name].read))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="train-controls"):
         name = st.selectbox(
-            say("train.task"), names, format_func=_title, width=360, **page_controls.among(_TASK, _FIRST, names),
+            say("train.task"), names, format_func=listed.title_of, width=360, **page_controls.among(_TASK, _FIRST, names),
         )  # fmt: skip
         task = TASKS[name]
         own = task.read is not None
@@ -58,12 +58,6 @@ def show() -> None:
 def _number(label: str, key: str, first: int, low: int, high: int) -> int:
     """A whole number to type."""
     return int(st.number_input(label, low, high, step=1, width=130, **page_controls.between(key, first, low, high)))
-
-
-def _title(name: str) -> str:
-    from model.training.tasks.registry import TASKS
-
-    return language.in_card(TASKS[name].card["title"])
 
 
 def _refused(name: str, given: dict[str, Any], own: bool) -> str:

@@ -52,10 +52,14 @@ def _row(one: Status) -> None:
 
 def named(one: Status) -> str:
     """A run in Markdown: what it learns, and its folder."""
+    return f"**{language.plain(title_of(one.task))}** · `{one.folder.name}`"
+
+
+def title_of(task: str) -> str:
+    """What a task is called on the page."""
     from model.training.tasks.registry import TASKS
 
-    title = language.in_card(TASKS[one.task].card["title"]) if one.task in TASKS else one.task
-    return f"**{language.plain(title)}** · `{one.folder.name}`"
+    return language.in_card(TASKS[task].card["title"]) if task in TASKS else task
 
 
 def seed_of(one: Status) -> tuple[str, int, int]:
