@@ -31,7 +31,7 @@ def scores(card: Mapping[str, Any], vocabulary: int) -> None:
 def numbers_in_a_row(shown: Sequence[tuple[str, str, str | None]]) -> None:
     """(label, value, help) beside each other, as many in a row as have room whole: a label holds the guess that its number is
     read against."""
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for label, value, about in shown:
             st.metric(label, value, help=about, width="content")
 

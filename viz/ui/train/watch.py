@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from model.lab.runs import Status
 
 _EVERY = 1.0  # seconds between two looks at the folder of a run that is on its way
-_DIFFER = ("pause", "stop")  # both can be resumed: a help says what is different
 _SHOWN = ("loss", "validation_loss", "perplexity", "accuracy", "exact_match", "bleu", "chrf")
 
 
@@ -29,6 +28,8 @@ def show(found: Status) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train-run"):
         st.markdown(listed.named(found), width="stretch")
         _buttons(found)
+    if not found.is_over:
+        st.caption(say("train.pause_or_stop"))
     if found.error:
         st.error(language.explain_told(found.code, found.values, found.error), icon=":material/error:")
     part = st.fragment(run_every=None if found.is_over else _EVERY)(_followed)
@@ -58,8 +59,7 @@ def _button(name: str, found: Status, act: Callable[[Any], None], icon: str, dis
         except HeadlightError as error:
             st.session_state.complaint = language.explain(error)
 
-    st.button(say(f"train.{name}"), key=f"train-{name}", icon=icon, on_click=pressed, disabled=disabled,
-              help=say(f"train.{name}_help") if name in _DIFFER else None)  # fmt: skip
+    st.button(say(f"train.{name}"), key=f"train-{name}", icon=icon, on_click=pressed, disabled=disabled)
 
 
 def _followed(folder: Path, shown: tuple[str, str]) -> None:
