@@ -70,6 +70,10 @@ def test_lines_that_stand_by_themselves_are_no_running_text(lab: Path, tmp_path:
     path = tmp_path / "lines.txt"
     path.write_text("".join(f"the {a} sees the {b}.\n" for a in "abcdefg" for b in "uvwxyz"), "utf-8")
     seen = opened("text", path).sound()
+    seen.go("models").go("train")
+    seen.at.selectbox(key="train-task").set_value("text").run()
+    assert seen.at.text_input(key="train-path").value == str(path)  # another page in between
+    assert not seen.sound().at.button(key="train-start").disabled
     assert seen.at.get("button_group") and "train-overlap" not in [box.key for box in seen.at.selectbox]
 
 

@@ -28,6 +28,7 @@ _FIGURE = "forming-heads"
 def show(found: list[StepRun], step: int) -> None:
     """All pictures share the scale of 0–1, so those of two steps can be compared."""
     from model.attention import downsample
+    from model.forming.over_steps import table
 
     run = at_step(found, step)
     sites = [site for site in atlas.in_order(run.trace.sites) if run.trace.fidelity().holds_at(str(site))]
@@ -59,7 +60,10 @@ def show(found: list[StepRun], step: int) -> None:
         return static_atlas.chart(pictures, closed, heads, None, names, f"0 – 1 · {legend}")
 
     slug = f"{figure_footer.safe(run.trace.key.model)}-heads-step{step}"
-    files = {f"{slug}.npz": lambda: export.npz(**{str(site): values.numpy() for site, values in pooled.items()})}
+    files = {
+        f"{slug}.csv": lambda: export.table_csv(table([run])),  # what each head does at this step, in numbers
+        f"{slug}.npz": lambda: export.npz(**{str(site): values.numpy() for site, values in pooled.items()}),
+    }
     worst = max(sites, key=lambda site: badge(found, site).fails)
     code = (downsample.thumbnails, downsample._pool)
     figure_footer.draw(_FIGURE, say("forming.heads_sentence"), badge(found, worst), lambda: files, static, code)

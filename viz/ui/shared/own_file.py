@@ -56,8 +56,12 @@ def picker(page: str, sources: Sequence[str]) -> None:
         on_change=moved,
     )  # fmt: skip
     if now == TYPED:
-        st.text_input(
-            say("evaluate.path"), key=f"{page}-path", placeholder="/data/pairs.tsv", width=420, persist_state="session"
+        key = f"{page}-path"
+        st.session_state.setdefault(
+            key, st.session_state.get(f"{page}-typed", "")
+        )  # its field forgets it on another page
+        st.session_state[f"{page}-typed"] = st.text_input(
+            say("evaluate.path"), key=key, placeholder="/data/pairs.tsv", width=420
         )
     elif now == HANDED_IN:
         st.file_uploader(
