@@ -70,16 +70,16 @@ def start(
     this one; the folder of the run.
 
     out: the folder, else a new one in the lab's. lab: the folder of queue and list, else `lab_folder()`. Raises
-    UnknownOption, BadOption, BadConfig, DataFileRefused, TrainingThere or TrainingNotWritten before anything is started.
+    UnknownOption, BadOption, BadConfig, DataFileRefused, TooFewLines, TrainingThere or TrainingNotWritten before anything is
+    started.
     """
-    from model.data_files.read import DataFile
-    from model.training.options import options_of
+    from model.training.options import checked, options_of
     from model.training.seeds import begin_seeds
 
     lab = lab or queue.lab_folder()
     settled = options_of(task, **(options or {}))
     if settled.data is not None:
-        DataFile.open(settled.data)
+        checked(settled)
     try:
         lab.mkdir(parents=True, exist_ok=True)
         sweep(lab, Path(settled.data) if settled.data else None)

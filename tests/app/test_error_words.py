@@ -19,7 +19,8 @@ from viz.ui import language
 ROOT = Path(__file__).parents[2]
 HAN = re.compile(r"[\u4e00-\u9fff]")
 # Said at a terminal or to somebody who writes Python, never on a page.
-NO_PAGE = ("__main__.py", "profile/run.py", "profile/ray.py", "instrumentation/token_texts.py")
+NO_PAGE = ("__main__.py", "profile/run.py", "profile/ray.py", "evaluation/on_ray.py", "lab/command.py",
+           "instrumentation/token_texts.py")  # fmt: skip
 OS_ERRORS = ("EACCES", "EPERM", "ENOENT", "ENOSPC", "EISDIR", "ENOTDIR", "EEXIST", "EROFS", "EIO", "ENAMETOOLONG", "ELOOP",
              "EMFILE", "EDQUOT", "EBUSY", "ENOTEMPTY", "ENOMEM")  # fmt: skip
 

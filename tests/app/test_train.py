@@ -24,6 +24,7 @@ from model.training.run_files.folder import log_of
 from model.training.seeds import begin_seeds
 from tests.app.visit import Visit
 from tests.model import tiny
+from viz.base import numbers
 from viz.ui.train import allowed
 
 TINY = {"d-model": 8, "heads": 2, "encoder-layers": 1, "decoder-layers": 1, "d-ff": 8, "train-size": 60, "batch": 4}
@@ -145,6 +146,24 @@ def test_a_band_of_seeds_is_drawn(lab: Path) -> None:
     losses = np.array([[line["loss"] for line in log_of(folder / f"seed-{seed}")] for seed in (0, 1)])
     for name, wanted in (("loss", losses.mean(0)), ("loss-low", losses.min(0)), ("loss-high", losses.max(0))):
         np.testing.assert_allclose(drawn[name], wanted)
+    # The axis ends at the steps of one seed, and so does what is said; whose the numbers in the line are is said too.
+    step = seen.say("train.of_steps", step=6, steps=6)
+    assert seen.say("train.of_seeds", name="seed-1", n=2, of=2, step=step) in bar(seen)
+    (line,) = [one.value for one in seen.at.caption if one.value.startswith(seen.say("train.of_seed", name="seed-1"))]
+    last = list(log_of(folder / "seed-1"))[-1]
+    assert f"{seen.say('train.loss')} {numbers.short(last['loss'])}" in line
+
+
+def test_a_loss_that_is_smoothed_is_called_so_and_how_bleu_is_counted_is_folded(lab: Path) -> None:
+    finished(lab, label_smoothing=0.1)
+    seen = Visit("train", straight=True, tab="train.run").sound()
+    layout = figure(seen)["layout"]
+    assert seen.say("train.loss_smoothed", smoothing="0.1") in layout["annotations"][0]["text"]
+    assert any(seen.say("train.smoothing_sentence", smoothing="0.1") in one.value for one in seen.at.caption)
+    (box,) = [one for one in seen.at.expander if one.label == seen.say("train.signature")]
+    assert not box.proto.expanded and "nrefs" in box.code[0].value
+    assert not [one for one in seen.at.text_input if (one.key or "").startswith("text")]  # no sentence is run here
+    assert [one for one in seen.go("heads").at.text_input if (one.key or "").startswith("text")]
 
 
 def test_what_was_made_opens_and_older_runs_are_listed(lab: Path) -> None:
@@ -155,6 +174,11 @@ def test_what_was_made_opens_and_older_runs_are_listed(lab: Path) -> None:
     assert seen.say("train.state_finished") in bar(seen)
     seen.click("train-open").sound()
     assert seen.view.model == str(folder) and seen.figures() == ["overview"]
+    seen.go("heads").sound()
+    # A page that was loaded anew had a link; what that asked for was of the model before.
+    seen = Visit("train", straight=True, site="decoder.1.self", head=1, q=4, k=3, to="fr", lang="en").sound()
+    seen.click(f"train-open-{name}").sound()
+    assert seen.view.model == str(folder)
     seen.go("heads").sound()
 
 

@@ -333,3 +333,26 @@ def test_names_of_axes_keep_their_distance_in_chinese_too(trace: Trace):
     axes = parallel.Axes({column: "均方根距离", "entropy": "熵"}, {str(site): str(site) for site in trace.sites})
     labels = [axis.label for axis in parallel.lines(table, axes, "light").data[0].dimensions]
     assert labels[1:] == ["均方根距离<br>∅", "熵"]
+
+
+@pytest.mark.parametrize(
+    "low, high", [(0.49, 0.99), (0.55, 2.6), (0.05, 2.6), (1.2, 11.0), (6.0, 10.0), (1e-4, 8.0), (1.0, 3e7)]
+)
+def test_no_label_of_a_logarithmic_axis_lies_on_its_neighbour(low: float, high: float) -> None:
+    from model.training.run_files.curves import Curve
+    from viz.plotly_figures import training
+
+    curve = Curve((1, 2), (high, low))
+    words = {"step": "s", "guess": "g", "panel_loss": "l", "loss": "l"}
+    axis = training.training_figure({"loss": curve}, None, words, "light", "x", "r")["layout"]["yaxis"]
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    if axis["dtick"] == "D2":  # as plotly reads it: 1, 2 and 5 of every decade
+        labels = [digit * 10.0**n for n in decades for digit in (1, 2, 5)]
+    elif str(axis["dtick"]).startswith("L"):
+        labels = list(np.arange(0, high, float(axis["dtick"][1:])))[1:]
+    else:
+        labels = [10.0**n for n in decades if n % axis["dtick"] == 0]
+    shown = np.log10([value for value in labels if low <= value <= high])
+    assert len(shown) >= 1
+    height = training._HEIGHT / 1.1  # plotly leaves room beyond the ends
+    assert (np.diff(shown) * height / np.log10(high / low) > 11).all()  # px of a label

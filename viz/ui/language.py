@@ -104,7 +104,9 @@ def explain(error: HeadlightError) -> str:
         words = say("error.comma").join(f"“{word}”" for word, _ in unknown)
         near = [f"“{word}” → {', '.join(nearest)}" for word, nearest in unknown if nearest]
         told = bounded("{words}{near}" + say("error.nearest", words=""), {"words": words, "near": "; ".join(near)})
-        hint = say("error.nearest", words=plain(told["near"])) if near else say("error.vocabulary")
+        of_characters = error.values["kind"] == "characters"
+        known_ones = say("error.vocabulary_characters") if of_characters else say("error.vocabulary")
+        hint = say("error.nearest", words=plain(told["near"])) if near else known_ones
         return say("error.unknown_words", words=plain(told["words"])) + " " + hint
     return explain_told(error.code, error.values, str(error))
 

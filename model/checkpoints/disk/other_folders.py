@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoints.disk.discovery import snapshot
-from model.checkpoints.disk.files import gguf_files, settings
+from model.checkpoints.disk.files import gguf_files, newest, settings
 from model.errors import (
     AdapterAlone,
     NeedsPackage,
@@ -29,8 +29,8 @@ _WEIGHTS = re.compile(r"(pytorch_)?model(-\d+-of-\d+)?\.(safetensors|bin)")  # a
 
 
 def model_in(path: Path) -> Path:
-    """The checkpoint folder that is meant by `path`: its own, that inside a sentence-transformers folder, or the model of an
-    adapter.
+    """The checkpoint folder that is meant by `path`: its own, that inside a sentence-transformers folder, the last of a training
+    of the library, or the model of an adapter.
 
     Raises WeightsAlone (WeightsInFolder where its config.json lies beside it), AdapterAlone, NeedsPackage (peft),
     SeveralCheckpoints, NotARegularFile or NoCheckpoint for what is there and is no model; any other folder stays as it is.
@@ -49,14 +49,20 @@ def model_in(path: Path) -> Path:
         return inner
     if (path / ADAPTER).is_file():
         return _base(path)
-    inside = sorted(
-        (child.parent for child in path.glob("*/config.json")),
-        key=lambda folder: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", folder.name)],
-    )
-    there = [folder.name for folder in inside[:5]] or gguf_files(path)
+    if (last := newest(path)) != path:
+        return last
+    there = [folder.name for folder in checkpoints_in(path)[:5]] or gguf_files(path)
     if there and not (path / "card.json").is_file():
         raise SeveralCheckpoints(path=path, allowed=", ".join(there))
     return path
+
+
+def checkpoints_in(path: Path) -> list[Path]:
+    """The folders in `path` that hold a configuration of a model, in the order of the numbers in their names."""
+    return sorted(
+        (child.parent for child in path.glob("*/config.json")),
+        key=lambda folder: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", folder.name)],
+    )
 
 
 def adapter(folder: Path) -> dict[str, Any] | None:

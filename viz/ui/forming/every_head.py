@@ -28,6 +28,7 @@ _FIGURE = "forming-heads"
 def show(found: list[StepRun], step: int) -> None:
     """All pictures share the scale of 0–1, so those of two steps can be compared."""
     from model.attention import downsample
+    from model.forming.over_steps import table
 
     run = at_step(found, step)
     sites = [site for site in atlas.in_order(run.trace.sites) if run.trace.fidelity().holds_at(str(site))]
@@ -61,7 +62,6 @@ def show(found: list[StepRun], step: int) -> None:
     slug = f"{figure_footer.safe(run.trace.key.model)}-heads-step{step}"
 
     def csv() -> bytes:
-        from model.forming.over_steps import table
 
         return export.table_csv(table([run]))
 

@@ -170,7 +170,7 @@ def _drawing(trace: Trace, model: Any, decoder: Decoder, how: SamplingOptions) -
     from model.generation import sampling
 
     page_text.heading("generation.draw_name")
-    ours = model_list.is_ours(trace.key.model)
+    ours = model_list.is_ours(view.model_of(trace))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         count = number("count", 1, 5, 3)
         longest = number("draw_longest", 1, min(40, decoder.longest - len(decoder.start)), 20)

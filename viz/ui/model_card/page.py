@@ -15,7 +15,7 @@ from viz.ui import language
 from viz.ui.language import in_card, say
 from viz.ui.model_card import library, trained
 from viz.ui.shared import page_text
-from viz.ui.state import model_cache, model_list
+from viz.ui.state import model_cache, model_list, view
 
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
@@ -42,6 +42,10 @@ def notes_key(model: OwnModel | HuggingFaceModel) -> str:
     """Which remarks belong under the card: that heads share keys, or see a window only, where they do."""
     if is_ours(model):
         return "model_card" if model.name == "translate" else "own_card"
+    if (
+        model_list.card(view.current().model).get("loss") is not None
+    ):  # what it was trained on, and how well it does, is there
+        return "own_card"
     return "library_card" if model_cache.is_library_model(model) and library.shares(model) else "library_card_plain"
 
 
@@ -99,12 +103,12 @@ def _scores(model: OwnModel) -> None:
     ]
     held_out: Mapping[str, Any] = model.card.get("held_out") or {}
     for name in (name for name in _HELD_OUT if held_out.get(name) is not None):
-        about = say(f"card.{name}_help", n=f"{held_out['n']:,}", v=f"{size:,}", guess=f"{math.log(size):.2f}")
-        shown.append((say(f"card.{name}"), _HELD_OUT[name].format(held_out[name]), about))
-    columns = st.columns(max(3, len(shown) + 1))
-    for column, (name, value, about) in zip(columns, shown, strict=False):
-        column.metric(name, value, help=about)
-    columns[len(shown)].metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
+        guess = {"v": f"{size:,}", "guess": f"{math.log(size):.2f}"}
+        about = say(f"card.{name}_help", n=f"{held_out['n']:,}", **guess)
+        shown.append((say(f"card.{name}", **guess), _HELD_OUT[name].format(held_out[name]), about))
+    trained.numbers_in_a_row(
+        [*shown, (say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}", None)]
+    )
 
 
 def _language(name: str) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from model.errors import HeadlightError
 
 _ROWS = 40
+_PRESSABLE = 12  # checkpoints inside a folder that was typed
 
 
 def show() -> None:
@@ -132,6 +133,19 @@ def _own_path() -> None:
         st.caption(
             _lying(place, kind) if exists else say("models.nothing") if _plainly(path) else say("models.no_path")
         )
+    if place is not None and not kind:
+        _inside(path, place)
+
+
+def _inside(path: str, place: Path) -> None:
+    """What a folder that is no checkpoint itself has in it, the seeds of a training say: a button each."""
+    there = path_kind.inside(place)[:_PRESSABLE]
+    with st.container(horizontal=True, gap="small", key="models-inside-path"):
+        for i, one in enumerate(there):
+            st.button(
+                language.plain(one.name), key=f"models-inside-{i}", icon=":material/folder_open:", on_click=_choose_path,
+                args=(str(Path(path) / one.name),),
+            )  # fmt: skip
 
 
 def _recent() -> None:

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 _BUTTONS = 16
 _EXAMPLE = 80  # characters of an example in the list
 _YOURS, _SMALL = "\0yours", "\0small"  # no model's name
+_WITHOUT_TEXT = ("train",)
 _ELSEWHERE = {_YOURS: "models", _SMALL: "families"}  # the pages that they lead to
 
 
-def side_bar() -> None:
-    """Model, texts, target and language, on every page."""
+def side_bar(page: str = "") -> None:
+    """Model, texts, target and language, on every page; no texts where the page runs none."""
     now = view.current()
     card = model_list.card(now.model)
     described = _described(now.model)
@@ -41,7 +42,7 @@ def side_bar() -> None:
         )  # fmt: skip
         if model_list.is_trace(now.model):
             st.caption(say("bar.saved"))
-        else:
+        elif page not in _WITHOUT_TEXT:
             _texts(card)
         st.segmented_control(
             say("bar.language"), list(language.LANGUAGES), format_func=language.LANGUAGES.__getitem__,

@@ -26,8 +26,10 @@ _SHOWN = ("loss", "validation_loss", "perplexity", "accuracy", "exact_match", "b
 def show(found: Status) -> None:
     """The run as it stands, with its buttons; a part of the page by itself follows it as long as it is on its way."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train-run"):
-        st.markdown(f"**{language.plain(found.task)}** · `{found.folder.name}`", width="stretch")
+        st.markdown(listed.named(found), width="stretch")
         _buttons(found)
+    if not found.is_over:
+        st.caption(say("train.pause_or_stop"))
     if found.error:
         st.error(language.explain_told(found.code, found.values, found.error), icon=":material/error:")
     part = st.fragment(run_every=None if found.is_over else _EVERY)(_followed)
@@ -93,7 +95,8 @@ def _followed(folder: Path, shown: tuple[str, str]) -> None:
         st.rerun()
     st.progress(min(1.0, found.step / max(1, found.steps)), text=progress(found))
     if told := [f"{say(f'train.{name}')} {_said(name, found.last[name])}" for name in _SHOWN if name in found.last]:
-        st.caption(" · ".join(told))
+        name, _, seeds = listed.seed_of(found)
+        st.caption((f"{say('train.of_seed', name=name)} " if seeds > 1 else "") + " · ".join(told))
     curves.show(found)
 
 
@@ -105,7 +108,7 @@ def _said(name: str, value: float) -> str:
 
 def progress(found: Status) -> str:
     """How the run stands, in a line."""
-    parts = [state(found), say("train.of_steps", step=f"{found.step:,}", steps=f"{found.steps:,}")]
+    parts = [state(found), listed.steps_of(found)]
     if found.seconds_left is not None and found.state == "running":
         parts.append(say("train.left", time=_time(found.seconds_left)))
     return " · ".join(parts)
