@@ -37,7 +37,8 @@ def head_map(
     framed = alt.Chart(table[table["id"].isin(list(chosen))]).mark_rect(filled=False, strokeWidth=2.5)
     framed = framed.encode(x=x, y=y, stroke=alt.value(palette.THEMES[theme]["text"]))
     wide = max(1, int(table["head"].max()) + 1)
-    return alt.layer(cells, framed, width=min(44, 620 // wide) * wide, height=alt.Step(26), description=words["alt"])
+    size = {"width": min(44, 620 // wide) * wide, "height": 26 * len(order)}
+    return alt.layer(cells, framed, autosize="pad", description=words["alt"], **size)
 
 
 def next_tokens(table: pd.DataFrame, words: Words) -> alt.Chart:
@@ -86,9 +87,8 @@ def readings(found: Sequence[Reading], names: Mapping[str, str], words: Words, t
     ]
     table = pd.DataFrame(rows).sort_values("correlation", ascending=False)
     y = alt.Y("name:N", sort=list(table["name"]), title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=260))
-    x = alt.X(
-        "correlation:Q", title=words["correlation"], scale=alt.Scale(domain=[min(0.0, float(table["low"].min())), 1])
-    )
+    scale = alt.Scale(domain=[min(0.0, float(table["low"].min())), 1], nice=False)
+    x = alt.X("correlation:Q", title=words["correlation"], scale=scale, axis=alt.Axis(tickCount=6))
     base = alt.Chart(table).encode(
         y=y, tooltip=[alt.Tooltip(f"{c}:Q", format=".3f") for c in ("correlation", "low", "high")]
     )

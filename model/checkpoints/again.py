@@ -17,6 +17,7 @@ from model.checkpoints.task_heads.outputs import named
 from model.edits.parse import parse_all
 from model.edits.plan import Edit, Plan
 from model.errors import NotInThisModel
+from model.jobs.device import host
 from model.trace.record_own import ids_of, record_run
 from model.trace.trace import Trace
 from model.transformer.encoder_decoder import Transformer
@@ -58,9 +59,15 @@ def edited_again(model: Any, trace: Trace, edits: Sequence[Edit | str]) -> Trace
     ours = isinstance(model.module, Transformer)
     named_here = partial(own.entering, model.module) if ours else str
     plan = Plan(trace, _no_other, lambda: [trace], named_here).worked_out(parse_all(edits))
+    plain_logits = None  # the library's own run takes no edit
     if ours:
         with model.lock, own.edited(model.module, plan):
             store, attention = record_run(model.module, *ids_of(trace), plan.sites)
+
+        def plain_logits() -> Tensor:
+            with model.lock, torch.no_grad(), own.edited(model.module, plan):
+                return host(model.module(*(None if ids is None else ids[None] for ids in ids_of(trace)))[0])
+
     else:
         library.check_editable(model.module, plan.texts)
         modules = trace.facts.get("modules", {})
@@ -69,7 +76,9 @@ def edited_again(model: Any, trace: Trace, edits: Sequence[Edit | str]) -> Trace
         store, attention = recorded.store, recorded.attention
     key = replace(trace.key, options=trace.key.options + plan.options)
     facts = dict(trace.facts) | plan.facts
-    return replace(trace, key=key, store=store, attention=attention, facts=facts, measured=None, plain_logits=None)
+    return replace(
+        trace, key=key, store=store, attention=attention, facts=facts, measured=None, plain_logits=plain_logits
+    )
 
 
 def with_graph(model: Any, trace: Trace, seen: Seen, embedded: Embedded) -> Mapping[str, Tensor]:

@@ -25,6 +25,7 @@ FIGURE = {"overview": ".headlight.overview .ribbons path", "heads": ".headlight.
     "measures": "[data-testid=stVegaLiteChart]", "comparing": ".headlight.matrix canvas[data-drawn]",
     "corpus": "[data-testid=stVegaLiteChart]", "evaluate": ".st-key-evaluate-example-0",
     "train": ".st-key-train-start button", "forming": ".headlight.matrix canvas[data-drawn]",
+    "switch_off": "[data-testid=stVegaLiteChart]",
 }  # fmt: skip
 
 

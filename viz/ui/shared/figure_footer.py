@@ -146,7 +146,9 @@ def site_badge(trace: Trace, site: Site) -> CheckNote:
     if fidelity.holds_at(name):
         found = note(say(f"foot.{compared}", error=numbers.short(error)), True)
         # A second run of a long text costs as much as the recorded one: it is left out, and that is said.
-        return found + note(say("foot.logits_open")) if trace.predicts and fidelity.logits_error is None else found
+        if not trace.predicts or fidelity.logits_error is not None:
+            return found
+        return found + note(say("foot.logits_edited" if trace.facts.get("edits") else "foot.logits_open"))
     return note(say(f"foot.fails_{compared}", site=site_name(site), error=numbers.short(error)), False)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import combinations, product
+from math import comb, prod
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -69,31 +71,50 @@ def _asked(model: Any, now: view.View) -> dict[str, Any]:
 
 
 def random_heads(trace: Trace, metric: Metric, off: list[Off]) -> list[float] | None:
-    """The change of the number with as many random heads of the same layers off, `DRAWS` times; None where none are chosen."""
-    wanted: dict[str, int] = {}
+    """The change of the number with as many other heads of the same layers off: `DRAWS` random draws, or every choice where there
+    are fewer; None where a layer has no others."""
+    wanted: dict[str, set[int]] = {}
     for edit in off:
         for site, record in trace.attention.items():
             if edit.heads.at(site):
-                wanted[str(site)] = wanted.get(str(site), 0) + len(edit.heads.of(record.heads))
-    if not wanted:
+                wanted.setdefault(str(site), set()).update(edit.heads.of(record.heads))
+    others = {
+        site: [head for head in range(trace.record(site).heads) if head not in mine] for site, mine in wanted.items()
+    }
+    if not wanted or any(len(others[site]) < len(mine) for site, mine in wanted.items()):
         return None
     model, how = current_run.model(), ":mean" if all(edit.how == "mean" for edit in off) else ""
 
     def work() -> list[float]:
         from model.jobs.progress import tick
 
-        drawn, plain, found = random.Random(0), metric.value(trace), []
-        for draw in range(DRAWS):
-            tick("runs", draw / DRAWS)
-            chosen = []
-            for site, count in wanted.items():
-                heads = range(trace.record(site).heads)
-                chosen += [f"off:{site}.{head}{how}" for head in drawn.sample(heads, min(count, len(heads)))]
-            found.append(metric.value(model.again(trace, chosen)) - plain)
+        draws, plain, found = (
+            _draws(others, {site: len(mine) for site, mine in wanted.items()}),
+            metric.value(trace),
+            [],
+        )
+        for done, draw in enumerate(draws):
+            tick("runs", done / len(draws))
+            found.append(metric.value(model.again(trace, [f"off:{site}.{head}{how}" for site, head in draw])) - plain)
         return found
 
-    key = (trace.key, metric, tuple(sorted(wanted.items())), how)
+    key = (trace.key, metric, tuple((site, tuple(sorted(mine))) for site, mine in sorted(wanted.items())), how)
     return made("control", key, work, say("switch_off.waiting_control", n=DRAWS))
+
+
+def _draws(others: dict[str, list[int]], counts: dict[str, int]) -> list[list[tuple[str, int]]]:
+    """Choices of so many of the other heads of each sub-layer, none twice: all of them where they are few."""
+    if prod(comb(len(others[site]), count) for site, count in counts.items()) <= DRAWS:
+        each = [
+            [[(site, head) for head in chosen] for chosen in combinations(others[site], count)]
+            for site, count in counts.items()
+        ]
+        return [[pair for part in choice for pair in part] for choice in product(*each)]
+    drawn, found = random.Random(0), set()
+    while len(found) < DRAWS:
+        choice = {site: sorted(drawn.sample(others[site], count)) for site, count in counts.items()}
+        found.add(tuple((site, head) for site, heads in choice.items() for head in heads))
+    return [list(draw) for draw in sorted(found)]
 
 
 def every_head(trace: Trace, metric: Metric, how: str) -> list[tuple[str, int, float]] | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _PLACES = 400  # beyond so many the list of places is the last ones
+_SMALL = 1500  # heads · queries of a run whose heads are switched off without being asked
 
 
 def show(trace: Trace) -> None:
@@ -117,7 +118,8 @@ def _slug(trace: Trace) -> str:
 
 
 def _every_head(trace: Trace, metric: Metric) -> None:
-    st.toggle(say("switch_off.every"), help=say("switch_off.every_help"), **page_controls.switch("switch-every"))
+    small = sum(record.heads * record.queries for record in trace.attention.values()) <= _SMALL
+    st.toggle(say("switch_off.every"), help=say("switch_off.every_help"), **page_controls.switch("switch-every", small))
     if not st.session_state["switch-every"]:
         return
     how = "mean" if st.session_state.get("switch-how") == "mean" else "zero"
