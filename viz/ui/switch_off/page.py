@@ -82,7 +82,8 @@ def _effect(trace: Trace, metric: Metric) -> None:
     after, forced = found
     page_text.heading("switch_off.effect")
     answer.written(trace, after)
-    left, right = st.columns(2, gap="large")
+    with st.container(key="figures"):
+        left, right = st.columns(2, gap="large")
     with left:
         change = answer.number(trace, forced, metric)
         _control(trace, metric, change)
