@@ -22,6 +22,7 @@ VOCABULARIES = ("words", "characters", "subwords")
 # How often held-out examples are looked at in a run; steps between at most, and at least.
 _EVALUATIONS, _BETWEEN, _LEAST = 20, 250, 10
 # Whole numbers with their least; numbers with their least and what they are below.
+LARGEST_SEED = 2**63 - 3  # two more are taken from it, and torch takes whole numbers of 64 bits with a sign
 _WHOLE = {"steps": 1, "batch": 1, "train_size": 1, "threads": 1, "warmup": 1, "evaluate_every": 1, "vocabulary_size": 300,
           "snapshots": 0, "seed": 0}  # fmt: skip
 _NUMBERS = {"label_smoothing": (0, 1), "average": (0, 1), "clip": (1e-9, 1e9), "peak": (0, 1e3), "dropout": (0, 1),
