@@ -140,11 +140,15 @@ def _written(told: dict[str, Any]) -> str:
 
 def _line(one: Evaluation) -> str:
     told = one.summary()
+
+    def number(name: str, how: str) -> str:
+        return "not finite" if told[name] is None else f"{told[name]:{how}}"
+
     parts = [
         f"{told['model']}{_written(told)}: {told['examples']:,} examples, {told['tokens']:,} tokens",
-        f"loss {told['loss']:.4f} nats a token (a uniform guess {told['guess_loss']:.4f})",
-        f"perplexity {told['perplexity']:.4g} (1 is perfect, {told['vocabulary']:,} a uniform guess)",
-        f"{told['bits_per_character']:.4f} bits a character", f"accuracy {told['accuracy']:.2%}",
+        f"loss {number('loss', '.4f')} nats a token (a uniform guess {told['guess_loss']:.4f})",
+        f"perplexity {number('perplexity', '.4g')} (1 is perfect, {told['vocabulary']:,} a uniform guess)",
+        f"{number('bits_per_character', '.4f')} bits a character", f"accuracy {number('accuracy', '.2%')}",
     ]  # fmt: skip
     if "bleu" in told:
         parts.append(f"BLEU {told['bleu']:.2f}, chrF {told['chrf']:.2f}, exact match {told['exact_match']:.2%}")
