@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.checkpoints.remarks import say_remarks
+from model.errors import EvaluationNotWritten, EvaluationStopped, HeadlightError
 from model.jobs.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -64,7 +65,14 @@ def _run(arguments: argparse.Namespace) -> str:
     found, work = [], []
     with until_signal() as stopped:
         for at, name in enumerate(arguments.model):
-            one, parts = _evaluated(arguments, file, name, at, stopped, report, choices)
+            try:
+                one, parts = _evaluated(arguments, file, name, at, stopped, report, choices)
+            except (EvaluationStopped, EvaluationNotWritten):
+                raise
+            except HeadlightError:  # the same command is refused again: there is nothing to go on with
+                for parts in work:
+                    parts.remove()
+                raise
             found.append(one)
             work.append(parts)
     odd = {kind: one.count for kind, one in report.findings.items()}
@@ -121,10 +129,11 @@ def _told(arguments: argparse.Namespace, found: Sequence[Evaluation]) -> dict[st
     """The first model's numbers at the top; of several, all of them and the table with intervals too."""
     told: dict[str, Any] = found[0].summary()
     if len(found) > 1:
-        from model.evaluation.compare import compared
+        from model.evaluation.compare import compared, no_intervals
 
         rows = json.loads(compared(found).to_json(orient="records"))
-        told |= {"models": [one.summary() for one in found], "paired": rows}
+        told |= {"models": [one.summary() for one in found], "paired": rows,
+                 "no_intervals": no_intervals(rows[0]["examples"])}  # fmt: skip
     return told
 
 

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from model.errors import Diverged
+from model.errors import BadOption, Diverged
 from model.training.data import Batches, data_hash, encode, text_hash
 from model.training.evaluate import held_out_loss
 from model.training.held_out_scores import written_scores
 from model.training.objectives import OBJECTIVES, Batch, loss_of
-from model.training.options import Options
+from model.training.options import Options, room_of
 from model.training.schedules import SCHEDULES, Span
 from model.training.tasks.task import Data, Task
 from model.transformer.encoder_decoder import Transformer
@@ -63,6 +63,10 @@ class Trainer:
             encode(data.train, data.vocabulary), options.batch, torch.Generator().manual_seed(options.seed)
         )
         self.masks = torch.Generator().manual_seed(options.seed + 2)
+        longest = room_of([*data.train, *data.validation, *(e for some in data.test.values() for e in some)])
+        if longest > options.sizes["max_length"]:
+            got = options.sizes["max_length"]
+            raise BadOption(what="max_length", got=got, allowed=f"at least {longest} for these examples")
         self.validation = encode(data.validation, data.vocabulary)
         self.data_hash, self.whole_hash = data_hash(data.train), whole_hash(data)
         self.span = Span(options.steps, options.warmup, self.module.config.d_model, options.peak)
