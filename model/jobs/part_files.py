@@ -31,7 +31,9 @@ class PartFiles:
         self, out: Path, made_of: Mapping[str, Any], schema: pa.Schema, not_written: type[HeadlightError],
         option: str = "--out",
     ):  # fmt: skip
-        """made_of: what the result follows from. option: of the command that gives `out`. Raises ProfileElsewhere where the parts are of something else."""
+        """made_of: what the result follows from. option: of the command that gives `out`.
+
+        Raises ProfileElsewhere where the parts are of something else."""
         self.out, self.folder, self.made_of = out, out.with_name(out.name + ".parts"), dict(made_of)
         self.schema, self.not_written = schema, not_written
         with self.writing():
