@@ -14,7 +14,7 @@ if server.in_session():
     address_bar.arrive(page.url_path)
     navigation.configure(page)
     navigation.follow()
-    side_bar.side_bar()
+    side_bar.side_bar(page.url_path)
     server.run(page)
     address_bar.write(recent=recent_models.noted())
     server.freeze_modules()

@@ -7,9 +7,13 @@ class for that configuration has (`counts` names the class), or that `block_para
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
-from model.checkpoints.disk.families import FAMILIES
+from model.checkpoints.disk.families import FAMILIES, made_at_random
+
+# Small random models with our own code, and what they are called.
+_OF_OURS = {"shaw": "Transformer (Shaw et al. 2018)"}
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,19 @@ CARDS = (
 def card(key: str) -> FamilyCard:
     """The card of a family; raises KeyError."""
     return {known.key: known for known in CARDS}[key]
+
+
+def random_title(name: str) -> str:
+    """What the architecture of a small random model is called (`model.checkpoints.random_models.make`): as on the card of its
+    family where the library has that one, else the first name in the registry."""
+    cards = {known.small: known.title for known in CARDS if known.library} | _OF_OURS
+    return cards.get(name) or made_at_random()[name][0].title.partition(",")[0]
+
+
+def random_title_of(path: str) -> str:
+    """The same of the folder of a small random model, "random-gpt2"; "" of any other."""
+    head, _, name = PurePath(path).name.partition("-")
+    return random_title(name) if head == "random" and name in (*made_at_random(), *_OF_OURS) else ""
 
 
 def related(key: str) -> tuple[str, ...]:

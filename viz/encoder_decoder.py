@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from viz.base import numbers, static_chart, svg, tokens
+from viz.base.shorten import join_short
 
 if TYPE_CHECKING:
     from model.measures.cross_alignment import AttentionRow, Gold, Shifted
@@ -85,8 +86,7 @@ def _stack(
 
 def _preview(trace: Trace, side: str, most: int = 30) -> str:
     """The tokens of a side, as far as there is room for them."""
-    said = " ".join(item["text"] for item in tokens.labels(trace, side)[:most])
-    return said if len(said) <= most else f"{said[: most - 1]}…"
+    return join_short([item["text"] for item in tokens.labels(trace, side)], most)
 
 
 def shift_table(rows: Sequence[Shifted], words: Words) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import numpy as np
 
-from viz.base import cell_states, palette
+from viz.base import cell_states, palette, tokens
 from viz.base.payload import pack
 from viz.heads import matrix
 
@@ -30,7 +30,8 @@ def scrub_frame(
 ) -> bytes:  # fmt: skip
     """The matrix of one head at every step, values and states [steps, queries, keys], which opens at `step`.
 
-    All runs have the tokens of the last one. end: the weight that gets the darkest colour.
+    All runs read the tokens of the last one; what a decoder writes after each is its step's own. end: the weight that gets the
+    darkest colour.
     """
     trace = runs[-1].trace
     cells = [matrix.cells(run.trace.record(site), head, shown) for run in runs]
@@ -43,7 +44,19 @@ def scrub_frame(
         "causal": trace.record(site).mask.causal and site.query_side == site.key_side,
         "steps": [run.step for run in runs], "at": step,
     }  # fmt: skip
+    if site.query_side == "decoder" and trace.written():
+        told |= _rows_at(runs, site, told)
     return pack(told, values=values, state=states)
+
+
+def _rows_at(runs: Sequence[StepRun], site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of the rows at every step, and the room that the longest of them takes, so that no step moves the cells."""
+    window = slice(told["row_start"], told["row_start"] + len(told["rows"]))
+    names = [[label["text"] for label in tokens.query_labels(run.trace, site)[window]] for run in runs]
+    every = [{"text": text} for text in dict.fromkeys(text for row in names for text in row)]
+    room = {"rows": every, "columns": told["columns"], "titles": [told["row_title"]], "n": len(told["rows"]),
+            "m": len(told["columns"])}  # fmt: skip
+    return {"rows_at": names, "room": room}
 
 
 def ticks(steps: Sequence[int]) -> list[int]:

@@ -13,18 +13,15 @@ from viz.base import palette
 from viz.base.cell_states import states
 from viz.base.payload import pack
 from viz.base.tokens import Label
+from viz.pair_plane import SIZE, arrows, plane
 from viz.steps.equation import EquationFrame, shared_scale
 
 if TYPE_CHECKING:
-    from model.positions.rotary import Rotated
     from model.positions.tables import PairRotation, Sum
 
 Words = dict[str, str]
 # More rows than this Altair refuses to write to a file.
 MOST_MARKS = 5_000
-# As many words as have their own arrows in one plane.
-ARROWS = 10
-_SIZE = 320
 _GREY = "#888888"
 
 
@@ -118,19 +115,6 @@ def curves(table: np.ndarray, dims: Sequence[int], words: Words, at: int | None 
     return alt.layer(lines, rule, height=300, description=words["alt"])
 
 
-def _plane(data: pd.DataFrame, reach: float, titles: tuple[str, str]) -> alt.Chart:
-    scale = alt.Scale(domain=[-reach, reach], nice=False)
-    x = alt.X("x:Q", scale=scale, title=titles[0], axis=alt.Axis(tickCount=5, grid=False))
-    y = alt.Y("y:Q", scale=scale, title=titles[1], axis=alt.Axis(tickCount=5, grid=False))
-    return alt.Chart(data).encode(x=x, y=y)
-
-
-def _arrows(data: pd.DataFrame) -> pd.DataFrame:
-    """Each row's point as a line from the origin."""
-    start = data.assign(x=0.0, y=0.0)
-    return pd.concat([start.assign(end=0), data.assign(end=1)], ignore_index=True)
-
-
 def circle(rotation: PairRotation, trail: np.ndarray, position: int, shift: int, words: Words) -> alt.LayerChart:
     """One pair of dimensions: every position's point (cos, sin) on the circle, and the arrow of k turned to k + δ."""
     names = [f"PE({position})", f"PE({position + shift})"]
@@ -140,42 +124,15 @@ def circle(rotation: PairRotation, trail: np.ndarray, position: int, shift: int,
     titles = words["cos"], words["sin"]
     colour = alt.Color("name:N", title=None, sort=names, scale=alt.Scale(domain=names, range=list(palette.HEADS[:2])),
                        legend=alt.Legend(orient="top"))  # fmt: skip
-    dots = _plane(points, 1.2, titles).mark_circle(size=16, color=_GREY, opacity=0.55).encode(tooltip=["position:Q"])
-    lines = _plane(_arrows(heads), 1.2, titles).mark_line(strokeWidth=3).encode(color=colour, order="end:Q")
+    dots = plane(points, 1.2, titles).mark_circle(size=16, color=_GREY, opacity=0.55).encode(tooltip=["position:Q"])
+    lines = plane(arrows(heads), 1.2, titles).mark_line(strokeWidth=3).encode(color=colour, order="end:Q")
     tips = (
-        _plane(heads, 1.2, titles)
+        plane(heads, 1.2, titles)
         .mark_point(size=90, filled=True, opacity=1)
         .encode(color=colour, tooltip=["name:N", alt.Tooltip("y:Q", title="sin", format=".4f"),
                                        alt.Tooltip("x:Q", title="cos", format=".4f")])
     )  # fmt: skip
-    return alt.layer(dots, lines, tips, width=_SIZE, height=_SIZE, autosize="pad", description=words["alt"])
-
-
-def pair_plane(
-    before: np.ndarray, after: np.ndarray, labels: Sequence[Label], pair: tuple[int, int], words: Words, letter: str
-) -> alt.LayerChart:
-    """Two dimensions of q (or k), [n, 2], of the first `ARROWS` words: as projected (dashed) and as turned (solid)."""
-    shown = min(ARROWS, len(before))
-    names = [f"{i}: {label['text']}" for i, label in enumerate(labels[:shown])]
-    kinds = [words["before"], words["after"]]
-    parts = [
-        pd.DataFrame({"x": values[:shown, 0], "y": values[:shown, 1], "word": names, "kind": kind})
-        for values, kind in zip((before, after), kinds, strict=True)
-    ]
-    data = pd.concat(parts, ignore_index=True)
-    reach = 1.1 * float(np.abs(data[["x", "y"]].to_numpy()).max() or 1.0)
-    titles = tuple(f"{letter}[{i}]" for i in pair)
-    colour = alt.Color("word:N", title=None, sort=names, scale=alt.Scale(domain=names, range=_range(shown)),
-                       legend=alt.Legend(orient="right"))  # fmt: skip
-    dash = alt.StrokeDash("kind:N", title=None, sort=kinds, scale=alt.Scale(domain=kinds, range=[[4, 4], [1, 0]]),
-                          legend=alt.Legend(orient="top"))  # fmt: skip
-    lines = _plane(_arrows(data), reach, titles).mark_line(strokeWidth=2).encode(
-        color=colour, strokeDash=dash, order="end:Q", detail=["word:N", "kind:N"]
-    )  # fmt: skip
-    tips = _plane(data[data["kind"] == kinds[1]], reach, titles).mark_circle(size=60, opacity=1).encode(
-        color=colour, tooltip=["word:N", "kind:N", alt.Tooltip("x:Q", format=".4f"), alt.Tooltip("y:Q", format=".4f")]
-    )  # fmt: skip
-    return alt.layer(lines, tips, width=_SIZE, height=_SIZE, autosize="pad", description=words["alt"])
+    return alt.layer(dots, lines, tips, width=SIZE, height=SIZE, autosize="pad", description=words["alt"])
 
 
 def _range(count: int) -> list[str]:
@@ -243,10 +200,3 @@ def by_offset_chart(values: np.ndarray, offsets: np.ndarray, mean: np.ndarray, w
         x=x, y=y, tooltip=["offset:Q", alt.Tooltip("value:Q", format=".5f")]
     )  # fmt: skip
     return alt.layer(line, dots, height=200, description=words["alt"])
-
-
-def pair_of(rotated: Rotated, pair: int, letter: str) -> tuple[np.ndarray, np.ndarray]:
-    """The two dimensions of q or k that turn together, before and after, each [n, 2]."""
-    columns = list(rotated.pairs[pair])
-    before, after = (rotated.q, rotated.q_rotated) if letter == "q" else (rotated.k, rotated.k_rotated)
-    return before[:, columns].numpy(), after[:, columns].numpy()

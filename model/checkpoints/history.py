@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from model.checkpoints.disk import discovery
 from model.checkpoints.disk.card import card_of
+from model.checkpoints.disk.files import siblings, trained_steps
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.errors import NoHistory, NotAllowed, UnknownStep
 from model.training.run_files.folder import WEIGHTS, run_of, snapshot, steps_of
-
-_CHECKPOINT = re.compile(r"checkpoint-(\d{1,12})")  # as the library's Trainer names them
 
 
 def history(name: str | Path, *, confined: bool = False) -> list[int]:
     """The steps of which `open_model(name, step=…)` opens the weights, in order.
 
     name: a folder that `python -m model train` wrote (0 is the untrained model), one with the library's checkpoint-500,
-    checkpoint-1000, … in it, or the name of a shipped or found one. confined: look nowhere outside the configured folders.
+    checkpoint-1000, … in it or one of these, or the name of a shipped or found one. confined: look nowhere outside the
+    configured folders.
     Raises NoHistory or NotAllowed.
     """
     folder = _folder(name, confined)
-    found = sorted(_kept(folder))
+    found = sorted(_kept(folder, confined))
     if not found:
         raise NoHistory(path=name)
     return found
@@ -34,16 +33,18 @@ def at_step(name: str | Path, step: int, *, confined: bool = False) -> tuple[Pat
     steps = history(name, confined=confined)
     if step not in steps:
         raise UnknownStep(path=name, got=step, allowed=", ".join(map(str, steps)))
-    return _kept(_folder(name, confined))[step]
+    return _kept(_folder(name, confined), confined)[step]
 
 
-def _kept(folder: Path) -> dict[int, tuple[Path, Path | None]]:
+def _kept(folder: Path, confined: bool) -> dict[int, tuple[Path, Path | None]]:
+    """Step -> (folder, snapshot of ours). Whoever opens one checkpoint of a training looks at the others beside it too."""
     if ours := steps_of(folder):
         found = {step: (folder, snapshot(folder, step)) for step in ours}
         if (last := _finished(folder)) > ours[-1]:  # the trained model itself, which no snapshot repeats
             found[last] = folder, folder / WEIGHTS
         return found
-    return _library_checkpoints(folder)
+    found = trained_steps(folder) or siblings(folder)
+    return {step: (path, None) for step, path in found.items() if not confined or discovery.allowed(path)}
 
 
 def _finished(folder: Path) -> int:
@@ -54,25 +55,6 @@ def _finished(folder: Path) -> int:
         return card_of(folder).get("steps") or 0
     except (OSError, ValueError):
         return 0
-
-
-def newest(folder: Path) -> Path:
-    """The last checkpoint of the library in a training folder that is no model by itself; else `folder`."""
-    try:
-        if (folder / "config.json").exists() or not folder.is_dir():
-            return folder
-    except (OSError, ValueError):
-        return folder
-    there = _library_checkpoints(folder)
-    return there[max(there)][0] if there else folder
-
-
-def _library_checkpoints(folder: Path) -> dict[int, tuple[Path, Path | None]]:
-    try:
-        inside = [(path, _CHECKPOINT.fullmatch(path.name)) for path in folder.iterdir()]
-        return {int(name[1]): (path, None) for path, name in inside if name and (path / "config.json").is_file()}
-    except OSError:
-        return {}
 
 
 def _folder(name: str | Path, confined: bool) -> Path:

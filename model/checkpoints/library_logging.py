@@ -15,7 +15,8 @@ _EVERY = 0.1  # seconds between two looks at one's place in line
 class Line:
     """A lock whose threads are let in in the order in which they came, and say their place while they wait.
 
-    A thread that is in may enter again. Ticks "line:3" for the third in line; one that is stopped there leaves it.
+    A thread that is in may enter again. Ticks "line:3" for the third in line, and "loading" for who comes in from there; one
+    that is stopped there leaves it.
     """
 
     def __init__(self) -> None:
@@ -33,9 +34,13 @@ class Line:
         with self._changed:
             self._waiting.append(mine)
         try:
+            waited = False
             while (place := self._place(mine)) > 0:
+                waited = True
                 tick(f"line:{place}")
             self._inside = threading.get_ident()
+            if waited:  # its place would be said until the first file is read
+                tick("loading")
             yield
         finally:
             with self._changed:

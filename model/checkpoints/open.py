@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.checkpoints.disk import discovery, packages
+from model.checkpoints.disk.files import newest
 from model.checkpoints.disk.other_folders import adapter, model_in
 from model.checkpoints.disk.shipped import SHIPPED, of_library, shipped
-from model.checkpoints.history import at_step, newest
+from model.checkpoints.history import at_step
 from model.checkpoints.own import OwnModel, load
 from model.errors import (
     AdapterAlone,
@@ -70,10 +71,9 @@ def open_model(
 def _open_step(name: str | Path, step: int, confined: bool, device: torch.device) -> OwnModel | HuggingFaceModel:
     """The snapshot of one step, under the model's own name: its weights' hash tells it apart."""
     folder, weights = at_step(name, step, confined=confined)
-    short = Path(name).name
     if weights is not None:
-        return load(folder, short, device, weights)
-    return _open_path(folder, device, confined, f"{short} · {step}")
+        return load(folder, Path(name).name, device, weights)
+    return _open_path(folder, device, confined, f"{folder.absolute().parent.name} · {step}")
 
 
 def _open(name: str | Path, confined: bool, fetch: bool, device: torch.device) -> OwnModel | HuggingFaceModel | Annalog:

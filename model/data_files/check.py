@@ -25,7 +25,7 @@ _SENTENCES = {
     "not_text": "{count} lines hold something else than a text.",
     "columns": "{count} lines have another number of columns than {width}.",
     "empty": "{count} lines are empty, or empty on one side.",
-    "duplicate": "{count} lines stand there already.",
+    "duplicate": "{count} lines repeat an earlier one.",
     "long": "{count} lines have more than {longest} words.",
     "overlap": "{count} training sentences are test sentences too.",
     "unknown_words": "{share:.1%} of the test words ({types} different ones) stand in no training line ({count} test lines).",

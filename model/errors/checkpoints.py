@@ -15,6 +15,11 @@ class NothingThere(UnknownModel):
     sentence = "There is nothing at “{name}”: give the path of a checkpoint folder, a .gguf file or a saved trace."
 
 
+class NotARegularFile(HeadlightError):
+    code = "not_regular"
+    sentence = "{path} is {kind}, not a regular file: give the path of a file or a folder."
+
+
 class DamagedCheckpoint(HeadlightError):
     code = "damaged_checkpoint"
     sentence = "The checkpoint in {path} cannot be used: {reason}. Train it again or restore the folder."

@@ -16,16 +16,16 @@ class TextTooLong(HeadlightError):
 
 
 class UnknownWords(HeadlightError):
-    """`unknown` is a list of (word, nearest known words); the sentence is left as it was typed."""
+    """`unknown` is a list of (word, nearest known words); the sentence is left as it was typed. kind: "words" or "characters"."""
 
     code = "unknown_words"
     sentence = "This model does not know {words}. {hint}"
 
-    def __init__(self, unknown: list[tuple[str, list[str]]], side: str = "source"):
+    def __init__(self, unknown: list[tuple[str, list[str]]], side: str = "source", kind: str = "words"):
         words = ", ".join(f"“{word}”" for word, _ in unknown)
         near = [f"“{word}”: {', '.join(nearest)}" for word, nearest in unknown if nearest]
-        hint = "Nearest known words: " + "; ".join(near) + "." if near else "Use words of its vocabulary."
-        super().__init__(words=words, hint=hint, unknown=unknown, side=side)
+        hint = "Nearest known words: " + "; ".join(near) + "." if near else f"Use {kind} of its vocabulary."
+        super().__init__(words=words, hint=hint, unknown=unknown, side=side, kind=kind)
 
 
 class NoChatTemplate(HeadlightError):

@@ -12,7 +12,10 @@ class BadOption(HeadlightError):
 
 class TooFewLines(HeadlightError):
     code = "too_few_lines"
-    sentence = "Of {path} {got} lines are left to train and test on, too few: give a file of more lines, or raise --max-length."
+    sentence = (
+        "Of {path} lines left to train and test on: {got}, too few. Give a file of more lines, a running text as pieces "
+        "(--piece), or raise --max-length."
+    )
 
 
 class DataChanged(HeadlightError):
@@ -38,6 +41,11 @@ class TrainingThere(HeadlightError):
     sentence = "{path} holds a training that is not finished: go on with --resume {path}, or choose another folder."
 
 
+class RunElsewhere(HeadlightError):
+    code = "run_elsewhere"
+    sentence = "The training in {path} does not lie in the lab's own folder {allowed}: delete its folder yourself."
+
+
 class ModelThere(HeadlightError):
     code = "model_there"
     sentence = "{path} holds a model already: choose another folder with --out, or put the new one in its place with --replace."
@@ -50,7 +58,7 @@ class ModelNotWritten(HeadlightError):
 
 class NothingToResume(HeadlightError):
     code = "nothing_to_resume"
-    sentence = "{path} holds no training to go on with: give the folder that python -m model train wrote to."
+    sentence = "{path} holds no training to resume: give the folder that python -m model train wrote to."
 
 
 class TrainingBusy(HeadlightError):
@@ -60,7 +68,7 @@ class TrainingBusy(HeadlightError):
 
 class DamagedTraining(HeadlightError):
     code = "damaged_training"
-    sentence = "The training in {path} cannot be gone on with: {reason}. Start it again in another folder."
+    sentence = "The training in {path} cannot be resumed: {reason}. Start it again in another folder."
 
 
 class Diverged(HeadlightError):

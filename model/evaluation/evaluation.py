@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from model.errors import EvaluationFile
 from model.evaluation.scored import SCHEMA, Scored, example
 from model.files.parquet_pages import pages
+from model.files.regular import no_file
 from model.scores.translation import TranslationScores, score, sentence_bleu
 
 if TYPE_CHECKING:
@@ -189,6 +190,8 @@ class Evaluation:
         """A file, or what was handed in. Raises EvaluationFile."""
         place = place if isinstance(place, bytes) else Path(place)
         name = name or (str(place) if isinstance(place, Path) else "evaluation")
+        if isinstance(place, Path) and (reason := no_file(place)):
+            raise EvaluationFile(path=name, reason=reason)
         source = io.BytesIO(place) if isinstance(place, bytes) else place
         try:
             with pq.ParquetFile(source) as file:

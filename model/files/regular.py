@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -17,6 +18,8 @@ _KINDS = {
     stat.S_IFDIR: "a folder",
 }  # fmt: skip
 
+_NOT = "is {}, not a regular file"
+
 
 class NotRegular(ValueError):
     """What lies there is no file, or larger than what is read of its kind."""
@@ -25,11 +28,16 @@ class NotRegular(ValueError):
 def opened(path: Path, most: int = MOST) -> BinaryIO:
     """A regular file of at most `most` bytes, opened. Raises NotRegular or OSError; never waits for anybody."""
     # Another may put a pipe there between a look and the reading: what was opened is what is asked.
-    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket is not even opened
+            raise NotRegular(f"{path.name} {_NOT}".format(irregular(path) or "no file")) from error
+        raise
     try:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
-            raise NotRegular(f"{path.name} is {kind_of(found.st_mode)}")
+            raise NotRegular(f"{path.name} {_NOT}".format(kind_of(found.st_mode)))
         if found.st_size > most:
             raise NotRegular(f"{path.name} has {found.st_size:,} bytes, and at most {most:,} are read")
         return os.fdopen(file, "rb")
@@ -60,6 +68,23 @@ def parsed(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def irregular(path: Path) -> str:
+    """What lies there and is neither a file nor a folder, in words; "" for a file, a folder and nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else kind_of(mode)
+
+
+def no_file(path: Path) -> str:
+    """Why there is no regular file at `path`, in words; "" where there is one. Waits for nobody."""
+    if path.is_file():
+        return ""
+    kind = "a folder" if path.is_dir() else irregular(path)
+    return f"it {_NOT}".format(kind) if kind else "there is no such file"
 
 
 def kind_of(mode: int) -> str:

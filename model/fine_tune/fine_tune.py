@@ -27,6 +27,7 @@ from model.jobs.progress import tick
 MOST_EXAMPLES, MOST_STEPS = 64, 200
 # A step holds weights, gradients and Adam's two moments: four times the weights, on a copy.
 LARGEST = 500_000_000
+_SMALL = 20_000_000
 _MASKED = 0.15  # share of a text's tokens that a masked model learns from in one step (Devlin et al. 2019, section 3.1)
 _AT_ONCE = 8
 _LONGEST_WRITTEN = 16
@@ -35,11 +36,12 @@ _LONGEST_WRITTEN = 16
 @dataclass(frozen=True)
 class Output:
     """What the model gives for one input before and after: an encoder–decoder's answer, a decoder's continuation, the token
-    that a masked model puts into a gap in the middle."""
+    that a masked model puts into a gap in the middle. wanted: what the example has there."""
 
     given: str
     before: str
     after: str
+    wanted: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,13 @@ def fine_tune(
     return FineTuned(
         trained, tuple(losses), before, after, told, _changes(model, trained, given[0], language), settings
     )
+
+
+def usual(model: Any) -> tuple[int, float]:
+    """(steps, learning rate) that are offered first: the small models that ship learn four sentences almost by heart with
+    them (tests/model/test_fine_tune.py), and a large one is not torn from what it knows."""
+    size = sum(parameter.numel() for parameter in model.module.parameters())
+    return 40, 1e-3 if size <= _SMALL else 1e-4
 
 
 def _check(model: Any, given: Sequence[Line], steps: int, learning_rate: float) -> None:
@@ -158,41 +167,36 @@ def _outputs(
 ) -> tuple[Output, ...]:  # fmt: skip
     task = before.about["task"]
     if task == "seq2seq" or (before.answers[0] and after.answers[0]):
-        texts = [
-            (line, text)
-            for line, text in zip(*(before.rows[c].to_pylist() for c in ("source", "written")), strict=True)
-        ]
-        return tuple(
-            Output(source, old, new)
-            for (source, old), new in zip(texts, after.rows["written"].to_pylist(), strict=True)
-        )
+        columns = [before.rows["source"], before.rows["written"], after.rows["written"], before.rows["target"]]
+        return tuple(Output(*row) for row in zip(*(one.to_pylist() for one in columns), strict=True))
     show = _filled if task == "masked" else _continued
     return tuple(Output(*found) for line in given if (found := _both(show, model, trained, line)) is not None)
 
 
 def _both(
-    show: Callable[..., tuple[str, str] | None], model: Any, trained: Any, line: Line
-) -> tuple[str, str, str] | None:
+    show: Callable[..., tuple[str, str, str]], model: Any, trained: Any, line: Line
+) -> tuple[str, str, str, str] | None:
     try:
         first, second = show(model, line.source), show(trained, line.source)
     except HeadlightError:  # a text too short to be cut in two has no output to show
         return None
-    return None if first is None or second is None else (first[0], first[1], second[1])
+    return first[0], first[1], second[1], first[2]
 
 
-def _continued(model: Any, text: str) -> tuple[str, str] | None:
-    """(the first half of a text's words, what a decoder goes on with)."""
+def _continued(model: Any, text: str) -> tuple[str, str, str]:
+    """(the first half of a text's words, what a decoder goes on with, the other half)."""
     words = text.split()
-    start = " ".join(words[: max(1, len(words) // 2)])
+    half = max(1, len(words) // 2)
+    start, rest = " ".join(words[:half]), " ".join(words[half:])
     trace = model.trace(start, new_tokens=_LONGEST_WRITTEN)
     side, prompt = trace.side("decoder"), int(trace.facts["prompt"])
     if isinstance(model, OwnModel):
-        return start, model.target.text(side.tokens[prompt:])
-    return start, str(model.tokenizer.decode(list(side.ids[prompt:]), skip_special_tokens=True)).strip()
+        return start, model.target.text(side.tokens[prompt:]), rest
+    return start, str(model.tokenizer.decode(list(side.ids[prompt:]), skip_special_tokens=True)).strip(), rest
 
 
-def _filled(model: Any, text: str) -> tuple[str, str] | None:
-    """(the text with its middle token masked, the token that is put there)."""
+def _filled(model: Any, text: str) -> tuple[str, str, str]:
+    """(the text with its middle token masked, the token that is put there, the one that stood there)."""
     scorer = scorer_of(model)
     example = scorer.read(Line(1, text))
     middle = example.positions[len(example.positions) // 2]
@@ -200,7 +204,8 @@ def _filled(model: Any, text: str) -> tuple[str, str] | None:
         (found,) = scorer.losses([replace(example, positions=(middle,))])
     names = model.source.vocabulary if isinstance(model, OwnModel) else model.vocabulary
     shown = [names[i] if i < len(names) else f"#{i}" for i in example.ids]
-    return " ".join("▁" if i == middle else token for i, token in enumerate(shown)), names[int(found.best[0])]
+    gap = " ".join("▁" if i == middle else token for i, token in enumerate(shown))
+    return gap, names[int(found.best[0])], shown[middle]
 
 
 def _changes(model: Any, trained: Any, line: Line, language: str | None) -> tuple[HeadChange, ...]:

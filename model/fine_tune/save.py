@@ -56,6 +56,8 @@ def _own(tuned: FineTuned, folder: Path) -> None:
         for name in ("title", "examples", "licence", "data", "languages", "first_in")
         if name in model.card
     }
+    if len(model.starts) > 1:  # so that a page offers them without the scores, which name them in a card
+        kept.setdefault("languages", list(model.starts))
     _json(folder / "card.json", {"name": folder.name, **kept, "fine_tuned": _told(tuned)})
 
 

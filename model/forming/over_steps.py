@@ -15,6 +15,7 @@ from model.jobs.progress import tick
 from model.measures.cross_alignment import agreement_of_heads, gold
 from model.measures.head_statistics import trace_statistics
 from model.measures.registry import BY_NAME
+from model.trace import logits
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
 from model.trace.trace import Trace
@@ -29,7 +30,8 @@ _COMPARED = 512  # tokens up to which the logits are compared with those of a pl
 
 @dataclass(frozen=True, eq=False)
 class StepRun:
-    """A run of the weights of one step. trace: the attention alone, without parameters or logits; it has been checked.
+    """A run of the weights of one step. trace: the attention alone, without parameters or logits; it has been checked. What a
+    decoder wrote in it is the likeliest token of this step after each position, whatever the text goes on with.
 
     measures: of each (site, head) its measures by name, NaN where one does not apply.
     """
@@ -54,7 +56,15 @@ def step_run(step: int, trace: Trace) -> StepRun:
     known = gold(trace)
     for place, (right, counted) in agreement_of_heads(trace, known.rows).items() if not known.missing else ():
         found[place][ALIGNMENT] = right / counted if counted else float("nan")
-    return StepRun(step, attention_alone(trace), found)
+    return StepRun(step, replace(attention_alone(trace), facts=trace.facts | _own_words(trace)), found)
+
+
+def _own_words(trace: Trace) -> dict[str, list[str]]:
+    """What this step would write after each position of a decoder; its text, forced upon every step, says that of the last."""
+    ids = logits.likeliest(trace.store)
+    if not trace.written() or len(ids) != len(trace.written()):
+        return {}
+    return {"written": [trace.vocabulary[i] if i < len(trace.vocabulary) else f"#{i}" for i in ids]}
 
 
 def attention_alone(trace: Trace) -> Trace:

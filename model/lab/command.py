@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model.errors import BadOption, HeadlightError, NothingToResume
 from model.jobs.progress_line import ProgressLine
 from model.training.run_files.folder import run_of
+
+if TYPE_CHECKING:
+    from model.training.options import Options
 
 _REPLACE = "let the new model take the place of one that lies in --out, once it is finished"
 _WHAT = "train a model; killed or stopped at any time, --resume goes on"
@@ -26,9 +30,11 @@ _WHOLE = {
     "warmup": "steps in which the learning rate rises", "evaluate-every": "steps between two looks at held-out examples",
     "snapshots": "how many of the weights are kept, evenly spread over log(step)",
     "vocabulary-size": "subwords, where the vocabulary is of them",
+    "piece": "cut a running text into pieces of so many characters",
 }  # fmt: skip
 _NUMBERS = {
     "dropout": "", "label-smoothing": "ε of section 5.4 of the paper", "peak": "the highest learning rate",
+    "overlap": "the share of an example of a running text that the next one repeats",
     "clip": "largest norm of the gradient", "average": "decay of the averaged weights, 0 for none",
 }  # fmt: skip
 _WORDS = {
@@ -70,10 +76,14 @@ def run(arguments: argparse.Namespace) -> str:
     names = [name.replace("-", "_") for name in (*_WHOLE, *_NUMBERS, *_WORDS)]
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     if arguments.resume is not None:
+        if arguments.replace:
+            raise HeadlightError(reason="A training goes on as it was begun: leave out --replace with --resume.")
         folder = on_the_way(arguments.resume.absolute())
         _check_same(folder, arguments, given)
     else:
         options = options_of(arguments.name, **given)
+        if options.data is not None:
+            sys.stderr.write(f"{_of_file(options)}\n")
         seeds = 1 if arguments.seeds is None else arguments.seeds
         folder = arguments.out or default_folder(options.task)
         refuse_model(folder, arguments.replace and seeds == 1)
@@ -83,6 +93,16 @@ def run(arguments: argparse.Namespace) -> str:
         return work(folder, arguments.queue, lambda told, last: line(_Told(told), last))
     finally:
         line.end()
+
+
+def _of_file(options: Options) -> str:
+    """What is odd in a file of one's own, as `evaluate` says it, and how many lines are taken of it."""
+    from model.training.options import checked
+
+    report, parts = checked(options)
+    what = "pieces" if options.piece else "lines"
+    counts = ", ".join(f"{part} {count:,}" for part, count in parts.counts.items())
+    return f"{report}\n{what} that are taken: {counts}; left out: {report.rows - parts.kept:,}"
 
 
 def _check_same(folder: Path, arguments: argparse.Namespace, given: dict[str, Any]) -> None:

@@ -14,7 +14,8 @@ from model.files.regular import NotRegular, bytes_of
 from model.lab.files import LOCK, folder_in, is_alive, lock_of
 
 VARIABLE = "HEADLIGHT_LAB"
-_TICKETS, _TICKET = "queue", re.compile(r"[0-9]{20}\.json")
+_TICKETS, _TICKET = "queue", re.compile(r"[0-9]{20}\.json")  # who waits
+_TURN = "turn.json"  # who trains
 _LARGEST = 2**16  # bytes of a ticket
 _STARTING = 60.0  # seconds that a process may take from its ticket to its lock
 _LOOK = 0.2
@@ -72,7 +73,9 @@ def leave(lab: Path, folder: Path) -> None:
 def place(lab: Path, folder: Path) -> int | None:
     """How many runs come before this one, the running one counted; None where it is not in the queue."""
     queue = waiting(lab)
-    return queue.index(folder) + 1 if folder in queue else None
+    first = _folder_of(lab / _TURN)
+    trains = first is not None and first != folder and is_alive(first)
+    return queue.index(folder) + trains if folder in queue else None
 
 
 class Turn:
@@ -95,10 +98,14 @@ class Turn:
                 if waiting(self.lab)[:1] == [self.folder]:
                     with suppress(Timeout):
                         self.lock.acquire(timeout=0)
+                        write_json(self.lab / _TURN, {"folder": str(self.folder)}, sync=False)
                         return
                 time.sleep(_LOOK)
         finally:
             leave(self.lab, self.folder)
 
     def give_up(self) -> None:
+        if self.lock.is_locked:
+            with suppress(OSError):
+                (self.lab / _TURN).unlink(missing_ok=True)
         self.lock.release()

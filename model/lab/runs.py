@@ -33,11 +33,12 @@ from model.lab.files import (
     heartbeat_of,
     is_alive,
     wanted,
-)
+)  # fmt: skip
+from model.lab.uploads import LIST, RUNS, sweep
 from model.training.run_files.folder import NEW, RUN, run_of
 
 HOME = Path(__file__).parents[2]  # where the package `model` lies
-_LIST, _RUNS, _OUTPUT = "runs.jsonl", "runs", "output.txt"
+_OUTPUT = "output.txt"
 _STARTING = 60.0  # seconds that a process may take until it holds its lock
 
 
@@ -83,18 +84,19 @@ def start(
     this one; the folder of the run.
 
     out: the folder, else a new one in the lab's. lab: the folder of queue and list, else `lab_folder()`. Raises
-    UnknownOption, BadOption, BadConfig, DataFileRefused, TrainingThere or TrainingNotWritten before anything is started.
+    UnknownOption, BadOption, BadConfig, DataFileRefused, TooFewLines, TrainingThere or TrainingNotWritten before anything is
+    started.
     """
-    from model.data_files.read import DataFile
-    from model.training.options import options_of
+    from model.training.options import checked, options_of
     from model.training.seeds import begin_seeds
 
     lab = lab or queue.lab_folder()
     settled = options_of(task, **(options or {}))
     if settled.data is not None:
-        DataFile.open(settled.data)
+        checked(settled)
     try:
         lab.mkdir(parents=True, exist_ok=True)
+        sweep(lab, Path(settled.data) if settled.data else None)
         folder = begin_seeds(settled, out or _new_folder(lab, settled.task), seeds)
         _list(lab, folder)
         _launch(folder, lab)
@@ -106,7 +108,7 @@ def start(
 
 def _list(lab: Path, folder: Path) -> None:
     """One more line of the list; half of one, which a full disk left, ends before it."""
-    with open(lab / _LIST, "ab+") as file:
+    with open(lab / LIST, "ab+") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
         begun = file.read(1) not in (b"", b"\n")
         file.write(b"\n" * begun + json.dumps({"folder": str(folder)}).encode() + b"\n")
@@ -115,7 +117,7 @@ def _list(lab: Path, folder: Path) -> None:
 def _new_folder(lab: Path, task: str) -> Path:
     number = 1
     while True:
-        folder = lab / _RUNS / f"{task}-{number}"
+        folder = lab / RUNS / f"{task}-{number}"
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
@@ -146,7 +148,7 @@ def runs(lab: Path | None = None) -> list[Status]:
     """Of every run that was started in this lab and is still there, the newest first."""
     lab = lab or queue.lab_folder()
     try:
-        lines = bytes_of(lab / _LIST).splitlines()
+        lines = bytes_of(lab / LIST).splitlines()
     except (NotRegular, OSError):
         return []
     folders = dict.fromkeys(folder for line in reversed(lines) if (folder := folder_in(line)) is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from model.measures.cross_alignment import agreement_of_heads, gold
 from model.measures.head_statistics import trace_statistics
 from model.trace.per_trace import PerTrace
 from model.trace.site import Site
@@ -43,6 +44,25 @@ def notable_heads(trace: Trace) -> tuple[NotableHead, ...]:
     if sum(record.heads * record.queries * record.keys for record in trace.attention.values()) > MOST:
         return ()
     return _known.get(trace, "heads", lambda: _found(trace))
+
+
+def best_aligned(trace: Trace) -> NotableHead | None:
+    """The cross-attention head whose strongest keys are the gold ones in most rows of this run, of equals the one that gives them
+    most weight; None where no alignment is known, and where the run has more than `MOST` weights."""
+    if sum(record.heads * record.queries * record.keys for record in trace.attention.values()) > MOST:
+        return None
+    known = gold(trace)
+    if known.missing or not any(known.rows):
+        return None
+    found = agreement_of_heads(trace, known.rows)
+
+    def rank(place: tuple[Site, int]) -> tuple[float, float]:
+        right, counted = found[place]
+        weights = trace.record(place[0]).weights(place[1])
+        return right / counted, sum(float(weights[t, list(row)].sum()) for t, row in enumerate(known.rows) if row)
+
+    site, head = max(found, key=rank)
+    return NotableHead("alignment", site, head, rank((site, head))[0])
 
 
 def _found(trace: Trace) -> tuple[NotableHead, ...]:

@@ -25,10 +25,12 @@ from model.errors import (
     NewerProfile,
     NoProfile,
     NotAProfile,
+    NotARegularFile,
     ProfileTooLarge,
     UnknownOption,
-)
+)  # fmt: skip
 from model.files.parquet_pages import pages
+from model.files.regular import irregular
 from model.profile.schema import FORMAT, HEAD, KEY, KEYS, QUERIES, SITE, SOURCE, TEXT, VERDICTS, VERSION
 
 LARGEST = 50_000_000  # rows: 200 MB a measure
@@ -66,10 +68,10 @@ class Profile:
 
     @staticmethod
     def open(place: Path | bytes, name: str = "") -> Profile:
-        """A file, or what was handed in. Raises NoProfile, NotAProfile, DamagedProfile, NewerProfile, ProfileTooLarge."""
+        """A file, or what was handed in. Raises the errors of profiles, and NotARegularFile."""
         name = name or (str(place) if isinstance(place, Path) else "profile")
         if isinstance(place, Path) and not place.is_file():
-            raise NoProfile(path=name)
+            raise NotARegularFile(path=name, kind=kind) if (kind := irregular(place)) else NoProfile(path=name)
         about = _about(place, name)
         try:
             found = _read(place, [TEXT, SITE, HEAD])

@@ -12,7 +12,7 @@ from pathlib import Path
 from model.data_files import rows
 from model.data_files.encoding import Encoding, NoText
 from model.errors import TextsFile
-from model.files.regular import NotRegular
+from model.files.regular import NotRegular, no_file
 
 COLUMN = "text"
 _UTF8 = Encoding("utf-8-sig", "UTF-8")
@@ -37,8 +37,8 @@ class Texts:
 
 def scan(path: Path, limit: int | None = None) -> Texts:
     """Read the file once, keeping nothing. Raises TextsFile: missing, no column text, damaged, no text at all."""
-    if not path.is_file():
-        raise TextsFile(path=path, reason="there is no such file")
+    if reason := no_file(path):
+        raise TextsFile(path=path, reason=reason)
     seen = _seen(path)
     count = sum(1 for _ in stream(path))
     if not count:

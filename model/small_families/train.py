@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from model.errors import BadOption, ModelNotWritten
+from model.errors import BadOption
+from model.errors.training import ModelNotWritten
 from model.files.regular import json_of
 from model.small_families import heads
 from model.small_families.family import SmallFamily

@@ -108,7 +108,8 @@ class Tokenizer:
                 folded.append((piece, spelled))
         if unknown:
             unique = list(dict.fromkeys(unknown))
-            raise UnknownWords([(visible(word, cut=True), self.nearest(word)) for word in unique[:8]], side)
+            kind = "characters" if self.kind == "characters" else "words"
+            raise UnknownWords([(visible(word, cut=True), self.nearest(word)) for word in unique[:8]], side, kind)
         if len(tokens) > self.max_length:
             raise TextTooLong(got=len(tokens), allowed=self.max_length)
         return Reading(tuple(self.ids[t] for t in tokens), tuple(tokens), tuple(folded))

@@ -71,6 +71,13 @@ def most_probable(store: Store, position: int, top: int) -> list[tuple[int, floa
     return list(zip(ids[:top], (row - lse).exp().tolist()[:top], strict=True))
 
 
+def likeliest(store: Store) -> list[int]:
+    """The id of the likeliest next token at every position; nothing of a run without logits."""
+    if "logits" in store:
+        return store["logits"].argmax(-1).tolist()
+    return store["likeliest.ids"][:, 0].tolist() if "likeliest.logits" in store else []
+
+
 def limit(store: Store, records: Iterable[AttentionRecord], name: str = "") -> float | None:
     """How far two runs' logits may lie apart: sums over d_k, keys and h · d_v numbers in every layer; None without logits.
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model.errors import BadOption, DamagedTraining, UnknownOption
 from model.training.data import Example
 from model.training.objectives import objective_of
 from model.training.schedules import SCHEDULES
+from model.training.tasks.own_files import parts_of, report_of
 from model.training.tasks.registry import task_of
 from model.training.tasks.task import Task
 from model.transformer.config import TransformerConfig
+
+if TYPE_CHECKING:
+    from model.data_files.check import Report
+    from model.training.tasks.own_files import Parts
 
 SIZES = (
     "positions", "norm", "d_model", "heads", "encoder_layers", "decoder_layers", "d_ff", "max_length",
@@ -38,9 +43,9 @@ _MOST_OTHER, _MOST_SIZE = 10**12, 10**6
 _ROOM = {"pairs": 3, "next": 3, "masked": 1}
 _SAMPLE = 200  # examples that a given max_length is held against before a run is begun
 _WHOLE = {"steps": 1, "batch": 1, "train_size": 1, "threads": 1, "warmup": 1, "evaluate_every": 1, "vocabulary_size": 300,
-          "snapshots": 0, "seed": 0}  # fmt: skip
+          "snapshots": 0, "seed": 0, "piece": 0}  # fmt: skip
 _NUMBERS = {"label_smoothing": (0, 1), "average": (0, 1), "clip": (1e-9, 1e9), "peak": (0, 1e3), "dropout": (0, 1),
-            "save_seconds": (0, 1e9)}  # fmt: skip
+            "save_seconds": (0, 1e9), "overlap": (0, 1)}  # fmt: skip
 
 _TEXTS = ("data", "log_dir", "trackio", "schedule", "vocabulary")
 
@@ -51,9 +56,10 @@ class Options:
 
     sizes: of `TransformerConfig`. peak: the highest learning rate, None for the schedule's own. clip: largest norm of the
     gradient. average: decay of the averaged weights, 0 for none. snapshots: how many of the weights are kept, spread evenly over
-    log(step). save_seconds: between two checkpoints, and more where writing
-    them takes long. choices: what is done about
-    odd lines of one's own data (model/data_files/check.py). replaces: the folder whose model this run takes the place of.
+    log(step). save_seconds: between two checkpoints, and more where writing them takes long. choices: what is done about odd
+    lines of one's own data (model/data_files/check.py). piece: characters that a running text is cut into, 0 where a line is an
+    example; overlap: the share of an example that the next one of it repeats. replaces: the folder whose model this run takes the
+    place of.
     """
 
     task: str
@@ -77,6 +83,8 @@ class Options:
     vocabulary_size: int = 2000
     data: str | None = None
     choices: Mapping[str, str] | None = None
+    piece: int = 0
+    overlap: float = 0.0
     log_dir: str | None = None
     trackio: str | None = None
     replaces: str | None = None
@@ -92,7 +100,9 @@ class Options:
     @staticmethod
     def of(told: Mapping[str, Any]) -> Options:
         """The options that `to_dict` told. Raises KeyError or TypeError where they are none."""
-        return Options(**{field.name: told[field.name] for field in fields(Options)})
+        return Options(
+            **{one.name: told[one.name] for one in fields(Options) if one.name in told or one.default is MISSING}
+        )
 
 
 def options_of(name: str | None, **given: Any) -> Options:
@@ -126,7 +136,22 @@ def options_of(name: str | None, **given: Any) -> Options:
         _check_room(task, options)
     if options.vocabulary != task.kind and task.read is None:
         raise BadOption(what="vocabulary", got=options.vocabulary, allowed=f"{task.kind} for the task {task.name}")
+    if options.piece and (task.read is None or task.shape == "pairs"):
+        raise BadOption(
+            what="piece", got=options.piece, allowed=f"0 for the task {task.name}, whose examples are lines"
+        )
     return options
+
+
+def checked(options: Options) -> tuple[Report, Parts]:
+    """What is odd in the file of these options and what a training takes of it, before anything of a training is made.
+
+    Raises DataFileRefused, NothingLeft, TooManyLines or TooFewLines.
+    """
+    pairs = task_of(options.task, options.data).shape == "pairs"
+    room = options.sizes["max_length"] - 2 if pairs else None
+    report = report_of(options.data, pairs, options.vocabulary, room, piece=options.piece)
+    return report, parts_of(report, options.choices)
 
 
 def _check(given: Mapping[str, Any]) -> None:

@@ -59,7 +59,7 @@ def test_every_head_of_the_run_is_drawn(visit, trace) -> None:
     assert heads_of(seen) == [(str(s), h) for s in atlas.in_order(trace.sites) for h in range(4)]
     for entry in header["sites"]:
         exact = np.stack([trace.weights(entry["site"], head).numpy() for head in range(4)])
-        assert np.abs(arrays[entry["pictures"]] / 254 - exact).max() <= 0.5 / 254 + bounds.WEIGHT
+        assert np.abs(arrays[entry["pictures"]] / atlas.TOP - exact).max() <= 0.5 / atlas.TOP + bounds.WEIGHT
     assert header["words"]["legend"] == seen.say("atlas.legend")  # one cell, one weight
     assert not header["valued"] and header["selection"]["site"] == seen.view.site
 
@@ -164,9 +164,33 @@ def test_picks_are_told_shown_and_taken_back(visit) -> None:
     assert seen.click("atlas-unpick").sound().figure("atlas")[0]["picks"] == [] and seen.view.picks == ""
 
 
+def test_the_colours_of_an_untrained_model_end_where_its_weights_do(visit, models) -> None:
+    seen = visit("atlas", model="gpt2", text=LONG, tab="atlas_how.mean").sound()
+    header, arrays = seen.figure("atlas")
+    run = open_model(models / "gpt2").trace(LONG)
+    size = -(-run.record(header["sites"][0]["site"]).queries // 64)
+    end, drawn = float(header["end"]), []
+    for entry in header["sites"]:
+        for head, bytes_ in enumerate(arrays[entry["pictures"]]):
+            whole = run.record(entry["site"]).weights(head).double().numpy()
+            for (r, c), byte in np.ndenumerate(bytes_):
+                told = whole[r * size : (r + 1) * size, c * size : (c + 1) * size].sum(1).mean()
+                edge = abs(told - end) <= 1e-4 * end
+                assert edge or (byte == atlas.BEYOND) == (told > end)
+                if byte != atlas.BEYOND:
+                    drawn.append(abs(byte / atlas.TOP * end - told))
+    assert max(drawn) <= (0.5 / atlas.TOP + 1e-4) * end and end < 1
+    beyond = header["words"]["legend"].endswith(seen.say("overview.legend_beyond"))
+    assert beyond == any((arrays[entry["pictures"]] == atlas.BEYOND).any() for entry in header["sites"])
+    whole = seen.set("scale", "1").sound().figure("atlas")
+    assert whole[0]["end"] == "1" and seen.link["scale"] == "1"
+    assert not whole[0]["words"]["legend"].endswith(seen.say("overview.legend_beyond"))
+    assert visit("atlas", text=TEXT).sound().figure("atlas")[0]["end"] == "1"
+
+
 @pytest.mark.parametrize("how", ["max", "mean"])
 def test_a_long_text_is_pooled_and_says_how(visit, models, how: str) -> None:
-    seen = visit("atlas", model="gpt2", text=LONG, tab=f"atlas_how.{how}").sound()
+    seen = visit("atlas", model="gpt2", text=LONG, tab=f"atlas_how.{how}", scale="1").sound()
     header, arrays = seen.figure("atlas")
     run = open_model(models / "gpt2").trace(LONG)
     record = run.record(header["sites"][0]["site"])
@@ -177,7 +201,10 @@ def test_a_long_text_is_pooled_and_says_how(visit, models, how: str) -> None:
     drawn = arrays[header["sites"][0]["pictures"]][0]
     for (r, c), byte in np.ndenumerate(drawn):
         block = whole[r * size : (r + 1) * size, c * size : (c + 1) * size]
-        assert abs(byte / 254 - (block.max() if how == "max" else block.sum(1).mean())) <= 0.5 / 254 + bounds.WEIGHT
+        assert (
+            abs(byte / atlas.TOP - (block.max() if how == "max" else block.sum(1).mean()))
+            <= 0.5 / atlas.TOP + bounds.WEIGHT
+        )
     other = "mean" if how == "max" else "max"
     again = seen.set("atlas_how", other).sound().figure("atlas")
     assert again[0]["words"]["legend"] == seen.say(f"atlas.cell_{other}", bins=f"{size} × {size}")

@@ -107,6 +107,30 @@ def test_another_head_by_the_pickers_and_by_a_click(visit, profile: Profile) -> 
     assert (seen.link["site"], seen.link["head"]) == ("decoder.0.self", "1")
 
 
+@pytest.mark.parametrize("straight", [True, False])
+def test_a_link_opens_the_head_that_it_names(visit, profile: Profile, straight: bool) -> None:
+    """Also where another model is looked at than the one that was measured, and what is chosen then is in the link."""
+    link = {"profile": "translate/profile", "site": "decoder.1.cross", "head": 2}
+    check(visit("corpus", straight=straight, **link), profile, "entropy", ("decoder.1.cross", 2))
+    other = {"model": "dates"} | link
+    seen = check(visit("corpus", straight=straight, **other), profile, "entropy", ("decoder.1.cross", 2))
+    seen = check(
+        seen.set("corpus-site", "decoder.0.self").set("corpus-head", 3), profile, "entropy", ("decoder.0.self", 3)
+    )
+    assert (seen.link["site"], seen.link["head"]) == ("decoder.1.cross", "2")  # of the model that is looked at
+    check(visit("corpus", straight=straight, **seen.link), profile, "entropy", ("decoder.0.self", 3))
+
+
+def test_without_a_link_it_opens_the_head_that_the_card_names(visit, profile: Profile) -> None:
+    check(visit("corpus", straight=True, to="zh"), profile, "entropy", ("decoder.1.cross", 3))
+    check(
+        visit("corpus", straight=True, model="dates", profile="translate/profile"),
+        profile,
+        "entropy",
+        ("decoder.1.cross", 3),
+    )
+
+
 def test_a_measure_that_says_nothing_of_a_head(visit, profile: Profile) -> None:
     seen = visit("corpus", to="zh", site="decoder.0.cross", head=1, tab="corpus_by.previous")
     check(seen, profile, "previous", ("decoder.0.cross", 1))

@@ -119,7 +119,7 @@ def test_a_few_steps_of_fine_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     seen.click("tune-go").sound()
     before, after, _ = (metric.value for metric in seen.at.metric)
     assert read(after) < read(before)
-    assert len(seen.at.dataframe) == 2 and len(seen.at.dataframe[0].value) == 2
+    assert len(seen.at.dataframe) == 1 and len(seen.at.table[0].value) == 2
     seen.at.text_input(key="tune-folder").set_value(str(tmp_path / "models" / "tuned")).run()
     seen.click("tune-save").sound()
     told = evaluate(

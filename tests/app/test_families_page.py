@@ -10,7 +10,7 @@ from model import open_model
 from model.checkpoints.disk import packages
 from model.checkpoints.disk.shipped import shipped
 from model.errors import NoCache
-from model.families import CARDS
+from model.families import CARDS, random_title
 from tests import bounds
 from tests.app.visit import Visit
 from viz.base import numbers
@@ -38,18 +38,34 @@ def buttons(seen: Visit) -> set[str]:
     return {button.key for button in seen.at.button if (button.key or "").startswith("families-")}
 
 
+def shown_models(seen: Visit) -> list[str]:
+    """The list of models as a person reads it."""
+    return list(next(box.options for box in seen.at.selectbox if (box.key or "").startswith("model-")))
+
+
 @pytest.mark.parametrize("key", SMALL)
 def test_a_small_one_opens(visit, cache: Path, key: str) -> None:
     seen = visit("families").sound().click(f"families-open-{key}")
     name = next(card.small for card in CARDS if card.key == key)
     assert seen.view.model == str(make.folder(name)) and make.folder(name).is_relative_to(cache)
     assert seen.figures() == ["overview"]
-    assert seen.complaint() == seen.say("families.untrained", family=f"random-{name}")
+    assert seen.complaint() == seen.say("families.untrained", family=random_title(name))
+    assert seen.say("families.open_small", family=random_title(name)) in shown_models(seen)
     seen.go("heads").sound()
     weights = open_model(make.folder(name)).trace(seen.view.text).weights(seen.view.site, seen.view.head).numpy()
     assert abs(seen.figure("matrix")[1]["values"] - weights).max() < bounds.WEIGHT
     seen.go("encoder_decoder").sound()
     assert bool(seen.at.info) == (key not in ("t5", "bart"))
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("name", ["shaw", "gpt2", "mbert"])
+def test_a_small_one_has_a_name_that_a_person_reads(visit, cache: Path, name: str, lang: str) -> None:
+    """Its folder's, "random-shaw", is for a path."""
+    seen = visit("model_card", model=make.write(name), lang=lang).sound()
+    wanted = seen.say("families.open_small", family=random_title(name))
+    assert any(text.value.startswith(f"### {wanted}") for text in seen.at.markdown)
+    assert wanted in shown_models(seen) and not any("random-" in option for option in shown_models(seen))
 
 
 def test_the_transformer_is_the_one_that_ships(visit) -> None:

@@ -15,6 +15,7 @@ from model.forming.over_steps import over_steps, table
 from model.training.train import train
 from tests.app.acting import pick
 from tests.app.visit import Visit
+from viz.atlas import atlas
 from viz.ui.state import model_list
 
 SIZES = {"d_model": 8, "heads": 2, "train_size": 200, "evaluate_every": 100, "average": 0.0, "snapshots": 8}
@@ -40,6 +41,13 @@ def test_the_frame_has_every_steps_own_weights(folder: Path) -> None:
     for place, step in enumerate(steps):
         trace = open_model(folder, step=step).trace(TEXT)
         assert np.allclose(arrays["values"][place], trace.weights("decoder.1.self", 1).numpy(), atol=1e-6)
+        likeliest = [trace.vocabulary[i] for i in np.asarray(trace.logits).argmax(-1)]
+        read = trace.side("decoder").texts
+        assert told["rows_at"][place] == [f"{a} ▸ {b}" for a, b in zip(read, likeliest, strict=True)]
+    assert len({tuple(names) for names in told["rows_at"]}) > 1  # each step would write otherwise
+    assert told["row_title"] == seen.say("forming.query")
+    line = next(one.value for one in seen.at.markdown if " ← " in one.value)
+    assert "▸" not in line and "**" not in line  # no step's weight, and no step's word, stands still above the slider
     assert np.ptp(arrays["values"], axis=0).max() > 0.01
     assert (arrays["state"][:, 0, 1:] == 1).all()  # the first token sees itself alone
 
@@ -81,7 +89,7 @@ def test_every_head_at_the_step_of_the_slider_and_a_press_selects(folder: Path) 
     trace = open_model(folder, step=step).trace(TEXT)
     for each in told["sites"]:
         weights = np.stack([trace.weights(each["site"], head).numpy() for head in range(2)])
-        assert np.abs(arrays[each["pictures"]] / 254 - weights).max() <= 0.5 / 254 + 1e-6
+        assert np.abs(arrays[each["pictures"]] / atlas.TOP - weights).max() <= 0.5 / atlas.TOP + 1e-6
     assert arrays["order"].shape == (4, 2)
     seen = pick(seen, "forming-heads", {"site": "decoder.0.self", "head": 1}).sound()
     assert (seen.view.site, seen.view.head) == ("decoder.0.self", 1)
@@ -128,15 +136,40 @@ def test_a_head_that_changed_says_when() -> None:
     seen = Visit(
         "forming", straight=True, model="induction", site=site, head=head, set="forming-measure.induction"
     ).sound()
-    (said,) = [each.value for each in seen.at.markdown if each.value.startswith("This head became")]
+    (said,) = [each.value for each in seen.at.markdown if each.value.startswith("**Between step")]
     low, high, before, after = map(
-        float, re.search(r"step ([\d,]+)–([\d,]+)\*\*.* from (\S+) to (\S+)\.$", said).groups()
+        float, re.search(r"step ([\d,]+) and step ([\d,]+)\*\*.* rises from (\S+) to (\S+)\.$", said).groups()
     )
     assert 126 <= low < high <= 512 and after - before > 0.3
     found = table(over_steps("induction", seen.view.text))
     curve = found[(found["site"] == site) & (found["head"] == head)].set_index("step")["induction"]
     assert before == pytest.approx(curve[curve.index <= low].mean(), abs=0.05)
     assert after == pytest.approx(curve[curve.index >= high].mean(), abs=0.05)
+    # What falls to nothing is no head that came to be.
+    seen = Visit("forming", straight=True, model="induction", site="decoder.0.self", head=0,
+                 set="forming-measure.induction").sound()  # fmt: skip
+    (said,) = [each.value for each in seen.at.markdown if each.value.startswith("**Between step")]
+    before, after = map(float, re.search(r" falls from (\S+) to (\S+)\.$", said).groups())
+    assert before > 0.1 > 0.02 > after
+
+
+def test_an_unknown_character_is_said_once_and_the_last_good_figure_stays(folder: Path) -> None:
+    seen = open_page(folder).sound()
+    seen.set("text", "qwert§")
+    assert "§" in seen.complaint() and "characters" in seen.complaint()
+    assert seen.figure("forming-matrix")[0]["steps"] == history(folder)
+    # A link leads to it without a run before: the model's own example is shown.
+    seen = Visit("forming", straight=True, model=str(folder), text="§§")
+    assert "§" in seen.complaint() and "forming-matrix" in seen.figures()
+
+
+def test_one_checkpoint_of_the_library_shows_its_training_from_its_own_step_on(models: Path, tmp_path: Path) -> None:
+    for step in (5, 10):
+        shutil.copytree(models / "gpt2", tmp_path / f"checkpoint-{step}")
+    for name, first in (("checkpoint-5", 5), (".", 10)):
+        seen = Visit("forming", straight=True, model=str(tmp_path / name), text="a cat").sound()
+        told, _ = seen.figure("forming-matrix")
+        assert told["steps"] == [5, 10] and told["at"] == first
 
 
 def test_a_damaged_step_is_left_out_and_said(folder: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from model import open_model
 from model.checkpoints import own_decoder
 from model.checkpoints.library import generate
 from model.generation import beam
@@ -18,6 +19,7 @@ from model.jobs.progress import tick
 from tests import bounds
 from tests.app.acting import stop_during
 from tests.app.visit import Visit
+from viz.base import numbers
 
 TEXT = "the cat sat on the mat"
 
@@ -169,9 +171,39 @@ def test_a_click_in_the_tree_selects(visit) -> None:
     assert r"\text{score}" in seen.at.latex[0].value
 
 
+def test_sampling_begins_where_the_text_is_least_certain(visit) -> None:
+    seen = way(visit("generation", model="small-gpt2"), "sampling").sound()
+    (step,) = [s for s in seen.at.slider if s.key.startswith("generation-step-drawn@")]
+    model, new = open_model("small-gpt2"), int(step.max)
+    run = model.trace(seen.view.text, new_tokens=new)
+    first = int(run.facts["prompt"]) - 1
+    largest = run.logits[first : first + new].double().softmax(-1).max(-1).values.numpy()
+    assert step.value == largest.argmin() + 1 and largest.min() < 0.9
+    said = seen.say("generation.least_sure", step=step.value, p=numbers.short(float(largest.min()), 4))
+    assert said in [caption.value for caption in seen.at.caption]
+
+    def after() -> list[float]:
+        return [row["p"] for rows in charts(seen)[0] for row in rows if row["kind"] == seen.say("generation.after")]
+
+    before = after()
+    seen = slide(seen, "temperature", 2.0).sound()
+    assert max(abs(b - a) for b, a in zip(before, after(), strict=True)) > 0.05
+    other = 2 if step.value == 1 else 1
+    assert said not in [caption.value for caption in slide(seen, "step-drawn", other).sound().at.caption]
+
+
+def test_a_model_that_is_certain_everywhere_says_so_and_leads_to_one_that_is_not(visit, translator) -> None:
+    seen = way(visit("generation", text=TEXT, to="zh"), "sampling").sound()
+    largest = translator.trace(TEXT, language="zh").logits.double().softmax(-1).max(-1).values.numpy()
+    said = seen.say("generation.sure", p=numbers.short(float(largest.min()), 4))
+    assert largest.min() > 0.9 and said in [caption.value for caption in seen.at.caption]
+    seen.click("generation-less-sure").sound()
+    assert seen.view.model == "small-gpt2" and any("step-drawn" in s.key for s in seen.at.slider)
+
+
 def test_the_cuts_follow_their_controls(visit, translator) -> None:
     logits = translator.trace(TEXT, language="zh").logits[1].double()
-    seen = slide(way(visit("generation", text=TEXT), "sampling"), "step", 2)
+    seen = slide(way(visit("generation", text=TEXT), "sampling"), "step-drawn", 2)
     for name, value in (("temperature", 2.5), ("top_k", 7), ("top_p", 0.9)):
         seen = slide(seen, name, value).sound()
     p = np.sort(np.exp(logits.numpy() / 2.5))[::-1][:7]

@@ -62,8 +62,6 @@ def test_a_quick_second_click_is_not_undone_by_the_old_link(visit) -> None:
 @pytest.mark.parametrize(
     ("link", "said"),
     [
-        ({"site": "encoder.9.self"}, "error.unknown_site"),
-        ({"site": "<b>x"}, "error.unknown_site"),
         ({"model": "nope"}, "error.unknown_model"),
         ({"model": "../dates"}, "error.nothing_there"),
     ],
@@ -85,9 +83,66 @@ def test_a_name_that_does_not_exist_is_said_in_one_sentence(visit, link: dict[st
 def test_a_value_that_does_not_exist_is_said_and_leads_to_one_that_does(visit, link: dict[str, str]) -> None:
     seen = visit(site="decoder.1.cross", **link)
     said = seen.complaint()
-    assert any(f"{name}={value[:40]}" in said for name, value in link.items()) and len(said) < 300
-    assert said.startswith(seen.say("note.link", values="\0").split("\0")[0])
+    asked, shown = said.removesuffix(".").split("; shown instead: ")
+    assert asked.startswith("The link asks for ") and len(said) <= 300
+    now = {"head": seen.view.head, "q": seen.view.row, "k": seen.view.column, "lang": "English"}
+    now["to"] = seen.say(f"language.{seen.view.to}")
+    for name, value in link.items():
+        named = seen.say(f"note.link_{name}", got="\0").split("\0")[0]
+        assert f"{named}{value[:40]}" in asked and f"{named}{now[name]}" in shown
     exists(seen)
+
+
+@pytest.mark.parametrize(("link", "there"), [
+    ({"head": "99"}, "0–3"), ({"q": "99", "k": "0"}, "0–3"), ({"lang": "xx"}, "English, 中文"),
+    ({"to": "de"}, "中文, français"), ({"q": "99"}, "0–3"),
+])  # fmt: skip
+def test_a_wrong_value_is_answered_with_what_there_is(visit, link: dict[str, str], there: str) -> None:
+    said = visit(site="decoder.1.cross", text="I like cats", **({"to": "zh"} | link)).complaint()
+    assert f"(there is {there})" in said
+
+
+def test_of_a_cell_only_the_wrong_half_is_said_not_to_be_there(visit) -> None:
+    said = visit(site="decoder.1.cross", q="0", k="99").complaint()
+    assert "query 0, key 99 (there is" in said
+
+
+@pytest.mark.parametrize(("site", "called"), [
+    ("encoder.9.self", "encoder 9 · self-attention"), ("encoder.0.cross", "encoder 0 · cross-attention"),
+    ("<b>x", "<b>x"), ("x" * 900, f"{'x' * 40}”"),
+])  # fmt: skip
+@pytest.mark.parametrize("page", ["overview", "heads", "steps"])
+def test_a_wrong_site_is_answered_in_the_words_of_the_page(visit, page: str, site: str, called: str) -> None:
+    seen = visit(page, straight=True, site=site, head="2", q="9", k="99")
+    said = seen.complaint()
+    assert said.startswith(f"There is no “{called}") and len(said) <= 300
+    for there in ("encoder 0–1 · self-attention", "decoder 0–1 · self-attention", "decoder 0–1 · cross-attention"):
+        assert there in said
+    shown = f"{seen.view.site.split('.')[0]} {seen.view.site.split('.')[1]} · "
+    assert f"Shown is {shown}" in said and said.endswith(f"head {seen.view.head}.")
+    assert not any(name in said for name in ("decoder.", "encoder.0", ".self", ".cross"))
+
+
+@pytest.mark.parametrize(
+    "link", [{"site": "encoder.9.self"}, {"head": "99"}, {"site": "decoder.1.cross", "q": "99", "k": "1"}]
+)
+def test_after_a_wrong_link_the_next_click_works(visit, link: dict[str, str]) -> None:
+    seen = visit("heads", straight=True, **link)
+    assert seen.complaint()
+    another = (seen.view.head + 1) % 4
+    seen.set("head", another).sound()
+    assert seen.view.head == another
+    seen.set("site", "encoder.0.self").sound()
+    assert (seen.view.site, seen.view.head) == ("encoder.0.self", another)
+
+
+def test_a_wrong_link_is_answered_in_chinese(visit) -> None:
+    assert (
+        visit(site="encoder.9.self", lang="zh")
+        .complaint()
+        .startswith("这里没有“编码器 9 · 自注意力”：此模型有编码器 0–1 · 自注意力、")
+    )
+    assert visit(head="99", lang="zh").complaint().startswith("链接要的是头 99（这里有 0–3）；现在显示的是头 ")
 
 
 @pytest.mark.parametrize(

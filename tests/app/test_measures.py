@@ -12,6 +12,7 @@ from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from model import open_model
 from model.measures.registry import DRAWN
 from tests import bounds
+from tests.app.acting import put
 from tests.app.visit import Visit
 from viz.ui.language import catalogue
 from viz.ui.shared import parallel
@@ -110,6 +111,46 @@ def test_parallel_coordinates_have_every_head_and_come_when_asked_for(visit, tra
     table = trace.statistics()
     assert list(axes) == ["site", *(name for name in table.columns[2:] if not table[name].isna().all())]
     assert axes["site"]["ticktext"] == ["E0", "E1", "D0", "D1", "C0", "C1"]
+
+
+def brushed(seen) -> dict[str, list]:
+    (chart,) = seen.at.get("plotly_chart")
+    axes = json.loads(chart.proto.spec)["data"][0]["dimensions"]
+    return {axis["name"]: axis["constraintrange"] for axis in axes if axis.get("constraintrange")}
+
+
+def test_a_link_brings_the_brush_back_with_its_picks(visit) -> None:
+    picks = [f"{site}.{head}" for site in ("encoder.1.self", "decoder.0.self") for head in range(4)]
+    link = {"text": TEXT, "to": "zh", "set": "measures-parallel.1~measures-brushed.site:0.75:2.25"}
+    seen = visit("measures", **link, picks=",".join(picks)).sound()
+    assert brushed(seen) == {"site": [0.75, 2.25]} and seen.link["set"] == link["set"]
+    kept = seen.say("measures.parallel_kept", n=8, all=24)
+    assert kept in [caption.value for caption in seen.at.caption]
+    # Heads picked beside it leave it; heads let go take it along, however they were.
+    more = visit("measures", **link, picks=",".join([*picks, "encoder.0.self.1"])).sound()
+    assert brushed(more) == {"site": [0.75, 2.25]}
+    less = visit("measures", **link, picks=",".join(picks[1:])).sound()
+    seen.click("measures-unpick").sound()
+    for page in (seen, less):
+        assert not brushed(page) and page.link["set"] == "measures-parallel.1"
+        assert kept not in [caption.value for caption in page.at.caption]
+
+
+def test_a_brush_of_a_link_is_of_one_table(visit) -> None:
+    """Another text's heads have other numbers: there nothing is brushed."""
+    link = {"text": TEXT, "to": "zh", "set": "measures-parallel.1~measures-brushed.entropy:0.0:9.0"}
+    seen = visit("measures", **link).sound()  # too many to pick
+    assert brushed(seen) == {"entropy": [0.0, 9.0]}
+    assert not brushed(put(seen, "text_input", "text", "she has a dog").sound())
+
+
+@pytest.mark.parametrize("text", ["", "entropy", "entropy:a:b", "entropy:0.1", "Entropy:0:1", "entropy:nan:1"])
+def test_what_is_no_brush_of_a_link_is_said(visit, text: str) -> None:
+    link = "measures-parallel.1" + f"~measures-brushed.{text}" * bool(text)
+    seen = visit("measures", text=TEXT, to="zh", set=link)
+    assert not brushed(seen)
+    told = [warning.value for warning in seen.at.warning if "measures-brushed" in warning.value]
+    assert len(told) == bool(text)
 
 
 @pytest.mark.parametrize(

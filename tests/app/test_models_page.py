@@ -50,10 +50,21 @@ def test_what_people_take_for_a_model_is_told_by_its_kind(visit, models: Path, t
     said = seen.say("error.weights_alone", path=plain(tmp_path / "weights.pt"), kind="file of PyTorch tensors")
     assert said in captions and not opens
     captions, opens = typed(seen, tmp_path / "trainer")
-    assert seen.say("error.several_checkpoints", path=plain(tmp_path / "trainer"), allowed="checkpoint-5") in captions
-    assert not opens
+    assert model_list.about(tmp_path / "trainer" / "checkpoint-5") in captions and opens
     captions, opens = typed(seen, tmp_path / "sentences")
     assert model_list.about(tmp_path / "sentences" / "0_Transformer") in captions and opens
+
+
+def test_what_lies_in_a_folder_of_several_is_pressed(visit, models: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        shutil.copytree(models / "gpt2", tmp_path / "three" / f"seed-{seed}")
+    seen = visit("models")
+    captions, opens = typed(seen, tmp_path / "three")
+    assert seen.say("error.several_checkpoints", path=plain(tmp_path / "three"), allowed="seed-0, seed-1") in captions
+    assert not opens
+    seen.click("models-inside-1").sound()
+    assert seen.view.model == str(tmp_path / "three" / "seed-1")
+    assert model_list.title(seen.view.model) == "three · seed-1"  # every training calls one of its own so
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

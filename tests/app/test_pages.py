@@ -28,7 +28,8 @@ def test_every_page_renders_in_every_language(visit, page: str, language: str) -
     seen = visit(page, lang=language).sound()
     title = "headline" if page == "overview" else page
     assert [t.value for t in seen.at.title] == [catalogue(language)[f"{title}.title"]]
-    assert [w.key for w in seen.at.sidebar.get("text_input")] == [f"text-{language}", f"target-{language}"]
+    texts = [] if page == "train" else [f"text-{language}", f"target-{language}"]  # it runs none
+    assert [w.key for w in seen.at.sidebar.get("text_input")] == texts
 
 
 @pytest.mark.parametrize(("locale", "language"), [("zh-CN", "zh"), ("zh-TW", "zh"), ("fr-FR", "en"), ("en-GB", "en")])

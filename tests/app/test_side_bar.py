@@ -11,6 +11,7 @@ from model.checkpoints.disk.shipped import shipped
 from tests import bounds
 from tests.app.visit import PAGES
 from viz.ui.language import catalogue
+from viz.ui.state import model_list
 
 
 def source(seen) -> list[str]:
@@ -97,3 +98,17 @@ def test_no_example_has_a_gap_for_a_model_that_fills_none(visit, models: Path) -
     for name, gap in (("bert", True), ("classifier", False)):
         seen = visit(model=name).sound()
         assert any("[MASK]" in button.label for button in seen.at.button) == gap, name
+
+
+def test_every_model_is_asked_for_its_name_once_for_the_list(
+    visit, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of many models, several of them of one name, is as long to write as it is long."""
+    seen = visit("heads").sound()
+    asked: list[str] = []
+    inside = model_list.described
+    monkeypatch.setattr(model_list, "described", lambda name: asked.append(name) or inside(name))
+    seen.at.run()
+    (box,) = [one for one in seen.sound().at.selectbox if (one.key or "").split("@")[0] == "model-en"]
+    names = [name for name in asked if asked.count(name) > 1]
+    assert len(asked) >= len(box.options) - 2 > 5 and not names

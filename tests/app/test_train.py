@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import math
@@ -23,6 +24,7 @@ from model.training.run_files.folder import log_of
 from model.training.seeds import begin_seeds
 from tests.app.visit import Visit
 from tests.model import tiny
+from viz.base import numbers
 from viz.ui.train import allowed
 
 TINY = {"d-model": 8, "heads": 2, "encoder-layers": 1, "decoder-layers": 1, "d-ff": 8, "train-size": 60, "batch": 4}
@@ -144,6 +146,24 @@ def test_a_band_of_seeds_is_drawn(lab: Path) -> None:
     losses = np.array([[line["loss"] for line in log_of(folder / f"seed-{seed}")] for seed in (0, 1)])
     for name, wanted in (("loss", losses.mean(0)), ("loss-low", losses.min(0)), ("loss-high", losses.max(0))):
         np.testing.assert_allclose(drawn[name], wanted)
+    # The axis ends at the steps of one seed, and so does what is said; whose the numbers in the line are is said too.
+    step = seen.say("train.of_steps", step=6, steps=6)
+    assert seen.say("train.of_seeds", name="seed-1", n=2, of=2, step=step) in bar(seen)
+    (line,) = [one.value for one in seen.at.caption if one.value.startswith(seen.say("train.of_seed", name="seed-1"))]
+    last = list(log_of(folder / "seed-1"))[-1]
+    assert f"{seen.say('train.loss')} {numbers.short(last['loss'])}" in line
+
+
+def test_a_loss_that_is_smoothed_is_called_so_and_how_bleu_is_counted_is_folded(lab: Path) -> None:
+    finished(lab, label_smoothing=0.1)
+    seen = Visit("train", straight=True, tab="train.run").sound()
+    layout = figure(seen)["layout"]
+    assert seen.say("train.loss_smoothed", smoothing="0.1") in layout["annotations"][0]["text"]
+    assert any(seen.say("train.smoothing_sentence", smoothing="0.1") in one.value for one in seen.at.caption)
+    (box,) = [one for one in seen.at.expander if one.label == seen.say("train.signature")]
+    assert not box.proto.expanded and "nrefs" in box.code[0].value
+    assert not [one for one in seen.at.text_input if (one.key or "").startswith("text")]  # no sentence is run here
+    assert [one for one in seen.go("heads").at.text_input if (one.key or "").startswith("text")]
 
 
 def test_what_was_made_opens_and_older_runs_are_listed(lab: Path) -> None:
@@ -154,6 +174,11 @@ def test_what_was_made_opens_and_older_runs_are_listed(lab: Path) -> None:
     assert seen.say("train.state_finished") in bar(seen)
     seen.click("train-open").sound()
     assert seen.view.model == str(folder) and seen.figures() == ["overview"]
+    seen.go("heads").sound()
+    # A page that was loaded anew had a link; what that asked for was of the model before.
+    seen = Visit("train", straight=True, site="decoder.1.self", head=1, q=4, k=3, to="fr", lang="en").sound()
+    seen.click(f"train-open-{name}").sound()
+    assert seen.view.model == str(folder)
     seen.go("heads").sound()
 
 
@@ -274,7 +299,62 @@ def test_a_run_that_waits_says_how_many_go_first(lab: Path) -> None:
             queue.take_ticket(lab, each)
         write_heartbeat(folder, {"state": "queued", "step": 0, "steps": 5})
         seen = Visit("train", straight=True).sound()
-        assert seen.say("train.state_queued_behind", n=2) in bar(seen)  # one in the queue, one whose turn it is
+        assert seen.say("train.state_queued_behind", n=1) in bar(seen)
+        turn = queue.Turn(lab, first)
+        turn.wait(lambda: None)
+        seen.at.run()
+        assert seen.say("train.state_queued_behind", n=1) in bar(seen)  # it trains now, and goes first still
+        turn.give_up()
+        seen.at.run()
+        assert seen.say("train.state_starting") in bar(seen)  # nobody goes first: it starts at once
+
+
+def own_run(lab: Path, name: str = "copy-1") -> Path:
+    """A run in the lab's folder that was stopped at its start, in the list."""
+    folder = begin_seeds(options_of("copy", **({"steps": 12} | SIZES)), lab / "runs" / name, 1)
+    write_heartbeat(folder, {"state": "stopped", "step": 0, "steps": 12})
+    with open(lab / "runs.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({"folder": str(folder)}) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_run_is_deleted_after_it_was_asked_for_twice(lab: Path, lang: str) -> None:
+    other, folder = own_run(lab), own_run(lab, "copy-2")
+    seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(folder)}", lang=lang).sound()
+    assert any("copy-2" in text.value and seen.say("train.delete_sure", name="\0").split("\0")[1] in text.value
+               for text in seen.at.markdown)  # fmt: skip
+    seen.click("train-delete_now").sound()  # nothing is amiss, and another run is shown
+    assert not folder.exists() and other.exists() and [one.folder for one in runs.runs(lab)] == [other]
+    seen.click("train-delete_now").sound()
+    assert not runs.runs(lab)
+
+
+def test_the_model_of_a_deleted_run_is_not_looked_at_any_more(lab: Path) -> None:
+    folder = own_run(lab)
+    seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(folder)}").sound()
+    seen.at.session_state["view"] = dataclasses.replace(seen.view, model=str(folder))
+    seen.at.run()
+    assert seen.click("train-delete_now").view.model == "translate"
+
+
+def test_a_run_elsewhere_or_on_its_way_has_no_button_that_deletes_it(lab: Path) -> None:
+    elsewhere, here = finished(lab), own_run(lab)
+    for folder, shown in ((elsewhere, False), (here, True)):
+        seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(folder)}").sound()
+        assert any(button.key == "train-delete_now" for button in seen.at.button) == shown
+    with lock_of(here / LOCK):
+        write_heartbeat(here, {"state": "running", "step": 1, "steps": 12})
+        seen.at.run()
+        assert not any(button.key == "train-delete_now" for button in seen.sound().at.button)
+
+
+def test_who_may_not_train_deletes_nothing(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = own_run(lab)
+    seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(folder)}").sound()
+    monkeypatch.setattr(allowed, "may_train", lambda: False)
+    seen.click("train-delete_now")
+    assert folder.exists() and not seen.at.exception
 
 
 def test_visitors_see_no_run_outside_the_folders_that_they_may_open(

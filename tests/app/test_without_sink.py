@@ -13,6 +13,7 @@ import torch
 from model import open_model
 from tests import bounds
 from tests.app.test_figure_footer import feet_of, says
+from viz.atlas import atlas
 from viz.ui.atlas import figure
 from viz.ui.language import catalogue
 
@@ -27,6 +28,32 @@ def weights() -> np.ndarray:
     scores = np.stack([record.scores(head, dtype=torch.float64).numpy() for head in range(record.heads)])
     exact = np.exp(scores - scores.max(-1, keepdims=True))
     return exact / exact.sum(-1, keepdims=True)
+
+
+def left_out(tokens: list[dict]) -> list[int]:
+    return [i for i, token in enumerate(tokens) if token.get("left_out")]
+
+
+@pytest.mark.parametrize("mode", ["out", "scaled"])
+def test_the_first_screen_marks_the_word_that_is_left_out(visit, mode: str) -> None:
+    header, arrays = visit("overview", text=TEXT, to="fr", sink=mode).sound().figure("overview")
+    assert left_out(header["hero"]["source"]) == left_out(header["source"]) == left_out(header["shifted"]) == [0]
+    assert not left_out(header["target"])  # it asks as before
+    assert not arrays["hero"][:, 0].any() and arrays["hero"][:, 1:].any()
+    assert header["hatched"] == catalogue("en")["sink.hatched"]
+    plain, _ = visit("overview", text=TEXT, to="fr").sound().figure("overview")
+    assert not any(map(left_out, (plain["hero"]["source"], plain["source"], plain["shifted"])))
+    assert plain["hatched"] == catalogue("en")["overview.hatched_masked"]
+
+
+def test_a_word_of_which_one_token_is_left_out_keeps_its_others(visit) -> None:
+    link = {"model": "small-gpt2", "text": "unbelievable umbrellas", "sink": "out"}
+    seen = visit("overview", **link).sound()
+    header, _ = seen.figure("overview")
+    assert left_out(header["hero"]["source"]) == [0]
+    merged, arrays = visit("overview", **link, words=1).sound().figure("overview")
+    several = len(merged["hero"]["source"]) < len(header["hero"]["source"])
+    assert several and arrays["hero"][:, 0].any() and not left_out(merged["hero"]["source"])
 
 
 def captions(seen) -> str:
@@ -64,7 +91,9 @@ def test_one_switch_for_every_page_and_the_link(visit, weights, monkeypatch) -> 
     seen.go("atlas").sound()
     header, arrays = seen.figure("atlas")
     (entry,) = [entry for entry in header["sites"] if entry["site"] == SITE]
-    np.testing.assert_allclose(arrays[entry["pictures"]] / 254, left, atol=0.5 / 254 + bounds.WEIGHT, rtol=0)
+    np.testing.assert_allclose(
+        arrays[entry["pictures"]] / atlas.TOP, left, atol=0.5 / atlas.TOP + bounds.WEIGHT, rtol=0
+    )
     assert arrays[entry["mask"]][:, 0].all() and header["words"]["masked"] == seen.say("sink.hatched")
     assert catalogue("en")["sink.shares"].split("{much}")[1].split("{mean}")[0] in captions(seen)
 

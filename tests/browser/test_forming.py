@@ -58,10 +58,22 @@ def test_the_slider_redraws_at_once_and_what_is_let_go_stands_in_the_link(new_sc
         digits = {len(text) - 2 for text in seen[place]}
         assert seen[place] <= {f"{value:.{n}f}" for value in weights.flatten().tolist() for n in digits}
         assert len(seen[place]) > 5
+        trace = open_model("induction", step=steps[place]).trace(TEXT)
+        rows = [
+            f"{a} ▸ {trace.vocabulary[i]}"
+            for a, i in zip(trace.tokens("decoder"), trace.logits.argmax(-1), strict=True)
+        ]
+        assert set(rows) == {
+            text for text in screen.page.evaluate("window.written") if " ▸ " in text and len(text) < 12
+        }
     assert len({frozenset(each) for each in seen.values()}) == 3
+    expect(screen.find(".st-key-forming-curves-at-rest")).to_have_css(
+        "opacity", "0.33"
+    )  # their line is of another step
     root.locator(".scrub input").dispatch_event("change")
     screen.wait_for_link(set=f"forming-step.{steps[-2]}")
     expect(root.locator(".scrub output")).to_have_text(f"step {steps[-2]:,}")
+    expect(screen.find(".st-key-forming-curves-at-rest")).to_have_css("opacity", "1")
 
 
 def test_it_plays_to_the_end(new_screen) -> None:

@@ -65,16 +65,22 @@ def test_the_heads_in_two_brushed_ranges_are_picked_everywhere(screen: Screen, t
     screen.wait_for_link(picks="%2C".join(wanted))
 
 
-def test_brushed_heads_that_were_let_go_are_not_called_picked(screen: Screen) -> None:
+def test_a_brush_and_the_picks_agree_after_a_reload_and_after_letting_go(screen: Screen) -> None:
     screen.open("measures", text=TEXT, to="zh", set="measures-parallel.1")
     expect(screen.find(".headlight.brush")).to_have_attribute("data-listens", "true", timeout=PATIENCE)
     expect(screen.find(".parcoords .axis-brush")).not_to_have_count(0, timeout=PATIENCE)
     said = screen.find("[data-testid=stCaptionContainer]")
     brush(screen, 0, 0.1, 0.5)
     expect(said.filter(has_text=screen.say("measures.parallel_kept", n=8, all=24))).to_have_count(1, timeout=PATIENCE)
+    ranges, picks = screen.settle().page.evaluate(BRUSHED), screen.link["picks"]
+    screen.page.reload()
+    expect(said.filter(has_text=screen.say("measures.parallel_kept", n=8, all=24))).to_have_count(1, timeout=PATIENCE)
+    expect(screen.find(".parcoords .axis-brush")).not_to_have_count(0, timeout=PATIENCE)
+    assert screen.settle().page.evaluate(BRUSHED) == ranges and screen.link["picks"] == picks
     screen.find("[data-testid=stButton]").filter(has_text=screen.say("measures.unpick")).click()
-    let_go = said.filter(has_text=screen.say("measures.parallel_let_go", n=8, all=24))
-    expect(let_go).to_have_count(1, timeout=PATIENCE)
+    screen.page.wait_for_function(f"() => !Object.keys(({BRUSHED})()).length", timeout=PATIENCE)
+    expect(said.filter(has_text=screen.say("measures.parallel_kept", n=8, all=24))).to_have_count(0, timeout=PATIENCE)
+    assert not {"picks"} & screen.settle().link.keys() and "brushed" not in screen.link["set"]
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,38 @@ def test_copy_is_trained_watched_reloaded_stopped_gone_on_with_and_opened(screen
     screen.open("heads", **screen.link | {"site": "decoder.0.cross", "head": 1})
     expect(screen.matrix).to_be_visible()
     screen.click_cell(1, 2)
+
+
+SIGNS = """() => new Promise((done) => {
+  const app = document.querySelector("[data-testid=stApp]"), seen = { runs: 0, signs: 0 };
+  const end = performance.now() + 4500;
+  let before = "";
+  const look = () => {
+    const state = app.dataset.testScriptState;
+    if (state !== before && state === "running") seen.runs += 1;
+    before = state;
+    if (state === "running" && getComputedStyle(app, "::after").animationName !== "none") seen.signs += 1;
+    if (performance.now() < end) requestAnimationFrame(look); else done(seen);
+  };
+  look();
+})"""
+
+
+def test_looking_at_a_training_every_second_is_no_work_one_waits_for(new_screen) -> None:
+    screen = new_screen()
+    screen.open("train", lang="en", set=SMALL)
+    screen.find(".st-key-train-start button").click()
+    wait_for(screen, "pause")
+    expect(screen.find(".curves[data-drawn]")).to_be_visible(timeout=PATIENCE)
+    seen = screen.page.evaluate(SIGNS)
+    assert seen["runs"] >= 2 and seen["signs"] == 0
+    # What a person asks for has its sign: here the page is drawn anew.
+    shown = screen.page.evaluate_handle(
+        """() => { const told = { signs: 0 }; const app = document.querySelector("[data-testid=stApp]");
+        const look = () => { if (app.dataset.testScriptState === "running"
+          && getComputedStyle(app, "::after").animationName !== "none") told.signs += 1; requestAnimationFrame(look); };
+        look(); return told; }"""
+    )
+    screen.find(".st-key-train-stop button").click()
+    wait_for(screen, "resume")
+    assert shown.evaluate("(told) => told.signs") > seen["signs"]

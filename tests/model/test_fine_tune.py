@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 from model import open_model
 from model.errors import FineTuneNotSaved, FineTuneRefused, HeadlightError
 from model.evaluation.run import evaluate
-from model.fine_tune.fine_tune import fine_tune
+from model.fine_tune.fine_tune import fine_tune, usual
 from model.fine_tune.save import save
 from tests import bounds
 from tests.model import tiny
@@ -136,3 +136,16 @@ def test_the_same_seed_is_the_same_model(tmp_path: Path) -> None:
     folder = write_library(tmp_path / "gpt2", "gpt2")
     found = [fine_tune(open_model(folder), TEXTS[:2], steps=2).losses for _ in range(2)]
     assert found[0] == pytest.approx(found[1], abs=bounds.WEIGHT)
+
+
+@pytest.mark.parametrize("name", ["small-gpt2", "small-bert", "small-t5", "small-xlnet"])
+def test_a_few_sentences_are_learned_almost_by_heart_with_the_usual_settings(name: str) -> None:
+    from model.small_families.registry import SMALL
+    from model.small_families.scores import held_out_examples, held_out_texts
+
+    model, family = open_model(name), SMALL[name]
+    pairs = family.objective.reads == "pairs"
+    given = held_out_examples(family, model.tokenizer)[0][:4] if pairs else [t.text for t in held_out_texts(family, 4)]
+    steps, rate = usual(model)
+    found = fine_tune(model, given, steps=steps, learning_rate=rate)
+    assert found.before.loss > 0.5 and found.after.loss < 0.1 and found.after.accuracy > 0.95

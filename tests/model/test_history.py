@@ -64,6 +64,13 @@ def test_folders_of_the_librarys_trainer_are_a_history(tmp_path: Path) -> None:
         shutil.copytree(made, tmp_path / f"checkpoint-{step}")
     (tmp_path / "checkpoint-none").mkdir()
     assert history(tmp_path) == [500, 1000]
+    one = tmp_path / "checkpoint-1000"  # whoever opens one of them has the others too
+    assert history(one) == [500, 1000]
+    assert open_model(one, step=500).weights_hash == open_model(tmp_path / "checkpoint-500").weights_hash
+    assert open_model(one, step=500).name == open_model(tmp_path, step=500).name == f"{tmp_path.name} · 500"
+    shutil.copytree(made, tmp_path / "other")
+    with pytest.raises(NoHistory):
+        history(tmp_path / "other")
     assert open_model(tmp_path, step=500).trace("a cat").fidelity().holds
 
 

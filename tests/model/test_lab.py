@@ -200,8 +200,9 @@ def test_the_command_trains_resumes_and_refuses_in_a_sentence(tmp_path: Path, ca
     assert "finished already" in capsys.readouterr().out
     for given, said in (
         (["--resume", str(out), "--steps", "4"], "steps is 4, but it must be 3"),
+        (["--resume", str(out), "--replace"], "leave out --replace"), (["--resume", str(out), "--seeds", "2"], "seeds is 2"),
         (["sort", "--resume", str(out)], "task is sort, but it must be copy"),
-        (["--resume", str(tmp_path)], "no training to go on with"), ([], "copy, reverse, sort"),
+        (["--resume", str(tmp_path)], "no training to resume"), ([], "copy, reverse, sort"),
         (["poems"], "copy, reverse, sort"), (["copy", "--data", str(out / "x")], "makes its own"),
         (["text"], "--data FILE"), (["copy", "--heads", "0"], "at least 1"),
         (["copy", "--log-dir", str(tmp_path / "events"), "--out", str(tmp_path / "events-run"), *sizes], "tensorboard"),

@@ -33,7 +33,14 @@ def test_threads_are_let_in_in_their_order_and_told_their_place():
         thread.join()
     assert entered == [0, 1, 2]
     assert {name: said[0] for name, said in told.items()} == {0: "line:1", 1: "line:2", 2: "line:3"}
-    assert told[2][-1] in ("line:1", "line:2", "line:3")
+    assert all(said[-1] == "loading" and said.count("loading") == 1 for said in told.values())
+
+
+def test_who_comes_first_is_told_of_no_line():
+    told: list[str] = []
+    with report_to(ProgressListener(lambda what, _: told.append(what), lambda: False)), Line().turn():
+        pass
+    assert told == []
 
 
 def test_who_is_stopped_in_line_leaves_it():

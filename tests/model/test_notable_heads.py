@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import Trace
+from model import Trace, open_model
 from model.measures import notable_heads as notable
 from model.trace.site import Site
 from tests.model import tiny
@@ -59,3 +59,23 @@ def test_a_small_share_on_the_token_before_is_no_habit(tiny_model) -> None:
 def test_a_long_run_is_not_asked(translator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notable, "MOST", 100)
     assert notable.notable_heads(translator.trace("the cat sat on the mat")) == ()
+
+
+def test_the_head_that_aligns_best_here_is_the_one_of_most_right_rows(translator) -> None:
+    from model.measures.cross_alignment import gold
+
+    trace = translator.trace("the cat sat on the mat")
+    rows = gold(trace).rows
+    counted = [t for t, row in enumerate(rows) if row]
+    shares = {
+        (site, head): np.mean([int(record.weights(head, dtype=torch.float64)[t].argmax()) in rows[t] for t in counted])
+        for site, record in trace.attention.items()
+        if site.kind == "cross"
+        for head in range(record.heads)
+    }
+    found = notable.best_aligned(trace)
+    assert found.value == pytest.approx(max(shares.values())) == shares[found.site, found.head]
+
+
+def test_what_has_no_gold_alignment_has_no_head_that_aligns_best() -> None:
+    assert notable.best_aligned(open_model("induction").trace("abcabc")) is None

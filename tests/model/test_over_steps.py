@@ -125,6 +125,20 @@ def test_a_folder_of_the_librarys_checkpoints_is_a_history_and_opens_as_its_last
     assert open_model(tmp_path).trace("a cat").fidelity().holds
 
 
+def test_what_a_step_writes_is_its_own_and_not_that_of_the_last(folders: dict[str, Path]) -> None:
+    """The likeliest token after each position, from the step's own logits; the text that is forced upon it says another."""
+    differs = False
+    for name, text in (("induction", "qwertqwert"), ("copy", "abc")):
+        for run in over_steps(folders[name], text):
+            model = open_model(folders[name], step=run.step)
+            target = run.trace.between.join(run.trace.side("decoder").texts[1:]) if name == "copy" else None
+            trace = model.trace(text, target)
+            wanted = np.asarray(trace.logits, np.float64).argmax(-1)
+            assert run.trace.written() == [trace.vocabulary[i] for i in wanted]
+            differs |= run.trace.written() != trace.written()
+    assert differs
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_what_an_early_training_wrote_is_forced_whatever_it_reads_as(seed: int, tmp_path: Path) -> None:
     sizes = {

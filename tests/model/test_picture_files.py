@@ -63,7 +63,7 @@ def test_what_is_no_picture_is_refused(data: bytes):
 
 
 def test_a_missing_file_says_so(tmp_path: Path):
-    with pytest.raises(UnreadablePicture, match=r"no\.png cannot be read \(No such file"):
+    with pytest.raises(UnreadablePicture, match=r"no\.png cannot be read \(there is no such file"):
         read_picture(tmp_path / "no.png")
 
 

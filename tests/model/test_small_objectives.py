@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.errors import ModelThere, UnknownOption
+from model.errors import UnknownOption
+from model.errors.training import ModelThere
 from model.training.language.grammar import split_of
 from model.training.language.texts import SUMMARIES, Text, TextSampler, of_plans, texts, written
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import BadOption, ModelNotWritten
+from model.errors import BadOption
+from model.errors.training import ModelNotWritten
 from model.small_families import train
 
 NAME = "small-gpt"

@@ -166,7 +166,7 @@ def test_what_is_no_trace_is_refused(tmp_path: Path, checkpoint: Path):
     save_file({"x": torch.zeros(2)}, tmp_path / "x.safetensors", {"format": "other"})
     assert "not a recorded trace" in refusal(tmp_path / "x.safetensors")
     assert "no such file" in refusal(tmp_path / "nowhere.safetensors")
-    assert "no such file" in refusal(tmp_path)
+    assert "it is a folder" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("part", ["q", "k", "v", "lse", "context", "output", "residual"])

@@ -36,7 +36,9 @@ def trace() -> Trace:
 def frame_of(trace: Trace, size: int, how: str, shown: atlas.Shown, sites=None, **more) -> tuple[dict, dict]:
     sites = atlas.in_order(trace.sites) if sites is None else sites
     pictures = {
-        site: atlas.picture(thumbnails(trace.record(site), size, how), how, bin_lengths(trace.record(site).keys, size))
+        site: atlas.picture(
+            atlas.shares(thumbnails(trace.record(site), size, how), how, bin_lengths(trace.record(site).keys, size))
+        )
         for site in sites
     }
     closed = {site: ~allowed_bins(trace.record(site), size).numpy() for site in sites}
@@ -63,15 +65,31 @@ def test_the_bytes_are_the_pooled_weights(trace, size: int, how: str) -> None:
             for (r, c), byte in np.ndenumerate(drawn):
                 block = whole[r * high : (r + 1) * high, c * wide : (c + 1) * wide]
                 told = block.max() if how == "max" else block.sum(1).mean()  # the share of its queries' attention
-                assert abs(byte / 254 - told) <= 0.5 / 254 + bounds.WEIGHT
+                assert abs(byte / atlas.TOP - told) <= 0.5 / atlas.TOP + bounds.WEIGHT
         masked = ~record.allowed().numpy()
         if masked.any() and (size >= max(masked.shape)):
             np.testing.assert_array_equal(arrays[entry["mask"]], masked)
 
 
 def test_a_number_that_is_none_has_a_byte_of_its_own() -> None:
-    values = torch.tensor([[[0.0, 1.0, math.nan, 1.0000001, 0.5]]])
-    assert atlas.picture(values, "max", torch.ones(5)).tolist() == [[[0, 254, atlas.NAN, 254, 127]]]
+    values = np.array([[[0.0, 1.0, math.nan, 1.0000001, 0.5]]])
+    assert atlas.picture(values).tolist() == [[[0, 253, atlas.NAN, 253, 126]]]
+    assert atlas.picture(values, 0.5).tolist() == [[[0, atlas.BEYOND, atlas.NAN, atlas.BEYOND, 253]]]
+
+
+def test_the_end_of_the_colours_is_what_most_heads_stay_below() -> None:
+    """Of a causal head that looks at all alike the first rows hold 1, 1/2, …: they say nothing of it."""
+    n, site, other = 12, Site("decoder", 0, "self"), Site("encoder", 0, "self")
+    closed = np.triu(np.ones((n, n), bool), 1)
+    alike = np.where(closed, 0, 1 / np.arange(1, n + 1)[:, None])
+    shown = {site: np.repeat(alike[None], 4, 0)}
+    assert atlas.most(shown, {site: closed}) == pytest.approx(1 / (n // 2))
+    open_ = np.zeros((n, n), bool)
+    sharp = np.stack([np.eye(n), np.full((n, n), math.nan), np.full((n, n), 1 / n), np.full((n, n), 1 / n)])
+    told = {site: closed, other: open_}
+    assert atlas.most({other: sharp}, told) == 1.0 and atlas.most(shown | {other: sharp}, told) == pytest.approx(1 / 6)
+    assert (atlas.suggested(1 / 6), atlas.suggested(0.5), atlas.suggested(0.0)) == ("max", "1", "1")
+    assert atlas.most({}, {}) == 0.0
 
 
 def test_alike_masks_travel_once_and_a_site_that_is_not_done_has_no_picture(trace) -> None:
@@ -154,7 +172,7 @@ def test_the_table_says_the_role_and_its_share(trace) -> None:
 @pytest.mark.parametrize("parts", [[("", 24)], [("one", 5), ("two", 19)], None])
 def test_the_figure_holds_the_same_pictures(trace, parts) -> None:
     sites = atlas.in_order(trace.sites)
-    pictures = {site: atlas.picture(thumbnails(trace.record(site)), "max", torch.ones(1)) for site in sites}
+    pictures = {site: atlas.picture(thumbnails(trace.record(site)).numpy()) for site in sites}
     closed = {site: ~allowed_bins(trace.record(site)).numpy() for site in sites}
     order = [(site, head) for site in sites for head in range(4)]
     names = {site: (atlas.group(site), f"layer {site.layer}", "D0", str(site)) for site in sites}

@@ -8,7 +8,10 @@ import pytest
 
 from model.compare.checkpoints import Counterpart, Counterparts
 from model.trace.site import Site
+from tests.viz.test_palette import contrast
+from viz.base import palette
 from viz.compare import checkpoints as pictures
+from viz.ui.language import catalogue
 
 SITE, NAN = Site.parse("encoder.0.self"), math.nan
 HEADS = (
@@ -41,6 +44,28 @@ def test_what_a_map_shows(how: str, where: str, values: list, texts: list[str]) 
     # r = 0.98 is a tenth of the way from equal to opposite, where the page's colour cannot be mistaken for it.
     assert scale["type"] == "sqrt" and (0.02 / scale["domain"][1]) ** 0.5 >= 0.1
     assert list(chart.layer[-1].data["id"]) == ["encoder.0.self.1"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("how", pictures.HOW)
+def test_unlike_has_the_colours_of_a_difference_and_numbers_that_can_be_read(how: str, theme: str) -> None:
+    """Those of weights mean much where they are dark; the legend of the page says what a strong colour is here."""
+    chart = pictures.heads_map(FOUND, how, "place", {"encoder.0.self": "0"}, None, WORDS, theme)
+    colours = chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["range"]
+    table = palette.diverging(theme)
+    assert colours[0] == palette.THEMES[theme]["background"] and colours[-1] == table[-1]
+    assert not set(colours[1:]) & set(palette.sequential(theme))
+    most = 2 if how == "correlation" else math.log(2)
+    for cell in (pictures._cell(row, how, "place", {"encoder.0.self": "0"}, True, theme) for row in HEADS):
+        place = (cell["change"] / most) ** 0.5 * (len(colours) - 1)
+        near = colours[math.floor(place)], colours[math.ceil(place)]
+        assert min(contrast(colour, palette.THEMES[theme][cell["ink"]]) for colour in near) >= 3.9
+
+
+def test_the_legends_say_what_a_strong_colour_is() -> None:
+    for words in (catalogue("en"), catalogue("zh")):
+        for key in ("comparing.unlike_correlation", "comparing.legend_divergence"):
+            assert words[key].startswith(("stronger colour: less alike", "颜色越强越不像"))
 
 
 def test_the_most_changed_head_is_first() -> None:

@@ -8,7 +8,7 @@ from base64 import b64decode
 import numpy as np
 import pytest
 
-from model import Trace
+from model import Trace, open_model
 from model.measures.cross_alignment import Gold, crosses, shifted, three_rows
 from tests import bounds
 from tests.viz.conftest import Words
@@ -128,3 +128,10 @@ def test_the_charts_can_be_saved(trace: Trace, names: Words) -> None:
         encoder_decoder.alignment(weights, rows, columns, Gold(((1,),)), 0, names, "light")
     ).decode()
     assert "strongest" in picture and "gold" in picture
+
+
+def test_the_architecture_names_whole_tokens() -> None:
+    trace = open_model("translate").trace("seven old teachers gave her two small black cats", language="fr")
+    shown = encoder_decoder._preview(trace, "encoder")
+    assert shown.endswith(" …") and len(shown) <= 30
+    assert shown.removesuffix(" …").split(" ") == list(trace.tokens("encoder"))[: shown.count(" ")]

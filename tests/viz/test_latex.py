@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -106,6 +107,11 @@ def test_written_out_is_for_a_calculator(run: Trace, at: tuple):
     size = sum(abs(a) + abs(b) for a, b in found.terms)
     assert abs(total - found.product) <= 0.5e-4 * size + 1e-7
     assert text.count("·") == len(found.terms)
+
+
+def test_a_factor_that_rounds_to_nothing_has_no_sign(run: Trace):
+    cell = replace(weight_derivation(run, *CELLS[0]), terms=[(-0.00001, 1.0), (0.5, -0.00004), (-0.25, 2.0)])
+    assert latex.written_out(cell)[0] == "0.0000·1.0000 + 0.5000·0.0000 + (−0.2500)·2.0000"
 
 
 @pytest.mark.parametrize("at", CELLS, ids=lambda at: at[0])

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from viz.base.numbers import factor, short, size, tex
+from viz.base.numbers import decimals, factor, minus, short, size, tex
 
 pytestmark = pytest.mark.float32
 
@@ -43,6 +43,14 @@ def test_the_last_bits_do_not_decide_between_two_texts(value: float, digits: int
     for ulps in (-4, -1, 1, 4):
         near = value * (1 + ulps * 2**-24)
         assert short(near, digits) == short(value, digits) and tex(near, digits) == tex(value, digits)
+
+
+@pytest.mark.parametrize("value", [-0.0, 0.0, -1e-9, -0.00049, 0.00049])
+def test_nothing_has_the_sign_of_a_number_that_is_not_shown(value: float):
+    assert (
+        decimals(value) == "0.000" and minus(f"{value:.3f}") == "0.000" and minus(f"{value:.1%}").lstrip("0.") in ("%",)
+    )
+    assert (decimals(-0.0006), minus("-0.10"), minus("-inf"), minus("-1e-05")) == ("−0.001", "−0.10", "−inf", "−1·10⁻⁵")
 
 
 def test_what_is_no_rounding_is_shown():

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
+import plotly.io as pio
 import pytest
 import torch
+from plotly.io import _renderers
 
 import viz
 from model import Trace
@@ -218,6 +224,58 @@ def test_the_written_page_holds_all_that_it_needs(trace: Trace, tmp_path: Path):
     assert path.stat().st_size > 2**20  # plotly.js is inside
 
 
+SAVED = {
+    "translate-encoder.0.self-head1": lambda trace: viz.plotly_head(trace, "encoder.0.self", 1),
+    "translate-decoder.1.cross-heads": lambda trace: viz.plotly_layer(trace, "decoder.1.cross"),
+    "translate-measures": viz.plotly_measures,
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_a_saved_picture_is_called_by_its_model_and_head_however_it_is_shown(
+    trace: Trace, tmp_path: Path, name: str
+) -> None:
+    named = dataclasses.replace(trace, key=dataclasses.replace(trace.key, model="translate"))
+    figure = SAVED[name](named)
+    told, page = f'"filename": *"{re.escape(name)}"', tmp_path / "page.html"
+    for shown in (figure, copy.deepcopy(figure), type(figure)(figure)):
+        shown.write_html(page)
+        bundles = displayed(shown)
+        assert re.search(told, page.read_text(encoding="utf-8")) and re.search(told, shown.to_html(full_html=False))
+        assert re.search(told, shown._repr_html_())
+        assert len(bundles) == 3
+        for bundle in bundles:
+            assert bundle[PLOTLY]["config"]["toImageButtonOptions"]["filename"] == name
+
+
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+def displayed(figure: go.Figure, **how: object) -> list[dict]:
+    """What a notebook is handed: by a figure that it asks for its forms, by `show`, by a figure at the end of a cell."""
+    handed: list[dict] = []
+    with pytest.MonkeyPatch.context() as patch:
+        shown = SimpleNamespace(display=lambda bundle, raw: handed.append(bundle))
+        for what, value in (("ipython_display", shown), ("nbformat", SimpleNamespace(__version__="5.10.0")),
+                            ("display_jupyter_version_warnings", lambda: None)):  # fmt: skip
+            patch.setattr(_renderers, what, value, raising=False)
+        patch.setattr(pio.renderers, "default", "plotly_mimetype")
+        patch.setattr(pio.renderers, "render_on_display", True)
+        handed.append(figure._repr_mimebundle_())
+        figure.show(**how)
+        figure._ipython_display_()
+    return handed
+
+
+def test_what_else_is_asked_for_of_the_button_stays(trace: Trace) -> None:
+    figure = viz.plotly_head(trace, "encoder.0.self", 1)
+    asked = {"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
+    bundle = displayed(figure, config=asked)[1][PLOTLY]["config"]
+    assert bundle["displaylogo"] is False and bundle["toImageButtonOptions"]["format"] == "svg"
+    assert "head1" in bundle["toImageButtonOptions"]["filename"]
+    assert '"mine"' in figure.to_html({"toImageButtonOptions": {"filename": "mine"}})
+
+
 def test_markup_in_a_token_stays_text(trace: Trace):
     side = trace.side("encoder")
     texts = ("<b>x</b>", *side.texts[1:])
@@ -275,3 +333,26 @@ def test_names_of_axes_keep_their_distance_in_chinese_too(trace: Trace):
     axes = parallel.Axes({column: "均方根距离", "entropy": "熵"}, {str(site): str(site) for site in trace.sites})
     labels = [axis.label for axis in parallel.lines(table, axes, "light").data[0].dimensions]
     assert labels[1:] == ["均方根距离<br>∅", "熵"]
+
+
+@pytest.mark.parametrize(
+    "low, high", [(0.49, 0.99), (0.55, 2.6), (0.05, 2.6), (1.2, 11.0), (6.0, 10.0), (1e-4, 8.0), (1.0, 3e7)]
+)
+def test_no_label_of_a_logarithmic_axis_lies_on_its_neighbour(low: float, high: float) -> None:
+    from model.training.run_files.curves import Curve
+    from viz.plotly_figures import training
+
+    curve = Curve((1, 2), (high, low))
+    words = {"step": "s", "guess": "g", "panel_loss": "l", "loss": "l"}
+    axis = training.training_figure({"loss": curve}, None, words, "light", "x", "r")["layout"]["yaxis"]
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    if axis["dtick"] == "D2":  # as plotly reads it: 1, 2 and 5 of every decade
+        labels = [digit * 10.0**n for n in decades for digit in (1, 2, 5)]
+    elif str(axis["dtick"]).startswith("L"):
+        labels = list(np.arange(0, high, float(axis["dtick"][1:])))[1:]
+    else:
+        labels = [10.0**n for n in decades if n % axis["dtick"] == 0]
+    shown = np.log10([value for value in labels if low <= value <= high])
+    assert len(shown) >= 1
+    height = training._HEIGHT / 1.1  # plotly leaves room beyond the ends
+    assert (np.diff(shown) * height / np.log10(high / low) > 11).all()  # px of a label

@@ -13,7 +13,7 @@ from model.positions.rotary import rotate
 from model.positions.tables import recorded_sum, rotated
 from model.trace.site import Site
 from model.transformer.positions import sinusoidal
-from viz import positions
+from viz import pair_plane, positions
 from viz.base import tokens
 from viz.base.cell_states import CLIPPED, PLAIN
 from viz.base.payload import unpack
@@ -74,14 +74,28 @@ def test_bias_lines_stay_below_the_limit(heads: int, reach: int, words):
 
 def test_the_pair_plane_and_the_offsets(trace: Trace, words):
     found = rotate(trace, Site.parse("encoder.0.self"), 0)
-    before, after = positions.pair_of(found, 1, "k")
+    before, after = pair_plane.pair_of(found, 1, "k")
     np.testing.assert_array_equal(before, found.k[:, 2:4].numpy())
     labels = tokens.labels(trace, "encoder")
-    chart = positions.pair_plane(before, after, labels, (2, 3), words, "k")
-    tips = [row for row in data(chart) if "end" not in row]
-    np.testing.assert_allclose([(row["x"], row["y"]) for row in tips], after)
+    chart, untold = pair_plane.drawn(before, after, labels, (2, 3), words, "k")
+    ends = [row for row in data(chart) if row.get("end") == 1 and row["kind"] == words["after"]]
+    np.testing.assert_allclose([(row["x"], row["y"]) for row in ends], after)
+    assert [row["position"] for row in ends] == list(range(len(labels)))
+    colours = [layer["encoding"]["color"] for layer in chart.to_dict()["layer"][:2]]
+    assert all(c["field"] == "position" and c["scale"]["domain"] == [0, len(labels) - 1] for c in colours)
+    named = [row["word"] for layer in chart.layer[2:] for row in layer.data.to_dict("records")]
+    assert len(named) == 2 * len(set(named)) and len(set(named)) == len(labels) - untold  # each on a ground of its own
     rows = data(positions.by_offset_chart(np.eye(3), np.arange(-2, 3), np.zeros(5), words))
     assert sorted(row["offset"] for row in rows if row["value"] == 1.0) == [0, 0, 0]
+
+
+def test_labels_stand_where_they_have_room():
+    tips = np.array([[0.5, 0.5], [0.52, 0.5], [0.5, -0.5], [-0.5, 0.5], [-0.9, -0.9], [0.98, 0.0]])
+    names = ["0: a", "1: b", "2: c", "3: d", "4: " + "long " * 12, "5: 一二三四五六七"]
+    assert pair_plane.with_room(tips, names).tolist() == [False, True, True, True, False, False]
+    assert pair_plane.with_room(np.zeros((1, 2)), ["0: a"]).all()
+    spread = np.stack([np.cos(np.linspace(0, 6, 12)), np.sin(np.linspace(0, 6, 12))], 1) * 0.9
+    assert pair_plane.with_room(spread, [f"{i}: word" for i in range(12)]).sum() >= 10
 
 
 def test_bucket_steps_and_turned_frames(words):

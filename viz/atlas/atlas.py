@@ -26,7 +26,9 @@ LIKE = "like"  # an order of heads beside their layer and the orderable measures
 GRIDS = ("layers", "roles", "flat")
 SIZE = 64  # bins a side: what a screen has room for
 _BYTES = 1_200_000  # of all pictures together
-NAN = 255  # a byte of a picture; 0–254 are weights from 0 to 1
+# Bytes of a picture: up to TOP from 0 to where the colours end, one for what is larger, one for what is no number.
+TOP, BEYOND, NAN = 253, 254, 255
+_PALE = 0.5  # where three heads of four stay below it, 0 to 1 would show little, as on the first screen
 
 
 def size(trace: Trace) -> int:
@@ -58,15 +60,41 @@ def exact(trace: Trace, bins: int) -> bool:
     return all(max(record.queries, record.keys) <= bins for record in trace.attention.values())
 
 
-def picture(values: Tensor, how: str, keys: Tensor) -> np.ndarray:
-    """Pooled weights [h, R, C] as bytes.
+def shares(values: Tensor, how: str, keys: Tensor) -> np.ndarray:
+    """What is drawn of pooled weights [h, R, C].
 
     how: "max" as it is; "mean" times `keys` [C], how many keys each bin has: the share of a query's attention that falls
     into the bin, which is on the scale of 0–1 at any length while the mean itself shrinks with it.
     """
-    shown = (values if how == "max" else values * keys).numpy()
+    return (values if how == "max" else values * keys).numpy()
+
+
+def picture(shown: np.ndarray, end: float = 1.0) -> np.ndarray:
+    """The same as bytes, of colours that end at `end`."""
     with np.errstate(invalid="ignore"):
-        return np.where(np.isnan(shown), NAN, np.rint(np.clip(shown, 0, 1) * 254)).astype(np.uint8)
+        bytes_ = np.rint(np.clip(shown / end, 0, 1) * TOP)
+        bytes_[shown > end * (1 + 1e-5)] = BEYOND  # a weight may pass the end by rounding alone
+    return np.where(np.isnan(shown), NAN, bytes_).astype(np.uint8)
+
+
+def most(shown: Mapping[Site, np.ndarray], closed: Mapping[Site, np.ndarray]) -> float:
+    """What three heads of four stay below, of [h, R, C] and the bins [R, C] that are masked.
+
+    Only rows that see half of what any sees count: a first token has one key, which gets 1 whatever the head.
+    """
+    largest: list[float] = []
+    for site, values in shown.items():
+        open_ = ~closed[site]
+        seen = open_.sum(-1)
+        rows = open_ & (seen >= seen.max(initial=0) / 2)[:, None]
+        if rows.any():
+            largest += np.nan_to_num(values[:, rows]).max(-1).tolist()
+    return sorted(largest)[int(0.75 * len(largest))] if largest else 0.0
+
+
+def suggested(most: float) -> str:
+    """Where nobody chose where the colours end: "1", or "max" where little would be seen."""
+    return "max" if 0 < most < _PALE else "1"
 
 
 def measured(by_site: Mapping[Site, HeadStatistics], name: str) -> dict[Head, float]:
@@ -132,11 +160,11 @@ def frame(
     trace: Trace, pictures: Mapping[Site, np.ndarray], closed: Mapping[Site, np.ndarray], order: Sequence[Head],
     values: Mapping[Head, float], measures: Mapping[str, Mapping[Head, float]], chosen: Head, picks: Sequence[Head],
     words: dict[str, str], names: Mapping[Site, tuple[str, str, str, str]], parts: Sequence[tuple[str, int]] | None = None,
-    there: Collection[str] = (),
+    there: Collection[str] = (), end: str = "1",
 ) -> bytes:  # fmt: skip
     """The frame of the component.
 
-    there: `digests` of the pictures that the browser has already: they are named, not sent again.
+    there: `digests` of the pictures that the browser has already: they are named, not sent again. end: of the colours.
 
     pictures: bytes [h, R, C] of the sites that are done; closed: bool [R, C], the bins in which every cell is masked.
     values: what the heads are ordered by, written under each. names: (group's title, row's label, short name, full name)
@@ -173,6 +201,7 @@ def frame(
     arrays["measures"] = np.array(table, np.float32).reshape(len(order), len(measures))
     header = {
         "words": words,
+        "end": end,
         "sites": told,
         "parts": None if parts is None else [list(part) for part in parts],
         "measures": list(measures),

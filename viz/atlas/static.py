@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from model.trace.site import Site
-from viz.atlas.atlas import NAN, Head
+from viz.atlas.atlas import NAN, TOP, Head
 from viz.base import palette
 
 _EDGE, _GAP, _LABEL, _LEFT, _TITLE = 64, 8, 16, 76, 30
@@ -25,7 +25,7 @@ def image(picture: np.ndarray, closed: np.ndarray, edge: int = 2 * _EDGE) -> str
     from PIL import Image
 
     table = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in palette.sequential("light")], np.uint8)
-    colours = table[np.rint(np.minimum(picture, 254) / 254 * (len(table) - 1)).astype(int)]
+    colours = table[np.rint(np.minimum(picture, TOP) / TOP * (len(table) - 1)).astype(int)]
     colours[closed] = (238, 238, 243)
     colours[picture == NAN] = (150, 150, 150)
     rows, columns = (np.arange(edge) * n // edge for n in picture.shape)
@@ -62,7 +62,7 @@ def chart(
     )
     more = pd.DataFrame([*titles, (_RAMP + 8.0, height + 6.0, legend)], columns=["x", "y", "text"])
     height += 30
-    ramp = np.arange(255, dtype=np.uint8)[None]
+    ramp = np.arange(TOP + 1, dtype=np.uint8)[None]
     scale = {axis: alt.Scale(domain=domain, nice=False, zero=False) for axis, domain in
              (("x", [0, width]), ("y", [height, 0]))}  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,11 @@ class Table(bytes):
     """A CSV that still knows what it was written from: its `arrays` by name, texts as they were before `cell_text`."""
 
     arrays: Mapping[str, Array]
+
+
+def file_name(name: str) -> str:
+    """A model's name as the beginning of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "model"
 
 
 def table_csv(frame: pd.DataFrame, begins: bool = True) -> Table:

@@ -32,14 +32,16 @@ def short(value: float, digits: int = 3) -> str:
 
 
 def minus(text: str) -> str:
-    """A number as Python writes it, with the sign of a minus instead of a hyphen, and "e-05" as a power of ten."""
+    """A number as Python writes it, with the sign of a minus instead of a hyphen, and "e-05" as a power of ten; what is 0 in
+    the digits that are shown has no sign."""
     digits, exponent, power = text.partition("e")
+    digits = digits if digits.strip("-0.,%") else digits.replace("-", "")
     return (f"{digits}·10{str(int(power)).translate(_SUPERSCRIPT)}" if exponent else digits).replace("-", "−")
 
 
 def decimals(value: float, count: int = 3) -> str:
-    """−12.34567 -> −12.346: for numbers that stand beside others of their size, which differ late."""
-    return f"{value:.{count}f}".replace("-", "−") if math.isfinite(value) else short(value)
+    """−12.34567 -> −12.346, −0.0001 -> 0.000: for numbers that stand beside others of their size, which differ late."""
+    return minus(f"{value:.{count}f}") if math.isfinite(value) else short(value)
 
 
 def tex(value: float, digits: int = 3) -> str:

@@ -42,7 +42,8 @@ def heads_map(
 ) -> alt.LayerChart:  # fmt: skip
     """Layer × head of the first: r from −1 to 1, or JS from 0 to ln 2. A click is the point selection "head", field "id".
 
-    Equal is the page, and colour grows with the root of 1 − r or of JS: 0.98 is seen beside 1.
+    Equal is the page, and colour grows with the root of 1 − r or of JS: 0.98 is seen beside 1. The colours are those of a
+    difference and not of weights, where dark is much: here it is unlike, which the legend says.
 
     how, where: of `HOW`, `WHERE`. named: site -> its row. A head with a counterpart elsewhere has that one's layer.head
     written in it, one with none a dash and no colour.
@@ -64,11 +65,9 @@ def heads_map(
             alt.Tooltip("value:Q", title=named_how, format=".4f")]  # fmt: skip
     correlated = how == "correlation"
     most, ends = (2.0, (0, 0.02, 0.1, 0.5, 1, 2)) if correlated else (_LN2, (0, 0.01, 0.1, 0.3, _LN2))
-    scale = alt.Scale(
-        type="sqrt", domain=[0, most], range=palette.sequential(theme)[::4], interpolate="rgb", clamp=True
-    )
+    scale = alt.Scale(type="sqrt", domain=[0, most], range=_unlike(theme), interpolate="rgb", clamp=True)
     legend = alt.Legend(
-        orient="bottom", gradientLength=230, gradientThickness=7, values=ends, offset=8,
+        orient="bottom", gradientLength=230, gradientThickness=7, values=ends, offset=8, titleLimit=0,
         labelExpr=f"replace(format({'1 - datum.value' if correlated else 'datum.value'}, '.2~f'), '-', '−')",
     )  # fmt: skip
     line = palette.THEMES[theme]["background"] if step > 12 else None
@@ -89,6 +88,17 @@ def heads_map(
     )  # fmt: skip
 
 
+def _unlike(theme: str) -> list[str]:
+    """From the page to one end of the scale of differences."""
+    table = palette.diverging(theme)
+    return list(table[len(table) // 2 :: 4])
+
+
+def _contrast(one: float, two: float) -> float:
+    """Of two luminances: WCAG 2.2, "contrast ratio"."""
+    return (max(one, two) + 0.05) / (min(one, two) + 0.05)
+
+
 def _cell(row: Counterpart, how: str, where: str, named: Words, written: bool, theme: str) -> dict[str, object]:
     match = where == "match"
     value = {
@@ -102,8 +112,9 @@ def _cell(row: Counterpart, how: str, where: str, named: Words, written: bool, t
         text = "–" if missing else "•" if match and row.moved else ""
     change = 1 - value if how == "correlation" else value
     strength = 0.0 if missing else (max(change, 0.0) / (2 if how == "correlation" else _LN2)) ** 0.5
-    # The ends of the scales are as far from the page as its text is.
-    ink = "background" if strength > 0.55 else "text"
+    colours = _unlike(theme)
+    told = palette.luminance(colours[round(strength * (len(colours) - 1))])
+    ink = max(("text", "background"), key=lambda name: _contrast(told, palette.luminance(palette.THEMES[theme][name])))
     other = row.other if match else (row.site, row.head)
     return {
         "id": f"{row.site}.{row.head}", "head": row.head, "row": named[str(row.site)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,17 @@ def _words_written(trace: Trace) -> int:
     written = tokens.written_labels(trace)
     ends = len(written) > 1 and written[-1]["kind"] == "special"
     return len(written) - ends
+
+
+def _left_out(trace: Trace, labels: Sequence[tokens.Label], first: slice = slice(0, 1)) -> list[dict[str, Any]]:
+    """The labels of a row, the first marked where the pictures are without that token (model.attention.without_sink).
+
+    first: the tokens that it stands for; a word of several keeps the others.
+    """
+    from model.attention.without_sink import RecordWithoutSink
+
+    out = first == slice(0, 1) and any(isinstance(record, RecordWithoutSink) for record in trace.attention.values())
+    return [label | {"left_out": True} if out and i == 0 else dict(label) for i, label in enumerate(labels)]
 
 
 def drawable(trace: Trace) -> bool:
@@ -156,7 +168,7 @@ def _ribbons(
             "site": str(site),
             "head": head,
             "title": title,
-            "source": list(shown[1].labels),
+            "source": _left_out(trace, shown[1].labels, shown[1].tokens(0)),
             "merged": merged,
             "keys": site.key_side,
         },
@@ -204,7 +216,8 @@ def overview_frame(
     """
     arrays: Arrays = {}
     marked = _marked(trace, selection)
-    sides = {side: _chips(tokens.labels(trace, side), _around(marked[side])) for side in trace.sides}
+    labels = {side: _left_out(trace, tokens.labels(trace, side)) for side in trace.sides}
+    sides = {side: _chips(labels[side], _around(marked[side])) for side in trace.sides}
     header: dict[str, Any] = {
         "source": sides.get("encoder", []) if {"encoder", "decoder"} & sides.keys() else next(iter(sides.values())),
         "target": [],

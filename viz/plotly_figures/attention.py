@@ -15,6 +15,7 @@ from viz.base import tokens
 from viz.base.axes import Axis
 from viz.base.cell_states import MASKED, NAN, states
 from viz.plotly_figures import checks, style
+from viz.plotly_figures.notebook import for_notebook
 
 if TYPE_CHECKING:
     from model.trace.attention_record import AttentionRecord
@@ -53,7 +54,7 @@ def head_figure(trace: Trace, site: Site | str, head: int, theme: str = "light")
     )
     figure.update_xaxes(_axis("key", columns, width, True, theme))
     figure.update_yaxes(_axis("query", rows, height, False, theme))
-    return figure
+    return for_notebook(figure, trace.key.model, str(record.site), f"head{head}")
 
 
 def layer_figure(trace: Trace, site: Site | str, theme: str = "light") -> go.Figure:
@@ -95,7 +96,7 @@ def layer_figure(trace: Trace, site: Site | str, theme: str = "light") -> go.Fig
     for h in range(record.heads):  # the queries' names stand once in a row
         if h % _ACROSS:
             figure.update_yaxes(showticklabels=False, row=h // _ACROSS + 1, col=h % _ACROSS + 1)
-    return figure
+    return for_notebook(figure, trace.key.model, str(record.site), "heads")
 
 
 def _margin(rows: Axis, top: float) -> dict[str, float]:

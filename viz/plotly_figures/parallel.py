@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import plotly.graph_objects as go
 from model.measures.registry import TABLE
 from viz.base import palette
 from viz.plotly_figures import checks, style
+from viz.plotly_figures.notebook import for_notebook
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -65,17 +67,20 @@ def measures_figure(trace: Trace, theme: str = "light") -> go.Figure:
         theme,
         "drag along an axis to keep the heads in that range; ∅: at the foot, not applicable",
     )
-    return figure.update_layout(title=title, margin={"t": top}, height=figure.layout.height + style.TITLE)
+    figure.update_layout(title=title, margin={"t": top}, height=figure.layout.height + style.TITLE)
+    return for_notebook(figure, trace.key.model, "measures")
 
 
-def lines(table: DataFrame, axes: Axes, theme: str) -> go.Figure:
-    """The heads of `Trace.statistics` as lines, over every measure that applies to any."""
+def lines(
+    table: DataFrame, axes: Axes, theme: str, ranges: Mapping[str, Sequence[Range]] = MappingProxyType({})
+) -> go.Figure:
+    """The heads of `Trace.statistics` as lines, over every measure that applies to any. ranges: what is brushed."""
     layers = np.array([int(site.split(".")[1]) for site in table["site"]])
     ends = _ends(table, axes)
     placed = places(table, axes)
     dimensions = [
         go.parcoords.Dimension(label=_label(name, axes, table), values=placed[name], range=list(ends[name]), name=name,
-                               tickformat=".3~g")
+                               tickformat=".3~g", constraintrange=_brushed(ranges.get(name, ())))
         for name in placed
     ]  # fmt: skip
     # With texts at its ticks an axis takes whole sub-layers only; measures are brushed freely.
@@ -94,6 +99,12 @@ def lines(table: DataFrame, axes: Axes, theme: str) -> go.Figure:
     margin = {"l": max(40, min(160, style.length(list(axes.rows.values()), 10.5) + 14)), "r": 20, "t": 66, "b": 20}
     width = margin["l"] + margin["r"] + _AXIS * (len(placed) - 1) + 110
     return go.Figure(drawn).update_layout(style.layout(theme, width, _HEIGHT, margin=margin))
+
+
+def _brushed(ranges: Sequence[Range]) -> list[list[float]] | list[float] | None:
+    """As plotly has it: one range is not in a list of its own."""
+    parts = [list(part) for part in ranges]
+    return parts[0] if len(parts) == 1 else parts or None
 
 
 def places(table: DataFrame, axes: Axes) -> dict[str, np.ndarray]:

@@ -69,7 +69,9 @@ def training_figure(
             {"text": f"<b>{escape(words[f'panel_{panel}'])}</b>   {named}", "x": 0, "xref": "paper", "xanchor": "left",
              "y": top, "yref": "paper", "yanchor": "bottom", "yshift": 5, "showarrow": False, "font": {"size": 12}}
         )  # fmt: skip
-        layout[f"yaxis{axis[1:]}"] = _y_axis(panel, (top - _HEIGHT / drawn, top), theme)
+        layout[f"yaxis{axis[1:]}"] = _y_axis(panel, (top - _HEIGHT / drawn, top), theme) | _ticks(
+            panel, names, curves, guess
+        )
         layout["xaxis"] = _x_axis(words["step"], axis, theme)
     return {"data": data, "layout": layout}
 
@@ -150,6 +152,29 @@ def _last_known(
 def _faint(colour: str) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.2)"
+
+
+def _ticks(panel: str, names: Sequence[str], curves: Mapping[str, Curve], guess: float | None) -> dict[str, Any]:
+    """Of a logarithmic panel how far apart its labels are, so that none lies on its neighbour: powers of ten, 1–2–5, or even
+    steps."""
+    if panel not in LOGARITHMIC:
+        return {}
+    values = [
+        value
+        for name in names
+        for value in (*curves[name].values, *(curves[name].low or ()), *(curves[name].high or ()))
+    ]
+    values = [value for value in [*values, *([guess] if panel == "loss" and guess else [])] if 0 < value < np.inf]
+    if not values:
+        return {}
+    low, high = min(values), max(values)
+    if high > 300 * low:
+        return {"dtick": 1 + int(np.log10(high / low) / 6)}
+    if high > 5 * low:
+        return {"dtick": "D2"}
+    step = (high - low) / 4
+    nice = 10.0 ** np.floor(np.log10(step)) if step > 0 else 1.0
+    return {"dtick": f"L{next(nice * each for each in (1, 2, 5, 10) if nice * each >= step):g}"}
 
 
 def _y_axis(panel: str, domain: tuple[float, float], theme: str) -> dict[str, Any]:

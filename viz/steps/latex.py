@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from viz.base import numbers
 from viz.base.numbers import factor, tex
 
 if TYPE_CHECKING:
@@ -202,11 +203,12 @@ def chain(cell: WeightDerivation, d_k: int) -> str:
 
 
 def _bracketed(value: float, decimals: int) -> str:
-    return f"({value:.{decimals}f})" if value < 0 else f"{value:.{decimals}f}"
+    text = numbers.decimals(value, decimals)
+    return f"({text})" if text.startswith("−") else text
 
 
 def written_out(cell: WeightDerivation, decimals: int = 4) -> tuple[str, float]:
     """Every product of q·k with `decimals` digits, for a calculator, and the sum of what is printed."""
     pairs = [(round(a, decimals), round(b, decimals)) for a, b in cell.terms]
     text = " + ".join(f"{_bracketed(a, decimals)}·{_bracketed(b, decimals)}" for a, b in pairs)
-    return text.replace("-", "−"), sum(a * b for a, b in pairs)
+    return text, sum(a * b for a, b in pairs)

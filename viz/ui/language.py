@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -15,6 +17,7 @@ from viz.ui import session
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 _FOLDER = Path(__file__).parent / "words"
+_CAUSES = ("reason", "kind")  # the values of errors that say why, in English
 
 
 @cache
@@ -77,6 +80,13 @@ def group(prefix: str) -> dict[str, str]:
     return {k.removeprefix(f"{prefix}."): v for k, v in catalogue(current()).items() if k.startswith(f"{prefix}.")}
 
 
+def of_streamlit() -> list[tuple[str, str, str]]:
+    """(where it stands, English, the same in this language) of what Streamlit writes itself; [] in English."""
+    names = [key.partition(".")[2] for key in catalogue("en") if key.startswith("streamlit.")]
+    texts = [(name.partition("_")[0], catalogue("en")[f"streamlit.{name}"], say(f"streamlit.{name}")) for name in names]
+    return texts if current() != "en" else []
+
+
 def in_card(value: object) -> str:
     """A text of a model card, which may be given per language."""
     return str(value.get(current(), value.get("en", ""))) if isinstance(value, dict) else str(value)
@@ -94,7 +104,9 @@ def explain(error: HeadlightError) -> str:
         words = say("error.comma").join(f"“{word}”" for word, _ in unknown)
         near = [f"“{word}” → {', '.join(nearest)}" for word, nearest in unknown if nearest]
         told = bounded("{words}{near}" + say("error.nearest", words=""), {"words": words, "near": "; ".join(near)})
-        hint = say("error.nearest", words=plain(told["near"])) if near else say("error.vocabulary")
+        of_characters = error.values["kind"] == "characters"
+        known_ones = say("error.vocabulary_characters") if of_characters else say("error.vocabulary")
+        hint = say("error.nearest", words=plain(told["near"])) if near else known_ones
         return say("error.unknown_words", words=plain(told["words"])) + " " + hint
     return explain_told(error.code, error.values, str(error))
 
@@ -102,11 +114,36 @@ def explain(error: HeadlightError) -> str:
 def explain_told(code: str, values: Mapping[str, object], sentence: str) -> str:
     """The same of an error that another process told of: its code and values, and its English sentence."""
     known = catalogue(current()).get(f"error.{code}")
+    values = {name: cause(value) if name in _CAUSES else value for name, value in values.items()}
     try:
         return (
             known.format(**{name: plain(text) for name, text in bounded(known, values).items()})
             if known
-            else plain(sentence)
+            else plain(cause(sentence))
         )
     except KeyError:  # an older release told of other values
         return plain(sentence)
+
+
+def cause(told: object) -> str:
+    """Why something failed, as the operating system or model/ says it in English, in this language where the catalogue has it."""
+    text = str(told)
+    if current() == "en":
+        return text
+    for name, pattern in _causes():
+        if found := pattern.fullmatch(text):
+            return say(f"cause.{name}", **{part: cause(value) for part, value in found.groupdict().items()})
+    return re.sub(r"\[Errno \d+\] ([^:\[]+)", lambda found: cause(found[1]), text)
+
+
+@cache
+def _causes() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """(name, what it is in English): of an error of the operating system also as this one says it."""
+    found = []
+    for key, english in catalogue("en").items():
+        kind, _, name = key.partition(".")
+        if kind == "cause":
+            here = os.strerror(number) if (number := getattr(errno, name.upper(), 0)) else english
+            texts = [re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(text)) for text in {english, here}]
+            found.append((name, re.compile("|".join(texts), re.IGNORECASE | re.DOTALL)))
+    return tuple(found)

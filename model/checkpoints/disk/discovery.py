@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from model.checkpoints.disk.shipped import SHIPPED, family, shipped
 
 VARIABLE = "HEADLIGHT_MODELS"
 _DEPTH = 2
+_ONE_OF = re.compile(r"(seed|checkpoint)-\d+")
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
@@ -62,6 +64,12 @@ def _can_be_said(entry: Entry) -> bool:
 def expanded(name: str | Path) -> Path:
     """A path with "~" as the home of whoever runs this; another's home ("~name") is nobody's business, and stays as it is."""
     return Path(name).expanduser() if str(name) == "~" or str(name).startswith(("~/", "~\\")) else Path(name)
+
+
+def called(folder: Path) -> str:
+    """A folder's own name; of one of several of a training, which every training names alike, with that of the training."""
+    alike = _ONE_OF.fullmatch(folder.name) and folder.parent.name
+    return f"{folder.parent.name} · {folder.name}" if alike else folder.name
 
 
 def allowed(path: str | Path) -> bool:
@@ -178,8 +186,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _folder(folder: Path, name: str, kind: str = "folder") -> Entry | None:
-    """A folder of the library (config.json names a model_type) or of ours, with weights beside it."""
+    """A folder of the library (config.json names a model_type) or of ours, with weights beside it; a training folder of the
+    library's checkpoints as the last of them, under its own name."""
     try:
+        folder = checkpoint_files.newest(folder)
         if not any(True for pattern in _WEIGHTS for _ in folder.glob(pattern)):
             return None
         config = config_of(folder)

@@ -40,6 +40,7 @@ CONVERSION = "conversion.json"
 AS_SAVED = "tokenizer_as_saved"  # in it: the tokenizer is what its file says, whatever its class would build
 _WRAPPERS = {r"(^|\.)_orig_mod\.": r"\1", r"^module\.": ""}
 _POINTER = b"version https://git-lfs"
+_STEP = re.compile(r"checkpoint-(\d{1,12})")  # as the library's Trainer names them
 
 
 def config(folder: Path) -> dict[str, Any]:
@@ -69,6 +70,33 @@ def weights(folder: Path, whole: bool = True) -> list[Path]:
         if other := next(folder.glob(pattern), None):
             raise OtherWeights(path=folder, file=other.name, kind=kind, allowed=_SINGLE[0])
     raise NoWeights(path=folder, allowed=" or ".join(_SINGLE))
+
+
+def trained_steps(folder: Path) -> dict[int, Path]:
+    """The checkpoints by their step that the library's Trainer left in a training folder, in no order."""
+    try:
+        inside = [(path, _STEP.fullmatch(path.name)) for path in folder.iterdir()]
+        return {int(name[1]): path for path, name in inside if name and (path / "config.json").is_file()}
+    except OSError:
+        return {}
+
+
+def siblings(folder: Path) -> dict[int, Path]:
+    """Of one such checkpoint all of its training, itself among them; {} for any other folder."""
+    folder = folder.absolute()
+    there = trained_steps(folder.parent) if _STEP.fullmatch(folder.name) else {}
+    return there if folder in there.values() else {}
+
+
+def newest(folder: Path) -> Path:
+    """The last checkpoint of the library in a training folder that is no model by itself; else `folder`."""
+    try:
+        if (folder / "config.json").exists() or not folder.is_dir():
+            return folder
+    except (OSError, ValueError):
+        return folder
+    there = trained_steps(folder)
+    return there[max(there)] if there else folder
 
 
 def gguf_files(folder: Path) -> list[str]:

@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoints.disk.discovery import snapshot
-from model.checkpoints.disk.files import gguf_files, settings
-from model.errors import AdapterAlone, NeedsPackage, NoCheckpoint, SeveralCheckpoints, WeightsAlone, WeightsInFolder
-from model.files.regular import json_of
+from model.checkpoints.disk.files import gguf_files, newest, settings
+from model.errors import (
+    AdapterAlone,
+    NeedsPackage,
+    NoCheckpoint,
+    NotARegularFile,
+    SeveralCheckpoints,
+    WeightsAlone,
+    WeightsInFolder,
+)
+from model.files.regular import irregular, json_of
 
 ADAPTER = "adapter_config.json"
 _FILES = {
@@ -21,11 +29,11 @@ _WEIGHTS = re.compile(r"(pytorch_)?model(-\d+-of-\d+)?\.(safetensors|bin)")  # a
 
 
 def model_in(path: Path) -> Path:
-    """The checkpoint folder that is meant by `path`: its own, that inside a sentence-transformers folder, or the model of an
-    adapter.
+    """The checkpoint folder that is meant by `path`: its own, that inside a sentence-transformers folder, the last of a training
+    of the library, or the model of an adapter.
 
     Raises WeightsAlone (WeightsInFolder where its config.json lies beside it), AdapterAlone, NeedsPackage (peft),
-    SeveralCheckpoints or NoCheckpoint for what is there and is no model; any other folder stays as it is.
+    SeveralCheckpoints, NotARegularFile or NoCheckpoint for what is there and is no model; any other folder stays as it is.
     """
     if path.is_file() and _WEIGHTS.fullmatch(path.name) and (path.parent / "config.json").is_file():
         raise WeightsInFolder(path=path, folder=path.parent)
@@ -33,20 +41,28 @@ def model_in(path: Path) -> Path:
         raise WeightsAlone(path=path, kind=_FILES[path.suffix])
     if path.is_file():
         raise NoCheckpoint(path=path)
+    if kind := irregular(path):
+        raise NotARegularFile(path=path, kind=kind)
     if not path.is_dir() or (path / "config.json").is_file():
         return path
     if (inner := _first_module(path)) is not None:
         return inner
     if (path / ADAPTER).is_file():
         return _base(path)
-    inside = sorted(
-        (child.parent for child in path.glob("*/config.json")),
-        key=lambda folder: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", folder.name)],
-    )
-    there = [folder.name for folder in inside[:5]] or gguf_files(path)
+    if (last := newest(path)) != path:
+        return last
+    there = [folder.name for folder in checkpoints_in(path)[:5]] or gguf_files(path)
     if there and not (path / "card.json").is_file():
         raise SeveralCheckpoints(path=path, allowed=", ".join(there))
     return path
+
+
+def checkpoints_in(path: Path) -> list[Path]:
+    """The folders in `path` that hold a configuration of a model, in the order of the numbers in their names."""
+    return sorted(
+        (child.parent for child in path.glob("*/config.json")),
+        key=lambda folder: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", folder.name)],
+    )
 
 
 def adapter(folder: Path) -> dict[str, Any] | None:

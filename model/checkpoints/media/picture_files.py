@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from model.errors import PictureTooLarge, UnreadablePicture
+from model.files.regular import no_file
 
 MAX_MILLION = 50  # pixels that are read: 150 MB as RGB, more than any phone's camera makes
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # none of them runs another program, as Pillow's EPS does
@@ -39,8 +40,8 @@ def read_picture(data: bytes | Path, name: str = "picture") -> Picture:
     from PIL import Image, ImageOps
 
     name = data.name if isinstance(data, Path) else name
-    if isinstance(data, Path) and data.exists() and not data.is_file():
-        raise UnreadablePicture(name=name, reason="it is no file")
+    if isinstance(data, Path) and (reason := no_file(data)):
+        raise UnreadablePicture(name=name, reason=reason)
     try:
         source = data if isinstance(data, Path) else io.BytesIO(data)
         with Image.open(source, formats=_FORMATS) as image:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from model.errors import SoundTooLong, UnreadableSound
+from model.files.regular import no_file
 
 RATE = 16_000  # samples a second that Whisper reads
 LONGEST = 30  # seconds: Whisper's window
@@ -29,8 +30,8 @@ def read_wav(data: bytes | Path, name: str = "sound") -> tuple[np.ndarray, int]:
     name = data.name if isinstance(data, Path) else name
     if isinstance(data, Path):
         try:
-            if data.exists() and not data.is_file():
-                raise UnreadableSound(name=name, reason="it is no file")
+            if reason := no_file(data):
+                raise UnreadableSound(name=name, reason=reason)
             with data.open("rb") as file:
                 data = file.read(_MOST_BYTES)
         except OSError as error:

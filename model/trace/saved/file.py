@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from model.errors import NewerTraceFile, TraceFileError, TraceNotSaved
+from model.files.regular import no_file
 from model.trace.attention_record import AttentionRecord
 from model.trace.saved import shapes
 from model.trace.site import Site
@@ -98,8 +99,8 @@ def load(path: Path) -> Saved:
     """Open the file at `path`. Raises TraceFileError (missing, not a trace, damaged) or NewerTraceFile."""
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
-        raise TraceFileError(path=path, reason="there is no such file")
+    if reason := no_file(path):
+        raise TraceFileError(path=path, reason=reason)
     _check_header(path)
     try:
         with safe_open(str(path), framework="pt") as file:

@@ -6,7 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from model.errors import DamagedTraining, ModelThere
+from model.errors import DamagedTraining
+from model.errors.training import ModelThere
 from model.files.atomic import remove, write_json
 from model.training.run_files.folder import LOG, NEW, OLD, RUN, SNAPSHOTS, STATE, WEIGHTS, run_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from model.training.data import Example
+from model.training.data import Alignment, Example
 from model.training.tasks.symbols import SIZES, split_of
 from model.training.tasks.task import Task
 
@@ -17,11 +17,14 @@ def _examples(split: str, language: str, count: int, seed: int) -> list[Example]
     every = [(a, "+", b) for a in NUMBERS for b in NUMBERS]
     mine = [source for source in every if split_of(source) == split]
     Random(f"{split} {seed}").shuffle(mine)
-    return [Example(source, (_sum(source),), language, ((0, 2),)) for source in mine[:count]]
+    found = [(source, *_answer(source)) for source in mine[:count]]
+    return [Example(source, target, language, alignment) for source, target, alignment in found]
 
 
-def _sum(source: tuple[str, ...]) -> str:
-    return str((int(source[0]) + int(source[2])) % MODULUS)
+def _answer(source: tuple[str, ...]) -> tuple[tuple[str, ...], Alignment]:
+    """Raises ValueError where it is no sum of two of the numbers."""
+    a, _, b = source
+    return (str((int(a) + int(b)) % MODULUS),), ((0, 2),)
 
 
 TASK = Task(
@@ -41,6 +44,7 @@ TASK = Task(
     test_size=1000,
     validation_size=400,
     symbols=(*NUMBERS, "+"),
+    answer=_answer,
     card={
         "title": {"en": "a + b modulo 97", "zh": "a + b 模 97"},
         "description": {

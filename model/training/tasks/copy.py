@@ -28,6 +28,7 @@ TASK = Task(
     test_size=1000,
     validation_size=300,
     symbols=LETTERS,
+    answer=_answer,
     card={
         "title": {"en": "Letters → the same letters", "zh": "字母 → 同样的字母"},
         "description": {

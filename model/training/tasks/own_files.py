@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from model.data_files.read import DataFile, Line
 from model.data_files.split import PARTS, part_of, text_hash
 from model.errors import DataFileRefused, TooFewLines
 from model.text.byte_pair import BytePair
-from model.text.tokenizer import pieces_of
+from model.text.tokenizer import is_han, pieces_of
 from model.training.data import Example
 
 if TYPE_CHECKING:
@@ -30,39 +31,86 @@ def has_two_columns(path: Path) -> bool:
 
 
 def report_of(
-    place: str | Path | bytes, parallel: bool, vocabulary: str, room: int | None = None, name: str = ""
+    place: str | Path | bytes, parallel: bool, vocabulary: str, room: int | None = None, name: str = "", piece: int = 0
 ) -> Report:  # fmt: skip
     """What is odd in a file (a path, or bytes that were handed in as `name`), as a training on it sees it.
 
-    vocabulary: "words", "characters" or "subwords". room: words or characters that a side may have, None for any. Raises
-    DataFileRefused or TooManyLines.
+    vocabulary: "words", "characters" or "subwords". room: words or characters that a side may have, None for any. piece:
+    characters that a running text is cut into. Raises DataFileRefused or TooManyLines.
     """
     kind = "words" if vocabulary == "subwords" else vocabulary
-    file = DataFile.open(place, name, parallel=parallel)
+    file = DataFile.open(place, name, parallel=parallel, piece=piece)
     return check(file, longest=room, pieces=lambda text: pieces_of(text, kind))
 
 
-def lines_of(options: Options, parallel: bool, room: int | None) -> tuple[dict[str, list[Line]], dict[str, Any]]:
-    """{"train", "validation", "test"} of the file as its check and `options.choices` leave it, and what the card says of it.
+@dataclass(frozen=True)
+class Parts:
+    """The lines of each part that a training takes, and how many these are; kept: lines that the check left, also those beyond
+    what is measured of a part. The pieces of a running text that follow each other in "train" are one line there."""
 
-    room: words or characters that a side may have, None for any. Raises DataFileRefused, NothingLeft, TooManyLines, TooFewLines.
+    lines: Mapping[str, list[Line]]
+    counts: Mapping[str, int]
+    kept: int
+
+
+def parts_of(report: Report, choices: Mapping[str, str] | None) -> Parts:
+    """The lines of a file as its check and what was chosen leave them, each once and in one part.
+
+    Raises NothingLeft, UnknownOption or TooFewLines.
     """
-    report = report_of(options.data, parallel, options.vocabulary, room)
-    file = report.file
     found: dict[str, list[Line]] = {part: [] for part in PARTS}
-    for line in report.lines(options.choices):
+    place = {}
+    for number, line in enumerate(report.lines(choices)):
+        place[id(line)] = number
         found[part_of(line.source)].append(line)
-    count = sum(map(len, found.values()))
-    if count < _FEWEST:
-        raise TooFewLines(path=file.name, got=count)
+    if len(place) < _FEWEST:
+        raise TooFewLines(path=report.file.name, got=len(place))
     for part in (
         "test",
         "validation",
     ):  # a short file may have none of a part: the same lines are taken from the largest
         found["train"].sort(key=lambda line: text_hash(line.source))
         found[part] = (found[part] or [found["train"].pop()])[: _MOST[part]]
+    counts = {part: len(lines) for part, lines in found.items()}
+    if report.file.piece:
+        found["train"].sort(key=lambda line: place[id(line)])
+        found["train"] = _joined(found["train"], place)
+    return Parts(found, counts, len(place))
+
+
+def _joined(pieces: Sequence[Line], place: Mapping[int, int]) -> list[Line]:
+    """Pieces of a running text that follow each other as one text again: what is cut out of it for training may cross a seam,
+    and never one to a piece that is held out."""
+    runs: list[list[Line]] = []
+    for line in pieces:
+        follows = runs and place[id(runs[-1][-1])] + 1 == place[id(line)]
+        runs[-1].append(line) if follows else runs.append([line])
+    return [Line(run[0].number, joined([line.source for line in run])) for run in runs]
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Texts that follow each other, with the space between them that their writing has: none between Han characters."""
+    found = texts[0]
+    for text in texts[1:]:
+        found += text if is_han(found[-1:]) and is_han(text[:1]) else f" {text}"
+    return found
+
+
+def lines_of(options: Options, parallel: bool, room: int | None) -> tuple[dict[str, list[Line]], dict[str, Any]]:
+    """`parts_of` the file of the options, and what the card says of it.
+
+    room: words or characters that a side may have, None for any. Raises DataFileRefused, NothingLeft, TooManyLines, TooFewLines.
+    """
+    report = report_of(options.data, parallel, options.vocabulary, room, piece=options.piece)
+    found = parts_of(report, options.choices)
     odd = {kind: finding.count for kind, finding in report.findings.items()}
-    return found, {"source_file": file.name, "lines": report.rows, "left_out": report.rows - count, "odd_lines": odd}
+    facts = {
+        "source_file": report.file.name,
+        "lines": report.rows,
+        "left_out": report.rows - found.kept,
+        "odd_lines": odd,
+    }
+    return dict(found.lines), facts
 
 
 class Spelling:

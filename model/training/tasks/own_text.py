@@ -24,9 +24,9 @@ def _read(task: Task, options: Options) -> Data:
     room = options.sizes["max_length"] - (2 if goes_on else 0)
 
     def spelled(line: Line) -> list[Example]:
-        """One that is longer than the model reads is as many examples as it takes."""
+        """One that is longer than the model reads is as many examples as it takes; those of a running text may overlap."""
         tokens = spell(line.source)
-        parts = [tokens[i : i + room] for i in range(0, len(tokens), room)]
+        parts = [tokens[i : i + room] for i in _starts(len(tokens), room, options.overlap)]
         return [Example((), part, LANGUAGE) if goes_on else Example(part, (), "") for part in parts]
 
     examples = examples_of(lines, spelled, lambda example: True, facts["source_file"])
@@ -37,6 +37,17 @@ def _read(task: Task, options: Options) -> Data:
         vocabulary = Vocabulary(*(((), whole) if goes_on else (whole, ())), "subwords", task.starts)
     test = {task.languages[0]: examples["test"]}
     return Data(vocabulary, examples["train"], examples["validation"], test, spell.json(first), facts)
+
+
+def piece_of(vocabulary: str, max_length: int) -> int:
+    """Characters of a piece of a running text that fit the model, as far as letters tell: a word has four and its space."""
+    return {"characters": 1, "subwords": 3, "words": 4}[vocabulary] * (max_length - 2)
+
+
+def _starts(tokens: int, room: int, overlap: float) -> range:
+    """Where examples of `room` tokens begin, each with the share `overlap` of the one before, until one holds the last token."""
+    step = max(1, room - round(room * overlap))
+    return range(0, max(1, tokens - (room - step)), step)
 
 
 TASK = Task(
@@ -51,12 +62,12 @@ TASK = Task(
     sizes=SMALL | {"encoder_layers": 0},
     dropout=0.1,
     card={
-        "title": {"en": "Text of your own, gone on with", "zh": "你自己的文本，逐词续写"},
+        "title": {"en": "Text of your own, word after word", "zh": "你自己的文本，逐词续写"},
         "description": {
-            "en": "A decoder that says the next word, trained on the lines of a file.",
-            "zh": "用文件中的各行训练、预测下一个词的解码器。",
+            "en": "A decoder that says the next word, trained on a file of yours: its lines, or a running text.",
+            "zh": "预测下一个词的解码器，用你的文件训练：各行，或连续文本。",
         },
-        "data": {"en": "The lines of a file of yours.", "zh": "你的文件中的各行。"},
+        "data": {"en": "A file of yours: its lines, or a running text.", "zh": "你的文件：各行，或连续文本。"},
     },
     read=_read,
 )
@@ -69,9 +80,9 @@ MASKED = replace(
     card={
         "title": {"en": "Text of your own, with gaps", "zh": "你自己的文本，填空"},
         "description": {
-            "en": "An encoder that fills gaps, trained on the lines of a file.",
-            "zh": "用文件中的各行训练、填补空缺的编码器。",
+            "en": "An encoder that fills gaps, trained on a file of yours: its lines, or a running text.",
+            "zh": "填补空缺的编码器，用你的文件训练：各行，或连续文本。",
         },
-        "data": {"en": "The lines of a file of yours.", "zh": "你的文件中的各行。"},
+        "data": {"en": "A file of yours: its lines, or a running text.", "zh": "你的文件：各行，或连续文本。"},
     },
 )

@@ -28,6 +28,7 @@ TASK = Task(
     test_size=1000,
     validation_size=300,
     symbols=LETTERS,
+    answer=_answer,
     card={
         "title": {"en": "Letters → in order", "zh": "字母 → 排序"},
         "description": {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from model.training.data import Example, Vocabulary
+from model.training.data import Alignment, Example, Vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +59,8 @@ class Task:
     # Tokens that the vocabulary has, whichever of them the examples happen to hold.
     symbols: Sequence[str] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
+    # Of tasks that follow a rule: source -> (target, the source positions of each token of it). Raises ValueError for no source.
+    answer: Callable[[tuple[str, ...]], tuple[tuple[str, ...], Alignment]] | None = None
     # What else is measured at the end, by name: functions of (module, vocabulary) whose results go into the card, None for
     # what this vocabulary cannot be measured with.
     measures: Mapping[str, Callable[[Transformer, Vocabulary], dict[str, Any] | None]] = field(default_factory=dict)

@@ -133,7 +133,7 @@ def test_files_of_ones_own_train_and_open(name: str, kind: str, tmp_path: Path) 
 def test_a_file_with_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
     file = tmp_path / "short.txt"
     file.write_text("one line\nanother line\n", encoding="utf-8")
-    with pytest.raises(TooFewLines, match="2 lines are left"):
+    with pytest.raises(TooFewLines, match="test on: 2, too few"):
         train("text", tmp_path / "run", data=str(file), **SMALL)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -78,8 +78,10 @@ def _reorder(key: str) -> None:
     view.open_tab("atlas_min", "0")  # another measure has another range
 
 
-def row(trace: Trace, exact: bool, layout: atlas.Shown, values: Mapping[atlas.Head, float]) -> None:
-    """The controls in one row; what only some runs need lies in a popover."""
+def row(
+    trace: Trace, exact: bool, layout: atlas.Shown, values: Mapping[atlas.Head, float], scale: Callable[[], None]
+) -> None:
+    """The controls in one row; what only some runs need lies in a popover. scale: draws the one of the colours."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="atlas-controls"):
         if not exact:
             _choice("how", ("max", "mean"), how(exact))
@@ -91,6 +93,7 @@ def row(trace: Trace, exact: bool, layout: atlas.Shown, values: Mapping[atlas.He
         if layout.order != "layer":
             _choice("sort", ("highest", "lowest"), "lowest" if layout.lowest else "highest")
         _choice("grid", atlas.GRIDS, layout.grid)
+        scale()
         kinds = atlas.groups(trace.sites)
         if len(kinds) > 1 or values:
             with st.popover(say("atlas.filter"), width="content"):

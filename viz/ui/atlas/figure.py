@@ -12,7 +12,7 @@ from model.measures.registry import CHEAP, ORDERABLE
 from viz.atlas import atlas
 from viz.base import export
 from viz.ui import components, language
-from viz.ui.atlas import canvas, compute, controls
+from viz.ui.atlas import canvas, colours, compute, controls
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, sink
 from viz.ui.shared.side_bar import site_name
@@ -95,18 +95,12 @@ class View:
 
 def draw(view: View, layout: atlas.Shown, values: dict[atlas.Head, float], whole: bool = True) -> None:
     """The canvas, and its footer where the picture is whole. values: what the heads are ordered by."""
-    from model.attention.downsample import bin_lengths
-
     trace, found = view.trace, view.found
     heads = [head for head in view.heads if head in values] if layout.order == atlas.LIKE and values else view.heads
     order, parts, values = _parts(view, layout, atlas.arranged(heads, values, layout), values)
-    pictures = {
-        site: atlas.picture(pooled, view.how, bin_lengths(trace.record(site).keys, view.size))
-        for site, pooled in dict(found.pooled[view.how]).items()
-    }
-    closed = {site: found.closed[site] for site in pictures}
+    pictures, closed, end = colours.pictures(view)
     measures = {measure_words.on_card(name): atlas.measured(found.measures, name) for name in ORDERABLE}
-    names, legend = canvas.names_of(view.sites), sink.legend(canvas.legend_of(trace, view.sites, view.size, view.how))
+    names, legend = canvas.names_of(view.sites), colours.legend(view, pictures)
     site, head, _, _ = session.selected()
     texts = sink.masked(language.group("atlas"))
     words = {name: texts[name] for name in canvas.WORDS} | {
@@ -115,7 +109,7 @@ def draw(view: View, layout: atlas.Shown, values: dict[atlas.Head, float], whole
     }
     data = atlas.frame(
         trace, pictures, closed, order, values, measures if found.measures else {}, (site, head),
-        canvas.picked(trace), words, names, parts, _sent(),
+        canvas.picked(trace), words, names, parts, _sent(), end,
     )  # fmt: skip
     st.session_state[SENT] = atlas.digests(pictures, closed)
     components.atlas(
@@ -130,10 +124,10 @@ def draw(view: View, layout: atlas.Shown, values: dict[atlas.Head, float], whole
         from viz.atlas import static as static_atlas
 
         grey = f" · {say('atlas.grey')}" if any(mask.any() for mask in closed.values()) else ""
-        return static_atlas.chart(pictures, closed, order, parts, names, f"0 – 1 · {legend}" + grey)
+        return static_atlas.chart(pictures, closed, order, parts, names, f"0 – {end} · {legend}" + grey)
 
     if whole:
-        _footer(view, layout, order, values, figure)
+        _footer(view, layout, order, values, figure, end)
 
 
 Parts = list[tuple[str, int]] | None
@@ -175,14 +169,19 @@ def _about_roles(layout: atlas.Shown, found: compute.Gathered) -> list[str]:
 
 
 def _footer(
-    view: View, layout: atlas.Shown, order: list[atlas.Head], values: dict[atlas.Head, float], figure: Callable
+    view: View,
+    layout: atlas.Shown,
+    order: list[atlas.Head],
+    values: dict[atlas.Head, float],
+    figure: Callable,
+    end: str,
 ) -> None:
     from model.attention import downsample, downsample_heads, row_blocks
     from model.measures import head_statistics
     from model.measures import table as head_table
 
     trace, found = view.trace, view.found
-    parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence")]
+    parts = [say("atlas.count", shown=len(order), heads=len(view.heads)), say("atlas.sentence", end=end)]
     if layout.order == atlas.LIKE and values:
         site, head, _, _ = session.selected()
         parts.append(say("atlas.like_sentence", site=site_name(site), head=head))

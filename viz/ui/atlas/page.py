@@ -11,7 +11,7 @@ import streamlit as st
 from model.errors import Stopped
 from viz.atlas import atlas
 from viz.ui import language, navigation
-from viz.ui.atlas import compute, controls
+from viz.ui.atlas import colours, compute, controls
 from viz.ui.atlas.figure import View, draw
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text, sink
@@ -36,7 +36,7 @@ def show(trace: Trace) -> None:
     job = compute.job(trace, view.found, sites, size, view.hows)
     values = view.values()
     asked = controls.shown(trace, values)
-    controls.row(trace, view.exact, asked, values)
+    controls.row(trace, view.exact, asked, values, lambda: colours.switch(view))
     _shown(view, job, asked, values)
     _links(trace)
 

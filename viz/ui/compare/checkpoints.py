@@ -35,7 +35,7 @@ def show(trace: Trace) -> None:
     if not name:
         st.caption(say("comparing.kinds_of_pairs"))
         if view.current().model == "translate":
-            random_model_offer.offer("shaw", "Shaw", "comparing-untrained", _against, say("comparing.untrained"))
+            random_model_offer.offer("shaw", "comparing-untrained", _against, say("comparing.untrained"))
         return
     if name == view.current().model:
         st.info(say("comparing.same_model"))

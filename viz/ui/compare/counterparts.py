@@ -64,7 +64,7 @@ def _maps(trace: Trace, other: Trace, counterparts: Counterparts, titles: tuple[
     selected = (now.site, now.head)
     words = {name: say(f"comparing.map_{name}") for name in ("match", "place", "other", "alt")} | {
         "layer": say("comparing.layer"), "head": say("measures.column_head"),
-        "correlation": say("comparing.legend_correlation"), "divergence": say("comparing.legend_divergence"),
+        "correlation": say("comparing.unlike_correlation"), "divergence": say("comparing.legend_divergence"),
     }  # fmt: skip
     wheres = pictures.WHERE if counterparts.same_shape else pictures.WHERE[:1]
     own = f"{language.current()}-{now.site}-{now.head}-{how}"  # a map forgets its click with each new selection

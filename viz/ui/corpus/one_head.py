@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from model.measures.default_head import aligned_head
 from viz.base import export, numbers
+from viz.base.shorten import shorten
 from viz.ui import language
 from viz.ui.corpus import profiles
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, measure_words, page_text
 from viz.ui.shared.side_bar import site_name
 from viz.ui.shared.widgets import mirror
-from viz.ui.state import model_list, page_controls, view
+from viz.ui.state import model_list, view
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 _LISTED = 6
 _LONGEST = 110  # characters of a text in a list
-_KEPT = "corpus-selected"
+_TAB = "corpus_head"  # in the link: the head of a profile that is not of the model that is looked at
 
 
 def same_model(profile: Profile) -> bool:
@@ -32,19 +34,30 @@ def same_model(profile: Profile) -> bool:
 
 
 def selected(profile: Profile) -> tuple[str, int]:
-    """The app's selected head where the profile has it, else what was selected here, else the first."""
-    now = view.current()
-    here = [(now.site, now.head)] if same_model(profile) else []
-    here.append(st.session_state.get(_KEPT, ("", 0)))
-    return next((head for head in here if head in profile.heads), profile.heads[0])
+    """The app's selected head, or of another model's profile what was chosen here or the link says; else the one that the
+    card of the measured model names, else the first: each where the profile has it. The link carries it."""
+    now, about, same = view.current(), profile.about, same_model(profile)
+    linked = same or {"profile", "site"} <= st.session_state.get("taken_link", {}).keys()
+    chosen = [] if same else [head for head in profile.heads if _written(*head) == view.tab(_TAB)]
+    told = aligned_head(model_list.card(about["model"]), about["language"]) if model_list.entry(about["model"]) else {}
+    wanted = [*chosen, *([(now.site, now.head)] if linked else []), (told.get("site"), told.get("head"))]
+    found = next((head for head in wanted if head in profile.heads), profile.heads[0])
+    if not same:
+        view.note_tab(_TAB, _written(*found))
+    return found
+
+
+def _written(site: str, head: int) -> str:
+    """A head as a part of a page that is open: decoder_1_cross_2."""
+    return f"{site}.{head}".lower().replace(".", "_")
 
 
 def select(site: str, head: int) -> None:
-    """Select a head: here, and for every page where it is of the model that is looked at."""
-    st.session_state[_KEPT] = (site, head)
-    page_controls.act()
+    """Select a head: for every page where it is of the model that is looked at, else here; the link carries it."""
     if st.session_state.get("corpus-same"):
         view.change(site=site, head=head, heads="", row=-1, column=-1)
+    else:
+        view.open_tab(_TAB, _written(site, head))
 
 
 def show(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, int]) -> None:
@@ -134,8 +147,7 @@ def _lists(profile: Profile, measure: str, values: np.ndarray, head: tuple[str, 
 def _text(profile: Profile, kind: str, row: int, value: float, head: tuple[str, int], model: str) -> None:
     """One text with its exact value."""
     source = profile.sources[row]
-    short = source if len(source) <= _LONGEST else f"{source[:_LONGEST]}…"
-    short = " ".join(short.split()) or "·"
+    short = shorten(" ".join(source.split()), _LONGEST) or "·"
     exact = numbers.minus(f"{value:.7g}")
     st.button(
         f"`{exact}` {language.plain(short)}", key=f"corpus-{kind}-{row}", type="tertiary", disabled=not model,

@@ -11,7 +11,8 @@ import streamlit as st
 
 from model.checkpoints.disk import discovery
 from model.checkpoints.disk.shipped import SHIPPED
-from model.errors import HeadlightError, NoProfile, NotAllowed
+from model.errors import HeadlightError, NoProfile, NotAllowed, NotARegularFile
+from model.files.regular import irregular
 from model.profile.schema import FAILS, HOLDS, UNCHECKED
 from viz.base import numbers
 from viz.base.check_note import CheckNote, note
@@ -151,6 +152,8 @@ def _open(name: str) -> Profile:
     place = known.path if known else model_list.place(name)
     if place is None:
         raise NotAllowed(path=name) if model_list.confined() else NoProfile(path=name)
+    if kind := irregular(place):
+        raise NotARegularFile(path=name, kind=kind)
     if not place.is_file():
         raise NoProfile(path=name)
     seen = place.stat()

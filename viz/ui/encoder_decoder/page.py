@@ -114,7 +114,7 @@ def _architecture(trace: Trace, chosen: Chosen) -> None:
     if made_here and not badge.fails:
         badge = figure_footer.verdict(max(known)[0], all(error <= limit for error, limit in known))
     said = say("encoder_decoder.made" if made_here else "encoder_decoder.made_unknown", site=site_name(site))
-    ours = current_run.is_library(trace) or not model_list.is_ours(trace.key.model)
+    ours = current_run.is_library(trace) or not model_list.is_ours(view.model_of(trace))
     figure_footer.draw("encoder_decoder-architecture", said, badge, dict, lambda: picture,
               code=() if ours else (MultiHeadAttention, head_steps.head_steps))  # fmt: skip
 
@@ -240,7 +240,7 @@ def _every_head(trace: Trace, gold: Gold) -> None:
     """Agreement of all cross-attention heads, beside what the card measured on held-out examples."""
     from model.measures import cross_alignment
 
-    measured = aligned_head(model_list.card(trace.key.model), trace.language).get("every_head", {})
+    measured = aligned_head(model_list.card(view.model_of(trace)), trace.language).get("every_head", {})
     found = cross_alignment.agreement_of_heads(trace, gold.rows)
     table = {
         say("pick.site"): [site_name(site) for site, _ in found],

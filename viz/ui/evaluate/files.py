@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from model.data_files.check import KEEP
 from model.errors import HeadlightError
 from viz.ui import language
+from viz.ui.evaluate.sample import sample
 from viz.ui.language import say
 from viz.ui.shared import own_file
 from viz.ui.shared.own_file import HANDED_IN, SAMPLE, TYPED, Place
-from viz.ui.state import jobs, model_list, view
+from viz.ui.state import jobs
 
 if TYPE_CHECKING:
     from model.data_files.check import Report
     from model.data_files.read import DataFile
 
 _PAGE, SOURCES = "evaluate", (SAMPLE, HANDED_IN, TYPED)
-_SENTENCES = 300
 
 
 @dataclass(frozen=True)
@@ -56,39 +57,33 @@ def opened(model: Any) -> Chosen | None:
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
         return None
+    if source() == SAMPLE:  # as it is: the numbers of a card are over all of it
+        return Chosen(found.file, found, dict.fromkeys(set(found.findings) & {"duplicate"}, KEEP))
     return Chosen(found.file, found, own_file.choices(_PAGE, found))
 
 
 def _place(model: Any) -> Place | None:
     if source() != SAMPLE:
         return own_file.place(_PAGE, SOURCES)
-    text, name = sample(model)
-    return Place(text.encode(), name) if text else None
+    found = sample(model)
+    return Place(found.text.encode(), found.name) if found is not None else None
 
 
-def _reads(model: Any, text: str) -> bool:
+def note(model: Any) -> str:
+    """What is said of the held-out sentences, "" where nothing is."""
     try:
-        model.read(text)
+        found = sample(model)
     except HeadlightError:
-        return False
-    return True
+        return ""
+    return found.said if found is not None else ""
 
 
-def sample(model: Any) -> tuple[str, str]:
-    """(sentences of our grammar that no shipped model was trained on, as a file for this model, its name); ("", "") where the
-    model reads something else than English."""
-    from model.training.tasks.registry import held_out
+def language_of(model: Any) -> str | None:
+    """The language of the held-out sentences, where the model can be asked for it."""
+    from model.evaluation.by_model import languages_of
 
-    ours = model_list.is_ours(view.current().model)
-    if ours and not {"zh", "fr"} & set(getattr(model, "starts", ())):
-        return "", ""
-    to = view.current().to if ours and view.current().to in ("zh", "fr") else "fr"
-    pairs = [(" ".join(one.source), " ".join(one.target)) for one in held_out("translate", to, _SENTENCES)]
-    if ours and not _reads(model, pairs[0][0]):
-        return "", ""
-    if ours or getattr(model, "task", "") == "seq2seq":
-        return "".join(f"{source}\t{target}\n" for source, target in pairs), f"grammar-{to}.tsv"
-    return "".join(f"{source}\n" for source, _ in pairs), "grammar-en.txt"
+    found = sample(model) if source() == SAMPLE else None
+    return found.language if found is not None and found.language in languages_of(model) else None
 
 
 def _checked(place: Place) -> Report:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+
 import streamlit as st
 
-from viz.ui.evaluate import files, results, table, tuning, worst
+from viz.ui.evaluate import asked_language, files, results, table, tuning, worst
 from viz.ui.language import say
+from viz.ui.models import lab_models
 from viz.ui.shared.widgets import parts
 from viz.ui.state import current_run, model_list, page_controls, view
 
@@ -40,13 +43,15 @@ def _score(model: object) -> None:
             st.info(
                 say("evaluate.no_sample" if files.source() == files.SAMPLE else "evaluate.none"), icon=":material/info:"
             )
-            st.code("python -m model evaluate --model translate --data pairs.tsv --json scores.json", language="bash")
+            st.code(_command(model), language="bash")
             return
-        names, first, pressed = _asked()
-    found = results.made(chosen, names, first, pressed, _at_once())
+        if (note := files.note(model)) and files.source() == files.SAMPLE:
+            st.caption(note)
+        names, first, to, pressed = _asked(model)
+    found = results.made(chosen, names, first, to, pressed, _at_once())
     if found is None:
         return
-    table.show(found, names, results.asked(chosen, names, first))
+    table.show(found, names, results.asked(chosen, names, first, to))
     shown = 0
     if len(found) > 1:
         key = "evaluate-whose"
@@ -57,10 +62,21 @@ def _score(model: object) -> None:
     worst.show(found[shown], names[shown])
 
 
-def _asked() -> tuple[list[str], int, bool]:
-    """(the models, how many examples at most, whether the button was pressed)."""
+def _command(model: object) -> str:
+    """What does the same for this model."""
+    from model.evaluation.by_model import languages_of
+
+    pairs = languages_of(model) or getattr(model, "task", "") == "seq2seq" or model_list.writes(view.current().model)
+    file = "pairs.tsv" if pairs else "texts.txt"
+    return f"python -m model evaluate --model {shlex.quote(view.current().model)} --data {file} --json scores.json"
+
+
+def _asked(model: object) -> tuple[list[str], int, str | None, bool]:
+    """(the models, how many examples at most, the language that was chosen, whether the button was pressed)."""
     now = view.current().model
-    others = [name for name in model_list.found() if name != now and not model_list.is_trace(name)]
+    others = [
+        name for name in (*model_list.found(), *lab_models.paths()) if name != now and not model_list.is_trace(name)
+    ]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         more = st.multiselect(
             say("evaluate.others"), others, format_func=model_list.title, key="evaluate-others", width=360,
@@ -70,8 +86,9 @@ def _asked() -> tuple[list[str], int, bool]:
             say("evaluate.first"), _FIRST, format_func=lambda n: f"{n:,}", width=130,
             **page_controls.among("evaluate-first", _FIRST[1], _FIRST),
         )  # fmt: skip
+        to = files.language_of(model) or asked_language.choice(model)
         pressed = st.button(say("evaluate.go"), key="evaluate-go", type="primary")
-    return [now, *more], int(first), pressed
+    return [now, *more], int(first), to, pressed
 
 
 def _at_once() -> bool:

@@ -11,7 +11,7 @@ import streamlit as st
 from model.errors import HeadlightError, Stopped
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.state import jobs, memory_budget, model_cache, model_list, view
+from viz.ui.state import jobs, memory_budget, model_cache, model_list
 
 if TYPE_CHECKING:
     from model.evaluation.evaluation import Evaluation
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 _PARTS, _ASKED, _STOPPED = "evaluate-parts", "evaluate-asked", "evaluate-stopped"
 
 
-def asked(chosen: Chosen, names: list[str], first: int) -> tuple[Any, ...]:
+def asked(chosen: Chosen, names: list[str], first: int, to: str | None) -> tuple[Any, ...]:
     """All that a table of evaluations follows from."""
-    to = view.current().to if len(names) and model_list.is_ours(names[0]) else ""
     return (*names, *(model_list.changed(name) for name in names), *chosen.key, first, to)
 
 
 def made(
-    chosen: Chosen, names: list[str], first: int, pressed: bool, at_once: bool
+    chosen: Chosen, names: list[str], first: int, to: str | None, pressed: bool, at_once: bool
 ) -> list[Evaluation] | None:  # fmt: skip
     """The evaluation of each model, None where none was asked for or it was stopped: the next press goes on from there.
 
-    pressed: the button asks for it. at_once: nobody needs to, the first time.
+    to: the language that is written, None where it is told from the references. pressed: the button asks for it. at_once:
+    nobody needs to, the first time.
     """
-    key = asked(chosen, names, first)
+    key = asked(chosen, names, first, to)
     if pressed or (at_once and st.session_state.get(_STOPPED) != key):
         st.session_state[_ASKED], st.session_state[_STOPPED] = key, None
     if st.session_state.get(_ASKED) != key:
@@ -41,7 +41,7 @@ def made(
         return None
     if st.session_state.get(_PARTS, (None,))[0] != key:
         st.session_state[_PARTS] = (key, {})
-    kept, to = st.session_state[_PARTS][1], view.current().to
+    kept = st.session_state[_PARTS][1]
     found = []
     try:
         for at, name in enumerate(names):
@@ -67,14 +67,15 @@ def _say_how_far(key: tuple[Any, ...]) -> None:
 
 
 def _kept(
-    chosen: Chosen, name: str, first: int, to: str, key: tuple[Any, ...], memory: dict[int, Any]
+    chosen: Chosen, name: str, first: int, to: str | None, key: tuple[Any, ...], memory: dict[int, Any]
 ) -> Evaluation:  # fmt: skip
     """Made once for all sessions that ask for the same. memory: the finished rows of this session."""
+    from model.evaluation.by_model import languages_of
     from model.evaluation.run import Memory, evaluate
 
     def make() -> Evaluation:
         model = model_cache.opened(name)
-        wanted = to if model_list.is_ours(name) and to in (getattr(model, "starts", None) or ()) else None
+        wanted = to if to in languages_of(model) else None
         lines = list(islice(chosen.report.lines(chosen.choices), first))
         return evaluate(
             model, lines, language=wanted, count=len(lines), keep=Memory(memory), name=chosen.file.name

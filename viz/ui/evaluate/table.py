@@ -29,12 +29,21 @@ def show(found: Sequence[Evaluation], names: Sequence[str], key: tuple[Any, ...]
         for at, (one, name) in enumerate(zip(found, names, strict=True))
     ]
     st.dataframe(
-        {column: [row.get(column, "–") for row in rows] for column in rows[0]}, hide_index=True, width="stretch"
+        {column: [row.get(column, "–") for row in rows] for column in max(rows, key=len)},
+        hide_index=True,
+        width="stretch",
     )
     one = found[0]
     sentence = say("evaluate.guess", v=f"{one.about['vocabulary']:,}", loss=numbers.short(one.guess, 4))
     tasks = dict.fromkeys(each.about["task"] for each in found)
     sentence += " " + " ".join(say(f"evaluate.how_{task}") for task in tasks)
+    for each in found:
+        if tried := each.about.get("languages"):
+            losses = ", ".join(f"{language.name(code)} {numbers.short(loss, 3)}" for code, loss in tried.items())
+            sentence = (
+                f"{say('evaluate.told', language=language.name(each.about['language']), losses=losses)} {sentence}"
+            )
+            break
     if len(tasks) > 1:
         sentence += " " + say("evaluate.other_tasks")
     if told is not None:
@@ -77,8 +86,10 @@ def _row(one: Evaluation, name: str, told: Any) -> dict[str, str]:
         text += f" [{numbers.short(low * times, 3)}, {numbers.short(high * times, 3)}]"
         return text if math.isnan(p) else f"{text} p {numbers.short(p, 2)}"
 
-    row = {
-        say("evaluate.model"): model_list.title(name),
+    row = {say("evaluate.model"): model_list.title(name)}
+    if written := one.about["language"]:
+        row[say("evaluate.writes")] = language.name(written)
+    row |= {
         say("evaluate.examples"): f"{one.examples:,}",
         say("evaluate.tokens"): f"{one.tokens:,}",
         say("evaluate.loss"): shown("loss", one.loss),

@@ -9,7 +9,7 @@ import streamlit as st
 from model.errors import HeadlightError
 from viz.base import export, numbers
 from viz.ui import language
-from viz.ui.evaluate import files
+from viz.ui.evaluate import asked_language, sample
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.shared.side_bar import site_name
@@ -21,27 +21,33 @@ if TYPE_CHECKING:
 
 _RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3]
 _LINES, _SAMPLED, _HEADS = "tune-lines", 4, 8
-_FOUND, _FOUND_FOR = "tuned", "tuned-for"
+_FOUND, _FOUND_FOR, _SAVED = "tuned", "tuned-for", "tuned-saved"
 
 
 def show(model: Any) -> None:
+    from model.fine_tune.fine_tune import usual
+
     page_text.heading("evaluate.tune")
     name = view.current().model
     key = f"{_LINES}@{name}"
     if key not in st.session_state:
-        st.session_state[key] = "".join(files.sample(model)[0].splitlines(keepends=True)[:_SAMPLED])
-    text = st.text_area(say("evaluate.tune_lines"), key=key, height=140)
+        st.session_state[key] = "\n".join(_first(model))
+    text = st.text_area(say("evaluate.tune_lines"), key=key, height=180)
+    usual_steps, usual_rate = usual(model)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        steps = st.slider(say("evaluate.steps"), 1, 100, width=260, **page_controls.between("tune-steps", 20, 1, 100))
+        steps = st.slider(
+            say("evaluate.steps"), 1, 100, width=260, **page_controls.between("tune-steps", usual_steps, 1, 100)
+        )
         rate = st.select_slider(
             say("output.rate"), _RATES, format_func=lambda r: f"{r:.0e}", width=260,
-            **page_controls.among("tune-rate", 1e-4, _RATES),
+            **page_controls.among("tune-rate", usual_rate, _RATES),
         )  # fmt: skip
+        to = asked_language.choice(model)
         pressed = st.button(say("evaluate.tune_go"), key="tune-go", type="primary")
-    asked = (name, model_list.changed(name), text, steps, rate, view.current().to)
+    asked = (name, model_list.changed(name), text, steps, rate, to)
     if pressed:
         st.session_state[_FOUND] = None  # the copy before goes first
-        st.session_state[_FOUND] = _tuned(model, text, int(steps), float(rate), asked)
+        st.session_state[_FOUND] = _tuned(model, text, int(steps), float(rate), to, asked)
         st.session_state[_FOUND_FOR] = asked
     found = st.session_state.get(_FOUND) if st.session_state.get(_FOUND_FOR) == asked else None
     if found is not None:
@@ -51,16 +57,22 @@ def show(model: Any) -> None:
         _save(found)
 
 
-def _tuned(model: Any, text: str, steps: int, rate: float, asked: tuple[Any, ...]) -> FineTuned | None:
-    from model.data_files.read import DataFile
+def _first(model: Any) -> list[str]:
+    """What the field begins with: a few held-out examples, nothing where there are none."""
+    try:
+        return sample.lines(model, _SAMPLED)
+    except HeadlightError:  # the page that scores them says why
+        return []
+
+
+def _tuned(
+    model: Any, text: str, steps: int, rate: float, to: str | None, asked: tuple[Any, ...]
+) -> FineTuned | None:  # fmt: skip
+    from model.data_files.typed import typed_lines
     from model.fine_tune.fine_tune import fine_tune
 
-    to = view.current().to
-    wanted = to if model_list.is_ours(asked[0]) and to in (getattr(model, "starts", None) or ()) else None
-
     def work() -> FineTuned:
-        lines = [line for line in DataFile.open(text.encode(), "examples") if line.source]
-        return fine_tune(model, lines, steps=steps, learning_rate=rate, language=wanted)
+        return fine_tune(model, typed_lines(text), steps=steps, learning_rate=rate, language=to)
 
     try:
         return jobs.run(("tune", *asked), work, say("evaluate.tuning"), pressed=True)
@@ -89,7 +101,9 @@ def _losses(found: FineTuned) -> None:
     slug = figure_footer.safe(found.model.name)
     from model.fine_tune.fine_tune import fine_tune
 
+    vocabulary = found.before.about["vocabulary"]
     sentence = say("evaluate.tune_sentence", n=found.before.examples, tokens=f"{found.before.tokens:,}")
+    sentence += " " + say("evaluate.guess", v=f"{vocabulary:,}", loss=numbers.short(found.before.guess, 4))
     figure_footer.draw(
         "tune-loss", sentence, None, lambda: {f"{slug}-losses.csv": csv},
         lambda: step_losses(found.losses, words).properties(width=700), (fine_tune,),
@@ -100,11 +114,10 @@ def _outputs(found: FineTuned) -> None:
     if not found.outputs:
         return
     page_text.heading("evaluate.outputs", what="", small=True)
-    st.dataframe(
-        {say("evaluate.given"): [one.given for one in found.outputs],
-         say("evaluate.before"): [one.before for one in found.outputs],
-         say("evaluate.after"): [one.after for one in found.outputs]},
-        hide_index=True, width="stretch",
+    names = ["given", "before", "after", *(["wanted"] if any(one.wanted for one in found.outputs) else [])]
+    st.table(  # whose cells wrap: an answer is read to its end
+        {say(f"evaluate.{name}"): [language.plain(getattr(one, name) or "") for one in found.outputs] for name in names},
+        hide_index=True,
     )  # fmt: skip
 
 
@@ -125,14 +138,30 @@ def _save(found: FineTuned) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         folder = st.text_input(say("evaluate.folder"), key="tune-folder", placeholder="~/models/tuned", width=420)
-        if not st.button(say("evaluate.save"), key="tune-save", disabled=not folder.strip()):
-            return
+        pressed = st.button(say("evaluate.save"), key="tune-save", disabled=not folder.strip())
+    if pressed:
+        _write(found, folder.strip())
+    told = st.session_state.get(_SAVED, (None, ""))
+    if told[0] == st.session_state[_FOUND_FOR]:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.success(say("evaluate.saved", path=language.plain(told[1])))
+            st.button(
+                say("evaluate.open"), key="tune-open", on_click=_opened, args=(told[1],), icon=":material/open_in_new:"
+            )
+
+
+def _opened(folder: str) -> None:
+    view.change(model=folder)
+    st.session_state.go_to = "heads"
+
+
+def _write(found: FineTuned, folder: str) -> None:
     from model.fine_tune.save import save
 
     try:
-        path = save(found, folder.strip())
+        path = save(found, folder)
     except HeadlightError as error:
         st.error(language.explain(error), icon=":material/error:")
         return
     model_list.found.clear()
-    st.success(say("evaluate.saved", path=language.plain(str(path))))
+    st.session_state[_SAVED] = (st.session_state[_FOUND_FOR], str(path))

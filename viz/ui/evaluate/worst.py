@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from viz.base import export, numbers
+from viz.base.shorten import shorten
 from viz.text import losses, losses_static
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
-from viz.ui.state import model_list, page_controls, view
+from viz.ui.state import model_cache, model_list, page_controls, view
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ def _example(one: Evaluation, each: Scored, name: str, end: float, at: int) -> N
     with left:
         said = say("evaluate.example", line=f"{each.line:,}", loss=numbers.short(each.loss, 4), n=len(each.tokens))
         if each.target is not None or one.about["task"] == "causal":  # whose first token is predicted from nothing
-            source = each.source if len(each.source) <= _LONGEST else f"{each.source[:_LONGEST]}…"
-            said += f" · {language.plain(source)}"
+            said += f" · {language.plain(shorten(each.source, _LONGEST))}"
         st.caption(said)
         st.html(losses.loss_text(each.tokens, each.losses, each.right, end, theme(), say("evaluate.tip")))
         if each.written is not None and each.written != each.reference:
@@ -66,11 +66,25 @@ def _example(one: Evaluation, each: Scored, name: str, end: float, at: int) -> N
     )
 
 
+def _row(one: Evaluation, each: Scored, name: str) -> int:
+    """The row that writes the token with the highest loss; of a masked model the token's own."""
+    from model.data_files.read import Line
+    from model.evaluation.by_model import scorer_of
+
+    worst = max(range(len(each.losses)), key=each.losses.__getitem__)
+    if one.about["task"] == "seq2seq":
+        return worst
+    example = scorer_of(model_cache.opened(name), one.about["language"] or None, write=False).read(
+        Line(each.line, each.source, each.target)
+    )
+    return example.positions[worst] if example.positions else example.first - 1 + worst
+
+
 def _open(one: Evaluation, each: Scored, name: str) -> None:
     """Go to the page Heads with this text, and the reference as the output where there is one."""
     forced = each.target or "" if one.about["task"] == "seq2seq" else ""
     text = each.source if each.target is None or forced else f"{each.source} {each.target}"
     view.change(model=name)
     written = {"to": to} if (to := one.about["language"]) and model_list.is_ours(name) else {}
-    view.change(text=text, target=forced, pair="", chat=0, new=0, media="", **written)
+    view.change(text=text, target=forced, pair="", chat=0, new=0, media="", row=_row(one, each, name), **written)
     st.session_state.go_to = "heads"

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.checkpoints.disk.families import made_at_random
 from model.checkpoints.disk.shipped import is_small
 from model.families import CARDS, block_parameters, related
 from viz.base import export
@@ -81,7 +80,6 @@ def _card(card: FamilyCard) -> None:
         if card.small:
             random_model_offer.offer(
                 card.small,
-                _small_title(card),
                 f"families-open-{card.key}",
                 random_model_offer.open_first,
                 width="stretch",
@@ -89,11 +87,6 @@ def _card(card: FamilyCard) -> None:
             )
         for name in _at_hand(card):
             _button(name, f"families-have-{card.key}-{name}")
-
-
-def _small_title(card: FamilyCard) -> str:
-    """Whose architecture the small one has: GPT-3's own weights and code are closed."""
-    return card.title if card.library else made_at_random()[card.small][0].title
 
 
 def _at_hand(card: FamilyCard) -> list[str]:

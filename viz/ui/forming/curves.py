@@ -56,11 +56,16 @@ def show(trace: Trace, found: list[StepRun], measured: DataFrame, chosen: tuple[
     slug = f"{figure_footer.safe(trace.key.model)}-forming"
     checks = [matrix.badge(found, site) for site in trace.sites]
     figure_footer.draw(
-        "forming-curves", say("forming.curves_sentence", n=len(found)),
+        "forming-curves", _footer(len(found), change),
         next((check for check in checks if check.fails), checks[-1]),
         lambda: {f"{slug}.csv": lambda: export.table_csv(measured)}, draw,
         (change_point.change_point, over_steps.step_run),
     )  # fmt: skip
+
+
+def _footer(steps: int, change: ChangePoint | None) -> str:
+    parts = [say("forming.curves_sentence", n=steps)]
+    return " ".join(parts if change is None else [*parts, say("forming.band_sentence")])
 
 
 def _pressed(key: str) -> None:
@@ -110,4 +115,6 @@ def _sentence(measure: str, values: list[float], change: ChangePoint | None) -> 
         st.markdown(say("forming.no_change", measure=name, first=ends[0], last=ends[1]))
         return
     values_of = {"before": numbers.short(change.before), "after": numbers.short(change.after), "measure": name}
-    st.markdown(say("forming.changed", low=f"{change.low:,}", high=f"{change.high:,}", **values_of))
+    values_of |= {"low": f"{change.low:,}", "high": f"{change.high:,}"}
+    rises = change.after > change.before
+    st.markdown(say("forming.rose", **values_of) if rises else say("forming.fell", **values_of))

@@ -28,6 +28,7 @@ _FIGURE = "forming-heads"
 def show(found: list[StepRun], step: int) -> None:
     """All pictures share the scale of 0–1, so those of two steps can be compared."""
     from model.attention import downsample
+    from model.forming.over_steps import table
 
     run = at_step(found, step)
     sites = [site for site in atlas.in_order(run.trace.sites) if run.trace.fidelity().holds_at(str(site))]
@@ -36,7 +37,7 @@ def show(found: list[StepRun], step: int) -> None:
     page_text.heading("forming.heads", step=f"{step:,}")
     size = atlas.size(run.trace)
     pooled, closed = _pooled(run.trace, sites, size)
-    pictures = {site: atlas.picture(values, "max", downsample.bin_lengths(run.trace.record(site).keys, size))
+    pictures = {site: atlas.picture(atlas.shares(values, "max", downsample.bin_lengths(run.trace.record(site).keys, size)))
                 for site, values in pooled.items()}  # fmt: skip
     heads = [(site, head) for site in sites for head in range(run.trace.record(site).heads)]
     measures = {measure_words.on_card(name): {head: run.measures[head].get(name, float("nan")) for head in heads}
@@ -59,7 +60,15 @@ def show(found: list[StepRun], step: int) -> None:
         return static_atlas.chart(pictures, closed, heads, None, names, f"0 – 1 · {legend}")
 
     slug = f"{figure_footer.safe(run.trace.key.model)}-heads-step{step}"
-    files = {f"{slug}.npz": lambda: export.npz(**{str(site): values.numpy() for site, values in pooled.items()})}
+
+    def csv() -> bytes:
+
+        return export.table_csv(table([run]))
+
+    files = {
+        f"{slug}.csv": csv,
+        f"{slug}.npz": lambda: export.npz(**{str(s): each.numpy() for s, each in pooled.items()}),
+    }
     worst = max(sites, key=lambda site: badge(found, site).fails)
     code = (downsample.thumbnails, downsample._pool)
     figure_footer.draw(_FIGURE, say("forming.heads_sentence"), badge(found, worst), lambda: files, static, code)

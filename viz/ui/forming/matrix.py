@@ -24,15 +24,14 @@ if TYPE_CHECKING:
     from model.forming.over_steps import StepRun
     from model.trace.site import Site
     from model.trace.trace import Trace
-    from viz.base.axes import Axes
     from viz.base.check_note import CheckNote
 
 _STEP, _FIGURE = "forming-step", "forming-matrix"
 
 
-def chosen_step(steps: list[int]) -> int:
-    """The step that is looked at: by the link or the slider, else the last."""
-    page_controls.among(_STEP, steps[-1], steps)
+def chosen_step(steps: list[int], first: int) -> int:
+    """The step that is looked at: by the link or the slider, else `first`, that of the model at hand."""
+    page_controls.among(_STEP, first, steps)
     return int(st.session_state[_STEP])
 
 
@@ -59,7 +58,7 @@ def show(trace: Trace, found: list[StepRun], step: int) -> None:
     shown = axes.axes(last, site, at)
     most = max(color_scale.largest(run.trace.record(site), head, shown) for run in found)
     end = color_scale.end(most, "")
-    words = language.group("matrix") | {
+    words = _words() | {
         "alt": say("matrix.alt_text", site=site_name(site), head=head, rows=record.queries, columns=record.keys),
         "legend": f"{say('matrix.legend')} · {say('forming.legend')}",
     }
@@ -71,8 +70,12 @@ def show(trace: Trace, found: list[StepRun], step: int) -> None:
     here = at_step(found, step).trace
     figure_footer.draw(
         _FIGURE, f"{say('matrix.sentence')} {remarks(last, site, shown)}".rstrip(), badge(found, site),
-        lambda: _files(trace, found, site, head, step), _static(here, site, head, shown, end, step), code_of(record),
+        lambda: _files(trace, found, site, head, step), _static(here, site, head, at, end, step), code_of(record),
     )  # fmt: skip
+
+
+def _words() -> dict[str, str]:
+    return language.group("matrix") | {"query_decoder": say("forming.query")}
 
 
 def _scrubbed(steps: list[int]) -> None:
@@ -103,8 +106,9 @@ def _files(
 
 
 def _static(
-    trace: Trace, site: Site, head: int, shown: Axes, end: float, step: int
+    trace: Trace, site: Site, head: int, at: tuple[int, int], end: float, step: int
 ) -> Callable[[], alt.Chart | alt.LayerChart] | None:  # fmt: skip
+    shown = axes.axes(trace, site, at)  # with what this step writes
     if max(len(axis.labels) for axis in shown) > export.LARGEST:
         return None
 
@@ -113,10 +117,10 @@ def _static(
 
         values, allowed = head_matrix.cells(trace.record(site), head, shown)
         rows, columns = ([label["text"] for label in axis.labels] for axis in shown)
-        told = head_matrix.header(trace, site, shown, None, language.group("matrix"))
+        told = head_matrix.header(trace, site, shown, None, _words())
         titles = (told["row_title"], told["column_title"], say("matrix.legend"))
         chart = static_chart.heat_map(values, rows, columns, 0.0, end, allowed, titles)
-        at = say("matrix.step", step=f"{step:,}")
-        return chart.properties(title=f"{site_name(site)} · {say('site.head', head=head)} · {at}")
+        step_name = say("matrix.step", step=f"{step:,}")
+        return chart.properties(title=f"{site_name(site)} · {say('site.head', head=head)} · {step_name}")
 
     return draw

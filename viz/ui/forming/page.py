@@ -31,8 +31,9 @@ def show() -> None:
     if found is None:
         return
     side_bar.head_picker(trace, words=False)
-    step = matrix.chosen_step([run.step for run in found])
-    page_text.selection_line(matrix.at_step(found, step).trace)
+    step = matrix.chosen_step(steps, runs.step_of(name, steps))
+    # The weight is the matrix's to say: it follows the slider while it is moved.
+    page_text.selection_line(matrix.at_step(found, step).trace, weight=False)
     _figures(trace, found, step)
 
 
@@ -45,13 +46,14 @@ def _figures(trace: Trace, found: list[StepRun], step: int) -> None:
         left, right = st.columns([5, 4], gap="medium")
     with left:
         matrix.show(trace, found, step)
-    with right:
+    with right, st.container(key="forming-curves-at-rest"):
         curves.show(trace, found, measured, (str(site), head), step)
     told = (model_list.card(view.current().model).get("snapshots") or {}).get("largest_weight_change")
     if told is not None and step != found[-1].step:
         st.caption(say("forming.eight_bits", change=numbers.short(told)))
-    every_head.show(found, step)
-    two_steps.show(found, step)
+    with st.container(key="forming-heads-at-rest"):
+        every_head.show(found, step)
+        two_steps.show(found, step)
 
 
 def _no_history() -> None:

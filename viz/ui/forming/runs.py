@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from model.checkpoints.disk.files import siblings
 from model.checkpoints.disk.shipped import shipped
 from model.checkpoints.history import history
 from model.errors import DamagedCheckpoint, HeadlightError, NoHistory, Stopped
 from model.jobs.progress import tick
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.state import jobs, memory_budget, model_cache, model_list, view
+from viz.ui.state import current_run, jobs, memory_budget, model_cache, model_list, view
 
 if TYPE_CHECKING:
     from model.forming.over_steps import StepRun
@@ -34,6 +36,13 @@ def steps_of(name: str) -> list[int]:
     return [every[i] for i in sorted(wanted)]
 
 
+def step_of(name: str, steps: list[int]) -> int:
+    """The step of the model at hand: of one checkpoint of a training by its name, else the last."""
+    number = Path(name).name.rpartition("-")[2]
+    own = int(number) if number.isdecimal() and siblings(Path(name)) else steps[-1]
+    return own if own in steps else steps[-1]
+
+
 def shipped_histories() -> list[str]:
     """The names of the models that ship with their history."""
     return [name for name in shipped() if name != view.current().model and steps_of(name)]
@@ -46,7 +55,7 @@ def recorded(trace: Trace, steps: list[int]) -> list[StepRun] | None:
     """
     from model.forming.over_steps import written_ids
 
-    now = view.current()
+    now = current_run.shown_view()  # what cannot be read has been said, and the run before it is shown
     ids = written_ids(trace) if model_list.is_ours(now.model) and not now.target else None
     asked = replace(now, new=0)
     how = tuple((name, value) for name, value in asdict(asked).items() if name in view.RUN and name != "model")

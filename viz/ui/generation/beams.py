@@ -15,7 +15,7 @@ from viz.ui.generation import hypothesis
 from viz.ui.generation.common import job, joined, needs_model, number, reads
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
-from viz.ui.state import model_list, page_controls
+from viz.ui.state import model_list, page_controls, view
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def show(trace: Trace, model: Any, decoder: Decoder | None, controls: Any) -> No
     if decoder is None:
         needs_model()
         return
-    ours = model_list.is_ours(trace.key.model)
+    ours = model_list.is_ours(view.model_of(trace))
     room = min(_MOST, decoder.longest - len(decoder.start))
     if room < 1:
         raise TextTooLong(got=len(decoder.start), allowed=decoder.longest - 1)
@@ -70,7 +70,7 @@ def _searched(trace: Trace, model: Any, decoder: Decoder, asked: tuple[Any, ...]
 
     _, k, alpha, limit = asked
     kind = "beams" if k > 1 else "alone"
-    if model_list.is_ours(trace.key.model):
+    if model_list.is_ours(view.model_of(trace)):
         return job(kind, asked, lambda: beam.search(decoder, k, alpha, limit)), None
     language = trace.language or None
     found = job(kind, asked, lambda: generate.beam_search(model, trace, k, alpha, limit, language))

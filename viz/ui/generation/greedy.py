@@ -144,7 +144,7 @@ def _again(trace: Trace, decoder: Decoder | None) -> Difference | None:
     if decoder is None:
         return None
     done = jobs.has_result("generation", "again", (trace.key,))
-    if not done and not model_list.is_ours(trace.key.model) and not st.button(
+    if not done and not model_list.is_ours(view.model_of(trace)) and not st.button(
         say("generation.again"), key="generation-again", help=say("generation.again_help")
     ):  # fmt: skip
         return None

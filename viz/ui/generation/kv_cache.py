@@ -11,7 +11,7 @@ from viz.base import export, numbers
 from viz.ui.generation.common import job, needs_model, number
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
-from viz.ui.state import model_list
+from viz.ui.state import model_list, view
 
 if TYPE_CHECKING:
     from model.generation.decoder import Decoder
@@ -50,7 +50,7 @@ def shapes(trace: Trace, model: Any) -> Shapes:
     from model.checkpoints.library import generate
     from model.generation import kv_cache_cost
 
-    if not model_list.is_ours(trace.key.model):
+    if not model_list.is_ours(view.model_of(trace)):
         once = generate.head_once(model)
         head = model.module.get_output_embeddings()
         return kv_cache_cost.shapes(trace, model.module, head, lambda n, s: generate.probe(model, n, s), once)
@@ -73,7 +73,7 @@ def counted(trace: Trace, model: Any, n: int) -> tuple[int, int]:
     from model.trace.record_own import ids_of
     from model.transformer import kv_cache
 
-    if not model_list.is_ours(trace.key.model):
+    if not model_list.is_ours(view.model_of(trace)):
         plain, cached = generate.real_steps(model, trace, n)
         return kv_cache_cost.counted(plain), kv_cache_cost.counted(cached)
     module, ids = model.module, trace.token_ids("decoder")[:n]

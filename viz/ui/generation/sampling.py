@@ -10,11 +10,11 @@ import numpy as np
 import streamlit as st
 
 from viz.base import export, numbers, tokens
+from viz.ui import language
 from viz.ui.generation.common import WIDTH, chips, job, joined, needs_model, number, reads
-from viz.ui.generation.greedy import step_slider
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
-from viz.ui.state import jobs, model_list, page_controls
+from viz.ui.state import jobs, model_list, page_controls, view
 
 if TYPE_CHECKING:
     from model.generation.decoder import Decoder
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _TOP = 20
+_SURE = 0.9  # where the likeliest token has more at every step, a temperature near 1 changes little
+_WRITES_ON = "small-gpt2"  # a shipped model whose next token is open
 # What is compared: the stage before and the stage after.
 PAIRS = {"all": (0, 3), "temperature": (0, 1), "top_k": (1, 2), "top_p": (2, 3)}
 
@@ -32,7 +34,7 @@ def show(trace: Trace, model: Any, decoder: Decoder | None, controls: Any) -> No
     from model.generation import sampling
 
     with controls:
-        row = step_slider(trace)
+        row = _step(trace)
         how = sampling.SamplingOptions(
             _decimal("temperature", 0.1, 5.0, 0.8, 0.1),
             number("top_k", 0, 100, 10),
@@ -40,6 +42,7 @@ def show(trace: Trace, model: Any, decoder: Decoder | None, controls: Any) -> No
         )
     texts = [item["text"] for item in tokens.labels(trace, "decoder")]
     chips(texts[: row + 1])
+    _say_how_sure(trace, row)
     logits = decoding.row_logits(trace, row, decoder)
     if logits is None:
         needs_model()
@@ -49,6 +52,48 @@ def show(trace: Trace, model: Any, decoder: Decoder | None, controls: Any) -> No
         needs_model()
     else:
         _drawing(trace, model, decoder, how)
+
+
+def _sure(trace: Trace) -> list[float]:
+    """The probability of the likeliest token of every step; 1 where it is no number."""
+    from model.generation import decoder as decoding
+
+    found = [trace.next_tokens(row, 1)[0][2] for row in decoding.rows(trace)]
+    return [1.0 if math.isnan(p) else p for p in found]
+
+
+def _step(trace: Trace) -> int:
+    """The decoder row of the chosen step; it begins with the least certain one, where a lot has the most to decide."""
+    from model.generation import decoder as decoding
+
+    shown, sure = decoding.rows(trace), _sure(trace)
+    first = sure.index(min(sure)) + 1
+    return shown[number("step", 1, len(shown), first, f"-drawn@{trace.key.model}") - 1]
+
+
+def _say_how_sure(trace: Trace, row: int) -> None:
+    """Where the text is least certain; where it is certain everywhere, that and a model that is less so."""
+    from model.generation import decoder as decoding
+
+    sure = _sure(trace)
+    least = min(sure)
+    step = sure.index(least) + 1
+    values = {"step": step, "p": numbers.short(least, 4)}
+    if least <= _SURE:
+        if row == decoding.rows(trace)[step - 1]:
+            st.caption(say("generation.least_sure", **values))
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="generation-sure"):
+        st.caption(say("generation.sure", **values), width="content")
+        if _WRITES_ON in model_list.found() and trace.key.model != _WRITES_ON:
+            title = language.plain(model_list.title(_WRITES_ON))
+            st.button(
+                say("generation.less_sure", model=title), key="generation-less-sure", type="tertiary", on_click=_open
+            )
+
+
+def _open() -> None:
+    view.change(model=_WRITES_ON, tab=view.current().tab)
 
 
 def _decimal(name: str, low: float, high: float, first: float, step: float) -> float:
@@ -125,7 +170,7 @@ def _drawing(trace: Trace, model: Any, decoder: Decoder, how: SamplingOptions) -
     from model.generation import sampling
 
     page_text.heading("generation.draw_name")
-    ours = model_list.is_ours(trace.key.model)
+    ours = model_list.is_ours(view.model_of(trace))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         count = number("count", 1, 5, 3)
         longest = number("draw_longest", 1, min(40, decoder.longest - len(decoder.start)), 20)
@@ -142,8 +187,8 @@ def _drawing(trace: Trace, model: Any, decoder: Decoder, how: SamplingOptions) -
     if ours:
         do: Callable[[], list[Drawn]] = lambda: sampling.draw(decoder, count, longest, how, seed)  # noqa: E731
     else:
-        language = trace.language or None
-        do = lambda: generate.sample(model, trace, count, longest, how, seed, language)  # noqa: E731
+        written = trace.language or None
+        do = lambda: generate.sample(model, trace, count, longest, how, seed, written)  # noqa: E731
     found = job("draw", asked, do)
     _drawn(trace, found, ours)
 

@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 def line(trace: Trace) -> None:
     """A button a head, which shows it; nothing where the run is too long to ask every head on the way."""
     from model.measures.default_head import aligned_head
-    from model.measures.notable_heads import notable_heads
+    from model.measures.notable_heads import best_aligned, notable_heads
 
     said = {
         "entropy": lambda value: (say("notable.entropy", value=numbers.short(value)), say("notable.entropy_why")),
         "previous": lambda value: (say("notable.previous", value=f"{value:.0%}"), say("notable.previous_why")),
     }
     heads = [(str(told.site), told.head, *said[told.measure](told.value)) for told in notable_heads(trace)]
-    aligned = aligned_head(model_list.card(trace.key.model), trace.language)
+    aligned = aligned_head(model_list.card(view.model_of(trace)), trace.language)
     if aligned and aligned["site"] in {str(site) for site in trace.sites}:
         words = say("notable.aligned", value=f"{aligned['agreement']:.0%}")
         heads.append((aligned["site"], int(aligned["head"]), words, say("notable.aligned_why")))
+    elif here := best_aligned(trace):  # no card measured it: this run alone tells
+        words = say("notable.aligned_here", value=f"{here.value:.0%}")
+        heads.append((str(here.site), here.head, words, say("notable.aligned_here_why")))
     if not heads:
         return
     now = view.current()

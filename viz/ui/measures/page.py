@@ -164,6 +164,10 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
         for name in head_table.COLUMNS
     }
     heads = list(zip(table["site"], table["head"], strict=True))
+    if aligned := _aligned(trace):
+        shown.insert(3, "alignment", [aligned.get(place, float("nan")) for place in heads])
+        about = say("measures.alignment_help")
+        number["alignment"] = st.column_config.NumberColumn(say("forming.alignment"), help=about)
     ticked = [place for place, head in enumerate(heads) if head in picked_heads.picked(trace)]
     key = f"measures-table-{language.current()}"
     _tick(key, ticked)
@@ -179,6 +183,17 @@ def _table(trace: Trace, table: pd.DataFrame) -> None:
             ),
         },
     )  # fmt: skip
+
+
+def _aligned(trace: Trace) -> dict[picked_heads.Pick, float]:
+    """(site, head) -> the share of this run's rows whose strongest key is the gold one; {} where no gold alignment is known."""
+    from model.measures import cross_alignment
+
+    known = cross_alignment.gold(trace)
+    if known.missing or not any(known.rows):
+        return {}
+    found = cross_alignment.agreement_of_heads(trace, known.rows)
+    return {(str(site), head): right / counted for (site, head), (right, counted) in found.items()}
 
 
 def _tick(key: str, places: list[int]) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
+from model.families import random_title_of
 from viz.base import tokens
 from viz.ui import language
 from viz.ui.language import in_card, say
 from viz.ui.model_card import library, trained
 from viz.ui.shared import page_text
-from viz.ui.state import model_cache
+from viz.ui.state import model_cache, model_list, view
 
 if TYPE_CHECKING:
     from model.checkpoints.library.library_model import HuggingFaceModel
@@ -41,6 +42,10 @@ def notes_key(model: OwnModel | HuggingFaceModel) -> str:
     """Which remarks belong under the card: that heads share keys, or see a window only, where they do."""
     if is_ours(model):
         return "model_card" if model.name == "translate" else "own_card"
+    if (
+        model_list.card(view.current().model).get("loss") is not None
+    ):  # what it was trained on, and how well it does, is there
+        return "own_card"
     return "library_card" if model_cache.is_library_model(model) and library.shares(model) else "library_card_plain"
 
 
@@ -52,7 +57,8 @@ def is_ours(model: object) -> bool:
 def _ours(model: OwnModel) -> None:
     """Facts, scores, training curve, vocabulary."""
     card, config = model.card, model.config
-    st.markdown(f"### {in_card(card.get('title', model.name))}\n{in_card(card.get('description', ''))}")
+    title = random_title_of(model.name) and model_list.title(model.name)
+    st.markdown(f"### {title or in_card(card.get('title', model.name))}\n{in_card(card.get('description', ''))}")
     _scores(model)
     with st.container(key="figures"):
         left, right = st.columns(2, gap="large")
@@ -97,12 +103,12 @@ def _scores(model: OwnModel) -> None:
     ]
     held_out: Mapping[str, Any] = model.card.get("held_out") or {}
     for name in (name for name in _HELD_OUT if held_out.get(name) is not None):
-        about = say(f"card.{name}_help", n=f"{held_out['n']:,}", v=f"{size:,}", guess=f"{math.log(size):.2f}")
-        shown.append((say(f"card.{name}"), _HELD_OUT[name].format(held_out[name]), about))
-    columns = st.columns(max(3, len(shown) + 1))
-    for column, (name, value, about) in zip(columns, shown, strict=False):
-        column.metric(name, value, help=about)
-    columns[len(shown)].metric(say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}")
+        guess = {"v": f"{size:,}", "guess": f"{math.log(size):.2f}"}
+        about = say(f"card.{name}_help", n=f"{held_out['n']:,}", **guess)
+        shown.append((say(f"card.{name}", **guess), _HELD_OUT[name].format(held_out[name]), about))
+    trained.numbers_in_a_row(
+        [*shown, (say("card.parameters"), f"{sum(p.numel() for p in model.module.parameters()):,}", None)]
+    )
 
 
 def _language(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -25,8 +25,15 @@ def scores(card: Mapping[str, Any], vocabulary: int) -> None:
         shown.append((say("card.gap_share"), f"{card['gap_share']:.1%}", say("card.gap_help", n=card["gaps"])))
     if card.get("exact_match") is not None:
         shown.append((say("card.summary"), f"{card['exact_match']:.1%}", say("card.summary_help", n=card["summaries"])))
-    for column, (label, value, about) in zip(st.columns(max(3, len(shown))), shown, strict=False):
-        column.metric(label, value, help=about)
+    numbers_in_a_row(shown)
+
+
+def numbers_in_a_row(shown: Sequence[tuple[str, str, str | None]]) -> None:
+    """(label, value, help) beside each other, as many in a row as have room whole: a label holds the guess that its number is
+    read against."""
+    with st.container(horizontal=True, gap="medium"):
+        for label, value, about in shown:
+            st.metric(label, value, help=about, width="content")
 
 
 def data(card: Mapping[str, Any]) -> None:

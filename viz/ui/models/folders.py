@@ -10,6 +10,7 @@ import streamlit as st
 
 from model.checkpoints.convert import path_kind
 from model.checkpoints.disk import discovery
+from model.checkpoints.disk.files import newest
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
@@ -73,6 +74,8 @@ def listing(folder: Path) -> Listing:
                 outside += 1
             elif kind:
                 opens.append((path, kind))
+                if path.is_dir() and path != folder and newest(path) != path:  # a training: each of its steps opens too
+                    inside.append(path)
             elif path.is_dir() and path != folder:
                 inside.append(path)
     return Listing(tuple(inside), tuple(opens), outside, max(0, len(visible) - _MOST))

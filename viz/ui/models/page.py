@@ -13,7 +13,7 @@ from model.checkpoints.disk.shipped import is_small
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.models import folders
+from viz.ui.models import folders, lab_models
 from viz.ui.shared import page_text, recent_models
 from viz.ui.state import current_run, memory_budget, model_list, view
 from viz.ui.state.model_list import about
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from model.errors import HeadlightError
 
 _ROWS = 40
+_PRESSABLE = 12  # checkpoints inside a folder that was typed
 
 
 def show() -> None:
@@ -38,7 +39,7 @@ def show() -> None:
 
 
 def _found() -> None:
-    entries = model_list.found()
+    entries = model_list.found() | {path: known for path in lab_models.paths() if (known := model_list.entry(path))}
     page_text.heading("models.here", what="")
     wanted = ""
     if len(entries) > 12:
@@ -132,6 +133,19 @@ def _own_path() -> None:
         st.caption(
             _lying(place, kind) if exists else say("models.nothing") if _plainly(path) else say("models.no_path")
         )
+    if place is not None and not kind:
+        _inside(path, place)
+
+
+def _inside(path: str, place: Path) -> None:
+    """What a folder that is no checkpoint itself has in it, the seeds of a training say: a button each."""
+    there = path_kind.inside(place)[:_PRESSABLE]
+    with st.container(horizontal=True, gap="small", key="models-inside-path"):
+        for i, one in enumerate(there):
+            st.button(
+                language.plain(one.name), key=f"models-inside-{i}", icon=":material/folder_open:", on_click=_choose_path,
+                args=(str(Path(path) / one.name),),
+            )  # fmt: skip
 
 
 def _recent() -> None:

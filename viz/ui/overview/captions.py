@@ -24,6 +24,8 @@ def of_picture(trace: Trace, ribbon_head: tuple[Site, int], how: str) -> dict[st
     if any(map(thumbnails.pooled, trace.attention.values())):
         words["legend"] = say(f"overview.legend_{how}", max="{max}")
     words["legend"] = sink.legend(words["legend"])
+    if view.current().sink:
+        words["hatched_masked"] = say("sink.hatched")
     reads = trace.facts.get("reads")
     if reads:
         words["source"] = say("overview.seen") if reads == "picture" else say("overview.heard")

@@ -38,7 +38,7 @@ def notes_key(trace: Trace) -> str:
         return "overview_long"
     if not any(site.kind == "cross" for site in trace.sites):
         return "overview_self"
-    if not model_list.is_ours(trace.key.model):
+    if not model_list.is_ours(view.model_of(trace)):
         return "overview_cross"
     site, head, _, _ = view.selected()
     return (

@@ -28,16 +28,14 @@ WORDS = ("query", "key")
 WIDTH = 170
 
 
-# Of each kind a small model that can be made here, and what it is called.
-_SMALL = {"learned": ("gpt2", "GPT-2"), "relative": ("shaw", "Shaw"), "t5": ("t5", "T5"), "alibi": ("bloom", "BLOOM"),
-          "rotary": ("llama", "Llama")}  # fmt: skip
+# Of each kind a small model that can be made here.
+_SMALL = {"learned": "gpt2", "relative": "shaw", "t5": "t5", "alibi": "bloom", "rotary": "llama"}
 
 
 def lacking(kind: str) -> None:
     """What this model does not have, and a small one that does: nothing in it is trained, but its arithmetic is the kind's."""
     st.info(say(f"positions.{kind}_none"), icon=":material/info:")
-    name, title = _SMALL[kind]
-    random_model_offer.offer(name, title, f"positions-open-{kind}", random_model_offer.open_here)
+    random_model_offer.offer(_SMALL[kind], f"positions-open-{kind}", random_model_offer.open_here)
 
 
 def slider(name: str, low: int, high: int, first: int, step: int = 1, key: str = "") -> int:

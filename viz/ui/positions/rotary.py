@@ -53,25 +53,32 @@ def rotary(trace: Trace, _model: Any) -> None:
 
 def _plane(trace: Trace, rotated: Rotated, labels: list, pair: int, site: Site, head: int) -> None:
     from model.positions.rotary import rotate
-    from viz import positions as pictures
+    from viz import pair_plane
+    from viz.ui.theme import theme
 
     page_text.heading("positions.plane_name", small=True, site=site_name(site), head=head)
-    words = {name: say(f"positions.{name}") for name in ("before", "after")} | {"alt": say("positions.plane_alt")}
+    words = {name: say(f"positions.{name}") for name in ("before", "after", "position")}
+    words["alt"] = say("positions.plane_alt")
+    before, after = pair_plane.pair_of(rotated, pair, "q")
 
-    def draw() -> Any:
-        return pictures.pair_plane(*pictures.pair_of(rotated, pair, "q"), labels, rotated.pairs[pair], words, "q")
+    def draw(how: str = "light") -> Any:
+        return pair_plane.drawn(before, after, labels, rotated.pairs[pair], words, "q", how)
 
-    st.altair_chart(draw(), width="content")
-    before, after = pictures.pair_of(rotated, pair, "q")
+    chart, untold = draw(theme())
+    st.altair_chart(chart, width="content")
     angle = float(rotated.cos[1, rotated.pairs[pair][0]].clamp(-1, 1).arccos()) if len(rotated.cos) > 1 else 0.0
     a, b = rotated.pairs[pair]
     names = trace.tokens(site.query_side)
     sentence = say("positions.plane_sentence", a=a, b=b, angle=numbers.short(angle))
+    if len(names) > pair_plane.ARROWS:
+        sentence += " " + say("positions.helix_first", n=pair_plane.ARROWS, all=len(names))
+    if untold:
+        sentence += " " + say("positions.plane_untold", n=untold)
     figure_footer.draw("positions-plane", sentence, figure_footer.fidelity_badge(rotated.error, rotated.limit, trace),
               lambda: {"headlight-plane.csv": lambda: export.matrix_csv(
                   np.hstack([before, after]), names, [f"{when}_{d}" for when in ("before", "after") for d in (a, b)]),
                   "headlight-plane.npz": lambda: export.npz(before=before, after=after, tokens=names)},
-              draw, [rotate])  # fmt: skip
+              lambda: draw()[0], [rotate])  # fmt: skip
     space.pair(trace, rotated, before, after, labels, pair, site, head)
 
 

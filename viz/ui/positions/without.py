@@ -31,7 +31,7 @@ def order_of(kind: str, n: int) -> list[int]:
 
 def without(trace: Trace, model: Any) -> None:
     """Two rows of two matrices: the words as typed and permuted, without positions and with them."""
-    if not model_list.is_ours(trace.key.model) or model is None:
+    if not model_list.is_ours(view.model_of(trace)) or model is None:
         st.info(say("positions.without_none"), icon=":material/info:")
         return
     if "encoder" not in trace.sides:

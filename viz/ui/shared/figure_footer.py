@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -182,4 +181,4 @@ def loosest(trace: Trace, sites: Sequence[Site]) -> Site:
 
 def safe(name: str) -> str:
     """A model's name as the beginning of a file's name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "model"
+    return export.file_name(name)

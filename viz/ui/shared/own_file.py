@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 
 from model.errors import DataFileRefused, NotAllowed
+from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared.widgets import mirror
 from viz.ui.state import model_list, page_controls, view
@@ -55,11 +56,31 @@ def picker(page: str, sources: Sequence[str]) -> None:
         on_change=moved,
     )  # fmt: skip
     if now == TYPED:
-        st.text_input(say("evaluate.path"), key=f"{page}-path", placeholder="/data/pairs.tsv", width=420)
+        key = f"{page}-path"
+        st.session_state.setdefault(
+            key, st.session_state.get(f"{page}-typed", "")
+        )  # its field forgets it on another page
+        st.session_state[f"{page}-typed"] = st.text_input(
+            say("evaluate.path"), key=key, placeholder="/data/pairs.tsv", width=420
+        )
     elif now == HANDED_IN:
         st.file_uploader(
             say("evaluate.upload"), key=f"{page}-upload", max_upload_size=_UPLOAD, on_change=_handed_in, args=(page,),
             type=_TYPES,
+        )  # fmt: skip
+        _in_use(page)
+
+
+def _in_use(page: str) -> None:
+    """The file that the session keeps, where its field has forgotten it: by name, with a way to let go of it."""
+    given = st.session_state.get(f"{page}-given")
+    if given is None or st.session_state.get(f"{page}-upload") is not None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+        st.markdown(say("evaluate.in_use", name=language.plain(given[0])), width="content")
+        st.button(
+            say("evaluate.let_go"), key=f"{page}-let-go", icon=":material/close:", type="tertiary",
+            on_click=lambda: st.session_state.pop(f"{page}-given", None),
         )  # fmt: skip
 
 
@@ -92,7 +113,9 @@ def choices(page: str, report: Report) -> dict[str, str]:
     if not report.findings:
         return {}
     chosen: dict[str, str] = {}
-    with st.expander(say("evaluate.odd", n=f"{sum(one.count for one in report.findings.values()):,}")):
+    with st.expander(
+        expanded=True, label=say("evaluate.odd", n=f"{sum(one.count for one in report.findings.values()):,}")
+    ):
         for kind, one in report.findings.items():
             left, right = st.columns([5, 2], vertical_alignment="center")
             named = ", ".join(map(str, one.lines[:_NUMBERED])) + (" …" if one.count > _NUMBERED else "")

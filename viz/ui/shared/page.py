@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from model.errors import bounded
 from model.measures.default_cell import first_cell
+from model.trace.site import Site
 from viz.ui import language
+from viz.ui.language import say
 from viz.ui.shared import more_inputs, page_text
+from viz.ui.shared.side_bar import site_name
 from viz.ui.state import current_run, default_head, model_list, view
 
 if TYPE_CHECKING:
     from model.trace.trace import Trace
+
+_QUOTED = 40  # characters of a link's value that a sentence repeats
 
 
 def open(key: str, card_hint: bool = False) -> Trace:
@@ -45,15 +51,15 @@ def _select(trace: Trace) -> None:
     now = view.current()
     names = [str(site) for site in trace.sites]
     site, head = now.site, now.head
-    if site not in names:
-        if site:
-            st.session_state.asked = {}
-            st.warning(language.say("error.unknown_site", site=language.plain(site), allowed=", ".join(names)))
+    absent = site not in names
+    if absent:
         best = default_head.best_head(trace)
         site, head = str(best[0]), best[1]
     record = trace.record(site)
     head = head if 0 <= head < record.heads else 0
     row, column = now.row, now.column
+    if 0 <= row < record.queries and column == -1:  # a row was asked for: its strongest cell
+        column = int(trace.row(site, head, row).argmax())
     if not (0 <= row < record.queries and 0 <= column < record.keys):
         row, column = first_cell(trace, site, head, _rows_after(site, head))
     st.session_state.view = replace(now, site=site, head=head, row=row, column=column)
@@ -62,7 +68,9 @@ def _select(trace: Trace) -> None:
     st.session_state.towers = (
         "image" in trace.store and len(trace.sides) > 1 and not any(site.kind == "cross" for site in trace.sites)
     )
-    _mention_absent()
+    if absent and now.site:
+        _mention_site(trace, now.site)
+    _mention_absent(trace)
 
 
 def _rows_after(site: str, head: int) -> str:
@@ -71,13 +79,61 @@ def _rows_after(site: str, head: int) -> str:
     return card.get("rows_after", "") if card.get("head") and tuple(card["head"]) == (site, head) else ""
 
 
-def _mention_absent() -> None:
-    """One sentence for what the link asked for and this run does not have."""
+def _mention_site(trace: Trace, site: str) -> None:
+    """One sentence for a sub-layer that this run does not have: what there is, and what is shown."""
+    for name in ("head", "q", "k"):  # they were of that sub-layer
+        st.session_state.get("asked", {}).pop(name, None)
+    try:
+        asked = site_name(Site.parse(site))
+    except ValueError:
+        asked = language.plain(site[:_QUOTED])
     now = view.current()
-    shown = {"head": now.head, "q": now.row, "k": now.column, "to": now.to, "lang": language.current()}
-    asked = st.session_state.pop("asked", {})
-    absent = [
-        f"{name}={language.plain(asked[name][:40])}" for name in shown.keys() & asked if asked[name] != str(shown[name])
-    ]
-    if absent and "notice" not in st.session_state:
-        st.session_state.notice = language.say("note.link", values=", ".join(sorted(absent)))
+    values = {"asked": asked, "allowed": _there(trace), "site": site_name(now.site), "head": now.head}
+    sentence = language.catalogue(language.current())["note.link_site"]
+    st.warning(say("note.link_site", **bounded(sentence, values)))
+
+
+def _there(trace: Trace) -> str:
+    """The sub-layers of a run in words, those of a kind together: encoder 0–11 · self-attention."""
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for site in trace.sites:
+        kinds.setdefault((site.stack, site.kind), []).append(site.layer)
+    return say("error.comma").join(
+        say("site.name", stack=language.stack(stack), layer=_layers(layers), kind=say(f"site.{kind}"))
+        for (stack, kind), layers in kinds.items()
+    )
+
+
+def _layers(layers: list[int]) -> str:
+    low, high = min(layers), max(layers)
+    if len(layers) == high - low + 1:
+        return str(low) if low == high else f"{low}–{high}"
+    return ", ".join(map(str, sorted(layers)))
+
+
+def _mention_absent(trace: Trace) -> None:
+    """One sentence for what the link asked for and this run does not have, and what is shown instead."""
+    now, record, told = view.current(), trace.record(view.current().site), st.session_state.pop("asked", {})
+    numbers = {"head": (now.head, record.heads), "q": (now.row, record.queries), "k": (now.column, record.keys)}
+    codes = {"to": (now.to, model_list.languages(now.model)), "lang": (language.current(), list(language.LANGUAGES))}
+    asked, shown = [], []
+    for name, (value, there) in (numbers | codes).items():
+        if name not in told or told[name] == str(value):
+            continue
+        got = language.plain(told[name][:_QUOTED])
+        if name in numbers:
+            here = got.isascii() and got.isdigit() and int(got) < there  # of a cell the other half may be wrong
+            allowed = "" if here else f"0–{there - 1}"
+        else:
+            allowed = ", ".join(map(_language, there))
+        named = say(f"note.link_{name}", got=got)
+        asked.append(say("note.link_there", asked=named, there=allowed) if allowed else named)
+        if value != "":
+            shown.append(say(f"note.link_{name}", got=value if name in numbers else _language(str(value))))
+    if asked and "notice" not in st.session_state:
+        listed = say("error.comma").join
+        st.session_state.notice = say("note.link", asked=listed(asked), shown=listed(shown) or "–")
+
+
+def _language(code: str) -> str:
+    return language.LANGUAGES.get(code) or language.name(code)

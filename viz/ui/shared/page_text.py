@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from model.checkpoints.disk.shipped import in_grammar
 from model.errors import HeadlightError
+from model.families import random_title_of
 from viz.base import numbers, tokens
 from viz.ui import language
 from viz.ui.language import say
@@ -100,7 +100,7 @@ def notices(trace: Trace, card_hint: bool = False) -> None:
     if folded := trace.facts.get("folded"):
         pairs = ", ".join(f"“{typed}” → “{read}”" for typed, read in folded)
         st.caption(say("note.folded", pairs=pairs))
-    if model_list.is_ours(trace.key.model) and _outside(trace):
+    if model_list.is_ours(view.model_of(trace)) and _outside(trace):
         st.caption(say("note.outside"))
     if card_hint and (notice := _card_hint(trace)):
         st.caption(f"{say('note.look')} {notice}")
@@ -157,21 +157,11 @@ def _warnings(trace: Trace) -> None:
         )
     if unknown := trace.facts.get("unknown"):
         st.caption(say("note.unknown", n=unknown["count"], unknown=code(unknown["token"])))
-    if _random(trace):
+    if random_title_of(trace.key.model):
         st.caption(say("note.random"))
     for side in trace.sides.values():
         if any(side.segments):
             st.caption(say("note.pair", last=len(side.segments) - 1, second=side.segments.index(1)))
-
-
-def _random(trace: Trace) -> bool:
-    """Whether the run is of one of the small models that the page of families makes."""
-    name = Path(trace.key.model).name
-    if not name.startswith("random-"):
-        return False
-    from model.checkpoints.random_models.make import NAMES
-
-    return name.removeprefix("random-") in NAMES
 
 
 def _outside(trace: Trace) -> bool:
@@ -179,19 +169,17 @@ def _outside(trace: Trace) -> bool:
     return in_grammar(trace.key.model, tuple(words), trace.language) is False
 
 
-def selection_line(trace: Trace) -> None:
-    """The thread of the app: what is selected, in words, the same on every page."""
+def selection_line(trace: Trace, weight: bool = True) -> None:
+    """The thread of the app: what is selected, in words, the same on every page. weight: with the cell's own; without it, the
+    row is named by the token that it reads, which no step of a training changes."""
     site, head, row, column = view.selected()
-    query = tokens.query_labels(trace, site)[row]["text"]
+    query = (tokens.query_labels(trace, site) if weight else tokens.labels(trace, site.query_side))[row]["text"]
     key = tokens.key_labels(trace, site)[column]["text"]
     record = trace.record(site)
-    weight = float(record.weights(head, slice(row, row + 1), slice(column, column + 1))[0, 0])
-    parts = [
-        site_name(site),
-        say("site.head", head=head),
-        f"{code(query)} ← {code(key)}",
-        f"**{numbers.short(weight)}**",
-    ]
+    parts = [site_name(site), say("site.head", head=head), f"{code(query)} ← {code(key)}"]
+    if weight:
+        cell = record.weights(head, slice(row, row + 1), slice(column, column + 1))
+        parts.append(f"**{numbers.short(float(cell[0, 0]))}**")
     if not bool(record.allowed(slice(row, row + 1), slice(column, column + 1))):
         later = record.mask.causal and site.query_side == site.key_side and column > row
         parts.append(say("matrix.masked_later") if later else say("matrix.masked"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import zlib
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
     from viz.plotly_figures.parallel import Axes, Range
     from viz.ui.shared.figure_footer import CheckNote
+
+_NUMBER = r"(-?[0-9]{1,9}(?:\.[0-9]{1,20})?(?:e-[0-9]{1,2})?)"
+_PART = re.compile(rf"([a-z0-9_]+):{_NUMBER}:{_NUMBER}")  # of what is brushed, in a link
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,12 @@ def show(place: str, heads: Callable[[], Heads]) -> None:
 
     drawn = heads()
     table, axes = drawn.table, drawn.axes
-    figure = parallel.lines(table, axes, theme()).update_layout(width=None)  # as wide as there is room
+    ranges = _ranges(drawn)
+    figure = parallel.lines(table, axes, theme(), ranges).update_layout(width=None)  # as wide as there is room
     box = f"{place}-parallel-strip"
     with st.container(key=box):
         said = f"{drawn.slug} · {say('measures.parallel_of', n=len(table))}"
         plotly_chart.draw(figure, said, drawn.badge, f"{drawn.slug}-{place}-parallel", f"{place}-parallel-chart", "svg")
-    ranges = _ranges(drawn)
     components.brush(key=drawn.brush, data={"box": f"st-key-{box}", "ranges": ranges}, on_ranges_change=_brushed(drawn))
     if ranges:
         st.caption(_what_is_kept(parallel.kept(table, axes, ranges), drawn))
@@ -88,41 +93,66 @@ def axes(columns: Iterable[str], rows: dict[str, str]) -> Axes:
 
 
 def _what_is_kept(rows: list[int], heads: Heads) -> str:
-    count, total, table = len(rows), len(heads.table), heads.table
+    count, total = len(rows), len(heads.table)
     if not heads.pickable:
         return say("measures.parallel_other", n=count, all=total)
     if not count:
         return say("measures.parallel_nobody")
     if count > picked_heads.MOST:
         return say("measures.parallel_many", n=count, all=total, most=picked_heads.MOST)
-    passed = {(str(table["site"][row]), int(table["head"][row])) for row in rows}
-    if passed <= set(picked_heads.parse(view.current().picks)):
-        return say("measures.parallel_kept", n=count, all=total)
-    return say("measures.parallel_let_go", n=count, all=total)  # other heads were picked since
+    return say("measures.parallel_kept", n=count, all=total)
+
+
+def _key(heads: Heads) -> str:
+    """What is brushed of this table is kept under its own name, and in the link under one for all."""
+    return f"{heads.place}-brushed@{zlib.crc32(repr(heads.identity).encode()):08x}"
 
 
 def _ranges(heads: Heads) -> dict[str, list[Range]]:
-    """What is brushed of this table."""
-    of, ranges = st.session_state.get(f"{heads.place}-brushed", (None, {}))
-    return ranges if of == heads.identity else {}
+    """What is brushed of this table; nothing any more where heads that it picked were let go since."""
+    key = _key(heads)
+    ranges = _parsed(page_controls.noted(key, lambda text: text if _parsed(text) else None, "axis:low:high,…"))
+    picks = _would_pick(heads, ranges)
+    if picks and not set(picks) <= set(picked_heads.parse(view.current().picks)):
+        st.session_state[key] = ""
+        return {}
+    return ranges
+
+
+def _would_pick(heads: Heads, ranges: dict[str, list[Range]]) -> list[picked_heads.Pick]:
+    """The heads that pass, [] where they are none to pick: without a range, or more than can be picked."""
+    from viz.plotly_figures import parallel
+
+    table, rows = heads.table, parallel.kept(heads.table, heads.axes, ranges)
+    few = heads.pickable and ranges and len(rows) <= picked_heads.MOST
+    return [(str(table["site"][row]), int(table["head"][row])) for row in rows] if few else []
+
+
+def _written(ranges: dict[str, list[Range]]) -> str:
+    """ "entropy:0.25:0.5,first:0.0:0.1", to the last bit: what passes a brush may lie on its edge."""
+    return ",".join(f"{name}:{low!r}:{high!r}" for name, parts in ranges.items() for low, high in parts)
+
+
+def _parsed(text: str) -> dict[str, list[Range]]:
+    """The same read back; {} of what is no such text."""
+    found: dict[str, list[Range]] = {}
+    parts = [_PART.fullmatch(part) for part in text.split(",")]
+    for name, low, high in (part.groups() for part in parts if part is not None and None not in parts):
+        found.setdefault(name, []).append((float(low), float(high)))
+    return found
 
 
 def _brushed(heads: Heads) -> Callable[[], None]:
     """Pick the heads that remain; without a range, or with more heads than can be picked, the picks stay."""
 
     def take() -> None:
-        from viz.plotly_figures import parallel
-
         told = st.session_state[heads.brush].get("ranges")
         if not isinstance(told, dict):
             return
         ranges = {name: parts for name, given in told.items() if (parts := read(given))}
-        st.session_state[f"{heads.place}-brushed"] = (heads.identity, ranges)
-        table, rows = heads.table, parallel.kept(heads.table, heads.axes, ranges)
-        if heads.pickable and ranges and 0 < len(rows) <= picked_heads.MOST:
-            picked_heads.pick([(table["site"][row], table["head"][row]) for row in rows])
-        else:
-            page_controls.act()
+        page_controls.put(_key(heads), _written(ranges))
+        if picks := _would_pick(heads, ranges):
+            picked_heads.pick(picks)
 
     return take
 

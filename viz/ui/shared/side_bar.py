@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from functools import partial
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from model.checkpoints.disk.shipped import is_small
+from viz.base.shorten import shorten
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.shared import more_inputs, recent_models, sink
@@ -22,23 +23,26 @@ if TYPE_CHECKING:
 
 # More heads than fit on one line as buttons are a list.
 _BUTTONS = 16
+_EXAMPLE = 80  # characters of an example in the list
 _YOURS, _SMALL = "\0yours", "\0small"  # no model's name
+_WITHOUT_TEXT = ("train",)
 _ELSEWHERE = {_YOURS: "models", _SMALL: "families"}  # the pages that they lead to
 
 
-def side_bar() -> None:
-    """Model, texts, target and language, on every page."""
+def side_bar(page: str = "") -> None:
+    """Model, texts, target and language, on every page; no texts where the page runs none."""
     now = view.current()
     card = model_list.card(now.model)
+    described = _described(now.model)
     with st.sidebar:
         key = mirror("model", now.model)
         st.selectbox(
-            say("bar.model"), [*_offered(now.model), _SMALL, _YOURS], format_func=partial(_described, now.model), key=key,
-            on_change=_choose_model, args=(key,), accept_new_options=True,
+            say("bar.model"), [*_offered(now.model), _SMALL, _YOURS], key=key, on_change=_choose_model, args=(key,),
+            format_func=lambda name: described.get(name, name), accept_new_options=True,
         )  # fmt: skip
         if model_list.is_trace(now.model):
             st.caption(say("bar.saved"))
-        else:
+        elif page not in _WITHOUT_TEXT:
             _texts(card)
         st.segmented_control(
             say("bar.language"), list(language.LANGUAGES), format_func=language.LANGUAGES.__getitem__,
@@ -56,16 +60,19 @@ def _offered(chosen: str) -> list[str]:
     return list(dict.fromkeys([*listed, *recent_models.offered()]))
 
 
-def _described(chosen: str, name: str) -> str:
-    if name in _ELSEWHERE:
-        return say("bar.small") if name == _SMALL else say("bar.yours")
-    told = model_list.described(name)
-    if name in model_list.found():
-        return told
-    path = Path(name)
-    if any(other != name and model_list.described(other) == told for other in _offered(chosen)):
-        told = f"{told} · {path.parent.parent.name}/{path.parent.name}/{path.name}"
-    return told if name == chosen else say("bar.recent", name=told)
+def _described(chosen: str) -> dict[str, str]:
+    """What the list calls each of its entries; where two would be called alike, what was opened before tells its folders too."""
+    told = {name: model_list.described(name) for name in _offered(chosen)}
+    times = Counter(told.values())
+    found = {_SMALL: say("bar.small"), _YOURS: say("bar.yours")}
+    for name, text in told.items():
+        if name not in model_list.found():
+            path = Path(name)
+            if times[text] > 1:
+                text = f"{text} · {path.parent.parent.name}/{path.parent.name}/{path.name}"
+            text = text if name == chosen else say("bar.recent", name=text)
+        found[name] = text
+    return found
 
 
 def _choose_model(key: str) -> None:
@@ -85,8 +92,8 @@ def _typed(text: str) -> str:
     chosen = view.current().model
     if not text:
         return chosen
-    for name in _offered(chosen):
-        if "/" not in text and "\\" not in text and text.lower() in f"{name} {_described(chosen, name)}".lower():
+    for name, told in _described(chosen).items():
+        if "/" not in text and "\\" not in text and name not in _ELSEWHERE and text.lower() in f"{name} {told}".lower():
             return name
     model_list.typed(text)
     return text
@@ -133,9 +140,8 @@ def _examples(card: dict) -> None:
     key = f"examples-{zlib.crc32(view.current().text.encode('utf-8', 'surrogatepass'))}"
     with st.popover(say("bar.examples"), width="stretch", key=key):
         for i, example in enumerate(card["examples"]):
-            shown = example if len(example) <= 80 else f"{example[:79]}…"
             st.button(
-                shown, key=f"example-{i}", type="tertiary", on_click=view.change,
+                shorten(example, _EXAMPLE), key=f"example-{i}", type="tertiary", on_click=view.change,
                 kwargs={"text": example, "target": ""} | ({"pair": second[example]} if example in second else {}),
             )  # fmt: skip
 

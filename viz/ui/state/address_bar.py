@@ -118,8 +118,7 @@ def _take(link: dict[str, str], asked: dict[str, str]) -> None:
         view.refuse(values["model"], UnknownModel(name=values["model"], allowed=", ".join(model_list.found())))
         values["model"] = view.View.model
     st.session_state.view = view.View(**({"text": ""} | values))
-    # Half a cell is no cell: the strongest is selected without remark.
-    st.session_state.asked = asked if {"q", "k"} <= asked.keys() else {n: asked[n] for n in asked.keys() - {"q", "k"}}
+    st.session_state.asked = asked
 
 
 def write(part: str = "", recent: str = "") -> None:
@@ -143,6 +142,7 @@ def write(part: str = "", recent: str = "") -> None:
     # A page that is opened without its link, from the menu, gets the same one again: it is told anew each time.
     st.session_state.writes = st.session_state.get("writes", 0) + 1
     words = None if part else language.group("address")
-    told = {"query": urlencode(values), "time": st.session_state.writes, "words": words, "recent": recent}
+    told = {"query": urlencode(values), "time": st.session_state.writes, "words": words, "recent": recent,
+            "streamlit": None if part else language.of_streamlit()}  # fmt: skip
     with st.sidebar if not part else st.container(key=f"address-of-{part}"):
         components.address(key=f"address{part}", data=told)

@@ -18,6 +18,7 @@ from model.errors import (
     UnreadableSound,
 )  # fmt: skip
 from viz.base import numbers
+from viz.base.shorten import shorten
 from viz.ui import language
 from viz.ui.language import say
 from viz.ui.state import jobs, model_cache, model_list, page_controls, truncation_offer, uploads, view
@@ -66,6 +67,7 @@ def current() -> Trace:
     try:
         trace = trace_of(now)
         st.session_state.last_good, st.session_state.stopped = now, None
+        st.session_state.shown_view = now
         return trace
     except Stopped as stopped:
         if not _has_good(now):
@@ -83,6 +85,11 @@ def current() -> Trace:
         return trace
 
 
+def shown_view() -> view.View:
+    """The view whose run the page shows: what is asked for, or the last good one where that could not be run."""
+    return st.session_state.get("shown_view", view.current())
+
+
 def _asked(now: view.View) -> tuple[object, ...]:
     """What a view asks to be run."""
     return tuple(getattr(now, name) for name in view.RUN)
@@ -95,8 +102,8 @@ def _has_good(now: view.View) -> bool:
 
 def _not_run(now: view.View) -> Trace:
     """After Stop: what was typed stays in its box and is not run again by itself; the last good run stays on the page."""
-    good = st.session_state.last_good
-    shown = good.text if len(good.text) <= _QUOTED else f"{good.text[:_QUOTED]}…"
+    good = st.session_state.shown_view = st.session_state.last_good
+    shown = shorten(good.text, _QUOTED)
     st.session_state.asked = {}
     with st.container(horizontal=True, vertical_alignment="center"):
         said = say("note.not_run", text=language.plain(shown)) if shown else say("note.not_run_file")
@@ -182,6 +189,7 @@ def _last_good(now: view.View, error: HeadlightError) -> Trace:
         text = examples[0] if examples else ""
         second = model_list.card(now.model).get("second", {}).get(text, "")
         good = replace(view.View(model=now.model, to=to), text=text, pair=second)
+    st.session_state.shown_view = good
     try:
         trace = trace_of(good)
     except HeadlightError as again:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import streamlit as st
 from cachetools import LRUCache
 
+from viz.base.shorten import END, shorten
+
 # The fields of the view that a person writes; in the link they have the same names.
 TEXTS = ("text", "target", "pair", "other", "hand", "against")
 READ = ("text", "target", "pair")  # whose tokens the selected cell is of
@@ -43,7 +45,10 @@ def shortened(values: Mapping[str, str]) -> dict[str, str]:
     """`values` as a link carries them: for a long text stands `text_cut`, its length, its hash and its first characters."""
     long = cut(values)
     kept = {name: value for name, value in values.items() if name not in long and len(value) <= LONGEST}
-    return kept | {f"{name}_cut": f"{len(text)}.{_keep(text)}.{text[:_SHOWN]}" for name, text in long.items()}
+    return kept | {
+        f"{name}_cut": f"{len(text)}.{_keep(text)}.{shorten(text, _SHOWN).removesuffix(END)}"
+        for name, text in long.items()
+    }
 
 
 def restored(link: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[str, int, str]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
@@ -11,16 +11,14 @@ from model.checkpoints.disk import cost, discovery, families, packages
 from model.checkpoints.disk.card import card_of, example_of
 from model.checkpoints.disk.discovery import Entry
 from model.checkpoints.disk.families.usual_texts import EXAMPLES, TWO_TEXTS
+from model.checkpoints.disk.files import newest
 from model.checkpoints.disk.headers import config_of
 from model.checkpoints.disk.shipped import shipped
 from model.checkpoints.disk.tasks import own_task, task_of
-from model.checkpoints.history import newest
 from model.errors import HeadlightError, NotAllowed
+from model.families import random_title_of
 from viz.base.numbers import size
 from viz.ui.language import in_card, say
-
-if TYPE_CHECKING:
-    from model.checkpoints.disk.discovery import Entry
 
 # Packages whose head has its answer in part of the rows only: those behind this token, about keys before it.
 _ROWS_AFTER = {"rxnmapper": ">>"}
@@ -59,7 +57,7 @@ def _typed(name: str) -> Entry | None:
     folder = place(name)
     if folder is None:
         return None
-    title, folder = folder.name, newest(folder)
+    title, folder = discovery.called(folder), newest(folder)
     try:
         family = config_of(folder).get("model_type")
         if (folder / "card.json").is_file() and (folder / "vocabulary.json").is_file():
@@ -77,6 +75,8 @@ def names(chosen: str) -> list[str]:
 
 
 def title(name: str) -> str:
+    if made := random_title_of(name):
+        return say("families.open_small", family=made)
     known = entry(name)
     if known is None:
         return Path(name).name or name

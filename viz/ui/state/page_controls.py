@@ -15,7 +15,8 @@ import streamlit as st
 from viz.ui import language
 
 LINK = "set"
-_PAIR = re.compile(r"([a-z][a-zA-Z0-9_-]{0,48})\.([^~]{1,60})")
+_LONGEST = 300  # characters of a value in a link
+_PAIR = re.compile(rf"([a-z][a-zA-Z0-9_-]{{0,48}})\.([^~]{{1,{_LONGEST}}})")
 
 
 def begin() -> None:
@@ -35,7 +36,7 @@ def written() -> str:
     for key, (first, write) in st.session_state.dials_drawn.items():
         value = st.session_state.get(key, first)
         text = write(value)
-        if value is not None and value != first and text and "~" not in text:
+        if value is not None and value != first and 0 < len(text) <= _LONGEST and "~" not in text:
             moved.append(f"{_name(key)}.{text}")
     return "~".join(moved)
 
@@ -90,8 +91,15 @@ def several(key: str, first: list[int], options: Sequence[int], most: int) -> di
     return _drawn(key, first, read, lambda value: "_".join(map(str, value)), f"{options[0]}–{options[-1]}")
 
 
+def noted(key: str, read: Callable[[str], str | None], allowed: str) -> str:
+    """What was done in a figure, as text; of one key alone: a link's is not taken for another that shares its name."""
+    _drawn(key, "", read, str, allowed)
+    st.session_state.get("dials_told", {}).pop(_name(key), None)
+    return st.session_state[key]
+
+
 def put(key: str, value: Any) -> None:
-    """What a person chose in a figure instead of in the control."""
+    """What a person chose in a figure instead of in the control; see also `noted`."""
     st.session_state[key] = value
     act()
 

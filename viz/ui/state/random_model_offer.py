@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from model.errors import HeadlightError, Stopped
+from model.families import random_title, random_title_of
 from viz.ui import language, navigation
 from viz.ui.language import say
 from viz.ui.state import jobs, model_list, page_controls, view
@@ -15,9 +16,9 @@ from viz.ui.state import jobs, model_list, page_controls, view
 _ASKED = "small-asked"
 
 
-def offer(name: str, title: str, key: str, then: Callable[[Path], None], label: str = "", **how: object) -> None:
+def offer(name: str, key: str, then: Callable[[Path], None], label: str = "", **how: object) -> None:
     """A button that makes the small model `name` (model/checkpoints/random_models/make.py) and does `then` with its folder."""
-    confined = model_list.confined()
+    confined, title = model_list.confined(), random_title(name)
     st.button(
         label or say("families.open_small", family=title),
         key=key,
@@ -68,7 +69,7 @@ def open_first(path: Path) -> None:
 
 def _open(path: Path, **kept: object) -> None:
     view.change(model=str(path), **kept)
-    st.session_state.notice = say("families.untrained", family=model_list.title(str(path)))
+    st.session_state.notice = say("families.untrained", family=random_title_of(str(path)))
 
 
 def _write(name: str) -> Path:

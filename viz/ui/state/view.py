@@ -18,6 +18,7 @@ from viz.ui.state import model_list, page_controls
 
 if TYPE_CHECKING:
     from model.errors import HeadlightError
+    from model.trace.trace import Trace
 
 # What a run depends on: another value of any of these is another run.
 RUN = ("model", "text", "target", "to", "pair", "chat", "new", "media")
@@ -61,6 +62,12 @@ def current() -> View:
     return session.value("view")
 
 
+def model_of(trace: Trace) -> str:
+    """By what name the list knows the model of this session's run: a folder that was opened by its path by that alone."""
+    name = current().model
+    return trace.key.model if model_list.is_trace(name) else name
+
+
 def change(**values: object) -> None:
     """Replace fields of the view; a new model or text lets the selection find its own place again."""
     page_controls.act()
@@ -71,6 +78,7 @@ def change(**values: object) -> None:
         if "to" in values and _is_ribbon_head(before):
             values = {"site": "", "head": 0, "heads": ""} | values  # another language has another best head
         if other_model:
+            st.session_state.asked = {}  # what a link asked for was of the model before
             st.session_state.pop("taken_link", None)  # a step of Back leads to it: it is news then
             values = {"text": "", "pair": "", "chat": 0, "new": 0, "media": "", "other": "", "tab": ""} | values
             values |= {"site": "", "head": 0, "target": "", "to": "", "heads": "", "picks": "", "area": ""}

@@ -9,7 +9,7 @@ import streamlit as st
 
 from model.trace.site import Site
 from viz.base import export, numbers, tokens
-from viz.base.numbers import minus
+from viz.base.numbers import decimals, minus
 from viz.steps import equation, latex
 from viz.ui import components, language, tile_server
 from viz.ui.language import say
@@ -62,8 +62,7 @@ def _cell(cell, d_k: int) -> None:
                 root=f"{1 / cell.scale:.4f}", score=minus(f"{cell.score:.7f}"), weight=f"{cell.weight:.7f}")
         )  # fmt: skip
         if len(cell.row_scores) <= _ROW_SCORES:
-            scores = ", ".join(f"{s:.4f}" for s in cell.row_scores)
-            st.caption(say("steps.row_scores", scores=minus(scores.replace("-inf", "-∞"))))
+            st.caption(say("steps.row_scores", scores=", ".join(decimals(s, 4) for s in cell.row_scores)))
 
 
 def _unfold(count: int) -> int:

@@ -13,6 +13,7 @@ from viz.ui.components import plotly_script
 from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text
 from viz.ui.theme import theme
+from viz.ui.train import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,8 +67,11 @@ def _drawn(found: Status, logs: Sequence[Curves]) -> None:
         f"panel_{name}": say(f"train.panel_{name}") for name in PANELS
     }
     words |= {"step": say("train.step"), "guess": say("train.guess")}
+    smoothing = _smoothing(found)
+    if smoothing:
+        words["loss"] = say("train.loss_smoothed", smoothing=f"{smoothing:g}")
     guess = _guess(logs)
-    name = f"{found.task} · {found.folder.name}"
+    name = f"{listed.title_of(found.task)} · {found.folder.name}"
     figure = training_figure(curves, guess, words, theme(), name, str(found.folder))
     file = figure_footer.safe(f"{found.folder.name}-training")
     config = {"displaylogo": False, "modeBarButtons": [["toImage", "resetScale2d"]],
@@ -83,12 +87,23 @@ def _drawn(found: Status, logs: Sequence[Curves]) -> None:
     most = max(len(log.curve("loss").steps) for log in logs)
     if most > _POINTS:
         parts.append(say("train.thinned", n=-(-most // _POINTS)))
-    if signature := logs[0].signature:
-        parts.append(f"`{signature}`")
+    if smoothing:
+        parts.append(say("train.smoothing_sentence", smoothing=f"{smoothing:g}"))
     figure_footer.draw(
         "train-curves", " ".join(parts), None, lambda: {f"{file}.csv": lambda: export.table_csv(_table(logs, names))},
         None, (loss_of,),
     )  # fmt: skip
+    if signature := logs[0].signature:
+        with st.expander(say("train.signature")):
+            st.code(signature, language=None, wrap_lines=True)
+
+
+def _smoothing(found: Status) -> float:
+    """The label smoothing that is in the loss of the training, and in no other number."""
+    from model.training.run_files.folder import run_of
+
+    told = (run_of(found.folder) or {}).get("options", {}).get("label_smoothing")
+    return float(told) if isinstance(told, int | float) else 0.0
 
 
 def _table(logs: Sequence[Curves], names: Sequence[str]) -> pd.DataFrame:
@@ -114,8 +129,8 @@ def _written(logs: Sequence[Curves]) -> None:
         return
     (step, probes), *before = reversed(log.probes)
     if before:
-        page_text.heading("train.written", step=f"{step:,}", before=f"{before[0][0]:,}")
+        page_text.heading("train.written", n=len(probes), step=f"{step:,}", before=f"{before[0][0]:,}")
     else:
-        page_text.heading("train.written", "train.written_first", step=f"{step:,}")
+        page_text.heading("train.written", "train.written_first", n=len(probes), step=f"{step:,}")
     words = {name: say(f"train.{name}") for name in ("given", "wanted", "wrote", "changed")}
     st.html(written.table(probes, before[0][1] if before else None, words, theme()))

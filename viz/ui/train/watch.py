@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -11,14 +12,13 @@ from model.errors import HeadlightError
 from viz.base import numbers
 from viz.ui import language
 from viz.ui.language import say
-from viz.ui.state import page_controls
-from viz.ui.train import curves, listed
+from viz.ui.state import page_controls, view
+from viz.ui.train import allowed, curves, listed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from model.lab.runs import Status
 
+_SURE = 320  # px of the question before a run is deleted
 _EVERY = 1.0  # seconds between two looks at the folder of a run that is on its way
 _SHOWN = ("loss", "validation_loss", "perplexity", "accuracy", "exact_match", "bleu", "chrf")
 
@@ -26,16 +26,19 @@ _SHOWN = ("loss", "validation_loss", "perplexity", "accuracy", "exact_match", "b
 def show(found: Status) -> None:
     """The run as it stands, with its buttons; a part of the page by itself follows it as long as it is on its way."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train-run"):
-        st.markdown(f"**{language.plain(found.task)}** · `{found.folder.name}`", width="stretch")
+        st.markdown(listed.named(found), width="stretch")
         _buttons(found)
+    if not found.is_over:
+        st.caption(say("train.pause_or_stop"))
     if found.error:
         st.error(language.explain_told(found.code, found.values, found.error), icon=":material/error:")
     part = st.fragment(run_every=None if found.is_over else _EVERY)(_followed)
-    part(found.folder, (found.state, found.wanted))
+    with st.container(key="train-followed"):  # its runs by itself have no sign of work (viz/ui/style.css)
+        part(found.folder, (found.state, found.wanted))
 
 
 def _buttons(found: Status) -> None:
-    from model.lab import runs
+    from model.lab import remove, runs
     from model.lab.files import GO
 
     asked = not found.is_over and found.wanted != GO and found.state != "paused"  # it is about to do it
@@ -47,6 +50,25 @@ def _buttons(found: Status) -> None:
     if not found.is_over:
         _button("stop", found, runs.stop, ":material/stop:", asked)
     listed.open_button(found, "train-open", "primary" if found.is_over else "secondary")
+    if found.is_over and remove.deletable(found.folder):
+        with (
+            st.popover(say("train.delete"), icon=":material/delete:", key="train-delete"),
+            st.container(width=_SURE),
+        ):
+            st.markdown(say("train.delete_sure", name=language.plain(found.folder.name)))
+            _button("delete_now", found, _delete, ":material/delete_forever:", False)
+
+
+def _delete(folder: Path) -> None:
+    """The run, where this person may train; a model of it that is open is left."""
+    from model.lab import remove
+
+    if not allowed.may_train():
+        return
+    remove.delete(folder)
+    if Path(view.current().model).is_relative_to(folder):
+        view.change(model=view.View.model)
+    view.open_tab("train_run", "")  # another run is no surprise then
 
 
 def _button(name: str, found: Status, act: Callable[[Any], None], icon: str, disabled: bool) -> None:
@@ -73,7 +95,8 @@ def _followed(folder: Path, shown: tuple[str, str]) -> None:
         st.rerun()
     st.progress(min(1.0, found.step / max(1, found.steps)), text=progress(found))
     if told := [f"{say(f'train.{name}')} {_said(name, found.last[name])}" for name in _SHOWN if name in found.last]:
-        st.caption(" · ".join(told))
+        name, _, seeds = listed.seed_of(found)
+        st.caption((f"{say('train.of_seed', name=name)} " if seeds > 1 else "") + " · ".join(told))
     curves.show(found)
 
 
@@ -85,7 +108,7 @@ def _said(name: str, value: float) -> str:
 
 def progress(found: Status) -> str:
     """How the run stands, in a line."""
-    parts = [state(found), say("train.of_steps", step=f"{found.step:,}", steps=f"{found.steps:,}")]
+    parts = [state(found), listed.steps_of(found)]
     if found.seconds_left is not None and found.state == "running":
         parts.append(say("train.left", time=_time(found.seconds_left)))
     return " · ".join(parts)
@@ -95,8 +118,8 @@ def state(found: Status) -> str:
     """The state in words: what was asked of a run that has not done it yet, and how many go first."""
     if (not found.is_over and found.wanted == "stop") or (found.state == "running" and found.wanted == "pause"):
         return say(f"train.state_to_{found.wanted}")
-    if found.state == "queued" and found.place is not None:
-        return say("train.state_queued_behind", n=found.place)
+    if found.state == "queued" and found.place is not None:  # with nobody before it, it starts
+        return say("train.state_queued_behind", n=found.place) if found.place else say("train.state_starting")
     return say(f"train.state_{found.state}")
 
 

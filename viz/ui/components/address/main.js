@@ -2,6 +2,7 @@
 // model on the same page is a step of its own. A button puts it on the clipboard. Beside it the models that were opened, which the browser keeps for as long as it runs.
 
 import { button, el, mount } from "../shared/dom.js";
+import { translateStreamlit } from "./streamlit_words.js";
 
 const SAID = 1600; // ms that the button says that it was pressed
 
@@ -10,7 +11,8 @@ class Address {
     this.root = el("div", "headlight address", shadow);
     this.button = button("copy", this.root, null, () => this.copy());
   }
-  update({ query, words, recent }) {
+  update({ query, words, recent, streamlit }) {
+    if (streamlit) this.translate(streamlit);
     if (recent) document.cookie = `headlight-recent=${recent}; path=/; SameSite=Strict`;
     const address = new URL(document.location.href);
     address.search = query;
@@ -21,6 +23,11 @@ class Address {
     this.words = words;
     this.button.hidden = !words;
     if (words) this.button.textContent = words.copy;
+  }
+  translate(streamlit) {
+    const told = JSON.stringify(streamlit);
+    if (told !== this.translated) translateStreamlit(streamlit);
+    this.translated = told;
   }
   async copy() {
     const told = (await written(document.location.href)) ? this.words.copied : this.words.refused;

@@ -48,7 +48,7 @@ export function fillLegend(atlas) {
   const key = el("span", "key", foot);
   el("span", "", key, "0");
   el("span", "bar", key).style.background = ramp(theme.sequential, 17);
-  el("span", "", key, "1");
+  el("span", "", key, header.end);
   el("span", "name", foot, words.legend);
   if (header.sites.some(({ mask }) => mask)) {
     const item = el("span", "key", foot), context = fitCanvas(el("canvas", "", item), 14, 14);

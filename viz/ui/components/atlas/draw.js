@@ -3,7 +3,8 @@
 import { fitCanvas } from "../shared/canvas.js";
 import { GAP } from "./plan.js";
 
-const TOP = 254, BROKEN = 255; // bytes of a picture: 0–254 are weights from 0 to 1, 255 is not a number
+const TOP = 253, BEYOND = 254, BROKEN = 255; // bytes of a picture: as in viz/atlas/atlas.py
+const NOTCHED = 7; // px: a cell with room for a corner cut out
 
 /** Which bins each of `count` pixels stands for: [first, last] of each; a bin that is smaller than a pixel is not lost. */
 function binsOf(count, bins) {
@@ -28,7 +29,7 @@ function developHead(atlas, index, edge) {
       if (value === BROKEN) broken = true;
       else if (value > most) most = value;
     }
-    const p = 4 * (y * edge + x), colour = 3 * Math.round((most / TOP) * last);
+    const p = 4 * (y * edge + x), colour = 3 * Math.round(Math.min(1, most / TOP) * last);
     for (let k = 0; k < 3; k++) image.data[p + k] = broken ? grey : table[colour + k];
     image.data[p + 3] = open ? 255 : 0;
   }));
@@ -62,11 +63,27 @@ export function drawHead(atlas, context, index, x, y, edge) {
     const size = Math.round(edge * ratio);
     context.drawImage(edge === atlas.plan.edge ? paperOf(atlas, index, size) : developHead(atlas, index, size), x, y, edge, edge);
   }
+  if (site.pictures) notchBeyond(atlas, context, index, x, y, edge);
   context.strokeStyle = theme.line;
   context.lineWidth = 1;
   context.setLineDash(site.pictures ? [] : [3, 3]);
   context.strokeRect(x - 0.5, y - 0.5, edge + 1, edge + 1);
   context.setLineDash([]);
+}
+
+/** What is larger than where the colours end has a corner cut out, as in one head's matrix. */
+function notchBeyond(atlas, context, index, x, y, edge) {
+  const { site, head } = atlas.head(index), { data, shape: [, rows, columns] } = atlas.header.arrays[site.pictures];
+  const [wide, high] = [edge / columns, edge / rows], size = Math.min(9, 0.4 * wide), from = head * rows * columns;
+  if (Math.min(wide, high) < NOTCHED) return;
+  context.fillStyle = atlas.theme.background;
+  for (let at = 0; at < rows * columns; at++) {
+    if (data[from + at] !== BEYOND) continue;
+    const right = x + ((at % columns) + 1) * wide, top = y + Math.floor(at / columns) * high;
+    context.beginPath();
+    context.moveTo(right - size, top), context.lineTo(right, top), context.lineTo(right, top + size);
+    context.fill();
+  }
 }
 
 export function paintAtlas(atlas) {

@@ -2,7 +2,7 @@
 
 import { fitCanvas, hatch } from "../shared/canvas.js";
 import { el, focusable, mount, spokenLine, watchWidth } from "../shared/dom.js";
-import { clamp } from "../shared/numbers.js";
+import { clamp, decimals } from "../shared/numbers.js";
 import { unpack } from "../shared/payload.js";
 import { listenFonts, shared } from "../shared/sync.js";
 import { readTheme } from "../shared/theme.js";
@@ -102,7 +102,7 @@ class Atlas {
     const value = this.header.arrays.values.data[index];
     if (Number.isNaN(value)) return "–";
     const size = Math.abs(value);
-    return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2).replace("-", "−");
+    return decimals(value, size >= 100 ? 0 : size >= 10 ? 1 : 2);
   }
   hatching(context) {
     const tile = document.createElement("canvas");

@@ -1,7 +1,7 @@
 // Symbols, words and numbers of an equation.
 
 import { el } from "../shared/dom.js";
-import { number } from "../shared/numbers.js";
+import { decimals, number } from "../shared/numbers.js";
 
 /** W_Q, kT, A_ij·v_j, S'' as they are set in print: italic, what follows "_" lowered, a final T raised. */
 export function symbol(parent, text) {
@@ -22,8 +22,4 @@ export const indexed = (list) => list.every((token, i) => textOf(list, i) === St
 
 /** Seven digits: what a float32 holds, without the noise of a double. */
 export const precise = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(7))).replace("-", "−") : number(value));
-export function printed(value, digits) {
-  if (digits == null || !Number.isFinite(value)) return number(value);
-  const rounded = Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value; // never "−0.00"
-  return rounded.toFixed(digits).replace("-", "−");
-}
+export const printed = (value, digits) => (digits == null ? number(value) : decimals(value, digits));

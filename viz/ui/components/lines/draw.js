@@ -1,6 +1,6 @@
 // One frame of the head view: the cached curves, and over them the chosen and the isolated lines with their weights.
 
-import { clamp, fill } from "../shared/numbers.js";
+import { clamp, decimals, fill } from "../shared/numbers.js";
 import { lane, opacity, readable, thickness, trace } from "./sheet.js";
 
 const FADED = 0.06;
@@ -88,7 +88,7 @@ function writeWeights(context, view, pick, heads) {
     const weight = view.at(main, row, column);
     if (main === undefined || !view.asked(main, row, column)) continue;
     context.fillStyle = theme.text;
-    context.fillText(weight.toFixed(wide ? 3 : 2), start + sign * (wide ? 43 : 0), y + 0.5);
+    context.fillText(decimals(weight, wide ? 3 : 2), start + sign * (wide ? 43 : 0), y + 0.5);
   }
 }
 
@@ -106,7 +106,7 @@ function fillNotes(view, pick) {
 function tellDrawn(words, { drawn, asked, cells, share }) {
   const values = {
     n: drawn.toLocaleString(), asked: asked.toLocaleString(), m: cells.toLocaleString(), more: (asked - drawn).toLocaleString(),
-    share: `${(100 * share).toFixed(share > 0.9995 && share < 1 ? 3 : 1)} %`,
+    share: `${decimals(100 * share, share > 0.9995 && share < 1 ? 3 : 1)} %`,
   };
   return fill(words.drawn, values) + (asked > drawn ? ` ${fill(words.strongest, values)}` : "");
 }

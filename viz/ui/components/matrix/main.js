@@ -91,6 +91,7 @@ class Matrix {
     const { values, state } = this.header.arrays;
     this.values = this.scrub.layer(values);
     this.states = state && this.scrub.layer(state);
+    this.header.rows = this.scrub.rows(this.header);
     this.present = new Set(this.states || []);
     if (!this.has(STATE.nan) && this.values.some(Number.isNaN)) this.present.add(STATE.nan);
   }
@@ -100,11 +101,13 @@ class Matrix {
     this.picture = this.morph = null;
     this.fresh = true;
     fillReadout(this);
+    if (this.header.rows_at && this.width) this.arrange();
     this.moved();
   }
 
   destroy() {
     this.scrub.end();
+    this.scrub.mark(false);
     if (this.header) this.setHover(null, null);
     cancelAnimationFrame(this.frame);
     this.selection.stop();

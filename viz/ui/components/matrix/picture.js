@@ -1,7 +1,7 @@
 // The picture of the cells, cached as one bitmap: a hover only copies it and draws labels and hairlines over it.
 
 import { cross, fitCanvas, hatch } from "../shared/canvas.js";
-import { clamp, MORPH, number, smooth } from "../shared/numbers.js";
+import { clamp, decimals, MORPH, smooth } from "../shared/numbers.js";
 import { STATE } from "../shared/payload.js";
 import { inkOn } from "../shared/theme.js";
 
@@ -114,13 +114,13 @@ function paintCells(matrix, context) {
   const cw = grid.cellWidth, ch = grid.cellHeight, text = cw >= TEXT_FROM && ch >= 15;
   if (!text && (Math.min(cw, ch) < 6 || !(matrix.has(STATE.nan) || matrix.has(STATE.clipped)))) return;
   const most = Math.max(Math.abs(scale.low), Math.abs(scale.high)) || 1;
-  let decimals = scale.whole ? 0 : clamp(2 - Math.floor(Math.log10(most)) + (cw >= 52 && most <= 1 ? 1 : 0), 0, 6);
+  let places = scale.whole ? 0 : clamp(2 - Math.floor(Math.log10(most)) + (cw >= 52 && most <= 1 ? 1 : 0), 0, 6);
   let size = cw >= 44 ? 12 : 11;
   if (scale.low < 0) {
     // A sign takes a letter's width: all are set so that the longest with a sign has room, and none is left out beside others.
     context.font = `10px ${theme.mono}`;
-    const at10 = () => context.measureText(`−${most.toFixed(decimals)}`).width;
-    while (decimals > 1 && at10() > cw - 7) decimals -= 1;
+    const at10 = () => context.measureText(`−${decimals(most, places)}`).width;
+    while (places > 1 && at10() > cw - 7) places -= 1;
     size = clamp(Math.floor((10 * (cw - 7)) / at10()), 9, size);
   }
   context.textAlign = "center";
@@ -134,8 +134,7 @@ function paintCells(matrix, context) {
         const ink = inkOn(theme, scale, values[i]);
         if (state === STATE.clipped) notch(context, x + cw, y, Math.min(9, cw * 0.3), ink);
         if (!text) continue;
-        const shown = Number.isFinite(values[i]) ? values[i].toFixed(decimals) : number(values[i]);
-        const nil = +shown === 0, label = nil ? shown.replace("-", "") : shown.replace("-", "−");
+        const label = decimals(values[i], places), nil = +label === 0;
         const half = context.measureText(label).width / 2, centre = x + cw / 2;
         if (half > cw / 2 - 1 || centre < half || centre + half > grid.width) continue;
         context.fillStyle = nil ? theme.faint : ink;

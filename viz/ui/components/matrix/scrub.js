@@ -8,7 +8,7 @@ const EVERY = 420; // ms that a step stays while it plays
 export class Scrub {
   /** changed(): another place is to be drawn at once; chosen(step): somebody let go at this step. */
   constructor(root, changed, chosen) {
-    Object.assign(this, { changed, chosen, place: 0, steps: null, timer: 0, held: false, told: null });
+    Object.assign(this, { changed, chosen, place: 0, steps: null, timer: 0, held: false, told: null, marked: false });
     this.bar = el("div", "scrub", root);
     this.bar.hidden = true;
     this.play = button("play", this.bar, null, () => (this.timer ? this.stop() : this.start()));
@@ -38,6 +38,10 @@ export class Scrub {
     this.note();
   }
 
+  /** The rows of the step, where each step has names of its own for them. */
+  rows({ rows, rows_at: named }) {
+    return named ? rows.map((row, i) => ({ ...row, text: named[this.place][i] })) : rows;
+  }
   /** The part of an array [steps, rows, columns] that belongs to the step; the whole of another. */
   layer({ data, shape }) {
     const size = shape.at(-1) * shape.at(-2);
@@ -54,8 +58,15 @@ export class Scrub {
     this.text.textContent = fill(this.words.step, { step: step.toLocaleString("en-US") });
     this.range.setAttribute("aria-valuetext", this.text.textContent);
     this.bar.dataset.step = step;
+    this.mark(step !== this.told);
     this.play.textContent = this.timer ? "❚❚" : "▶";
     this.play.setAttribute("aria-label", this.timer ? this.words.pause : this.words.play);
+  }
+  /** What Python drew for the step where the slider was let go is pale while another is shown here (viz/ui/style.css). */
+  mark(elsewhere) {
+    if (elsewhere === this.marked) return;
+    this.marked = elsewhere;
+    document.documentElement.toggleAttribute("data-scrubbing", elsewhere);
   }
   start() {
     const last = this.steps.length - 1;
@@ -75,6 +86,7 @@ export class Scrub {
     this.note();
     if (this.steps[this.place] === this.told) return;
     this.told = this.steps[this.place];
+    this.mark(false);
     this.chosen(this.told);
   }
 }

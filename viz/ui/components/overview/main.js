@@ -60,7 +60,7 @@ class Overview {
   /** A word's chip; hovering or focusing it is told to the page. */
   token(token, side, index, parent, tag = "span") {
     const node = tag === "button" ? button("", parent, token.text, null) : el(tag, "", parent);
-    node.className = `chip ${token.kind || "word"} ${token.segment || ""}`;
+    node.className = `chip ${token.kind || "word"} ${token.segment || ""} ${token.left_out ? "left-out" : ""}`;
     el("bdi", "", node, token.text);
     const tell = (at) => announceHover(side, at, this.root);
     for (const name of ["pointerenter", "focus"]) node.addEventListener(name, () => tell(index));
@@ -96,6 +96,11 @@ class Overview {
     if (this.header.hatched) item(this.header.hatched, 1, "hatch");
     if (has("ffn")) item(words.ffn_legend, ffn, "ramp");
     if (has("norm")) item(words.norm_legend, norm, "steps");
+    if (this.root.querySelector(".chip.left-out")) {
+      const line = el("span", "item", legend);
+      el("i", "chip left-out", line);
+      el("span", "", line, words.left_out);
+    }
     if (this.root.querySelector(".chip.selected")) {
       const line = el("span", "item", legend);
       el("i", "chip selected", line);

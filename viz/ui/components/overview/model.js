@@ -1,7 +1,7 @@
 // The model as the paper draws it: stacks of layers from bottom to top, each layer a card of its parts, the parts buttons.
 
 import { button, chip, el, svg } from "../shared/dom.js";
-import { clamp, fill } from "../shared/numbers.js";
+import { clamp, decimals, fill } from "../shared/numbers.js";
 import { magnify } from "./popover.js";
 import { chipsAt, placeOf } from "./ribbons.js";
 import { endOf, isCross, paintWeights, percent } from "./weights.js";
@@ -119,7 +119,7 @@ export class Model {
       const line = el("span", "bar", bars);
       line.append(chip(bar));
       el("i", "", el("span", "track", line)).style.width = `${100 * bar.probability}%`;
-      el("span", "value", line, bar.score ?? (bar.probability < 0.001 ? "<0.1%" : `${(100 * bar.probability).toFixed(1)}%`));
+      el("span", "value", line, bar.score ?? (bar.probability < 0.001 ? "<0.1%" : `${decimals(100 * bar.probability, 1)}%`));
     }
   }
 

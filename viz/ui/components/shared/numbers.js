@@ -26,6 +26,12 @@ export function number(value) {
   else text = size >= 100 ? value.toFixed(0) : value.toPrecision(3);
   return text.replace("-", "−");
 }
+/** So many decimals, as viz/base/numbers.py: for numbers that stand beside others of their size; what is 0 in them has no sign. */
+export function decimals(value, count) {
+  if (!Number.isFinite(value)) return number(value);
+  const text = value.toFixed(count);
+  return +text === 0 ? text.replace("-", "") : text.replace("-", "−");
+}
 /** The shortest decimal that reads back as the same float32; below `least` in size it is written as a power of ten. */
 export function exact(value, least = 1e-6) {
   if (!Number.isFinite(value)) return number(value);

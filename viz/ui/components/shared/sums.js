@@ -2,7 +2,7 @@
 // They are on the screen before the page, which is told of the cell afterwards, is drawn again.
 
 import { el } from "./dom.js";
-import { number } from "./numbers.js";
+import { decimals, number } from "./numbers.js";
 
 export const SETTLED = 140; // ms that a pointer rests on a cell before its numbers are asked for
 export const AFTER_SUMS = 120; // ms that the page waits for the numbers of a chosen cell before it is told of it
@@ -76,7 +76,6 @@ export class Sums {
 const MOST_DIGITS = 7;
 /** How many decimals two numbers need so that their difference has three digits: what is told can be followed by hand. */
 const digitsOf = (difference) => (difference && Number.isFinite(difference) ? Math.min(MOST_DIGITS, 2 - Math.floor(Math.log10(Math.abs(difference)))) : 0);
-const decimals = (value, count) => (Number.isFinite(value) ? value.toFixed(count).replace("-", "−") : number(value));
 
 /** What q·k is made smaller by: √d as one reads it in the formula, where the scale is one over the root of a whole number. */
 function divided(scale, digit) {
