@@ -126,3 +126,14 @@ def test_a_few_steps_of_fine_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         open_model(tmp_path / "models" / "tuned"), [("the cat sat", "我 喜欢 猫"), ("I like dogs", "狗 。")]
     )
     assert read(after) == pytest.approx(told.loss, rel=1e-3)
+
+
+def test_what_was_refused_is_said_as_long_as_it_stands_and_never_as_stopped(tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("the cat sat\t我 喜欢 猫\nI like dogs\t狗 。\n", "utf-8")
+    seen = typed(Visit("evaluate", straight=True, model="small-bert", tab="evaluate_from.path"), tmp_path / "pairs.tsv")
+    seen.click("evaluate-go")
+    for _ in range(2):
+        (said,) = [error.value for error in seen.at.error]
+        assert "2" in said and not seen.at.exception
+        assert seen.say("evaluate.stopped", n="0") not in [one.value for one in seen.at.caption]
+        seen.at.run()
