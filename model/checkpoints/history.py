@@ -9,7 +9,7 @@ from model.checkpoints.disk.card import card_of
 from model.checkpoints.disk.files import siblings, trained_steps
 from model.checkpoints.disk.shipped import SHIPPED, shipped
 from model.errors import NoHistory, NotAllowed, UnknownStep
-from model.training.run_files.folder import WEIGHTS, snapshot, steps_of
+from model.training.run_files.folder import WEIGHTS, run_of, snapshot, steps_of
 
 
 def history(name: str | Path, *, confined: bool = False) -> list[int]:
@@ -48,7 +48,9 @@ def _kept(folder: Path, confined: bool) -> dict[int, tuple[Path, Path | None]]:
 
 
 def _finished(folder: Path) -> int:
-    """The step of the trained weights, by the card; 0 while they are being trained."""
+    """The step of the trained weights, by the run's own file, else by the card; 0 while they are being trained."""
+    if (told := run_of(folder)) is not None:
+        return int(told["options"]["steps"]) if told.get("finished") else 0
     try:
         return card_of(folder).get("steps") or 0
     except (OSError, ValueError):

@@ -23,6 +23,7 @@ from model.checkpoints.own_subwords import Subwords
 from model.checkpoints.remarks import not_finite
 from model.edits.plan import Edit
 from model.errors import DamagedCheckpoint, LacksPackage, NoCheckpoint, NotInThisModel, TextTooLong
+from model.files.regular import bytes_of
 from model.jobs.device import CPU, device_of, host
 from model.text.tokenizer import Reading, Tokenizer
 from model.text.truncation import Start
@@ -34,6 +35,8 @@ from model.trace.trace import Trace, TraceKey
 from model.training.run_files.small_snapshots import unpacked
 from model.transformer.config import TransformerConfig
 from model.transformer.encoder_decoder import Transformer
+
+_LARGEST = 2**36  # bytes of weights
 
 
 class Recorded(NamedTuple):
@@ -136,17 +139,21 @@ class OwnModel(RunsAgain):
         language: str | None = None,
         pad_to: int | None = None,
         new_tokens: int | None = None,
+        target_ids: Sequence[int] | None = None,
         edits: Sequence[Edit | str] = (),
     ) -> Trace:
         """Run `text` and record it.
 
         target: None lets an encoder–decoder write (greedy); a text forces it. language: one of `languages`. pad_to: pad an
         encoder's text to this many tokens, to see the padding mask at work. new_tokens: how many tokens to write at most
-        (default: as many as there is room for; a decoder alone writes none). edits: what is changed in the run
-        (`model.edits.parse`), the writing too. Raises NotInThisModel for what this shape has not, BadEdit, NothingToEdit.
+        (default: as many as there is room for; a decoder alone writes none). target_ids: forces these tokens after the start one,
+        also such as no text reads as. edits: what is changed in the run (`model.edits.parse`), the writing too. Raises
+        NotInThisModel for what this shape has not, BadEdit, NothingToEdit.
         """
         target = target if target is not None and target.strip() else None  # an empty box forces nothing
-        asked = own_run.Asked(target, language, pad_to or None, new_tokens or None).checked(self)
+        asked = own_run.Asked(
+            target, language, pad_to or None, new_tokens or None, None if target_ids is None else tuple(target_ids)
+        ).checked(self)
         reading = self.read(text)
         worked_out, _ = work_out(self, edits, text, target, dict(asked.options), partial(edited.entering, self.module))
         with self.lock, edited.edited(self.module, worked_out):
@@ -176,7 +183,7 @@ def load(folder: Path, name: str | None = None, device: torch.device = CPU, snap
     Raises DamagedCheckpoint in one sentence.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load as load_bytes
 
     missing = [file for file in FILES if not (folder / file).is_file()]
     if len(missing) == len(FILES):
@@ -184,21 +191,24 @@ def load(folder: Path, name: str | None = None, device: torch.device = CPU, snap
     if missing:
         raise DamagedCheckpoint(path=folder, reason=f"{', '.join(missing)} is missing")
     weights = snapshot or folder / "weights.safetensors"
+    file = f"its snapshot {snapshot.name}" if snapshot else "a file"
     try:
         told = own_files.read(folder)
         with torch.random.fork_rng(devices=[]):  # building the module may not disturb the caller's random numbers
             module = Transformer(told.config)
-        module.load_state_dict(unpacked(load_file(weights)))
+        content = bytes_of(weights, _LARGEST)
+        module.load_state_dict(unpacked(load_bytes(content)))
     except (DamagedCheckpoint, LacksPackage):
         raise
     except (SafetensorError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DamagedCheckpoint(path=folder, reason="a file is truncated or not what its name says") from error
+        raise DamagedCheckpoint(path=folder, reason=f"{file} is truncated or not what its name says") from error
     except RuntimeError as error:
-        raise DamagedCheckpoint(path=folder, reason="its weights do not fit its config.json") from error
+        what = f"{file} does" if snapshot else "its weights do"
+        raise DamagedCheckpoint(path=folder, reason=f"{what} not fit its config.json") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DamagedCheckpoint(path=folder, reason=str(error).rstrip(".")) from error
     card = told.card | ({"not_finite": broken} if (broken := not_finite(module)) else {})
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(content).hexdigest()[:16]
     return OwnModel(
         name or folder.name, module.to(device).eval(), told.source, told.target, told.starts, card, digest, told.subwords
     )  # fmt: skip

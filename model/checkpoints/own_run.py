@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from model.errors import HeadlightError, NotInThisModel, TextTooLong, UnknownOption
+from model.errors import HeadlightError, NotInThisModel, OutOfRange, TextTooLong, UnknownOption
 from model.jobs.device import facts_of
 from model.text.tokenizer import END, MASK, Reading, Tokenizer
 from model.trace.trace_key import Side
@@ -26,16 +26,20 @@ class Asked:
     language: str | None = None
     pad_to: int | None = None
     new_tokens: int | None = None
+    target_ids: tuple[int, ...] | None = None
 
     @property
     def options(self) -> tuple[tuple[str, object], ...]:
         """Those of a `TraceKey`."""
-        every = {"language": self.language, "new_tokens": self.new_tokens, "pad_to": self.pad_to}
+        ids = None if self.target_ids is None else " ".join(map(str, self.target_ids))
+        every = {
+            "language": self.language, "new_tokens": self.new_tokens, "pad_to": self.pad_to, "target_ids": ids,
+        }  # fmt: skip
         return tuple((name, value) for name, value in every.items() if value is not None)
 
     def checked(self, model: OwnModel) -> Asked:
         """The same with the default language. Raises NotInThisModel for what the shape of `model` has not, or UnknownOption."""
-        if self.target is not None and model.task != "seq2seq":
+        if (self.target is not None or self.target_ids is not None) and model.task != "seq2seq":
             raise NotInThisModel(what="An output of its own", does="has no decoder that reads another text")
         if self.pad_to is not None and model.source is None:
             raise NotInThisModel(what="Padding its text", does="has no encoder")
@@ -74,14 +78,21 @@ def run_of(model: OwnModel, reading: Reading, asked: Asked) -> Run:
         gap = model.source.ids[MASK]
         return Run(source, None, {"gaps": [i for i, number in enumerate(ids) if number == gap]})
     start = model.start_id(asked.language)
+    if asked.target_ids is not None:
+        return _forced(model, source, start, asked.target_ids)
     if asked.target is None:
         limit = most if asked.new_tokens is None else 1 + asked.new_tokens
         written, ended = greedy(model.module, source, start, model.target.ids[END], limit)
         return Run(source, torch.tensor(written), {"generated": True, "finished": ended}, ended)
-    forced = model.target.read(asked.target, side="target").ids
-    if len(forced) + 1 > most:
-        raise TextTooLong(got=len(forced) + 1, allowed=most)
-    return Run(source, torch.tensor([start, *forced]), {"generated": False, "finished": True}, True)
+    return _forced(model, source, start, model.target.read(asked.target, side="target").ids)
+
+
+def _forced(model: OwnModel, source: torch.Tensor, start: int, ids: Sequence[int]) -> Run:
+    if len(ids) + 1 > model.max_length:
+        raise TextTooLong(got=len(ids) + 1, allowed=model.max_length)
+    for number in ids:
+        OutOfRange.check("Token", number, len(model.target) - 1)
+    return Run(source, torch.tensor([start, *ids]), {"generated": False, "finished": True}, True)
 
 
 def _continued(model: OwnModel, prompt: list[int], new_tokens: int | None) -> Run:

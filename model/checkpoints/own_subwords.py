@@ -80,6 +80,7 @@ def read(folder: Path) -> Subwords:
         raise ValueError(f"its {FILE} is none of the library tokenizers: {library_text(error)}") from error
     core.no_padding()
     core.no_truncation()
+    core.encode_special_tokens = True  # a text that spells one is a text: it was spelled so when the model was trained
     found = Subwords(core, str(folder))
     watched.check(found, folder)
     return found

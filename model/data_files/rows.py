@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from model.files.parquet_pages import largest_page, pages
 LONGEST = 2**22  # characters of a line or a field: no model reads a thousandth of it
 LARGEST_PAGE = 2**27  # bytes that a page of a Parquet file unfolds to; writers make pages of 1 MB
 LARGEST_GIVEN = 2**28  # bytes that the pages of a file that was handed in unfold to, all together
-_AT_ONCE = 512
+_AT_ONCE, _NAMED = 512, 80
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,18 @@ def of_columns(found: Iterable[tuple[int, dict[str, Any] | None]], columns: Sequ
         cells = [row.get(name) for name in columns]
         if any(name not in row for name in columns):
             yield Row(number, (), "columns")
-        elif not all(cell is None or isinstance(cell, str) for cell in cells):
+        elif not all(cell is None or (isinstance(cell, str) and _is_whole(cell)) for cell in cells):
             yield Row(number, (), "not_text")
         else:
             yield Row(number, tuple(cell or "" for cell in cells))
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it holds no half of a character, which JSON can spell and no file can hold."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def parquet_columns(place: Path | bytes) -> dict[str, bool]:
@@ -110,7 +119,9 @@ def parquet_columns(place: Path | bytes) -> dict[str, bool]:
     def text(kind: pa.DataType) -> bool:
         return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
 
-    return {name: text(schema.field(name).type) for name in dict.fromkeys(schema.names)}
+    if twice := [name for name, count in Counter(schema.names).items() if count > 1]:
+        raise NoText(f"two of its columns are called “{twice[0][:_NAMED]}”")
+    return {name: text(schema.field(name).type) for name in schema.names}
 
 
 def parquet(place: Path | bytes, columns: Sequence[str]) -> Iterator[Row]:

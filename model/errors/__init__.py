@@ -1,7 +1,6 @@
 """Errors meant for people: what was got, what is allowed, what to do.
 
-Each carries a `code` and its `values`, so that the app can say the same sentence in another language; `str(error)` is
-the English one.
+Each carries a `code` and its `values`, for the same sentence in another language; `str(error)` is the English one.
 """
 
 from __future__ import annotations

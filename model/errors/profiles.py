@@ -15,7 +15,7 @@ class TextsFile(HeadlightError):
 
 class ProfileElsewhere(HeadlightError):
     code = "profile_elsewhere"
-    sentence = "There is finished work of {what} at {path}: choose another --out, or delete it to begin again."
+    sentence = "There is finished work of {what} at {path}: choose another {option}, or delete it to begin again."
 
 
 class ProfileNotWritten(HeadlightError):

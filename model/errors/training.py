@@ -51,6 +51,11 @@ class ModelThere(HeadlightError):
     sentence = "{path} holds a model already: choose another folder with --out, or put the new one in its place with --replace."
 
 
+class ModelNotWritten(HeadlightError):
+    code = "model_not_written"
+    sentence = "The model cannot be written to {path}: {reason}. Choose another folder with --out."
+
+
 class NothingToResume(HeadlightError):
     code = "nothing_to_resume"
     sentence = "{path} holds no training to resume: give the folder that python -m model train wrote to."

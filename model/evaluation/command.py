@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.checkpoints.remarks import say_remarks
+from model.errors import EvaluationNotWritten, EvaluationStopped, HeadlightError
 from model.jobs.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -64,7 +65,14 @@ def _run(arguments: argparse.Namespace) -> str:
     found, work = [], []
     with until_signal() as stopped:
         for at, name in enumerate(arguments.model):
-            one, parts = _evaluated(arguments, file, name, at, stopped, report, choices)
+            try:
+                one, parts = _evaluated(arguments, file, name, at, stopped, report, choices)
+            except (EvaluationStopped, EvaluationNotWritten):
+                raise
+            except HeadlightError:  # the same command is refused again: there is nothing to go on with
+                for parts in work:
+                    parts.remove()
+                raise
             found.append(one)
             work.append(parts)
     odd = {kind: one.count for kind, one in report.findings.items()}
@@ -121,10 +129,11 @@ def _told(arguments: argparse.Namespace, found: Sequence[Evaluation]) -> dict[st
     """The first model's numbers at the top; of several, all of them and the table with intervals too."""
     told: dict[str, Any] = found[0].summary()
     if len(found) > 1:
-        from model.evaluation.compare import compared
+        from model.evaluation.compare import compared, no_intervals
 
         rows = json.loads(compared(found).to_json(orient="records"))
-        told |= {"models": [one.summary() for one in found], "paired": rows}
+        told |= {"models": [one.summary() for one in found], "paired": rows,
+                 "no_intervals": no_intervals(rows[0]["examples"])}  # fmt: skip
     return told
 
 
@@ -140,11 +149,15 @@ def _written(told: dict[str, Any]) -> str:
 
 def _line(one: Evaluation) -> str:
     told = one.summary()
+
+    def number(name: str, how: str) -> str:
+        return "not finite" if told[name] is None else f"{told[name]:{how}}"
+
     parts = [
         f"{told['model']}{_written(told)}: {told['examples']:,} examples, {told['tokens']:,} tokens",
-        f"loss {told['loss']:.4f} nats a token (a uniform guess {told['guess_loss']:.4f})",
-        f"perplexity {told['perplexity']:.4g} (1 is perfect, {told['vocabulary']:,} a uniform guess)",
-        f"{told['bits_per_character']:.4f} bits a character", f"accuracy {told['accuracy']:.2%}",
+        f"loss {number('loss', '.4f')} nats a token (a uniform guess {told['guess_loss']:.4f})",
+        f"perplexity {number('perplexity', '.4g')} (1 is perfect, {told['vocabulary']:,} a uniform guess)",
+        f"{number('bits_per_character', '.4f')} bits a character", f"accuracy {number('accuracy', '.2%')}",
     ]  # fmt: skip
     if "bleu" in told:
         parts.append(f"BLEU {told['bleu']:.2f}, chrF {told['chrf']:.2f}, exact match {told['exact_match']:.2%}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Rows of the table that are compared: the second is comparable between models whose tokens differ.
 RATIOS = ("loss", "bits_per_character")
+_TRANSLATIONS = ("bleu", "chrf")
 
 
 def compared(
@@ -26,7 +27,7 @@ def compared(
 
     Columns: "model", "task", "examples", "tokens", "perplexity", "accuracy", and of "loss", "bits_per_character", "bleu" and
     "chrf" the value, "…_low" and "…_high" (95 % interval) and "…_p" (of the difference to the first model; NaN of that one and
-    where the two are not comparable: other tasks, and of the loss other tokens).
+    where the two are not comparable: other tasks, and of the loss other tokens); all three NaN where `no_intervals` says why.
     Raises NotTheSameFile where the examples have other texts.
     """
     import pandas as pd
@@ -42,7 +43,17 @@ def compared(
                 row[f"{name}_p"] = bootstrap.difference(pairs[0], pair, samples, seed).p
     if all(one.answers[0] for one in rows):
         _translations(found, rows, samples)
+    if no_intervals(rows[0].examples) is not None:
+        unsaid = [f"{name}_{part}" for name in (*RATIOS, *_TRANSLATIONS) for part in ("low", "high", "p")]
+        found = [row | {name: np.nan for name in unsaid if name in row} for row in found]
     return pd.DataFrame(found)
+
+
+def no_intervals(examples: int) -> str | None:
+    """Why a bootstrap over so few examples says nothing; None where it does."""
+    if examples >= bootstrap.FEWEST:
+        return None
+    return f"{examples:,} examples are fewer than {bootstrap.FEWEST}, so no interval and no p is given"
 
 
 def _comparable(first: Evaluation, other: Evaluation, name: str) -> bool:

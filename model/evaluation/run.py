@@ -137,7 +137,7 @@ def evaluate_file(
         "choices": None if report is None else dict(choices or {}), "model": model.weights_hash,
         "language": language or "", "written_answers": write, "version_of_Headlight": __version__,
     }  # fmt: skip
-    parts = PartFiles(out, made_of, SCHEMA, EvaluationNotWritten)
+    parts = PartFiles(out, made_of, SCHEMA, EvaluationNotWritten, "--json")
     count = sum(1 for _ in every())
     done = [0]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.checkpoints.history import history
 from model.checkpoints.open import open_model
+from model.checkpoints.own import OwnModel
 from model.forming.change_point import LEAST_OTHER, LEAST_SHARE
 from model.jobs.progress import tick
 from model.measures.cross_alignment import agreement_of_heads, gold
@@ -74,13 +75,12 @@ def attention_alone(trace: Trace) -> Trace:
     return replace(trace, store=store, attention=attention, plain_logits=None)
 
 
-def written_target(trace: Trace) -> str | None:
-    """What an encoder–decoder of ours wrote, to be forced upon every step: runs of other targets cannot be compared."""
+def written_ids(trace: Trace) -> tuple[int, ...] | None:
+    """The tokens that an encoder–decoder wrote or was given, without its start token, to be forced upon every step: runs of other
+    targets cannot be compared, and what an early step writes reads back as another text, or as none. None of one stack alone."""
     if not {"encoder", "decoder"} <= trace.sides.keys():
         return None
-    if trace.key.target:
-        return trace.key.target
-    return trace.between.join(trace.side("decoder").texts[1:])
+    return trace.side("decoder").ids[1:]
 
 
 def over_steps(
@@ -100,8 +100,8 @@ def over_steps(
     steps = every if steps is None else list(steps)
     if record is None:
         last = open_model(name, step=every[-1], confined=confined)
-        if getattr(last, "decodes", False) and not asked.get("target"):
-            asked["target"] = written_target(last.trace(text, **asked))
+        if isinstance(last, OwnModel) and last.decodes and not asked.get("target"):
+            asked["target_ids"] = written_ids(last.trace(text, **asked))
 
         def record(model: Any) -> Trace:
             return model.trace(text, **asked)

@@ -28,9 +28,12 @@ class PartFiles:
     """
 
     def __init__(
-        self, out: Path, made_of: Mapping[str, Any], schema: pa.Schema, not_written: type[HeadlightError]
+        self, out: Path, made_of: Mapping[str, Any], schema: pa.Schema, not_written: type[HeadlightError],
+        option: str = "--out",
     ):  # fmt: skip
-        """made_of: what the result follows from. Raises ProfileElsewhere where the parts are of something else."""
+        """made_of: what the result follows from. option: of the command that gives `out`.
+
+        Raises ProfileElsewhere where the parts are of something else."""
         self.out, self.folder, self.made_of = out, out.with_name(out.name + ".parts"), dict(made_of)
         self.schema, self.not_written = schema, not_written
         with self.writing():
@@ -39,7 +42,7 @@ class PartFiles:
             if not told.is_file():
                 text = json.dumps(self.made_of, ensure_ascii=False, indent=1)
                 _replace(told, lambda path: path.write_text(text, "utf-8"))
-        check(self.folder, _json(told), self.made_of)
+        check(self.folder, _json(told), self.made_of, option)
 
     def _path(self, chunk: int) -> Path:
         return self.folder / f"{chunk:06d}.parquet"
@@ -71,11 +74,12 @@ class PartFiles:
         return _Writing(self.out, self.not_written)
 
 
-def check(path: Path, there: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> None:
+def check(path: Path, there: Mapping[str, Any] | None, wanted: Mapping[str, Any], option: str = "--out") -> None:
     """Raises ProfileElsewhere where work at `path` does not belong to what is wanted, saying the first difference."""
     different = [name for name in wanted if there is None or there.get(name) != wanted[name]]
     if different:
-        raise ProfileElsewhere(path=path, what=f"another {different[0].replace('_', ' ')}")
+        what = f"another {different[0].replace('_', ' ')}"
+        raise ProfileElsewhere(path=path, what=what, option=option)
 
 
 def _json(path: Path) -> dict[str, Any] | None:

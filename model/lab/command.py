@@ -70,7 +70,7 @@ def add(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> str:
     from model.lab.job import work
     from model.training.options import options_of
-    from model.training.run_files.place import default_folder, refuse_model
+    from model.training.run_files.place import default_folder, on_the_way, refuse_model
     from model.training.seeds import begin_seeds
 
     names = [name.replace("-", "_") for name in (*_WHOLE, *_NUMBERS, *_WORDS)]
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> str:
     if arguments.resume is not None:
         if arguments.replace:
             raise HeadlightError(reason="A training goes on as it was begun: leave out --replace with --resume.")
-        folder = arguments.resume
+        folder = on_the_way(arguments.resume.absolute())
         _check_same(folder, arguments, given)
     else:
         options = options_of(arguments.name, **given)

@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from model.files.atomic import write_json
-from model.files.regular import json_of
+from model.files.regular import json_of, parsed
+from model.training.run_files.schemas import checked
 
 HEARTBEAT, CONTROL, LOCK = "heartbeat.json", "control.json", "lock"
 GO, PAUSE, STOP = "go", "pause", "stop"
+# Numbers of the log that a heartbeat repeats.
+MEASURED = (
+    "loss", "validation_loss", "perplexity", "learning_rate", "gradient_norm", "exact_match", "bleu", "chrf", "accuracy",
+)  # fmt: skip
 _QUIET = 15.0  # seconds without a heartbeat after which a run is taken for dead where its lock cannot be asked
 
 
@@ -27,6 +32,23 @@ def lock_of(path: Path) -> Any:
     from filelock import FileLock
 
     return FileLock(path, mode=0o644)
+
+
+def heartbeat_of(folder: Path) -> dict[str, Any]:
+    """What a run said of itself last; {} where nothing that can be read."""
+    told = read(folder / HEARTBEAT)
+    try:
+        return checked("heartbeat", told)
+    except ValueError:
+        return {}
+
+
+def folder_in(text: str | bytes) -> Path | None:
+    """The folder of an entry of the list of runs or of the queue; None where it is none."""
+    try:
+        return Path(checked("entry", parsed(text))["folder"])
+    except ValueError:
+        return None
 
 
 def is_alive(folder: Path) -> bool:
@@ -42,7 +64,7 @@ def is_alive(folder: Path) -> bool:
     except Timeout:
         return True
     except OSError:
-        return time.time() - read(folder / HEARTBEAT).get("time", 0) < _QUIET
+        return time.time() - heartbeat_of(folder).get("time", 0) < _QUIET
 
 
 def read(path: Path) -> dict[str, Any]:

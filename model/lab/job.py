@@ -10,24 +10,14 @@ from typing import Any
 
 from model.errors import HeadlightError, LacksPackage, NothingToResume, TrainingBusy, TrainingInterrupted, Unexpected
 from model.jobs.signals import until_signal
-from model.lab.files import HEARTBEAT, LOCK, PAUSE, STOP, lock_of, read, wanted, write_heartbeat
+from model.lab.files import LOCK, MEASURED, PAUSE, STOP, heartbeat_of, lock_of, wanted, write_heartbeat
 from model.lab.queue import Turn
 from model.training.run_files.folder import run_of
+from model.training.run_files.place import on_the_way
 from model.training.seeds import go_on
 from model.training.train import Run, StopTraining
 
 _BEAT, _LOOK = 0.5, 0.25  # seconds between two heartbeats, and between two looks at the control file
-_KEPT = (
-    "loss",
-    "validation_loss",
-    "perplexity",
-    "learning_rate",
-    "gradient_norm",
-    "exact_match",
-    "bleu",
-    "chrf",
-    "accuracy",
-)
 
 
 class Job:
@@ -35,7 +25,7 @@ class Job:
 
     def __init__(self, folder: Path, turn: Turn | None, show: Callable[[dict[str, Any], bool], None] | None = None):
         self.folder, self.turn, self.show = folder, turn, show
-        self.told: dict[str, Any] = {**read(folder / HEARTBEAT), "state": "starting", "error": "", "code": "", "values": {},
+        self.told: dict[str, Any] = {**heartbeat_of(folder), "state": "starting", "error": "", "code": "", "values": {},
                                      "seconds_left": None}  # fmt: skip
         self.ended = threading.Event()
         self.stopped: Callable[[], bool] = lambda: False
@@ -65,7 +55,7 @@ class Job:
         rate = (self.steps_made - 1) / (now - self.began) if self.steps_made > 1 else None
         left = None if rate is None else (steps - step) / rate
         self.told = {**self.told, "state": "running", "step": step, "steps": steps, "steps_per_second": rate,
-                     "seconds_left": left, **{name: line[name] for name in _KEPT if name in line}}  # fmt: skip
+                     "seconds_left": left, **{name: line[name] for name in MEASURED if name in line}}  # fmt: skip
         if self.show:
             self.show(self.told, step == steps)
         if now >= self.looked + _LOOK:
@@ -101,7 +91,7 @@ def work(
     """
     from filelock import Timeout
 
-    folder = Path(folder).absolute()
+    folder = on_the_way(Path(folder).absolute())
     if run_of(folder) is None:
         raise NothingToResume(path=folder)
     lock = lock_of(folder / LOCK)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from model.files.atomic import write_json
-from model.lab.files import LOCK, is_alive, lock_of, read
+from model.files.regular import NotRegular, bytes_of
+from model.lab.files import LOCK, folder_in, is_alive, lock_of
 
 VARIABLE = "HEADLIGHT_LAB"
-_TICKETS, _TURN = "queue", "turn.json"  # who waits, and who trains
+_TICKETS, _TICKET = "queue", re.compile(r"[0-9]{20}\.json")  # who waits
+_TURN = "turn.json"  # who trains
+_LARGEST = 2**16  # bytes of a ticket
 _STARTING = 60.0  # seconds that a process may take from its ticket to its lock
 _LOOK = 0.2
 
@@ -35,10 +39,10 @@ def take_ticket(lab: Path, folder: Path) -> None:
 def waiting(lab: Path) -> list[Path]:
     """The folders in the queue, first come first; tickets whose process is gone are thrown away."""
     found = []
-    for ticket in sorted((lab / _TICKETS).glob("*.json")):
-        folder = Path(read(ticket).get("folder", "/nonexistent"))
+    for ticket in _tickets(lab):
+        folder = _folder_of(ticket)
         young = time.time() - int(ticket.stem) / 1e9 < _STARTING
-        if folder in found or not (is_alive(folder) or (young and folder.is_dir())):
+        if folder is None or folder in found or not (is_alive(folder) or (young and folder.is_dir())):
             with suppress(OSError):
                 ticket.unlink()
         else:
@@ -46,10 +50,22 @@ def waiting(lab: Path) -> list[Path]:
     return found
 
 
+def _tickets(lab: Path) -> list[Path]:
+    """In the order of coming; what has another name is none."""
+    return sorted(path for path in (lab / _TICKETS).glob("*.json") if _TICKET.fullmatch(path.name))
+
+
+def _folder_of(ticket: Path) -> Path | None:
+    try:
+        return folder_in(bytes_of(ticket, _LARGEST))
+    except (NotRegular, OSError):
+        return None
+
+
 def leave(lab: Path, folder: Path) -> None:
     """Throw the tickets of `folder` away."""
-    for ticket in (lab / _TICKETS).glob("*.json"):
-        if read(ticket).get("folder") == str(folder):
+    for ticket in _tickets(lab):
+        if _folder_of(ticket) == folder:
             with suppress(OSError):
                 ticket.unlink()
 
@@ -57,8 +73,8 @@ def leave(lab: Path, folder: Path) -> None:
 def place(lab: Path, folder: Path) -> int | None:
     """How many runs come before this one, the running one counted; None where it is not in the queue."""
     queue = waiting(lab)
-    told = read(lab / _TURN).get("folder")
-    trains = isinstance(told, str) and Path(told) != folder and is_alive(Path(told))
+    first = _folder_of(lab / _TURN)
+    trains = first is not None and first != folder and is_alive(first)
     return queue.index(folder) + trains if folder in queue else None
 
 

@@ -18,8 +18,22 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import NothingToResume, TrainingBusy, TrainingNotWritten
+from model.files.atomic import write_json
+from model.files.regular import NotRegular, bytes_of
 from model.lab import queue
-from model.lab.files import CONTROL, GO, HEARTBEAT, PAUSE, STOP, ask, is_alive, read, wanted
+from model.lab.files import (
+    CONTROL,
+    GO,
+    HEARTBEAT,
+    MEASURED,
+    PAUSE,
+    STOP,
+    ask,
+    folder_in,
+    heartbeat_of,
+    is_alive,
+    wanted,
+)  # fmt: skip
 from model.lab.uploads import LIST, RUNS, sweep
 from model.training.run_files.folder import NEW, RUN, run_of
 
@@ -84,13 +98,20 @@ def start(
         lab.mkdir(parents=True, exist_ok=True)
         sweep(lab, Path(settled.data) if settled.data else None)
         folder = begin_seeds(settled, out or _new_folder(lab, settled.task), seeds)
-        with open(lab / LIST, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"folder": str(folder)}) + "\n")
+        _list(lab, folder)
         _launch(folder, lab)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise TrainingNotWritten(path=error.filename or lab, reason=reason, step=0) from error
     return folder
+
+
+def _list(lab: Path, folder: Path) -> None:
+    """One more line of the list; half of one, which a full disk left, ends before it."""
+    with open(lab / LIST, "ab+") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        begun = file.read(1) not in (b"", b"\n")
+        file.write(b"\n" * begun + json.dumps({"folder": str(folder)}).encode() + b"\n")
 
 
 def _new_folder(lab: Path, task: str) -> Path:
@@ -108,7 +129,9 @@ def _new_folder(lab: Path, task: str) -> Path:
 def _launch(folder: Path, lab: Path) -> None:
     """A process in a session of its own: neither the end of the app nor Ctrl-C at its terminal is its end."""
     (folder / CONTROL).unlink(missing_ok=True)
-    (folder / HEARTBEAT).unlink(missing_ok=True)
+    told = {"step", "steps", *MEASURED}  # what it has reached stands while it waits too
+    kept = {name: value for name, value in heartbeat_of(folder).items() if name in told}
+    write_json(folder / HEARTBEAT, kept | {"state": "starting"}, sync=False)
     queue.leave(lab, folder)
     queue.take_ticket(lab, folder)
     command = [sys.executable, "-m", "model", "train", "--resume", str(folder), "--queue", str(lab.absolute())]
@@ -125,10 +148,10 @@ def runs(lab: Path | None = None) -> list[Status]:
     """Of every run that was started in this lab and is still there, the newest first."""
     lab = lab or queue.lab_folder()
     try:
-        lines = (lab / LIST).read_text(encoding="utf-8").splitlines()
-    except OSError:
+        lines = bytes_of(lab / LIST).splitlines()
+    except (NotRegular, OSError):
         return []
-    folders = dict.fromkeys(Path(json.loads(line)["folder"]) for line in reversed(lines) if line.endswith("}"))
+    folders = dict.fromkeys(folder for line in reversed(lines) if (folder := folder_in(line)) is not None)
     return [status(folder, lab) for folder in folders if run_of(_found(folder)) is not None]
 
 
@@ -141,31 +164,18 @@ def _found(folder: Path) -> Path:
 def status(run: str | Path, lab: Path | None = None) -> Status:
     """How the run in the folder `run` stands. Raises NothingToResume where there is none."""
     folder = _found(Path(run).absolute())
-    told, beat = run_of(folder), read(folder / HEARTBEAT)
+    told, beat = run_of(folder), heartbeat_of(folder)
     if told is None:
         raise NothingToResume(path=folder)
     options, state = told["options"], _state(folder, told, beat)
     steps = options["steps"] * max(1, len(told.get("seeds", ())))
     waits = state == "queued"
-    facts = (
-        "state",
-        "step",
-        "steps",
-        "seconds_left",
-        "error",
-        "time",
-        "pid",
-        "said",
-        "steps_per_second",
-        "code",
-        "values",
-    )
     failed = beat if state == "failed" else {}
     return Status(
-        folder, options["task"], state, steps if state == "finished" else beat.get("step", 0), steps,
+        folder, options["task"], state, steps if state == "finished" else min(steps, beat.get("step", 0)), steps,
         beat.get("seconds_left") if state == "running" else None,
         queue.place(lab or queue.lab_folder(), folder) if waits else None,
-        failed.get("error", ""), {name: value for name, value in beat.items() if name not in facts},
+        failed.get("error", ""), {name: beat[name] for name in MEASURED if name in beat},
         failed.get("code", ""), failed.get("values", {}), wanted(folder),
     )  # fmt: skip
 
@@ -180,7 +190,7 @@ def _state(folder: Path, told: Mapping[str, Any], beat: Mapping[str, Any]) -> st
         return last
     began = (folder / RUN).stat().st_mtime
     launched = (folder / _OUTPUT).stat().st_mtime if (folder / _OUTPUT).exists() else began
-    return "starting" if not beat and time.time() - max(began, launched) < _STARTING else "killed"
+    return "starting" if last == "starting" and time.time() - max(began, launched) < _STARTING else "killed"
 
 
 def pause(run: str | Path) -> None:

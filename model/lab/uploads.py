@@ -63,6 +63,6 @@ def in_use(lab: Path) -> set[Path]:
 def _runs(lab: Path) -> Iterator[Path]:
     yield from _children(lab / RUNS)
     with suppress(OSError):
-        for line in (lab / LIST).read_text(encoding="utf-8").splitlines():
+        for line in (lab / LIST).read_text(encoding="utf-8", errors="replace").splitlines():
             with suppress(ValueError, KeyError, TypeError):
                 yield Path(json.loads(line)["folder"])

@@ -50,5 +50,5 @@ def made_of(out: Path) -> dict[str, Any] | None:
     try:
         told = json.loads(pq.read_schema(out).metadata[KEY])["made_of"]
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise ProfileElsewhere(path=out, what="something else") from error
+        raise ProfileElsewhere(path=out, what="something else", option="--out") from error
     return told if isinstance(told, dict) else {}

@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 
 import torch
 
-from model.errors import BadOption, TrainingNotWritten
-from model.files.atomic import remove
+from model.errors import BadOption
+from model.errors.training import ModelNotWritten
+from model.files.regular import json_of
 from model.small_families import heads
 from model.small_families.family import SmallFamily
 from model.small_families.loop import Curve, Progress, batches, optimise
@@ -24,7 +26,14 @@ from model.small_families.scores import held_out_batches, held_out_loss, held_ou
 from model.small_families.spans import PREFIX
 from model.small_families.tokenizer import train_tokenizer
 from model.training.language.texts import Text
+from model.training.options import LARGEST_SEED
 from model.training.run_files.place import default_folder, refuse_model
+
+# What the library and we write of a model: of a folder that is replaced nothing else is deleted.
+_OURS = (
+    "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "card.json",
+)  # fmt: skip
 
 
 def train(
@@ -35,11 +44,11 @@ def train(
 
     progress: True for a bar on stderr, False for silence, or a function (step, steps, values). texts: how many it is
     trained on. replace: let it take the place of a model that lies there. On one thread, so that the same seed gives the same
-    numbers. Raises UnknownOption, BadOption, ModelThere, TrainingNotWritten.
+    numbers. Raises UnknownOption, BadOption, ModelThere, ModelNotWritten.
     """
     family = small_family(name)
     out, steps = Path(out or default_folder(name)), family.steps if steps is None else steps
-    _check(out, steps, seed, replace)
+    _check(out, name, steps, seed, replace)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     progress, close = _bar(steps, name) if progress is True else (progress, lambda: None)
@@ -47,7 +56,7 @@ def train(
         with torch.random.fork_rng(devices=[]):
             module, tokenizer, curve = trained(family, steps, seed, progress or None, texts)
         close()
-        _write(out, family, module, tokenizer, card(family, module, tokenizer, curve, seed, steps))
+        _write(out, module, tokenizer, card(family, module, tokenizer, curve, seed, steps))
         told = _measured(out)
     finally:
         close()
@@ -57,18 +66,31 @@ def train(
     )
 
 
-def _check(out: Path, steps: int, seed: int, replace: bool) -> None:
-    """Whether it can be written, before hours are spent. Raises BadOption, ModelThere, TrainingNotWritten."""
-    for name, value, least in (("steps", steps, 1), ("seed", seed, 0)):
-        if value < least:
-            raise BadOption(what=name, got=value, allowed=f"a whole number from {least}")
+def _check(out: Path, name: str, steps: int, seed: int, replace: bool) -> None:
+    """Whether it can be written, before hours are spent. Raises BadOption, ModelThere, ModelNotWritten."""
+    for option, value, least, most in (("steps", steps, 1, 10**9), ("seed", seed, 0, LARGEST_SEED)):
+        if not least <= value <= most:
+            raise BadOption(what=option, got=value, allowed=f"a whole number from {least} to {most}")
     refuse_model(out, replace)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _of_library(out))):
-        raise TrainingNotWritten(path=out, reason="something else than such a model lies there", step=0)
+    try:
+        if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _is_older(out, name))):
+            raise ModelNotWritten(path=out, reason=f"something else than an older {name} lies there")
+        _beside(out).rmdir()
+    except OSError as error:
+        raise ModelNotWritten(path=out, reason=(error.strerror or str(error)).lower()) from error
 
 
-def _of_library(folder: Path) -> bool:
-    return (folder / "card.json").is_file() and (folder / "tokenizer.json").is_file()
+def _is_older(folder: Path, name: str) -> bool:
+    try:
+        return (folder / "tokenizer.json").is_file() and json_of(folder / "card.json").get("name") == name
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def _beside(out: Path) -> Path:
+    """A new folder next to `out`, of nobody else. Raises OSError where none may be made there."""
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.absolute().parent))
 
 
 def trained(
@@ -130,24 +152,46 @@ def card(family: SmallFamily, module: Any, tokenizer: Any, curve: Curve, seed: i
     }  # fmt: skip
 
 
-def _write(out: Path, family: SmallFamily, module: Any, tokenizer: Any, card: dict[str, Any]) -> None:
-    """A folder of the library in half precision beside the old one, which it then replaces."""
-    place = out.with_name(out.name + ".tmp")
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    module.half().save_pretrained(place)
-    module.float()
-    tokenizer.save_pretrained(place)
-    _write_card(place, card)
-    for file in place.iterdir():
-        file.chmod(0o644)
-    if out.is_dir():  # what else lies there is not ours to delete
-        remove([*out.glob("*.safetensors"), *out.glob("*.json")])
-        for file in place.iterdir():
-            os.replace(file, out / file.name)
-        place.rmdir()
-    else:
-        os.replace(place, out)
+def _write(out: Path, module: Any, tokenizer: Any, card: dict[str, Any]) -> None:
+    """A folder of the library in half precision beside the old one, whose place it takes once it is whole; what else lies in the
+    old one moves over. Raises ModelNotWritten."""
+    try:
+        place = _beside(out)
+        try:
+            module.half().save_pretrained(place)
+            module.float()
+            tokenizer.save_pretrained(place)
+            _write_card(place, card)
+            place.chmod(0o755)
+            for file in place.iterdir():
+                file.chmod(0o644)
+            _take_place(place, out)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    except OSError as error:
+        raise ModelNotWritten(path=out, reason=(error.strerror or str(error)).lower()) from error
+
+
+def _take_place(place: Path, out: Path) -> None:
+    """Give the whole folder `place` the name `out`; of what lay there only an older model's own files are deleted."""
+    out = out.resolve()  # a link stays one
+    if not out.exists():
+        os.rename(place, out)
+        return
+    old = _beside(out)
+    old.rmdir()  # Windows gives no folder the name of another one
+    os.rename(out, old)
+    try:
+        os.rename(place, out)
+    except OSError:
+        os.rename(old, out)
+        raise
+    for path in old.iterdir():
+        if path.name in _OURS:
+            path.unlink()
+        else:
+            os.rename(path, out / path.name)
+    old.rmdir()
 
 
 def _write_card(folder: Path, card: dict[str, Any]) -> None:

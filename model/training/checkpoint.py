@@ -65,7 +65,7 @@ def card_of(trainer: Trainer, folder: Path) -> dict[str, Any]:
         "seconds": round(trainer.seconds, 1),
         "held_out": {name: round(value, 5) for name, value in held_out.items()} | {"n": len(every)},
         **measured,
-        **{name: measure(module, words) for name, measure in task.measures.items()},
+        **{name: told for name, measure in task.measures.items() if (told := measure(module, words)) is not None},
         "curve_columns": list(_CURVE),
         "curve": _curve(folder),
     }

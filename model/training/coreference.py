@@ -57,14 +57,18 @@ def _case(plan: Because) -> Case:
     return Case(Example(pair.source, pair.target, "fr", pair.alignment), it, len(source) - 1, noun, pronoun)
 
 
-def coreference(module: Transformer, vocabulary: Vocabulary, count: int = 300) -> dict[str, object]:
+def coreference(module: Transformer, vocabulary: Vocabulary, count: int = 300) -> dict[str, object] | None:
     """Share of sentences in which a head's largest weight goes where the reference is, for the best head of each kind.
 
     adjective_to_noun: encoder, row of the adjective, key of the noun that is meant. it_to_noun: the same from `it`.
-    pronoun_to_adjective: decoder cross-attention, the row that writes il or elle, key of the adjective.
+    pronoun_to_adjective: decoder cross-attention, the row that writes il or elle, key of the adjective. None where the
+    vocabulary, of few training sentences, lacks a word of them.
     """
     found = cases(count)
     examples = [case.example for case in found]
+    words = {(side, word) for one in examples for side in ("source", "target") for word in getattr(one, side)}
+    if words - {(side, word) for side in ("source", "target") for word in getattr(vocabulary, side)}:
+        return None
     source, target = encode(examples, vocabulary).batch(torch.arange(count))
     inside, across = encoder_weights(module, source), cross_weights(module, source, target)
     it, adjective, noun, pronoun = (

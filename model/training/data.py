@@ -136,3 +136,8 @@ def data_hash(examples: Sequence[Example]) -> str:
     for example in examples:
         digest.update(f"{example.language}\t{' '.join(example.source)}\t{' '.join(example.target)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def text_hash(text: str) -> str:
+    """16 hex digits of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

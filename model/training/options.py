@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.errors import BadOption, DamagedTraining, UnknownOption
+from model.training.data import Example
 from model.training.objectives import objective_of
 from model.training.schedules import SCHEDULES
 from model.training.tasks.own_files import parts_of, report_of
@@ -27,10 +28,26 @@ VOCABULARIES = ("words", "characters", "subwords")
 # How often held-out examples are looked at in a run; steps between at most, and at least.
 _EVALUATIONS, _BETWEEN, _LEAST = 20, 250, 10
 # Whole numbers with their least; numbers with their least and what they are below.
+# What they are at most: torch takes numbers of 64 bits, threads of 32, and a run draws from the seeds after its own too.
+LARGEST_SEED = 2**62
+_MOST = {
+    "seed": LARGEST_SEED,
+    "batch": 10**9,
+    "threads": 1024,
+    "vocabulary_size": 10**6,
+    "train_size": 10**9,
+    "snapshots": 10**6,
+}
+_MOST_OTHER, _MOST_SIZE = 10**12, 10**6
+# Tokens of a text of one's own that there has to be room for at least, its start and end counted.
+_ROOM = {"pairs": 3, "next": 3, "masked": 1}
+_SAMPLE = 200  # examples that a given max_length is held against before a run is begun
 _WHOLE = {"steps": 1, "batch": 1, "train_size": 1, "threads": 1, "warmup": 1, "evaluate_every": 1, "vocabulary_size": 300,
           "snapshots": 0, "seed": 0, "piece": 0}  # fmt: skip
 _NUMBERS = {"label_smoothing": (0, 1), "average": (0, 1), "clip": (1e-9, 1e9), "peak": (0, 1e3), "dropout": (0, 1),
             "save_seconds": (0, 1e9), "overlap": (0, 1)}  # fmt: skip
+
+_TEXTS = ("data", "log_dir", "trackio", "schedule", "vocabulary")
 
 
 @dataclass(frozen=True)
@@ -115,6 +132,8 @@ def options_of(name: str | None, **given: Any) -> Options:
         if given.get(name):
             options = replace(options, **{name: str(Path(given[name]).expanduser().absolute())})
     _check_shape(task, options)
+    if "max_length" in sizes and sizes["max_length"] != task.sizes.get("max_length"):
+        _check_room(task, options)
     if options.vocabulary != task.kind and task.read is None:
         raise BadOption(what="vocabulary", got=options.vocabulary, allowed=f"{task.kind} for the task {task.name}")
     if options.piece and (task.read is None or task.shape == "pairs"):
@@ -137,10 +156,21 @@ def checked(options: Options) -> tuple[Report, Parts]:
 
 def _check(given: Mapping[str, Any]) -> None:
     for name, least in _WHOLE.items():
-        if name in given and (type(given[name]) is not int or given[name] < least):
-            raise BadOption(what=name, got=given[name], allowed=f"a whole number from {least}")
+        most = _MOST.get(name, _MOST_OTHER)
+        if name in given and (type(given[name]) is not int or not least <= given[name] <= most):
+            allowed = f"a whole number from {least}" + f" to {most:,}" * (
+                type(given[name]) is int and given[name] > most
+            )
+            raise BadOption(what=name, got=given[name], allowed=allowed)
+    for name in SIZES:
+        if type(given.get(name)) is int and given[name] > _MOST_SIZE:
+            raise BadOption(what=name, got=given[name], allowed=f"at most {_MOST_SIZE:,}")
+    for name in _TEXTS:
+        if not isinstance(given.get(name, ""), str | Path):
+            raise BadOption(what=name, got=given[name], allowed="a text")
     for name, (least, below) in _NUMBERS.items():
-        if name in given and not least <= given[name] < below:
+        number = type(given.get(name)) in (int, float)
+        if name in given and not (number and least <= given[name] < below):
             raise BadOption(what=name, got=given[name], allowed=f"a number from {least} and below {below:g}")
     if given.get("schedule", "cosine") not in SCHEDULES:
         raise UnknownOption(what="Schedule", got=given["schedule"], allowed=", ".join(SCHEDULES))
@@ -156,6 +186,21 @@ def _check_shape(task: Task, options: Options) -> None:
                  "masked": "encoder layers alone"}[task.shape]  # fmt: skip
         got = f"{config.encoder_layers} encoder and {config.decoder_layers} decoder layers"
         raise BadOption(what=f"shape for the task {task.name}", got=got, allowed=needs)
+
+
+def _check_room(task: Task, options: Options) -> None:
+    """Whether the model reads texts as long as the task's. Raises BadOption, naming the option."""
+    got, least = options.sizes["max_length"], _ROOM[task.shape]
+    if task.read is None:
+        some = [e for language in task.languages for e in task.examples("train", language, _SAMPLE, options.seed)]
+        least = room_of(some)
+    if got < least:
+        raise BadOption(what="max_length", got=got, allowed=f"at least {least} for the task {task.name}")
+
+
+def room_of(examples: Sequence[Example]) -> int:
+    """Tokens that a model reads of the longest of these; a target has its start before it, and its end is only written."""
+    return max(max(len(one.source), len(one.target) + 1) for one in examples)
 
 
 def of_folder(folder: Path, told: Any) -> Options:

@@ -12,6 +12,8 @@ from model.training.options import Options
 from model.training.run_files.folder import RUN, log_of, run_of
 from model.training.train import OnStep, begin
 
+_MOST = 1000  # seeds of one run
+
 
 @dataclass(frozen=True)
 class Band:
@@ -28,8 +30,8 @@ def begin_seeds(options: Options, out: str | Path, count: int) -> Path:
 
     Raises BadOption, TrainingThere or TrainingNotWritten.
     """
-    if count < 1:
-        raise BadOption(what="number of seeds", got=count, allowed="a whole number from 1")
+    if not 1 <= count <= _MOST:
+        raise BadOption(what="number of seeds", got=count, allowed=f"a whole number from 1 to {_MOST:,}")
     if count == 1:
         return begin(options, out)
     folder = Path(out).absolute()

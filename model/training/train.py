@@ -6,8 +6,6 @@ on one thread, and the log has each step once.
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from model.errors import (
     DamagedTraining,
@@ -28,9 +27,20 @@ from model.errors import (
 from model.files.atomic import PARTIAL, remove, write_json
 from model.training import checkpoint
 from model.training.options import Options, of_folder, options_of
-from model.training.run_files.folder import LOG, NEW, RUN, SNAPSHOTS, STATE, WEIGHTS, run_of, snapshot, steps_of
+from model.training.run_files.folder import (
+    LOG,
+    NEW,
+    RUN,
+    SNAPSHOTS,
+    STATE,
+    WEIGHTS,
+    check_log,
+    run_of,
+    snapshot,
+    steps_of,
+)
 from model.training.run_files.log import Log
-from model.training.run_files.place import default_folder
+from model.training.run_files.place import default_folder, on_the_way, place_of, put_in_place
 from model.training.run_files.state import put_state, read_state, write_state
 from model.training.run_files.trackers import trackers
 from model.training.tasks.registry import task_of
@@ -60,16 +70,18 @@ def begin(options: Options, out: str | Path) -> Path:
     Raises TrainingThere or TrainingNotWritten.
     """
     folder = Path(out).absolute()
-    told = run_of(folder)
+    folder = folder.resolve() if folder.is_symlink() else folder  # a link stays one
+    told, new = run_of(folder), folder.with_name(folder.name + NEW)
     if told is not None and not told.get("finished"):
         raise TrainingThere(path=folder)
+    if on_the_way(folder) == new or ((folder / WEIGHTS).exists() and run_of(new) is not None):
+        raise TrainingThere(path=new)
     if (folder / WEIGHTS).exists():
-        new = folder.with_name(folder.name + NEW)
-        if run_of(new) is not None:
-            raise TrainingThere(path=new)
         options, folder = Options(**(vars(options) | {"replaces": str(folder)})), new
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if told is not None:
+            remove([folder / LOG])  # of a run whose weights are gone
         write_json(folder / RUN, {"options": options.to_dict(), "finished": False})
     except OSError as error:
         raise TrainingNotWritten(path=folder, reason=_reason(error), step=0) from error
@@ -93,24 +105,34 @@ class Run:
     def open(self) -> None:
         """Go to the last checkpoint, and take back what was written after it; without one, to the beginning."""
         state = self.folder / STATE
-        if state.exists():
-            tensors, told = read_state(state)
-            if told.get("data") != self.trainer.data_hash:
-                raise DataChanged(path=self.folder)
-            try:
-                put_state(self.trainer, tensors, told)
-            except (KeyError, RuntimeError, TypeError, ValueError) as error:
-                raise DamagedTraining(path=self.folder, reason=f"{STATE} does not fit its options") from error
-            self.saved = self.trainer.step
+        log_bytes = self._go_to(*read_state(state)) if state.exists() else 0
+        if not state.exists() and _size(self.folder / LOG):
+            raise DamagedTraining(path=self.folder, reason=f"its {LOG} tells of steps, and its {STATE} is gone")
         remove(self.folder.glob(f"*{PARTIAL}"))
         remove((self.folder / SNAPSHOTS).glob(f"*{PARTIAL}"))
         remove(snapshot(self.folder, step) for step in steps_of(self.folder) if step > self.saved)
         told_too = trackers(self.folder, self.saved, self.options.log_dir, self.options.trackio)
-        self.log = Log(self.folder / LOG, told["log_bytes"] if state.exists() else 0, told_too)
+        self.log = Log(self.folder / LOG, log_bytes, told_too)
         if not state.exists():
             checkpoint.write_model(self.folder, self.trainer, checkpoint.beginning(self.trainer))
             self.snapshot()
             self.save()
+
+    def _go_to(self, tensors: dict[str, Tensor], told: dict[str, Any]) -> int:
+        """Make the trainer what it was at a checkpoint -> how many bytes the log had. Raises DataChanged or DamagedTraining."""
+        # Runs begun by earlier versions tell of their training examples alone.
+        whole = told.get("whole") or self.trainer.whole_hash
+        if (told["data"], whole) != (self.trainer.data_hash, self.trainer.whole_hash):
+            raise DataChanged(path=self.folder)
+        if told["step"] > self.options.steps or told["taken"] > len(self.trainer.batches.data):
+            raise DamagedTraining(path=self.folder, reason=f"{STATE} does not fit its options")
+        check_log(self.folder, told["log_bytes"], told["step"])
+        try:
+            put_state(self.trainer, tensors, told)
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise DamagedTraining(path=self.folder, reason=f"{STATE} does not fit its options") from error
+        self.saved = self.trainer.step
+        return told["log_bytes"]
 
     def save(self) -> None:
         """A checkpoint of this step: what was logged, then the weights, and last the state that says that all is there."""
@@ -159,11 +181,14 @@ def go_on(folder: str | Path, on_step: OnStep | None = None, seed_number: int = 
     Raises NothingToResume, DataChanged, DamagedTraining, TrainingNotWritten (no room, no permission; the last checkpoint
     stays), TrainingInterrupted (StopTraining of the listener), and what reading the data raises.
     """
-    folder = Path(folder).absolute()
+    folder = on_the_way(Path(folder).absolute())
     told = run_of(folder)
     if told is None:
         raise NothingToResume(path=folder)
     options = of_folder(folder, told["options"])
+    place_of(folder, options.replaces)
+    if told.get("finished") and options.replaces is not None:
+        return f"{_in_place(folder, options)}: {options.steps} steps"
     if told.get("finished"):
         return f"{folder}: finished already, after {options.steps} steps"
     threads = torch.get_num_threads()
@@ -175,9 +200,7 @@ def go_on(folder: str | Path, on_step: OnStep | None = None, seed_number: int = 
         run.open()
         run.steps(on_step)
         card = run.finish()
-        return (
-            f"{_put_in_place(folder, options)}: {options.steps} steps in {run.trainer.seconds:.0f} s; {_result(card)}"
-        )
+        return f"{_in_place(folder, options)}: {options.steps} steps in {run.trainer.seconds:.0f} s; {_result(card)}"
     except OSError as error:
         raise TrainingNotWritten(path=folder, reason=_reason(error), step=run.saved if run else 0) from error
     except StopTraining:
@@ -195,18 +218,15 @@ def _result(card: dict[str, Any]) -> str:
     return f"loss on the test set: {held['validation_loss']:.3f}, perplexity {held['perplexity']:.3g}"
 
 
-def _put_in_place(folder: Path, options: Options) -> Path:
-    """The folder of the finished run: where it replaces another model, its files take the place of that one's."""
-    if options.replaces is None:
-        return folder
-    old = Path(options.replaces)
-    shutil.rmtree(old / SNAPSHOTS, ignore_errors=True)
-    write_json(folder / RUN, {"options": options.to_dict() | {"replaces": None}, "finished": True})
-    for path in sorted(folder.iterdir()):
-        with suppress(FileNotFoundError):  # a heartbeat that was just given its name
-            os.replace(path, old / path.name)
-    shutil.rmtree(folder, ignore_errors=True)
-    return old
+def _in_place(folder: Path, options: Options) -> Path:
+    try:
+        return put_in_place(folder, options.to_dict())
+    except OSError as error:
+        raise TrainingNotWritten(path=options.replaces, reason=_reason(error), step=options.steps) from error
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _reason(error: OSError) -> str:

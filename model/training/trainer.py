@@ -6,6 +6,7 @@ Adam with β = (0.9, 0.98) and ε = 1e-9 (Vaswani et al. 2017, section 5.3); the
 from __future__ import annotations
 
 import copy
+import json
 import math
 import time
 from typing import Any
@@ -13,12 +14,12 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from model.errors import Diverged
-from model.training.data import Batches, data_hash, encode
+from model.errors import BadOption, Diverged
+from model.training.data import Batches, data_hash, encode, text_hash
 from model.training.evaluate import held_out_loss
 from model.training.held_out_scores import written_scores
 from model.training.objectives import OBJECTIVES, Batch, loss_of
-from model.training.options import Options
+from model.training.options import Options, room_of
 from model.training.schedules import SCHEDULES, Span
 from model.training.tasks.task import Data, Task
 from model.transformer.encoder_decoder import Transformer
@@ -35,6 +36,14 @@ def untrained(options: Options, data: Data) -> Transformer:
 def optimiser(module: Transformer) -> torch.optim.Adam:
     """The paper's Adam; its rate is set at every step."""
     return torch.optim.Adam(module.parameters(), lr=0.0, betas=BETAS, eps=EPSILON, foreach=True)
+
+
+def whole_hash(data: Data) -> str:
+    """A fingerprint of everything that a run takes from its data: the vocabulary, whose order gives the ids, and each split."""
+    words = data.vocabulary
+    splits = [data.train, data.validation, *(data.test[language] for language in sorted(data.test))]
+    told = [words.kind, sorted(words.starts.items()), words.source, words.target, *map(data_hash, splits)]
+    return text_hash(json.dumps(told))
 
 
 class Trainer:
@@ -54,8 +63,12 @@ class Trainer:
             encode(data.train, data.vocabulary), options.batch, torch.Generator().manual_seed(options.seed)
         )
         self.masks = torch.Generator().manual_seed(options.seed + 2)
+        longest = room_of([*data.train, *data.validation, *(e for some in data.test.values() for e in some)])
+        if longest > options.sizes["max_length"]:
+            got = options.sizes["max_length"]
+            raise BadOption(what="max_length", got=got, allowed=f"at least {longest} for these examples")
         self.validation = encode(data.validation, data.vocabulary)
-        self.data_hash = data_hash(data.train)
+        self.data_hash, self.whole_hash = data_hash(data.train), whole_hash(data)
         self.span = Span(options.steps, options.warmup, self.module.config.d_model, options.peak)
         self.parameters, self.averages = list(self.module.parameters()), list(self.average.parameters())
         self.step, self.seconds = 0, 0.0

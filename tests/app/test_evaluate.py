@@ -8,6 +8,7 @@ import pytest
 
 from model import open_model
 from model.data_files.read import DataFile
+from model.evaluation import bootstrap
 from model.evaluation.run import evaluate
 from model.training.tasks.registry import held_out
 from tests.app.visit import Visit
@@ -85,7 +86,10 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     assert "nowhere.tsv" in seen.complaint()
 
 
-def test_two_models_are_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fewest", [2, 3])
+def test_two_models_are_one_table(fewest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With intervals where the examples are enough for them, else with the reason why there are none."""
+    monkeypatch.setattr(bootstrap, "FEWEST", fewest)
     for name, seed in (("one", 0), ("two", 1)):
         tiny.write_checkpoint(tmp_path / "models" / name, seed=seed)
     (tmp_path / "pairs.tsv").write_text("the cat sat\t我 喜欢 猫\nI like dogs\t狗 。\n", "utf-8")
@@ -100,8 +104,11 @@ def test_two_models_are_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for row, name in enumerate(("one", "two")):
         found = evaluate(open_model(tmp_path / "models" / name), file)
         loss = table[seen.say("evaluate.loss")][row]
-        assert read(loss.split(" ")[0]) == pytest.approx(found.loss, rel=1e-3) and "[" in loss
-        assert (" p " in loss) == bool(row)
+        assert read(loss.split(" ")[0]) == pytest.approx(found.loss, rel=1e-3) and ("[" in loss) == (fewest == 2)
+        assert (" p " in loss) == (fewest == 2 and bool(row))
+    assert (seen.say("evaluate.no_intervals", n=2, fewest=3) in " ".join(one.value for one in seen.at.caption)) == (
+        fewest == 3
+    )
 
 
 def test_a_few_steps_of_fine_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,3 +126,14 @@ def test_a_few_steps_of_fine_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         open_model(tmp_path / "models" / "tuned"), [("the cat sat", "我 喜欢 猫"), ("I like dogs", "狗 。")]
     )
     assert read(after) == pytest.approx(told.loss, rel=1e-3)
+
+
+def test_what_was_refused_is_said_as_long_as_it_stands_and_never_as_stopped(tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("the cat sat\t我 喜欢 猫\nI like dogs\t狗 。\n", "utf-8")
+    seen = typed(Visit("evaluate", straight=True, model="small-bert", tab="evaluate_from.path"), tmp_path / "pairs.tsv")
+    seen.click("evaluate-go")
+    for _ in range(2):
+        (said,) = [error.value for error in seen.at.error]
+        assert "2" in said and not seen.at.exception
+        assert seen.say("evaluate.stopped", n="0") not in [one.value for one in seen.at.caption]
+        seen.at.run()

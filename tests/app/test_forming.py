@@ -170,3 +170,22 @@ def test_one_checkpoint_of_the_library_shows_its_training_from_its_own_step_on(m
         seen = Visit("forming", straight=True, model=str(tmp_path / name), text="a cat").sound()
         told, _ = seen.figure("forming-matrix")
         assert told["steps"] == [5, 10] and told["at"] == first
+
+
+def test_a_damaged_step_is_left_out_and_said(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    steps = history(folder)
+    file = tmp_path / "copy" / "snapshots" / f"step-{steps[1]:08d}.safetensors"
+    file.write_bytes(b"junk")
+    seen = open_page(tmp_path / "copy")
+    (said,) = [warning.value for warning in seen.at.warning]
+    assert file.name in said.replace("\\", "") and not seen.at.exception and not seen.at.error
+    assert seen.figure("forming-matrix")[0]["steps"] == [step for step in steps if step != steps[1]]
+
+
+def test_a_training_that_has_only_begun_is_shown(tmp_path: Path) -> None:
+    """What it writes is no text that could be read again."""
+    sizes = SIZES | {"d_model": 16, "d_ff": 16, "encoder_layers": 1, "decoder_layers": 1, "batch": 4, "train_size": 60}
+    train("copy", tmp_path / "run", steps=5, positions="learned", **sizes)
+    seen = Visit("forming", straight=True, model=str(tmp_path / "run"), text="abcd").sound()
+    assert seen.figure("forming-matrix")[0]["steps"] == history(tmp_path / "run")

@@ -355,3 +355,49 @@ def test_who_may_not_train_deletes_nothing(lab: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(allowed, "may_train", lambda: False)
     seen.click("train-delete_now")
     assert folder.exists() and not seen.at.exception
+
+
+def test_visitors_see_no_run_outside_the_folders_that_they_may_open(
+    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HEADLIGHT_MODELS", str(lab))
+    inside = begin_seeds(options_of("copy", steps=5, **SIZES), lab / "runs" / "open", 1)
+    outside = begin_seeds(options_of("copy", steps=5, **SIZES), tmp_path / "home" / "private", 1)
+    (lab / "runs.jsonl").write_text(
+        "".join(json.dumps({"folder": str(one)}) + "\n" for one in (inside, outside)), "utf-8"
+    )
+    for folder in (inside, outside):
+        write_heartbeat(folder, {"state": "stopped", "step": 3})
+    assert {one.folder for one in allowed.runs()} == {inside, outside}
+    address = config.get_option("server.address")
+    config.set_option("server.address", "0.0.0.0")
+    try:
+        assert [one.folder for one in allowed.runs()] == [inside]
+        seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(outside)}")
+        assert [one.value for one in seen.at.warning] == [seen.say("train.lost")] and not seen.at.exception
+        assert not any("private" in markdown.value for markdown in seen.at.markdown)
+        assert any("open" in markdown.value for markdown in seen.at.markdown)
+    finally:
+        config.set_option("server.address", address)
+
+
+@pytest.mark.parametrize("what", ["heartbeat", "log", "run", "list", "ticket"])
+def test_junk_in_the_files_of_a_run_is_no_traceback(what: str, lab: Path) -> None:
+    folder = begin_seeds(options_of("copy", steps=5, **SIZES), lab / "runs" / "one", 1)
+    (lab / "runs.jsonl").write_text(json.dumps({"folder": str(folder)}) + "\n", "utf-8")
+    write_heartbeat(folder, {"state": "stopped", "step": 3})
+    if what == "heartbeat":
+        (folder / "heartbeat.json").write_text('{"state": "stopped", "step": null, "loss": "x"}', "utf-8")
+    if what == "log":
+        (folder / "log.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "probes": [{"given": 1}]}\n', "utf-8")
+    if what == "run":
+        (folder / "run.json").write_text('{"options": {}, "seeds": 3}', "utf-8")
+    if what == "list":
+        (lab / "runs.jsonl").write_bytes(b'\xff\xfe}\n{"folder": 5}\n{"fol')
+    if what == "ticket":
+        (lab / "queue").mkdir()
+        (lab / "queue" / "abc.json").write_text("{}", "utf-8")
+        write_heartbeat(folder, {"state": "queued", "step": 0})
+        with lock_of(folder / LOCK):
+            Visit("train", straight=True, tab="train.run").sound()
+    Visit("train", straight=True, tab="train.run").sound()

@@ -313,7 +313,10 @@ def test_intervals_are_those_of_a_loop() -> None:
     assert bootstrap.difference((above, below), (above, below), 200, 7).p == 1
 
 
-def test_several_models_are_one_table(own: OwnModel, own_result: Evaluation, tmp_path: Path) -> None:
+def test_several_models_are_one_table(
+    own: OwnModel, own_result: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "FEWEST", 1)
     other = evaluate(open_model(tiny.write_checkpoint(tmp_path / "other", seed=3)), PAIRS)
     table = compared([own_result, other, own_result], samples=100)
     assert list(table["model"]) == ["tiny", "other", "tiny"]
@@ -356,7 +359,12 @@ def test_the_command_writes_the_numbers_and_goes_on(tmp_path: Path, capsys) -> N
     assert not Path(f"{out}.parts").exists() and "1 is perfect, 15 a uniform guess" in capsys.readouterr().out
     assert main([*given, "--model", str(folder)]) == 0
     told = json.loads(out.read_text("utf-8"))
-    assert len(told["models"]) == 2 and told["paired"][1]["loss_p"] == 1
+    assert len(told["models"]) == 2 and f"fewer than {bootstrap.FEWEST}" in told["no_intervals"]
+    (row,) = told["paired"][1:]
+    assert (
+        row["loss"] == pytest.approx(told["loss"])
+        and row["loss_p"] is row["loss_low"] is row["bleu_p"] is row["bleu_high"] is None
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e.parquet", "out.json", "pairs.tsv", "tiny"]
     (tmp_path / "pairs.tsv").write_bytes(b"a\0b")
     assert main(given) == 2 and "bytes of zero" in capsys.readouterr().err

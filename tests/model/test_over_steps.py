@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 
 from model import history, open_model
-from model.errors import NoHistory, Stopped
-from model.forming.over_steps import attention_alone, over_steps, table, written_target
+from model.errors import DamagedCheckpoint, NoHistory, Stopped
+from model.forming.over_steps import attention_alone, over_steps, table, written_ids
 from model.jobs.progress import ProgressListener, report_to
-from model.training.train import train
+from model.training.options import options_of
+from model.training.train import begin, go_on, train
 
 SIZES = {"d_model": 8, "heads": 2, "train_size": 200, "evaluate_every": 100, "average": 0.0, "snapshots": 5}
 
@@ -74,7 +76,9 @@ def test_an_encoder_decoder_reads_the_same_tokens_at_every_step(folders: dict[st
     runs = over_steps(folders["copy"], "abc")
     last = open_model(folders["copy"]).trace("abc")
     assert len({tuple(run.trace.tokens("decoder")) for run in runs}) == 1
-    assert runs[0].trace.tokens("decoder") == last.tokens("decoder") and written_target(last) is not None
+    assert (
+        runs[0].trace.tokens("decoder") == last.tokens("decoder") and written_ids(last) == last.side("decoder").ids[1:]
+    )
     other = over_steps(folders["copy"], "abc", target="aj", steps=[0])
     assert other[0].trace.tokens("decoder") == ["<s>", "a", "j"]
 
@@ -133,3 +137,40 @@ def test_what_a_step_writes_is_its_own_and_not_that_of_the_last(folders: dict[st
             assert run.trace.written() == [trace.vocabulary[i] for i in wanted]
             differs |= run.trace.written() != trace.written()
     assert differs
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_an_early_training_wrote_is_forced_whatever_it_reads_as(seed: int, tmp_path: Path) -> None:
+    sizes = {
+        "d_model": 16,
+        "heads": 2,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "d_ff": 16,
+        "batch": 4,
+        "positions": "learned",
+    }
+    folder = begin(options_of("copy", steps=5, seed=seed, snapshots=3, train_size=60, **sizes), tmp_path / "run")
+    go_on(folder)
+    wrote = open_model(folder).trace("abcd").side("decoder").ids
+    runs = over_steps(folder, "abcd")
+    assert len(runs) == 3 and {run.trace.side("decoder").ids for run in runs} == {wrote}
+
+
+def test_a_damaged_snapshot_is_named_and_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    sizes = {"d_model": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "d_ff": 16, "batch": 4}
+    folder = begin(options_of("copy", steps=5, snapshots=4, train_size=60, **sizes), tmp_path / "run")
+    go_on(folder)
+    file = folder / "snapshots" / "step-00000001.safetensors"
+    for content in (
+        file.read_bytes()[:50],
+        b"",
+        (folder / "snapshots" / "step-00000005.safetensors").read_bytes()[:-8],
+    ):
+        file.write_bytes(content)
+        with pytest.raises(DamagedCheckpoint, match=file.name):
+            over_steps(folder, "abcd")
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(DamagedCheckpoint, match=f"{file.name} is a pipe"):
+        open_model(folder, step=1)

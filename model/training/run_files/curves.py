@@ -12,6 +12,7 @@ import numpy as np
 
 from model.files.regular import NotRegular, opened, parsed
 from model.training.run_files.folder import LOG, LONGEST_LOG
+from model.training.run_files.schemas import checked
 
 _KEPT = 2  # evaluations whose sentences are kept: the last, and the one that it is held against
 
@@ -57,10 +58,10 @@ class Curves:
             if not line.endswith(b"\n"):
                 break
             try:
-                told = parsed(line)
+                told = checked("line", parsed(line))
                 if told["step"] != self.step + 1:
                     return False
-            except (ValueError, KeyError, TypeError):
+            except ValueError:
                 return False
             self._add(told)
             self.offset += len(line)
@@ -69,7 +70,7 @@ class Curves:
     def _add(self, told: dict[str, Any]) -> None:
         self.step = told["step"]
         for name, value in told.items():
-            if name != "step" and isinstance(value, int | float):
+            if name != "step" and isinstance(value, int | float) and (isinstance(value, float) or abs(value) < 2**53):
                 steps, values = self.found.setdefault(name, (array("q"), array("d")))
                 steps.append(self.step)
                 values.append(value)

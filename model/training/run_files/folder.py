@@ -9,16 +9,20 @@ resume.safetensors              what a resume needs: weights, averages, Adam's m
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from model.files.regular import NotRegular, bytes_of, json_of
+from model.errors import DamagedTraining
+from model.files.regular import NotRegular, bytes_of, json_of, opened, parsed
+from model.training.run_files.schemas import checked
 
 LOG, RUN, STATE, SNAPSHOTS, WEIGHTS = "log.jsonl", "run.json", "resume.safetensors", "snapshots", "weights.safetensors"
-NEW = ".new"  # ends the name of the folder where a run is made that takes the place of another model
+NEW, OLD = (
+    ".new",
+    ".replaced",
+)  # ends the name of the folder where a run is made that takes the place of another model, and of that model then
 _SNAPSHOT = re.compile(r"step-(\d{8,12})\.safetensors")
 LONGEST_LOG = 2**30
 
@@ -38,20 +42,39 @@ def steps_of(folder: Path) -> list[int]:
 
 
 def log_of(folder: Path) -> Iterator[dict[str, Any]]:
-    """The lines of the log; one that is being written, at the end, is left out. Nothing where there is no log."""
+    """The lines of the log; one that is being written, at the end, is left out. Nothing where there is no log. Raises ValueError
+    at a line that is none."""
     try:
         whole = bytes_of(folder / LOG, LONGEST_LOG)
     except (NotRegular, OSError):
         return
     for line in whole.splitlines(keepends=True):
         if line.endswith(b"\n"):
-            yield json.loads(line)
+            yield checked("line", parsed(line))
+
+
+def check_log(folder: Path, length: int, steps: int) -> None:
+    """Whether the first `length` bytes of the log are the lines of `steps` steps. Raises DamagedTraining."""
+    reason = f"its {LOG} has not the {steps:,} lines that its checkpoint tells of"
+    try:
+        with opened(folder / LOG, LONGEST_LOG) as file:
+            whole = file.read(length)
+        lines = whole.splitlines(keepends=True)
+        right = len(whole) == length and len(lines) == steps and whole[-1:] in (b"", b"\n")
+        if right and all(checked("step", parsed(line))["step"] == at for at, line in enumerate(lines, 1)):
+            return
+    except FileNotFoundError:
+        reason = f"its {LOG} is gone"
+    except NotRegular as error:
+        reason = str(error)
+    except (OSError, ValueError) as error:
+        raise DamagedTraining(path=folder, reason=reason) from error
+    raise DamagedTraining(path=folder, reason=reason)
 
 
 def run_of(folder: Path) -> dict[str, Any] | None:
-    """{"options", "finished"} of the run in a folder; None where there is none that can be read."""
+    """{"options", "finished", "seeds"} of the run in a folder; None where there is none that can be read."""
     try:
-        told = json_of(folder / RUN)
+        return checked("run", json_of(folder / RUN))
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) and isinstance(told.get("options"), dict) else None

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from model.errors import DamagedTraining
 from model.files.atomic import write_bytes
-from model.files.regular import bytes_of
+from model.files.regular import bytes_of, parsed
+from model.training.run_files.schemas import checked
 
 if TYPE_CHECKING:
     from model.training.trainer import Trainer
@@ -34,8 +35,8 @@ def write_state(path: Path, trainer: Trainer, log_bytes: int) -> None:
     tensors["random.dropout"] = torch.get_rng_state()
     tensors["random.masks"] = trainer.masks.get_state()
     tensors["random.data"] = trainer.batches.began
-    told = {"step": trainer.step, "taken": trainer.batches.taken, "data": trainer.data_hash, "log_bytes": log_bytes,
-            "seconds": trainer.seconds}  # fmt: skip
+    told = {"step": trainer.step, "taken": trainer.batches.taken, "data": trainer.data_hash, "whole": trainer.whole_hash,
+            "log_bytes": log_bytes, "seconds": trainer.seconds}  # fmt: skip
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_bytes(path, save(whole, {"state": json.dumps(told)}))
 
@@ -48,7 +49,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     whole = bytes_of(path, _LARGEST)
     try:
         length = int.from_bytes(whole[:8], "little")
-        told = json.loads(json.loads(whole[8 : 8 + length])["__metadata__"]["state"])
+        told = checked("state", parsed(parsed(whole[8 : 8 + length])["__metadata__"]["state"]))
         return load(whole), told
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DamagedTraining(path=path.parent, reason=f"{path.name} is damaged") from error

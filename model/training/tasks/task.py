@@ -61,8 +61,9 @@ class Task:
     card: Mapping[str, Any] = field(default_factory=dict)
     # Of tasks that follow a rule: source -> (target, the source positions of each token of it). Raises ValueError for no source.
     answer: Callable[[tuple[str, ...]], tuple[tuple[str, ...], Alignment]] | None = None
-    # What else is measured at the end, by name: functions of (module, vocabulary) whose results go into the card.
-    measures: Mapping[str, Callable[[Transformer, Vocabulary], dict[str, Any]]] = field(default_factory=dict)
+    # What else is measured at the end, by name: functions of (module, vocabulary) whose results go into the card, None for
+    # what this vocabulary cannot be measured with.
+    measures: Mapping[str, Callable[[Transformer, Vocabulary], dict[str, Any] | None]] = field(default_factory=dict)
     # What else is measured at every evaluation, by name: of (predicted [b, m], wanted [b, m]) -> (right, counted).
     metrics: Mapping[str, Callable[[Tensor, Tensor], tuple[int, int]]] = field(default_factory=dict)
     # Where the examples are the user's own: (task, options) -> Data from `options.data`.

@@ -17,7 +17,7 @@ def _examples(split: str, language: str, count: int, seed: int) -> list[Example]
     return [Example(pair.source, pair.target, language, pair.alignment) for pair in pairs(language, count, seed, split)]
 
 
-def _coreference(module: Transformer, vocabulary: Vocabulary) -> dict[str, Any]:
+def _coreference(module: Transformer, vocabulary: Vocabulary) -> dict[str, Any] | None:
     from model.training.coreference import coreference
 
     return coreference(module, vocabulary)

@@ -10,9 +10,14 @@ import numpy as np
 from model.training.run_files.curves import Curve, Curves, thinned, together
 
 
+def sentence(step: int) -> dict[str, str]:
+    return {"given": "a", "wanted": "b", "written": str(step)}
+
+
 def lines(first: int, last: int, factor: float = 1.0) -> str:
     return "".join(
-        json.dumps({"step": step, "loss": factor / step} | ({"probes": [step]} if step % 2 == 0 else {})) + "\n"
+        json.dumps({"step": step, "loss": factor / step} | ({"probes": [sentence(step)]} if step % 2 == 0 else {}))
+        + "\n"
         for step in range(first, last + 1)
     )
 
@@ -25,7 +30,7 @@ def test_it_goes_on_where_it_ended_and_leaves_half_a_line(tmp_path: Path) -> Non
     assert list(read.read().curve("loss").values) == [1 / step for step in range(1, 6)]
     log.write_text(lines(1, 9), "utf-8")
     assert list(read.read().curve("loss").steps) == list(range(1, 10))
-    assert read.probes == [(6, [6]), (8, [8])] and not read.curve("bleu").steps
+    assert read.probes == [(6, [sentence(6)]), (8, [sentence(8)])] and not read.curve("bleu").steps
 
 
 def test_lines_that_a_resume_took_back_are_read_anew(tmp_path: Path) -> None:

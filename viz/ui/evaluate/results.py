@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from viz.ui.evaluate.files import Chosen
 
 _PARTS, _ASKED, _STOPPED = "evaluate-parts", "evaluate-asked", "evaluate-stopped"
+_REFUSED = "evaluate-refused"
 
 
 def asked(chosen: Chosen, names: list[str], first: int, to: str | None) -> tuple[Any, ...]:
@@ -36,6 +37,7 @@ def made(
     key = asked(chosen, names, first, to)
     if pressed or (at_once and st.session_state.get(_STOPPED) != key):
         st.session_state[_ASKED], st.session_state[_STOPPED] = key, None
+        st.session_state.pop(_REFUSED, None)
     if st.session_state.get(_ASKED) != key:
         _say_how_far(key)
         return None
@@ -54,14 +56,18 @@ def made(
         if isinstance(error, Stopped):
             _say_how_far(key)
         else:
-            st.error(language.explain(error), icon=":material/error:")
+            st.session_state[_REFUSED] = (key, error)
+            _say_how_far(key)
         return None
     return found
 
 
 def _say_how_far(key: tuple[Any, ...]) -> None:
-    parts = st.session_state.get(_PARTS)
-    if parts and parts[0] == key:
+    """Why there is no result: it was refused, or stopped on its way."""
+    parts, refused = st.session_state.get(_PARTS), st.session_state.get(_REFUSED)
+    if refused and refused[0] == key:
+        st.error(language.explain(refused[1]), icon=":material/error:")
+    elif parts and parts[0] == key:
         done = sum(part.num_rows for memory in parts[1].values() for part in memory.values())
         st.caption(say("evaluate.stopped", n=f"{done:,}"))
 

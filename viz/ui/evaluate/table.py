@@ -47,7 +47,7 @@ def show(found: Sequence[Evaluation], names: Sequence[str], key: tuple[Any, ...]
     if len(tasks) > 1:
         sentence += " " + say("evaluate.other_tasks")
     if told is not None:
-        sentence += " " + say("evaluate.intervals", n=int(told["examples"].iloc[0]))
+        sentence += " " + _intervals(int(told["examples"].iloc[0]))
     slug = figure_footer.safe(f"{one.about['model']}-{one.about['file']}")
     figure_footer.draw(
         "evaluate-numbers", sentence, None, lambda: {f"{slug}-evaluation.csv": lambda: _csv(found, told)}, None, _code(len(found))
@@ -56,6 +56,15 @@ def show(found: Sequence[Evaluation], names: Sequence[str], key: tuple[Any, ...]
         st.caption(f"`{one.translation.signature}`")
     _grammar(one)
     _refused(found, names)
+
+
+def _intervals(examples: int) -> str:
+    """What the brackets and p are, or why there are none."""
+    from model.evaluation import bootstrap
+
+    if examples < bootstrap.FEWEST:
+        return say("evaluate.no_intervals", n=examples, fewest=bootstrap.FEWEST)
+    return say("evaluate.intervals", n=examples)
 
 
 def _compared(found: Sequence[Evaluation], key: tuple[Any, ...]) -> Any:
@@ -72,6 +81,8 @@ def _row(one: Evaluation, name: str, told: Any) -> dict[str, str]:
         if told is None or f"{column}_low" not in told:
             return text
         low, high, p = (float(told[f"{column}_{part}"]) for part in ("low", "high", "p"))
+        if not (math.isfinite(low) and math.isfinite(high)):
+            return text
         text += f" [{numbers.short(low * times, 3)}, {numbers.short(high * times, 3)}]"
         return text if math.isnan(p) else f"{text} p {numbers.short(p, 2)}"
 

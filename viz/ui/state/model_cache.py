@@ -51,18 +51,21 @@ def run(name: str, weights_hash: str, how: tuple[tuple[str, Any], ...]) -> Trace
     return memory_budget.shared().get("runs", key, lambda: record(name, how), Trace.held_bytes)
 
 
-def record(name: str, how: tuple[tuple[str, Any], ...], checked: bool = True, model: Any = None) -> Trace:
+def record(name: str, how: tuple[tuple[str, Any], ...], checked: bool = True, model: Any = None,
+           target_ids: tuple[int, ...] | None = None) -> Trace:  # fmt: skip
     """One run, with its small pictures and how well it checks; without them where it is not `checked`.
 
     how: the fields of `view.RUN` and their values. model: with other weights under the same name, as of another step of its
-    training. Raises a HeadlightError for what the model refuses.
+    training. target_ids: what an encoder–decoder of ours is given to read instead of what it writes. Raises a HeadlightError for
+    what the model refuses.
     """
     model, given = opened(name) if model is None else model, dict(how)
     _set_threads(shared=model_list.is_ours(name))
     if reads(model) != "text":
         trace = uploads.trace(model, given["media"] or uploads.SAMPLE, given["text"], given["target"] or None)
     elif model_list.is_ours(name):
-        trace = model.trace(given["text"], **_asked_of_ours(model, given))
+        ids = {} if target_ids is None else {"target_ids": target_ids}
+        trace = model.trace(given["text"], **_asked_of_ours(model, given), **ids)
     elif not is_library_model(model):
         trace = model.trace(given["text"], given["target"] or None)
     else:

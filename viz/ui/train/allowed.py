@@ -22,10 +22,10 @@ def may_train() -> bool:
 
 
 def runs() -> list[Status]:
-    """Every run of this lab, the newest first."""
+    """Every run of this lab that the person may open, the newest first."""
     from model.lab import runs as lab
 
-    return lab.runs()
+    return [one for one in lab.runs() if not model_list.confined() or discovery.allowed(one.folder)]
 
 
 def identity(folder: Path) -> str:
