@@ -155,7 +155,7 @@ class OwnModel(RunsAgain):
             target, language, pad_to or None, new_tokens or None, None if target_ids is None else tuple(target_ids)
         ).checked(self)
         reading = self.read(text)
-        worked_out, _ = work_out(self, edits, text, target, dict(asked.options), partial(edited.entering, self.module))
+        worked_out, _ = work_out(self, edits, text, target, asked.given, partial(edited.entering, self.module))
         with self.lock, edited.edited(self.module, worked_out):
             run = own_run.run_of(self, reading, asked)
             store, attention = record_run(self.module, run.source, run.target, worked_out.sites)

@@ -37,6 +37,17 @@ class Asked:
         }  # fmt: skip
         return tuple((name, value) for name, value in every.items() if value is not None)
 
+    @property
+    def given(self) -> dict[str, object]:
+        """What `OwnModel.trace` is asked besides the texts, to ask it of another run."""
+        every = {
+            "language": self.language,
+            "new_tokens": self.new_tokens,
+            "pad_to": self.pad_to,
+            "target_ids": self.target_ids,
+        }
+        return {name: value for name, value in every.items() if value is not None}
+
     def checked(self, model: OwnModel) -> Asked:
         """The same with the default language. Raises NotInThisModel for what the shape of `model` has not, or UnknownOption."""
         if (self.target is not None or self.target_ids is not None) and model.task != "seq2seq":
