@@ -42,7 +42,7 @@ _WORDS = {
     "vocabulary": "words, characters or subwords (byte-pair, by the library tokenizers)",
     "positions": "sinusoidal, learned, relative, rotary, alibi or none", "norm": "post (the paper) or pre",
     "schedule": "constant, inverse-square-root (the paper's equation 3) or cosine",
-    "trackio": "a local project of trackio that hears every step too (pip install trackio)",
+    "trackio": "a local project of trackio that hears every step too (pip install trackio, in an environment of its own)",
     "log-dir": "a folder for TensorBoard's event files (pip install tensorboard)",
 }  # fmt: skip
 
