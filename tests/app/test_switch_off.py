@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from model import open_model
+from model.attribution.attribution import attribute
 from model.attribution.heads_off import effects
 from model.attribution.metric import metric_of
+from tests.app.acting import pick
 from tests.app.visit import Visit
 from tests.model import tiny
 
@@ -110,3 +113,23 @@ def test_the_other_shapes(tmp_path: Path, shape: str, text: str) -> None:
 def test_a_model_that_names_nothing_says_so(models) -> None:
     seen = Visit("switch_off", straight=True, model=str(models / "gpt2"), text="a cat", lang="zh").sound()
     assert seen.at.get("vega_lite_chart") is not None
+
+
+@pytest.mark.parametrize(
+    "method", ["knockout", "gradient_attention", "value_norm", "contribution", "value_zeroing", "rollout"]
+)
+def test_every_edge_of_the_head_is_what_the_method_says(tired, method: str) -> None:
+    model, trace, metric = tired
+    seen = visit(set=f"switch-edges-open.1~switch-every.0~switch-method.{method}").sound()
+    told, arrays = seen.figure("switch-edges")
+    found = attribute(model, trace, method, metric.position)
+    np.testing.assert_allclose(arrays["values"], found.weights("encoder.1.self", 2).numpy(), atol=1e-4)
+    assert told["scale"]["kind"] == ("diverging" if found.method.signed else "sequential")
+    weights = seen.figure("switch-weights")[1]["values"]
+    np.testing.assert_allclose(weights, trace.weights("encoder.1.self", 2).numpy(), atol=1e-6)
+
+
+def test_a_press_on_an_edge_selects_the_cell() -> None:
+    seen = visit(set="switch-edges-open.1~switch-every.0")
+    seen = pick(seen, "switch-edges", {"row": 2, "column": 1}).sound()
+    assert (seen.view.row, seen.view.column) == (2, 1)

@@ -15,7 +15,7 @@ from viz.ui.language import say
 from viz.ui.shared import figure_footer, page_text, side_bar
 from viz.ui.shared.side_bar import site_name
 from viz.ui.state import current_run, model_list, page_controls, view
-from viz.ui.switch_off import answer, choose, measured
+from viz.ui.switch_off import answer, choose, edges, measured
 from viz.ui.theme import theme
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def show(trace: Trace) -> None:
     if choose.edits() and choose.read(trace) is not None:
         _effect(trace, metric)
     _every_head(trace, metric)
+    _edges(trace, metric)
     _trust(trace, metric)
 
 
@@ -158,6 +159,14 @@ def _pressed(key: str) -> None:
     if points and points[-1].get("id"):
         site, _, head = str(points[-1]["id"]).rpartition(".")
         view.change(site=site, head=int(head), heads="")
+
+
+def _edges(trace: Trace, metric: Metric) -> None:
+    st.toggle(
+        say("switch_off.edges_switch"), help=say("switch_off.edges_help"), **page_controls.switch("switch-edges-open")
+    )
+    if st.session_state["switch-edges-open"]:
+        edges.show(trace, metric)
 
 
 def _trust(trace: Trace, metric: Metric) -> None:
