@@ -31,10 +31,19 @@ class Metric:
         return row[self.token] if self.against is None else row[self.token] - row[self.against]
 
     def value(self, trace: Trace) -> float:
-        """The number in a run whose logits were kept. Raises NotInThisModel."""
-        if self.name not in trace.store:
-            raise NotInThisModel(what="Its logits", does="has too many of them to keep")
-        return float(self.of(trace.store[self.name].double()))
+        """The number in a run; of one whose logits were too many to keep, where both tokens are among those kept of the row.
+
+        Raises NotInThisModel.
+        """
+        if self.name in trace.store:
+            return float(self.of(trace.store[self.name].double()))
+        kept = {}
+        if self.name == "logits" and "likeliest.ids" in trace.store:
+            row = (trace.store[f"likeliest.{part}"][self.position].tolist() for part in ("ids", "logits"))
+            kept = dict(zip(*row, strict=True))
+        if self.token not in kept or self.against not in (None, *kept):
+            raise NotInThisModel(what="This number", does="has too many logits to keep, and not these among those kept")
+        return kept[self.token] - (0.0 if self.against is None else kept[self.against])
 
 
 def metric_of(

@@ -293,6 +293,27 @@ def test_the_number_that_is_explained(opened) -> None:
         attribute(model, trace, "magic")
 
 
+def test_the_number_of_a_run_whose_logits_were_too_many_to_keep(opened) -> None:
+    from dataclasses import replace
+
+    from model.trace.tensors import MemoryStore
+
+    _, trace = opened
+    metric, (count, size) = metric_of(trace), trace.logits.shape
+    best = trace.logits.topk(4)
+    kept = {name: trace.store[name] for name in trace.store.names() if name != "logits"}
+    kept |= {
+        "likeliest.logits": best.values,
+        "likeliest.ids": best.indices,
+        "likeliest.lse": trace.logits.logsumexp(-1),
+    }
+    thin = replace(trace, store=MemoryStore(kept | {"likeliest.size": torch.tensor([size])}))
+    assert metric_of(thin) == metric and metric.value(thin) == pytest.approx(metric.value(trace), abs=1e-6)
+    worst = int(trace.logits[count - 1].argmin())
+    with pytest.raises(NotInThisModel, match="keep"):
+        metric_of(thin, position=count - 1, token=worst).value(thin)
+
+
 def test_what_cannot_be_done_is_said(opened, tmp_path: Path) -> None:
     model, trace = opened
     saved = Trace.open(trace.save(tmp_path / "run.safetensors"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -37,8 +39,14 @@ def show(trace: Trace) -> None:
     metric = _metric(trace)
     if metric is None:
         return
+    if not _finite(trace, metric):
+        st.info(say("switch_off.not_finite"), icon=":material/info:")
+        return
     if choose.edits() and choose.read(trace) is not None:
-        _effect(trace, metric)
+        try:
+            _effect(trace, metric)
+        except HeadlightError as error:  # the tokens are no more among the logits that a long run keeps
+            st.info(language.explain(error), icon=":material/info:")
     _every_head(trace, metric)
     _edges(trace, metric)
     _trust(trace, metric)
@@ -63,6 +71,11 @@ def _metric(trace: Trace) -> Metric | None:
         **page_controls.among("switch-place", _least_sure(trace, places), places),
     )  # fmt: skip
     return metric_of(trace, st.session_state["switch-place"])
+
+
+def _finite(trace: Trace, metric: Metric) -> bool:
+    """Whether there is a number to explain: NaN and infinity have no change."""
+    return math.isfinite(metric.value(trace))
 
 
 def _least_sure(trace: Trace, places: list[int]) -> int:
@@ -129,6 +142,9 @@ def _every_head(trace: Trace, metric: Metric) -> None:
     if found is None:
         return
     page_text.heading("switch_off.heads", metric=answer.in_words(metric))
+    if not np.isfinite([effect for _, _, effect in found]).any():
+        st.info(say("switch_off.not_finite"), icon=":material/info:")
+        return
     order = [site_name(site) for site in reversed(trace.sites)]
     columns = ["site", "head", "effect"]
     table = pd.DataFrame(found, columns=columns).assign(
