@@ -49,6 +49,7 @@ def test_the_page_begins_with_every_head_off_alone(tired) -> None:
     known = {(str(site), head): effect for site, head, effect in effects(model, trace, metric)}
     for row in table.itertuples():
         assert row.effect == pytest.approx(known[row.site, row.head], abs=1e-4)
+    assert any(seen.say("switch_off.rank", rank=1, n=24) in each.value for each in seen.at.caption)
     assert not seen.at.get("bidi_component") or seen.view.edits == ""
 
 
@@ -91,6 +92,9 @@ def test_the_meter_is_of_this_run() -> None:
     (table,) = tables(seen, "correlation")
     found = dict(zip(table["name"], table["correlation"], strict=True))
     assert found["knock-out, first order"] > 0.9 > 0.6 > found["attention weight"]
+    low = table.set_index("name")["low"]["attention weight"]
+    verdict = seen.say("switch_off.believe_not" if low <= 0 else "switch_off.believe_little")
+    assert verdict in [each.value for each in seen.at.markdown]
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def model_of(trace: Trace) -> str:
 def change(**values: object) -> None:
     """Replace fields of the view; a new model or text lets the selection find its own place again."""
     page_controls.act()
+    st.session_state.pop("asked", None)  # what a link asked for counts no more once somebody does something
     before = current()
     other_model = values.get("model", before.model) != before.model
     if set(RUN) & values.keys() and any(getattr(before, k) != v for k, v in values.items()):

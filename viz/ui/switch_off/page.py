@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _PLACES = 400  # beyond so many the list of places is the last ones
+_WELL = 0.7  # a rank correlation from which the brightest cells are mostly those that matter
 _SMALL = 1500  # heads · queries of a run whose heads are switched off without being asked
 
 
@@ -162,6 +163,9 @@ def _every_head(trace: Trace, metric: Metric) -> None:
     best = table.loc[table["effect"].abs().idxmax()]
     said = say("switch_off.heads_sentence", site=best["row"], head=best["head"], change=answer.signed(best["effect"]),
                how=say(f"switch_off.how_{how}"))  # fmt: skip
+    sizes = table["effect"].abs()
+    mine = sizes[(table["site"] == str(site)) & (table["head"] == head)]
+    said += " " + say("switch_off.rank", rank=int((sizes > mine.max()).sum()) + 1, n=len(table))
     from model.attribution.heads_off import effects as runs
 
     figure_footer.draw(
@@ -185,6 +189,13 @@ def _edges(trace: Trace, metric: Metric) -> None:
         edges.show(trace, metric)
 
 
+def _verdict(low: float, correlation: float) -> str:
+    """May one believe a bright cell here: by the weights' own correlation with real runs, and the lower end of its interval."""
+    if low <= 0:
+        return say("switch_off.believe_not")
+    return say("switch_off.believe_well" if correlation >= _WELL else "switch_off.believe_little")
+
+
 def _trust(trace: Trace, metric: Metric) -> None:
     st.toggle(say("switch_off.meter"), help=say("switch_off.meter_help"), **page_controls.switch("switch-meter"))
     if not st.session_state["switch-meter"]:
@@ -198,6 +209,7 @@ def _trust(trace: Trace, metric: Metric) -> None:
     st.altair_chart(effects.readings(found.readings, names, words, theme()))
     weight = next(one for one in found.readings if one.name == "weight")
     said = say("switch_off.trust_sentence", n=len(found.edges), value=numbers.short(weight.correlation))
+    st.markdown(_verdict(weight.low, weight.correlation))
     table = pd.DataFrame([vars(one) for one in found.readings])
     from model.attribution import meter
 
