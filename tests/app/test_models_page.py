@@ -23,11 +23,12 @@ from viz.ui.state import model_list
 
 
 def typed(seen: Visit, path: Path) -> tuple[list[str], bool]:
-    """Captions of the page while a path stands in the field, and whether it can be opened."""
+    """What the page says while a path stands in the field, and whether it can be opened."""
     seen.at.session_state["models-path"] = str(path)  # without Enter, which opens what can be
     seen.at.run()
-    (button,) = [button for button in seen.sound().at.button if button.key == "open-path"]
-    return [caption.value for caption in seen.at.caption], not button.disabled
+    assert not seen.at.exception
+    (button,) = [button for button in seen.at.button if button.key == "open-path"]
+    return [said.value for said in (*seen.at.caption, *seen.at.error, *seen.at.warning)], not button.disabled
 
 
 @pytest.mark.parametrize("name", ["cat.png", "noise.wav", "notes.txt", "."])
