@@ -51,8 +51,8 @@ def test_what_people_take_for_a_model_is_told_by_its_kind(visit, models: Path, t
     said = seen.say("error.weights_alone", path=plain(tmp_path / "weights.pt"), kind="file of PyTorch tensors")
     assert said in captions and not opens
     captions, opens = typed(seen, tmp_path / "trainer")
-    assert seen.say("error.several_checkpoints", path=plain(tmp_path / "trainer"), allowed="checkpoint-5") in captions
-    assert not opens
+    offered = [button.label for button in seen.at.button if (button.key or "").startswith("models-below-")]
+    assert offered == [plain("checkpoint-5")] and seen.say("models.below") in captions and not opens
     captions, opens = typed(seen, tmp_path / "sentences")
     assert model_list.about(tmp_path / "sentences" / "0_Transformer") in captions and opens
 

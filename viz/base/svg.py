@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -42,6 +43,25 @@ def png(picture: str, scale: float = 2.0) -> bytes:
     import vl_convert
 
     return vl_convert.svg_to_png(picture, scale=scale)
+
+
+# Signs that Latin faces lack, and what is written in Chinese, its marks included.
+_RUNS = re.compile(
+    r"(?P<signs>[\u2190-\u2bff\u207a-\u208e⁻⁰⁴-⁹]+)|(?P<chinese>[\u2e80-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef]+)"
+)
+_FACES = {"signs": palette.SIGNS, "chinese": palette.CHINESE}
+
+
+def faced(picture: str) -> str:
+    """The picture with signs and Chinese inside its texts as runs of their own, in faces that have them."""
+
+    def run(found: re.Match) -> str:
+        return f'<tspan font-family="{_FACES[found.lastgroup]}">{found[0]}</tspan>'
+
+    def inside(found: re.Match) -> str:
+        return re.sub(r">[^<]+<", lambda part: _RUNS.sub(run, part[0]), found[0])
+
+    return re.sub(r"<text\b.*?</text>", inside, picture, flags=re.DOTALL)
 
 
 def text(

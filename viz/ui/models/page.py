@@ -10,6 +10,7 @@ import streamlit as st
 from model.checkpoints.convert import lookup, path_kind
 from model.checkpoints.disk import discovery, packages
 from model.checkpoints.disk.shipped import is_small
+from model.errors import SeveralCheckpoints
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
@@ -181,10 +182,9 @@ def _lying(place: Path, kind: str) -> None:
         st.caption(about(path_kind.weights(place)))
     else:
         refused = path_kind.refusal(place)
-        if refused is not None or not place.is_dir():
+        several = refused is None or isinstance(refused, SeveralCheckpoints)
+        if not (several and place.is_dir() and folders.below(place, _choose_path, "models-below")):
             st.error(say("models.no_checkpoint") if refused is None else language.explain(refused))
-        if place.is_dir() and not folders.below(place, _choose_path, "models-below") and refused is None:
-            st.error(say("models.no_checkpoint"))
 
 
 def _missing(path: str) -> None:
