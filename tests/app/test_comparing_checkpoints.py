@@ -108,6 +108,22 @@ def test_the_second_model_may_be_a_path_of_ones_own(visit, folder: Path, tmp_pat
     assert seen.sound().view.against == f"model:{elsewhere}"
     found = compare_checkpoints.counterparts(trace(folder, "base"), trace(tmp_path, "elsewhere"))
     bounds.close(table(seen)["place_r"], sorted(row.place_r for row in found.heads), 64)
+    typed(seen, str(elsewhere) + "x")  # what was compared is no longer what is asked for
+    assert seen.complaint() == seen.say("comparing.path_nothing", path=f"{elsewhere}x")
+    assert seen.view.against == "" and not seen.at.dataframe
+    typed(seen, str(elsewhere))
+    typed(seen, "")
+    assert seen.sound().view.against == "" and seen.say("comparing.kinds_of_pairs") in [
+        c.value for c in seen.at.caption
+    ]
+
+
+def test_the_same_weights_under_another_name_are_said(visit, tmp_path: Path) -> None:
+    seen = visit("comparing", **LINK).sound()
+    typed(seen, str(tiny.write_checkpoint(tmp_path / "twin")))
+    assert seen.say("comparing.same_weights") in [info.value for info in seen.sound().at.info]
+    seen.set("comparing_model", "other").sound()
+    assert seen.say("comparing.same_weights") not in [info.value for info in seen.at.info]
 
 
 @pytest.mark.parametrize("name", ["nothing", "/no/such/folder"])
@@ -243,6 +259,6 @@ def test_tokens_that_two_tokenizers_cut_apart_are_drawn_each_in_its_own_matrix(
             np.testing.assert_allclose(b["values"][at][columns], weights[j], atol=2 * bounds.WEIGHT)
     header, apart = frames[2]
     both = [None not in slot for slot in slots]
-    assert header["words"]["masked"] == seen.say("comparing.cut_apart")
+    assert header["words"]["masked"] == f"{seen.say('matrix.masked')} · {seen.say('comparing.cut_apart')}"
     assert not apart["values"][~np.outer(both, both)].any() and apart["values"].any()
     assert seen.say("comparing.cut_apart_what") in [caption.value for caption in seen.at.caption]

@@ -49,6 +49,8 @@ def show(trace: Trace) -> None:
     from model.compare import checkpoints as compare_checkpoints
 
     sides = aligned_runs.aligned_sides(trace, other)
+    if trace.key.weights_hash == other.key.weights_hash:
+        st.info(say("comparing.same_weights"))
     _output_line(trace, other)
     two_heads.tokens_line(trace, other, sides, "comparing.read_otherwise")
     if not any(each.pairs for each in sides.values()):
@@ -92,17 +94,21 @@ def _chosen() -> str:
             help=say("models.path_what"),
         )  # fmt: skip
     if nothing := st.session_state.pop(_NOTHING, ""):
-        st.warning(say("comparing.path_nothing", path=language.plain(nothing)))
+        st.error(say("comparing.path_nothing", path=language.plain(nothing)))
     return told
 
 
 def _entered() -> None:
-    """The checkpoint at the path that was typed becomes the second model; where nothing lies, that is said at the field."""
+    """The checkpoint at the path that was typed becomes the second model; where nothing lies, that is said at the field, and
+    there is no second model."""
     path = st.session_state[_PATH].strip().strip('"')
     place = model_list.place(path) if path else None
     if place is not None and place.exists():
         view.change(against=f"{_PREFIX}{place}")
-    elif path:
+        return
+    # What was compared before is not what was asked for.
+    view.change(against="")
+    if path:
         st.session_state[_NOTHING] = path
 
 
