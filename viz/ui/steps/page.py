@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,18 @@ def _advance(count: int) -> None:
         st.caption(say("steps.progress", now=min(now, count - 1) + 1, count=count), width="content")
 
 
+def _formula(trace: Trace, step: Step) -> str:
+    """The formula of a step; where the rows come from, which the record has under a name of its own, in words."""
+    if step.key != "input":
+        return step.latex
+    before = say("steps.from_before") if trace.facts.get("norm", "post") == "post" else say("steps.from_norm")
+
+    def said(found: re.Match) -> str:
+        return rf"\text{{{say('steps.from_encoder') if found[1] == 'encoder.output' else before}}}"
+
+    return re.sub(r"\\texttt\{([^}]*)\}", said, step.latex)
+
+
 def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[int, int], line: str) -> None:
     """One step: its matrices on the left, the formula and the same formula with this row's numbers on the right."""
     key = f"step-{step.key}"
@@ -99,7 +112,7 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
         left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with right:
         page_text.heading(f"step.{step.key}.name", small=True)
-        st.latex(step.latex)
+        st.latex(_formula(trace, step))
         st.latex(line)
     with left:
         words = language.group("equation") | {"alt": f"{say(f'step.{step.key}.name')}. {say(f'step.{step.key}.what')}"}
