@@ -48,6 +48,19 @@ def test_signs_and_chinese_in_a_file_are_in_faces_that_have_them():
     assert "".join(text.itertext()) == "▸ cat’s · A → 猫。 10⁻⁷ ✓ <&>" and root.get("aria-label") == "猫"
 
 
+def test_a_line_of_a_png_is_in_one_face_that_has_all_of_it():
+    """The renderer replaces the face of a whole line, by any, where one sign of it is missing."""
+    lines = [svg.text((9, 9), said) for said in ("▸ cat’s · A", "plain", "猫 · it’s")]
+    root = ElementTree.fromstring(svg.whole_faces(svg.drawing(lines, 200, 20, "letters")))
+    signed, plain, chinese = (node for node in root if node.tag.endswith("}text"))
+    first = palette.SIGNS.partition(",")[0]
+    assert root.get("font-family").startswith(first) and signed.get("font-family") is plain.get("font-family") is None
+    assert chinese.get("font-family") == palette.CHINESE and chinese.text == "猫 ･ it's"
+    assert signed.text == "▸ cat’s · A"
+    latin = svg.drawing([svg.text((9, 9), "q · k’s")], 20, 20, "letters")
+    assert svg.whole_faces(latin) == latin
+
+
 def colours(svg: bytes) -> list[tuple[int, int, int]]:
     """The fills of the cells, in the order in which they were given."""
     cells = [node for node in ElementTree.fromstring(svg).iter() if "mark-rect role-mark" in node.get("class", "")]

@@ -11,13 +11,13 @@ import math
 from functools import cache
 
 # The typeface of the app in files, which carry none: under its own names, else a sans serif one of the system. A renderer of
-# PNG takes the first that is there and, for a sign that it lacks, any other, a serif one too: so signs and Chinese are runs of
-# their own, each in faces that have them (`viz.base.svg.faced`).
+# PNG takes the first that is there and, for a sign that it lacks, any other, a serif one too: so signs and Chinese have faces
+# of their own (`viz.base.svg`).
 FACE = (
     "Source Sans, Source Sans Pro, Segoe UI, Helvetica Neue, Arial, Liberation Sans, Noto Sans, DejaVu Sans, sans-serif"
 )
 SIGNS = (
-    "DejaVu Sans, Segoe UI Symbol, Apple Symbols, Noto Sans Symbols 2, Noto Sans Symbols, Noto Sans Math, sans-serif"
+    "DejaVu Sans, Segoe UI Symbol, Apple Symbols, 'Noto Sans Symbols 2', Noto Sans Symbols, Noto Sans Math, sans-serif"
 )
 CHINESE = (
     "Noto Sans CJK SC, Source Han Sans SC, Noto Sans SC, PingFang SC, Microsoft YaHei, WenQuanYi Micro Hei, sans-serif"

@@ -111,11 +111,16 @@ def made(
     source = _of_what(name)
 
     def drawn() -> bytes:
-        from viz.base import static_chart, svg
+        from viz.base import static_chart
 
         picture = figure()
         plain = picture.encode("utf-8") if isinstance(picture, str) else static_chart.svg(picture)
-        return svg.faced(stamped(".svg", plain, check, source + _key(plain)).decode("utf-8")).encode("utf-8")
+        return stamped(".svg", plain, check, source + _key(plain))
+
+    def file() -> bytes:
+        from viz.base import svg
+
+        return svg.faced(drawn().decode("utf-8")).encode("utf-8")
 
     def png() -> bytes:
         from viz.base import svg
@@ -124,7 +129,7 @@ def made(
 
     # Named as its table is: by the model, the layer and the head.
     stem = next(iter(data)).rsplit(".", 1)[0] if data else f"headlight-{name}"
-    return data, {f"{stem}.svg": session.as_now(drawn), f"{stem}.png": session.as_now(png)}
+    return data, {f"{stem}.svg": session.as_now(file), f"{stem}.png": session.as_now(png)}
 
 
 def _of_what(name: str) -> str:
