@@ -57,7 +57,7 @@ def _cell(cell, d_k: int) -> None:
         st.latex(latex.chain(cell, d_k))
     with st.expander(say("steps.written_out", terms=len(cell.terms)), expanded=False):
         text, total = latex.written_out(cell)
-        st.code(f"q·k = {text}", language=None, wrap_lines=True)
+        st.code(text, language=None, wrap_lines=True)
         st.caption(
             say("steps.calculator", printed=minus(f"{total:.4f}"), exact=minus(f"{cell.product:.7f}"),
                 root=f"{1 / cell.scale:.4f}", score=minus(f"{cell.score:.7f}"), weight=f"{cell.weight:.7f}")
@@ -102,7 +102,10 @@ def _formula(trace: Trace, step: Step) -> str:
     def said(found: re.Match) -> str:
         return rf"\text{{{say('steps.from_encoder') if found[1] == 'encoder.output' else before}}}"
 
-    return re.sub(r"\\texttt\{([^}]*)\}", said, step.latex)
+    told = re.sub(r"\\texttt\{([^}]*)\}", said, step.latex)
+    # The two of cross-attention are a line each: beside one another they are wider than the column.
+    lines = told.replace(r",\quad Y", r" \\ Y")
+    return told if lines == told else r"\begin{gathered}" + lines + r"\end{gathered}"
 
 
 def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[int, int], line: str) -> None:
