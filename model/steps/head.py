@@ -119,7 +119,7 @@ def _input(trace: Trace, site: Site, X: Matrix, name: str) -> Step:
     E = Matrix("E", trace.activation(embedding).double(), "query", "dim")
     PE = Matrix("PE", trace.activation(positions).double(), "query", "dim")
     total = Matrix("X", E.values + PE.values, "query", "dim")
-    latex = r"X = \sqrt{d_{model}}\,E[\mathrm{id}] + PE"
+    latex = r"X = E + PE,\qquad E = \sqrt{d_{model}}\,W_E[\mathrm{id}]"
     limit = allowed(total.values, dtype=trace.activation(name).dtype)
     return Step("input", latex, (E, "+", PE), total, max_difference(total.values, X.values), limit=limit)
 

@@ -108,6 +108,22 @@ def test_the_second_model_may_be_a_path_of_ones_own(visit, folder: Path, tmp_pat
     assert seen.sound().view.against == f"model:{elsewhere}"
     found = compare_checkpoints.counterparts(trace(folder, "base"), trace(tmp_path, "elsewhere"))
     bounds.close(table(seen)["place_r"], sorted(row.place_r for row in found.heads), 64)
+    typed(seen, str(elsewhere) + "x")  # what was compared is no longer what is asked for
+    assert seen.complaint() == seen.say("comparing.path_nothing", path=f"{elsewhere}x")
+    assert seen.view.against == "" and not seen.at.dataframe
+    typed(seen, str(elsewhere))
+    typed(seen, "")
+    assert seen.sound().view.against == "" and seen.say("comparing.kinds_of_pairs") in [
+        c.value for c in seen.at.caption
+    ]
+
+
+def test_the_same_weights_under_another_name_are_said(visit, tmp_path: Path) -> None:
+    seen = visit("comparing", **LINK).sound()
+    typed(seen, str(tiny.write_checkpoint(tmp_path / "twin")))
+    assert seen.say("comparing.same_weights") in [info.value for info in seen.sound().at.info]
+    seen.set("comparing_model", "other").sound()
+    assert seen.say("comparing.same_weights") not in [info.value for info in seen.at.info]
 
 
 @pytest.mark.parametrize("name", ["nothing", "/no/such/folder"])
@@ -166,6 +182,38 @@ def test_an_untrained_model_with_the_same_words_is_made_for_comparison(visit, tm
     assert seen.view.model == "translate" and seen.view.against == f"model:{make.folder('shaw')}"
     shown = [text.value for text in seen.at.markdown]
     assert any("Shaw et al. 2018" in text for text in shown) and not any("random-shaw" in text for text in shown)
+    both_read_what_a_wrote(seen, "zh", str(make.folder("shaw")))
+
+
+def both_read_what_a_wrote(seen, to: str, path: str) -> None:
+    """Every token stands for one of the other, and the numbers are of B with A's output and language."""
+    a = open_model("translate").trace("the cat sat on the mat", language=to)
+    written = " ".join(a.side("decoder").texts[1:])
+    b = open_model(path).trace("the cat sat on the mat", written, language=to)
+    assert b.side("decoder").tokens == a.side("decoder").tokens
+    captions = [caption.value for caption in seen.at.caption]
+    assert seen.say("comparing.b_reads", text=written) in captions
+    assert not any(seen.say("comparing.alone", tokens="|").split("|")[0] in caption for caption in captions)
+    bounds.close(table(seen)["r"], [row.r for row in compare_checkpoints.counterparts(a, b).by_change], 64)
+
+
+def test_the_second_model_writes_in_the_language_of_the_first(visit, tmp_path, monkeypatch) -> None:
+    from model.checkpoints.random_models import make
+
+    monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path))
+    path = str(make.write("shaw"))
+    seen = visit(
+        "comparing", text="the cat sat on the mat", to="fr", tab="comparing.checkpoints", against=f"model:{path}"
+    )
+    both_read_what_a_wrote(seen.sound(), "fr", path)
+
+
+def test_an_output_that_the_other_vocabulary_lacks_is_not_forced(folder: Path, models) -> None:
+    from model.compare.same_output import written_for
+
+    first = open_model("translate").trace("the cat sat on the mat", language="fr")
+    assert written_for(first, open_model(str(folder / "base"))) is None
+    assert written_for(trace(folder, "base"), open_model(str(folder / "other"))) == tiny.WRITTEN
 
 
 @pytest.fixture
@@ -211,6 +259,6 @@ def test_tokens_that_two_tokenizers_cut_apart_are_drawn_each_in_its_own_matrix(
             np.testing.assert_allclose(b["values"][at][columns], weights[j], atol=2 * bounds.WEIGHT)
     header, apart = frames[2]
     both = [None not in slot for slot in slots]
-    assert header["words"]["masked"] == seen.say("comparing.cut_apart")
+    assert header["words"]["masked"] == f"{seen.say('matrix.masked')} · {seen.say('comparing.cut_apart')}"
     assert not apart["values"][~np.outer(both, both)].any() and apart["values"].any()
     assert seen.say("comparing.cut_apart_what") in [caption.value for caption in seen.at.caption]

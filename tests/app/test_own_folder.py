@@ -55,26 +55,54 @@ def test_the_picker_walks_down_to_a_checkpoint_and_opens_it(visit, listed: Path)
     assert [label.removeprefix("▸ ") for label in labels(seen, "models-way-")] == ["people", "ann", "tries"]
     assert any(item.value == r"**gpt2-7**" for item in seen.at.markdown)
     press(seen, "▸ people")
-    assert labels(seen, "models-enter-") == ["ann"]
+    assert labels(seen, "models-enter-") == ["ann", "away"]
     for name in ("ann", "tries"):
         press(seen, name)
     seen.click("models-pick-0")
     assert seen.sound().view.model == str(listed / "people" / "ann" / "tries" / "gpt2-7")
 
 
-def test_what_leads_out_of_the_folders_is_left_out_and_counted(visit, listed: Path) -> None:
-    inside = listed / "people" / "ann" / "tries"
-    shutil.copytree(inside / "gpt2-7", inside / "linked", ignore=lambda *_: {"model.safetensors"})
-    (inside / "linked" / "model.safetensors").symlink_to(listed.parent / "outside" / "secret" / "model.safetensors")
-    found = folders.listing(listed / "people")
-    assert found == folders.Listing((listed / "people" / "ann",), (), 1, 0)
-    assert folders.listing(inside) == folders.Listing((), ((inside / "gpt2-7", "model"),), 1, 0)
+def test_without_a_folder_of_models_it_begins_at_home(visit, listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADLIGHT_MODELS")
+    monkeypatch.setenv("HOME", str(listed / "people"))
     seen = visit("models")
-    seen.at.session_state["models-folder"] = str(listed.parent / "outside")  # as no button says
     seen.at.toggle(key="models-browse").set_value(True).run()
-    assert labels(seen, "models-enter-") == ["people"] and "secret" not in str(seen.at)
-    press(seen, "people")
-    assert seen.say("models.browse_outside", n=1) in [caption.value for caption in seen.at.caption]
+    assert labels(seen, "models-root-") == [plain(listed / "people")] and labels(seen, "models-enter-") == [
+        "ann",
+        "away",
+    ]
+
+
+def test_it_stands_where_the_typed_path_ends(visit, listed: Path) -> None:
+    seen = visit("models")
+    seen.at.toggle(key="models-browse").set_value(True).run()
+    seen.at.text_input(key="models-path").set_value(str(listed / "people" / "ann" / "nothing" / "here")).run()
+    shown = [button.label for button in seen.at.button if (button.key or "").startswith("models-enter-")]
+    assert shown == ["tries"]
+
+
+def test_a_folder_above_checkpoints_offers_them_and_a_mistyped_name_is_named(visit, listed: Path) -> None:
+    seen = visit("models")
+    tries = listed / "people" / "ann" / "tries"
+    seen.at.text_input(key="models-path").set_value(str(listed / "people" / "ann")).run()
+    assert labels(seen, "models-below-") == [plain("tries/gpt2-7")]
+    seen.at.text_input(key="models-path").set_value(str(tries / "gtp2-7")).run()
+    assert seen.complaint() == seen.say("models.near", existing=tries, missing="gtp2-7")
+    seen.click("models-meant")
+    assert seen.sound().view.model == str(tries / "gpt2-7")
+
+
+def test_to_others_a_mistyped_name_tells_nothing_of_the_folders(visit, listed: Path) -> None:
+    config.set_option("server.address", "0.0.0.0")
+    try:
+        seen = visit("models")
+        seen.at.text_input(key="models-path").set_value(str(listed.parent / "outsid")).run()
+        assert seen.complaint() == seen.say("models.nothing")
+        assert not [button for button in seen.at.button if button.key == "models-meant"]
+        seen.at.text_input(key="models-path").set_value(str(listed / "people")).run()
+        assert not [button for button in seen.at.button if "secret" in button.label or "away" in button.label]
+    finally:
+        config.set_option("server.address", "127.0.0.1")
 
 
 def test_served_to_others_there_is_no_picker(visit, listed: Path) -> None:

@@ -52,6 +52,22 @@ def test_words_and_ribbons_stand_whole_where_they_fit_closer_together(overview) 
     assert overview.find(".headlight.overview .scroll").evaluate_all(hidden) <= 1
 
 
+# The least distance between the two edges of a ribbon's outline, its ends left out.
+ACROSS = """(paths) => Math.min(...paths.map((path) => {
+  const whole = path.getTotalLength(), at = (share) => path.getPointAtLength(whole * share);
+  const places = (from, to, count) => Array.from({ length: count }, (_, i) => at(from + ((to - from) * i) / (count - 1)));
+  const edge = places(0.1, 0.4, 30), other = places(0.5, 1, 400);
+  return Math.min(...edge.map((p) => Math.min(...other.map((q) => Math.hypot(p.x - q.x, p.y - q.y)))));
+}))"""
+
+
+def test_a_thin_ribbon_that_runs_nearly_level_is_one_line(overview) -> None:
+    overview.open(text="the animal didn't cross the street because it was too tired", to="fr")
+    ribbons = overview.find(".headlight.overview .ribbons path")
+    assert ribbons.count() > 20
+    assert ribbons.evaluate_all(ACROSS) >= 1
+
+
 def test_the_side_bars_sentence_is_run(overview) -> None:
     box = overview.find(".st-key-text-en input")
     box.fill("she gave him a red apple")

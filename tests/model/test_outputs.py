@@ -270,3 +270,30 @@ def test_how_a_folder_pools(tmp_path: Path):
                       ("no JSON", "mean"), ("[1]", "mean")):  # fmt: skip
         (tmp_path / "1_Pooling" / "config.json").write_text(text, encoding="utf-8")
         assert pooling(tmp_path) == how
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "space"),
+    [("The", "dog is", " "), ("The ", "dog", ""), ("The", " dog", ""), ("The dog", ", and", ""), ("The (", "dog", ""),
+     ("我", "喜欢", ""), ("The dog.", "He", " ")],
+)  # fmt: skip
+def test_a_continuation_has_the_space_that_a_word_has_before_it(opened, text: str, more: str, space: str):
+    model = opened("gpt2")
+    wanted = model.tokenizer(space + more, add_special_tokens=False).input_ids
+    found = training_step(model, text, more)
+    assert found.labels == tuple(model.vocabulary[i] for i in wanted)
+    assert found.before.token_ids("decoder") == [*model.tokenizer(text).input_ids, *wanted]
+
+
+@pytest.mark.parametrize("name", ["t5", "bart", "gpt2", "llama"])
+def test_a_step_gives_the_probability_of_each_label_before_and_after(opened, name: str):
+    model = opened(name)
+    found = training_step(model, "the fox", "the cat sat", learning_rate=1e-3)
+    assert len(found.probabilities) == len(found.labels)
+    for which, loss in enumerate((found.loss_before, found.loss_after)):
+        p = torch.tensor([pair[which] for pair in found.probabilities], dtype=torch.float64)
+        assert -p.log().mean().item() == pytest.approx(loss, rel=1e-4)
+    rows = found.before.logits.double().softmax(-1)
+    first = 0 if model.task == "seq2seq" else len(model.tokenizer("the fox").input_ids) - 1
+    at = model.vocabulary.index(found.labels[0])
+    assert found.probabilities[0][0] == pytest.approx(rows[first, at].item(), rel=1e-9)

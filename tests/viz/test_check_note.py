@@ -121,3 +121,15 @@ def test_notes_are_joined_and_one_that_fails_is_enough() -> None:
     assert both.fails and not (HOLDS + UNCHECKED).fails
     assert both.text == f"{HOLDS.text} · {FAILS.text}"
     assert both.markdown == f"{HOLDS.text} · :red[{FAILS.text}]"
+
+
+def test_a_picture_names_what_it_is_of_on_a_line_of_its_own():
+    picture = b'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="100" viewBox="0 0 300 100"></svg>'
+    check = check_note.note("off by 1", False)
+    found = ElementTree.fromstring(check_note.stamped(".svg", picture, check, "A model · the <cat>"))
+    lines = {node.get("class"): ("".join(node.itertext()), node.get("fill")) for node in found}
+    assert lines["source"] == ("A model · the <cat>", palette.QUIET)
+    assert lines["check"] == (check.text, palette.ERROR)
+    assert float(found.get("height")) > float(
+        ElementTree.fromstring(check_note.stamped(".svg", picture, check)).get("height")
+    )

@@ -55,17 +55,18 @@ def test_the_file_of_the_tree_says_what_the_picture_says(beams):
     assert list(table["text"]) == [row["what"] for row in nodes[1:]]
     assert list(table["status"]) == [f"<{row['status']}>" for row in nodes[1:]]
     assert list(table["total"]) == [row["total"] for row in nodes[1:]]
-    assert all(row["under"].partition(".")[2] and len(row["under"].partition(".")[2]) == 3 for row in nodes[1:])
+    assert [row["under"] for row in nodes[1:]] == [numbers.short(row["total"], 5) for row in nodes[1:]]
 
 
 def test_sums_that_differ_in_the_third_decimal_show_it():
-    assert [numbers.decimals(value) for value in (-12.3412, -12.3437)] == ["−12.341", "−12.344"]
-    assert numbers.decimals(float("-inf")) == "−∞"
+    assert numbers.total(-0.00036) == "−3.6·10⁻⁴" and numbers.tex(-0.00036, numbers.TOTAL).startswith("-3.6")
+    assert [numbers.total(value) for value in (-12.3412, -12.3437)] == ["−12.341", "−12.344"]
+    assert numbers.total(float("-inf")) == "−∞"
 
 
 def test_the_formula_is_the_sum_and_the_quotient():
     formula = generation_charts.score_formula([-0.5, -0.25, -1.25], -2.0, 1.0, -2 / 3)
-    assert r"-0.500 - 0.250 - 1.25 = -2" in formula and r"\frac{-2}{3} = -0.6667" in formula
+    assert r"-0.500 - 0.250 - 1.25 = -2" in formula and r"\frac{-2}{3} = -0.66667" in formula
     assert "score" not in generation_charts.score_formula([-0.5], -0.5, 1.0, None)
     assert r"\cdots" in generation_charts.score_formula([-1.0] * 12, -12.0, 0.5, -12 / 12**0.5)
 

@@ -32,6 +32,35 @@ def test_every_word_of_a_file_is_in_the_typeface_of_the_app():
     assert ElementTree.fromstring(drawn).get("font-family") == palette.FACE
 
 
+def test_signs_and_chinese_in_a_file_are_in_faces_that_have_them():
+    """A renderer that lacks a sign takes any face for it, and one for Chinese sets · and ’ as wide as a character."""
+    line = svg.text((9, 9), "▸ cat’s · A → 猫。 10⁻⁷ ✓ <&>")
+    root = ElementTree.fromstring(svg.faced(svg.drawing([line], 200, 20, "猫")))
+    (text,) = (node for node in root if node.tag.endswith("}text"))
+    runs = [(text.text, palette.FACE)] if text.text else []
+    for run in text:
+        runs += [(run.text, run.get("font-family")), (run.tail, palette.FACE)]
+    told = {
+        face: "".join(part for part, own in runs if own == face)
+        for face in (palette.FACE, palette.SIGNS, palette.CHINESE)
+    }
+    assert told == {palette.FACE: " cat’s · A   10  <&>", palette.SIGNS: "▸→⁻⁷✓", palette.CHINESE: "猫。"}
+    assert "".join(text.itertext()) == "▸ cat’s · A → 猫。 10⁻⁷ ✓ <&>" and root.get("aria-label") == "猫"
+
+
+def test_a_line_of_a_png_is_in_one_face_that_has_all_of_it():
+    """The renderer replaces the face of a whole line, by any, where one sign of it is missing."""
+    lines = [svg.text((9, 9), said) for said in ("▸ cat’s · A", "plain", "猫 · it’s")]
+    root = ElementTree.fromstring(svg.whole_faces(svg.drawing(lines, 200, 20, "letters")))
+    signed, plain, chinese = (node for node in root if node.tag.endswith("}text"))
+    first = palette.SIGNS.partition(",")[0]
+    assert root.get("font-family").startswith(first) and signed.get("font-family") is plain.get("font-family") is None
+    assert chinese.get("font-family") == palette.CHINESE and chinese.text == "猫 ･ it's"
+    assert signed.text == "▸ cat’s · A"
+    latin = svg.drawing([svg.text((9, 9), "q · k’s")], 20, 20, "letters")
+    assert svg.whole_faces(latin) == latin
+
+
 def colours(svg: bytes) -> list[tuple[int, int, int]]:
     """The fills of the cells, in the order in which they were given."""
     cells = [node for node in ElementTree.fromstring(svg).iter() if "mark-rect role-mark" in node.get("class", "")]

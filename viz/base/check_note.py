@@ -58,13 +58,16 @@ def note(said: str, holds: bool | None = None) -> CheckNote:
     return CheckNote((Check(said, holds),))
 
 
-def stamped(file: str, data: bytes, check: CheckNote | None) -> bytes:
+def stamped(file: str, data: bytes, check: CheckNote | None, source: str = "") -> bytes:
     """The file with its check in words: a column of a table, an array of an npz, a line under a picture.
 
-    file: its name, which says its kind. check: None of a file that is of no run. Raises KeyError for a kind that is not known.
+    file: its name, which says its kind. check: None of a file that is of no run. source: what a picture is of, a line before.
+    Raises KeyError for a kind that is not known.
     """
     stamp = KINDS[file.rsplit(".", 1)[-1]]
-    return data if check is None else stamp(data, check)
+    if check is None:
+        return data
+    return _svg(data, check, source) if stamp is _svg else stamp(data, check)
 
 
 def _csv(data: bytes, check: CheckNote) -> bytes:
@@ -97,14 +100,16 @@ def _npz(data: bytes, check: CheckNote) -> bytes:
     return buffer.getvalue()
 
 
-def _svg(data: bytes, check: CheckNote) -> bytes:
+def _svg(data: bytes, check: CheckNote, source: str = "") -> bytes:
     """The picture with a line below it, wrapped to its width: quiet where it holds, red where it fails."""
     picture = data.decode("utf-8")
     opening = re.search(r"<svg\b[^>]*>", picture)
     if opening is None:
         raise ValueError("not an SVG picture")
     x, y, wide, high = (float(n) for n in re.search(r'viewBox="([^"]+)"', opening[0])[1].split())
-    lines = _wrapped(check.text, max(wide, _NARROWEST) - 2 * _MARGIN)
+    room = max(wide, _NARROWEST) - 2 * _MARGIN
+    titles = _wrapped(source, room) if source else []
+    lines = [*titles, *_wrapped(check.text, room)]
     width = max([wide, *(_letters(line) * _SIZE + 2 * _MARGIN for line in lines)])
     height = high + len(lines) * _LEADING + 1.5 * _MARGIN
     root = opening[0].replace(
@@ -113,13 +118,17 @@ def _svg(data: bytes, check: CheckNote) -> bytes:
     for side, size in (("width", width), ("height", height)):  # those in %, of a drawing, stay
         root = re.sub(rf' {side}="[0-9.]+"', f' {side}="{size:g}"', root, count=1)
     root = root.replace(f"max-width:{wide:g}px", f"max-width:{width:g}px")
-    colour = palette.ERROR if check.fails else palette.QUIET
-    spans = "".join(
+    spans = [
         f'<tspan x="{x + _MARGIN:g}" y="{y + high + _LEADING + place * _LEADING:g}">{_signed(line, x + _MARGIN)}</tspan>'
         for place, line in enumerate(lines)
-    )
-    how = f'font-family="{palette.FACE}" font-size="{_SIZE:g}" text-anchor="start" fill="{colour}"'
-    told = f'<text class="check" {how}>{spans}</text>'
+    ]
+    told = ""
+    for name, some, colour in (
+        ("source", spans[: len(titles)], palette.QUIET),
+        ("check", spans[len(titles) :], palette.ERROR if check.fails else palette.QUIET),
+    ):
+        how = f'font-family="{palette.FACE}" font-size="{_SIZE:g}" text-anchor="start" fill="{colour}"'
+        told += f'<text class="{name}" {how}>{"".join(some)}</text>' if some else ""
     inside = picture[opening.end() : picture.rindex("</svg>")]
     # A chart's page is a rectangle of its own size.
     inside = re.sub(

@@ -44,6 +44,14 @@ def decimals(value: float, count: int = 3) -> str:
     return minus(f"{value:.{count}f}") if math.isfinite(value) else short(value)
 
 
+TOTAL = 5  # digits of a sum of log probabilities, wherever it stands: those of two texts may differ late
+
+
+def total(value: float) -> str:
+    """A sum of log probabilities, or what is made of one: −12.345678 -> −12.346, −0.00036 -> −3.6·10⁻⁴."""
+    return short(value, TOTAL)
+
+
 def tex(value: float, digits: int = 3) -> str:
     """The same for LaTeX."""
     if math.isinf(value):

@@ -10,9 +10,18 @@ from __future__ import annotations
 import math
 from functools import cache
 
-# The typeface of the app in files, which carry none: under its own names, or as the Latin of the CJK face that took it over
-# (a renderer of PNG that has neither takes a serif one where a sign is missing), else the system's.
-FACE = "Source Sans, Source Sans Pro, Noto Sans CJK SC, Source Han Sans SC, system-ui, Segoe UI, Noto Sans, sans-serif"
+# The typeface of the app in files, which carry none: under its own names, else a sans serif one of the system. A renderer of
+# PNG takes the first that is there and, for a sign that it lacks, any other, a serif one too: so signs and Chinese have faces
+# of their own (`viz.base.svg`).
+FACE = (
+    "Source Sans, Source Sans Pro, Segoe UI, Helvetica Neue, Arial, Liberation Sans, Noto Sans, DejaVu Sans, sans-serif"
+)
+SIGNS = (
+    "DejaVu Sans, Segoe UI Symbol, Apple Symbols, 'Noto Sans Symbols 2', Noto Sans Symbols, Noto Sans Math, sans-serif"
+)
+CHINESE = (
+    "Noto Sans CJK SC, Source Han Sans SC, Noto Sans SC, PingFang SC, Microsoft YaHei, WenQuanYi Micro Hei, sans-serif"
+)
 THEMES = {
     "light": {"background": "#ffffff", "text": "#1b1c26", "accent": "#3d3a9e"},
     "dark": {"background": "#0f1117", "text": "#e8e6e1", "accent": "#f2b04c"},

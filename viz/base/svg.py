@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -37,11 +38,46 @@ def image(picture: str, theme: str, scrolls: bool = False) -> str:
     return f'<div style="overflow-x:auto">{shown}</div>' if scrolls else shown
 
 
+# Signs that Latin faces lack, and what is written in Chinese, its marks included.
+_CHINESE = r"[\u2e80-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef]+"
+_RUNS = re.compile(rf"(?P<signs>[\u2190-\u2bff\u2070-\u208e]+)|(?P<chinese>{_CHINESE})")
+_FACES = {"signs": palette.SIGNS, "chinese": palette.CHINESE}
+
+
 def png(picture: str, scale: float = 2.0) -> bytes:
     """A picture as a PNG file of `scale` pixels for each of its own, on the light page."""
     import vl_convert
 
-    return vl_convert.svg_to_png(picture, scale=scale)
+    return vl_convert.svg_to_png(whole_faces(picture), scale=scale)
+
+
+def whole_faces(picture: str) -> str:
+    """The picture with one face for each text. The renderer of PNG sets a whole line in any face that has a sign which its own
+    lacks, a serif one too: where there are signs every text is in a face that has Latin and them, and a text with Chinese in
+    a Chinese one, whose wide · and ’ give way to narrow ones."""
+    if not _RUNS.search("".join(re.findall(r">([^<]+)<", picture))):
+        return picture
+
+    def chinese(found: re.Match) -> str:
+        if not re.search(_CHINESE, "".join(re.findall(r">([^<]+)<", found[0]))):
+            return found[0]
+        own = re.sub(r'font-family="[^"]*"', "", found[0]).replace("<text", f'<text font-family="{palette.CHINESE}"', 1)
+        return re.sub(r">[^<]+<", lambda part: part[0].replace("·", "･").replace("’", "'"), own)
+
+    signed = picture.replace(palette.FACE, f"{palette.SIGNS.removesuffix(', sans-serif')}, {palette.FACE}")
+    return re.sub(r"<text\b.*?</text>", chinese, signed, flags=re.DOTALL)
+
+
+def faced(picture: str) -> str:
+    """The picture with signs and Chinese inside its texts as runs of their own, in faces that have them."""
+
+    def run(found: re.Match) -> str:
+        return f'<tspan font-family="{_FACES[found.lastgroup]}">{found[0]}</tspan>'
+
+    def inside(found: re.Match) -> str:
+        return re.sub(r">[^<]+<", lambda part: _RUNS.sub(run, part[0]), found[0])
+
+    return re.sub(r"<text\b.*?</text>", inside, picture, flags=re.DOTALL)
 
 
 def text(

@@ -130,7 +130,7 @@ def tree(
             solid, on = status in ("runs", "finished", "limit"), (t, i) in way
             text = words["between"].join(texts[s][j] for s, j in _ids(beams, t, i))
             rows.append({"id": f"{t}-{i}", "step": t + 1, "place": float(i), "token": texts[t][i], "p": np.exp(one.log_p),
-                         "status": words[status], "total": one.total, "under": numbers.decimals(one.total), "way": on,
+                         "status": words[status], "total": one.total, "under": numbers.total(one.total), "way": on,
                          "solid": solid, "what": text})  # fmt: skip
             lines.append({"step": t, "place": float(max(0, one.parent)), "step2": t + 1, "place2": float(i), "way": on,
                           "solid": solid})  # fmt: skip
@@ -162,7 +162,7 @@ def _drawn(rows: pd.DataFrame, lines: pd.DataFrame, beams: Beams, words: Words, 
     click = alt.selection_point(name="node", fields=["id"], on="click", toggle=False, clear=False, empty=False)
     base = alt.Chart(rows).encode(x=x, y=y)
     tips = [alt.Tooltip("what:N", title=words["text"]), alt.Tooltip("p:Q", title="p", format=".4f"),
-            alt.Tooltip("total:Q", title="Σ log p", format=".4f"), alt.Tooltip("status:N", title=words["status"])]  # fmt: skip
+            alt.Tooltip("under:N", title="Σ log p"), alt.Tooltip("status:N", title=words["status"])]  # fmt: skip
     dots = base.mark_point(filled=True, opacity=1).encode(
         color=colour, tooltip=tips, size=alt.condition("datum.way", alt.value(190), alt.value(90))
     ).add_params(click)  # fmt: skip
@@ -186,14 +186,16 @@ def _drawn(rows: pd.DataFrame, lines: pd.DataFrame, beams: Beams, words: Words, 
 def score_formula(log_p: Sequence[float], total: float, alpha: float, score: float | None) -> str:
     """Σ log p of a text with its numbers and, where it finished, its score: the sum divided by length^α, as the search found
     both. The middle of a long sum stands as dots."""
+    summed = numbers.tex(total, numbers.TOTAL)
     n, terms = len(log_p), [numbers.tex(value) for value in log_p]
     shown = terms if n <= 8 else [*terms[:4], r"\cdots", *terms[-3:]]
     joined = shown[0] + "".join(f" - {term[1:]}" if term.startswith("-") else f" + {term}" for term in shown[1:])
-    line = rf"\textstyle\sum_{{t=1}}^{{{n}}} \log p_t &= {joined} = {numbers.tex(total, 4)}"
+    line = rf"\textstyle\sum_{{t=1}}^{{{n}}} \log p_t &= {joined} = {summed}"
     if score is None:
         return rf"\begin{{aligned}}{line}\end{{aligned}}"
-    line_2 = rf"\text{{score}} &= \frac{{\sum \log p}}{{n^{{\alpha}}}} = \frac{{{numbers.tex(total, 4)}}}{{{n}^{{{alpha:g}}}}}"
-    line_2 += rf" = \frac{{{numbers.tex(total, 4)}}}{{{numbers.tex(n**alpha, 4)}}} = {numbers.tex(score, 4)}"
+    scored = numbers.tex(score, numbers.TOTAL)
+    line_2 = rf"\text{{score}} &= \frac{{\sum \log p}}{{n^{{\alpha}}}} = \frac{{{summed}}}{{{n}^{{{alpha:g}}}}}"
+    line_2 += rf" = \frac{{{summed}}}{{{numbers.tex(n**alpha, 4)}}} = {scored}"
     return rf"\begin{{aligned}}{line} \\[4pt] {line_2}\end{{aligned}}"
 
 

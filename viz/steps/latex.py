@@ -203,12 +203,12 @@ def chain(cell: WeightDerivation, d_k: int) -> str:
 
 
 def _bracketed(value: float, decimals: int) -> str:
-    text = numbers.decimals(value, decimals)
-    return f"({text})" if text.startswith("−") else text
+    text = numbers.decimals(value, decimals).replace("−", "-")
+    return f"({text})" if text.startswith("-") else text
 
 
 def written_out(cell: WeightDerivation, decimals: int = 4) -> tuple[str, float]:
-    """Every product of q·k with `decimals` digits, for a calculator, and the sum of what is printed."""
+    """Every product of q·k with `decimals` digits, as a calculator takes it, and the sum of what is printed."""
     pairs = [(round(a, decimals), round(b, decimals)) for a, b in cell.terms]
-    text = " + ".join(f"{_bracketed(a, decimals)}·{_bracketed(b, decimals)}" for a, b in pairs)
+    text = " + ".join(f"{_bracketed(a, decimals)} * {_bracketed(b, decimals)}" for a, b in pairs)
     return text, sum(a * b for a, b in pairs)

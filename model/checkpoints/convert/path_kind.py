@@ -7,8 +7,8 @@ from pathlib import Path
 from model.checkpoints.disk import files as checkpoint_files
 from model.checkpoints.disk import packages, quantised
 from model.checkpoints.disk.headers import safetensors_header
-from model.checkpoints.disk.other_folders import checkpoints_in, model_in
-from model.errors import HeadlightError, NoCheckpoint, SeveralCheckpoints
+from model.checkpoints.disk.other_folders import model_in
+from model.errors import HeadlightError, NoCheckpoint
 
 _TRACE = "headlight-trace"
 
@@ -48,14 +48,6 @@ def _sound(path: Path) -> Path:
     if (folder / "config.json").is_file():
         quantised.check(folder, checkpoint_files.config(folder))
     return folder
-
-
-def inside(path: Path) -> list[Path]:
-    """What opens in a folder that holds several checkpoints and is none itself; nothing for any other."""
-    if not isinstance(refusal(path), SeveralCheckpoints):
-        return []
-    found = checkpoints_in(path) or [path / name for name in checkpoint_files.gguf_files(path)]
-    return [one for one in found if kind_at(one) == "model"]
 
 
 def weights(path: Path) -> Path:

@@ -16,6 +16,7 @@ from model.checkpoints.disk.generation_config import end_tokens
 from model.checkpoints.library.decoder_input import decoder_input
 from model.checkpoints.record.forward import record
 from model.checkpoints.task_heads.sentence_pooling import pooled, pooling
+from model.checkpoints.tokens.continuation import joined
 from model.checkpoints.tokens.encode import Encoded, check_ids, tokenized
 from model.checkpoints.tokens.languages import opening, reading_as
 from model.errors import HeadlightError, NotInThisModel, TextTooLong, TooLargeToTrain
@@ -49,7 +50,8 @@ class Continuation:
 class TrainingStep:
     """One optimiser step on one pair: the cross-entropy before and after, per token of `labels`, and ‖gradient‖₂.
 
-    before, after: the runs of the tokens that were learned from, with the weights before the step and after it.
+    probabilities: of each of `labels` before the step and after it. before, after: the runs of the tokens that were learned
+    from, with the weights before the step and after it.
     """
 
     labels: tuple[str, ...]
@@ -57,6 +59,7 @@ class TrainingStep:
     loss_after: float
     gradient_norm: float
     learning_rate: float
+    probabilities: tuple[tuple[float, float], ...]
     before: Trace
     after: Trace
 
@@ -124,7 +127,8 @@ def training_step(
 ) -> TrainingStep:  # fmt: skip
     """One Adam step (β = 0.9, 0.98, ε = 1e-9; Vaswani et al. 2017, section 5.3) on a copy; the model stays as it is.
 
-    An encoder–decoder learns to write `target`; a decoder learns to go on with it, and the text itself is not scored.
+    An encoder–decoder learns to write `target`; a decoder learns to go on with it, and the text itself is not scored; the
+    space between two words is put where neither has one.
     Without labels a model gives no loss, which is why the target is needed. chat and the languages: as `sample`.
     """
     if model.task not in ("causal", "seq2seq"):
@@ -168,7 +172,16 @@ def training_step(
     after.fidelity()  # measured here: then the copies need not live as long as the run
     scored = labels[0][labels[0] != -100].tolist()
     names = tuple(model.vocabulary[i] if i < len(model.vocabulary) else f"#{i}" for i in scored)
-    return TrainingStep(names, float(loss.detach()), loss_after, norm, learning_rate, before, after)
+    told = tuple(zip(*(_of_labels(run, labels, model.decodes) for run in (before, after)), strict=True))
+    return TrainingStep(names, float(loss.detach()), loss_after, norm, learning_rate, told, before, after)
+
+
+def _of_labels(run: Trace, labels: Tensor, decodes: bool) -> list[float]:
+    """The probability that a run gives to each label, in the row that is scored for it: a decoder's is the one before."""
+    targets = labels[0] if decodes else labels[0, 1:]
+    rows = (targets != -100).nonzero().flatten()
+    logits = run.logits[: len(targets)][rows].double()
+    return logits.softmax(-1).gather(1, targets[rows, None])[:, 0].tolist()
 
 
 def _as_read(model: HuggingFaceModel, given: dict[str, Tensor], target: str, language: str | None) -> dict[str, Tensor]:
@@ -197,6 +210,7 @@ def labelled_pair(
     ids = encoded.inputs["input_ids"]
     if model.task == "seq2seq":
         return encoded, {"input_ids": ids}, tokenized(model.tokenizer, text_target=target).input_ids
+    target = target if chat else joined(model.tokenizer, text, target)
     more = tokenized(model.tokenizer, target, add_special_tokens=False).input_ids
     labels = torch.cat([torch.full_like(ids, -100), more], dim=1)
     return encoded, {"input_ids": torch.cat([ids, more], dim=1)}, labels

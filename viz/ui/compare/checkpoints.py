@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from model.errors import HeadlightError
+from viz.base.shorten import shorten
 from viz.ui import language
 from viz.ui.compare import counterparts as comparing_heads
 from viz.ui.compare import two_heads
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from model.trace.trace import Trace
 
 _PREFIX = "model:"
+_QUOTED = 200  # characters of an output that a sentence repeats
 _PATH, _NOTHING = "comparing-path", "comparing-path-nothing"
 
 
@@ -47,6 +49,9 @@ def show(trace: Trace) -> None:
     from model.compare import checkpoints as compare_checkpoints
 
     sides = aligned_runs.aligned_sides(trace, other)
+    if trace.key.weights_hash == other.key.weights_hash:
+        st.info(say("comparing.same_weights"))
+    _output_line(trace, other)
     two_heads.tokens_line(trace, other, sides, "comparing.read_otherwise")
     if not any(each.pairs for each in sides.values()):
         st.info(say("comparing.no_common_token" if sides else "comparing.no_common_side"))
@@ -89,17 +94,21 @@ def _chosen() -> str:
             help=say("models.path_what"),
         )  # fmt: skip
     if nothing := st.session_state.pop(_NOTHING, ""):
-        st.warning(say("comparing.path_nothing", path=language.plain(nothing)))
+        st.error(say("comparing.path_nothing", path=language.plain(nothing)))
     return told
 
 
 def _entered() -> None:
-    """The checkpoint at the path that was typed becomes the second model; where nothing lies, that is said at the field."""
+    """The checkpoint at the path that was typed becomes the second model; where nothing lies, that is said at the field, and
+    there is no second model."""
     path = st.session_state[_PATH].strip().strip('"')
     place = model_list.place(path) if path else None
     if place is not None and place.exists():
         view.change(against=f"{_PREFIX}{place}")
-    elif path:
+        return
+    # What was compared before is not what was asked for.
+    view.change(against="")
+    if path:
         st.session_state[_NOTHING] = path
 
 
@@ -115,7 +124,7 @@ def _second(trace: Trace, name: str) -> Trace | None:
         st.warning(say("error.unknown_model", name=language.plain(name), allowed=allowed))
         return None
     try:
-        other = second_run.run(_asked(trace, name), name)
+        other = second_run.run(_asked(trace), name, lambda model, now: _read_alike(trace, model, now))
     except HeadlightError as error:
         st.warning(f"**B** {language.plain(model_list.title(name))}: {language.explain(error)}")
         st.caption(say("comparing.kinds_of_pairs"))
@@ -132,10 +141,31 @@ def _second(trace: Trace, name: str) -> Trace | None:
     return other
 
 
-def _asked(trace: Trace, name: str) -> view.View:
-    """What the first read, for the second: a language that the second does not write is left to it."""
+def _asked(trace: Trace) -> view.View:
+    """What the first read; of a saved run that is in its record."""
     now = view.current()
     if model_list.is_trace(now.model):
         now = replace(now, text=trace.key.source, target=trace.key.target or "", to=trace.language)
-    known = now.to in model_list.languages(name) if model_list.is_ours(name) else not model_list.is_ours(now.model)
-    return replace(now, to=now.to if known else "")
+    return now
+
+
+def _read_alike(trace: Trace, model: Any, now: view.View) -> view.View:
+    """What is asked of the second model, once it is open: where both write and have one vocabulary, it reads what the first
+    wrote, in its language. A language that it does not write is left to it."""
+    from model.compare.same_output import written_for
+
+    written = written_for(trace, model)
+    known = now.to or (trace.language if written else "")
+    return replace(
+        now, target=now.target or written or "", to=known if known in getattr(model, "languages", ()) else ""
+    )
+
+
+def _output_line(trace: Trace, other: Trace) -> None:
+    """Whether the two decoders read the same; nothing where one has no decoder beside its encoder."""
+    if any({"encoder", "decoder"} - run.sides.keys() for run in (trace, other)) or trace.key.target:
+        return
+    same = trace.side("decoder").texts == other.side("decoder").texts
+    written = (trace if same else other).side("decoder").texts[1:]
+    text = language.plain(shorten((trace if same else other).between.join(written).strip(), _QUOTED))
+    st.caption(say("comparing.b_reads" if same else "comparing.b_writes", text=text))

@@ -98,6 +98,18 @@ class HeadPair:
                          for pairs in (self.queries[queries], self.keys[keys]))  # fmt: skip
         return rows[:, None] & columns
 
+    def allowed(self, which: int, queries: slice = slice(None), keys: slice = slice(None)) -> np.ndarray:
+        """bool [queries, keys]: whether the run has both tokens and its mask leaves the cell open."""
+        import torch
+
+        end = self.ends[which]
+        (down, places), (across, keys_of) = (_known([pair[which] for pair in pairs])
+                                             for pairs in (self.queries[queries], self.keys[keys]))  # fmt: skip
+        found = self.present(which, queries, keys)
+        if places:
+            found[np.ix_(down, across)] = end.trace.record(end.site).allowed(torch.tensor(places))[:, keys_of].numpy()
+        return found
+
     def change(self, queries: slice = slice(None), keys: slice = slice(None)) -> np.ndarray:
         """The second's weights less the first's; a key that one lacks counts as 0 there, of a query that one lacks it is NaN,
         and so it is of a key where the tokens are `cut_apart`."""

@@ -45,16 +45,22 @@ def tokens_line(trace: Trace, other: Trace, aligned: dict[str, Aligned], left: s
     for side, each in aligned.items():
         first, second = (run.side(side).texts for run in (trace, other))
         changed = " · ".join(f"{page_text.code(first[i])} → {page_text.code(second[j])}" for i, j in each.changed[:12])
-        alone = [
-            *(page_text.code(first[i]) for i in each.only_first[:8]),
-            *(page_text.code(second[j]) for j in each.only_second[:8]),
-        ]
-        more = max(0, len(each.only_first) - 8) + max(0, len(each.only_second) - 8)
-        alone += [f"+ {more:,}"] if more else []
+        alone = "; ".join(
+            say(key, tokens=_named(texts, places))
+            for key, texts, places in (
+                ("comparing.alone_first", first, each.only_first), ("comparing.alone_second", second, each.only_second)
+            )
+            if places
+        )  # fmt: skip
         said = [say("comparing.same", side=language.stack(side), n=len(each.pairs))]
         said += [say(left, pairs=changed)] if changed else []
-        said += [say("comparing.alone", tokens=" ".join(alone))] if alone else []
+        said += [say("comparing.alone", tokens=alone)] if alone else []
         st.caption(" ".join(said))
+
+
+def _named(texts: Sequence[str], places: Sequence[int]) -> str:
+    more = [f"+ {len(places) - 8:,}"] if len(places) > 8 else []
+    return " ".join([*(page_text.code(texts[i]) for i in places[:8]), *more])
 
 
 def matrices(two: HeadPair, found: Pair | None = None) -> None:
@@ -68,32 +74,32 @@ def matrices(two: HeadPair, found: Pair | None = None) -> None:
     apart = two.change(rows, columns)
     end = float(np.abs(np.nan_to_num(apart)).max(initial=0.0)) or 1.0
     weights = {"kind": "sequential", "low": 0, "high": 1}
+    opens = [two.allowed(which, rows, columns) for which in (0, 1)]
     figures = [
         (
             two.ends[0].title,
             two.weights(0, rows, columns),
-            two.present(0, rows, columns),
+            opens[0],
             weights,
             say("matrix.legend"),
         ),
         (
             two.ends[1].title,
             two.weights(1, rows, columns),
-            two.present(1, rows, columns),
+            opens[1],
             weights,
             say("matrix.legend"),
         ),
         (
             two.less,
             apart,
-            two.shared(rows, columns),
+            two.shared(rows, columns) & (opens[0] | opens[1]),
             {"kind": "diverging", "low": -end, "high": end},
             say("comparing.legend"),
         ),
     ]
-    absent = say("comparing.cut_apart" if two.cut_apart else "comparing.absent")
     words = language.group("matrix") | {
-        "row": say("matrix.query"), "column": say("matrix.key"), "help": "", "masked": absent
+        "row": say("matrix.query"), "column": say("matrix.key"), "help": "", "masked": _hatched(two, opens, rows, columns)
     }  # fmt: skip
     labels = [two.labels(which, rows, columns) for which in (0, 1, None)]
     # All three have room for the longest label of any, so that their cells are of one size and their rows on one line.
@@ -111,6 +117,15 @@ def matrices(two: HeadPair, found: Pair | None = None) -> None:
                     key=f"comparing-{two.name}-{place}",
                     data=pictures.plain_frame(shown, *labels[place], scale, told, sides, 360, room, present),
                 )
+
+
+def _hatched(two: HeadPair, opens: Sequence[np.ndarray], rows: slice, columns: slice) -> str:
+    """What hatched cells are: those of tokens that one run lacks, masked ones, or both kinds."""
+    present = [two.present(which, rows, columns) for which in (0, 1)]
+    masked = any((there & ~open_).any() for there, open_ in zip(present, opens, strict=True))
+    absent = say("comparing.cut_apart" if two.cut_apart else "comparing.absent")
+    told = [say("matrix.masked")] if masked else []
+    return " · ".join(told + ([absent] if not all(there.all() for there in present) or not masked else []))
 
 
 def draw_footer(

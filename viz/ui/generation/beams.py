@@ -100,7 +100,7 @@ def _clicked() -> None:
 def _ended(beams: Beams) -> str:
     """Why the search was over."""
     if beams.done == "bound" and beams.bound is not None:
-        best, worst = (numbers.decimals(value) for value in beams.bound)
+        best, worst = (numbers.total(value) for value in beams.bound)
         return say("generation.stopped_bound", k=beams.k, best=best, worst=worst, step=len(beams.steps))
     return say("generation.stopped_limit", step=len(beams.steps))
 
@@ -158,9 +158,9 @@ def _ranking(trace: Trace, beams: Beams, read: Callable[[int], str]) -> None:
     st.dataframe({
         say("generation.place"): [str(i + 1) if each.in_best else "–" for i, each in enumerate(every)],
         say("generation.text"): texts,
-        "Σ log p": [numbers.decimals(total) for total in totals],
+        "Σ log p": [numbers.total(total) for total in totals],
         say("generation.length"): [len(each.tokens) for each in every],
-        say("generation.score"): [numbers.decimals(each.score, 4) for each in every],
+        say("generation.score"): [numbers.total(each.score) for each in every],
         say("generation.status"): [say(f"generation.status_{beams.steps[each.step][each.index].status}") if each.in_best
                                  else say("generation.pushed_out") for each in every],
     }, hide_index=True, width="stretch")  # fmt: skip
@@ -172,7 +172,7 @@ def _beside_greedy(trace: Trace, beams: Beams, alone: Beams, read: Callable[[int
         (found.finished[0].tokens, found.steps[found.finished[0].step][found.finished[0].index].total)
         for found in (beams, alone)
     )
-    values = {"greedy": numbers.decimals(greedy[1]), "best": numbers.decimals(best[1]), "k": beams.k}
+    values = {"greedy": numbers.total(greedy[1]), "best": numbers.total(best[1]), "k": beams.k}
     text = page_text.code(joined(trace, [read(number) for number in greedy[0]]))
     same = "same" if best[0] == greedy[0] else "better" if best[1] > greedy[1] else "longer"
     st.markdown(say(f"generation.greedy_{same}", text=text, **values))

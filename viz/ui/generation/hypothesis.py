@@ -82,7 +82,7 @@ def _pickers(beams: Beams, texts: list[list[str]], node: Node) -> None:
     for i, (one, text) in enumerate(zip(beams.steps[node[0]], texts[node[0]], strict=True)):
         parent = texts[node[0] - 1][one.parent] if one.parent >= 0 else ""
         status = say(f"generation.status_{beams.status(node[0], i)}")
-        names[i] = f"{i + 1}. {parent} {text} · {numbers.decimals(one.total)} · {status}".strip()
+        names[i] = f"{i + 1}. {parent} {text} · {numbers.total(one.total)} · {status}".strip()
     steps = list(range(len(beams.steps)))
     for name, options, now, width in (
         ("hypothesis_step", steps, node[0], 120),
@@ -103,7 +103,7 @@ def _pick(name: str, key: str, node: Node) -> None:
 def _became(beams: Beams, one: Hypothesis, node: Node) -> str:
     """What became of it and why, with the numbers."""
     step, k = beams.steps[node[0]], beams.k
-    values: dict[str, object] = {"k": k, "rank": one.rank + 1, "total": numbers.decimals(one.total)}
+    values: dict[str, object] = {"k": k, "rank": one.rank + 1, "total": numbers.total(one.total)}
     status = beams.status(*node)
     after = beams.steps[node[0] + 1] if node[0] + 1 < len(beams.steps) else None
     lived = {each.parent for each in after or () if each.status in ("runs", "finished", "limit")}
@@ -113,7 +113,7 @@ def _became(beams: Beams, one: Hypothesis, node: Node) -> str:
         pushed = any((each.step, each.index) == node for each in beams.dropped)
         status = "pushed" if pushed else status
     if status == "pruned":
-        values["last"] = numbers.decimals(min(each.total for each in step if each.status == "runs") if any(
+        values["last"] = numbers.total(min(each.total for each in step if each.status == "runs") if any(
             each.status == "runs" for each in step) else step[k - 1].total, 4)  # fmt: skip
     else:
         values["last"] = ""
@@ -139,7 +139,7 @@ def _footer(
     again = decoding.recorded_total(store, [one.token for one in path])
     sentence, badge = say("generation.forced_sentence"), figure_footer.run_badge(trace)
     if again is not None:
-        sentence += " " + say("generation.forced_total", total=numbers.short(again, 4))
+        sentence += " " + say("generation.forced_total", total=numbers.total(again))
         # Each step's log p is as far off as the logits of two runs, and ranks add them up in float32.
         size, limit = max(1.0, abs(total)), logits.limit(store, records.values())
         badge = figure_footer.fidelity_badge(

@@ -1,4 +1,4 @@
-"""A file picker: the folders where models are looked for, walked down to what opens. On one's own computer only."""
+"""A file picker: folders walked down to what opens, from the path that was typed or from home. On one's own computer only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from model.checkpoints.convert import path_kind
+from model.checkpoints.convert import lookup, path_kind
 from model.checkpoints.disk import discovery
 from model.checkpoints.disk.files import newest
 from viz.base.numbers import size
@@ -17,8 +17,8 @@ from viz.ui.language import say
 from viz.ui.state import model_list, page_controls
 
 _FOLDER = "models-folder"  # where this session's picker stands; no link carries it
-_FILES = (".gguf", ".safetensors", ".pt", ".bin")
 _MOST = 100  # entries of a folder that are looked at
+_BELOW = 12  # checkpoints below a folder that are offered
 
 
 @dataclass(frozen=True)
@@ -26,80 +26,68 @@ class Listing:
     """What a folder holds.
 
     inside: folders that may be entered. opens: (what `open_model` or `Trace.open` takes, "model" or "trace"), the folder
-    itself first where it opens. outside: how many links lead out of the folders that may be walked. more: entries beyond
-    those that were looked at.
+    itself first where it opens. more: entries beyond those that were looked at.
     """
 
     inside: tuple[Path, ...]
     opens: tuple[tuple[Path, str], ...]
-    outside: int
     more: int
 
 
 def roots() -> list[Path]:
-    """The folders that may be walked: those of HEADLIGHT_MODELS and the local cache of model hubs, as far as they are there."""
+    """Where a walk may begin: the folders of HEADLIGHT_MODELS, the local cache of model hubs and home, as far as they are
+    there."""
     found: dict[Path, Path] = {}
-    for place in (*discovery.configured(), discovery.hub_folder()):
+    for place in (*discovery.configured(), discovery.hub_folder(), _home()):
         try:
-            if place.is_dir():
+            if place is not None and place.is_dir():
                 found.setdefault(place.resolve(), place)
         except (OSError, RuntimeError):
             continue
     return list(found.values())
 
 
-def _within(path: Path) -> Path | None:
-    """The root that a path lies in, links followed, or None."""
+def _home() -> Path | None:
     try:
-        real = path.resolve()
-        return next((root for root in roots() if real.is_relative_to(root.resolve())), None)
-    except (OSError, RuntimeError, ValueError):
+        return Path.home()
+    except RuntimeError:  # nobody's account
         return None
 
 
 @st.cache_resource(ttl=20, max_entries=64, show_spinner=False)
 def listing(folder: Path) -> Listing:
-    """What lies in a folder below a root, by name; hidden entries are left out. Raises OSError."""
-    visible = sorted(
-        (path for path in folder.iterdir() if not path.name.startswith(".") and _sayable(path)),
-        key=lambda path: path.name.lower(),
-    )
-    inside, opens, outside = [], [], 0
+    """What lies in a folder, by name; hidden entries are left out. Raises OSError."""
+    visible = lookup.visible(folder)
+    inside, opens = [], []
     for path in [folder, *visible[:_MOST]]:
-        if path != folder and _within(path) is None:
-            outside += path.is_symlink() and path.exists()
-        elif path.is_dir() or (path.is_file() and path.suffix in _FILES):
-            kind = path_kind.kind_at(path)
-            if kind and not discovery.allowed(path):  # a link in it leads outside
-                outside += 1
-            elif kind:
-                opens.append((path, kind))
-                if path.is_dir() and path != folder and newest(path) != path:  # a training: each of its steps opens too
-                    inside.append(path)
-            elif path.is_dir() and path != folder:
+        if kind := lookup.opens(path):
+            opens.append((path, kind))
+            if path.is_dir() and path != folder and newest(path) != path:  # a training: each of its steps opens too
                 inside.append(path)
-    return Listing(tuple(inside), tuple(opens), outside, max(0, len(visible) - _MOST))
+        elif path != folder and path.is_dir():
+            inside.append(path)
+    return Listing(tuple(inside), tuple(opens), max(0, len(visible) - _MOST))
 
 
-def _sayable(path: Path) -> bool:
-    """Whether a name is text in some alphabet, as a button's label has to be."""
-    return path.name.isprintable()
+def follow(typed: str) -> None:
+    """The picker stands in the nearest existing folder of a path that was typed."""
+    place = model_list.place(typed) if typed else None
+    if place is None or not place.is_absolute():
+        st.session_state.pop(_FOLDER, None)
+    else:
+        st.session_state[_FOLDER] = str(lookup.near(place).folder)
 
 
 def show(choose: Callable[[str], None]) -> None:
     """A switch, and behind it the folders; `choose(path)` opens what was picked. Served to others, nothing."""
     if model_list.confined() or not st.toggle(say("models.browse"), **page_controls.switch("models-browse")):
         return
-    places = roots()
-    if not places:
-        st.caption(say("models.browse_none"))
-        return
+    places = roots() or [Path(Path.cwd().anchor)]
     folder = Path(st.session_state.get(_FOLDER, places[0]))
-    root = _within(folder)
-    if root is None or not folder.is_dir():
-        folder = root = places[0]
+    if not folder.is_dir():
+        folder = places[0]
     with st.container(border=True, key="models-folders"):
-        _way(places, root, folder)
+        _way(places, folder)
         try:
             found = listing(folder)
         except OSError:
@@ -108,26 +96,48 @@ def show(choose: Callable[[str], None]) -> None:
         _folders(found)
         for i, (path, kind) in enumerate(found.opens):
             _row(i, path, kind, choose)
-        if not found.inside and not found.opens:
-            st.caption(say("models.browse_empty"))
-        if found.outside:
-            st.caption(say("models.browse_outside", n=found.outside))
+        if not found.opens:
+            deeper = below(folder, choose, "models-browsed")
+            if not found.inside and not deeper:
+                st.caption(say("models.browse_empty"))
         if found.more:
             st.caption(say("models.browse_more", n=found.more))
+
+
+@st.cache_resource(ttl=20, max_entries=64, show_spinner=False)
+def _below(folder: Path, confined: bool) -> list[tuple[Path, str]]:
+    return [each for each in lookup.below(folder) if not confined or discovery.allowed(each[0])]
+
+
+def below(folder: Path, choose: Callable[[str], None], key: str) -> bool:
+    """The checkpoints one or two levels below a folder that is none itself, each a press; -> whether there are any."""
+    found = _below(folder, model_list.confined())
+    if not found:
+        return False
+    st.caption(say("models.below"))
+    with st.container(horizontal=True, gap="small", key=key):
+        for i, (path, _) in enumerate(found[:_BELOW]):
+            st.button(
+                language.plain(path.relative_to(folder)), key=f"{key}-{i}", icon=":material/open_in_new:",
+                on_click=choose, args=(str(path),),
+            )  # fmt: skip
+    if len(found) > _BELOW:
+        st.caption(say("models.browse_more", n=len(found) - _BELOW))
+    return True
 
 
 def _enter(folder: Path) -> None:
     st.session_state[_FOLDER] = str(folder)
 
 
-def _way(places: list[Path], root: Path, folder: Path) -> None:
-    """The roots, and the folders from one of them to where one stands; each is a button that leads there."""
-    try:
-        below = folder.resolve().relative_to(root.resolve()).parts
-    except (OSError, ValueError):
-        below = ()
+def _way(places: list[Path], folder: Path) -> None:
+    """Where a walk may begin, and the folders from the one of them above, or from the top, to where one stands; each is a
+    button that leads there."""
+    above = [place for place in places if folder.is_relative_to(place)]
+    root = max(above, key=lambda place: len(place.parts), default=Path(folder.anchor))
+    below = folder.relative_to(root).parts
     with st.container(horizontal=True, gap="small", key="models-way"):
-        for i, place in enumerate(places):
+        for i, place in enumerate(places if root in places else [*places, root]):
             st.button(
                 language.plain(place), key=f"models-root-{i}", icon=":material/home_storage:", type="tertiary",
                 on_click=_enter, args=(place,), disabled=place == folder,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from model.checkpoints.convert import path_kind
+from model.checkpoints.convert import lookup, path_kind
 from model.checkpoints.disk import discovery, packages
 from model.checkpoints.disk.shipped import is_small
+from model.errors import SeveralCheckpoints
 from viz.base.numbers import size
 from viz.ui import language
 from viz.ui.language import say
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from model.errors import HeadlightError
 
 _ROWS = 40
-_PRESSABLE = 12  # checkpoints inside a folder that was typed
 
 
 def show() -> None:
@@ -129,23 +129,10 @@ def _own_path() -> None:
         say("models.open"), key="open-path", on_click=_choose_path, args=(path,), type="primary" if kind else "secondary",
         disabled=not path or (not kind if exists else _plainly(path)),
     )  # fmt: skip
-    if path:
-        st.caption(
-            _lying(place, kind) if exists else say("models.nothing") if _plainly(path) else say("models.no_path")
-        )
-    if place is not None and not kind:
-        _inside(path, place)
-
-
-def _inside(path: str, place: Path) -> None:
-    """What a folder that is no checkpoint itself has in it, the seeds of a training say: a button each."""
-    there = path_kind.inside(place)[:_PRESSABLE]
-    with st.container(horizontal=True, gap="small", key="models-inside-path"):
-        for i, one in enumerate(there):
-            st.button(
-                language.plain(one.name), key=f"models-inside-{i}", icon=":material/folder_open:", on_click=_choose_path,
-                args=(str(Path(path) / one.name),),
-            )  # fmt: skip
+    if place is not None:
+        _lying(place, kind)
+    elif path:
+        _missing(path)
 
 
 def _recent() -> None:
@@ -182,18 +169,46 @@ def _typed() -> tuple[str, Path | None, str]:
 def _enter() -> None:
     """What lies there and opens is opened; a name of the model hub, which is asked for over the network, takes the button."""
     path, _, kind = _typed()
+    folders.follow(path)
     if kind:
         _choose_path(path)
 
 
-def _lying(place: Path, kind: str) -> str:
-    """What lies at a path, before it is opened."""
+def _lying(place: Path, kind: str) -> None:
+    """What lies at a path, before it is opened; of a folder that is no checkpoint, those that are below it."""
     if kind == "trace":
-        return f"{say('kind.trace')} · {size(place.stat().st_size)}"
-    if kind:
-        return about(path_kind.weights(place))
-    refused = path_kind.refusal(place)
-    return say("models.no_checkpoint") if refused is None else language.explain(refused)
+        st.caption(f"{say('kind.trace')} · {size(place.stat().st_size)}")
+    elif kind:
+        st.caption(about(path_kind.weights(place)))
+    else:
+        refused = path_kind.refusal(place)
+        several = refused is None or isinstance(refused, SeveralCheckpoints)
+        if not (several and place.is_dir() and folders.below(place, _choose_path, "models-below")):
+            st.error(say("models.no_checkpoint") if refused is None else language.explain(refused))
+
+
+def _missing(path: str) -> None:
+    """That nothing lies there; of a path how far it leads, and the name there that may be meant. Served to others no more
+    is told than that."""
+    place = model_list.place(path)
+    known = None if model_list.confined() or place is None else lookup.near(place)
+    if not _plainly(path):
+        st.warning(say("models.no_path"))
+    elif known is None or not known.missing or ":" in path:
+        st.error(say("models.nothing"))
+    else:
+        where, what = (language.plain(each) for each in (known.existing, known.missing))
+        st.error(say("models.near", existing=where, missing=what))
+    if known is not None and known.like:
+        st.button(
+            say("models.meant", name=language.plain(known.like)), key="models-meant", on_click=_meant,
+            args=(str(known.corrected),),
+        )  # fmt: skip
+
+
+def _meant(path: str) -> None:
+    st.session_state[current_run.PATH] = path
+    _enter()
 
 
 def _offered() -> None:

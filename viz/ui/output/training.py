@@ -12,6 +12,7 @@ from viz.ui import language
 from viz.ui.compare import two_heads
 from viz.ui.compare.pair import HeadOfRun, HeadPair
 from viz.ui.language import say
+from viz.ui.output.tables import WIDTH
 from viz.ui.shared import figure_footer, page_text, side_bar
 from viz.ui.state import jobs, memory_budget, page_controls, view
 
@@ -70,8 +71,17 @@ def _losses(found: TrainingStep) -> None:
     change = numbers.short(found.loss_after - found.loss_before).replace("−", "-")
     columns[1].metric(say("output.loss_after"), numbers.short(found.loss_after, 5), delta=change, delta_color="inverse")
     columns[2].metric("‖∇‖", numbers.short(found.gradient_norm, 4))
-    labels = " ".join(page_text.code(tokens.readable(label)) for label in found.labels)
-    st.caption(f"{say('output.scored', n=len(found.labels))} {labels}")
+    labels = [tokens.readable(label) for label in found.labels]
+    st.caption(f"{say('output.scored', n=len(labels))} {' '.join(map(page_text.code, labels))}")
+    before, after = zip(*found.probabilities, strict=True)
+    bar = st.column_config.ProgressColumn(format=" ", min_value=0.0, max_value=1.0)
+    named = {key: (say(f"output.p_{key}"), say(f"output.p_{key}_bar")) for key in ("before", "after")}
+    columns = {say("output.scored_token"): labels}
+    for (name, drawn), values in zip(named.values(), (before, after), strict=True):
+        columns |= {name: [numbers.short(p, 4) for p in values], drawn: values}
+    st.dataframe(
+        columns, hide_index=True, width=WIDTH, column_config={drawn: bar for _, drawn in named.values()}
+    )  # fmt: skip
 
 
 def _attention(found: TrainingStep) -> None:

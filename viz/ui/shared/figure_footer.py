@@ -13,9 +13,15 @@ import streamlit as st
 from model.trace.site import Site
 from viz.base import export, numbers
 from viz.base.check_note import CheckNote, note, stamped
+from viz.base.shorten import shorten
 from viz.ui import session
 from viz.ui.language import say
 from viz.ui.shared.side_bar import site_name
+from viz.ui.state import model_list, view
+
+# Figures of other runs than the page's: of a corpus, of repeats, of permuted words, of a training.
+_NOT_OF_THE_TEXT = ("corpus", "measures-induction", "positions-", "by-hand", "forming", "evaluate")
+_QUOTED = 80  # characters of a text that a saved picture names
 
 if TYPE_CHECKING:
     import altair as alt
@@ -102,12 +108,19 @@ def made(
     if figure is None:
         return data, {}
 
+    source = _of_what(name)
+
     def drawn() -> bytes:
         from viz.base import static_chart
 
         picture = figure()
         plain = picture.encode("utf-8") if isinstance(picture, str) else static_chart.svg(picture)
-        return stamped(".svg", plain, check)
+        return stamped(".svg", plain, check, source + _key(plain))
+
+    def file() -> bytes:
+        from viz.base import svg
+
+        return svg.faced(drawn().decode("utf-8")).encode("utf-8")
 
     def png() -> bytes:
         from viz.base import svg
@@ -116,7 +129,20 @@ def made(
 
     # Named as its table is: by the model, the layer and the head.
     stem = next(iter(data)).rsplit(".", 1)[0] if data else f"headlight-{name}"
-    return data, {f"{stem}.svg": session.as_now(drawn), f"{stem}.png": session.as_now(png)}
+    return data, {f"{stem}.svg": session.as_now(file), f"{stem}.png": session.as_now(png)}
+
+
+def _of_what(name: str) -> str:
+    """What a saved picture is of: the model, and the text where it is of the run of one. name: the figure's."""
+    now = view.current()
+    if name.startswith(_NOT_OF_THE_TEXT) or not now.text:
+        return model_list.title(now.model)
+    return f"{model_list.title(now.model)} · {shorten(now.text, _QUOTED)}"
+
+
+def _key(picture: bytes) -> str:
+    """What the sign of masked cells means, where a picture has it."""
+    return f" · {say('foot.masked')}" if ">×</text>".encode() in picture else ""
 
 
 def _both(files: dict[str, Callable[[], bytes]]) -> dict[str, Callable[[], bytes]]:

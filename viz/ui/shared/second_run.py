@@ -6,7 +6,7 @@ The pages that take a second text (Compare, The block) share it: one text in the
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -16,19 +16,24 @@ from viz.ui.language import say
 from viz.ui.state import current_run, model_list, view
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from model.trace.trace import Trace
 
 _STOPPED = "comparing-stopped"
 _TEXT = "text:"  # in the view's `against`, which may also name a model
 
 
-def run(request: view.View, name: str) -> Trace | None:
-    """The run of `request` on the model `name`; None where it was stopped, which is said. Raises HeadlightError."""
+def run(request: view.View, name: str, asked_of: Callable[[Any, view.View], view.View] | None = None) -> Trace | None:
+    """The run of `request` on the model `name`; None where it was stopped, which is said. Raises HeadlightError.
+
+    asked_of: what is asked of the opened model, where that depends on it.
+    """
     # Only what a run depends on: selecting another cell does not begin a stopped one again.
     key = (name, *(getattr(request, each) for each in view.RUN))
     if st.session_state.get(_STOPPED) != key:
         try:
-            return current_run.second(request, name)
+            return current_run.second(request, name, asked_of)
         except Stopped:
             st.session_state[_STOPPED] = key
     with st.container(horizontal=True, vertical_alignment="center"):

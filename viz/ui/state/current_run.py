@@ -25,6 +25,8 @@ from viz.ui.state import jobs, model_cache, model_list, page_controls, truncatio
 from viz.ui.state.default_head import best_head as best_head
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from model.trace.trace import Trace
 
 PATH = "models-path"  # the field of the page Models
@@ -132,10 +134,11 @@ def trace_of(now: view.View) -> Trace:
     return _run_of(now, model())
 
 
-def second(now: view.View, name: str) -> Trace:
+def second(now: view.View, name: str, asked_of: Callable[[Any, view.View], view.View] | None = None) -> Trace:
     """The run of the same input on another model, beside this session's own. Raises a HeadlightError, and Stopped.
 
-    Its jobs are of kinds of their own: that the page asks for its first run does not stop the second.
+    asked_of: what is asked of the model once it is open. Its jobs are of kinds of their own: that the page asks for its first
+    run does not stop the second.
     """
     asked = replace(now, model=name)
     if model_list.is_trace(name):
@@ -143,7 +146,7 @@ def second(now: view.View, name: str) -> Trace:
     opened = jobs.run(
         ("open_second", name), lambda: model_cache.opened(name), say("wait.opening"), lambda: _about_opening(name)
     )
-    return _run_of(asked, opened, "run_second")
+    return _run_of(asked if asked_of is None else asked_of(opened, asked), opened, "run_second")
 
 
 def _run_of(now: view.View, opened: Any, job: str = "run") -> Trace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def _cell(cell, d_k: int) -> None:
         st.latex(latex.chain(cell, d_k))
     with st.expander(say("steps.written_out", terms=len(cell.terms)), expanded=False):
         text, total = latex.written_out(cell)
-        st.code(f"q·k = {text}", language=None, wrap_lines=True)
+        st.code(text, language=None, wrap_lines=True)
         st.caption(
             say("steps.calculator", printed=minus(f"{total:.4f}"), exact=minus(f"{cell.product:.7f}"),
                 root=f"{1 / cell.scale:.4f}", score=minus(f"{cell.score:.7f}"), weight=f"{cell.weight:.7f}")
@@ -92,6 +93,21 @@ def _advance(count: int) -> None:
         st.caption(say("steps.progress", now=min(now, count - 1) + 1, count=count), width="content")
 
 
+def _formula(trace: Trace, step: Step) -> str:
+    """The formula of a step; where the rows come from, which the record has under a name of its own, in words."""
+    if step.key != "input":
+        return step.latex
+    before = say("steps.from_before") if trace.facts.get("norm", "post") == "post" else say("steps.from_norm")
+
+    def said(found: re.Match) -> str:
+        return rf"\text{{{say('steps.from_encoder') if found[1] == 'encoder.output' else before}}}"
+
+    told = re.sub(r"\\texttt\{([^}]*)\}", said, step.latex)
+    # The two of cross-attention are a line each: beside one another they are wider than the column.
+    lines = told.replace(r",\quad Y", r" \\ Y")
+    return told if lines == told else r"\begin{gathered}" + lines + r"\end{gathered}"
+
+
 def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[int, int], line: str) -> None:
     """One step: its matrices on the left, the formula and the same formula with this row's numbers on the right."""
     key = f"step-{step.key}"
@@ -99,7 +115,7 @@ def _step(trace: Trace, site: Site, step: Step, axes: dict[str, str], at: tuple[
         left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with right:
         page_text.heading(f"step.{step.key}.name", small=True)
-        st.latex(step.latex)
+        st.latex(_formula(trace, step))
         st.latex(line)
     with left:
         words = language.group("equation") | {"alt": f"{say(f'step.{step.key}.name')}. {say(f'step.{step.key}.what')}"}

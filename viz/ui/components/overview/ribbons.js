@@ -5,6 +5,28 @@ import { percent } from "./weights.js";
 
 export const THIN = 0.01; // ribbons below one percent are noise to the eye
 
+const LEAST = 1.25; // pixels across a ribbon, so that a thin one that runs nearly level stays one line
+const STEPS = 40; // places along a ribbon
+
+/** The outline from [x0, x1] below to [y0, y1] above: each edge is the cubic between its ends; where the two lie nearer than
+ *  `LEAST` across the way that they run, they are moved apart. */
+function outline({ x0, x1, y0, y1 }, height) {
+  const [bottom, top] = [(x0 + x1) / 2, (y0 + y1) / 2];
+  const left = [], right = [];
+  for (let step = 0; step <= STEPS; step++) {
+    const t = step / STEPS, u = 1 - t;
+    const up = t * t * (3 - 2 * t); // how far towards the upper end
+    const [x, y] = [bottom + (top - bottom) * up, height * (u * u * u + 1.5 * u * t)];
+    const [dx, dy] = [(top - bottom) * 6 * t * u, -1.5 * height * (u * u + t * t)];
+    const length = Math.hypot(dx, dy) || 1;
+    const half = Math.max(((x1 - x0) * (1 - up) + (y1 - y0) * up) * (Math.abs(dy) / length), LEAST) / 2;
+    const [nx, ny] = [(-dy / length) * half, (dx / length) * half];
+    left.push(`${x - nx} ${y - ny}`);
+    right.push(`${x + nx} ${y + ny}`);
+  }
+  return `M${left.join("L")}L${right.reverse().join("L")}Z`;
+}
+
 /** Which token a chip stands for: of a long side not every one has a chip. */
 export const placeOf = (token, i) => ("at" in token ? token.at : i);
 /** The chips of these tokens, those that there are. */
@@ -39,12 +61,10 @@ export class Ribbons {
     canvas.setAttribute("height", height);
     canvas.setAttribute("width", this.stage.offsetWidth);
     this.links = this.bundle(above, below);
-    const mid = height / 2;
     for (const link of this.links) {
-      const { x0, x1, y0, y1 } = link;
       link.node = svg("path", canvas, {
-        d: `M${x0} ${height}C${x0} ${mid} ${y0} ${mid} ${y0} 0L${y1} 0C${y1} ${mid} ${x1} ${mid} ${x1} ${height}Z`,
-        opacity: 0.1 + 0.72 * link.weight,
+        d: outline(link, height),
+        opacity: 0.16 + 0.66 * link.weight,
       });
       link.node.addEventListener("pointerenter", () => this.mark({ row: link.i, column: link.j }));
       link.node.addEventListener("pointerleave", () => this.mark({}));
