@@ -234,3 +234,10 @@ def test_every_package_says_what_to_look_at():
         assert "==" in package.pin and package.title and package.licence and package.size_bytes > 10**6
         assert set(package.notice) == {"en", "zh"} and all(package.notice.values())
         assert package.examples or package.reads == "sound"
+
+
+def test_a_folder_whose_name_says_nothing_is_called_with_the_one_around_it() -> None:
+    names = {"/a/poems/model": "poems · model", "/a/poems/Best": "poems · Best", "/a/poems/seed-2": "poems · seed-2",
+             "/a/my-gpt": "my-gpt", "/a/models": "models"}  # fmt: skip
+    for path, name in names.items():
+        assert discovery.called(Path(path)) == name

@@ -17,6 +17,8 @@ from model.checkpoints.disk.shipped import SHIPPED, family, shipped
 VARIABLE = "HEADLIGHT_MODELS"
 _DEPTH = 2
 _ONE_OF = re.compile(r"(seed|checkpoint)-\d+")
+# Names that say what a folder is and not which.
+_ANY = {"model", "checkpoint", "weights", "files", "last", "final", "best", "output", "out", "export"}
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
@@ -67,8 +69,9 @@ def expanded(name: str | Path) -> Path:
 
 
 def called(folder: Path) -> str:
-    """A folder's own name; of one of several of a training, which every training names alike, with that of the training."""
-    alike = _ONE_OF.fullmatch(folder.name) and folder.parent.name
+    """A folder's own name; with that of the folder around it where it says nothing by itself: one of several of a training, which
+    every training names alike, or "model"."""
+    alike = (_ONE_OF.fullmatch(folder.name) or folder.name.lower() in _ANY) and folder.parent.name
     return f"{folder.parent.name} · {folder.name}" if alike else folder.name
 
 

@@ -81,12 +81,14 @@ def _rows_after(site: str, head: int) -> str:
 
 def _mention_site(trace: Trace, site: str) -> None:
     """One sentence for a sub-layer that this run does not have: what there is, and what is shown."""
-    for name in ("head", "q", "k"):  # they were of that sub-layer
-        st.session_state.get("asked", {}).pop(name, None)
     try:
         asked = site_name(Site.parse(site))
     except ValueError:
         asked = language.plain(site[:_QUOTED])
+    told = st.session_state.get("asked", {})
+    for name in ("head", "q", "k"):  # they were of that sub-layer
+        if name in told:
+            asked += f" · {say(f'note.link_{name}', got=language.plain(told.pop(name)[:_QUOTED]))}"
     now = view.current()
     values = {"asked": asked, "allowed": _there(trace), "site": site_name(now.site), "head": now.head}
     sentence = language.catalogue(language.current())["note.link_site"]
