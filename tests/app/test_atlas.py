@@ -132,6 +132,11 @@ def test_a_filter_leaves_out_and_says_how_many(visit, trace) -> None:
     )  # another measure, another range
 
 
+def test_an_order_within_layers_is_said_to_be_one(visit) -> None:
+    seen = put(visit("atlas", text=TEXT), "selectbox", "atlas_order", "entropy")
+    assert any(seen.say("atlas.within_layers") in caption.value for caption in seen.at.caption)
+
+
 def test_the_heads_like_the_selected_one(visit, trace) -> None:
     site = trace.sites[0]
     seen = visit("atlas", text=TEXT, site=str(site), head=1, tab="atlas_order.like,atlas_grid.flat")

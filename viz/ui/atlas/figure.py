@@ -189,6 +189,8 @@ def _footer(
             parts.append(say("atlas.like_left", n=left))
     elif layout.order != "layer":
         parts.append(measure_words.what_is_ordered(layout.order) if values else say("atlas.unmeasured"))
+        if values and layout.grid == "layers":
+            parts.append(say("atlas.within_layers"))
     if layout.grid == "roles":
         parts += _about_roles(layout, found)
     slug = f"{figure_footer.safe(trace.key.model)}-atlas{sink.slug()}"
