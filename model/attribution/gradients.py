@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from model.attribution.metric import Metric
+from model.jobs.device import host
 from model.trace.trace import Trace
 
 
@@ -63,7 +64,8 @@ def gradients(model: Model, trace: Trace, metric: Metric, share: float = 1.0) ->
         wanted = [*contexts.values(), *(leaf for _, leaf in embeddings)]
         found = torch.autograd.grad(number, wanted, allow_unused=True)
     grads = [torch.zeros_like(each) if grad is None else grad for each, grad in zip(wanted, found, strict=True)]
-    of_contexts = dict(zip(contexts, (grad[0] for grad in grads), strict=False))
+    grads = [host(grad[0]) for grad in grads]
+    of_contexts = dict(zip(contexts, grads, strict=False))
     of_inputs = zip(trace.sides, embeddings, grads[len(contexts) :], strict=False)
-    inputs = {side: (embedding[0], grad[0]) for side, (embedding, _), grad in of_inputs}
+    inputs = {side: (host(embedding[0]), grad) for side, (embedding, _), grad in of_inputs}
     return Gradients(float(number.detach()), of_contexts, inputs)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from model.edits.run_edits import RunEdits
 from model.errors.edits import NotEditable
+from model.jobs.device import host
 from model.trace.attention_record import AttentionRecord
 from model.trace.mask_and_bias import is_masked, position_bias
 from model.trace.site import Site
@@ -84,12 +85,12 @@ def change(
 
 def _record(site: Site, call: Any, causal: bool, b: int) -> AttentionRecord:
     """One example of a call as a record, which says what its scores are."""
-    parts = {"q": call.query[b], "k": call.key[b], "v": call.value[b]}
+    parts = {"q": host(call.query[b]), "k": host(call.key[b]), "v": host(call.value[b])}
     if call.sinks is not None:
-        parts["sinks"] = call.sinks.reshape(-1)
+        parts["sinks"] = host(call.sinks.reshape(-1))
     if call.bias is not None:
         name, bias = position_bias(call.bias[b if call.bias.shape[0] > 1 else 0])
-        parts[name] = bias
+        parts[name] = host(bias)
     if call.mask is None:
         mask = RuleMask(causal)
     else:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from model.edits.run_edits import RunEdits
 from model.edits.site_edits import SiteEdits
 from model.errors.edits import NotEditable
+from model.jobs.device import host
 from model.trace.record_own import attention_record, point_names
 from model.trace.site import Site
 from model.trace.tensors import MemoryStore
@@ -92,5 +93,5 @@ class _Run:
         return lse
 
     def _record(self, b: int):
-        store = MemoryStore({f"{self.site}.{part}": value[b] for part, value in self.parts.items()})
+        store = MemoryStore({f"{self.site}.{part}": host(value[b]) for part, value in self.parts.items()})
         return attention_record(self.attention, self.site, self.mask.example(b), store)
