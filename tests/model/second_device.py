@@ -257,6 +257,13 @@ def beyond(name: str) -> dict[str, float]:
     on_each("cached", lambda model, trace: [run().logits.cpu() for run in generate.real_steps(model, trace, 3)])
     on_each("probe", lambda model, trace: list(generate.probe(model, 3, 5).logits.shape))
     on_each("units", units)
+
+    def edited(model: Any, trace: Any) -> list[Tensor]:
+        first = trace.sites[0]
+        run = model.again(trace, [f"hide:{first}.1:k1", f"off:{first}.0:mean", f"pattern:{trace.sites[-1]}.0:uniform"])
+        return [run.record(site).context for site in run.sites]
+
+    on_each("edited", edited)
     return {what: same(*pair) for what, pair in found.items()}
 
 
