@@ -318,13 +318,21 @@ def own_run(lab: Path, name: str = "copy-1") -> Path:
     return folder
 
 
+def popovers(seen: Visit) -> list[str]:
+    """The identities of the popovers, by which Chromium keeps one open."""
+    return [one.proto.id for one in seen.at.get("popover")]
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_a_run_is_deleted_after_it_was_asked_for_twice(lab: Path, lang: str) -> None:
     other, folder = own_run(lab), own_run(lab, "copy-2")
     seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(folder)}", lang=lang).sound()
     assert any("copy-2" in text.value and seen.say("train.delete_sure", name="\0").split("\0")[1] in text.value
                for text in seen.at.markdown)  # fmt: skip
+    (asked,) = popovers(seen)
     seen.click("train-delete_now").sound()  # nothing is amiss, and another run is shown
+    assert [one.value for one in seen.at.success] == [seen.say("train.deleted", name="copy-2")]
+    assert popovers(seen) != [asked] and len(popovers(seen)) == 1  # the question about that one has not been asked yet
     assert not folder.exists() and other.exists() and [one.folder for one in runs.runs(lab)] == [other]
     seen.click("train-delete_now").sound()
     assert not runs.runs(lab)

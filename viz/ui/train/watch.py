@@ -52,7 +52,10 @@ def _buttons(found: Status) -> None:
     listed.open_button(found, "train-open", "primary" if found.is_over else "secondary")
     if found.is_over and remove.deletable(found.folder):
         with (
-            st.popover(say("train.delete"), icon=":material/delete:", key="train-delete"),
+            # A key of the run's own: the question about another run is another popover, which nobody has opened.
+            st.popover(
+                say("train.delete"), icon=":material/delete:", key=f"train-delete-{allowed.identity(found.folder)}"
+            ),
             st.container(width=_SURE),
         ):
             st.markdown(say("train.delete_sure", name=language.plain(found.folder.name)))
@@ -66,6 +69,7 @@ def _delete(folder: Path) -> None:
     if not allowed.may_train():
         return
     remove.delete(folder)
+    st.session_state.done = say("train.deleted", name=language.plain(folder.name))
     if Path(view.current().model).is_relative_to(folder):
         view.change(model=view.View.model)
     view.open_tab("train_run", "")  # another run is no surprise then
