@@ -25,6 +25,7 @@ from model.training.seeds import begin_seeds
 from tests.app.visit import Visit
 from tests.model import tiny
 from viz.base import numbers
+from viz.ui.models import lab_models
 from viz.ui.train import allowed
 
 TINY = {"d-model": 8, "heads": 2, "encoder-layers": 1, "decoder-layers": 1, "d-ff": 8, "train-size": 60, "batch": 4}
@@ -180,6 +181,17 @@ def test_what_was_made_opens_and_older_runs_are_listed(lab: Path) -> None:
     seen.click(f"train-open-{name}").sound()
     assert seen.view.model == str(folder)
     seen.go("heads").sound()
+
+
+def test_the_list_of_models_says_how_large_ones_own_is(lab: Path) -> None:
+    folder = finished(lab)
+    lab_models._finished.clear()
+    there = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    seen = Visit("models", straight=True).sound()
+    at = [*seen.at.main]  # in the order of the page: the button of a row follows what it costs
+    (row,) = [i for i, one in enumerate(at) if getattr(one, "key", None) == f"open-{folder}"]
+    cost = next(one for one in reversed(at[:row]) if one.type == "caption")
+    assert there > 1000 and cost.value == numbers.size(there)
 
 
 def test_others_are_told_that_they_may_not(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
