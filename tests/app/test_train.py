@@ -21,7 +21,9 @@ from model.lab.job import work
 from model.lab.runs import Status
 from model.training.options import options_of
 from model.training.run_files.folder import log_of
+from model.training.schedules import Span, cosine
 from model.training.seeds import begin_seeds
+from model.training.tasks.registry import TASKS
 from tests.app.visit import Visit
 from tests.model import tiny
 from viz.base import numbers
@@ -192,6 +194,29 @@ def test_the_list_of_models_says_how_large_ones_own_is(lab: Path) -> None:
     (row,) = [i for i, one in enumerate(at) if getattr(one, "key", None) == f"open-{folder}"]
     cost = next(one for one in reversed(at[:row]) if one.type == "caption")
     assert there > 1000 and cost.value == numbers.size(there)
+
+
+def test_a_warm_up_that_is_cut_says_how_long_it_is(lab: Path) -> None:
+    seen = Visit("train", straight=True).sound()
+
+    def cut(steps: int, asked: int = 100) -> list[str]:
+        seen.at.number_input(key="train-steps@copy").set_value(steps)
+        seen.at.run()
+        used = next(step for step in range(1, steps + 1) if cosine(step, Span(steps, asked, 64)) == 1e-3)
+        said = seen.say("train.warmup_cut", asked=asked, used=used, steps=steps)
+        return [one.value for one in seen.sound().at.caption if one.value == said]
+
+    assert len(cut(200)) == 1 and not cut(500)
+    seen.at.selectbox(key="train-schedule@copy").set_value("inverse-square-root")
+    assert not cut(200)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_task_is_found_by_its_short_name(lab: Path, lang: str) -> None:
+    offered = Visit("train", straight=True, lang=lang).sound().at.selectbox(key="train-task").options
+    assert len(offered) == len(TASKS)
+    for name in TASKS:
+        assert sum(one.endswith((f"({name})", f"（{name}）")) for one in offered) == 1
 
 
 def test_others_are_told_that_they_may_not(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
