@@ -149,9 +149,18 @@ def test_a_band_of_seeds_is_drawn(lab: Path) -> None:
     losses = np.array([[line["loss"] for line in log_of(folder / f"seed-{seed}")] for seed in (0, 1)])
     for name, wanted in (("loss", losses.mean(0)), ("loss-low", losses.min(0)), ("loss-high", losses.max(0))):
         np.testing.assert_allclose(drawn[name], wanted)
-    # The axis ends at the steps of one seed, and so does what is said; whose the numbers in the line are is said too.
+    # The axis ends at the steps of one seed, and so does what is said; whose the numbers in the line are is said too: of both.
     step = seen.say("train.of_steps", step=6, steps=6)
     assert seen.say("train.of_seeds", name="seed-1", n=2, of=2, step=step) in bar(seen)
+    (line,) = [one.value for one in seen.at.caption if one.value.startswith(seen.say("train.over_seeds", n=2))]
+    for name in ("loss", "validation_loss"):
+        ends = [[one[name] for one in log_of(folder / f"seed-{seed}") if name in one][-1] for seed in (0, 1)]
+        mean, low, high = (numbers.short(value) for value in (math.fsum(ends) / 2, min(ends), max(ends)))
+        assert low != high
+        assert seen.say("train.mean_range", what=seen.say(f"train.{name}"), mean=mean, low=low, high=high) in line
+    # While one of them trains the numbers are that one's, which is said.
+    (folder / "run.json").write_text(json.dumps(json.loads((folder / "run.json").read_text()) | {"finished": False}))
+    seen = Visit("train", straight=True, tab="train.run").sound()
     (line,) = [one.value for one in seen.at.caption if one.value.startswith(seen.say("train.of_seed", name="seed-1"))]
     last = list(log_of(folder / "seed-1"))[-1]
     assert f"{seen.say('train.loss')} {numbers.short(last['loss'])}" in line
