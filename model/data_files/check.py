@@ -63,7 +63,7 @@ class Finding:
     def __str__(self) -> str:
         sentence = _SENTENCES[self.kind].format(count=f"{self.count:,}", **self.values)
         named = ", ".join(map(str, self.lines)) + (" …" if self.count > len(self.lines) else "")
-        return f"{sentence} Lines: {named}." if self.lines else sentence
+        return f"{sentence} Line numbers: {named}." if self.lines else sentence
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> str:
     from model.lab.job import work
     from model.training.options import options_of
     from model.training.run_files.place import default_folder, on_the_way, refuse_model
-    from model.training.seeds import begin_seeds
+    from model.training.seeds import begin_seeds, folders_of
 
     names = [name.replace("-", "_") for name in (*_WHOLE, *_NUMBERS, *_WORDS)]
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
@@ -90,7 +90,8 @@ def run(arguments: argparse.Namespace) -> str:
         folder = begin_seeds(options, folder, seeds)
     line = ProgressLine()
     try:
-        return work(folder, arguments.queue, lambda told, last: line(_Told(told), last))
+        count = len(folders_of(folder))
+        return work(folder, arguments.queue, lambda told, last: line(_Told(told, count), last))
     finally:
         line.end()
 
@@ -141,13 +142,16 @@ def refuse_others(arguments: argparse.Namespace, taken: tuple[str, ...]) -> None
 
 
 class _Told:
-    """A heartbeat as a line of text, made only where it is shown."""
+    """A heartbeat as a line of text, made only where it is shown; of a run from several seeds it counts the steps of each."""
 
-    def __init__(self, told: dict[str, Any]):
-        self.told = told
+    def __init__(self, told: dict[str, Any], seeds: int):
+        self.told, self.seeds = told, seeds
 
     def __str__(self) -> str:
         told = self.told
         held = f", held out {told['validation_loss']:.4f}" if "validation_loss" in told else ""
         left = f", {told['seconds_left']:,.0f} s left" if told.get("seconds_left") is not None else ""
-        return f"step {told['step']:,} of {told['steps']:,}: loss {told.get('loss', 0):.4f}{held}{left}"
+        each = told["steps"] // self.seeds
+        before = max(0, told["step"] - 1) // each  # seeds that are finished
+        seed = f"seed {before + 1} of {self.seeds}, " if self.seeds > 1 else ""
+        return f"{seed}step {told['step'] - before * each:,} of {each:,}: loss {told.get('loss', 0):.4f}{held}{left}"

@@ -39,7 +39,21 @@ def test_the_lines_that_are_counted_are_those_that_are_trained_on(lab: Path, tmp
     (odd,) = [box for box in seen.at.expander if box.label.startswith(seen.say("evaluate.odd", n=""))]
     assert odd.proto.expanded  # what is left out is not hidden
     seen.at.selectbox(key="train-choice-duplicate").set_value("keep").run()
-    assert any("63" in text or "Left out: 3" in text for text in [caption.value for caption in seen.sound().at.caption])
+    assert any("63" in text or "3 left out" in text for text in [caption.value for caption in seen.sound().at.caption])
+
+
+def test_a_header_and_few_examples_are_said(lab: Path, tmp_path: Path) -> None:
+    for pairs, header in ((12, True), (300, False)):
+        path = tmp_path / f"{pairs}.tsv"
+        lines = [f"word {i} of many\tmot {i} de tant" for i in range(pairs)]
+        path.write_text("\n".join((["en\tfr"] if header else []) + lines) + "\n", "utf-8")
+        seen = opened("parallel", path)
+        train = len(TASKS["parallel"].data(options_of("parallel", data=str(path))).train)
+        assert (train < 50) == (pairs == 12)
+        warned = [seen.say("train.few", n=train)] if pairs == 12 else []
+        assert [one.value for one in seen.sound().at.info] == warned
+        said = [one.value for one in seen.at.caption]
+        assert (seen.say("evaluate.header", names=seen.say("error.comma").join(("`en`", "`fr`"))) in said) == header
 
 
 def test_a_running_text_is_cut_into_pieces_and_no_held_out_one_is_trained_on(lab: Path, tmp_path: Path) -> None:
@@ -113,7 +127,7 @@ def test_the_command_says_what_is_odd_and_what_is_taken(tmp_path: Path, capsys: 
     assert main(["train", "parallel", "--data", str(path), "--out", str(tmp_path / "out"), "--steps", "2", *sizes]) == 0
     said = capsys.readouterr().err
     data = TASKS["parallel"].data(options_of("parallel", data=str(path)))
-    assert "3 lines repeat an earlier one. Lines: 64, 65, 66." in said
+    assert "3 lines repeat an earlier one. Line numbers: 64, 65, 66." in said
     assert (
         f"train {len(data.train)}, validation {len(data.validation)}, test {len(data.test['target'])}; left out: 6"
         in said

@@ -21,10 +21,13 @@ from model.lab.job import work
 from model.lab.runs import Status
 from model.training.options import options_of
 from model.training.run_files.folder import log_of
+from model.training.schedules import Span, cosine
 from model.training.seeds import begin_seeds
+from model.training.tasks.registry import TASKS
 from tests.app.visit import Visit
 from tests.model import tiny
 from viz.base import numbers
+from viz.ui.models import lab_models
 from viz.ui.train import allowed
 
 TINY = {"d-model": 8, "heads": 2, "encoder-layers": 1, "decoder-layers": 1, "d-ff": 8, "train-size": 60, "batch": 4}
@@ -146,9 +149,18 @@ def test_a_band_of_seeds_is_drawn(lab: Path) -> None:
     losses = np.array([[line["loss"] for line in log_of(folder / f"seed-{seed}")] for seed in (0, 1)])
     for name, wanted in (("loss", losses.mean(0)), ("loss-low", losses.min(0)), ("loss-high", losses.max(0))):
         np.testing.assert_allclose(drawn[name], wanted)
-    # The axis ends at the steps of one seed, and so does what is said; whose the numbers in the line are is said too.
+    # The axis ends at the steps of one seed, and so does what is said; whose the numbers in the line are is said too: of both.
     step = seen.say("train.of_steps", step=6, steps=6)
     assert seen.say("train.of_seeds", name="seed-1", n=2, of=2, step=step) in bar(seen)
+    (line,) = [one.value for one in seen.at.caption if one.value.startswith(seen.say("train.over_seeds", n=2))]
+    for name in ("loss", "validation_loss"):
+        ends = [[one[name] for one in log_of(folder / f"seed-{seed}") if name in one][-1] for seed in (0, 1)]
+        mean, low, high = (numbers.short(value) for value in (math.fsum(ends) / 2, min(ends), max(ends)))
+        assert low != high
+        assert seen.say("train.mean_range", what=seen.say(f"train.{name}"), mean=mean, low=low, high=high) in line
+    # While one of them trains the numbers are that one's, which is said.
+    (folder / "run.json").write_text(json.dumps(json.loads((folder / "run.json").read_text()) | {"finished": False}))
+    seen = Visit("train", straight=True, tab="train.run").sound()
     (line,) = [one.value for one in seen.at.caption if one.value.startswith(seen.say("train.of_seed", name="seed-1"))]
     last = list(log_of(folder / "seed-1"))[-1]
     assert f"{seen.say('train.loss')} {numbers.short(last['loss'])}" in line
@@ -180,6 +192,40 @@ def test_what_was_made_opens_and_older_runs_are_listed(lab: Path) -> None:
     seen.click(f"train-open-{name}").sound()
     assert seen.view.model == str(folder)
     seen.go("heads").sound()
+
+
+def test_the_list_of_models_says_how_large_ones_own_is(lab: Path) -> None:
+    folder = finished(lab)
+    lab_models._finished.clear()
+    there = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    seen = Visit("models", straight=True).sound()
+    at = [*seen.at.main]  # in the order of the page: the button of a row follows what it costs
+    (row,) = [i for i, one in enumerate(at) if getattr(one, "key", None) == f"open-{folder}"]
+    cost = next(one for one in reversed(at[:row]) if one.type == "caption")
+    assert there > 1000 and cost.value == numbers.size(there)
+
+
+def test_a_warm_up_that_is_cut_says_how_long_it_is(lab: Path) -> None:
+    seen = Visit("train", straight=True).sound()
+
+    def cut(steps: int, asked: int = 100) -> list[str]:
+        seen.at.number_input(key="train-steps@copy").set_value(steps)
+        seen.at.run()
+        used = next(step for step in range(1, steps + 1) if cosine(step, Span(steps, asked, 64)) == 1e-3)
+        said = seen.say("train.warmup_cut", asked=asked, used=used, steps=steps)
+        return [one.value for one in seen.sound().at.caption if one.value == said]
+
+    assert len(cut(200)) == 1 and not cut(500)
+    seen.at.selectbox(key="train-schedule@copy").set_value("inverse-square-root")
+    assert not cut(200)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_task_is_found_by_its_short_name(lab: Path, lang: str) -> None:
+    offered = Visit("train", straight=True, lang=lang).sound().at.selectbox(key="train-task").options
+    assert len(offered) == len(TASKS)
+    for name in TASKS:
+        assert sum(one.endswith((f"({name})", f"（{name}）")) for one in offered) == 1
 
 
 def test_others_are_told_that_they_may_not(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,13 +364,21 @@ def own_run(lab: Path, name: str = "copy-1") -> Path:
     return folder
 
 
+def popovers(seen: Visit) -> list[str]:
+    """The identities of the popovers, by which Chromium keeps one open."""
+    return [one.proto.id for one in seen.at.get("popover")]
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_a_run_is_deleted_after_it_was_asked_for_twice(lab: Path, lang: str) -> None:
     other, folder = own_run(lab), own_run(lab, "copy-2")
     seen = Visit("train", straight=True, tab=f"train.run,train_run.{allowed.identity(folder)}", lang=lang).sound()
     assert any("copy-2" in text.value and seen.say("train.delete_sure", name="\0").split("\0")[1] in text.value
                for text in seen.at.markdown)  # fmt: skip
+    (asked,) = popovers(seen)
     seen.click("train-delete_now").sound()  # nothing is amiss, and another run is shown
+    assert [one.value for one in seen.at.success] == [seen.say("train.deleted", name="copy-2")]
+    assert popovers(seen) != [asked] and len(popovers(seen)) == 1  # the question about that one has not been asked yet
     assert not folder.exists() and other.exists() and [one.folder for one in runs.runs(lab)] == [other]
     seen.click("train-delete_now").sound()
     assert not runs.runs(lab)

@@ -143,8 +143,8 @@ def test_a_report_names_the_lines() -> None:
     assert {kind: one.lines for kind, one in report.findings.items()} == {
         "columns": [5, 6], "empty": [2, 3], "duplicate": [4, 8], "long": [7],
     }  # fmt: skip
-    assert str(report.findings["long"]) == "1 lines have more than 6 words. Lines: 7."
-    assert "another number of columns than 2. Lines: 5, 6." in str(report)
+    assert str(report.findings["long"]) == "1 lines have more than 6 words. Line numbers: 7."
+    assert "another number of columns than 2. Line numbers: 5, 6." in str(report)
     assert [line.number for line in report.lines()] == [1, 9]
     kept = report.lines({"duplicate": "keep", "long": "cut", "columns": "cut"})
     assert [(line.number, line.source, line.target) for line in kept] == [

@@ -23,6 +23,7 @@ from model.errors import (
     TrainingInterrupted,
     TrainingNotWritten,
 )
+from model.jobs.progress_line import ProgressLine
 from model.lab import queue, runs
 from model.lab.files import HEARTBEAT, LOCK, STOP, ask, lock_of, read
 from model.lab.job import work
@@ -187,6 +188,20 @@ def test_three_seeds_are_a_band(tmp_path: Path) -> None:
     assert all(a < b < c for a, b, c in zip(band.low, band.mean, band.high, strict=True))
     with pytest.raises(BadOption):
         begin_seeds(options_of("copy"), tmp_path / "none", 0)
+
+
+def test_the_progress_of_several_seeds_counts_the_steps_of_each(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sizes = [part for name, value in TINY.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    lines: list[str] = []
+    monkeypatch.setattr(ProgressLine, "__call__", lambda self, told, last: lines.append(str(told)))
+    for seeds, wanted in ((1, [""]), (2, ["seed 1 of 2, ", "seed 2 of 2, "])):
+        lines.clear()
+        out = tmp_path / str(seeds)
+        assert main(["train", "copy", "--steps", "3", "--seeds", str(seeds), "--out", str(out), *sizes]) == 0
+        heads = [f"{head}step {step} of 3" for head in wanted for step in (1, 2, 3)]
+        assert [line.partition(":")[0] for line in lines] == heads
 
 
 def test_the_command_trains_resumes_and_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

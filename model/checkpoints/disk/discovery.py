@@ -133,7 +133,7 @@ def _shipped() -> Iterator[Entry]:
         folder = SHIPPED / name
         title = card.get("title", name)
         title = title.get("en", name) if isinstance(title, dict) else str(title)
-        yield Entry(name, "shipped", folder, family(name), title, _size(folder), "Apache-2.0")
+        yield Entry(name, "shipped", folder, family(name), title, size_of(folder), "Apache-2.0")
 
 
 def _packages() -> Iterator[Entry]:
@@ -197,7 +197,7 @@ def _folder(folder: Path, name: str, kind: str = "folder") -> Entry | None:
             return None
         config = config_of(folder)
         if (folder / "card.json").is_file() and (folder / "vocabulary.json").is_file():
-            return Entry(name, kind, folder, "headlight", name, _size(folder))
+            return Entry(name, kind, folder, "headlight", name, size_of(folder))
         family = config.get("model_type")
         return (
             Entry(name, kind, folder, family, *_described(name, family), **_facts(folder, family)) if family else None
@@ -213,7 +213,7 @@ def _described(name: str, family: str) -> tuple[str]:
 
 def _facts(folder: Path, family: str) -> dict[str, Any]:
     reads = families.rules_of(families.family_of(family)).reads
-    return {"size_bytes": _size(folder), "licence": _licence(folder), "reads": reads}
+    return {"size_bytes": size_of(folder), "licence": _licence(folder), "reads": reads}
 
 
 def _licence(folder: Path) -> str:
@@ -238,7 +238,7 @@ def _file(path: Path) -> Entry | None:
         return None
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
     """Bytes of a file, or of the files lying directly in a folder."""
     try:
         return (

@@ -109,7 +109,10 @@ def place(page: str, sources: Sequence[str]) -> Place | None:
 
 
 def choices(page: str, report: Report) -> dict[str, str]:
-    """What is odd in the file, each with line numbers and a choice; -> what was chosen."""
+    """Whether its first line was no text, and what is odd in it, each with line numbers and a choice; -> what was chosen."""
+    if report.file.header:
+        names = say("error.comma").join(f"`{language.plain(name)}`" for name in report.file.columns)
+        st.caption(say("evaluate.header", names=names))
     if not report.findings:
         return {}
     chosen: dict[str, str] = {}

@@ -66,7 +66,7 @@ def _typed(name: str) -> Entry | None:
         return None
     family = families.family_of(str(family)) if family else None
     reads = families.rules_of(str(family)).reads
-    return Entry(name, "folder", folder, str(family), title, 0, reads=reads) if family else None
+    return Entry(name, "folder", folder, str(family), title, discovery.size_of(folder), reads=reads) if family else None
 
 
 def names(chosen: str) -> list[str]:

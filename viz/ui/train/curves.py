@@ -29,7 +29,7 @@ _WORDS = ("loss", "validation_loss", "perplexity", "exact_match", "accuracy", "b
 
 def show(found: Status) -> None:
     """What the log has, drawn; nothing before its first step."""
-    logs = _logs(found)
+    logs = logs_of(found)
     if not any(log.step for log in logs):
         st.caption(say("train.no_steps"))
         return
@@ -37,7 +37,7 @@ def show(found: Status) -> None:
     _written(logs)
 
 
-def _logs(found: Status) -> list[Curves]:
+def logs_of(found: Status) -> list[Curves]:
     """Read on from where the last look ended; a session keeps those of the run that it looks at."""
     from model.training.run_files.curves import Curves
     from model.training.seeds import folders_of

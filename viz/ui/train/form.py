@@ -29,7 +29,7 @@ def show() -> None:
     names = (*(name for name in TASKS if TASKS[name].read), *(name for name in TASKS if not TASKS[name].read))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="train-controls"):
         name = st.selectbox(
-            say("train.task"), names, format_func=listed.title_of, width=360, **page_controls.among(_TASK, _FIRST, names),
+            say("train.task"), names, format_func=_offered, width=360, **page_controls.among(_TASK, _FIRST, names),
         )  # fmt: skip
         task = TASKS[name]
         own = task.read is not None
@@ -53,6 +53,11 @@ def show() -> None:
         say("train.start"), key="train-start", type="primary", on_click=_start, args=(name, given, seeds, place),
         disabled=bool(complaint) or (own and place is None),
     )  # fmt: skip
+
+
+def _offered(name: str) -> str:
+    """A task as the list has it: by what it does, and by its short name, which is what people type to find it."""
+    return say("train.task_named", title=listed.title_of(name), name=name)
 
 
 def _number(label: str, key: str, first: int, low: int, high: int) -> int:

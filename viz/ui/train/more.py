@@ -109,6 +109,8 @@ def _rates(task: Task, usual: Options, steps: int, chosen: dict[str, Any]) -> tu
         warmup = _whole(row, "warmup", usual.warmup, 1, 100_000, task.name)
     own = usual.peak if schedule == usual.schedule else None
     whole = Span(steps, warmup, width)
+    if schedule == "cosine" and whole.rising < warmup:  # the paper's schedule takes it as it is
+        st.caption(say("train.warmup_cut", asked=f"{warmup:,}", used=f"{whole.rising:,}", steps=f"{steps:,}"))
     highest = max(SCHEDULES[schedule](step, whole) for step in (whole.rising, warmup))
     first = round(highest, 6) if own is None else own
     peak = _part(row, "peak", first, 1.0, f"{task.name}-{schedule}-{width}-{warmup}", 0.0001)

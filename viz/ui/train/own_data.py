@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _PAGE, SOURCES = "train", (TYPED, HANDED_IN)
 LINES, RUNNING = "lines", "running"
 OVERLAPS = ("none", "half")
+_FEW = 50  # examples to train on; with fewer a model has little but them to learn
 
 
 def picker() -> Place | None:
@@ -78,6 +79,8 @@ def _counted(found: Report, key: tuple[Any, ...], choices: dict[str, str]) -> No
         "test": test,
     }
     st.caption(say("train.pieces", **values) if found.file.piece else say("train.lines", **values))
+    if counts["train"] < _FEW:
+        st.info(say("train.few", n=train), icon=":material/info:")
 
 
 def _cut(place: Place, vocabulary: str, max_length: int) -> dict[str, Any]:

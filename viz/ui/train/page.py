@@ -21,7 +21,7 @@ _COMMAND = "python -m model train copy --steps 200 --seed 0 --out copy"
 
 def show() -> str:
     """The page; -> which part is open."""
-    for kind, box in (("complaint", st.error), ("notice", st.warning)):
+    for kind, box in (("complaint", st.error), ("notice", st.warning), ("done", st.success)):
         if told := st.session_state.pop(kind, None):
             box(told)
     if not allowed.may_train():

@@ -52,7 +52,10 @@ def _buttons(found: Status) -> None:
     listed.open_button(found, "train-open", "primary" if found.is_over else "secondary")
     if found.is_over and remove.deletable(found.folder):
         with (
-            st.popover(say("train.delete"), icon=":material/delete:", key="train-delete"),
+            # A key of the run's own: the question about another run is another popover, which nobody has opened.
+            st.popover(
+                say("train.delete"), icon=":material/delete:", key=f"train-delete-{allowed.identity(found.folder)}"
+            ),
             st.container(width=_SURE),
         ):
             st.markdown(say("train.delete_sure", name=language.plain(found.folder.name)))
@@ -66,6 +69,7 @@ def _delete(folder: Path) -> None:
     if not allowed.may_train():
         return
     remove.delete(folder)
+    st.session_state.done = say("train.deleted", name=language.plain(folder.name))
     if Path(view.current().model).is_relative_to(folder):
         view.change(model=view.View.model)
     view.open_tab("train_run", "")  # another run is no surprise then
@@ -94,10 +98,26 @@ def _followed(folder: Path, shown: tuple[str, str]) -> None:
     if (found.state, found.wanted) != shown:
         st.rerun()
     st.progress(min(1.0, found.step / max(1, found.steps)), text=progress(found))
-    if told := [f"{say(f'train.{name}')} {_said(name, found.last[name])}" for name in _SHOWN if name in found.last]:
-        name, _, seeds = listed.seed_of(found)
-        st.caption((f"{say('train.of_seed', name=name)} " if seeds > 1 else "") + " · ".join(told))
+    if told := _numbers(found):
+        st.caption(told)
     curves.show(found)
+
+
+def _numbers(found: Status) -> str:
+    """The newest values of the log; of several seeds the one's that trains, in the end of all: mean, least, largest."""
+    from model.training.run_files.curves import together
+
+    name, _, seeds = listed.seed_of(found)
+    if seeds == 1 or found.state != "finished":
+        told = [f"{say(f'train.{name}')} {_said(name, found.last[name])}" for name in _SHOWN if name in found.last]
+        return (f"{say('train.of_seed', name=name)} " if seeds > 1 and told else "") + " · ".join(told)
+    told = []
+    for quantity in _SHOWN:
+        curve = together(curves.logs_of(found), quantity)
+        if curve.steps and curve.low is not None and curve.high is not None:
+            mean, low, high = (_said(quantity, values[-1]) for values in (curve.values, curve.low, curve.high))
+            told.append(say("train.mean_range", what=say(f"train.{quantity}"), mean=mean, low=low, high=high))
+    return f"{say('train.over_seeds', n=seeds)} {' · '.join(told)}" if told else ""
 
 
 def _said(name: str, value: float) -> str:
