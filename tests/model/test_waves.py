@@ -90,7 +90,7 @@ def test_what_is_no_sound_is_refused(data: bytes, reason: str):
 
 
 def test_a_missing_file_says_so(tmp_path: Path):
-    with pytest.raises(UnreadableSound, match=r"no\.wav cannot be read \(No such file"):
+    with pytest.raises(UnreadableSound, match=r"no\.wav cannot be read \(there is no such file"):
         read_wav(tmp_path / "no.wav")
 
 

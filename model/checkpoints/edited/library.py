@@ -150,8 +150,10 @@ def _stream(module: nn.Module, name: str, editing: Editing, modules: Mapping[str
     if at is None:
         raise NotEditable(got=name, reason="its layers are not told apart", allowed="heads, keys, patterns and streams")
 
-    def enters(_layer: nn.Module, args: tuple, options: dict) -> tuple[tuple, dict] | None:
-        if _running.get() is not editing:
+    def enters(_layer: nn.Module, args: tuple, options: dict | None = None) -> tuple[tuple, dict] | None:
+        if (
+            _running.get() is not editing or options is None
+        ):  # another thread's run, for an instant without its keywords
             return None
         if args:
             return (editing.edits.activation(name, args[0]), *args[1:]), options

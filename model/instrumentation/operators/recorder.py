@@ -224,10 +224,11 @@ def record_operators(
     names = {part: name for name, part in module.named_modules()}
     numbers = itertools.count(1)
 
-    # The hooks hang on the module, which another thread may be running for a recorder of its own.
-    def enter(part: nn.Module, args: tuple, kwargs: dict) -> None:
+    # The hooks hang on the module, which another thread may be running for a recorder of its own: for an instant it may be called
+    # without the keywords, which PyTorch notes after the hook.
+    def enter(part: nn.Module, args: tuple, kwargs: dict | None = None) -> None:
         if _recording.get() is recorder:
-            recorder.frames.append(Frame(names[part], part, args, kwargs, number=next(numbers)))
+            recorder.frames.append(Frame(names[part], part, args, kwargs or {}, number=next(numbers)))
             entered(recorder.frames[-1])
 
     def leave(part: nn.Module, _args: tuple, out: object) -> None:
