@@ -22,6 +22,7 @@ from model.transformer.hook_points import changed
 from tests.model import tiny
 from tests.model.test_edits import brute, without
 
+pytestmark = pytest.mark.float32
 OWN = [("both", "sinusoidal", "post"), ("both", "relative", "pre"), ("both", "alibi", "post"), ("decoder", "rotary", "pre"),
        ("encoder", "learned", "pre")]  # fmt: skip
 EDGES = [name for name, method in METHODS.items() if name not in ("flow", "gradient_input", "integrated_gradients")]

@@ -19,6 +19,7 @@ from model.trace.record_own import ids_of
 from tests import bounds
 from tests.model import naive, tiny
 
+pytestmark = pytest.mark.float32
 OTHER = "the dogs see on the mat"
 POSITIONS = ("sinusoidal", "learned", "relative", "rotary", "alibi")
 Array = np.ndarray

@@ -18,6 +18,7 @@ from model.errors.edits import NotEditable
 from tests import bounds
 from tests.model.test_hugging_face import write
 
+pytestmark = pytest.mark.float32
 # Grouped queries, windows, a soft cap, sinks, T5's bias, rotary, learned positions; post-LN and pre-LN; one stack and two.
 FAMILIES = ("gpt2", "llama", "mistral", "gemma2", "gpt_oss", "t5", "bart", "bert", "marian", "olmo2")
 TEXT, OTHER = "the cat sat on the mat", "a dog ran to a house"

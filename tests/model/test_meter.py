@@ -13,6 +13,7 @@ from model.jobs.progress import ProgressListener, report_to
 from tests.model import tiny
 from tests.model.test_edits import brute, without
 
+pytestmark = pytest.mark.float32
 TIRED = "the animal didn't cross the street because it was too tired"
 
 
