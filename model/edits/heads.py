@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 ANY = "*"
 
 
+@runtime_checkable
 class SiteName(Protocol):
     """What is asked of `model.trace.site.Site`."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from model.edits.site_edits import ContextEdit, SiteEdits
 from model.errors.edits import NothingToEdit, OtherLength
 
 
+@runtime_checkable
 class Edit(Protocol):
     """One change of a run: frozen data whose `str` is its text form.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ Shape = Callable[
 ]  # (allowed bool [r, k], positions of the rows [r]) -> weights [r, k], not yet summing to 1
 
 
+@runtime_checkable
 class ScoredHead(Protocol):
     """What is asked of a record: its scores as they are without any edit."""
 

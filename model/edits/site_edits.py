@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from model.transformer.attention import softmax
 _ROWS = 256  # of scores that are held at once
 
 
+@runtime_checkable
 class EditedHead(ScoredHead, Protocol):
     """What is asked of a record besides: its sizes, and A · v."""
 
