@@ -110,7 +110,7 @@ def test_written_out_is_for_a_calculator(run: Trace, at: tuple):
 
 
 def test_a_factor_that_rounds_to_nothing_has_no_sign(run: Trace):
-    cell = replace(weight_derivation(run, *CELLS[0]), terms=[(-0.00001, 1.0), (0.5, -0.00004), (-0.25, 2.0)])
+    cell = replace(weight_derivation(run, *CELLS[0]), terms=((-0.00001, 1.0), (0.5, -0.00004), (-0.25, 2.0)))
     assert latex.written_out(cell)[0] == "0.0000 * 1.0000 + 0.5000 * 0.0000 + (-0.2500) * 2.0000"
 
 
