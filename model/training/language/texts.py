@@ -21,7 +21,7 @@ _STOPS = {"en": ".?", "zh": "。？", "fr": ".?"}
 # How often each kind comes, in a hundred; only sentences and questions are said in every language.
 ENGLISH: Mapping[str, float] = {"sentence": 24, "leap": 8, "question": 44, "tale": 24}
 OTHERS: Mapping[str, float] = {"sentence": 45, "question": 55}
-SUMMARIES: Mapping[str, float] = {"summary": 100}
+SUMMARIES: Mapping[str, float] = {"summary": 100.0}
 
 # "The quick brown fox jumps over the lazy dog": what jumps, how it is, and over what.
 LEAPERS = ("fox", "dog", "cat", "rabbit", "horse", "frog", "goat", "mouse", "wolf", "monkey")
