@@ -24,7 +24,7 @@ from model.evaluation.scorer import Scorer
 from model.jobs.part_files import CHUNK, PartFiles
 from model.jobs.progress import ProgressListener, report_to, tick
 
-Examples = DataFile | Iterable[Line | str | tuple[str, str]]
+Examples = DataFile | Iterable[Line | str | tuple[str, str | None]]
 _SAVED = 5.0  # seconds of work that a kill may cost, or one batch where that takes longer
 
 
