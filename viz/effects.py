@@ -23,8 +23,13 @@ def head_map(
 ) -> alt.LayerChart:  # fmt: skip
     """A cell a head, diverging and symmetric about 0; table: id, row (of `order`), head, effect; chosen: ids that are framed."""
     end = float(table["effect"].abs().max()) or 1.0
-    x = alt.X("head:O", title=words["head"], axis=alt.Axis(ticks=False, domain=False, labelAngle=0))
-    y = alt.Y("row:N", sort=list(order), title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=260))
+    x = alt.X("head:O", title=words["head"], axis=alt.Axis(ticks=False, domain=False, labelAngle=0, labelFlush=False))
+    y = alt.Y(
+        "row:N",
+        sort=list(order),
+        title=None,
+        axis=alt.Axis(ticks=False, domain=False, labelLimit=260, labelFlush=False),
+    )
     scale = alt.Scale(domain=[-end, end], range=palette.diverging(theme)[::4], interpolate="rgb")
     legend = alt.Legend(
         orient="bottom", gradientLength=220, gradientThickness=8, tickCount=5, format="+.2~f", titleLimit=420
@@ -86,7 +91,12 @@ def readings(found: Sequence[Reading], names: Mapping[str, str], words: Words, t
         {"name": names[one.name], "correlation": one.correlation, "low": one.low, "high": one.high} for one in found
     ]
     table = pd.DataFrame(rows).sort_values("correlation", ascending=False)
-    y = alt.Y("name:N", sort=list(table["name"]), title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=260))
+    y = alt.Y(
+        "name:N",
+        sort=list(table["name"]),
+        title=None,
+        axis=alt.Axis(ticks=False, domain=False, labelLimit=260, labelFlush=False),
+    )
     scale = alt.Scale(domain=[min(0.0, float(table["low"].min())), 1], nice=False)
     x = alt.X("correlation:Q", title=words["correlation"], scale=scale, axis=alt.Axis(tickCount=6))
     base = alt.Chart(table).encode(
