@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from model.attribution.heads_off import every_head
 from model.attribution.method import Method, Parts, Run
 from model.attribution.metric import Metric, metric_of
 from model.attribution.registry import METHODS
@@ -58,7 +59,7 @@ class Attribution:
         """One row a head: site, head, effect (the sum over its cells; a mean row's of a method without sign)."""
         import pandas as pd
 
-        rows, every = [], [(site, head) for site in self.trace.sites for head in range(self.trace.record(site).heads)]
+        rows, every = [], every_head(self.trace)
         for done, (site, head) in enumerate(every):
             tick("heads", done / len(every))
             rows.append({"site": str(site), "head": head, "effect": self._of_head(site, head)})
@@ -90,20 +91,30 @@ def attribute(
     position, token, against: see `metric_of`. Raises UnknownOption, NotInThisModel for what the model has not, TextTooLong beyond
     the length that the method is made for, and as `metric_of`.
     """
-    if method not in METHODS:
-        raise UnknownOption(what="Method", got=str(method)[:40], allowed=", ".join(METHODS))
-    found = METHODS[method]
-    longest = max(len(trace.tokens(side)) for side in trace.sides)
-    if found.longest is not None and longest > found.longest:
-        raise TextTooLong(got=longest, allowed=found.longest)
+    found = _method(method, trace)
     try:
         metric = metric_of(trace, position, token, against)
     except NotInThisModel:
         if token is not None or against is not None:
             raise
         metric = None
-    run = Run(trace, model, metric)
-    return Attribution(found, trace, metric, found.work(run))
+    return Attribution(found, trace, metric, found.work(Run(trace, model, metric)))
+
+
+def explain(model: Any, trace: Trace, method: str, metric: Metric) -> Attribution:
+    """`attribute` of a number that is known already."""
+    found = _method(method, trace)
+    return Attribution(found, trace, metric, found.work(Run(trace, model, metric)))
+
+
+def _method(name: str, trace: Trace) -> Method:
+    """The method, where it is made for a run of this length. Raises UnknownOption, TextTooLong."""
+    if name not in METHODS:
+        raise UnknownOption(what="Method", got=str(name)[:40], allowed=", ".join(METHODS))
+    found, longest = METHODS[name], max(len(trace.tokens(side)) for side in trace.sides)
+    if found.longest is not None and longest > found.longest:
+        raise TextTooLong(got=longest, allowed=found.longest)
+    return found
 
 
 def attribute_text(

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from model.attribution.attribution import attribute
-from model.attribution.method import Method
+from model.attribution.attribution import explain
+from model.attribution.heads_off import every_head
 from model.attribution.metric import Metric
 from model.attribution.registry import METHODS
 from model.errors import HeadlightError
@@ -60,12 +60,10 @@ class Meter:
 def draw(trace: Trace, count: int = EDGES, seed: int = 0) -> list[Edge]:
     """At most `count` edges of all heads, as many from each tenth of the weights between `LOWEST` and `HIGHEST`."""
     found: list[Edge] = []
-    for site in trace.sites:
-        record = trace.record(site)
-        for head in range(record.heads):
-            weights = record.weights(head)
-            for i, j in ((weights > LOWEST) & (weights < HIGHEST)).nonzero().tolist():
-                found.append(Edge(site, head, i, j, float(weights[i, j])))
+    for site, head in every_head(trace):
+        weights = trace.weights(site, head)
+        for i, j in ((weights > LOWEST) & (weights < HIGHEST)).nonzero().tolist():
+            found.append(Edge(site, head, i, j, float(weights[i, j])))
     random = np.random.default_rng(seed)
     order = sorted((found[place] for place in random.permutation(len(found))), key=lambda edge: edge.weight)
     parts = np.array_split(np.arange(len(order)), 10)
@@ -92,19 +90,17 @@ def measured(
     known = np.array(changes)
     said = {WEIGHT: np.array([edge.weight for edge in edges])}
     for name in methods if methods is not None else (name for name in METHODS if name not in _SLOW):
-        values = _said(METHODS[name], model, trace, metric, edges)
+        values = _said(name, model, trace, metric, edges)
         if values is not None:
             said[name] = values
     readings = [reading(name, np.abs(values), np.abs(known), seed) for name, values in said.items()]
     return Meter(metric, tuple(edges), known, tuple(readings))
 
 
-def _said(method: Method, model: Any, trace: Trace, metric: Metric, edges: list[Edge]) -> np.ndarray | None:
+def _said(name: str, model: Any, trace: Trace, metric: Metric, edges: list[Edge]) -> np.ndarray | None:
     """What a method says of each edge, None of one that speaks of no edges or cannot be asked here."""
     try:
-        found = attribute(
-            model, trace, method.name, metric.position, metric.token, -1 if metric.against is None else metric.against
-        )
+        found = explain(model, trace, name, metric)
         if found.parts.cells is None:
             return None
         return np.array([float(found.weights(edge.site, edge.head, edge.query, edge.key)) for edge in edges])

@@ -43,6 +43,11 @@ class Run:
             raise NotInThisModel(what="This method", does="says no token and no class to explain")
         return self.asked
 
+    @property
+    def row(self) -> int:
+        """The row of the last layer that is asked about: the explained position's, else the last."""
+        return self.asked.position if self.asked is not None and self.asked.name == "logits" else -1
+
     @cached_property
     def gradients(self) -> Gradients:
         if self.model is None:
@@ -100,3 +105,8 @@ def products_with_values(record: AttentionRecord, head: int, vectors: Tensor, ro
 def weights(record: AttentionRecord, head: int, rows: slice) -> Tensor:
     """The weights of whole rows: float64 [r, k]."""
     return record.weights(head, rows, dtype=torch.float64)
+
+
+def mean_weights(record: AttentionRecord) -> Tensor:
+    """The mean of the heads' weights: float64 [q, k]."""
+    return torch.stack([weights(record, head, slice(None)) for head in range(record.heads)]).mean(0)

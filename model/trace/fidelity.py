@@ -193,9 +193,8 @@ def _context(record: AttentionRecord, head: int, rows: slice | Tensor) -> tuple[
     u = unit_roundoff(dtype_of(record))
     q, k, v = (record.head(name, head, torch.float64) for name in "qkv")
     scores = record.scores(head, rows, dtype=torch.float64)
-    weights = softmax(scores, record.sink(head, torch.float64, rows))[
-        0
-    ]  # as `record.weights`, whose scores are needed too
+    # As `record.weights`, whose scores are needed too.
+    weights, _ = softmax(scores, record.sink(head, torch.float64, rows))
     value = record.times_values(head, weights, rows)
     k_squares, v_squares = k.square(), v.square()
     # A vector of the offset is added to each key and value: the largest, dimension by dimension.

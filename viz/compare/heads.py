@@ -34,12 +34,7 @@ def difference_frame(
 ) -> bytes:  # fmt: skip
     """B − A over the shown tokens, diverging and symmetric around 0, to the largest difference shown."""
     end = _end(values, allowed)
-    told = matrix.header(trace, site, axes, at, words) | {
-        "rows": list(axes[0].labels), "columns": list(axes[1].labels), "row_breaks": axes[0].breaks,
-        "column_breaks": axes[1].breaks, "scale": {"kind": "diverging", "low": -end, "high": end},
-        "max_height": max_height,
-    }  # fmt: skip
-    return pack(told, values=values, state=cell_states.states(values, allowed, -end, end))
+    return matrix.values_frame(trace, site, values, allowed, axes, at, words, (-end, end), max_height)
 
 
 def _end(values: np.ndarray, allowed: np.ndarray) -> float:

@@ -110,6 +110,20 @@ def matrix_frame(
     return pack(told, values=values, state=states(values, allowed, high=end))
 
 
+def values_frame(
+    trace: Trace, site: Site, values: np.ndarray, allowed: np.ndarray, axes: Axes, at: tuple[int, int] | None, words: Words,
+    ends: tuple[float, float], max_height: int = 440,
+) -> bytes:  # fmt: skip
+    """Other numbers over the cells of a head than its weights; ends: of the colours, diverging where the first is below 0."""
+    low, high = ends
+    told = header(trace, site, axes, at, words) | {
+        "rows": list(axes[0].labels), "columns": list(axes[1].labels), "row_breaks": axes[0].breaks,
+        "column_breaks": axes[1].breaks, "max_height": max_height,
+        "scale": {"kind": "diverging" if low < 0 else "sequential", "low": low, "high": high},
+    }  # fmt: skip
+    return pack(told, values=values, state=states(values, allowed, low, high))
+
+
 def _left_out(record: AttentionRecord, keys: Axis) -> int | None:
     """The column that is hatched because the picture is without it, not because it is masked."""
     item = None if record.left_out is None else keys.item(record.left_out)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.attribution.method import Method, Parts, Run, weights
+from model.attribution.method import Method, Parts, Run, mean_weights
 from model.errors import NotInThisModel
 from model.jobs.progress import tick
 
@@ -21,10 +21,9 @@ def _work(run: Run) -> Parts:
     if len(trace.sides) > 1:
         raise NotInThisModel(what="Attention flow", does="has two stacks: rollout follows both")
     (side,) = trace.sides
-    n, row = len(trace.tokens(side)), run.asked.position if run.asked is not None and run.asked.name == "logits" else -1
-    means = [torch.stack([weights(trace.record(site), h, slice(None)) for h in range(trace.record(site).heads)]).mean(0)
-             for site in trace.sites]  # fmt: skip
-    return Parts(tokens={side: flows(means, row % n)})
+    n = len(trace.tokens(side))
+    means = [mean_weights(trace.record(site)) for site in trace.sites]
+    return Parts(tokens={side: flows(means, run.row % n)})
 
 
 def flows(means: list[Tensor], row: int) -> Tensor:

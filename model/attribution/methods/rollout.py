@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from model.attribution.method import Method, Parts, Run, weights
+from model.attribution.method import Method, Parts, Run, mean_weights
 from model.trace.site import Site
 from model.trace.trace import Trace
 
@@ -19,8 +19,7 @@ LONGEST = 1024
 def _work(run: Run) -> Parts:
     reached, layers = rolled_out(run.trace)
     side = run.trace.predicting_side
-    row = run.asked.position if run.asked is not None and run.asked.name == "logits" else -1
-    tokens = {source: matrix[row] for source, matrix in reached[side].items()}
+    tokens = {source: matrix[run.row] for source, matrix in reached[side].items()}
 
     def cells(site: Site, _head: int, rows: slice) -> Tensor:
         return layers[site][rows]
@@ -38,7 +37,7 @@ def rolled_out(trace: Trace) -> tuple[dict[str, dict[str, Tensor]], dict[Site, T
     layers: dict[Site, Tensor] = {}
     for site in trace.sites:
         record, mine = trace.record(site), reached[site.query_side]
-        mean = torch.stack([weights(record, head, slice(None)) for head in range(record.heads)]).mean(0)
+        mean = mean_weights(record)
         below = reached[site.key_side]
         mixed = {source: 0.5 * matrix for source, matrix in mine.items()}
         for source, matrix in below.items():

@@ -151,9 +151,8 @@ def _stream(module: nn.Module, name: str, editing: Editing, modules: Mapping[str
         raise NotEditable(got=name, reason="its layers are not told apart", allowed="heads, keys, patterns and streams")
 
     def enters(_layer: nn.Module, args: tuple, options: dict | None = None) -> tuple[tuple, dict] | None:
-        if (
-            _running.get() is not editing or options is None
-        ):  # another thread's run, for an instant without its keywords
+        # Another thread's run, for an instant without its keywords.
+        if _running.get() is not editing or options is None:
             return None
         if args:
             return (editing.edits.activation(name, args[0]), *args[1:]), options

@@ -62,9 +62,7 @@ def controls(trace: Trace) -> None:
         return
     with st.container(horizontal=True, gap="small", key="switch-edits"):
         for place, one in enumerate(edits()):
-            st.button(
-                f"{named(trace, one)} ✕", key=f"switch-edit-{place}", on_click=_drop, args=(one,), help=f"`{one}`"
-            )
+            st.button(f"{named(one)} ✕", key=f"switch-edit-{place}", on_click=_drop, args=(one,), help=f"`{one}`")
 
 
 def _add(text: str) -> None:
@@ -75,7 +73,7 @@ def _drop(text: str) -> None:
     keep([one for one in edits() if one != text])
 
 
-def read(trace: Trace) -> list[Edit] | None:
+def read() -> list[Edit] | None:
     """The edits, None where one of them is none, which is said."""
     try:
         return [parse(text) for text in edits()]
@@ -84,7 +82,7 @@ def read(trace: Trace) -> list[Edit] | None:
         return None
 
 
-def named(trace: Trace, text: str) -> str:
+def named(text: str) -> str:
     """An edit in words: which head, and what is done to it."""
     try:
         edit = parse(text)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.base import axes, cell_states, export, numbers, tokens
-from viz.base.payload import pack
+from viz.base import axes, export, numbers, tokens
 from viz.heads import color_scale
 from viz.heads import matrix as head_matrix
 from viz.ui import components, language
@@ -64,11 +63,9 @@ def _attributed(trace: Trace, metric: Metric, name: str) -> Attribution | None:
     site, head, _, _ = view.selected()
 
     def work() -> Attribution:
-        from model.attribution.attribution import attribute
+        from model.attribution.attribution import explain
 
-        against = -1 if metric.against is None else metric.against
-        position = metric.position if metric.name == "logits" else None
-        found = attribute(model, trace, name, position, metric.token, against)
+        found = explain(model, trace, name, metric)
         found.weights(site, head)
         return found
 
@@ -89,14 +86,10 @@ def _worth(trace: Trace, shown: axes.Axes, values: np.ndarray, found: Attributio
     site, _, row, column = view.selected()
     allowed = trace.record(site).allowed(shown[0].span, shown[1].span).numpy()
     end = float(abs(values).max(initial=0.0)) or 1.0
-    kind, low = ("diverging", -end) if found.method.signed else ("sequential", 0.0)
     legend = say(f"switch_off.legend_{found.method.name}")
     words = language.group("matrix") | {"legend": legend, "alt": legend}
-    told = head_matrix.header(trace, site, shown, (row, column), words) | {
-        "rows": list(shown[0].labels), "columns": list(shown[1].labels), "row_breaks": shown[0].breaks,
-        "column_breaks": shown[1].breaks, "scale": {"kind": kind, "low": low, "high": end}, "max_height": 440,
-    }  # fmt: skip
-    return pack(told, values=values, state=cell_states.states(values, allowed, low, end))
+    low = -end if found.method.signed else 0.0
+    return head_matrix.values_frame(trace, site, values, allowed, shown, (row, column), words, (low, end))
 
 
 def _foot(trace: Trace, metric: Metric, found: Attribution, cell: tuple[int, int]) -> None:

@@ -43,7 +43,7 @@ def show(trace: Trace) -> None:
     if not _finite(trace, metric):
         st.info(say("switch_off.not_finite"), icon=":material/info:")
         return
-    if choose.edits() and choose.read(trace) is not None:
+    if choose.edits() and choose.read() is not None:
         try:
             _effect(trace, metric)
         except HeadlightError as error:  # the tokens are no more among the logits that a long run keeps
@@ -109,7 +109,7 @@ def _effect(trace: Trace, metric: Metric) -> None:
 def _control(trace: Trace, metric: Metric, change: float) -> None:
     from model.edits.off import Off
 
-    edits = choose.read(trace) or []
+    edits = choose.read() or []
     off = [edit for edit in edits if isinstance(edit, Off)]
     if not off or len(off) < len(edits):
         return
