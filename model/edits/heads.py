@@ -69,3 +69,9 @@ def position(text: str, letter: str) -> int | None:
     """The number of `q4` or `k3`, None of anything else."""
     number = text.removeprefix(letter)
     return int(number) if text != number and number.isascii() and number.isdigit() and len(number) < 8 else None
+
+
+def parted(words: list[str], letter: str) -> tuple[list[int], list[str]]:
+    """(the numbers of the words that are positions of this letter, the other words)."""
+    rest = [word for word in words if position(word, letter) is None]
+    return [at for word in words if (at := position(word, letter)) is not None], rest

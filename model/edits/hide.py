@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from model.edits.heads import Heads, position
+from model.edits.heads import Heads, parted
 from model.edits.plan import Plan
 from model.edits.scores import Hidden
 
@@ -26,12 +26,11 @@ class Hide:
 
     @classmethod
     def parse(cls, target: str, words: list[str]) -> Hide:
-        queries = [at for word in words if (at := position(word, "q")) is not None]
-        keys = [at for word in words if (at := position(word, "k")) is not None]
-        keeping = words.count(KEEPING)
-        if len(keys) != 1 or len(queries) > 1 or keeping > 1 or len(words) != 1 + len(queries) + keeping:
+        queries, rest = parted(words, "q")
+        keys, rest = parted(rest, "k")
+        if len(keys) != 1 or len(queries) > 1 or rest not in ([], [KEEPING]):
             raise ValueError("one key k is needed, and one query q may be given")
-        return cls(Heads.parse(target), keys[0], queries[0] if queries else None, bool(keeping))
+        return cls(Heads.parse(target), keys[0], queries[0] if queries else None, bool(rest))
 
     def __str__(self) -> str:
         query = "" if self.query is None else f":q{self.query}"

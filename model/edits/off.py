@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from model.edits.heads import Heads, position
+from model.edits.heads import Heads, parted, position
 from model.edits.plan import Plan
 from model.edits.site_edits import ContextEdit
 
@@ -62,8 +62,7 @@ class Scale:
 
     @classmethod
     def parse(cls, target: str, words: list[str]) -> Scale:
-        heads, numbers = Heads.parse(target), [word for word in words if position(word, "q") is None]
-        queries = [at for word in words if (at := position(word, "q")) is not None]
+        heads, (queries, numbers) = Heads.parse(target), parted(words, "q")
         if len(numbers) != 1 or len(queries) > 1:
             raise ValueError("one factor is needed")
         factor = float(numbers[0])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote, unquote
 
-from model.edits.heads import Heads, position
+from model.edits.heads import Heads, parted
 from model.edits.plan import Plan
 from model.edits.run_edits import Replaced
 from model.edits.site_edits import ContextEdit
@@ -41,9 +41,9 @@ class Patch:
 
     @classmethod
     def parse(cls, target: str, words: list[str]) -> Patch:
-        queries = [at for word in words if (at := position(word, "q")) is not None]
-        texts = [unquote(word.removeprefix(_TEXT)) for word in words if word.startswith(_TEXT)]
-        if len(texts) != 1 or len(queries) > 1 or len(words) != 1 + len(queries) or not texts[0].strip():
+        queries, rest = parted(words, "q")
+        texts = [unquote(word.removeprefix(_TEXT)) for word in rest if word.startswith(_TEXT)]
+        if len(rest) != 1 or len(texts) != 1 or len(queries) > 1 or not texts[0].strip():
             raise ValueError("another text is needed, text=…")
         where = target if STREAM.fullmatch(target) else Heads.parse(target)
         return cls(where, texts[0], *queries)
@@ -84,8 +84,7 @@ class Unit:
     def parse(cls, target: str, words: list[str]) -> Unit:
         if not UNITS.fullmatch(target):
             raise ValueError(f"“{target[:60]}” is no feed-forward layer: stack.layer.ffn")
-        queries = [at for word in words if (at := position(word, "q")) is not None]
-        numbers = [word for word in words if position(word, "q") is None]
+        queries, numbers = parted(words, "q")
         if len(numbers) != 2 or len(queries) > 1 or not numbers[0].isdigit() or len(numbers[0]) > 7:
             raise ValueError("the number of a unit and its value are needed")
         value = float(numbers[1])
